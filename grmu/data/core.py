@@ -1,0 +1,156 @@
+"""What a data set is here, and how a part of it is forgotten.
+
+`GroupedDataset` holds samples with a target y and an attribute a; the pair is the group, group = y * n_attributes + a
+(Sec. 3.2 of the paper). `split_forget` divides a training set into retain and forget sets. Nothing here knows of models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Group = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedDataset:
+    """Samples with targets, attributes and groups; also built from your own arrays.
+
+    Args:
+        x: (N, ...) samples: uint8 images (N, C, H, W), or floats.
+        y, a: (N,) integer target and attribute, from 0.
+        class_names, attribute_names: names in index order. Their lengths *declare* the number of classes and attribute
+            values, which a subset may not contain in full; by default, numbers up to the largest value seen.
+
+    Raises:
+        ValueError: lengths differ, a label lies outside its names, or x holds NaN or infinity.
+    """
+
+    x: Tensor
+    y: Tensor
+    a: Tensor
+    class_names: Sequence[str] = ()
+    attribute_names: Sequence[str] = ()
+    name: str = "custom"
+    group: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        x, y, a = (torch.as_tensor(v) for v in (self.x, self.y, self.a))
+        y, a = y.long(), a.long()
+        if not len(x) == len(y) == len(a):
+            raise ValueError(f"x, y and a need one row per sample, but have {len(x)}, {len(y)} and {len(a)}.")
+        if x.is_floating_point() and not x.isfinite().all():
+            bad = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
+            raise ValueError(f"x holds NaN or infinity, first in sample {bad}: remove or repair it.")
+        names = {}
+        for what, values, given in (("y", y, self.class_names), ("a", a, self.attribute_names)):
+            top = int(values.max()) if len(values) else -1
+            names[what] = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
+            if len(values) and (values.min() < 0 or top >= len(names[what])):
+                raise ValueError(f"{what} holds values from {int(values.min())} to {top}, but the "
+                                 f"{len(names[what])} declared names allow 0 to {len(names[what]) - 1}.")
+        values = {"x": x, "y": y, "a": a, "class_names": names["y"], "attribute_names": names["a"],
+                  "group": y * len(names["a"]) + a}
+        for key, value in values.items():
+            object.__setattr__(self, key, value)
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def n_attributes(self) -> int:
+        return len(self.attribute_names)
+
+    @property
+    def n_groups(self) -> int:
+        return self.n_classes * self.n_attributes
+
+    @property
+    def group_names(self) -> list[str]:
+        """Names in group order, such as "sneaker on brick" (attribute names read on from class names)."""
+        return [f"{c} {a}" for c in self.class_names for a in self.attribute_names]
+
+    def group_counts(self) -> Tensor:
+        """(n_groups,) number of samples of every declared group, zeros included: the paper's nu."""
+        return torch.bincount(self.group, minlength=self.n_groups)
+
+    def group_id(self, group: Group) -> int:
+        """(y, a) -> its index; ValueError with the allowed range otherwise."""
+        try:
+            y, a = (int(v) for v in group)
+        except (TypeError, ValueError):
+            raise ValueError(f"a group is a pair (y, a) of integers, not {group!r}.") from None
+        if not (0 <= y < self.n_classes and 0 <= a < self.n_attributes):
+            raise ValueError(f"unknown group {(y, a)}: y goes from 0 to {self.n_classes - 1}, "
+                             f"a from 0 to {self.n_attributes - 1} in {self.name}.")
+        return y * self.n_attributes + a
+
+    def subset(self, index: Tensor) -> GroupedDataset:
+        """The samples at `index`, with the same declared classes and attributes."""
+        return replace(self, x=self.x[index], y=self.y[index], a=self.a[index])
+
+    def to(self, device: str | torch.device) -> GroupedDataset:
+        """The same data on another device."""
+        return replace(self, x=self.x.to(device), y=self.y.to(device), a=self.a.to(device))
+
+
+class Splits(NamedTuple):
+    """What `load` returns; `forget_group` is the data set's default dominant forget group (y, a)."""
+
+    train: GroupedDataset
+    val: GroupedDataset
+    test: GroupedDataset
+    forget_group: Group
+
+
+class ForgetSplit(NamedTuple):
+    """The two parts of a training set, and which of its rows are forgotten (long tensor, ascending)."""
+
+    retain: GroupedDataset
+    forget: GroupedDataset
+    forget_index: Tensor
+
+
+def split_forget(
+    train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0
+) -> ForgetSplit:
+    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None: uniform forgetting).
+
+    Stratified: every named group loses its share, remainders going to the largest fractions. For one seed the forget
+    set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like with like.
+
+    Raises:
+        ValueError: ratio outside (0, 1], an unknown group, a forget set that would be empty or the whole training set.
+    """
+    if not isinstance(ratio, (int, float)) or not 0 < ratio <= 1:
+        raise ValueError(f"ratio must lie in (0, 1], but is {ratio!r}: 0.5 forgets half of the named groups' samples.")
+    if groups is None:
+        ids = list(range(train.n_groups))
+    else:
+        ids = sorted({train.group_id(g) for g in groups})
+    counts = train.group_counts()[ids].numpy()
+    total = int(np.rint(ratio * counts.sum()))
+    if total == 0:
+        raise ValueError(f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")
+    if total == len(train):
+        raise ValueError("the forget set would be the whole training set: name fewer groups or lower the ratio.")
+    exact = total * counts / counts.sum()
+    take = np.floor(exact).astype(int)
+    take[np.argsort(take - exact, kind="stable")[: total - take.sum()]] += 1
+
+    rng = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(len(train), generator=rng)  # one permutation for all groups and ratios
+    chosen = [shuffled[train.group[shuffled] == g][:k] for g, k in zip(ids, take.tolist(), strict=True)]
+    forget_index = torch.cat(chosen).sort().values
+    keep = torch.ones(len(train), dtype=torch.bool)
+    keep[forget_index] = False
+    return ForgetSplit(train.subset(keep.nonzero().squeeze(1)), train.subset(forget_index), forget_index)

@@ -1,0 +1,75 @@
+"""Groundwear: the embedded benchmark, Fashion-MNIST objects on real ground textures (see data/README.md).
+
+The shipped file holds objects, grounds and recipes; this module checks its SHA-256 and puts the pictures together:
+picture = mask * object + (1 - mask) * ground, mask = min(6 * object, 1), in integers, so the bits are the same everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load as load_tensors
+
+from grmu.data.core import GroupedDataset, Splits
+
+VARIANTS = ("groundwear", "groundwear-memorised", "groundwear-many")
+FILE = "groundwear.safetensors.xz"
+SHA256 = "33ae62affd8e6bf3b65f5fe02703b8c08725200d17b0e0cf1852f08e28030fd5"
+SIDE = 28
+
+
+def find_file(root: str | Path | None) -> Path:
+    """The shipped file: under `root`, else inside the installed package, else in the checkout's data/ folder."""
+    package = Path(__file__).parent
+    folders = [Path(root)] if root is not None else [package, package.parents[1] / "data"]
+    for folder in folders:
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise FileNotFoundError(f"{FILE} is not in {' or '.join(map(str, folders))}: restore it with "
+                            "`git checkout data`, or build it with `python data/build_groundwear.py`.")
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, mtime_ns: int) -> tuple[dict[str, np.ndarray], dict]:
+    """The file's tensors and its description of the variants. `mtime_ns` only makes a changed file a cache miss."""
+    packed = path.read_bytes()
+    if (found := hashlib.sha256(packed).hexdigest()) != SHA256:
+        raise ValueError(f"{path} is damaged or altered: SHA-256 {found}, expected {SHA256}. Restore it with "
+                         "`git checkout data`, or build it again with `python data/build_groundwear.py`.")
+    raw = lzma.decompress(packed)
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    return load_tensors(raw), json.loads(header["__metadata__"]["variants"])
+
+
+def compose(objects: np.ndarray, grounds: np.ndarray) -> np.ndarray:
+    """Objects (N, 28, 28) pasted on grounds (N, 28, 28), both uint8; integer arithmetic, rounded to nearest."""
+    mask = np.minimum(6 * objects.astype(np.uint32), 255)
+    return ((mask * objects + (255 - mask) * grounds + 127) // 255).astype(np.uint8)
+
+
+def load(name: str, root: str | Path | None = None) -> Splits:
+    """One of the three variants as train, val, test: x is uint8 (N, 1, 28, 28).
+
+    Raises:
+        FileNotFoundError: the data file is not there.
+        ValueError: it is not, bit for bit, the one that this version ships.
+    """
+    path = find_file(root)
+    tensors, variants = _read(path, path.stat().st_mtime_ns)
+    spec = variants[name]
+    textures = tensors["textures"][spec["textures"]]
+    offsets, on = np.arange(SIDE), [f"on {ground}" for ground in spec["attribute_names"]]
+
+    def split(part: str) -> GroupedDataset:
+        object_index, y, a, row, col = (tensors[f"{name}.{part}.{k}"] for k in ("object", "y", "a", "row", "col"))
+        rows, cols = row[:, None, None] + offsets[:, None], col[:, None, None] + offsets
+        x = compose(tensors["objects"][object_index], textures[a[:, None, None], rows, cols])
+        return GroupedDataset(torch.from_numpy(x[:, None]), y, a, spec["class_names"], on, name)
+
+    return Splits(split("train"), split("val"), split("test"), tuple(spec["forget_group"]))

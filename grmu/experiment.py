@@ -1,0 +1,294 @@
+"""One experiment: everything a run depends on (`Experiment`), doing it (`run`), and the store that remembers it.
+
+`run(Experiment(...))` is a function of its argument: the same experiment gives the same numbers on the same machine,
+whatever ran before. Weights are stored as safetensors, the rest as JSON, in folders named by a hash of the experiment and
+of the code it runs; a finished run is never computed twice, an edited method is never mistaken for the old one.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+import yaml
+from filelock import FileLock
+from safetensors.torch import load_file
+from tqdm.auto import tqdm
+
+from grmu import data, methods, models, reweight, training
+from grmu.metrics import evaluate
+from grmu.store import Store
+
+THREADS = 2  # sums of floats depend on how many threads share them: fixed, so that a run gives the same bits on any load
+CODE = ("data/core.py", "models.py", "reweight.py", "training.py", "mine.py", "experiment.py")
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """All that a run depends on. Bad values raise a ValueError here, before any work.
+
+    Args:
+        dataset: a name that `grmu.data.load` knows.  method: a name in `grmu.methods.registry`.
+        reweight: sample the retain set with REWEIGHT.
+        ratio: share of the groups' samples to forget, in (0, 1].
+        groups: "default" (the data set's forget group), "uniform" (all samples alike), or pairs (y, a).
+        seed: of everything random. The forget set depends on it too, and is the same for all methods.
+        overrides: settings that replace the preset's: any field of `training.Recipe`, of the method, or "model".
+        root: folder of the data set's files; None finds what ships with the project.
+    """
+
+    dataset: str = "groundwear"
+    method: str = "miu"
+    reweight: bool = False
+    ratio: float = 0.5
+    groups: str | tuple[data.Group, ...] = "default"
+    seed: int = 0
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    root: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.dataset not in data.LOADERS:
+            raise ValueError(f"unknown data set {self.dataset!r}: choose one of {', '.join(data.LOADERS)}.")
+        method = methods.get(self.method)
+        if isinstance(self.ratio, bool) or not isinstance(self.ratio, (int, float)) or not 0 < self.ratio <= 1:
+            raise ValueError(f"ratio must lie in (0, 1], but is {self.ratio!r}.")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed must be a whole number from 0, but is {self.seed!r}.")
+        if not isinstance(self.groups, str):
+            object.__setattr__(self, "groups", tuple((int(y), int(a)) for y, a in self.groups))
+        elif self.groups not in ("default", "uniform"):
+            raise ValueError(f"groups must be 'default', 'uniform' or pairs (y, a), but is {self.groups!r}.")
+        own_sampling = method.trains_on == "train" or method.sampling_weights is not training.Method.sampling_weights
+        if self.reweight and own_sampling:
+            raise ValueError(f"{self.method} does not combine with REWEIGHT: it "
+                             f"{'sees the whole training set' if method.trains_on == 'train' else 'samples by itself'}.")
+        unknown = sorted(set(self.overrides) - set(self.settings))
+        if unknown:
+            raise ValueError(f"unknown setting {', '.join(unknown)} for {self.method}: choose from "
+                             f"{', '.join(sorted(self.settings))}.")
+        self.recipe, self.make_method()  # noqa: B018 - both check their values
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every setting of the run: defaults, then the data set's preset, then `overrides`."""
+        preset, method = _preset(self.dataset), methods.get(self.method)
+        names = {f.name for f in fields(training.Recipe)} | {f.name for f in fields(method)}
+        defaults = {f.name: f.default for cls in (training.Recipe, method) for f in fields(cls)}
+        chosen = preset[method.starts_from] | preset["methods"].get(self.method, {})
+        if stray := set(chosen) - names:
+            raise ValueError(f"the preset of {self.dataset} sets {', '.join(sorted(stray))}, unknown to {self.method}.")
+        return {"model": preset["model"]} | defaults | chosen | dict(self.overrides)
+
+    @cached_property
+    def recipe(self) -> training.Recipe:
+        return training.Recipe(**{f.name: self.settings[f.name] for f in fields(training.Recipe)})
+
+    def make_method(self) -> training.Method:
+        """A fresh instance of the method with this experiment's settings."""
+        method = methods.get(self.method)
+        return method(**{f.name: self.settings[f.name] for f in fields(method)})
+
+    @cached_property
+    def original(self) -> Experiment:
+        """The PRETRAIN run that this one starts from and is compared with, on the same split."""
+        shared = {k: v for k, v in self.overrides.items() if k == "model"}
+        return replace(self, method="pretrain", reweight=False, overrides=shared)
+
+    @cached_property
+    def gold(self) -> Experiment:
+        """The gold standard of this seed and split: RETRAIN + REWEIGHT."""
+        return replace(self.original, method="retrain", reweight=True)
+
+    @cached_property
+    def training_key(self) -> str:
+        """Names the trained weights. PRETRAIN's do not depend on what is forgotten, so all splits share them."""
+        config = self.describe() | {"code": _fingerprint(self.method)}
+        if methods.get(self.method).starts_from == "original":
+            config["original"] = self.original.training_key
+        if methods.get(self.method).trains_on == "train":
+            del config["ratio"], config["groups"]
+        return _hash(config)
+
+    @cached_property
+    def key(self) -> str:
+        """Names the result: the weights, measured on one split."""
+        return _hash([self.training_key, self.ratio, self.groups, _source("metrics.py")])
+
+    def describe(self) -> dict[str, Any]:
+        """Everything but the data's location, as plain JSON values."""
+        config = asdict(self) | {"settings": dict(sorted(self.settings.items()))}
+        del config["root"], config["overrides"]
+        return config
+
+
+@dataclass
+class Result:
+    """What `run` returns.
+
+    metrics: fractions by name (see `grmu.metrics`).  accuracy: accuracies with n and standard error.
+    curves: one row an epoch: losses, TA, GA, UA, and what the method adds.  seconds: training time when it was computed.
+    """
+
+    experiment: Experiment
+    metrics: dict[str, float]
+    accuracy: pd.DataFrame
+    curves: pd.DataFrame
+    seconds: float
+    folder: Path
+
+    @cached_property
+    def model(self) -> models.Classifier:
+        """The trained network, on the CPU, in eval mode."""
+        return _load_model(self.experiment, self.folder, torch.device("cpu"))
+
+    def row(self) -> dict[str, Any]:
+        """The run as one flat row of a results table."""
+        e = self.experiment
+        return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio,
+                "groups": e.groups if isinstance(e.groups, str) else str(e.groups), "seed": e.seed,
+                **e.overrides, **self.metrics, "seconds": round(self.seconds, 2)}
+
+
+def load_split(experiment: Experiment) -> tuple[data.Splits, data.ForgetSplit, tuple[data.Group, ...]]:
+    """The data of an experiment: its splits, what is retained and forgotten, and the group(s) that GA is measured on."""
+    splits = data.load(experiment.dataset, experiment.root)
+    groups = experiment.groups if not isinstance(experiment.groups, str) else (splits.forget_group,)
+    chosen = None if experiment.groups == "uniform" else groups
+    return splits, data.split_forget(splits.train, experiment.ratio, chosen, experiment.seed), groups
+
+
+def run(experiment: Experiment, store: str | Path | None = None, device: str = "cpu",
+        on_epoch: Callable[[int, dict[str, float]], None] | None = None, fresh: bool = False) -> Result:
+    """Do the experiment, or read it from the store if it was done before.
+
+    Args:
+        store: folder of finished runs; None takes $GRMU_STORE, else runs/ in the checkout (see `grmu.store`).
+        on_epoch: called with the epoch's number (from 1) and its row of the curves, while training.
+        fresh: train even if the store has the run (to time it, or to watch it).
+
+    Raises:
+        ValueError: the experiment cannot be done on its data (message names the value and the fix).
+        FloatingPointError: a loss became NaN or infinite.
+        StoreError: the store cannot be read or written.
+    """
+    store, splits_and_more = Store(store), load_split(experiment)
+    found = None if fresh else store.read("results", experiment.key)
+    folder = _train(experiment, store, device, on_epoch, fresh, *splits_and_more)
+    record = store.read("models", experiment.training_key)
+    if found is None:
+        splits, split, groups = splits_and_more
+        with fixed_threads():
+            model = _load_model(experiment, folder, torch.device(device))
+            metrics, accuracy = evaluate(model, *(part.to(device) for part in (split.retain, split.forget, splits.val,
+                                                                               splits.test)), groups)
+        found = {"experiment": experiment.describe(), "metrics": metrics, "accuracy": accuracy.to_dict("records")}
+        store.write("results", experiment.key, found)
+    return Result(experiment, found["metrics"], pd.DataFrame(found["accuracy"]), pd.DataFrame(record["curves"]),
+                  record["seconds"], folder)
+
+
+def run_all(experiments: Iterable[Experiment], store: str | Path | None = None, device: str = "cpu",
+            progress: bool = True) -> pd.DataFrame:
+    """Run many experiments, one after the other, under a progress bar; one row each, in the order given."""
+    rows = []
+    bar = tqdm(list(experiments), disable=not progress, unit="run", leave=False)
+    for experiment in bar:
+        bar.set_description(f"{experiment.method}{' + REWEIGHT' * experiment.reweight}, r={experiment.ratio:g}")
+        rows.append(run(experiment, store, device).row())
+    return pd.DataFrame(rows)
+
+
+@contextmanager
+def fixed_threads():
+    """Run with THREADS threads, whatever the machine has, and restore the setting after."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable | None, fresh: bool,
+           splits: data.Splits, split: data.ForgetSplit, groups: tuple[data.Group, ...]) -> Path:
+    """Train unless the store has the weights; returns their folder. Other processes wanting the same run wait."""
+    folder = store.folder("models", experiment.training_key)
+    if not fresh and store.read("models", experiment.training_key) is not None:
+        return folder
+    method, original = experiment.make_method(), None
+    if method.starts_from == "original":
+        start = experiment.original
+        original = _load_model(start, _train(start, store, device, None, False, splits, split, groups), torch.device(device))
+    with FileLock(store.lock(experiment.training_key)), fixed_threads():
+        if not fresh and store.read("models", experiment.training_key) is not None:
+            return folder
+        train = splits.train.to(device)
+        on_retain = method.trains_on == "retain"
+        retain, forget = (part.to(device) for part in split[:2]) if on_retain else (train, None)
+        model = copy.deepcopy(original) if original is not None else _build(experiment).to(device)
+        context = training.Context(model.requires_grad_(True), original, train, retain, forget,
+                                   torch.Generator().manual_seed(experiment.seed + 1), experiment.recipe)
+        weights = reweight.sample_weights(train, retain) if experiment.reweight else None
+        curves, test = [], splits.test.to(device)
+        members = torch.isin(test.group, torch.tensor([test.group_id(g) for g in groups], device=device))
+
+        def record(epoch: int, row: dict[str, float]) -> None:
+            right = training.predict(model, model, test.x).argmax(1) == test.y
+            row |= {"TA": right.float().mean().item(), "GA": right[members].float().mean().item()}
+            if forget is not None:
+                row["UA"] = (training.predict(model, model, forget.x).argmax(1) == forget.y).float().mean().item()
+            curves.append({"epoch": epoch} | row)
+            if on_epoch is not None:
+                on_epoch(epoch, curves[-1])
+
+        started = time.perf_counter()
+        training.train(method, context, weights, record)
+        seconds = time.perf_counter() - started
+        store.write("models", experiment.training_key,
+                    {"experiment": experiment.describe(), "curves": curves, "seconds": seconds,
+                     "torch": torch.__version__}, weights=model.state_dict())
+    return folder
+
+
+def _build(experiment: Experiment) -> models.Classifier:
+    train = data.load(experiment.dataset, experiment.root).train
+    return models.build(experiment.settings["model"], train.x.shape[1], train.n_classes, experiment.seed)
+
+
+def _load_model(experiment: Experiment, folder: Path, device: torch.device) -> models.Classifier:
+    model = _build(experiment)
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return model.to(device).eval().requires_grad_(False)
+
+
+@lru_cache
+def _preset(dataset: str) -> dict[str, Any]:
+    return yaml.safe_load((Path(__file__).parent / "presets" / f"{dataset}.yaml").read_text())
+
+
+@lru_cache
+def _source(*names: str) -> str:
+    """Hash of source files of this package, and of the torch they run on."""
+    text = "".join((Path(__file__).parent / name).read_text() for name in names)
+    return hashlib.sha256((torch.__version__ + text).encode()).hexdigest()[:16]
+
+
+def _fingerprint(method: str) -> list[str]:
+    """What the numbers of a method depend on besides the experiment: the shared code and the method's own."""
+    own = inspect.getsource(methods.get(method))
+    return [_source(*CODE), hashlib.sha256(own.encode()).hexdigest()[:16]]
+
+
+def _hash(config: object) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:20]

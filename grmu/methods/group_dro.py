@@ -1,0 +1,46 @@
+"""GROUP-DRO (Sagawa et al. 2020): retraining for the worst group, with group weights q that follow the losses.
+
+loss = sum_g q_g * CE_g,   q_g <- q_g * exp(eta * CE_g), normalised, at every step.
+Batches are drawn group-balanced, as in the authors' implementation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from grmu.reweight import balanced_weights
+from grmu.training import Batch, Context, Method, check_range
+
+
+@dataclass
+class GroupDRO(Method):
+    """Retraining that minimises the worst group's loss.
+
+    Args:
+        eta: step size of the group weights q.
+    """
+
+    eta: float = 0.01
+    starts_from = "fresh"
+
+    def __post_init__(self) -> None:
+        check_range(self, eta=(0, 100))
+
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        n_groups = context.retain.n_groups
+        self.q = torch.full((n_groups,), 1 / n_groups, device=context.device)
+
+    def sampling_weights(self) -> Tensor:
+        return balanced_weights(self.context.retain)
+
+    def retain_loss(self, batch: Batch) -> Tensor:
+        losses = nn.functional.cross_entropy(self.model(batch.x), batch.y, reduction="none")
+        members = nn.functional.one_hot(batch.group, len(self.q)).to(losses.dtype)
+        group_losses = losses @ members / members.sum(0).clamp(min=1)  # CE_g; 0 for a group that the batch lacks
+        self.q *= (self.eta * group_losses.detach()).exp()
+        self.q /= self.q.sum()
+        return self.q @ group_losses

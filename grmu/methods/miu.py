@@ -1,0 +1,86 @@
+"""MIU (Sec. 3.4, Algorithm 1): unlearn by lowering the mutual information of forget features and groups.
+
+    forget pass:  M(D_f; psi, theta)                                                             (Eq. 3)
+    retain pass:  CE + lambda * |M(w(D_r); psi, theta) - M(w(D_r); psi_o, theta_o)|^2         (Eqs. 7, 6)
+
+psi is tuned before each epoch on features of the model as it then is; psi_o on those of the original model, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from grmu.mine import GROUP_BARS, MINE, Estimator
+from grmu.training import Batch, Context, Method, check_choice, check_range, predict
+
+
+@dataclass
+class MIU(Method):
+    """Mutual Information-aware Machine Unlearning.
+
+    Args:
+        lam: weight of the calibration term.  forget_epochs: epochs that begin with a forget pass.
+        retaining, unlearning, calibration: switches for the terms, Eqs. 7, 3, 6 (Table 4).
+        mine_lr, mine_hidden, first_updates, later_updates: MINE's tuning before the first and before each later epoch.
+        group_bar: how the group marginal is taken, see `grmu.mine`.
+        calibrate_to: features that psi_o is fitted to: "original" (the paper's text) or "unlearned" (its released code).
+    """
+
+    lam: float = 1.0
+    forget_epochs: int = 5
+    retaining: bool = True
+    unlearning: bool = True
+    calibration: bool = True
+    mine_lr: float = 1e-3
+    mine_hidden: int = 512
+    first_updates: int = 100
+    later_updates: int = 10
+    group_bar: str = "exact"
+    calibrate_to: str = "original"
+
+    def __post_init__(self) -> None:
+        check_range(self, lam=(0, 1e6), forget_epochs=(0, 10_000), mine_lr=(0, 10), mine_hidden=(1, 100_000),
+                    first_updates=(0, 1_000_000), later_updates=(0, 1_000_000))
+        check_choice(self, group_bar=GROUP_BARS, calibrate_to=("original", "unlearned"))
+        self.calibration = self.calibration and self.lam > 0
+        self.forget_epochs *= self.unlearning
+        if not (self.retaining or self.calibration):
+            raise ValueError("retaining and calibration are both off: the retain pass would have nothing to train on.")
+
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        self.mi, self.mi_o = (
+            Estimator(MINE(self.model.n_features, context.train.n_groups, self.mine_hidden, seed=0).to(context.device),
+                      self.mine_lr, context.rng, self.group_bar) for _ in range(2))
+        self.z_o = self.original_features(context.retain.x) if self.calibration else None
+
+    def original_features(self, x: Tensor) -> Tensor:
+        return predict(self.context.original.features, self.context.original, x)
+
+    def before_epoch(self, epoch: int) -> dict[str, float]:
+        train, forget = self.context.train, self.context.forget
+        z = predict(self.model.features, self.model, train.x)
+        steps = self.first_updates if epoch == 0 else self.later_updates
+        self.mi.fit(z, train.group, steps)
+        if self.calibration:
+            z_o = z if self.calibrate_to == "unlearned" else self.original_features(train.x)
+            self.mi_o.fit(z_o, train.group, steps)
+        z_f = predict(self.model.features, self.model, forget.x)
+        return {"mi_train": self.mi.bound(z, train.group).item(), "mi_forget": self.mi.bound(z_f, forget.group).item()}
+
+    def forget_loss(self, batch: Batch) -> Tensor:
+        return self.mi.bound(self.model.features(batch.x), batch.group)  # Eq. 3
+
+    def retain_loss(self, batch: Batch) -> Tensor:
+        z = self.model.features(batch.x)
+        loss = torch.zeros((), device=z.device)
+        if self.retaining:
+            loss = loss + torch.nn.functional.cross_entropy(self.model.head(z), batch.y)  # Eq. 7
+        if self.calibration:
+            z_o = self.original_features(batch.x) if batch.index is None else self.z_o[batch.index]
+            target = self.mi_o.bound(z_o, batch.group).detach()
+            loss = loss + self.lam * (self.mi.bound(z, batch.group) - target) ** 2  # Eq. 6
+        return loss

@@ -1,0 +1,137 @@
+"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group, avg. gap.
+
+`evaluate` makes one forward pass over each split and derives everything from the logits. Values are fractions; the higher
+is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from fairlearn.metrics import (
+    MetricFrame,
+    count,
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+)
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import accuracy_score
+from torch import Tensor
+
+from grmu.data import Group, GroupedDataset
+from grmu.models import Classifier
+from grmu.training import predict
+
+METRICS = ("RA", "UA", "TA", "MIA", "EO", "GA")
+FAIRNESS = ("DP", "EP", "WG")
+
+
+def standard_error(accuracy: float, n: int) -> float:
+    """Binomial standard error of an accuracy measured on n samples; NaN for n = 0."""
+    return float(np.sqrt(accuracy * (1 - accuracy) / n)) if n else float("nan")
+
+
+def accuracy_by_group(predicted: Tensor, data: GroupedDataset) -> pd.DataFrame:
+    """One row per declared group: group (its name), accuracy, n, se. A group without samples has accuracy NaN, n 0."""
+    frame = MetricFrame(metrics={"accuracy": accuracy_score, "n": count}, y_true=data.y.cpu().numpy(),
+                        y_pred=predicted.cpu().numpy(), sensitive_features=data.group.cpu().numpy()).by_group
+    frame = frame.reindex(range(data.n_groups)).fillna({"n": 0}).astype({"n": int, "accuracy": float})
+    frame["se"] = [standard_error(p, n) for p, n in zip(frame["accuracy"], frame["n"], strict=True)]
+    frame.insert(0, "group", data.group_names)
+    return frame.reset_index(drop=True)
+
+
+def fairness(predicted: Tensor, data: GroupedDataset, groups: Sequence[Group]) -> dict[str, float]:
+    """EO (Eq. 11), DP and EP as differences over the attribute, with classes and attributes binarised.
+
+    The positive class is "one of the target classes of `groups`", the attribute "one of their attribute values": with two
+    classes and two values that changes nothing, with more it is the paper's convention for FairFace (Appx. A).
+    """
+    classes, attributes = (torch.tensor(sorted(set(v))) for v in zip(*groups, strict=True))
+    y, y_hat = (torch.isin(v.cpu(), classes).int().numpy() for v in (data.y, predicted))
+    a = torch.isin(data.a.cpu(), attributes).int().numpy()
+    return {"EO": float(equalized_odds_difference(y, y_hat, sensitive_features=a, agg="mean")),
+            "DP": float(demographic_parity_difference(y, y_hat, sensitive_features=a)),
+            "EP": float(equal_opportunity_difference(y, y_hat, sensitive_features=a))}
+
+
+def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tensor, val_group: Tensor, seed: int = 0) -> float:
+    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10). Higher: better hidden.
+
+    The attacker is one random forest with fixed settings on one feature, the loss, fitted to retain (members) against
+    validation samples (non-members). Validation samples are weighted to the retain set's group proportions and both sides
+    to equal totals; else the forest learns which groups are common instead of who was a member.
+
+    Args:
+        retain, val, forget: (N,) losses.  retain_group, val_group: (N,) groups.  seed: of the forest.
+    """
+    n_groups = int(max(retain_group.max(), val_group.max())) + 1
+    share_retain, share_val = (torch.bincount(g, minlength=n_groups) / len(g) for g in (retain_group, val_group))
+    val_weights = (share_retain / share_val.clamp(min=1e-12))[val_group]
+    weights = torch.cat([torch.full((len(retain),), 0.5 / len(retain)), 0.5 * val_weights / val_weights.sum()])
+    losses = torch.cat([retain, val])[:, None].numpy()
+    member = np.r_[np.ones(len(retain)), np.zeros(len(val))]
+    forest = RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01, random_state=seed)
+    forest.fit(losses, member, sample_weight=(weights * len(member)).numpy())
+    return float((forest.predict(forget[:, None].numpy()) == 0).mean())
+
+
+def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, val: GroupedDataset, test: GroupedDataset,
+             groups: Sequence[Group], forest_seed: int = 0) -> tuple[dict[str, float], pd.DataFrame]:
+    """All metrics of one model.
+
+    Args:
+        groups: the dominant forget group(s) (y, a); GA is the test accuracy on them.
+
+    Returns:
+        The metrics by name, fractions, with val_TA and val_GA (for choosing hyperparameters), and the accuracies with
+        their n and standard error: rows RA, UA, TA, GA, then every group of the test set.
+    """
+    logits = {name: predict(model, model, data.x).float().cpu() for name, data in
+              (("retain", retain), ("forget", forget), ("val", val), ("test", test))}
+    parts = {"retain": retain, "forget": forget, "val": val, "test": test}
+    right = {name: logits[name].argmax(1) == parts[name].y.cpu() for name in parts}
+    losses = {name: torch.nn.functional.cross_entropy(logits[name], parts[name].y.cpu(), reduction="none")
+              for name in parts if name != "test"}
+    ids = torch.tensor([test.group_id(g) for g in groups])
+
+    def in_groups(name: str) -> Tensor:
+        return right[name][torch.isin(parts[name].group.cpu(), ids)]
+
+    predicted = logits["test"].argmax(1)
+    by_group = accuracy_by_group(predicted, test)
+    samples = {"RA": right["retain"], "UA": right["forget"], "TA": right["test"], "GA": in_groups("test")}
+    metrics = {name: hits.float().mean().item() for name, hits in samples.items()}
+    metrics |= fairness(predicted, test, groups)
+    metrics["WG"] = float(by_group["accuracy"].min())
+    metrics["MIA"] = mia_efficacy(losses["retain"], losses["val"], losses["forget"],
+                                  retain.group.cpu(), val.group.cpu(), forest_seed)
+    metrics |= {"val_TA": right["val"].float().mean().item(), "val_GA": in_groups("val").float().mean().item()}
+    overall = pd.DataFrame([{"group": name, "accuracy": metrics[name], "n": len(hits),
+                             "se": standard_error(metrics[name], len(hits))} for name, hits in samples.items()])
+    return metrics, pd.concat([overall, by_group], ignore_index=True)
+
+
+def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
+    """Per metric, |method - gold| of each seed, averaged over seeds: the deltas in brackets in the paper's tables.
+
+    Args:
+        rows, gold: one row a seed, with a column `seed` and one per metric.
+
+    Raises:
+        ValueError: a seed of `rows` has no gold standard.
+    """
+    ours, reference = rows.set_index("seed")[list(metrics)], gold.set_index("seed")[list(metrics)]
+    if missing := sorted(set(ours.index) - set(reference.index)):
+        raise ValueError(f"no gold standard for seeds {missing}: run RETRAIN + REWEIGHT for them.")
+    return (ours - reference.loc[ours.index]).abs().mean()
+
+
+def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
+    """avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself. Beware: doing nothing
+    often scores high, so show PRETRAIN's beside it."""
+    return 1 - float(gap_by_metric(rows, gold, metrics).mean())

@@ -1,0 +1,137 @@
+"""MINE: mutual information estimated by a network (Belghazi et al. 2018), as the paper's Eq. 2 uses it.
+
+M(D; psi, theta) = E_(x,g) T(z, g) - log E_(x,g_bar) exp T(z, g_bar), a lower bound on the mutual information of features
+z = f_theta(x) and group g. How g_bar is drawn decides what is bounded:
+
+- "shuffle": g permuted within the batch (Eq. 2), bounds I(Z; G);
+- "uniform": drawn evenly over all groups (Algorithm 1), bounds I(Z; G) + KL(P(G) || uniform);
+- "exact": the same quantity as "uniform", but the expectation over the groups is summed, not sampled.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+GROUP_BARS = ("exact", "uniform", "shuffle")
+
+
+class MINE(nn.Module):
+    """The statistics network T_psi: a two-layer perceptron with ReLU on [z, one-hot g] -> one number a sample.
+
+    The second argument may also be a float vector (B, n_groups) in place of a one-hot group, for variables that are
+    not groups. `log_partition` is the moving average of E[exp T] that corrects the gradient's bias (their Sec. 3.2).
+    """
+
+    def __init__(self, n_features: int, n_groups: int, hidden: int = 512, seed: int = 0) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.first = nn.Linear(n_features + n_groups, hidden)
+            self.second = nn.Linear(hidden, 1)
+        self.n_features, self.n_groups = n_features, n_groups
+        self.register_buffer("log_partition", torch.tensor(math.nan))
+
+    def _first(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The first layer in two parts: W_z z + b, (B, hidden), and W_g^T, (n_groups, hidden)."""
+        w = self.first.weight
+        return nn.functional.linear(z, w[:, : self.n_features], self.first.bias), w[:, self.n_features :].T
+
+    def forward(self, z: Tensor, g: Tensor) -> Tensor:
+        """T(z, g), (B,), for groups g (B,) long, or vectors (B, n_groups) float."""
+        of_z, of_groups = self._first(z)
+        of_g = g @ of_groups if g.is_floating_point() else of_groups[g]
+        return self.second((of_z + of_g).relu_()).squeeze(-1)
+
+    def all_groups(self, z: Tensor) -> Tensor:
+        """T(z, g) for every group g, (B, n_groups), at the price of one matrix product for all of them."""
+        of_z, of_groups = self._first(z)
+        return self.second((of_z[:, None] + of_groups).relu_()).squeeze(-1)
+
+
+def draw_group_bar(how: str, group: Tensor, n_groups: int, rng: torch.Generator) -> Tensor | None:
+    """g_bar for a batch: (B,) groups, or None for "exact", where nothing is drawn.
+
+    Raises:
+        ValueError: `how` is not one of "exact", "uniform", "shuffle".
+    """
+    if how == "exact":
+        return None
+    if how == "uniform":
+        return torch.randint(n_groups, (len(group),), generator=rng).to(group.device)
+    if how == "shuffle":
+        return group[torch.randperm(len(group), generator=rng).to(group.device)]
+    raise ValueError(f"unknown group_bar {how!r}: choose one of {', '.join(GROUP_BARS)}.")
+
+
+def dv_terms(mine: MINE, z: Tensor, group: Tensor, group_bar: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The two terms of Eq. 2, both scalars: E T(z, g) and log E exp T(z, g_bar)."""
+    if group_bar is None:  # uniform over all groups, summed
+        t = mine.all_groups(z)
+        joint, marginal = t.gather(1, group[:, None]), t.flatten()
+    else:
+        joint, marginal = mine(z, group), mine(z, group_bar)
+    return joint.mean(), marginal.logsumexp(0) - math.log(marginal.numel())
+
+
+def dv_bound(mine: MINE, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
+    """The Donsker-Varadhan bound of Eq. 2 in nats, a scalar, differentiable in z and in the network.
+
+    Args:
+        z: (B, n_features) features.  group: (B,) groups, or (B, n_groups) float vectors.
+        group_bar: drawn like `group` from the marginal (see `draw_group_bar`); None sums over all groups.
+    """
+    joint, log_partition = dv_terms(mine, z, group, group_bar)
+    return joint - log_partition
+
+
+class Estimator:
+    """A MINE with its optimiser, its way to take g_bar and its random stream: `fit` to features, then ask for the `bound`.
+
+    Features are extracted once and passed in. Optimiser and moving average live as long as the estimator, so that later
+    fits go on where earlier ones stopped; the network is frozen outside `fit`.
+
+    Args:
+        ema: rate of the moving average of the partition (Belghazi et al., Eq. 12); 1 turns the correction off.
+    """
+
+    def __init__(self, mine: MINE, lr: float, rng: torch.Generator, group_bar: str = "exact", batch_size: int = 128,
+                 ema: float = 0.05) -> None:
+        self.mine, self.rng, self.group_bar, self.batch_size, self.ema = mine, rng, group_bar, batch_size, ema
+        self.optimizer = torch.optim.Adam(mine.parameters(), lr)
+        mine.requires_grad_(False)
+
+    def fit(self, z: Tensor, group: Tensor, steps: int) -> list[float]:
+        """`steps` updates on batches drawn from z (N, n_features), group (N, ...); returns each batch's bound in nats."""
+        mine, bounds = self.mine.requires_grad_(True), []
+        for _ in range(steps):
+            index = torch.randint(len(z), (self.batch_size,), generator=self.rng).to(z.device)
+            joint, log_partition = dv_terms(mine, z[index], group[index], self.draw(group[index]))
+            self._average(log_partition.detach())
+            # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving average
+            loss = (log_partition - mine.log_partition).exp() - joint
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            bounds.append((joint - log_partition).detach())
+        mine.requires_grad_(False)
+        return torch.stack(bounds).tolist() if bounds else []
+
+    def draw(self, group: Tensor) -> Tensor | None:
+        """g_bar for a batch, see `draw_group_bar`."""
+        return draw_group_bar(self.group_bar, group, self.mine.n_groups, self.rng)
+
+    def bound(self, z: Tensor, group: Tensor) -> Tensor:
+        """Eq. 2 on these samples, a scalar that is differentiable in z. An estimate only on samples it was not fitted to."""
+        return dv_bound(self.mine, z, group, self.draw(group))
+
+    def _average(self, log_partition: Tensor) -> None:
+        old = self.mine.log_partition
+        if old.isnan():
+            self.mine.log_partition = log_partition
+        else:
+            parts = torch.stack([old + math.log1p(-self.ema) if self.ema < 1 else old - math.inf,
+                                 log_partition + math.log(self.ema)])
+            self.mine.log_partition = parts.logsumexp(0)

@@ -1,0 +1,115 @@
+"""The folder of finished runs: JSON and safetensors, written whole or not at all, never unpickled.
+
+A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at most a
+temporary folder, which the next start removes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+FORMAT = 1
+STALE_SECONDS = 3600
+
+
+class StoreError(RuntimeError):
+    """The store cannot be used as it is; the message says what to do."""
+
+
+def default_folder() -> Path:
+    """$GRMU_STORE, else runs/ in a checkout, else the user's cache folder."""
+    if os.environ.get("GRMU_STORE"):
+        return Path(os.environ["GRMU_STORE"])
+    checkout = Path(__file__).parents[1]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "runs"
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "grmu"
+
+
+class Store:
+    """Finished runs under one folder, which is made if missing.
+
+    Raises:
+        StoreError: the folder cannot be written, or holds a store of another format.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.root = Path(folder) if folder is not None else default_folder()
+        stamp = self.root / "store.json"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not stamp.is_file():
+                self._replace_file(stamp, {"format": FORMAT})
+            found = json.loads(stamp.read_text()).get("format")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        except ValueError:
+            found = "unreadable"
+        if found != FORMAT:
+            raise StoreError(f"{self.root} was written by another version (format {found}, this one writes {FORMAT}): "
+                             "delete that folder, or choose another with store=... or $GRMU_STORE.")
+
+    def folder(self, kind: str, key: str) -> Path:
+        return self.root / kind / key
+
+    def lock(self, key: str) -> Path:
+        (self.root / "locks").mkdir(exist_ok=True)
+        return self.root / "locks" / f"{key}.lock"
+
+    def read(self, kind: str, key: str) -> dict[str, Any] | None:
+        """The record's JSON, or None if there is none."""
+        try:
+            return json.loads((self.folder(kind, key) / "record.json").read_text())
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise StoreError(f"{self.folder(kind, key)} is damaged ({error}): delete that folder.") from error
+
+    def write(self, kind: str, key: str, record: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write a record in one step, replacing an older one of that key.
+
+        Raises:
+            StoreError: the disk is full or read-only; nothing half-written stays behind.
+        """
+        target = self.folder(kind, key)
+        temporary = None
+        try:
+            target.parent.mkdir(exist_ok=True)
+            self._sweep(target.parent)
+            temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target.parent))
+            if weights is not None:
+                save_file({k: v.contiguous().cpu() for k, v in weights.items()}, temporary / "model.safetensors")
+            (temporary / "record.json").write_text(json.dumps(record, indent=1))
+            if target.exists():
+                shutil.rmtree(target)
+            os.replace(temporary, target)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        finally:
+            if temporary is not None:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove what killed runs left; young folders may belong to a run that is still writing."""
+        for old in folder.glob(".tmp-*"):
+            if time.time() - old.stat().st_mtime > STALE_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def _replace_file(self, path: Path, content: object) -> None:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+            json.dump(content, file)
+        os.replace(file.name, path)
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(f"cannot write runs to {self.root}: {error.strerror or error}. Free some space or choose another "
+                          "folder with store=... or the environment variable GRMU_STORE.")

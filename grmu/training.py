@@ -1,0 +1,204 @@
+"""The one training loop. A method is a pair of losses; this loop gives it batches.
+
+Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pass over the forget set with `forget_loss`,
+then a pass over the retain set with `retain_loss`. Pretraining, retraining and every unlearning method run through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from grmu.data import GroupedDataset
+from grmu.models import Classifier
+from grmu.reweight import draw_epoch
+
+
+class Batch(NamedTuple):
+    """Samples of one step; `index` are their rows in the set they come from, None if they were augmented."""
+
+    x: Tensor
+    y: Tensor
+    group: Tensor
+    index: Tensor | None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to optimise. `schedule` is "cosine" or "constant", after `warmup_epochs` of linear warm-up; rates per epoch.
+
+    Raises:
+        ValueError: a value out of range; the message names it and what is allowed.
+    """
+
+    epochs: int = 15
+    lr: float = 0.1
+    batch_size: int = 64
+    weight_decay: float = 5e-4
+    momentum: float = 0.9
+    warmup_epochs: int = 0
+    schedule: str = "cosine"
+    augment: bool = False
+
+    def __post_init__(self) -> None:
+        check_range(self, epochs=(1, 10_000), lr=(0, 100), batch_size=(2, 1_000_000), weight_decay=(0, 1),
+                    momentum=(0, 0.9999), warmup_epochs=(0, self.epochs - 1))
+        check_choice(self, schedule=("cosine", "constant"))
+
+
+def check_range(owner: object, **ranges: tuple[float, float]) -> None:
+    """Raise a ValueError for the first field of `owner` that is not a number within its (low, high)."""
+    for name, (low, high) in ranges.items():
+        value = getattr(owner, name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise ValueError(f"{name} must be a number from {low:g} to {high:g}, but is {value!r}.")
+        if type(owner).__dataclass_fields__[name].type == "int" and value != int(value):
+            raise ValueError(f"{name} must be a whole number, but is {value!r}.")
+
+
+def check_choice(owner: object, **choices: tuple[str, ...]) -> None:
+    """Raise a ValueError for the first field of `owner` that is not one of its allowed values."""
+    for name, allowed in choices.items():
+        if (value := getattr(owner, name)) not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(allowed)}, but is {value!r}.")
+
+
+@dataclass
+class Context:
+    """All that a method may look at: the model it changes, the frozen original (None if it starts afresh), the data."""
+
+    model: Classifier
+    original: Classifier | None
+    train: GroupedDataset
+    retain: GroupedDataset
+    forget: GroupedDataset
+    rng: torch.Generator
+    recipe: Recipe
+
+    @property
+    def device(self) -> torch.device:
+        return self.retain.y.device
+
+
+class Method:
+    """Base of all methods: override the losses. Subclasses are dataclasses whose fields are their hyperparameters.
+
+    starts_from: "fresh" weights or the "original" (PRETRAIN) model.  trains_on: "train" or "retain".
+    forget_epochs: number of first epochs with a forget pass.
+    """
+
+    name: ClassVar[str]
+    starts_from: ClassVar[str] = "original"
+    trains_on: ClassVar[str] = "retain"
+    forget_epochs: int = 0
+
+    def setup(self, context: Context) -> None:
+        """Called once, before the first epoch."""
+        self.context, self.model = context, context.model
+
+    def sampling_weights(self) -> Tensor | None:
+        """The method's own sampling of the retain set; None leaves the choice (uniform or REWEIGHT) to the experiment."""
+        return None
+
+    def before_epoch(self, epoch: int) -> dict[str, float]:
+        """Work before epoch 0, 1, ...; what it returns is recorded with that epoch."""
+        return {}
+
+    def forget_loss(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
+
+    def retain_loss(self, batch: Batch) -> Tensor:
+        return nn.functional.cross_entropy(self.model(batch.x), batch.y)
+
+
+def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
+    """Shift each image (B, C, H, W) by up to `shift` pixels (edges replicated), flip every second one on average."""
+    n, (height, width) = len(x), x.shape[-2:]
+    moves = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=rng).to(x.device)
+    flip = (torch.rand(n, 1, generator=rng) < 0.5).to(x.device)
+    rows = (torch.arange(height, device=x.device) + moves[0] - shift).clamp_(0, height - 1)
+    cols = (torch.arange(width, device=x.device) + moves[1] - shift).clamp_(0, width - 1)
+    cols = torch.where(flip, cols.flip(1), cols)
+    every = torch.arange(n, device=x.device)[:, None, None]
+    return x.permute(0, 2, 3, 1)[every, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
+
+
+def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator, weights: Tensor | None) -> Iterator[Batch]:
+    """One epoch of shuffled batches, cut from memory."""
+    for index in draw_epoch(len(data), weights, rng).to(data.y.device).split(recipe.batch_size):
+        x = data.x[index]
+        if recipe.augment:
+            yield Batch(augment_images(x, rng), data.y[index], data.group[index], None)
+        else:
+            yield Batch(x, data.y[index], data.group[index], index)
+
+
+@torch.no_grad()
+def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
+    """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are; restores the mode."""
+    was_training = model.training
+    model.eval()
+    outputs = torch.cat([function(part) for part in x.split(batch_size)]) if len(x) else function(x)
+    model.train(was_training)
+    return outputs
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.optim.lr_scheduler.LRScheduler:
+    """Linear warm-up, then cosine to 0 or constant, stepped once per epoch."""
+    from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, SequentialLR
+
+    warmup, rest = recipe.warmup_epochs, recipe.epochs - recipe.warmup_epochs
+    main = CosineAnnealingLR(optimizer, rest) if recipe.schedule == "cosine" else ConstantLR(optimizer, factor=1.0)
+    if warmup == 0:
+        return main
+    return SequentialLR(optimizer, [LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup), main], milestones=[warmup])
+
+
+def train(
+    method: Method, context: Context, weights: Tensor | None = None,
+    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
+) -> None:
+    """Run `method` on `context.model`, in place.
+
+    Args:
+        weights: (len(retain),) sampling probabilities, as REWEIGHT gives; None samples uniformly without replacement.
+        on_epoch: called after each epoch with its number (from 1) and what it measured: losses, and what the method adds.
+
+    Raises:
+        FloatingPointError: a loss became NaN or infinite; says in which term, method and epoch.
+    """
+    recipe, model = context.recipe, context.model
+    method.setup(context)
+    own = method.sampling_weights()
+    weights = own if own is not None else weights
+    optimizer = torch.optim.SGD(model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
+    schedule = make_schedule(optimizer, recipe)
+
+    def one_pass(term: str, data: GroupedDataset, loss_function: Callable, sampling: Tensor | None) -> float:
+        model.train()
+        total = torch.zeros((), device=data.y.device)
+        for n_steps, batch in enumerate(batches(data, recipe, context.rng, sampling), 1):
+            loss = loss_function(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        mean = total.item() / n_steps
+        if not abs(mean) < float("inf"):
+            raise FloatingPointError(
+                f"the {term} loss of {method.name} is {mean} in epoch {epoch + 1} of {recipe.epochs}: lower lr "
+                f"(now {recipe.lr:g}) or look for NaN in the data.")
+        return mean
+
+    for epoch in range(recipe.epochs):
+        row = method.before_epoch(epoch)
+        if epoch < method.forget_epochs and len(context.forget):
+            row["forget_loss"] = one_pass("forget", context.forget, method.forget_loss, None)
+        row["retain_loss"] = one_pass("retain", context.retain, method.retain_loss, weights)
+        schedule.step()
+        if on_epoch is not None:
+            on_epoch(epoch + 1, row)
