@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from grmu.mine import GROUP_BARS, MINE, Estimator
+from grmu.mine import GROUP_BARS, MINE, Estimator, dv_bound, table_terms
 from grmu.training import Batch, Context, Method, check_choice, check_range, predict
 
 
@@ -55,21 +55,24 @@ class MIU(Method):
         self.mi, self.mi_o = (
             Estimator(MINE(self.model.n_features, context.train.n_groups, self.mine_hidden, seed=0).to(context.device),
                       self.mine_lr, context.rng, self.group_bar) for _ in range(2))
-        self.z_o = self.original_features(context.retain.x) if self.calibration else None
+        if self.calibration:  # the original model does not change: its features are extracted once
+            self.z_o, self.z_o_train = (self.original_features(data.x) for data in (context.retain, context.train))
 
     def original_features(self, x: Tensor) -> Tensor:
         return predict(self.context.original.features, self.context.original, x)
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
         train, forget = self.context.train, self.context.forget
-        z = predict(self.model.features, self.model, train.x)
         steps = self.first_updates if epoch == 0 else self.later_updates
-        self.mi.fit(z, train.group, steps)
+        seen = torch.randperm(len(train), generator=self.context.rng)[: max(steps, 1) * self.mi.batch_size]
+        z, group = predict(self.model.features, self.model, train.x[seen]), train.group[seen]
+        self.mi.fit(z, group, steps)
         if self.calibration:
-            z_o = z if self.calibrate_to == "unlearned" else self.original_features(train.x)
-            self.mi_o.fit(z_o, train.group, steps)
+            self.mi_o.fit(z if self.calibrate_to == "unlearned" else self.z_o_train[seen], group, steps)
+            with torch.no_grad():
+                self.t_o = self.mi_o.mine.all_groups(self.z_o)
         z_f = predict(self.model.features, self.model, forget.x)
-        return {"mi_train": self.mi.bound(z, train.group).item(), "mi_forget": self.mi.bound(z_f, forget.group).item()}
+        return {"mi_train": self.mi.bound(z, group).item(), "mi_forget": self.mi.bound(z_f, forget.group).item()}
 
     def forget_loss(self, batch: Batch) -> Tensor:
         return self.mi.bound(self.model.features(batch.x), batch.group)  # Eq. 3
@@ -80,7 +83,10 @@ class MIU(Method):
         if self.retaining:
             loss = loss + torch.nn.functional.cross_entropy(self.model.head(z), batch.y)  # Eq. 7
         if self.calibration:
-            z_o = self.original_features(batch.x) if batch.index is None else self.z_o[batch.index]
-            target = self.mi_o.bound(z_o, batch.group).detach()
-            loss = loss + self.lam * (self.mi.bound(z, batch.group) - target) ** 2  # Eq. 6
+            t_o = self.t_o[batch.index] if batch.index is not None else self.mi_o.mine.all_groups(
+                self.original_features(batch.x))
+            group_bar = self.mi.draw(batch.group)  # the same draw for both, as in Algorithm 1
+            joint, log_partition = table_terms(t_o, batch.group, group_bar)
+            mi = dv_bound(self.mi.mine, z, batch.group, group_bar)
+            loss = loss + self.lam * (mi - (joint - log_partition).detach()) ** 2  # Eq. 6
         return loss
