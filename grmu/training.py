@@ -19,12 +19,12 @@ from grmu.reweight import draw_epoch
 
 
 class Batch(NamedTuple):
-    """Samples of one step; `index` are their rows in the set they come from, None if they were augmented."""
+    """Samples of one step, augmented if the recipe says so; `index` are their rows in the set they come from."""
 
     x: Tensor
     y: Tensor
     group: Tensor
-    index: Tensor | None
+    index: Tensor
 
 
 @dataclass(frozen=True)
@@ -131,10 +131,7 @@ def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator, weights:
     """One epoch of shuffled batches, cut from memory."""
     for index in draw_epoch(len(data), weights, rng).to(data.y.device).split(recipe.batch_size):
         x = data.x[index]
-        if recipe.augment:
-            yield Batch(augment_images(x, rng), data.y[index], data.group[index], None)
-        else:
-            yield Batch(x, data.y[index], data.group[index], index)
+        yield Batch(augment_images(x, rng) if recipe.augment else x, data.y[index], data.group[index], index)
 
 
 @torch.no_grad()

@@ -55,11 +55,9 @@ class MIU(Method):
         self.mi, self.mi_o = (
             Estimator(MINE(self.model.n_features, context.train.n_groups, self.mine_hidden, seed=0).to(context.device),
                       self.mine_lr, context.rng, self.group_bar) for _ in range(2))
-        if self.calibration:  # the original model does not change: its features are extracted once
-            self.z_o, self.z_o_train = (self.original_features(data.x) for data in (context.retain, context.train))
-
-    def original_features(self, x: Tensor) -> Tensor:
-        return predict(self.context.original.features, self.context.original, x)
+        if self.calibration:  # the original does not change: its features are extracted once, from images as they are
+            original = context.original
+            self.z_o, self.z_o_train = (predict(original.features, original, d.x) for d in (context.retain, context.train))
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
         train, forget = self.context.train, self.context.forget
@@ -83,10 +81,8 @@ class MIU(Method):
         if self.retaining:
             loss = loss + torch.nn.functional.cross_entropy(self.model.head(z), batch.y)  # Eq. 7
         if self.calibration:
-            t_o = self.t_o[batch.index] if batch.index is not None else self.mi_o.mine.all_groups(
-                self.original_features(batch.x))
             group_bar = self.mi.draw(batch.group)  # the same draw for both, as in Algorithm 1
-            joint, log_partition = table_terms(t_o, batch.group, group_bar)
+            joint, log_partition = table_terms(self.t_o[batch.index], batch.group, group_bar)
             mi = dv_bound(self.mi.mine, z, batch.group, group_bar)
             loss = loss + self.lam * (mi - (joint - log_partition).detach()) ** 2  # Eq. 6
         return loss
