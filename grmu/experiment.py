@@ -202,9 +202,10 @@ def run_all(experiments: Iterable[Experiment], store: str | Path | None = None, 
             progress: bool = True) -> pd.DataFrame:
     """Run many experiments, one after the other, under a progress bar; one row each, in the order given."""
     rows = []
-    bar = tqdm(list(experiments), disable=not progress, unit="run", leave=False)
+    bar = tqdm(list(experiments), unit="run", leave=False) if progress else experiments
     for experiment in bar:
-        bar.set_description(f"{experiment.method}{' + REWEIGHT' * experiment.reweight}, r={experiment.ratio:g}")
+        if progress:
+            bar.set_description(f"{experiment.method}{' + REWEIGHT' * experiment.reweight}, r={experiment.ratio:g}")
         rows.append(run(experiment, store, device).row())
     return pd.DataFrame(rows)
 

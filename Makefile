@@ -1,0 +1,84 @@
+# `make help` says what there is. Everything is installed into .venv, once; later calls start at once and need no network.
+
+PYTHON ?= python3
+ARGS ?=
+PY := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb
+
+# A kernel draws figures inline only if nobody has chosen another backend.
+unexport MPLBACKEND
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-slow lab bench notebooks results check-notebooks clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@echo "  PYTHON=python3.12 chooses the Python that .venv is made with; ARGS=\"...\" is passed on (try ARGS=--help)."
+
+run: .venv/.installed ## the five methods on the embedded data: a table, a notebook, a page, a figure
+	@$(PY) -m grmu demo $(ARGS)
+
+test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows
+	$(NBVAL) tests notebooks $(ARGS)
+
+test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with an empty store
+	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && export GRMU_STORE="$$store" && \
+	for round in 1 2; do echo "Round $$round of 2"; $(NBVAL) notebooks $(ARGS) || exit 1; done
+
+lab: .venv/.installed ## open the course in JupyterLab
+	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
+
+bench: .venv/.installed ## measure what the project promises: accuracies with their spread, and times
+	@$(PY) -m grmu bench $(ARGS)
+
+notebooks: .venv/.installed ## execute the lessons, and save them as they are committed
+	@$(PY) -m grmu notebooks $(ARGS)
+
+check-notebooks: .venv/.installed ## are the lessons saved as they should be committed?
+	@$(PY) -m grmu check-notebooks $(ARGS)
+
+results: .venv/.installed ## compute the results that ship with the course again
+	@$(PY) -m grmu results $(ARGS)
+
+clean: ## remove .venv, finished runs and caches
+	rm -rf .venv runs build dist .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
+
+# --- installing ---------------------------------------------------------------------------------------------------------
+
+.venv/.installed: pyproject.toml .venv/.ready
+	@echo "Installing grmu and what it needs into .venv (minutes the first time: torch is large) ..."
+	@$(PIP) -e .
+	@touch $@
+
+.venv/.installed-test: pyproject.toml .venv/.ready
+	@echo "Installing grmu and what its tests need into .venv (minutes the first time: torch is large) ..."
+	@$(PIP) -e ".[test]"
+	@touch .venv/.installed $@
+
+# .ready holds the folder that .venv serves: a .venv that was moved, or whose Python is gone, is made ready again.
+ifneq ($(shell test -x $(PY) && cat .venv/.ready 2>/dev/null),$(CURDIR))
+.PHONY: .venv/.ready
+endif
+
+GOOD_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+.venv/.ready:
+	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -c '$(GOOD_PYTHON)' 2>/dev/null || { \
+	    echo "grmu needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1)." \
+	         "Name another: make PYTHON=python3.12 ..."; exit 1; } >&2; \
+	  $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "$(PYTHON) cannot make virtual environments: the module venv or ensurepip is missing." \
+	         "On Debian and Ubuntu, install the package python3-venv."; exit 1; } >&2; \
+	  echo "Making .venv with $$($(PYTHON) --version) ..."; \
+	  $(PYTHON) -m venv --clear .venv || exit 1; \
+	fi
+	@$(PY) -c '$(GOOD_PYTHON)' || { \
+	  echo "The .venv here has $$($(PY) --version), grmu needs Python 3.11, 3.12 or 3.13: make clean, then try again." >&2; \
+	  exit 1; }
+	@rm -f .venv/.installed .venv/.installed-test
+	@printf '%s\n' "$(CURDIR)" > $@

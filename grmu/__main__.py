@@ -1,0 +1,44 @@
+"""python -m grmu COMMAND: what the Makefile calls. `python -m grmu COMMAND --help` explains a command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from grmu.store import StoreError
+
+COMMANDS = {  # name: (module, arguments put before the user's, what it does)
+    "demo": ("grmu.demo", [], "run the five methods on the embedded data set and compare them"),
+    "bench": ("grmu.bench", [], "measure what the project promises"),
+    "notebooks": ("grmu.notebooks", [], "execute the lessons and save them as they are committed"),
+    "check-notebooks": ("grmu.notebooks", ["--check"], "say which lessons are not as they should be committed"),
+    "results": ("grmu.results", [], "compute the results that ship with the course"),
+    "search": ("grmu.search", [], "choose hyperparameters on validation data"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; its exit code, 2 for an error with an explanation, 130 when stopped."""
+    listing = "\n".join(f"  {name:16} {what}" for name, (_, _, what) in COMMANDS.items())
+    parser = argparse.ArgumentParser(prog="python -m grmu", formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     description="Group-robust machine unlearning.", epilog=f"commands:\n{listing}")
+    parser.add_argument("--traceback", action="store_true", help="on an error, show where it was raised")
+    parser.add_argument("command", choices=COMMANDS, metavar="command", help="see below")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the command; --help lists them")
+    options = parser.parse_args(argv)
+    module, first, _ = COMMANDS[options.command]
+    try:
+        return import_module(module).main(first + options.arguments)
+    except KeyboardInterrupt:
+        print("\nstopped; finished runs are kept", file=sys.stderr)
+        return 130
+    except (ValueError, StoreError, FileNotFoundError) as error:
+        if options.traceback:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,38 @@
+"""The numbers that the paper published, as data frames: De Min et al., Group-robust Machine Unlearning, TMLR 2025.
+
+Percent, as printed. `results` holds Tables 1-3 and 5-16, `ablation` Table 17 (and so Table 4), `fairness` Table 18.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+
+FOLDER = Path(__file__).parent / "published"
+METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro", "MIU": "miu"}  # theirs -> ours
+
+
+@lru_cache
+def table(name: str) -> pd.DataFrame:
+    """One of "results", "ablation", "fairness" in long format, one row a published value.
+
+    Raises:
+        ValueError: another name.
+    """
+    if name not in ("results", "ablation", "fairness"):
+        raise ValueError(f"unknown table {name!r}: choose results, ablation or fairness.")
+    return pd.read_csv(FOLDER / f"{name}.csv")
+
+
+def results(dataset: str, ratio: float = 0.5, forget_groups: int = 1) -> pd.DataFrame:
+    """Published means of one data set and ratio, a row per (method, reweight), a column per metric, in percent.
+
+    Empty if the paper has no such experiment (as for the embedded data sets, which are this project's own).
+    """
+    t = table("results")
+    t = t[(t.dataset == dataset) & (t.unlearning_ratio == ratio) & (t.forget_groups == forget_groups)]
+    t = t[t.table == t.table.min()]  # the appendix repeats the main tables, without GROUP-DRO
+    t = t.assign(method=t.method.replace(METHODS), reweight=t.reweight.astype(bool))
+    return t.pivot_table(index=["method", "reweight"], columns="metric", values="value", sort=False)

@@ -1,0 +1,74 @@
+"""Result tables: rows of `grmu.run_all` in, a table of means with spread out, the do-nothing row and the gold standard named.
+
+`summary` computes, `show` dresses it for a notebook; the plain frame prints well on a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from grmu.metrics import METRICS, average_gap
+from grmu.plots import label
+
+GOLD = ("retrain", True)
+
+
+def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """One row per method and REWEIGHT, in the order of `rows`: "mean ± sd" over seeds in percent, avg. gap, seconds.
+
+    Args:
+        rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups; RETRAIN + REWEIGHT among them.
+
+    Raises:
+        ValueError: the rows mix data sets, ratios or groups, or lack the gold standard of a seed.
+    """
+    for column in ("dataset", "ratio", "groups"):
+        if rows[column].nunique() > 1:
+            raise ValueError(f"one table compares runs of one {column}, but has {sorted(rows[column].unique())}.")
+    gold = rows[(rows.method == GOLD[0]) & (rows.reweight == GOLD[1])]
+    table = []
+    for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
+        line = {"method": label(method, rw)}
+        for metric in metrics:
+            mean, sd = part[metric].mean() * 100, part[metric].std() * 100
+            line[metric] = f"{mean:.1f} ± {sd:.1f}" if len(part) > 1 else f"{mean:.1f}"
+        line["avg. gap"] = "gold" if (method, rw) == GOLD else f"{100 * average_gap(part, gold, metrics):.1f}"
+        line["seconds"] = f"{part.seconds.mean():.1f}"
+        table.append(line)
+    return pd.DataFrame(table).set_index("method")
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """One paragraph in plain words on what the table means, every number computed from `rows`."""
+    mean = rows.groupby(["method", "reweight"])[["UA", "GA"]].mean() * 100
+    before, plain, gold = (mean.loc[key] for key in (("pretrain", False), ("retrain", False), GOLD))
+    ratio, n_seeds = rows.ratio.iloc[0], rows.seed.nunique()
+    said = (f"Forgetting {100 * ratio:.0f} % of one group cost that group {before.GA - plain.GA:.0f} points of test accuracy "
+            f"(GA {before.GA:.0f} % to {plain.GA:.0f} %)")
+    lost, back = before.GA - plain.GA, gold.GA - plain.GA
+    said += f"; REWEIGHT gave back {back:.0f} of them" if lost > 0 else "; there was no loss to win back"
+    others = mean.drop([("pretrain", False), ("retrain", False), GOLD], errors="ignore")
+    if len(others):
+        (method, rw), best = min(others.iterrows(), key=lambda item: (item[1] - gold).abs().sum())
+        said += (f". Without retraining, {label(method, rw)} came closest to that gold standard: UA {best.UA - gold.UA:+.0f}, "
+                 f"GA {best.GA - gold.GA:+.0f} points")
+    rows_of = rows[(rows.method == "retrain") & rows.reweight]
+    idle = 100 * average_gap(rows[rows.method == "pretrain"], rows_of)
+    seeds = f"{n_seeds} seeds" if n_seeds > 1 else "one seed only: no spread, no conclusion"
+    return f"{said}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({seeds})"
+
+
+def show(table: pd.DataFrame, caption: str = "") -> Styler:
+    """The table for a notebook: the do-nothing row in grey, the gold standard in italics."""
+
+    def dress(row: pd.Series) -> list[str]:
+        css = "color: #707070" if "do nothing" in str(row.name) else "font-style: italic" if "gold" in row.values else ""
+        return [css] * len(row)
+
+    styler = table.style.apply(dress, axis=1).set_caption(caption).set_uuid("t")
+    return styler.set_table_styles([{"selector": "th", "props": "text-align: left"},
+                                    {"selector": "td", "props": "text-align: right; padding: 0.2em 0.8em"},
+                                    {"selector": "caption", "props": "text-align: left; font-weight: bold"}])

@@ -1,0 +1,111 @@
+"""What the tests share: small data sets, a small network, a shrunken Groundwear, and the build script as a module."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from grmu import data, training
+from grmu.data import GroupedDataset, Splits, groundwear
+from grmu.models import Classifier
+
+TESTS = Path(__file__).parent
+REPOSITORY = TESTS.parent
+
+
+def toy(counts: list[list[int]], n_features: int = 4, spread: float = 1.0, seed: int = 0) -> GroupedDataset:
+    """Gaussian blobs, one a group: counts[y][a] samples around a centre of their own, in shuffled order."""
+    rng = torch.Generator().manual_seed(seed)
+    n_attributes = len(counts[0])
+    y = torch.tensor([k for k, row in enumerate(counts) for a, n in enumerate(row) for _ in range(n)])
+    a = torch.tensor([a for row in counts for a, n in enumerate(row) for _ in range(n)])
+    centres = 3 * torch.randn(len(counts) * n_attributes, n_features, generator=torch.Generator().manual_seed(99))
+    x = centres[y * n_attributes + a] + spread * torch.randn(len(y), n_features, generator=rng)
+    order = torch.randperm(len(y), generator=rng)
+    names = [f"class {k}" for k in range(len(counts))], [f"place {k}" for k in range(n_attributes)]
+    return GroupedDataset(x[order], y[order], a[order], *names, name="toy")
+
+
+def small_network(n_features: int = 4, n_classes: int = 2, width: int = 6, seed: int = 0) -> Classifier:
+    """A classifier of float vectors that has a BatchNorm, so that leaks into its statistics show."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        backbone = nn.Sequential(nn.Linear(n_features, width), nn.BatchNorm1d(width), nn.ReLU())
+        return Classifier(backbone, width, n_classes)
+
+
+def context_of(train: GroupedDataset, split: data.ForgetSplit, recipe: training.Recipe, seed: int = 5,
+               original: Classifier | None = None, model: Classifier | None = None) -> training.Context:
+    """A training context on a small network."""
+    if model is None:
+        model = small_network(train.x.shape[1], train.n_classes)
+    if original is not None:
+        original.eval().requires_grad_(False)
+    return training.Context(model, original, train, split.retain, split.forget, torch.Generator().manual_seed(seed), recipe)
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of all weights and buffers."""
+    return {k: v.clone() for k, v in model.state_dict().items()}
+
+
+def same_state(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Equal to the last bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def shrink_groundwear() -> None:
+    """Replace Groundwear's loader by one that gives the first few of the same pictures: an epoch takes milliseconds."""
+
+    def few(name: str, root: str | Path | None) -> Splits:
+        whole = groundwear.load(name, root)
+
+        def head(part: GroupedDataset, sizes: tuple[int, ...]) -> GroupedDataset:
+            return part.subset(torch.cat([(part.group == g).nonzero().squeeze(1)[:n] for g, n in enumerate(sizes)]))
+
+        return Splits(head(whole.train, (70, 60, 40, 24)), head(whole.val, (20,) * 4), head(whole.test, (25,) * 4),
+                      whole.forget_group)
+
+    data.LOADERS["groundwear"] = few
+    data.load.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def few_pictures():
+    """Experiments on "groundwear" see its first few pictures only."""
+    before = data.LOADERS["groundwear"]
+    shrink_groundwear()
+    yield
+    data.LOADERS["groundwear"] = before
+    data.load.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory) -> Path:
+    """One folder of finished runs for all tests that may share it."""
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def build_script() -> ModuleType:
+    """data/build_groundwear.py as a module."""
+    spec = importlib.util.spec_from_file_location("build_groundwear", REPOSITORY / "data" / "build_groundwear.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def start_python(code: str, *arguments: object) -> subprocess.Popen:
+    """A fresh interpreter that runs `code` on the shrunken Groundwear; sys.argv[1:] are `arguments`."""
+    prelude = f"import sys; sys.path.insert(0, {str(TESTS)!r}); import conftest; conftest.shrink_groundwear()\n"
+    environment = {k: v for k, v in os.environ.items() if k != "GRMU_STORE"}
+    return subprocess.Popen([sys.executable, "-c", prelude + code, *map(str, arguments)], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment)

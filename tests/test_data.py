@@ -1,0 +1,281 @@
+"""Groundwear, grouped data sets, and the forget split."""
+
+import json
+import lzma
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from conftest import REPOSITORY, toy
+from safetensors.numpy import load as load_tensors
+
+from grmu import data
+from grmu.data import GroupedDataset, split_forget
+from grmu.data.groundwear import FILE, compose, find_file
+
+# --- Groundwear ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["groundwear", "groundwear-memorised", "groundwear-many"])
+def test_each_variant_has_the_counts_that_its_build_script_declares(name, build_script):
+    spec, splits = build_script.variants()[name], data.load(name)
+    for part in ("train", "val", "test"):
+        dataset = getattr(splits, part)
+        expected = np.array(spec[part])
+        assert dataset.group_counts().reshape(expected.shape).tolist() == expected.tolist()
+        assert dataset.x.dtype == torch.uint8
+        assert dataset.x.shape == (expected.sum(), 1, 28, 28)
+        assert dataset.class_names == tuple(build_script.FASHION[i] for i in spec["labels"])
+        assert dataset.attribute_names == tuple(f"on {ground}" for ground in spec["grounds"])
+        assert dataset.name == name
+    assert splits.forget_group == tuple(spec["forget"])
+
+
+def test_the_variants_are_named_as_the_registry_says():
+    assert set(data.LOADERS) >= {"groundwear", "groundwear-memorised", "groundwear-many"}
+    assert data.load("groundwear").train.group_names == [
+        "ankle boot on grass", "ankle boot on brick", "sneaker on grass", "sneaker on brick"]
+
+
+def test_no_picture_occurs_twice_in_a_variant():
+    splits = data.load("groundwear")
+    tensors = load_tensors(lzma.decompress(find_file(None).read_bytes()))
+    used = np.concatenate([tensors[f"groundwear.{part}.object"] for part in ("train", "val", "test")])
+    assert len(np.unique(used)) == len(used) == sum(map(len, splits[:3]))
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="groundware.*groundwear, groundwear-memorised, groundwear-many"):
+        data.load("groundware")
+
+
+def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
+    shutil.copy(find_file(None), tmp_path / FILE)
+    packed = bytearray((tmp_path / FILE).read_bytes())
+    packed[len(packed) // 2] ^= 1
+    (tmp_path / FILE).write_bytes(packed)
+    with pytest.raises(ValueError, match="damaged") as caught:
+        data.load("groundwear", tmp_path)
+    assert str(tmp_path / FILE) in str(caught.value)
+    assert "git checkout data" in str(caught.value)
+
+
+def test_a_file_that_was_repaired_is_read_again_in_the_same_process(tmp_path):
+    (tmp_path / FILE).write_bytes(b"not it")
+    with pytest.raises(ValueError, match="damaged"):
+        data.load("groundwear", tmp_path)
+    shutil.copy(find_file(None), tmp_path / FILE)
+    assert len(data.load("groundwear", tmp_path).train) == len(data.load("groundwear").train)
+
+
+def test_a_missing_root_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        data.load("groundwear", tmp_path / "nowhere")
+
+
+def test_compose_is_the_alpha_blend_for_every_pair_of_grey_levels():
+    objects, grounds = (v.astype(np.uint8) for v in np.meshgrid(np.arange(256), np.arange(256), indexing="ij"))
+    composed = compose(objects, grounds)
+    assert composed.dtype == np.uint8
+    for o in range(256):
+        for g in range(256):
+            mask = min(6 * o / 255, 1)
+            assert abs(int(composed[o, g]) - (mask * o + (1 - mask) * g)) <= 1
+
+
+def test_a_picture_is_its_object_on_its_window_of_its_ground():
+    raw = lzma.decompress(find_file(None).read_bytes())
+    tensors = load_tensors(raw)
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    textures = json.loads(header["__metadata__"]["variants"])["groundwear-many"]["textures"]
+    test = data.load("groundwear-many").test
+    for i in (0, 17, len(test) - 1):
+        recipe = {k: int(tensors[f"groundwear-many.test.{k}"][i]) for k in ("object", "y", "a", "row", "col")}
+        assert (test.y[i], test.a[i]) == (recipe["y"], recipe["a"])
+        for u in range(28):
+            for v in range(28):
+                o = float(tensors["objects"][recipe["object"], u, v])
+                g = float(tensors["textures"][textures[recipe["a"]], recipe["row"] + u, recipe["col"] + v])
+                mask = min(6 * o / 255, 1)
+                assert abs(int(test.x[i, 0, u, v]) - (mask * o + (1 - mask) * g)) <= 1
+
+
+def test_the_checksum_beside_the_file_is_the_one_in_the_code():
+    from grmu.data.groundwear import SHA256
+
+    assert (REPOSITORY / "data" / "groundwear.sha256").read_text().split() == [SHA256, FILE]
+
+
+# --- GroupedDataset -----------------------------------------------------------------------------------------------------
+
+
+def test_a_data_set_is_built_from_plain_arrays():
+    dataset = GroupedDataset(np.zeros((4, 3), np.float32), [0, 1, 1, 0], np.array([0, 2, 1, 2], np.uint8))
+    assert (len(dataset), dataset.n_classes, dataset.n_attributes, dataset.n_groups) == (4, 2, 3, 6)
+    assert dataset.group.tolist() == [0, 5, 4, 2]  # y * n_attributes + a
+    assert dataset.group_counts().tolist() == [1, 0, 1, 0, 1, 1]
+    assert dataset.group_names[5] == "y=1 a=2"
+
+
+def test_a_subset_without_some_classes_keeps_the_group_numbers():
+    dataset = toy([[5, 5, 5], [5, 5, 5]])
+    rest = dataset.subset((dataset.a != 1).nonzero().squeeze(1))
+    assert rest.n_groups == 6
+    assert rest.group_counts().tolist() == [5, 0, 5, 5, 0, 5]
+    only = dataset.subset((dataset.group == 0).nonzero().squeeze(1))
+    assert (only.n_classes, only.n_attributes, only.group.unique().tolist()) == (2, 3, [0])
+    assert only.group_names == dataset.group_names
+
+
+def test_declared_names_count_even_where_no_sample_has_them():
+    dataset = GroupedDataset(torch.zeros(2, 1), [0, 1], [0, 0], ["cat", "dog", "owl"], ["day", "night"])
+    assert dataset.group.tolist() == [0, 2]
+    assert dataset.group_counts().tolist() == [1, 0, 1, 0, 0, 0]
+
+
+def test_an_empty_subset_is_a_data_set():
+    empty = toy([[3, 3], [3, 3]]).subset(torch.tensor([], dtype=torch.long))
+    assert len(empty) == 0
+    assert empty.group_counts().tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_nan_or_infinity_in_x_is_refused_with_its_sample(bad):
+    x = torch.zeros(5, 2, 2)
+    x[3, 1, 0] = bad
+    with pytest.raises(ValueError, match="sample 3"):
+        GroupedDataset(x, [0] * 5, [0] * 5)
+
+
+def test_nan_is_refused_also_where_a_sample_is_one_number():
+    with pytest.raises(ValueError, match="sample 1"):
+        GroupedDataset(torch.tensor([0.0, float("nan"), 1.0]), [0, 0, 1], [0, 1, 0])
+
+
+@pytest.mark.parametrize(("y", "a", "said"), [
+    ([0, 1, 2], [0, 0, 1], "y holds values from 0 to 2"),
+    ([0, 1, 1], [0, 0, 2], "a holds values from 0 to 2"),
+    ([-1, 1, 1], [0, 0, 1], "y holds values from -1"),
+    ([0, 1], [0, 0, 1], "3, 2 and 3"),
+    ([0, 1, 1], [0, 1], "3, 3 and 2"),
+])
+def test_labels_outside_their_names_or_of_another_length_are_refused(y, a, said):
+    with pytest.raises(ValueError, match=said):
+        GroupedDataset(torch.zeros(3, 1), y, a, ["no", "yes"], ["left", "right"])
+
+
+def test_labels_that_are_not_whole_numbers_are_refused():
+    with pytest.raises(ValueError, match="y"):
+        GroupedDataset(torch.zeros(3, 1), [0.0, 0.5, 1.7], [0, 0, 1])
+
+
+def test_a_group_is_named_by_a_pair_within_the_declared_range():
+    dataset = toy([[2, 2, 2], [2, 2, 2]])
+    assert [dataset.group_id((y, a)) for y in range(2) for a in range(3)] == list(range(6))
+    for bad in ((2, 0), (0, 3), (-1, 0)):
+        with pytest.raises(ValueError, match=f"unknown group \\({bad[0]}, {bad[1]}\\)"):
+            dataset.group_id(bad)
+    for bad in (3, (1,), ("a", "b"), None):
+        with pytest.raises(ValueError, match="pair"):
+            dataset.group_id(bad)
+
+
+# --- split_forget -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9, 1.0])
+def test_the_named_group_loses_its_share_and_no_other_loses_any(ratio):
+    train = toy([[60, 30], [20, 10]])
+    split = split_forget(train, ratio, [(1, 0)])
+    assert split.forget.group_counts().tolist() == [0, 0, round(20 * ratio), 0]
+    assert split.retain.group_counts().tolist() == [60, 30, 20 - round(20 * ratio), 10]
+
+
+def test_several_groups_lose_the_same_share_each():
+    split = split_forget(toy([[60, 30], [20, 10]]), 0.5, [(0, 0), (1, 1), (1, 1)])
+    assert split.forget.group_counts().tolist() == [30, 0, 0, 5]
+
+
+def test_uniform_forgetting_is_stratified_over_all_groups():
+    assert split_forget(toy([[60, 30], [20, 10]]), 0.2).forget.group_counts().tolist() == [12, 6, 4, 2]
+
+
+def test_remainders_stay_below_one_sample_a_group():
+    train = toy([[61, 33], [17, 9]])
+    for ratio in (0.13, 0.37, 0.71):
+        taken = split_forget(train, ratio).forget.group_counts()
+        assert taken.sum().item() == round(ratio * 120)
+        assert (taken - ratio * train.group_counts()).abs().max() < 1
+
+
+def test_retain_and_forget_are_disjoint_and_complete():
+    train = toy([[60, 30], [20, 10]])
+    split = split_forget(train, 0.3, seed=4)
+    keep = torch.ones(len(train), dtype=torch.bool)
+    keep[split.forget_index] = False
+    assert len(split.forget_index.unique()) == len(split.forget) == 36
+    assert torch.equal(split.forget_index, split.forget_index.sort().values)
+    assert torch.equal(split.forget.x, train.x[split.forget_index])
+    assert torch.equal(split.retain.x, train.x[keep])
+    assert torch.equal(split.retain.y, train.y[keep])
+    assert torch.equal(split.retain.a, train.a[keep])
+
+
+def test_one_seed_gives_one_split_and_another_seed_another():
+    train = toy([[60, 30], [20, 10]])
+    one, again, other = (split_forget(train, 0.5, [(0, 0)], seed).forget_index for seed in (3, 3, 4))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+
+
+def test_a_split_neither_uses_nor_moves_the_global_random_state():
+    train = toy([[60, 30], [20, 10]])
+    torch.manual_seed(0)
+    one = split_forget(train, 0.5).forget_index
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    assert torch.equal(drawn, torch.rand(1))
+    assert torch.equal(one, split_forget(train, 0.5).forget_index)
+
+
+@pytest.mark.parametrize("groups", [[(1, 1)], [(0, 0), (1, 1)]])
+def test_smaller_forget_sets_lie_within_larger_ones(groups):
+    train, before = toy([[60, 30], [20, 10]]), set()
+    for percent in range(5, 100, 5):
+        now = set(split_forget(train, percent / 100, groups, seed=2).forget_index.tolist())
+        assert before <= now
+        before = now
+
+
+@pytest.mark.parametrize("counts", [[[6, 6], [2, 0]], [[61, 33], [17, 9]]])
+def test_smaller_uniform_forget_sets_lie_within_larger_ones(counts):
+    train, before = toy(counts), set()
+    for n in range(1, len(train)):  # largest remainders alone fail this: a larger total can take fewer of a small group
+        now = set(split_forget(train, n / len(train), seed=2).forget_index.tolist())
+        assert before <= now, f"forgetting {n} keeps samples that forgetting {n - 1} gave up"
+        before = now
+
+
+@pytest.mark.parametrize("ratio", [0, 0.0, -0.1, 1.5, float("nan"), "0.5", None])
+def test_a_ratio_outside_its_range_is_refused_with_its_value(ratio):
+    with pytest.raises(ValueError, match=r"ratio must lie in \(0, 1\]") as caught:
+        split_forget(toy([[6, 6], [6, 6]]), ratio, [(0, 0)])
+    assert repr(ratio) in str(caught.value)
+
+
+def test_an_empty_forget_set_is_refused():
+    with pytest.raises(ValueError, match="empty"):
+        split_forget(toy([[6, 6], [6, 6]]), 0.01, [(0, 0)])
+    with pytest.raises(ValueError, match="empty"):
+        split_forget(toy([[6, 6], [6, 0]]), 1.0, [(1, 1)])
+
+
+def test_forgetting_the_whole_training_set_is_refused():
+    with pytest.raises(ValueError, match="whole training set"):
+        split_forget(toy([[6, 6], [6, 6]]), 1.0)
+
+
+def test_an_unknown_group_is_refused():
+    with pytest.raises(ValueError, match=r"unknown group \(2, 0\)"):
+        split_forget(toy([[6, 6], [6, 6]]), 0.5, [(2, 0)])

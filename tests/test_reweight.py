@@ -1,0 +1,128 @@
+"""REWEIGHT: alpha = nu_tr / nu_r, P(x_i) = alpha_{g_i} / sum_j alpha_{g_j} (Sec. 3.3)."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from conftest import toy
+
+from grmu.data import split_forget
+from grmu.reweight import balanced_weights, draw_epoch, group_weights, sample_weights
+
+CELEBA = [71629, 66874, 22880, 1387]
+
+
+def by_group(weights, dataset):
+    return torch.zeros(dataset.n_groups, dtype=torch.float64).index_add_(0, dataset.group, weights.double())
+
+
+def test_alpha_on_celeba_is_two_for_the_half_forgotten_group_and_one_elsewhere():
+    alpha = group_weights(CELEBA, [*CELEBA[:3], 1387 - 693])
+    assert alpha[:3].tolist() == [1, 1, 1]
+    assert alpha[3].item() == pytest.approx(1387 / 694, rel=1e-6)
+    assert alpha[3].item() == pytest.approx(2, abs=0.01)
+
+
+def test_alpha_is_the_ratio_of_counts_in_every_group():
+    train, retain = np.array([7, 12, 100, 3]), np.array([7, 3, 60, 1])
+    np.testing.assert_allclose(group_weights(torch.tensor(train), torch.tensor(retain)).numpy(), train / retain, rtol=1e-6)
+
+
+def test_nothing_forgotten_gives_ones_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert group_weights(CELEBA, CELEBA).tolist() == [1, 1, 1, 1]
+
+
+def test_a_vanished_group_gets_zero_and_a_warning_that_names_it():
+    with pytest.warns(UserWarning, match="boot on brick.*vanished"):
+        alpha = group_weights([10, 4], [10, 0], ["boot on grass", "boot on brick"])
+    assert alpha.tolist() == [1, 0]
+    with pytest.warns(UserWarning, match="group 1"):
+        group_weights([10, 4], [10, 0])
+
+
+def test_a_group_that_never_existed_gets_zero_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert group_weights([10, 0], [5, 0]).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(("train", "retain", "said"), [
+    ([10, 4], [10, 5], "group 1: 5 retained of 4"),
+    ([10, 4], [-1, 4], "group 0: -1 retained of 10"),
+    ([10, 4], [10, 4, 1], "one length"),
+    ([[10, 4]], [[10, 4]], "one length"),
+])
+def test_impossible_counts_are_refused(train, retain, said):
+    with pytest.raises(ValueError, match=said):
+        group_weights(train, retain)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])
+def test_sample_weights_sum_to_one_and_put_the_training_proportions_back(ratio):
+    train = toy([[60, 30], [20, 10]])
+    retain = split_forget(train, ratio, [(1, 1), (0, 0)], seed=1).retain
+    weights = sample_weights(train, retain)
+    assert weights.shape == (len(retain),)
+    assert weights.sum().item() == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(by_group(weights, retain), train.group_counts() / len(train), atol=1e-6)
+
+
+def test_sample_weights_are_equal_within_a_group():
+    train = toy([[60, 30], [20, 10]])
+    retain = split_forget(train, 0.5, [(1, 1)]).retain
+    weights = sample_weights(train, retain)
+    for g in range(4):
+        assert len(weights[retain.group == g].unique()) == 1
+    assert (weights[retain.group == 3][0] / weights[retain.group == 0][0]).item() == pytest.approx(2, rel=1e-5)
+
+
+def test_sample_weights_of_a_vanished_group_leave_the_others_their_proportions():
+    train = toy([[60, 30], [20, 10]])
+    retain = split_forget(train, 1.0, [(1, 1)]).retain
+    with pytest.warns(UserWarning, match="class 1 place 1"):
+        weights = sample_weights(train, retain)
+    np.testing.assert_allclose(by_group(weights, retain), np.array([60, 30, 20, 0]) / 110, atol=1e-6)
+
+
+def test_balanced_weights_give_every_group_the_same_total_which_is_not_reweight():
+    train = toy([[60, 30], [20, 10]])
+    retain = split_forget(train, 0.5, [(1, 1)]).retain
+    balanced = balanced_weights(retain)
+    np.testing.assert_allclose(by_group(balanced, retain), [0.25] * 4, atol=1e-6)
+    assert not torch.allclose(balanced, sample_weights(train, retain), atol=1e-3)
+
+
+def test_balanced_weights_share_among_the_groups_that_are_there():
+    retain = split_forget(toy([[60, 30], [20, 10]]), 1.0, [(1, 1)]).retain
+    np.testing.assert_allclose(by_group(balanced_weights(retain), retain), [1 / 3, 1 / 3, 1 / 3, 0], atol=1e-6)
+
+
+def test_an_epoch_without_weights_is_a_permutation():
+    drawn = draw_epoch(50, None, torch.Generator().manual_seed(0))
+    assert sorted(drawn.tolist()) == list(range(50))
+    assert drawn.tolist() != list(range(50))
+
+
+def test_an_epoch_with_weights_has_as_many_draws_with_replacement():
+    weights = torch.tensor([0.0] * 5 + [1.0] * 45)
+    drawn = draw_epoch(50, weights, torch.Generator().manual_seed(0))
+    assert drawn.shape == (50,)
+    assert drawn.min() >= 5  # weight 0 is never drawn
+    assert len(drawn.unique()) < 50
+
+
+def test_weighted_draws_follow_the_weights():
+    weights = torch.tensor([0.1, 0.2, 0.7]).repeat(20_000)
+    drawn = draw_epoch(60_000, weights, torch.Generator().manual_seed(0))
+    shares = torch.bincount(drawn % 3) / 60_000
+    np.testing.assert_allclose(shares, [0.1, 0.2, 0.7], atol=0.01)  # five standard errors
+
+
+def test_the_same_seed_draws_the_same_epoch_and_another_seed_another():
+    for weights in (None, torch.rand(40, generator=torch.Generator().manual_seed(3))):
+        one, same, other = (draw_epoch(40, weights, torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+        assert torch.equal(one, same)
+        assert not torch.equal(one, other)
