@@ -49,15 +49,17 @@ clean: ## remove .venv, finished runs and caches
 
 # --- installing ---------------------------------------------------------------------------------------------------------
 
+# The stamps are copies of pyproject.toml: a newer file with the same content installs nothing, and needs no network.
 .venv/.installed: pyproject.toml .venv/.ready
-	@echo "Installing grmu and what it needs into .venv (minutes the first time: torch is large) ..."
-	@$(PIP) -e .
-	@touch $@
+	@cmp -s pyproject.toml $@ || { \
+	  echo "Installing grmu and what it needs into .venv (minutes the first time: torch is large) ..."; $(PIP) -e .; }
+	@cp pyproject.toml $@
 
 .venv/.installed-test: pyproject.toml .venv/.ready
-	@echo "Installing grmu and what its tests need into .venv (minutes the first time: torch is large) ..."
-	@$(PIP) -e ".[test]"
-	@touch .venv/.installed $@
+	@cmp -s pyproject.toml $@ || { \
+	  echo "Installing grmu and what its tests need into .venv (minutes the first time: torch is large) ..."; \
+	  $(PIP) -e ".[test]"; }
+	@cp pyproject.toml $@ && cp pyproject.toml .venv/.installed
 
 # .ready holds the folder that .venv serves: a .venv that was moved, or whose Python is gone, is made ready again.
 ifneq ($(shell test -x $(PY) && cat .venv/.ready 2>/dev/null),$(CURDIR))
@@ -69,7 +71,7 @@ GOOD_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 1
 .venv/.ready:
 	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
 	  $(PYTHON) -c '$(GOOD_PYTHON)' 2>/dev/null || { \
-	    echo "grmu needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is $$($(PYTHON) --version 2>&1 | head -n 1)." \
+	    echo "grmu needs Python 3.11, 3.12 or 3.13, but $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo 'not there')." \
 	         "Name another: make PYTHON=python3.12 ..."; exit 1; } >&2; \
 	  $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
 	    echo "$(PYTHON) cannot make virtual environments: the module venv or ensurepip is missing." \

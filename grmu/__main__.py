@@ -18,6 +18,16 @@ COMMANDS = {  # name: (module, arguments put before the user's, what it does)
 }
 
 
+EXPLAINED = (ValueError, FloatingPointError, FileNotFoundError, StoreError)  # raised with a sentence for the user
+
+
+def _explanation(error: Exception) -> str | None:
+    """The sentence that explains an error, also one raised in a notebook that papermill ran; None if it has none."""
+    if isinstance(error, EXPLAINED):
+        return str(error)
+    return error.evalue if getattr(error, "ename", None) in {kind.__name__ for kind in EXPLAINED} else None
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; its exit code, 2 for an error with an explanation, 130 when stopped."""
     listing = "\n".join(f"  {name:16} {what}" for name, (_, _, what) in COMMANDS.items())
@@ -33,10 +43,11 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; finished runs are kept", file=sys.stderr)
         return 130
-    except (ValueError, StoreError, FileNotFoundError) as error:
-        if options.traceback:
+    except Exception as error:
+        explained = _explanation(error)
+        if options.traceback or explained is None:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained}", file=sys.stderr)
         return 2
 
 

@@ -64,3 +64,98 @@ def check_group_accuracy(function: Callable) -> None:
     expect(close(se, math.sqrt(0.75 * 0.25 / 4)), f"the standard error is sqrt(p (1 - p) / n) = 0.217 here, not {se:.3f}.")
     expect(close(_call(function, predicted, y, group, 1)[0], 0.75), "group 1 has 3 of 4 right as well: does g matter?")
     passed("accuracy, n and standard error of a group")
+
+
+# Lesson 01
+
+
+def _number(function: Callable, *args: Any) -> float:
+    """Call a student's function that is to return one number."""
+    value = _call(function, *args)
+    try:
+        return float(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise CheckError(f"{function.__name__} should return one number, but returned {value!r}.") from None
+
+
+def check_forget_mask(function: Callable) -> None:
+    """`function(group, g, ratio, seed)` -> (N,) bool, True for the forgotten: a random share of group g only."""
+    group = torch.tensor([0] * 40 + [1] * 20 + [0] * 20 + [2] * 20)
+    before = torch.random.get_rng_state()
+    mask = _call(function, group, 1, 0.5, 3)
+    untouched = torch.equal(before, torch.random.get_rng_state())
+    expect(isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.shape == group.shape,
+           f"return a Boolean tensor with one entry per sample, {len(group)} here.")
+    expect(not mask[group != 1].any(), f"{int(mask[group != 1].sum())} samples of other groups are marked: group 1 alone asked.")
+    n = int(mask.sum())
+    expect(n > 0, "nothing is marked: True means forgotten.")
+    expect(n == 10, f"half of group 1 are 10 of its 20 samples, but {n} are marked. The ratio is a share of the group, not of "
+                    "the training set, and not a probability for each sample: the number must be exact.")
+    expect(int(_call(function, group, 0, 0.1, 3).sum()) == 6, "a tenth of the 60 samples of group 0 are 6: does g matter?")
+    expect(_call(function, group, 2, 1.0, 3).equal(group == 2), "ratio 1.0 forgets the whole group.")
+    expect(mask.equal(_call(function, group, 1, 0.5, 3)), "the same seed must give the same forget set, but two calls differ: "
+                                                          "use a generator made from the seed.")
+    others = [_call(function, group, 1, 0.5, seed) for seed in range(4, 9)]
+    expect(not all(mask.equal(m) for m in others), "every seed gives the same forget set: choose at random, with the seed.")
+    expect(untouched, "the global random state has changed, so everything random that runs later changes too: use a "
+                      "torch.Generator of your own instead of torch.manual_seed.")
+    passed("the right number, of the right group, at random, reproducible, and nobody else's random numbers disturbed")
+
+
+def check_retain_share(function: Callable) -> None:
+    """`function(counts, g, ratio)` -> the share of group g in the retain set."""
+    celeba = [71629, 66874, 22880, 1387]
+    counts = list(celeba)
+    share = _number(function, counts, 0, 0.9)
+    expect(counts == celeba, "the list of counts that was passed in has changed: work on a copy.")
+    expect(not close(share, 0.0440, 1e-3), "4.4 %: you divide by the old size of the training set. The retain set is smaller: "
+                                           "it lost 90 % of this very group.")
+    expect(not close(share, 0.8135, 1e-3), "81 %: that is what *remains of everything*. Which part of it is group 0?")
+    expect(not close(share, 7.287, 1e-3), "return a fraction, not a percentage.")
+    expect(close(share, 0.07287, 1e-4), "of CelebA's largest group 7,163 are left at ratio 0.9, and of all groups 98,304: the share "
+                                        f"is 0.0729, not {share:.4f}.")
+    expect(close(_number(function, torch.tensor(celeba), 3, 0.9), 0.000859, 1e-5),
+           "the smallest group ends at 0.086 % (138.7 of 161,522): does g matter, and do tensors work as well as lists?")
+    expect(close(_number(function, [10, 30], 1, 1.0), 0.0), "ratio 1.0 leaves nothing of the group: its share is 0.")
+    passed(f"44 % becomes {100 * share:.1f} %, as the paper says")
+
+
+# Lesson 02
+
+
+def check_group_weights(function: Callable) -> None:
+    """`function(train_counts, retain_counts)` -> (n_groups,) alpha = nu_tr / nu_r, 0 where nothing is left."""
+    before, after = torch.tensor([2400, 2350, 840, 102]), torch.tensor([2400, 2350, 840, 51])
+    alpha = _call(function, before, after)
+    expect(isinstance(alpha, Tensor) and alpha.shape == (4,), "return a tensor with one weight per group, 4 here.")
+    scale = alpha / alpha[0]
+    expect(not close(scale, torch.tensor([1, 1, 1, 0.5])), "upside down: a group that lost members must be drawn *more* often.")
+    expect(not close(scale, after[0] / after), "these weights balance the groups (1 / nu_r). The aim is the old proportions, "
+                                               "not equal ones.")
+    expect(not close(alpha, (before / before.sum()) / (after / after.sum())),
+           "you divide shares, not counts: proportional to alpha, but then no group has weight 1, not even an untouched one.")
+    expect(close(alpha, [1, 1, 1, 2]), f"with half of the last group left, alpha is [1, 1, 1, 2], not {alpha.tolist()}.")
+    expect(close(_call(function, torch.tensor([100, 60, 8]), torch.tensor([50, 60, 2])), [2, 1, 4]),
+           "several groups may have lost members, each by another share: [100, 60, 8] to [50, 60, 2] gives [2, 1, 4].")
+    alpha = _call(function, before, torch.tensor([2400, 2350, 840, 0]))
+    expect(alpha.isfinite().all(), "a group of which nothing is left got inf or nan, which spoils all the others once the weights "
+                                   "are divided by their sum. Its weight is 0: there is nothing to draw.")
+    expect(close(alpha, [1, 1, 1, 0]), f"a group of which nothing is left has weight 0 and the others keep theirs, not {alpha.tolist()}.")
+    expect(close(_call(function, torch.tensor([5, 0]), torch.tensor([5, 0])), [1, 0]),
+           "a group that never had a sample has weight 0 as well.")
+    passed("alpha restores the old proportions, and a vanished group does no harm")
+
+
+def check_expected_distinct(function: Callable) -> None:
+    """`function(n_pictures, share, n_draws)` -> n (1 - (1 - share / n) ** draws)."""
+    share, n_draws = 102 / 5692, 5641
+    found = _number(function, 51, share, n_draws)
+    expect(not close(found, share * n_draws, 1e-3), "101 is how often the group is drawn; some of its pictures come twice or more.")
+    expect(found <= 51, f"{found:.1f} different pictures out of 51 is too many.")
+    expect(not close(found, 51), "51 would mean that every picture turns up in every epoch: with replacement, some are missed.")
+    expect(not close(found, 51 * (1 - (1 - share) ** n_draws)), "`share` belongs to the whole group: one picture has share / n_pictures.")
+    expect(close(found, 43.98, 1e-3), f"of 51 pictures with a joint share of 1.8 %, 44.0 turn up among 5,641 draws, not {found:.1f}.")
+    expect(close(_number(function, 10, 0.5, 1), 0.5), "one draw hits the group with probability `share`, here 0.5: half a "
+                                                           "picture on average.")
+    expect(close(_number(function, 1, 1.0, 7), 1.0), "a single picture that is always drawn is one picture, however often.")
+    passed("44 different pictures of 51, drawn 101 times")

@@ -11,9 +11,10 @@ import copy
 import hashlib
 import inspect
 import json
+import operator
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -23,7 +24,6 @@ import pandas as pd
 import torch
 import yaml
 from filelock import FileLock
-from safetensors.torch import load_file
 from tqdm.auto import tqdm
 
 from grmu import data, methods, models, reweight, training
@@ -31,7 +31,7 @@ from grmu.metrics import evaluate
 from grmu.store import Store
 
 THREADS = 2  # sums of floats depend on how many threads share them: fixed, so that a run gives the same bits on any load
-CODE = ("data/core.py", "models.py", "reweight.py", "training.py", "mine.py", "experiment.py")
+CODE = ("data/core.py", "data/groundwear.py", "models.py", "reweight.py", "training.py", "mine.py", "experiment.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +66,26 @@ class Experiment:
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(f"seed must be a whole number from 0, but is {self.seed!r}.")
         if not isinstance(self.groups, str):
-            object.__setattr__(self, "groups", tuple((int(y), int(a)) for y, a in self.groups))
+            try:
+                pairs = tuple((operator.index(y), operator.index(a)) for y, a in self.groups)
+            except (TypeError, ValueError):
+                pairs = ()
+            if not pairs:
+                raise ValueError(f"groups must be 'default', 'uniform' or pairs (y, a), but is {self.groups!r}.")
+            object.__setattr__(self, "groups", pairs)
         elif self.groups not in ("default", "uniform"):
             raise ValueError(f"groups must be 'default', 'uniform' or pairs (y, a), but is {self.groups!r}.")
         own_sampling = method.trains_on == "train" or method.sampling_weights is not training.Method.sampling_weights
         if self.reweight and own_sampling:
             raise ValueError(f"{self.method} does not combine with REWEIGHT: it "
                              f"{'sees the whole training set' if method.trains_on == 'train' else 'samples by itself'}.")
-        unknown = sorted(set(self.overrides) - set(self.settings))
-        if unknown:
+        known = {"model"} | {f.name for cls in (training.Recipe, method) for f in fields(cls)}
+        if unknown := sorted(set(self.overrides) - known):
             raise ValueError(f"unknown setting {', '.join(unknown)} for {self.method}: choose from "
-                             f"{', '.join(sorted(self.settings))}.")
-        self.recipe, self.make_method()  # noqa: B018 - both check their values
+                             f"{', '.join(sorted(known))}.")
+        if (model := self.settings["model"]) not in models.BACKBONES:
+            raise ValueError(f"unknown model {model!r}: choose one of {', '.join(models.BACKBONES)}.")
+        self.recipe, self.make_method()
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -246,8 +254,9 @@ def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable
 
         def record(epoch: int, row: dict[str, float]) -> None:
             right = training.predict(model, model, test.x).argmax(1) == test.y
-            row |= {"TA": right.float().mean().item(), "GA": right[members].float().mean().item()}
-            if forget is not None:
+            row |= {"TA": right.float().mean().item()}
+            if forget is not None:  # PRETRAIN is shared by all splits, so it has no forget group
+                row["GA"] = right[members].float().mean().item()
                 row["UA"] = (training.predict(model, model, forget.x).argmax(1) == forget.y).float().mean().item()
             curves.append({"epoch": epoch} | row)
             if on_epoch is not None:
@@ -269,7 +278,7 @@ def _build(experiment: Experiment) -> models.Classifier:
 
 def _load_model(experiment: Experiment, folder: Path, device: torch.device) -> models.Classifier:
     model = _build(experiment)
-    model.load_state_dict(load_file(folder / "model.safetensors"))
+    model.load_state_dict(Store(folder.parents[1]).weights(folder.name))
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -287,8 +296,18 @@ def _source(*names: str) -> str:
 
 def _fingerprint(method: str) -> list[str]:
     """What the numbers of a method depend on besides the experiment: the shared code and the method's own."""
-    own = inspect.getsource(methods.get(method))
-    return [_source(*CODE), hashlib.sha256(own.encode()).hexdigest()[:16]]
+    own = []
+    for cls in methods.get(method).__mro__:
+        if cls is training.Method:
+            break
+        for name, value in sorted(vars(cls).items()):  # by function: a class of a notebook cell has no source file
+            function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
+            if inspect.isfunction(function) and function.__module__ != "dataclasses":
+                with suppress(OSError):  # what @dataclass generated; the fields are among the settings
+                    own.append(inspect.getsource(function))
+            elif isinstance(value, str | bool | int | float):
+                own.append(f"{name} = {value!r}" if not name.startswith("__") else "")
+    return [_source(*CODE), hashlib.sha256("".join(own).encode()).hexdigest()[:16]]
 
 
 def _hash(config: object) -> str:

@@ -14,13 +14,13 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from tqdm import tqdm
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 CELL_SECONDS, PNG_BYTES = 1800, 100_000
-WIDGET = "application/vnd.jupyter.widget-view+json"
-IMAGES = ("image/png", "image/jpeg")
+WIDGET, IMAGES = "application/vnd.jupyter.widget-view+json", ("image/png", "image/jpeg")
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}
 VOLATILE = ("ExecuteTime", "collapsed", "execution", "papermill", "scrolled")
@@ -38,7 +38,7 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Notebook
     `parameters` are set after the cell tagged "parameters", as papermill does it. ValueError if a cell fails (with its
     traceback) or shows a path of this machine.
     """
-    nb = nbformat.read(path, as_version=4)
+    nb = load_notebook_node(str(path))
     if parameters:
         nb = parameterize_notebook(nb, dict(parameters))
     client = NotebookClient(nb, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
@@ -50,11 +50,11 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Notebook
                 client.execute_cell(cell, index)
             except CellExecutionError as error:
                 raise ValueError(f"{path.name}, cell {index} failed.\n{error}") from error
-            if any(map(_live, cell.get("outputs", ()))) and "nbval-ignore-output" not in cell.metadata.get("tags", ()):
+            if any(map(_live, cell.get("outputs", ()))) and "nbval-ignore-output" not in cell.metadata.tags:
                 warnings.warn(f"{path.name}, cell {index} shows widgets or writes to stderr, which are not saved: "
                               "give it the tag nbval-ignore-output.", stacklevel=2)
     nb = normalise(nb)
-    path.with_suffix(".tmp").write_text(_text(nb), encoding="utf-8")
+    path.with_suffix(".tmp").write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
     os.replace(path.with_suffix(".tmp"), path)
     return nb
 
@@ -69,12 +69,13 @@ def normalise(nb: NotebookNode) -> NotebookNode:
     count = 0
     for index, cell in enumerate(nb.cells):
         cell.setdefault("id", f"cell-{index:02d}")
-        for key in VOLATILE:
+        empty = [key for key in ("jupyter", "tags") if not cell.metadata.get(key)]
+        for key in (*VOLATILE, *empty):
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
-            cell.outputs = list(_merged(output for output in cell.outputs if not _live(output)))
+            cell.outputs = _merged(output for output in cell.outputs if not _live(output))
             for output in cell.outputs:
                 if output.output_type == "execute_result":
                     output.execution_count = count
@@ -85,7 +86,7 @@ def normalise(nb: NotebookNode) -> NotebookNode:
 
 def check(paths: Iterable[Path]) -> list[str]:
     """What keeps these notebooks from being committed, one sentence each. Labs have no outputs and are passed over."""
-    checked = [path for path in map(Path, paths) if "labs" not in path.parts]
+    checked = [path for path in map(Path, paths) if path.parent.name != "labs"]
     return [f"{path.name}: {problem}" for path in checked for problem in _problems(path)]
 
 
@@ -93,7 +94,7 @@ def _problems(path: Path) -> Iterator[str]:
     text = path.read_text(encoding="utf-8")
     nb = nbformat.reads(text, as_version=4)
     try:
-        if _text(normalise(nb)) != text:
+        if nbformat.writes(normalise(nb)) + "\n" != text:
             yield "not normalised; `make notebooks` executes and normalises the lessons."
     except ValueError as error:
         yield str(error)
@@ -103,24 +104,20 @@ def _problems(path: Path) -> Iterator[str]:
     yield from (f"cell {i} ended in {output.ename}." for i, output in outputs if output.output_type == "error")
 
 
-def _text(nb: NotebookNode) -> str:
-    return nbformat.writes(nb).rstrip("\n") + "\n"
-
-
 def _live(output: NotebookNode) -> bool:
     """Widgets and stderr (progress bars, warnings): never the same twice, and dead on a page."""
     return WIDGET in output.get("data", {}) or output.get("name") == "stderr"
 
 
-def _merged(outputs: Iterable[NotebookNode]) -> Iterator[NotebookNode]:
+def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
     """Neighbouring pieces of stdout as one: how they were cut depends on timing."""
-    last = None
+    merged: list[NotebookNode] = []
     for output in outputs:
-        if last is not None and output.output_type == last.output_type == "stream":
-            last.text += output.text
+        if merged and output.output_type == merged[-1].output_type == "stream":
+            merged[-1].text += output.text
         else:
-            last = output
-            yield output
+            merged.append(output)
+    return merged
 
 
 def _check_texts(index: int, cell: NotebookNode) -> None:

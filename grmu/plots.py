@@ -139,8 +139,8 @@ def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, ti
     _direct_labels(ax, ends)
     if highlight is not None:
         ax.axvline(highlight, color="0.85", lw=8, zorder=0)
-    samples_said = f", n = {n}" if n else ""
-    ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylabel=f"{METRIC_NAMES[metric]}{samples_said} (%)")
+    said = METRIC_NAMES[metric].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
+    ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylabel=said)
     ax.set_title(title)
     return ax.figure
 
@@ -258,5 +258,47 @@ def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = 
         ends.append((truth, f"true value {truth:.2f}", "black"))
     _direct_labels(ax, ends)
     ax.set(xlabel="update of the network", ylabel="estimate (nats)")
+    ax.set_title(title)
+    return ax.figure
+
+
+def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, title: str = "", ax: Axes | None = None) -> Figure:
+    """GA of RETRAIN against the ratio, one line per forgotten group; PRETRAIN's GA on that group is the dotted level.
+
+    `parts` maps a group's name to its PRETRAIN and RETRAIN rows; the first is the dominant forget group, in vermilion.
+    Means and standard deviations over seeds; the lines begin at ratio 0, where nothing is forgotten yet.
+    """
+    ax = _axes(ax, figsize=(7.5, 3.7))
+    ends = []
+    for (name, rows), hue in zip(parts.items(), [VERMILION, *GROUP_COLOURS], strict=False):
+        before = rows[rows.method == "pretrain"].GA.mean() * 100
+        stats = rows[rows.method == "retrain"].groupby("ratio").GA.agg(["mean", "std"]) * 100
+        ax.axhline(before, color=hue, ls=":", lw=1.5)
+        ax.plot([0, *stats.index], [before, *stats["mean"]], color=hue)
+        ax.errorbar(stats.index, stats["mean"], stats["std"], fmt="o", color=hue, mfc="white", capsize=3)
+        ends.append((stats["mean"].iloc[-1], name, hue))
+    ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylim=(0, 103), xlim=(-0.02, 0.95),
+           ylabel="accuracy of the forgotten group,\ntest" + (f", n = {n} (%)" if n else " (%)"))
+    _direct_labels(ax, ends)
+    ax.plot([], [], ":", color="0.35", lw=1.5, label="PRETRAIN (do nothing)")
+    ax.plot([], [], "o-", color="0.35", mfc="white", label="RETRAIN, mean ± sd")
+    ax.legend(loc="lower left")
+    ax.set_title(title)
+    return ax.figure
+
+
+def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "", title: str = "",
+              ax: Axes | None = None) -> Figure:
+    """Means with intervals (columns mean, low, high) against each table's index, around a line at 0; the first in vermilion."""
+    ax = _axes(ax)
+    ax.axhline(0, color="0.6", lw=1)
+    ends = []
+    for (name, table), hue in zip(tables.items(), [VERMILION, *GROUP_COLOURS], strict=False):
+        table = table.sort_index()
+        away = [table["mean"] - table.low, table.high - table["mean"]]
+        ax.errorbar(table.index, table["mean"], away, fmt="o-", color=hue, mfc="white", capsize=3)
+        ends.append((table["mean"].iloc[-1], name, hue))
+    _direct_labels(ax, ends)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
     ax.set_title(title)
     return ax.figure

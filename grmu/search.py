@@ -51,6 +51,7 @@ def search(dataset: str, method: str, store: str | None = None) -> pd.DataFrame:
 
 
 def table_path(dataset: str) -> Path:
+    """Where a data set's scores are kept."""
     return FOLDER / f"search-{dataset}.csv"
 
 

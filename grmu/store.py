@@ -6,6 +6,7 @@ temporary folder, which the next start removes.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 FORMAT = 1
@@ -50,7 +52,8 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             if not stamp.is_file():
                 self._replace_file(stamp, {"format": FORMAT})
-            found = json.loads(stamp.read_text()).get("format")
+            found = json.loads(stamp.read_text())
+            found = found.get("format") if isinstance(found, dict) else "unreadable"
         except OSError as error:
             raise self._unwritable(error) from error
         except ValueError:
@@ -60,10 +63,15 @@ class Store:
                              "delete that folder, or choose another with store=... or $GRMU_STORE.")
 
     def folder(self, kind: str, key: str) -> Path:
+        """Where a record of that kind and key is, or will be."""
         return self.root / kind / key
 
     def lock(self, key: str) -> Path:
-        (self.root / "locks").mkdir(exist_ok=True)
+        """The file that a process locks while it computes this key."""
+        try:
+            (self.root / "locks").mkdir(exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
         return self.root / "locks" / f"{key}.lock"
 
     def read(self, kind: str, key: str) -> dict[str, Any] | None:
@@ -72,8 +80,15 @@ class Store:
             return json.loads((self.folder(kind, key) / "record.json").read_text())
         except FileNotFoundError:
             return None
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise StoreError(f"{self.folder(kind, key)} is damaged ({error}): delete that folder.") from error
+
+    def weights(self, key: str) -> dict[str, Tensor]:
+        """The weights of a trained model."""
+        try:
+            return load_file(self.folder("models", key) / "model.safetensors")
+        except (OSError, SafetensorError) as error:
+            raise StoreError(f"{self.folder('models', key)} is damaged ({error}): delete that folder.") from error
 
     def write(self, kind: str, key: str, record: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None) -> None:
         """Write a record in one step, replacing an older one of that key.
@@ -93,7 +108,7 @@ class Store:
             if target.exists():
                 shutil.rmtree(target)
             os.replace(temporary, target)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             raise self._unwritable(error) from error
         finally:
             if temporary is not None:
@@ -102,14 +117,16 @@ class Store:
     def _sweep(self, folder: Path) -> None:
         """Remove what killed runs left; young folders may belong to a run that is still writing."""
         for old in folder.glob(".tmp-*"):
-            if time.time() - old.stat().st_mtime > STALE_SECONDS:
-                shutil.rmtree(old, ignore_errors=True)
+            with contextlib.suppress(OSError):  # it may have been renamed meanwhile
+                if time.time() - old.stat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(old, ignore_errors=True)
 
     def _replace_file(self, path: Path, content: object) -> None:
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
             json.dump(content, file)
         os.replace(file.name, path)
 
-    def _unwritable(self, error: OSError) -> StoreError:
-        return StoreError(f"cannot write runs to {self.root}: {error.strerror or error}. Free some space or choose another "
-                          "folder with store=... or the environment variable GRMU_STORE.")
+    def _unwritable(self, error: Exception) -> StoreError:
+        why = getattr(error, "strerror", None) or error
+        return StoreError(f"cannot write runs to {self.root}: {why}. Free some space or choose another folder with store=... "
+                          "or the environment variable GRMU_STORE.")

@@ -45,9 +45,10 @@ class Recipe:
     augment: bool = False
 
     def __post_init__(self) -> None:
-        check_range(self, epochs=(1, 10_000), lr=(0, 100), batch_size=(2, 1_000_000), weight_decay=(0, 1),
+        check_range(self, epochs=(1, 10_000))
+        check_range(self, lr=(0, 100), batch_size=(2, 1_000_000), weight_decay=(0, 1),
                     momentum=(0, 0.9999), warmup_epochs=(0, self.epochs - 1))
-        check_choice(self, schedule=("cosine", "constant"))
+        check_choice(self, schedule=("cosine", "constant"), augment=(False, True))
 
 
 def check_range(owner: object, **ranges: tuple[float, float]) -> None:
@@ -56,15 +57,17 @@ def check_range(owner: object, **ranges: tuple[float, float]) -> None:
         value = getattr(owner, name)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise ValueError(f"{name} must be a number from {low:g} to {high:g}, but is {value!r}.")
-        if type(owner).__dataclass_fields__[name].type == "int" and value != int(value):
-            raise ValueError(f"{name} must be a whole number, but is {value!r}.")
+        if type(owner).__dataclass_fields__[name].type in ("int", int):
+            if value != int(value):
+                raise ValueError(f"{name} must be a whole number, but is {value!r}.")
+            object.__setattr__(owner, name, int(value))
 
 
 def check_choice(owner: object, **choices: tuple[str, ...]) -> None:
     """Raise a ValueError for the first field of `owner` that is not one of its allowed values."""
     for name, allowed in choices.items():
         if (value := getattr(owner, name)) not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(allowed)}, but is {value!r}.")
+            raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, but is {value!r}.")
 
 
 @dataclass
@@ -81,6 +84,7 @@ class Context:
 
     @property
     def device(self) -> torch.device:
+        """Where the data lives."""
         return self.retain.y.device
 
 
@@ -109,9 +113,11 @@ class Method:
         return {}
 
     def forget_loss(self, batch: Batch) -> Tensor:
+        """What a step of the forget pass minimises, a scalar."""
         raise NotImplementedError
 
     def retain_loss(self, batch: Batch) -> Tensor:
+        """What a step of the retain pass minimises, a scalar; here cross-entropy (Eq. 7)."""
         return nn.functional.cross_entropy(self.model(batch.x), batch.y)
 
 
@@ -177,13 +183,14 @@ def train(
 
     def one_pass(term: str, data: GroupedDataset, loss_function: Callable, sampling: Tensor | None) -> float:
         model.train()
-        total = torch.zeros((), device=data.y.device)
-        for n_steps, batch in enumerate(batches(data, recipe, context.rng, sampling), 1):
+        total, n_steps = torch.zeros((), device=data.y.device), 0
+        for batch in batches(data, recipe, context.rng, sampling):
             loss = loss_function(batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             total += loss.detach()
+            n_steps += 1
         mean = total.item() / n_steps
         if not abs(mean) < float("inf"):
             raise FloatingPointError(

@@ -13,9 +13,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grmu import data, training
+from grmu import data, experiment, training
 from grmu.data import GroupedDataset, Splits, groundwear
 from grmu.models import Classifier
+
+torch.set_num_threads(1)  # these problems are tiny: threads that wait for each other cost more than they bring
 
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
@@ -49,7 +51,8 @@ def context_of(train: GroupedDataset, split: data.ForgetSplit, recipe: training.
         model = small_network(train.x.shape[1], train.n_classes)
     if original is not None:
         original.eval().requires_grad_(False)
-    return training.Context(model, original, train, split.retain, split.forget, torch.Generator().manual_seed(seed), recipe)
+    rng = torch.Generator().manual_seed(seed)
+    return training.Context(model, original, train, split.retain, split.forget, rng, recipe)
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:
@@ -76,15 +79,16 @@ def shrink_groundwear() -> None:
 
     data.LOADERS["groundwear"] = few
     data.load.cache_clear()
+    experiment.THREADS = 1
 
 
 @pytest.fixture(scope="module")
 def few_pictures():
     """Experiments on "groundwear" see its first few pictures only."""
-    before = data.LOADERS["groundwear"]
+    loader, threads = data.LOADERS["groundwear"], experiment.THREADS
     shrink_groundwear()
     yield
-    data.LOADERS["groundwear"] = before
+    data.LOADERS["groundwear"], experiment.THREADS = loader, threads
     data.load.cache_clear()
 
 

@@ -73,7 +73,8 @@ def test_other_paths_are_fine(text):
 
 def test_pictures_are_not_searched_for_paths_but_weighed():
     picture = "+/tmp/" + "A" * 200_000
-    nb = new_notebook(cells=[new_code_cell("plot()", outputs=[new_output("display_data", data={"image/png": picture})])])
+    figure = new_output("display_data", data={"image/png": picture})
+    nb = new_notebook(cells=[new_code_cell("plot()", outputs=[figure])])
     with pytest.warns(UserWarning, match="150 kB"):
         notebooks.normalise(nb)
 
@@ -81,7 +82,8 @@ def test_pictures_are_not_searched_for_paths_but_weighed():
 def test_execute_saves_normalised_in_the_lessons_folder(tmp_path):
     path = tmp_path / "00_tiny.ipynb"
     parameters = new_code_cell("seeds = [0, 1, 2]", id="p", metadata={"tags": ["parameters"]})
-    body = new_code_cell("import os, sys\nprint(os.path.basename(os.getcwd()), seeds)\nprint('bar', file=sys.stderr)", id="b")
+    body = new_code_cell("import os, sys\nprint(os.path.basename(os.getcwd()), seeds)\nprint('bar', file=sys.stderr)",
+                         id="body")
     nbformat.write(new_notebook(cells=[parameters, body]), path)
     with pytest.warns(UserWarning, match="cell 1 shows widgets or writes to stderr"):
         notebooks.execute(path)

@@ -1,4 +1,4 @@
-"""Every lesson runs through papermill, with one seed: what nbval does not see, a parameter that is not used, breaks here.
+"""Every lesson runs through papermill, with one seed.
 
 The runs are those of the default store, so that what nbval computes is not computed again. With one seed a verdict may
 come out False: only that the lesson executes is asked here.

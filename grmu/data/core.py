@@ -41,11 +41,14 @@ class GroupedDataset:
 
     def __post_init__(self) -> None:
         x, y, a = (torch.as_tensor(v) for v in (self.x, self.y, self.a))
+        for what, values in (("y", y), ("a", a)):
+            if values.is_floating_point() and not (values == values.round()).all():
+                raise ValueError(f"{what} holds values that are not whole numbers.")
         y, a = y.long(), a.long()
         if not len(x) == len(y) == len(a):
             raise ValueError(f"x, y and a need one row per sample, but have {len(x)}, {len(y)} and {len(a)}.")
         if x.is_floating_point() and not x.isfinite().all():
-            bad = int((~x.isfinite()).flatten(1).any(1).nonzero()[0])
+            bad = int((~x.isfinite()).reshape(len(x), -1).any(1).nonzero()[0])
             raise ValueError(f"x holds NaN or infinity, first in sample {bad}: remove or repair it.")
         names = {}
         for what, values, given in (("y", y, self.class_names), ("a", a, self.attribute_names)):
@@ -143,9 +146,10 @@ def split_forget(
         raise ValueError(f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")
     if total == len(train):
         raise ValueError("the forget set would be the whole training set: name fewer groups or lower the ratio.")
-    exact = total * counts / counts.sum()
-    take = np.floor(exact).astype(int)
-    take[np.argsort(take - exact, kind="stable")[: total - take.sum()]] += 1
+    # the k-th sample of a group of n goes k - 1/2 n-ths of the way: the shares come out, and more never takes fewer
+    order = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
+    owner = np.repeat(np.arange(len(ids)), counts)
+    take = np.bincount(owner[np.argsort(order, kind="stable")[:total]], minlength=len(ids))
 
     rng = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(train), generator=rng)  # one permutation for all groups and ratios

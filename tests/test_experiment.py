@@ -1,0 +1,439 @@
+"""Experiments: what they accept, what names them, and that a run is a function of its experiment."""
+
+import importlib
+import json
+import os
+import sys
+import threading
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import REPOSITORY, same_state, start_python
+from filelock import FileLock
+from safetensors.torch import load_file
+
+from grmu import Experiment, experiment, methods, run, run_all, training
+from grmu.store import Store
+
+pytestmark = pytest.mark.usefixtures("few_pictures")
+
+ONE = {"epochs": 1, "warmup_epochs": 0}
+RETRAIN = Experiment(method="retrain", overrides=ONE)
+MIU = Experiment(method="miu", overrides={"epochs": 2, "first_updates": 3, "later_updates": 2})
+
+
+def weights(result):
+    return load_file(result.folder / "model.safetensors")
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The methods that were really trained, in order."""
+    done, real = [], training.train
+
+    def counted(method, *arguments, **more):
+        done.append(method.name)
+        return real(method, *arguments, **more)
+
+    monkeypatch.setattr(training, "train", counted)
+    return done
+
+
+# --- what is accepted -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("bad", "said"), [
+    ({"dataset": "celebb"}, "celebb"),
+    ({"method": "miau"}, "miau"),
+    ({"overrides": {"learning_rate": 0.1}}, "learning_rate"),
+    ({"method": "retrain", "overrides": {"lam": 1}}, "lam"),
+    ({"ratio": 0}, "0"),
+    ({"ratio": 1.2}, "1.2"),
+    ({"ratio": True}, "True"),
+    ({"ratio": "a"}, "'a'"),
+    ({"ratio": float("nan")}, "nan"),
+    ({"seed": -1}, "-1"),
+    ({"seed": 0.5}, "0.5"),
+    ({"seed": True}, "True"),
+    ({"groups": "everyone"}, "everyone"),
+    ({"groups": 5}, "5"),
+    ({"groups": ((1,),)}, "(1,)"),
+    ({"groups": (("a", "b"),)}, "'a'"),
+    ({"groups": ()}, "()"),
+    ({"overrides": {"lam": -1}}, "-1"),
+    ({"overrides": {"group_bar": "gumbel"}}, "gumbel"),
+    ({"overrides": {"epochs": 0}}, "0"),
+    ({"overrides": {"schedule": "stairs"}}, "stairs"),
+    ({"overrides": {"model": "resnet1000"}}, "resnet1000"),
+    ({"method": "pretrain", "reweight": True}, "pretrain"),
+    ({"method": "group_dro", "reweight": True}, "group_dro"),
+])
+def test_a_bad_value_is_refused_with_the_value_before_any_work(bad, said):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is looked at below
+        Experiment(**bad)
+    assert said in str(caught.value)
+
+
+def test_the_message_lists_what_is_known():
+    with pytest.raises(ValueError, match="groundwear-many"):
+        Experiment(dataset="celebb")
+    with pytest.raises(ValueError, match="group_dro"):
+        Experiment(method="miau")
+    with pytest.raises(ValueError, match="mine_lr"):
+        Experiment(overrides={"learning_rate": 0.1})
+
+
+def test_a_group_that_the_data_lacks_is_refused_by_the_run(tmp_path, trainings):
+    with pytest.raises(ValueError, match=r"unknown group \(7, 7\)"):
+        run(replace(RETRAIN, groups=((7, 7),)), tmp_path)
+    assert trainings == []
+
+
+CELL = """
+import sys
+from dataclasses import dataclass
+from grmu import Experiment, methods, run
+from grmu.training import Method
+
+@dataclass
+class Scaled(Method):
+    share: float = 0.5
+    starts_from = "fresh"
+
+    def retain_loss(self, batch):
+        return self.share * super().retain_loss(batch) * FACTOR
+
+methods.register("scaled", Scaled)
+e = Experiment(method="scaled", overrides={"epochs": 1, "warmup_epochs": 0})
+print(len(run(e, sys.argv[1]).curves), e.training_key)
+"""
+
+
+def test_a_method_in_a_notebook_cell_can_be_run_and_edited(tmp_path):
+    # a class in __main__ without a file behind it, as in a kernel: its source is with the cells, not on disk
+    code = "from IPython.core.interactiveshell import InteractiveShell\nshell = InteractiveShell.instance()\n"
+    code += "".join(
+        f"shell.run_cell({CELL.replace('FACTOR', factor)!r}).raise_error()\n" for factor in ("1.0", "2.0", "1.0"))
+    process = start_python(code, tmp_path)
+    out, err = process.communicate()
+    assert process.returncode == 0, err[-600:]
+    (one, first), (_, edited), (_, restored) = (line.split() for line in out.splitlines())
+    assert one == "1"
+    assert first != edited
+    assert first == restored
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_settings_are_defaults_then_preset_then_overrides():
+    preset = yaml.safe_load((REPOSITORY / "grmu" / "presets" / "groundwear.yaml").read_text())
+    retrain, miu = Experiment(method="retrain").settings, Experiment(method="miu").settings
+    assert retrain["momentum"] == training.Recipe.momentum  # in no preset: the default
+    assert {k: retrain[k] for k in preset["fresh"]} == preset["fresh"]
+    block = preset["original"] | preset["methods"]["miu"]
+    assert {k: miu[k] for k in block} == block
+    assert miu["model"] == preset["model"]
+    chosen = Experiment(method="miu", overrides={"lr": 0.007, "lam": 4, "momentum": 0.5})
+    assert (chosen.recipe.lr, chosen.make_method().lam, chosen.recipe.momentum) == (0.007, 4, 0.5)
+    untouched = set(miu) - {"lr", "lam", "momentum"}
+    assert {k: chosen.settings[k] for k in untouched} == {k: miu[k] for k in untouched}
+
+
+def test_every_known_data_set_and_method_has_valid_settings():
+    for dataset in ("groundwear", "groundwear-memorised", "groundwear-many"):
+        for method in ("pretrain", "retrain", "group_dro", "finetune", "miu"):
+            assert Experiment(dataset, method).settings["epochs"] >= 1
+
+
+def test_the_original_and_the_gold_standard_are_on_the_same_split():
+    e = Experiment(ratio=0.3, seed=4, groups=((0, 1),), reweight=True, overrides={"model": "cnn", "lam": 2})
+    assert (e.original.method, e.original.reweight, dict(e.original.overrides)) == ("pretrain", False, {"model": "cnn"})
+    assert (e.gold.method, e.gold.reweight, dict(e.gold.overrides)) == ("retrain", True, {"model": "cnn"})
+    for other in (e.original, e.gold):
+        assert (other.dataset, other.ratio, other.seed, other.groups) == (e.dataset, e.ratio, e.seed, e.groups)
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def test_equal_experiments_have_equal_keys_and_any_difference_another():
+    e = Experiment()
+    assert Experiment().key == e.key
+    assert Experiment(overrides={"lam": e.settings["lam"]}).key == e.key  # the preset's own value is no difference
+    assert Experiment(groups=[[1, 1]]).key == Experiment(groups=((1, 1),)).key
+    assert Experiment(root="/elsewhere").key == e.key
+    different = [Experiment(seed=1), Experiment(ratio=0.4), Experiment(groups="uniform"), Experiment(reweight=True),
+                 Experiment(method="retrain"), Experiment(dataset="groundwear-memorised"),
+                 *(Experiment(overrides={k: v}) for k, v in (("lam", 7), ("lr", 0.5), ("group_bar", "shuffle")))]
+    assert len({e.key, *(d.key for d in different)}) == 10
+    assert len({e.training_key, *(d.training_key for d in different)}) == 10
+
+
+def test_all_splits_share_pretrains_weights_but_not_its_results():
+    one, other = Experiment(method="pretrain"), Experiment(method="pretrain", ratio=0.2, groups="uniform")
+    assert one.training_key == other.training_key
+    assert one.key != other.key
+    assert one.training_key != Experiment(method="pretrain", seed=1).training_key
+
+
+@pytest.fixture
+def student_file(tmp_path, monkeypatch):
+    """A method in a file and its base class in another; returns a function that (re)writes and loads both."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(methods, "registry", dict(methods.registry))
+
+    def load(base_factor, own_factor):
+        for name in ("student_base", "student_method"):
+            sys.modules.pop(name, None)
+        (tmp_path / "student_base.py").write_text(
+            "from dataclasses import dataclass\nfrom grmu.training import Method\n@dataclass\nclass Base(Method):\n"
+            f"    def retain_loss(self, batch):\n        return {base_factor} * super().retain_loss(batch)\n")
+        (tmp_path / "student_method.py").write_text(
+            "from dataclasses import dataclass\nfrom student_base import Base\n@dataclass\nclass Own(Base):\n"
+            f"    def forget_loss(self, batch):\n        return {own_factor} * self.retain_loss(batch)\n")
+        importlib.invalidate_caches()
+        sys.dont_write_bytecode, before = True, sys.dont_write_bytecode
+        own = importlib.import_module("student_method").Own
+        sys.dont_write_bytecode = before
+        methods.register("own", own)
+        return Experiment(method="own").key
+
+    return load
+
+
+def test_an_edited_method_is_not_mistaken_for_the_old_one(student_file):
+    first, edited, restored = student_file(1.0, 1.0), student_file(1.0, 2.5), student_file(1.0, 1.0)
+    assert first != edited
+    assert first == restored
+
+
+def test_an_edited_base_class_is_not_mistaken_for_the_old_one(student_file):
+    assert student_file(1.0, 1.0) != student_file(2.5, 1.0)
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_measures_and_remembers(store):
+    result = run(RETRAIN, store)
+    assert {"RA", "UA", "TA", "MIA", "EO", "GA", "DP", "EP", "WG"} <= set(result.metrics)
+    assert list(result.curves["epoch"]) == [1]
+    assert {"retain_loss", "TA", "GA", "UA"} <= set(result.curves)
+    assert result.folder == store / "models" / RETRAIN.training_key
+    assert result.seconds > 0
+    row = result.row()
+    assert (row["method"], row["ratio"], row["TA"], row["epochs"]) == ("retrain", 0.5, result.metrics["TA"], 1)
+    json.dumps(row)  # plain values only
+
+
+def test_the_loaded_model_is_the_trained_one(store):
+    result = run(RETRAIN, store)
+    assert not result.model.training
+    assert same_state(result.model.state_dict(), weights(result))
+    splits, split, _ = experiment.load_split(RETRAIN)
+    right = training.predict(result.model, result.model, splits.test.x).argmax(1) == splits.test.y
+    assert right.float().mean().item() == pytest.approx(result.metrics["TA"])
+    assert result.curves["TA"].iloc[-1] == pytest.approx(result.metrics["TA"])
+    forgotten = training.predict(result.model, result.model, split.forget.x).argmax(1) == split.forget.y
+    assert forgotten.float().mean().item() == pytest.approx(result.metrics["UA"])
+
+
+def test_a_finished_run_is_read_and_not_computed_again(store, trainings):
+    first = run(RETRAIN, store)
+    trainings.clear()
+    second = run(RETRAIN, store)
+    assert trainings == []
+    assert second.metrics == first.metrics
+    assert second.seconds == first.seconds
+    pd.testing.assert_frame_equal(second.accuracy, first.accuracy)
+    pd.testing.assert_frame_equal(second.curves, first.curves)
+
+
+def test_fresh_trains_again_to_the_same_numbers(store, trainings):
+    first = run(RETRAIN, store)
+    before, epochs = weights(first), []
+    trainings.clear()
+    again = run(RETRAIN, store, fresh=True, on_epoch=lambda epoch, row: epochs.append(epoch))
+    assert trainings == ["retrain"]
+    assert epochs == [1]
+    assert again.metrics == first.metrics
+    assert same_state(weights(again), before)
+
+
+def test_the_original_is_trained_once_for_all_methods_and_splits(tmp_path, trainings):
+    run(MIU, tmp_path)
+    run(replace(MIU, ratio=0.25), tmp_path)
+    run(Experiment(method="finetune", overrides={"epochs": 1}), tmp_path)
+    run(MIU.original, tmp_path)
+    assert trainings == ["pretrain", "miu", "miu", "finetune"]
+
+
+def test_fresh_does_not_train_the_original_again(tmp_path, trainings):
+    run(MIU, tmp_path)
+    run(MIU, tmp_path, fresh=True)
+    assert trainings == ["pretrain", "miu", "miu"]
+
+
+def test_each_epoch_is_reported_with_its_row_of_the_curves(tmp_path):
+    seen = []
+    result = run(replace(RETRAIN, overrides={"epochs": 3, "warmup_epochs": 0}), tmp_path,
+                 on_epoch=lambda epoch, row: seen.append((epoch, dict(row))))
+    assert [epoch for epoch, _ in seen] == [1, 2, 3]
+    assert pd.DataFrame([row for _, row in seen]).equals(result.curves)
+
+
+def test_reweight_and_group_dro_change_what_is_learned(store):
+    plain, reweighted, dro = (run(e, store) for e in (
+        RETRAIN, replace(RETRAIN, reweight=True), replace(RETRAIN, method="group_dro")))
+    assert not same_state(weights(plain), weights(reweighted))
+    assert not same_state(weights(plain), weights(dro))
+
+
+def test_methods_of_one_seed_forget_the_same_samples():
+    splits = [experiment.load_split(Experiment(method=m, seed=3))[1].forget_index
+              for m in ("retrain", "miu", "group_dro")]
+    assert torch.equal(splits[0], splits[1])
+    assert torch.equal(splits[0], splits[2])
+
+
+def test_uniform_forgetting_takes_all_groups_and_measures_the_default_one():
+    splits, split, groups = experiment.load_split(Experiment(groups="uniform", ratio=0.5))
+    assert (split.forget.group_counts() > 0).all()
+    assert groups == (splits.forget_group,) == ((1, 1),)
+
+
+def test_pretrains_curves_are_of_the_groups_asked_for_in_any_order(tmp_path):
+    e = Experiment(method="pretrain", overrides=ONE)
+    curves = []
+    for name, order in (("one", ("default", ((0, 0),))), ("other", (((0, 0),), "default"))):
+        found = {str(g): run(replace(e, groups=g), tmp_path / name).curves for g in order}
+        curves.append([found[k].to_dict("list") for k in sorted(found)])
+    assert curves[0] == curves[1]
+
+
+def test_many_runs_become_one_table_in_their_order(store):
+    table = run_all([replace(RETRAIN, seed=1), RETRAIN], store, progress=False)
+    assert list(table["seed"]) == [1, 0]
+    assert {"dataset", "method", "reweight", "ratio", "groups", "RA", "UA", "TA", "MIA", "EO", "GA"} <= set(table)
+
+
+def test_running_leaves_the_number_of_threads_and_the_random_state(tmp_path):
+    torch.manual_seed(0)
+    expected, threads = torch.rand(1), torch.get_num_threads()
+    torch.manual_seed(0)
+    run(RETRAIN, tmp_path)
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.get_num_threads() == threads
+
+
+def test_loss_that_explodes_stops_the_run_and_stores_nothing(tmp_path):
+    e = replace(RETRAIN, overrides={"epochs": 2, "warmup_epochs": 0, "lr": 100.0, "weight_decay": 1.0})
+    with pytest.raises(FloatingPointError, match="retrain"):
+        run(replace(e, overrides=dict(e.overrides) | {"momentum": 0.9999, "epochs": 60, "batch_size": 4}), tmp_path)
+    assert list(tmp_path.glob("models/*")) == []
+    assert list(tmp_path.glob("results/*")) == []
+
+
+PROGRAM = """
+import sys, random, torch, numpy
+from grmu import Experiment, run
+store, order, seed, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+torch.manual_seed(seed), random.seed(seed), numpy.random.seed(seed), torch.set_num_threads(threads)
+retrain = Experiment(method="retrain", reweight=True, overrides={"epochs": 1, "warmup_epochs": 0})
+miu = Experiment(method="miu", overrides={"epochs": 2, "first_updates": 3, "later_updates": 2})
+for e in (retrain, miu) if order == "forth" else (miu, retrain):
+    print(run(e, store).experiment.key)
+"""
+
+
+def records(folder):
+    found = {}
+    for path in sorted(folder.glob("*/*/*")):
+        content = path.read_bytes()
+        if path.name == "record.json":
+            content = json.loads(content) | {"seconds": None}
+        found[path.relative_to(folder).as_posix()] = content
+    return found
+
+
+def test_fresh_processes_give_the_same_bits_in_any_order_on_any_load(tmp_path):
+    processes = [start_python(PROGRAM, tmp_path / "one", "forth", 1, 1),
+                 start_python(PROGRAM, tmp_path / "other", "back", 2, 2)]
+    keys = []
+    for process in processes:
+        out, err = process.communicate()
+        assert process.returncode == 0, err[-600:]
+        keys.append(sorted(out.split()))
+    assert keys[0] == keys[1] == sorted([replace(RETRAIN, reweight=True).key, MIU.key])
+    one, other = records(tmp_path / "one"), records(tmp_path / "other")
+    assert len([name for name in one if name.endswith("model.safetensors")]) == 3
+    assert len([name for name in one if name.startswith("results/")]) == 2
+    assert one.keys() == other.keys()
+    for name in one:
+        assert one[name] == other[name], name
+
+
+# --- interruptions ----------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_in_mid_run_leaves_the_store_usable(tmp_path, store):
+    def press(epoch, row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(RETRAIN, tmp_path, on_epoch=press)
+    left = [p for p in tmp_path.rglob("*") if p.is_file() and p.parent.name != "locks"]
+    assert [p.name for p in left] == ["store.json"]
+    result = run(RETRAIN, tmp_path)  # the lock is free again, or this would wait for ever
+    undisturbed = run(RETRAIN, store)
+    assert result.metrics == undisturbed.metrics
+    assert same_state(weights(result), weights(undisturbed))
+
+
+def test_whoever_wants_a_run_that_another_is_computing_waits_and_reads_it(tmp_path, store, trainings):
+    finished = run(RETRAIN, store)
+    trainings.clear()
+    here, box = Store(tmp_path), SimpleNamespace()
+    with FileLock(here.lock(RETRAIN.training_key)):  # as another process that trains it
+
+        def wait():
+            box.result = run(RETRAIN, tmp_path)
+
+        waiting = threading.Thread(target=wait, daemon=True)
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        record = json.loads((finished.folder / "record.json").read_text())
+        here.write("models", RETRAIN.training_key, record, weights(finished))
+    waiting.join()
+    assert trainings == []
+    assert box.result.metrics == finished.metrics
+
+
+def test_the_store_is_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "mine"))
+    assert run(RETRAIN).folder.is_relative_to(tmp_path / "mine")
+    assert os.environ["GRMU_STORE"]
+
+
+def test_a_method_registered_here_runs_like_the_others(store, monkeypatch):
+    monkeypatch.setattr(methods, "registry", dict(methods.registry))
+
+    @dataclass
+    class Ascent(training.Method):
+        """Gradient ascent on the forget set, then nothing."""
+
+        forget_epochs: int = 1
+
+        def forget_loss(self, batch):
+            return -super().retain_loss(batch)
+
+    methods.register("ascent", Ascent)
+    result = run(Experiment(method="ascent", overrides={"epochs": 1}), store)
+    assert result.curves["forget_loss"].iloc[0] < 0
+    assert result.curves["retain_loss"].iloc[0] > 0

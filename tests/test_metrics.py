@@ -1,0 +1,271 @@
+"""Every metric against an independent computation."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import same_state, small_network, state_of, toy
+from sklearn.metrics import recall_score
+
+from grmu.data import GroupedDataset, split_forget
+from grmu.metrics import (
+    FAIRNESS,
+    METRICS,
+    accuracy_by_group,
+    average_gap,
+    evaluate,
+    fairness,
+    gap_by_metric,
+    mia_efficacy,
+    standard_error,
+)
+
+
+def labelled(y, a, n_classes, n_attributes):
+    return GroupedDataset(torch.zeros(len(y), 1), y, a, [f"class {i}" for i in range(n_classes)],
+                          [f"place {i}" for i in range(n_attributes)])
+
+
+def random_case(n_classes, n_attributes, n=600, seed=0):
+    rng = np.random.default_rng(seed)
+    y, a = rng.integers(n_classes, size=n), rng.integers(n_attributes, size=n)
+    right = rng.random(n) < 0.5 + 0.4 * (a == 0)
+    predicted = np.where(right, y, rng.integers(n_classes, size=n))
+    return torch.tensor(predicted), labelled(y, a, n_classes, n_attributes), y, a, predicted
+
+
+def rates_by_hand(y, a, predicted):
+    """P(prediction = 1 | Y = y, A = a) as a table [y][a], from binary arrays."""
+    return np.array([[predicted[(y == i) & (a == j)].mean() for j in range(2)] for i in range(2)])
+
+
+# --- accuracies -------------------------------------------------------------------------------------------------------
+
+
+def test_accuracy_by_group_counts_by_hand():
+    predicted, dataset, y, a, p = random_case(2, 3)
+    table = accuracy_by_group(predicted, dataset)
+    assert table["group"].tolist() == dataset.group_names
+    for g, (i, j) in enumerate(itertools.product(range(2), range(3))):
+        hits = (p == y)[(y == i) & (a == j)]
+        assert table["n"][g] == len(hits)
+        assert table["accuracy"][g] == pytest.approx(hits.mean())
+        assert table["se"][g] == pytest.approx(math.sqrt(hits.mean() * (1 - hits.mean()) / len(hits)))
+
+
+def test_a_group_without_samples_has_no_accuracy_and_shifts_no_other():
+    dataset = labelled([0, 0, 1, 1, 1], [0, 2, 0, 0, 2], 2, 3)
+    table = accuracy_by_group(torch.tensor([0, 1, 1, 0, 1]), dataset)
+    assert table["n"].tolist() == [1, 0, 1, 2, 0, 1]
+    np.testing.assert_array_equal(table["accuracy"], [1, np.nan, 0, 0.5, np.nan, 1])
+    assert np.isnan(table["se"][1])
+
+
+def test_the_standard_error_is_binomial():
+    assert standard_error(0.5, 100) == pytest.approx(0.05)
+    assert standard_error(1.0, 10) == 0
+    assert math.isnan(standard_error(0.5, 0))
+    rng = np.random.default_rng(0)
+    assert standard_error(0.3, 50) == pytest.approx((rng.random((20_000, 50)) < 0.3).mean(1).std(), rel=0.05)
+
+
+# --- fairness ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group", [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_with_two_classes_and_attributes_the_metrics_are_eq_11_and_its_kin(group):
+    predicted, dataset, y, a, p = random_case(2, 2)
+    table = rates_by_hand(y, a, p)
+    found = fairness(predicted, dataset, [group])
+    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())  # whichever class counts as positive
+    assert found["DP"] == pytest.approx(abs(p[a == 0].mean() - p[a == 1].mean()))
+    assert found["EP"] == pytest.approx(abs(table[group[0], 0] - table[group[0], 1]))  # of the forget set's class
+
+
+def test_true_positive_rates_agree_with_scikit_learn():
+    predicted, dataset, y, a, p = random_case(2, 2)
+    tpr = [recall_score(y[a == k], p[a == k]) for k in (0, 1)]
+    fpr = [1 - recall_score(y[a == k], p[a == k], pos_label=0) for k in (0, 1)]
+    found = fairness(predicted, dataset, [(1, 1)])
+    assert found["EP"] == pytest.approx(abs(tpr[0] - tpr[1]))
+    assert found["EO"] == pytest.approx((abs(tpr[0] - tpr[1]) + abs(fpr[0] - fpr[1])) / 2)
+
+
+@pytest.mark.parametrize("groups", [[(3, 1)], [(3, 1), (3, 4), (0, 1)]])
+def test_with_many_classes_labels_are_binarised_first_and_eq_11_applied_then(groups):
+    predicted, dataset, y, a, p = random_case(5, 6, n=4000)
+    classes, attributes = [g[0] for g in groups], [g[1] for g in groups]
+    binary = [np.isin(v, which).astype(int) for v, which in ((y, classes), (a, attributes), (p, classes))]
+    table = rates_by_hand(*binary)
+    found = fairness(predicted, dataset, groups)
+    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
+    assert found["EP"] == pytest.approx(abs(table[1, 0] - table[1, 1]))
+    assert found["DP"] == pytest.approx(abs(binary[2][binary[1] == 0].mean() - binary[2][binary[1] == 1].mean()))
+    assert found["EO"] > 0.01
+
+
+def test_a_predictor_that_ignores_the_attribute_is_fair_and_one_that_reads_it_is_not():
+    y, a = np.array([0, 0, 1, 1] * 10), np.array([0, 1, 0, 1] * 10)
+    dataset = labelled(y, a, 2, 2)
+    assert fairness(torch.tensor(y), dataset, [(1, 1)]) == {"EO": 0, "DP": 0, "EP": 0}
+    assert fairness(torch.tensor(a), dataset, [(1, 1)]) == {"EO": 1, "DP": 1, "EP": 1}
+
+
+# --- membership inference ---------------------------------------------------------------------------------------------
+
+
+def losses(low, high, n, seed):
+    return low + (high - low) * torch.rand(n, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_attack_tells_members_from_others_where_their_losses_are_apart():
+    members, others = losses(0, 0.1, 400, 1), losses(1, 2, 200, 2)
+    groups = torch.arange(400) % 4, torch.arange(200) % 4
+    assert mia_efficacy(members, others, losses(0, 0.1, 50, 3), *groups) == 0
+    assert mia_efficacy(members, others, losses(1, 2, 50, 3), *groups) == 1
+    half = torch.cat([losses(0, 0.1, 30, 3), losses(1, 2, 30, 4)])
+    assert mia_efficacy(members, others, half, *groups) == 0.5
+
+
+def test_many_members_and_few_others_do_not_make_everyone_a_member():
+    rng = torch.Generator().manual_seed(0)
+    case = [torch.rand(n, generator=rng) for n in (4000, 200, 500)]
+    found = mia_efficacy(*case, torch.zeros(4000, dtype=torch.long), torch.zeros(200, dtype=torch.long))
+    assert 0.25 < found < 0.75  # an attacker that knows nothing; without equal totals it would be near 0
+
+
+def test_the_attack_is_not_fooled_by_group_proportions():
+    # losses depend on the group, not on membership; retain is nearly all easy group, validation half and half
+    def sample(easy, hard, seed):
+        mixed = torch.cat([losses(0, 1, easy, seed), losses(1, 2, hard, seed + 1)])
+        return mixed, torch.tensor([0] * easy + [1] * hard)
+
+    (retain, retain_group), (val, val_group) = sample(1800, 200, 1), sample(600, 600, 11)
+    for easy, hard in ((400, 0), (0, 400), (200, 200)):
+        forget, _ = sample(easy, hard, 21)
+        assert 0.2 < mia_efficacy(retain, val, forget, retain_group, val_group) < 0.8
+
+
+def test_the_attack_takes_a_group_that_retain_has_lost():
+    groups = torch.arange(300) % 3, torch.arange(200) % 4
+    found = mia_efficacy(losses(0, 0.1, 300, 1), losses(1, 2, 200, 2), losses(1, 2, 20, 3), *groups)
+    assert found == 1
+
+
+def test_the_attack_is_the_same_for_the_same_forest_seed():
+    rng = torch.Generator().manual_seed(0)
+    case = [torch.rand(n, generator=rng) for n in (500, 200, 100)]
+    groups = torch.zeros(500, dtype=torch.long), torch.zeros(200, dtype=torch.long)
+    found = [mia_efficacy(*case, *groups, seed=s) for s in (0, 0, 1, 2, 3)]
+    assert found[0] == found[1]
+    assert len(set(found)) > 1
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    train, val = toy([[40, 20], [20, 12]], seed=0), toy([[9, 8], [7, 6]], seed=1)
+    test = toy([[20, 10], [10, 7]], seed=2)
+    split = split_forget(train, 0.5, [(1, 1)])
+    parts = {"retain": split.retain, "forget": split.forget, "val": val, "test": test}
+    model = small_network()
+    before = state_of(model)
+    found = evaluate(model, *parts.values(), groups=[(1, 1)])
+    assert same_state(before, state_of(model))
+    with torch.no_grad():
+        right = {k: (model.eval()(d.x).argmax(1) == d.y).numpy() for k, d in parts.items()}
+    return parts, right, found, model
+
+
+def test_accuracies_are_shares_of_right_answers(evaluated):
+    parts, right, (metrics, _), _ = evaluated
+    for name, part in (("RA", "retain"), ("UA", "forget"), ("TA", "test"), ("val_TA", "val")):
+        assert metrics[name] == pytest.approx(right[part].mean())
+    assert metrics["GA"] == pytest.approx(right["test"][parts["test"].group.numpy() == 3].mean())
+    assert metrics["val_GA"] == pytest.approx(right["val"][parts["val"].group.numpy() == 3].mean())
+
+
+def test_all_metrics_are_there_and_are_fractions(evaluated):
+    metrics = evaluated[2][0]
+    assert set(metrics) == {*METRICS, *FAIRNESS, "val_TA", "val_GA"}
+    assert all(0 <= v <= 1 for v in metrics.values())
+
+
+def test_the_worst_group_is_the_least_accurate_one(evaluated):
+    parts, right, (metrics, _), _ = evaluated
+    group = parts["test"].group.numpy()
+    assert metrics["WG"] == pytest.approx(min(right["test"][group == g].mean() for g in range(4)))
+
+
+def test_accuracy_rows_are_the_four_totals_then_the_groups_with_their_errors(evaluated):
+    parts, _, (metrics, table), _ = evaluated
+    assert table["group"].tolist() == ["RA", "UA", "TA", "GA", *parts["test"].group_names]
+    assert table["n"].tolist() == [len(parts["retain"]), 6, 47, 7, 20, 10, 10, 7]
+    assert table["accuracy"][:4].tolist() == [metrics[k] for k in ("RA", "UA", "TA", "GA")]
+    np.testing.assert_allclose(table["se"], np.sqrt(table["accuracy"] * (1 - table["accuracy"]) / table["n"]))
+
+
+def test_ga_of_several_groups_pools_their_samples(evaluated):
+    parts, right, _, model = evaluated
+    metrics, table = evaluate(model, *parts.values(), groups=[(1, 1), (0, 1)])
+    chosen = np.isin(parts["test"].group.numpy(), [1, 3])
+    assert metrics["GA"] == pytest.approx(right["test"][chosen].mean())
+    assert table.set_index("group").loc["GA", "n"] == 17
+
+
+def test_mia_in_evaluate_is_the_attack_on_cross_entropy_losses(evaluated):
+    parts, _, (metrics, _), model = evaluated
+
+    def loss(part):
+        with torch.no_grad():
+            shares = model.eval()(parts[part].x).softmax(1)
+        return -shares[torch.arange(len(shares)), parts[part].y].log()
+
+    expected = mia_efficacy(loss("retain"), loss("val"), loss("forget"), parts["retain"].group, parts["val"].group)
+    assert metrics["MIA"] == pytest.approx(expected, abs=1 / 6 + 1e-9)  # one of six samples may sit on a split
+
+
+def test_a_group_missing_from_the_test_set_is_not_the_worst(evaluated):
+    parts, _, _, model = evaluated
+    test = parts["test"].subset((parts["test"].group != 1).nonzero().squeeze(1))
+    metrics, table = evaluate(model, parts["retain"], parts["forget"], parts["val"], test, [(1, 1)])
+    assert math.isfinite(metrics["WG"])
+    assert table["n"].tolist()[4:] == [20, 0, 10, 7]
+
+
+# --- avg. gap ---------------------------------------------------------------------------------------------------------
+
+
+def rows(values):
+    return pd.DataFrame([{"seed": seed, **dict(zip(METRICS, v, strict=True))} for seed, v in values.items()])
+
+
+def test_the_average_gap_takes_absolute_differences_per_seed_first():
+    gold = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5], 1: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5]})
+    ours = rows({1: [0.9, 0.3, 0.8, 0.1, 0.2, 0.6], 0: [0.9, 0.7, 0.8, 0.2, 0.2, 0.8]})
+    gaps = gap_by_metric(ours, gold)
+    # UA is off by +0.2 and -0.2: the means agree, the seeds do not (footnote 3)
+    assert gaps.to_dict() == pytest.approx({"RA": 0, "UA": 0.2, "TA": 0, "MIA": 0.05, "EO": 0, "GA": 0.2})
+    assert average_gap(ours, gold) == pytest.approx(1 - (0.2 + 0.05 + 0.2) / 6)
+
+
+def test_each_seed_is_compared_with_its_own_gold_standard():
+    gold = rows({0: [0.1] * 6, 1: [0.5] * 6, 2: [0.9] * 6})
+    assert average_gap(gold.iloc[[2, 0, 1]], gold) == 1
+    assert average_gap(rows({2: [0.8] * 6}), gold) == pytest.approx(0.9)
+
+
+def test_a_seed_without_gold_standard_is_named():
+    gold = rows({0: [0.1] * 6})
+    with pytest.raises(ValueError, match=r"no gold standard for seeds \[3\]"):
+        average_gap(rows({0: [0.1] * 6, 3: [0.1] * 6}), gold)
+
+
+def test_the_gap_can_be_taken_over_chosen_metrics():
+    gold, ours = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5]}), rows({0: [0.9, 0.1, 0.8, 0.1, 0.2, 0.4]})
+    assert average_gap(ours, gold, ["GA", "EO"]) == pytest.approx(0.95)

@@ -1,0 +1,292 @@
+"""MINE and the Donsker-Varadhan bound (Eq. 2; Belghazi et al. 2018)."""
+
+import copy
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from grmu.mine import GROUP_BARS, MINE, Estimator, draw_group_bar, dv_bound, dv_terms, table_terms
+
+N_GROUPS = 3
+
+
+@pytest.fixture
+def mine():
+    return MINE(n_features=2, n_groups=N_GROUPS, hidden=8, seed=1)
+
+
+@pytest.fixture
+def batch():
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(5, 2, generator=rng), torch.tensor([0, 2, 1, 1, 0])
+
+
+def t_by_hand(mine, z, g):
+    """T(z, g) in numpy: w2 . relu(W1 [z, one-hot g] + b1) + b2, one sample at a time."""
+    w1, b1, w2, b2 = (p.detach().double().numpy() for p in
+                      (mine.first.weight, mine.first.bias, mine.second.weight[0], mine.second.bias[0]))
+    one_hot = np.eye(N_GROUPS)
+    return np.array([w2 @ np.maximum(w1 @ np.r_[zi, one_hot[gi]] + b1, 0) + b2
+                     for zi, gi in zip(z.double().numpy(), np.asarray(g), strict=True)])
+
+
+def bound_by_hand(joint, marginal):
+    return np.mean(joint) - np.log(np.mean(np.exp(marginal)))
+
+
+# --- the network ------------------------------------------------------------------------------------------------------
+
+
+def test_the_network_is_a_perceptron_on_features_and_one_hot_group(mine, batch):
+    z, g = batch
+    np.testing.assert_allclose(mine(z, g).detach(), t_by_hand(mine, z, g), rtol=1e-5, atol=1e-6)
+
+
+def test_groups_and_their_one_hot_vectors_are_the_same_input(mine, batch):
+    z, g = batch
+    torch.testing.assert_close(mine(z, g), mine(z, torch.nn.functional.one_hot(g, N_GROUPS).float()))
+
+
+def test_the_columns_of_all_groups_are_the_forward_pass_of_each_group(mine, batch):
+    z, _ = batch
+    table = mine.all_groups(z)
+    assert table.shape == (5, N_GROUPS)
+    for g in range(N_GROUPS):
+        torch.testing.assert_close(table[:, g], mine(z, torch.full((5,), g)))
+
+
+def test_a_seed_fixes_the_network_and_leaves_the_global_random_state_alone():
+    torch.manual_seed(0)
+    one = MINE(2, 3, 4, seed=7)
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    assert torch.equal(drawn, torch.rand(1))
+    assert torch.equal(one.first.weight, MINE(2, 3, 4, seed=7).first.weight)
+    assert not torch.equal(one.first.weight, MINE(2, 3, 4, seed=8).first.weight)
+
+
+# --- the bound --------------------------------------------------------------------------------------------------------
+
+
+def test_the_exact_bound_sums_over_all_groups(mine, batch):
+    z, g = batch
+    every = np.stack([t_by_hand(mine, z, [k] * 5) for k in range(N_GROUPS)])
+    assert dv_bound(mine, z, g).item() == pytest.approx(bound_by_hand(t_by_hand(mine, z, g), every), abs=1e-6)
+
+
+@pytest.mark.parametrize("how", ["uniform", "shuffle"])
+def test_the_sampled_bounds_use_the_drawn_groups(mine, batch, how):
+    z, g = batch
+    g_bar = draw_group_bar(how, g, N_GROUPS, torch.Generator().manual_seed(3))
+    expected = bound_by_hand(t_by_hand(mine, z, g), t_by_hand(mine, z, g_bar))
+    assert dv_bound(mine, z, g, g_bar).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_table_terms_and_dv_terms_agree(mine, batch):
+    z, g = batch
+    for g_bar in (None, torch.tensor([2, 2, 0, 1, 0])):
+        for one, other in zip(table_terms(mine.all_groups(z), g, g_bar), dv_terms(mine, z, g, g_bar), strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_the_exact_partition_is_the_mean_over_all_uniform_draws(mine, batch):
+    z, g = batch[0][:3], batch[1][:3]
+    draws = itertools.product(range(N_GROUPS), repeat=3)  # all 27 of them, equally likely
+    partitions = [dv_terms(mine, z, g, torch.tensor(d))[1].exp().item() for d in draws]
+    assert dv_terms(mine, z, g, None)[1].exp().item() == pytest.approx(np.mean(partitions), rel=1e-5)
+
+
+def test_the_bound_is_differentiable_in_the_features(mine, batch):
+    z, g = batch
+    z = z.double().requires_grad_(True)
+    mine = mine.double()
+    assert torch.autograd.gradcheck(lambda v: dv_bound(mine, v, g), z)
+    assert torch.autograd.gradcheck(lambda v: dv_bound(mine, v, g, torch.tensor([1, 0, 0, 2, 1])), z)
+
+
+# --- how g_bar is drawn -----------------------------------------------------------------------------------------------
+
+
+def test_shuffle_permutes_and_uniform_covers_all_groups():
+    g = torch.tensor([0] * 90 + [1] * 10)
+    shuffled = draw_group_bar("shuffle", g, N_GROUPS, torch.Generator().manual_seed(0))
+    assert shuffled.sort().values.tolist() == g.tolist()
+    assert shuffled.tolist() != g.tolist()
+    many = torch.zeros(30_000, dtype=torch.long)
+    uniform = draw_group_bar("uniform", many, N_GROUPS, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(torch.bincount(uniform) / 30_000, [1 / 3] * 3, atol=0.015)
+    assert draw_group_bar("exact", g, N_GROUPS, torch.Generator()) is None
+
+
+def test_an_unknown_way_to_draw_is_refused_with_the_known_ones(batch):
+    with pytest.raises(ValueError, match=r"'gumbel'.*exact, uniform, shuffle"):
+        draw_group_bar("gumbel", batch[1], N_GROUPS, torch.Generator())
+    assert GROUP_BARS == ("exact", "uniform", "shuffle")
+
+
+def additive(mine):
+    """Make T(z, g) = f(z) + h(g): the first hidden units see only z, the others only g."""
+    with torch.no_grad():
+        mine.first.weight[:4, 2:] = 0
+        mine.first.weight[4:, :2] = 0
+        mine.first.bias[4:] = 0
+        mine.first.weight[4:, 2:] = mine.first.weight[4:, 2:].abs() + torch.arange(3)
+        mine.second.weight[0, 4:] = 1
+    return mine
+
+
+def test_on_a_one_group_batch_the_shuffled_bound_is_never_positive_and_says_nothing_of_the_group(mine, batch):
+    z, mine = batch[0], additive(mine)
+    bounds = []
+    for k in range(N_GROUPS):
+        g = torch.full((5,), k)
+        g_bar = draw_group_bar("shuffle", g, N_GROUPS, torch.Generator().manual_seed(0))
+        assert torch.equal(g_bar, g)
+        t = t_by_hand(mine, z, g)
+        bounds.append(dv_bound(mine, z, g, g_bar).item())
+        assert bounds[-1] == pytest.approx(np.mean(t) - np.log(np.mean(np.exp(t))), abs=1e-5)
+        assert bounds[-1] <= 0  # Jensen; the best statistics network reaches 0, which is I(Z; G) of a constant group
+    assert bounds == pytest.approx([bounds[0]] * 3, abs=1e-5)
+    exact = [dv_bound(mine, z, torch.full((5,), k)).item() for k in range(N_GROUPS)]
+    assert max(exact) - min(exact) > 1  # a uniform g_bar does see which group the batch is of
+
+
+def test_on_a_one_group_batch_only_the_uniform_bar_pulls_the_features_towards_other_groups(mine, batch):
+    # T(z, g) = s z_0 [g = 1]: in group 1, z_0 tells the group. All samples share one z, as after complete collapse.
+    with torch.no_grad():
+        for p in mine.parameters():
+            p.zero_()
+        mine.first.weight[0] = torch.tensor([1.0, 0, 0, 5, 0])  # relu(z_0 + 5 [g = 1] - 5) is z_0 for g = 1, else 0
+        mine.first.bias[0] = -5
+        mine.second.weight[0, 0] = 1
+    z = torch.full((4, 2), 2.0, requires_grad=True)
+    g = torch.ones(4, dtype=torch.long)
+    dv_bound(mine, z, g, g).backward()
+    assert z.grad.abs().max() < 1e-6
+    z.grad = None
+    dv_bound(mine, z, g).backward()
+    # d/dz_0 of (z_0 - log((e^z_0 + 2) / 3)), shared by 4 samples
+    expected = (1 - math.exp(2) / (math.exp(2) + 2)) / 4
+    np.testing.assert_allclose(z.grad, [[expected, 0]] * 4, rtol=1e-5, atol=1e-7)
+
+
+# --- the estimator ----------------------------------------------------------------------------------------------------
+
+
+def gradient_after_one_step(ema, start, group_bar="exact"):
+    """What `fit` put into the gradients in one step, and the network and batch it saw."""
+    rng = torch.Generator().manual_seed(0)
+    z, g = torch.randn(50, 2, generator=rng), torch.randint(N_GROUPS, (50,), generator=rng)
+    mine = MINE(2, N_GROUPS, 8, seed=1)
+    if start is not None:
+        mine.log_partition = torch.tensor(start)
+    before = copy.deepcopy(mine)
+    estimator = Estimator(mine, 1e-3, torch.Generator().manual_seed(4), group_bar, batch_size=16, ema=ema)
+    bounds = estimator.fit(z, g, 1)
+    twin = torch.Generator().manual_seed(4)
+    index = torch.randint(50, (16,), generator=twin)
+    g_bar = draw_group_bar(group_bar, g[index], N_GROUPS, twin)
+    return [p.grad for p in mine.parameters()], before, z[index], g[index], g_bar, bounds, mine.log_partition.item()
+
+
+@pytest.mark.parametrize("group_bar", GROUP_BARS)
+@pytest.mark.parametrize("start", [None, 1.5])
+def test_without_moving_average_the_gradient_is_that_of_the_plain_bound(group_bar, start):
+    found, mine, z, g, g_bar, bounds, _ = gradient_after_one_step(1.0, start, group_bar)
+    mine.zero_grad()
+    (-dv_bound(mine, z, g, g_bar)).backward()
+    for mine_grad, p in zip(found, mine.parameters(), strict=True):
+        torch.testing.assert_close(mine_grad, p.grad, rtol=1e-4, atol=1e-6)
+    assert bounds == pytest.approx([dv_bound(mine, z, g, g_bar).item()], abs=1e-6)
+
+
+def test_with_a_moving_average_the_partitions_gradient_is_divided_by_the_average():
+    ema, start = 0.25, 1.5
+    found, mine, z, g, _, _, after = gradient_after_one_step(ema, start)
+    partition = mine.all_groups(z).exp().mean()
+    average = (1 - ema) * math.exp(start) + ema * partition.item()
+    assert after == pytest.approx(math.log(average), abs=1e-5)
+    mine.zero_grad()
+    # their Eq. 12: gradient of E T minus the gradient of E exp T over the average (not over the batch's own partition)
+    (partition / average - mine(z, g).mean()).backward()
+    for mine_grad, p in zip(found, mine.parameters(), strict=True):
+        torch.testing.assert_close(mine_grad, p.grad, rtol=1e-4, atol=1e-6)
+    assert abs(average - partition.item()) > 0.5  # else the test could not tell the two apart
+
+
+def test_the_average_starts_at_the_first_batch_and_follows_the_later_ones():
+    rng = torch.Generator().manual_seed(0)
+    mine = MINE(2, N_GROUPS, 8, seed=1)
+    estimator = Estimator(mine, 0.0, torch.Generator().manual_seed(4), batch_size=16, ema=0.1)
+    z, g = torch.randn(50, 2, generator=rng), torch.randint(N_GROUPS, (50,), generator=rng)
+    twin, expected = torch.Generator().manual_seed(4), None
+    for _ in range(5):
+        estimator.fit(z, g, 1)
+        index = torch.randint(50, (16,), generator=twin)
+        partition = dv_terms(mine, z[index], g[index], None)[1].exp().item()
+        expected = partition if expected is None else 0.9 * expected + 0.1 * partition
+        assert mine.log_partition.exp().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_network_is_frozen_outside_fit_and_the_bound_moves_only_the_features():
+    rng = torch.Generator().manual_seed(0)
+    z, g = torch.randn(50, 2, generator=rng), torch.randint(N_GROUPS, (50,), generator=rng)
+    estimator = Estimator(MINE(2, N_GROUPS, 8), 1e-2, rng)
+    assert estimator.fit(z, g, 0) == []
+    assert len(estimator.fit(z, g, 3)) == 3
+    assert not any(p.requires_grad for p in estimator.mine.parameters())
+    grads = [p.grad.clone() for p in estimator.mine.parameters()]
+    z.requires_grad_(True)
+    estimator.bound(z, g).backward()
+    assert z.grad.abs().sum() > 0
+    assert all(torch.equal(p.grad, before) for p, before in zip(estimator.mine.parameters(), grads, strict=True))
+
+
+def test_mine_recovers_the_information_of_correlated_gaussians_on_unseen_samples():
+    rho = 0.8
+    rng = torch.Generator().manual_seed(0)
+    x, noise = torch.randn(2, 30_000, 1, generator=rng)
+    y = rho * x + math.sqrt(1 - rho**2) * noise
+    estimator = Estimator(MINE(1, 1, 32), 1e-2, rng, "shuffle", batch_size=256)
+    estimator.fit(x[:20_000], y[:20_000], 400)
+    found = estimator.bound(x[20_000:], y[20_000:]).item()
+    assert found == pytest.approx(-0.5 * math.log(1 - rho**2), rel=0.1)
+
+
+@pytest.fixture(scope="module")
+def separable():
+    """Features that tell the group without doubt, groups in shares 0.7, 0.2, 0.1."""
+    rng = torch.Generator().manual_seed(0)
+    g = torch.multinomial(torch.tensor([0.7, 0.2, 0.1]), 6000, replacement=True, generator=rng)
+    return torch.nn.functional.one_hot(g, N_GROUPS) * 3 + 0.1 * torch.randn(6000, N_GROUPS, generator=rng), g
+
+
+@pytest.mark.parametrize(("group_bar", "what"), [
+    ("shuffle", "entropy"), ("exact", "entropy plus divergence from uniform"), ("uniform", "the same, sampled"),
+])
+def test_separable_groups_carry_all_that_can_be_known(separable, group_bar, what):
+    z, g = separable
+    estimator = Estimator(MINE(N_GROUPS, N_GROUPS, 16), 1e-2, torch.Generator().manual_seed(0), group_bar)
+    estimator.fit(z[:3000], g[:3000], 250)
+    shares = torch.bincount(g[3000:]) / 3000
+    entropy = -(shares * shares.log()).sum().item()
+    expected = entropy if group_bar == "shuffle" else math.log(N_GROUPS)  # I + KL(P || uniform) = H + log G - H
+    assert estimator.bound(z[3000:], g[3000:]).item() == pytest.approx(expected, rel=0.1), what
+
+
+def test_features_without_group_information_get_no_bound(separable):
+    g = separable[1]
+    z = torch.randn(6000, 2, generator=torch.Generator().manual_seed(5))
+    estimator = Estimator(MINE(2, N_GROUPS, 32), 1e-3, torch.Generator().manual_seed(0), "shuffle")
+    estimator.fit(z[:3000], g[:3000], 200)
+    assert estimator.bound(z[3000:], g[3000:]).item() == pytest.approx(0, abs=0.03)
+
+
+def test_two_estimators_with_equal_streams_agree_to_the_bit(separable):
+    z, g = separable
+    one, other = (Estimator(MINE(3, 3, 8), 1e-3, torch.Generator().manual_seed(2), "uniform") for _ in range(2))
+    assert one.fit(z, g, 5) == other.fit(z, g, 5)
+    assert torch.equal(one.mine.first.weight, other.mine.first.weight)

@@ -1,0 +1,312 @@
+"""The one loop, its batches, its schedule and its augmentation."""
+
+import math
+import random
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from conftest import context_of, same_state, small_network, state_of, toy
+from torch import nn
+
+from grmu import training
+from grmu.data import GroupedDataset, split_forget
+from grmu.methods import FineTune, Retrain
+from grmu.training import Batch, Method, Recipe, augment_images, batches, make_schedule, predict
+
+QUICK = Recipe(epochs=3, lr=0.05, batch_size=16, weight_decay=0.0)
+
+
+@pytest.fixture
+def train():
+    return toy([[40, 20], [20, 12]], spread=0.5)
+
+
+@pytest.fixture
+def split(train):
+    return split_forget(train, 0.5, [(1, 1)])
+
+
+@dataclass
+class Recorder(Method):
+    """Notes every call; its losses move nothing."""
+
+    forget_epochs: int = 0
+    name = "recorder"
+
+    def setup(self, context):
+        super().setup(context)
+        self.calls, self.batches = [], []
+
+    def before_epoch(self, epoch):
+        self.calls.append(("before", epoch))
+        return {"noted": float(epoch)}
+
+    def note(self, term, batch):
+        assert self.model.training
+        if self.calls[-1] != term:
+            self.calls.append(term)
+        self.batches.append((term, batch))
+        return 0 * self.model(batch.x).sum() + 2.0
+
+    def forget_loss(self, batch):
+        return self.note("forget", batch)
+
+    def retain_loss(self, batch):
+        return self.note("retain", batch)
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_loss_falls_and_the_model_learns_an_easy_problem(train, split):
+    context, rows = context_of(train, split, Recipe(epochs=8, lr=0.1, batch_size=16)), []
+    training.train(Retrain(), context, on_epoch=lambda epoch, row: rows.append(row["retain_loss"]))
+    assert len(rows) == 8
+    assert rows[-1] < 0.5 * rows[0]
+    predicted = predict(context.model, context.model, split.retain.x).argmax(1)
+    assert (predicted == split.retain.y).float().mean() > 0.9
+
+
+def test_each_epoch_is_preparation_then_forget_pass_then_retain_pass(train, split):
+    method, rows = Recorder(forget_epochs=2), []
+    training.train(method, context_of(train, split, QUICK), on_epoch=lambda epoch, row: rows.append((epoch, dict(row))))
+    assert method.calls == [("before", 0), "forget", "retain", ("before", 1), "forget", "retain",
+                            ("before", 2), "retain"]
+    assert rows == [(1, {"noted": 0.0, "forget_loss": 2.0, "retain_loss": 2.0}),
+                    (2, {"noted": 1.0, "forget_loss": 2.0, "retain_loss": 2.0}),
+                    (3, {"noted": 2.0, "retain_loss": 2.0})]
+
+
+def test_each_pass_sees_every_sample_of_its_own_set_once(train, split):
+    method = Recorder(forget_epochs=1)
+    training.train(method, context_of(train, split, Recipe(epochs=1, batch_size=16)))
+    for term, part in (("forget", split.forget), ("retain", split.retain)):
+        seen = [batch for t, batch in method.batches if t == term]
+        assert torch.cat([b.index for b in seen]).sort().values.tolist() == list(range(len(part)))
+        for batch in seen:
+            assert torch.equal(batch.x, part.x[batch.index])
+            assert torch.equal(batch.y, part.y[batch.index])
+            assert torch.equal(batch.group, part.group[batch.index])
+
+
+def test_the_retain_pass_draws_by_the_weights_and_the_forget_pass_does_not(train, split):
+    method = Recorder(forget_epochs=1)
+    weights = (split.retain.group == 2).float()
+    training.train(method, context_of(train, split, Recipe(epochs=1, batch_size=16)), weights)
+    retained = torch.cat([b.group for term, b in method.batches if term == "retain"])
+    forgotten = torch.cat([b.index for term, b in method.batches if term == "forget"])
+    assert retained.tolist() == [2] * len(split.retain)
+    assert sorted(forgotten.tolist()) == list(range(len(split.forget)))
+
+
+def test_a_methods_own_sampling_goes_before_the_weights_given(train, split):
+    class Picky(Recorder):
+        def sampling_weights(self):
+            return (self.context.retain.group == 1).float()
+
+    method = Picky()
+    training.train(method, context_of(train, split, Recipe(epochs=1)), (split.retain.group == 2).float())
+    assert torch.cat([b.group for _, b in method.batches]).unique().tolist() == [1]
+
+
+@pytest.mark.parametrize("term", ["forget", "retain"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_with_epoch_term_and_method(train, split, term, bad):
+    @dataclass
+    class Broken(Method):
+        forget_epochs: int = 3
+        name = "broken"
+
+        def before_epoch(self, epoch):
+            self.epoch = epoch
+            return {}
+
+        def loss(self, batch, which):
+            return self.model(batch.x).square().mean() * (bad if (which, self.epoch) == (term, 1) else 1)
+
+        def forget_loss(self, batch):
+            return self.loss(batch, "forget")
+
+        def retain_loss(self, batch):
+            return self.loss(batch, "retain")
+
+    with pytest.raises(FloatingPointError, match=f"the {term} loss of broken is (nan|inf) in epoch 2 of 3.*0.05"):
+        training.train(Broken(), context_of(train, split, QUICK))
+
+
+def test_equal_seeds_train_to_equal_bits_whatever_the_global_random_state(train, split):
+    states = []
+    for disturbed in (1, 2):
+        torch.manual_seed(disturbed)
+        np.random.seed(disturbed)
+        random.seed(disturbed)
+        context = context_of(train, split, Recipe(epochs=2, batch_size=16), original=small_network(seed=8))
+        training.train(FineTune(), context)
+        states.append(state_of(context.model))
+    assert same_state(*states)
+
+
+def test_training_does_not_move_the_global_random_state(train, split):
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    training.train(Retrain(), context_of(train, split, QUICK), torch.ones(len(split.retain)))
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_another_seed_trains_to_other_weights(train, split):
+    states = []
+    for seed in (1, 2):
+        context = context_of(train, split, QUICK, seed=seed)
+        training.train(Retrain(), context)
+        states.append(state_of(context.model))
+    assert not same_state(*states)
+
+
+def test_one_step_is_sgd_with_momentum_and_weight_decay():
+    train = toy([[8, 8], [8, 8]])
+    split = split_forget(train, 0.5, [(0, 0)])
+    recipe = Recipe(epochs=2, lr=0.1, batch_size=1000, weight_decay=0.01, schedule="constant")
+    context = context_of(train, split, recipe)
+    before = context.model.head.weight.detach().clone()
+    twin = small_network()
+    twin.load_state_dict(context.model.state_dict())
+    for _ in range(2):  # by hand: v <- 0.9 v + (gradient + 0.01 w), w <- w - 0.1 v; the whole set is one batch
+        twin.zero_grad()
+        nn.functional.cross_entropy(twin(split.retain.x), split.retain.y).backward()
+        with torch.no_grad():
+            for p in twin.parameters():
+                p.v = 0.9 * getattr(p, "v", 0) + p.grad + 0.01 * p
+                p -= 0.1 * p.v
+    training.train(Retrain(), context)
+    torch.testing.assert_close(context.model.head.weight, twin.head.weight, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(context.model.head.weight, before, atol=1e-3)
+
+
+# --- batches and augmentation -----------------------------------------------------------------------------------------
+
+
+def test_augment_images_is_a_shift_and_a_flip_of_each_image():
+    x = torch.randint(256, (12, 2, 5, 7), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    done = augment_images(x, torch.Generator().manual_seed(2), shift=2)
+    rng = torch.Generator().manual_seed(2)  # the same draws: row and column moves, then flips
+    moves = torch.randint(0, 5, (2, 12, 1), generator=rng).squeeze(2) - 2
+    flips = (torch.rand(12, 1, generator=rng) < 0.5).squeeze(1)
+    assert moves.unique().tolist() == [-2, -1, 0, 1, 2]
+    assert flips.unique().tolist() == [False, True]
+    assert done.dtype == x.dtype
+    for i in range(12):
+        for u in range(5):
+            for v in range(7):
+                from_v = 6 - v if flips[i] else v
+                row = min(max(u + int(moves[0, i]), 0), 4)
+                col = min(max(from_v + int(moves[1, i]), 0), 6)
+                assert torch.equal(done[i, :, u, v], x[i, :, row, col])
+
+
+def test_augmented_batches_are_moved_copies_of_their_rows_and_leave_the_data_alone():
+    labels = toy([[8, 8], [8, 8]])
+    images = GroupedDataset(torch.arange(32 * 16, dtype=torch.float32).reshape(32, 1, 4, 4), labels.y, labels.a)
+    before = images.x.clone()
+    seen = list(batches(images, Recipe(batch_size=8, augment=True), torch.Generator().manual_seed(0), None))
+    assert torch.cat([b.index for b in seen]).sort().values.tolist() == list(range(32))
+    for batch in seen:
+        assert torch.equal(batch.y, images.y[batch.index])
+        assert torch.equal(batch.group, images.group[batch.index])
+        assert torch.equal(batch.x.flatten(1).amin(1) // 16, batch.index.float())  # pixels of the same image
+        assert not torch.equal(batch.x, images.x[batch.index])
+    assert torch.equal(images.x, before)
+
+
+def test_the_last_batch_holds_the_rest():
+    dataset = toy([[10, 5], [5, 2]])
+    sizes = [len(b.y) for b in batches(dataset, Recipe(batch_size=8), torch.Generator().manual_seed(0), None)]
+    assert sizes == [8, 8, 6]
+    assert isinstance(next(batches(dataset, Recipe(), torch.Generator().manual_seed(0), None)), Batch)
+
+
+# --- predict ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("training_mode", [True, False])
+def test_predict_leaves_batchnorm_alone_and_restores_the_mode(train, training_mode):
+    model = small_network().train(training_mode)
+    before = state_of(model)
+    outputs = predict(model, model, train.x, batch_size=7)
+    assert same_state(before, state_of(model))
+    assert model.training is training_mode
+    assert all(m.training is training_mode for m in model.modules())
+    assert not outputs.requires_grad
+    torch.testing.assert_close(outputs, model.eval()(train.x))
+
+
+def test_predict_of_nothing_has_the_right_width(train):
+    model = small_network()
+    assert predict(model.features, model, train.x[:0]).shape == (0, 6)
+
+
+# --- schedule and recipe ----------------------------------------------------------------------------------------------
+
+
+def rates(recipe):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], recipe.lr)
+    schedule, seen = make_schedule(optimizer, recipe), []
+    for _ in range(recipe.epochs):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return seen
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(5, 0), (7, 2), (15, 2), (2, 1)])
+def test_cosine_after_linear_warm_up(epochs, warmup):
+    expected = [0.4 * (t + 1) / (warmup + 1) for t in range(warmup)]
+    rest = epochs - warmup
+    expected += [0.4 * (1 + math.cos(math.pi * t / rest)) / 2 for t in range(rest)]
+    assert rates(Recipe(epochs=epochs, lr=0.4, warmup_epochs=warmup)) == pytest.approx(expected)
+
+
+def test_constant_after_linear_warm_up():
+    recipe = Recipe(epochs=5, lr=0.4, warmup_epochs=3, schedule="constant")
+    assert rates(recipe) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
+    assert rates(Recipe(epochs=3, lr=0.4, schedule="constant")) == pytest.approx([0.4] * 3)
+
+
+def test_the_loop_trains_each_epoch_at_its_rate(train, split):
+    seen = []
+
+    class Spy(Retrain):
+        def retain_loss(self, batch):
+            before = self.model.head.bias.detach().clone()
+            if self.last is not None:
+                seen.append((self.last - before).abs().max().item())
+            self.last = before
+            return self.model.head.bias.sum()  # gradient 1, so a step without momentum moves the bias by the rate
+
+        last = None
+
+    recipe = Recipe(epochs=5, lr=0.4, batch_size=1000, weight_decay=0, momentum=0, warmup_epochs=2)
+    training.train(Spy(), context_of(train, split, recipe))
+    assert seen == pytest.approx(rates(recipe)[:4], rel=1e-4)
+
+
+@pytest.mark.parametrize("setting", [
+    {"epochs": 0}, {"epochs": 1.5}, {"epochs": True}, {"epochs": "3"}, {"epochs": None}, {"lr": -0.1}, {"lr": math.nan},
+    {"lr": "fast"}, {"batch_size": 1}, {"batch_size": 16.5}, {"weight_decay": -1}, {"weight_decay": 2}, {"momentum": 1},
+    {"warmup_epochs": -1}, {"warmup_epochs": 15}, {"schedule": "linear"}, {"augment": "false"},
+])
+def test_a_recipe_out_of_range_is_refused_with_name_and_value(setting):
+    (name, value), = setting.items()
+    with pytest.raises(ValueError, match=f"{name} must be") as caught:
+        Recipe(**setting)
+    assert str(value) in str(caught.value)
+
+
+def test_a_whole_number_that_comes_as_a_float_trains_or_is_refused(train, split):
+    try:
+        recipe = Recipe(epochs=2.0, batch_size=16.0)
+    except ValueError:
+        return
+    training.train(Retrain(), context_of(train, split, recipe))
