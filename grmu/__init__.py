@@ -2,8 +2,9 @@
 
 import os
 
-# Threads that wait for each other by spinning bring a busy machine to a halt: wait asleep. Read when torch is first loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that wait for each other spin; on a busy machine that brings all work to a halt, asleep they wake late. Spinning
+# briefly costs little either way. Read when torch is first loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from grmu.experiment import Experiment, Result, run, run_all
 

@@ -63,6 +63,7 @@ class Experiment:
         method = methods.get(self.method)
         if isinstance(self.ratio, bool) or not isinstance(self.ratio, (int, float)) or not 0 < self.ratio <= 1:
             raise ValueError(f"ratio must lie in (0, 1], but is {self.ratio!r}.")
+        object.__setattr__(self, "ratio", float(self.ratio))
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(f"seed must be a whole number from 0, but is {self.seed!r}.")
         if not isinstance(self.groups, str):
@@ -100,6 +101,7 @@ class Experiment:
 
     @cached_property
     def recipe(self) -> training.Recipe:
+        """How the method is optimised."""
         return training.Recipe(**{f.name: self.settings[f.name] for f in fields(training.Recipe)})
 
     def make_method(self) -> training.Method:

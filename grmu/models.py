@@ -22,6 +22,7 @@ class Classifier(nn.Module):
         self.n_features = n_features
 
     def features(self, x: Tensor) -> Tensor:
+        """z = f_theta(x), (B, n_features), from images as stored."""
         if x.dtype == torch.uint8:
             x = x.to(self.head.weight.dtype).mul_(2 / 255).sub_(1)
             if x.ndim == 4:
@@ -29,6 +30,7 @@ class Classifier(nn.Module):
         return self.backbone(x)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Logits, (B, n_classes)."""
         return self.head(self.features(x))
 
 

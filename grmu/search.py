@@ -22,9 +22,9 @@ from grmu.results import FOLDER
 TUNING_SEEDS = (100, 101, 102, 103)
 RATIOS = (0.5, 0.9)
 GRIDS: dict[str, dict[str, list]] = {
-    "group_dro": {"lr": [0.03, 0.1], "eta": [0.01, 0.1]},
+    "group_dro": {"lr": [0.1], "eta": [0.01, 0.1]},
     "finetune": {"lr": [0.003, 0.01], "augment": [False, True]},
-    "miu": {"lr": [0.003, 0.01], "mine_lr": [0.001, 0.004], "lam": [1.0, 10.0]},
+    "miu": {"lr": [0.003, 0.01], "mine_lr": [0.001, 0.004], "lam": [1.0]},
 }
 
 

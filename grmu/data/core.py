@@ -67,14 +67,17 @@ class GroupedDataset:
 
     @property
     def n_classes(self) -> int:
+        """Number of declared classes."""
         return len(self.class_names)
 
     @property
     def n_attributes(self) -> int:
+        """Number of declared attribute values."""
         return len(self.attribute_names)
 
     @property
     def n_groups(self) -> int:
+        """Number of groups, also of those that have no sample."""
         return self.n_classes * self.n_attributes
 
     @property
@@ -136,10 +139,7 @@ def split_forget(
     """
     if not isinstance(ratio, (int, float)) or not 0 < ratio <= 1:
         raise ValueError(f"ratio must lie in (0, 1], but is {ratio!r}: 0.5 forgets half of the named groups' samples.")
-    if groups is None:
-        ids = list(range(train.n_groups))
-    else:
-        ids = sorted({train.group_id(g) for g in groups})
+    ids = list(range(train.n_groups)) if groups is None else sorted({train.group_id(g) for g in groups})
     counts = train.group_counts()[ids].numpy()
     total = int(np.rint(ratio * counts.sum()))
     if total == 0:
