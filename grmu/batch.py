@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import platform
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,16 @@ import torch
 
 import grmu
 from grmu import paper, plots, tables
-from grmu.data import LOADERS
 from grmu.experiment import Experiment, Result, run
+
+REFERENCES = ("pretrain", "retrain")
 
 
 @dataclass(frozen=True)
 class Parameters:
     """The notebook's parameters; the experiments they mean are `experiments()`.
 
-    reweight: True, False or "both".  seed, n_seeds: seeds seed, ..., seed + n_seeds - 1.
+    reweight: True, False or "both" (both that the method allows).  seed, n_seeds: seeds seed, ..., seed + n_seeds - 1.
     lam: MIU's calibration weight, None for the preset's.  overrides: any other setting, by name.
     output: folder for metrics.json and comparison.png, "" for none.  device: "cpu" or "cuda".
     """
@@ -47,12 +48,14 @@ class Parameters:
     output: str = ""
 
     def __post_init__(self) -> None:
-        if self.reweight not in (True, False, "both"):
+        if not isinstance(self.reweight, bool) and self.reweight != "both":
             raise ValueError(f"reweight must be true, false or 'both', but is {self.reweight!r}.")
         if isinstance(self.n_seeds, bool) or not isinstance(self.n_seeds, int) or self.n_seeds < 1:
             raise ValueError(f"n_seeds must be a whole number from 1, but is {self.n_seeds!r}.")
         if not isinstance(self.overrides, Mapping):
             raise ValueError(f"overrides must map setting names to values, but is {self.overrides!r}.")
+        if not isinstance(self.output, str):
+            raise ValueError(f"output must be the name of a folder, or empty, but is {self.output!r}.")
         if self.device not in ("cpu", "cuda"):
             raise ValueError(f"device must be 'cpu' or 'cuda', but is {self.device!r}.")
         if self.device == "cuda" and not torch.cuda.is_available():
@@ -62,64 +65,86 @@ class Parameters:
     def experiments(self) -> list[Experiment]:
         """The references (PRETRAIN, RETRAIN, RETRAIN + REWEIGHT) and the method, for every seed; ValueError if impossible."""
         chosen = dict(self.overrides) | ({} if self.lam is None else {"lam": self.lam})
-        switches = (False, True) if self.reweight == "both" else (self.reweight,)
-        runs = []
-        for seed in range(self.seed, self.seed + self.n_seeds) if isinstance(self.seed, int) else (self.seed,):
-            base = Experiment(self.dataset, "pretrain", False, self.ratio, self.groups, seed, root=self.root)
-            runs += [base, Experiment(self.dataset, "retrain", False, self.ratio, self.groups, seed, root=self.root), base.gold]
-            for reweight in switches:
-                run_ = Experiment(self.dataset, self.method, reweight, self.ratio, self.groups, seed, chosen, self.root)
-                if run_.key not in {r.key for r in runs}:
-                    runs.append(run_)
-        return runs
+        if chosen and self.method in REFERENCES:
+            raise ValueError(f"{self.method} is a reference and keeps the preset's settings: leave lam and overrides empty.")
+        shared = {name: value for name, value in chosen.items() if name == "model"}
+        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        runs: dict[str, Experiment] = {}
+        for seed in range(self.seed, self.seed + self.n_seeds) if whole else [self.seed]:
+            split = {"ratio": self.ratio, "groups": self.groups, "seed": seed, "root": self.root}
+            before = Experiment(self.dataset, "pretrain", overrides=shared, **split)
+            runs |= {e.key: e for e in (before, replace(before, method="retrain"), before.gold)}
+            for reweight in (False, True) if self.reweight == "both" else (self.reweight,):
+                try:
+                    experiment = Experiment(self.dataset, self.method, reweight, overrides=chosen, **split)
+                except ValueError:
+                    if reweight and self.reweight == "both":  # all but the combination was found possible
+                        continue
+                    raise
+                runs.setdefault(experiment.key, experiment)
+        return list(runs.values())
 
 
 def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameters:
-    """The parameters that a notebook defined since `before` was taken, checked.
+    """The parameters that a notebook holds, checked; `before` are the names that it held ahead of its parameters.
+
+    In a kernel that has read them already, where later cells have left their names, unknown names pass.
 
     Raises:
-        ValueError: a name that is no parameter (with the nearest ones), or a value that no run can have.
+        ValueError: a name that is no parameter (with the nearest one), or a value that no run can have.
     """
     known = {f.name for f in fields(Parameters)}
-    given = {k: v for k, v in namespace.items() if k not in before and not k.startswith("_") and k != "before"}
-    for name in sorted(set(given) - known):
+    fresh = "parameters" not in namespace
+    strange = {name for name in set(namespace) - before - known if not name.startswith("_") and name != "before"}
+    for name in sorted(strange) if fresh else ():
         near = difflib.get_close_matches(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}."
         raise ValueError(f"unknown parameter {name!r}: {hint}")
-    return Parameters(**given)
+    return Parameters(**{name: namespace[name] for name in known & set(namespace)})
 
 
 def run_parameters(parameters: Parameters) -> list[Result]:
-    """Do all runs, a line of progress each."""
+    """Do all runs, a line of progress each.
+
+    Raises:
+        ValueError: the output folder cannot be written; said before the first run.
+    """
+    if parameters.output:
+        _writable(Path(parameters.output))
     results, experiments = [], parameters.experiments()
     for i, experiment in enumerate(experiments, 1):
         result = run(experiment, device=parameters.device)
         results.append(result)
         name = plots.label(experiment.method, experiment.reweight)
-        print(f"[{i}/{len(experiments)}] {name}, seed {experiment.seed}: GA {100 * result.metrics['GA']:.1f} %, "
-              f"UA {100 * result.metrics['UA']:.1f} %, trained in {result.seconds:.1f} s", flush=True)
+        group, forgotten = (f"{100 * result.metrics[metric]:.1f} %" for metric in ("GA", "UA"))
+        print(f"[{i}/{len(experiments)}] {name}, seed {experiment.seed}: accuracy {group} on the group's test samples, "
+              f"{forgotten} on the forgotten ones ({result.seconds:.1f} s)", flush=True)
     return results
 
 
 def rows(results: list[Result]) -> pd.DataFrame:
-    """The runs as a table, settings that only some of them have left out."""
+    """The runs as a table; a setting that was overridden in some of them is NaN in the others."""
     return pd.DataFrame([r.row() for r in results])
 
 
 def published(parameters: Parameters) -> pd.DataFrame | None:
     """The paper's numbers for this data set and ratio, or None where it has none."""
-    if parameters.dataset not in LOADERS or parameters.groups != "default":
+    if parameters.groups != "default":
         return None
     table = paper.results(parameters.dataset, parameters.ratio)
-    return None if table.empty else table.rename(index=plots.LABELS)
+    if table.empty:
+        return None
+    return table.set_axis([plots.label(*key) for key in table.index]).rename_axis(columns=None)
 
 
 def write(parameters: Parameters, results: list[Result]) -> Path | None:
-    """metrics.json in the output folder, whole or not at all: parameters, every run's row and accuracies, versions."""
+    """metrics.json in the output folder, whole or not at all: parameters, every run's row and accuracies, versions.
+
+    Strict JSON: what is not a number (the accuracy of a group without samples) is null.
+    """
     if not parameters.output:
         return None
     folder = Path(parameters.output)
-    folder.mkdir(parents=True, exist_ok=True)
     record = {
         "parameters": asdict(parameters),
         "runs": [{**r.row(), "settings": r.experiment.settings, "accuracy": r.accuracy.to_dict("records")} for r in results],
@@ -127,7 +152,28 @@ def write(parameters: Parameters, results: list[Result]) -> Path | None:
         "versions": {"grmu": grmu.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "machine": {"processor": platform.machine(), "device": parameters.device},
     }
-    with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".json", delete=False) as file:
-        json.dump(record, file, indent=1)
-    os.replace(file.name, folder / "metrics.json")
+    temporary = _writable(folder) / f".metrics-{os.getpid()}.json"
+    temporary.write_text(json.dumps(_strict(record), indent=1, allow_nan=False))
+    os.replace(temporary, folder / "metrics.json")
     return folder / "metrics.json"
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, made if missing; ValueError if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"output {str(folder)!r} cannot be written: {error.strerror}.") from error
+    return folder
+
+
+def _strict(value: Any) -> Any:
+    """The value with None in place of NaN and infinities."""
+    if isinstance(value, Mapping):
+        return {key: _strict(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

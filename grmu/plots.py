@@ -244,18 +244,19 @@ def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("U
 
 
 def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = None, smooth: int = 25, title: str = "",
-                ax: Axes | None = None) -> Figure:
+                ax: Axes | None = None, ylim: tuple[float, float] | None = None) -> Figure:
     """Estimates of mutual information against updates, a moving mean over `smooth` of them; the known value dashed."""
-    ax = _axes(ax)
+    ax = _axes(ax, figsize=(7.5, 3.6))
     ends = []
-    for (name, values), hue in zip(histories.items(), ["#0072B2", VERMILION, "#009E73", "#E69F00", "#CC79A7"], strict=False):
+    for (name, values), hue in zip(histories.items(), ["#0072B2", "#009E73", "#56B4E9", "#004B79", "#8CCBB8"], strict=False):
         smoothed = pd.Series(list(values)).rolling(smooth, min_periods=1).mean()
-        ax.plot(values, color=hue, alpha=0.15, lw=0.8)
+        ax.plot(range(len(values))[::4], values[::4], color=hue, alpha=0.2, lw=0.8)
         ax.plot(smoothed, color=hue, lw=1.6)
         ends.append((smoothed.iloc[-1], name, hue))
     if truth is not None:
         ax.axhline(truth, color="black", ls="--", lw=1)
         ends.append((truth, f"true value {truth:.2f}", "black"))
+    ax.set_ylim(ylim)  # before the labels, which are placed by it
     _direct_labels(ax, ends)
     ax.set(xlabel="update of the network", ylabel="estimate (nats)")
     ax.set_title(title)

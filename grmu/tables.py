@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 from pandas.io.formats.style import Styler
 
+from grmu import methods
 from grmu.metrics import METRICS, average_gap
 from grmu.plots import label
 
@@ -23,11 +24,15 @@ def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
         rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups; RETRAIN + REWEIGHT among them.
 
     Raises:
-        ValueError: the rows mix data sets, ratios or groups, or lack the gold standard of a seed.
+        ValueError: the rows mix data sets, ratios or groups, hold two runs of a method and seed (such as two settings of
+            it), or lack the gold standard of a seed.
     """
     for column in ("dataset", "ratio", "groups"):
         if rows[column].nunique() > 1:
             raise ValueError(f"one table compares runs of one {column}, but has {sorted(rows[column].unique())}.")
+    if (twice := rows[rows.duplicated(["method", "reweight", "seed"])]).size:
+        raise ValueError(f"{label(twice.method.iloc[0], twice.reweight.iloc[0])} has several runs of seed "
+                         f"{twice.seed.iloc[0]}: choose the rows of one setting.")
     gold = rows[(rows.method == GOLD[0]) & (rows.reweight == GOLD[1])]
     table = []
     for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
@@ -41,24 +46,40 @@ def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
     return pd.DataFrame(table).set_index("method")
 
 
+def count_seeds(n: int) -> str:
+    """"1 seed", "3 seeds"."""
+    return f"{n} seed{'s' * (n != 1)}"
+
+
 def verdict(rows: pd.DataFrame) -> str:
-    """One paragraph in plain words on what the table means, every number computed from `rows`."""
-    mean = rows.groupby(["method", "reweight"])[["UA", "GA"]].mean() * 100
+    """One paragraph in plain words on what the table means, every number computed from `rows` (see `summary`).
+
+    Points are differences of the whole percentages that the paragraph shows, so that it agrees with itself.
+    """
+    mean = (rows.groupby(["method", "reweight"])[["UA", "GA"]].mean() * 100).round()
     before, plain, gold = (mean.loc[key] for key in (("pretrain", False), ("retrain", False), GOLD))
-    ratio, n_seeds = rows.ratio.iloc[0], rows.seed.nunique()
-    said = (f"Forgetting {100 * ratio:.0f} % of one group cost that group {before.GA - plain.GA:.0f} points of test accuracy "
-            f"(GA {before.GA:.0f} % to {plain.GA:.0f} %)")
+    whose = "all samples alike" if rows.groups.iloc[0] == "uniform" else "one group"
     lost, back = before.GA - plain.GA, gold.GA - plain.GA
-    said += f"; REWEIGHT gave back {back:.0f} of them" if lost > 0 else "; there was no loss to win back"
-    others = mean.drop([("pretrain", False), ("retrain", False), GOLD], errors="ignore")
-    if len(others):
-        (method, rw), best = min(others.iterrows(), key=lambda item: (item[1] - gold).abs().sum())
-        said += (f". Without retraining, {label(method, rw)} came closest to that gold standard: UA {best.UA - gold.UA:+.0f}, "
-                 f"GA {best.GA - gold.GA:+.0f} points")
-    rows_of = rows[(rows.method == "retrain") & rows.reweight]
-    idle = 100 * average_gap(rows[rows.method == "pretrain"], rows_of)
-    seeds = f"{n_seeds} seeds" if n_seeds > 1 else "one seed only: no spread, no conclusion"
-    return f"{said}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({seeds})"
+    said = f"Forgetting {100 * rows.ratio.iloc[0]:.3g} % of {whose} "
+    change = f"(GA {before.GA:.0f} % to {plain.GA:.0f} %)"
+    if lost > 0:
+        all_of_it = f"all of them and {back - lost:.0f} more" if back > lost else "all of them"
+        won = all_of_it if back >= lost else f"{back:.0f} of them" if back > 0 else "none of them"
+        said += f"cost {'that' if whose == 'one group' else 'the'} group {lost:.0f} points of test accuracy {change}; "
+        said += f"REWEIGHT gave back {won}"
+    else:
+        said += f"cost the group no test accuracy {change}: there was no loss to win back"
+    from_original = {name for name, method in methods.registry.items() if method.starts_from == "original"}
+    others = [(key, row) for key, row in mean.iterrows() if key[0] in from_original]
+    if others:
+        (method, rw), best = min(others, key=lambda item: (item[1] - gold).abs().sum())
+        said += (f". Without retraining, {label(method, rw)} came closest to the gold standard, {label(*GOLD)}: "
+                 f"UA {best.UA - gold.UA:+.0f}, GA {best.GA - gold.GA:+.0f} points")
+    gold_rows = rows[(rows.method == GOLD[0]) & rows.reweight]
+    idle = 100 * average_gap(rows[rows.method == "pretrain"], gold_rows)
+    n_seeds = rows.seed.nunique()
+    basis = count_seeds(n_seeds) if n_seeds > 1 else "one seed only: no spread, no conclusion"
+    return f"{said}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({basis})"
 
 
 def show(table: pd.DataFrame, caption: str = "") -> Styler:
@@ -68,7 +89,7 @@ def show(table: pd.DataFrame, caption: str = "") -> Styler:
         css = "color: #707070" if "do nothing" in str(row.name) else "font-style: italic" if "gold" in row.values else ""
         return [css] * len(row)
 
-    styler = table.style.apply(dress, axis=1).set_caption(caption).set_uuid("t")
+    styler = table.rename_axis(None).style.apply(dress, axis=1).set_caption(caption).set_uuid("t")
     return styler.set_table_styles([{"selector": "th", "props": "text-align: left"},
                                     {"selector": "td", "props": "text-align: right; padding: 0.2em 0.8em"},
                                     {"selector": "caption", "props": "text-align: left; font-weight: bold"}])
