@@ -205,7 +205,7 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
             axes[0].plot(curves.epoch, curves[name] * 100, "o-", color=hues[name], ms=4, label=name)
             if gold is not None:
                 axes[0].axhline(gold[name] * 100, color=hues[name], ls="--", lw=1)
-    axes[0].set(xlabel="epoch", ylabel="accuracy (%)" + (", dashed: gold standard" if gold is not None else ""))
+    axes[0].set(xlabel="epoch", ylabel="accuracy (%)" + ("\ndashed: gold standard" if gold is not None else ""))
     axes[0].legend()
     for name, hue in (("retain_loss", "#009E73"), ("forget_loss", VERMILION)):
         if name in curves and curves[name].notna().any():
@@ -215,7 +215,7 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
     if has_mi:
         axes[2].plot(curves.epoch, curves.mi_train, "o-", color="#0072B2", ms=4, label="training set")
         axes[2].plot(curves.epoch, curves.mi_forget, "o-", color=VERMILION, ms=4, label="forget set")
-        axes[2].set(xlabel="epoch", ylabel="bound M before the epoch (nats)")
+        axes[2].set(xlabel="epoch", ylabel="bound M before\nthe epoch (nats)")
         axes[2].legend()
     fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
     return fig

@@ -58,11 +58,11 @@ def unlearning() -> Iterator[Experiment]:
     """Fine-tuning and MIU, with and without REWEIGHT, at three ratios; MIU + REWEIGHT at all."""
     for seed in SEEDS:
         for ratio in RATIOS:
-            yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed)
             if ratio in (0.1, 0.5, 0.9):
+                yield Experiment(method="finetune", ratio=ratio, seed=seed)
+                yield Experiment(method="finetune", reweight=True, ratio=ratio, seed=seed)
                 yield Experiment(method="miu", ratio=ratio, seed=seed)
-                for reweight in (False, True):
-                    yield Experiment(method="finetune", reweight=reweight, ratio=ratio, seed=seed)
+            yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed)
 
 
 def calibration() -> Iterator[Experiment]:

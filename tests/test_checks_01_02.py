@@ -1,44 +1,19 @@
 """The exercises' checks of lessons 01 and 02: right answers pass, every known wrong one is told why, in a sentence."""
 
-import re
 import warnings
 
-import nbformat
 import pytest
 import torch
+from exercises import check, solution, stub
 
-from grmu import checks, notebooks
+from grmu import checks
 
 EXERCISES = {"forget_mask": "01", "retain_share": "01", "group_weights": "02", "expected_distinct": "02"}
 
 
-def cells(lesson):
-    (path,) = notebooks.FOLDER.glob(f"{lesson}_*.ipynb")
-    return nbformat.read(path, as_version=4).cells
-
-
-def defined(code, name):
-    """The function `name` that a piece of a lesson's code defines."""
-    space = {"torch": torch}
-    exec(code, space)
-    return space[name]
-
-
-def solution(name):
-    """The solution as the lesson shows it, in its folded block."""
-    prose = "\n".join(cell.source for cell in cells(EXERCISES[name]) if cell.cell_type == "markdown")
-    folded = re.findall(r"<details><summary>Solution</summary>(.*?)</details>", prose, re.DOTALL)
-    (code,) = (c for block in folded for c in re.findall(r"```python\n(.*?)```", block, re.DOTALL) if f"def {name}(" in c)
-    return defined(code, name)
-
-
-def check(name, function):
-    getattr(checks, f"check_{name}")(function)
-
-
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_lessons_own_solution_passes_and_says_so_in_one_line(name, capsys):
-    check(name, solution(name))
+    check(name, solution(EXERCISES[name], name))
     said = capsys.readouterr().out
     assert said.startswith("\N{CHECK MARK}")
     assert said.count("\n") == 1
@@ -46,10 +21,8 @@ def test_the_lessons_own_solution_passes_and_says_so_in_one_line(name, capsys):
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_stub_is_told_to_replace_its_line(name):
-    sources = [c.source for c in cells(EXERCISES[name]) if c.cell_type == "code" and f"def {name}(" in c.source]
-    (stub,) = (source for source in sources if "NotImplementedError" in source)
     with pytest.raises(checks.CheckError, match=f"{name} still raises NotImplementedError"):
-        check(name, defined(stub, name))
+        check(name, stub(EXERCISES[name], name))
 
 
 def mask_by_permuting_everyone(group, g, ratio, seed):
