@@ -153,8 +153,11 @@ def write(parameters: Parameters, results: list[Result]) -> Path | None:
         "machine": {"processor": platform.machine(), "device": parameters.device},
     }
     temporary = _writable(folder) / f".metrics-{os.getpid()}.json"
-    temporary.write_text(json.dumps(_strict(record), indent=1, allow_nan=False))
-    os.replace(temporary, folder / "metrics.json")
+    try:
+        temporary.write_text(json.dumps(_strict(record), indent=1, allow_nan=False))
+        os.replace(temporary, folder / "metrics.json")
+    finally:
+        temporary.unlink(missing_ok=True)
     return folder / "metrics.json"
 
 

@@ -32,7 +32,7 @@ METRIC_NAMES = {
 def use_style() -> None:
     """Set the course's look; in a notebook also sharp inline figures."""
     sns.set_theme(context="notebook", style="ticks", rc={
-        "figure.figsize": (7.5, 4.2), "figure.dpi": 100, "savefig.dpi": 200, "font.size": 11, "axes.labelsize": 11,
+        "figure.figsize": (7.5, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "font.size": 11, "axes.labelsize": 11,
         "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titleweight": "bold", "xtick.labelsize": 11,
         "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False, "axes.spines.top": False,
         "axes.spines.right": False, "lines.linewidth": 1.2, "figure.constrained_layout.use": True})
@@ -77,7 +77,7 @@ def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
     for group, (name, count) in enumerate(zip(dataset.group_names, counts, strict=True)):
         row, offset = (group // dataset.n_attributes, group % dataset.n_attributes * n_samples) if many else (group, 0)
         for i, index in enumerate((dataset.group == group).nonzero().flatten()[:n_samples].tolist()):
-            axes[row, offset + i].imshow(dataset.x[index, 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes[row, offset + i].imshow(np.asarray(dataset.x[index, 0]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         if not many:
             axes[row, 0].text(-0.15, 0.5, f"{name}\n{count:,}", transform=axes[row, 0].transAxes, ha="right", va="center")
         elif offset == 0:
@@ -94,7 +94,7 @@ def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> F
     for i, ax in enumerate(axes.flat):
         ax.set_axis_off()
         if i < len(x):
-            ax.imshow(x[i, 0], cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            ax.imshow(np.asarray(x[i, 0]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             if titles:
                 ax.set_title(titles[i], fontsize=11, loc="center", fontweight="normal")
     return fig
@@ -103,8 +103,8 @@ def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> F
 def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int, ax: Axes | None = None) -> Figure:
     """How many samples each group has in each set, on a log axis: `counts` maps a set's name to (n_groups,) counts."""
     ax = _axes(ax, figsize=(7.5, 0.5 + 0.55 * len(names)))
-    markers = {name: m for name, m in zip(counts, "os^D", strict=False)}
-    for group, name in enumerate(names):
+    markers = dict(zip(counts, "os^D", strict=False))
+    for group in range(len(names)):
         hue = VERMILION if group == forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
         values = [max(int(c[group]), 0.5) for c in counts.values()]
         ax.plot(values, [group] * len(values), color=hue, lw=1)
@@ -188,7 +188,7 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
         ax.annotate("", (a.accuracy * 100, i), (b.accuracy * 100, i), arrowprops={"arrowstyle": "-", "color": hue})
         ax.errorbar(b.accuracy * 100, i, xerr=b.se * 100, fmt="o", color=hue, mfc="white", capsize=3)
         ax.errorbar(a.accuracy * 100, i, xerr=a.se * 100, fmt="o", color=hue, capsize=3)
-        ax.text(1.01, i, f"{100 * (a.accuracy - b.accuracy):+.0f}", transform=ax.get_yaxis_transform(), color=hue, va="center")
+        ax.text(1.01, i, f"{round(100 * (a.accuracy - b.accuracy)):+d}", transform=ax.get_yaxis_transform(), color=hue, va="center")
     ax.set_yticks(range(len(before)), [f"{g} (n = {n})" for g, n in zip(before.group, before.n, strict=True)])
     ax.set(ylim=(len(before) - 0.5, -0.5), xlabel=f"test accuracy (%): hollow {names[0]}, filled {names[1]}, ± standard error")
     ax.set_title(title)
@@ -198,7 +198,7 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
 def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float] | None = None) -> Figure:
     """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates where the method makes them."""
     has_mi = "mi_train" in curves
-    fig, axes = plt.subplots(1, 2 + has_mi, figsize=(4 * (2 + has_mi), 3.4))
+    fig, axes = plt.subplots(1, 2 + has_mi, figsize=(3.3 * (2 + has_mi), 3.2))
     hues = {"GA": VERMILION, "UA": "#8C3D00", "TA": "#0072B2"}
     for name in ("GA", "UA", "TA"):
         if name in curves:
@@ -228,7 +228,8 @@ def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("U
     ticks = sorted(rows[setting].unique())
     parts = {None: rows} if by is None else dict(iter(rows.groupby(by, sort=False)))
     for ax, metric in zip(axes[0], metrics, strict=True):
-        for (name, part), hue, shift in zip(parts.items(), [COLOURS["miu"], "#0072B2", "#009E73"], (0, 0.12, -0.12), strict=False):
+        hues = [COLOURS["miu"], "#0072B2", "#009E73"]
+        for (name, part), hue, shift in zip(parts.items(), hues, (0, 0.12, -0.12), strict=False):
             stats = part.groupby(setting)[metric].agg(["mean", "std"]) * 100
             x = np.array([ticks.index(v) for v in stats.index]) + shift
             ax.errorbar(x, stats["mean"], stats["std"], fmt="o-", color=hue, capsize=3, label=name)
@@ -236,7 +237,7 @@ def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("U
             ax.axhline(gold[metric].mean() * 100, color="black", ls="--", lw=1)
             ax.text(1.0, gold[metric].mean() * 100, " gold", transform=ax.get_yaxis_transform(), va="center")
         ax.set_xticks(range(len(ticks)), [f"{t:g}" for t in ticks])
-        ax.set(xlabel=xlabel or setting, ylabel=f"{METRIC_NAMES[metric]} (%)")
+        ax.set(xlabel=xlabel or setting, ylabel=f"{METRIC_NAMES[metric]} (%)".replace(", test", ",\ntest"))
     if by is not None:
         axes[0, 0].legend()
     fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
@@ -273,7 +274,7 @@ def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, ti
     ends = []
     for (name, rows), hue in zip(parts.items(), [VERMILION, *GROUP_COLOURS], strict=False):
         before = rows[rows.method == "pretrain"].GA.mean() * 100
-        stats = rows[rows.method == "retrain"].groupby("ratio").GA.agg(["mean", "std"]) * 100
+        stats = rows[(rows.method == "retrain") & ~rows.reweight.astype(bool)].groupby("ratio").GA.agg(["mean", "std"]) * 100
         ax.axhline(before, color=hue, ls=":", lw=1.5)
         ax.plot([0, *stats.index], [before, *stats["mean"]], color=hue)
         ax.errorbar(stats.index, stats["mean"], stats["std"], fmt="o", color=hue, mfc="white", capsize=3)

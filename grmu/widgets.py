@@ -29,7 +29,7 @@ class Explorer:
         self.draw, self.output, self.figure, self.error = draw, w.Output(), None, None
         self.controls = {
             name: w.SelectionSlider(
-                options=list(values), value=list(values)[0], description=labels.get(name, name), continuous_update=False,
+                options=list(values), value=next(iter(values)), description=labels.get(name, name), continuous_update=False,
                 tooltip=tips.get(name, f"arrow keys move {labels.get(name, name)}"),
                 style={"description_width": "initial"}, layout=w.Layout(width="28em"))
             for name, values in options.items()}

@@ -1,0 +1,207 @@
+"""Behind run_experiment.ipynb: what is refused, which runs are meant, what is written down; and one real call of papermill."""
+
+import json
+import os
+import re
+
+import nbformat
+import pandas as pd
+import papermill
+import pytest
+import torch
+
+from grmu import batch, plots
+from grmu.batch import Parameters
+from grmu.demo import NOTEBOOK
+from grmu.experiment import load_split
+from grmu.metrics import METRICS
+
+BEFORE = {"batch", "display"}
+
+
+def read(**parameters):
+    """The parameters of a notebook with these names beside its defaults."""
+    return batch.read_parameters({"batch": batch, "display": print, "_i1": "", "before": BEFORE, **parameters}, BEFORE)
+
+
+def test_parameters_are_read_and_the_notebooks_own_names_are_not():
+    assert read(ratio=0.9, n_seeds=2, groups=[[0, 1]]) == Parameters(ratio=0.9, n_seeds=2, groups=[[0, 1]])
+
+
+@pytest.mark.parametrize(("name", "sentence"), [
+    ("raito", "unknown parameter 'raito': did you mean ratio?"), ("n_seed", "unknown parameter 'n_seed': did you mean n_seeds?"),
+    ("xyz", "unknown parameter 'xyz': known are dataset, device, ")])
+def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(name, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        read(**{name: 0.9})
+
+
+def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
+    left_behind = {"parameters": Parameters(), "splits": None, "ratio": 0.9}
+    everything = {"batch": batch, **left_behind}
+    assert batch.read_parameters(everything, BEFORE).ratio == 0.9  # from the parameters on
+    assert batch.read_parameters(everything, set(everything)).ratio == 0.9  # from the top: `before` holds them all
+
+
+@pytest.mark.parametrize(("bad", "sentence"), [
+    ({"dataset": "fashion"}, "unknown data set 'fashion'"),
+    ({"method": "mui"}, "unknown method 'mui'"),
+    ({"reweight": "yes"}, "reweight must be true, false or 'both', but is 'yes'"),
+    ({"reweight": 1}, "reweight must be true, false or 'both', but is 1"),
+    ({"ratio": 0}, r"ratio must lie in \(0, 1\], but is 0"),
+    ({"ratio": 1.2}, r"ratio must lie in \(0, 1\], but is 1.2"),
+    ({"ratio": "half"}, r"ratio must lie in \(0, 1\], but is 'half'"),
+    ({"groups": "all"}, "groups must be 'default', 'uniform' or pairs"),
+    ({"groups": []}, "groups must be 'default', 'uniform' or pairs"),
+    ({"seed": -1}, "seed must be a whole number from 0, but is -1"),
+    ({"seed": 0.5}, "seed must be a whole number from 0, but is 0.5"),
+    ({"seed": True}, "seed must be a whole number from 0, but is True"),
+    ({"n_seeds": 0}, "n_seeds must be a whole number from 1, but is 0"),
+    ({"n_seeds": "3"}, "n_seeds must be a whole number from 1, but is '3'"),
+    ({"lam": -1}, "lam must be a number from 0"),
+    ({"lam": 1, "method": "finetune"}, "unknown setting lam for finetune"),
+    ({"overrides": {"epoch": 3}}, "unknown setting epoch for miu"),
+    ({"overrides": {"epochs": 0}}, "epochs must be a number from 1"),
+    ({"overrides": "epochs=3"}, "overrides must map setting names to values"),
+    ({"overrides": {"epochs": 3}, "method": "retrain"}, "retrain is a reference and keeps the preset's settings"),
+    ({"reweight": True, "method": "group_dro"}, "group_dro does not combine with REWEIGHT"),
+    ({"device": "tpu"}, "device must be 'cpu' or 'cuda', but is 'tpu'"),
+    ({"output": 3}, "output must be the name of a folder, or empty, but is 3"),
+])
+def test_an_impossible_value_is_refused(bad, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read(**bad)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_cuda_without_a_gpu_is_refused():
+    with pytest.raises(ValueError, match="device is 'cuda', but PyTorch sees no GPU"):
+        Parameters(device="cuda")
+
+
+def names(parameters):
+    return [(e.method, e.reweight, e.seed) for e in parameters.experiments()]
+
+
+def test_the_references_come_before_the_method_for_every_seed():
+    assert names(Parameters(seed=3, n_seeds=2)) == [
+        (*run, seed) for seed in (3, 4)
+        for run in (("pretrain", False), ("retrain", False), ("retrain", True), ("miu", False), ("miu", True))]
+
+
+@pytest.mark.parametrize(("given", "runs"), [
+    ({"reweight": False}, [("miu", False, 0)]),
+    ({"reweight": True}, [("miu", True, 0)]),
+    ({"method": "retrain"}, []),
+    ({"method": "pretrain"}, []),
+    ({"method": "group_dro"}, [("group_dro", False, 0)]),  # it samples by itself: "both" is the one that there is
+])
+def test_no_run_is_meant_twice_and_none_that_is_impossible(given, runs):
+    assert names(Parameters(**given))[3:] == runs
+
+
+def test_settings_change_the_method_and_not_the_references():
+    experiments = Parameters(lam=3, overrides={"epochs": 2}).experiments()
+    assert [e.overrides for e in experiments] == [{}, {}, {}, *[{"epochs": 2, "lam": 3}] * 2]
+
+
+def test_all_runs_of_a_seed_share_the_split():
+    splits = [load_split(e)[1] for e in Parameters(groups=[[0, 1]], ratio=0.1).experiments()]
+    assert all(torch.equal(splits[0].forget.x, split.forget.x) for split in splits)
+
+
+def test_published_numbers_only_where_the_paper_has_them(monkeypatch):
+    assert batch.published(Parameters()) is None
+    monkeypatch.setattr(batch.paper, "results", lambda dataset, ratio: pd.DataFrame(
+        {"GA": [44.0]}, index=pd.MultiIndex.from_tuples([("retrain", True)], names=["method", "reweight"])))
+    assert batch.published(Parameters()).GA.to_dict() == {"RETRAIN + REWEIGHT": 44.0}
+    assert batch.published(Parameters(groups="uniform")) is None
+
+
+def test_an_output_folder_that_cannot_be_is_said_before_the_first_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(batch, "run", lambda *_, **__: pytest.fail("something ran"))
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"output '.*file/out' cannot be written"):
+        batch.run_parameters(Parameters(output=str(tmp_path / "file" / "out")))
+
+
+def test_runs_are_told_tabled_and_written_down(few_pictures, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "store"))
+    parameters = Parameters(ratio=0.5, overrides={"epochs": 1}, output=str(tmp_path / "new" / "out"))
+    results = batch.run_parameters(parameters)
+    progress = capsys.readouterr().out.splitlines()
+    assert len(progress) == 5
+    assert progress[4].startswith("[5/5] MIU + REWEIGHT, seed 0: accuracy ")
+    assert batch.rows(results).epochs.isna().tolist() == [True, True, True, False, False]
+    results[0].accuracy.loc[0, "se"] = float("nan")
+
+    path = batch.write(parameters, results)
+    assert [p.name for p in path.parent.iterdir()] == ["metrics.json"]
+    record = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert record["parameters"] == {**vars(parameters)}
+    assert set(record) == {"parameters", "runs", "summary", "versions", "machine"}
+    assert record["runs"][0]["accuracy"][0]["se"] is None
+    for run, result in zip(record["runs"], results, strict=True):
+        assert {k: run[k] for k in METRICS} == {k: result.metrics[k] for k in METRICS}
+        assert run["settings"] == result.experiment.settings
+        assert {row["group"] for row in run["accuracy"]} >= {"RA", "UA", "TA", "GA", "sneaker on brick"}
+    assert [row["method"] for row in record["summary"]] == [
+        plots.label(r.experiment.method, r.experiment.reweight) for r in results]
+
+
+def test_nothing_is_written_without_an_output_folder():
+    assert batch.write(Parameters(), []) is None
+
+
+def test_an_interrupted_write_leaves_the_old_file(few_pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "store"))
+    parameters = Parameters(method="retrain", reweight=False, output=str(tmp_path / "out"))
+    results = batch.run_parameters(parameters)
+    path = batch.write(parameters, results)
+    first = path.read_text()
+    monkeypatch.setattr(batch, "_strict", lambda _: {"not": {"JSON"}})
+    with pytest.raises(TypeError):
+        batch.write(parameters, results)
+    assert path.read_text() == first
+    assert [p.name for p in path.parent.iterdir()] == ["metrics.json"]
+
+
+@pytest.fixture(scope="module")
+def execute(tmp_path_factory):
+    """A call of papermill as users make it, on real data, with a store that all of these tests share."""
+    folder, before = tmp_path_factory.getbasetemp() / "real runs", dict(os.environ)
+    os.environ["GRMU_STORE"] = str(folder)
+    os.environ.pop("MPLBACKEND", None)
+
+    def execute(path, **parameters):
+        return papermill.execute_notebook(str(NOTEBOOK), str(path), parameters, kernel_name="python3", progress_bar=False,
+                                          cwd=str(path.parent))
+
+    yield execute
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def shown(cell):
+    return [kind for output in cell.outputs for kind in output.get("data", ())]
+
+
+def test_papermill_runs_the_notebook(execute, tmp_path):
+    executed = execute(tmp_path / "out.ipynb", overrides={"epochs": 1}, reweight=True, output="out")
+    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [(run["method"], run["reweight"]) for run in record["runs"]] == [
+        ("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True)]
+    assert [run["settings"]["epochs"] for run in record["runs"]] == [15, 15, 15, 1]
+    assert (tmp_path / "out" / "comparison.png").stat().st_size > 10_000
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    assert sum("image/png" in shown(cell) for cell in code) == 3
+    (table,) = (cell for cell in code if "tables.show" in cell.source)
+    assert {"text/html", "text/markdown"} <= set(shown(table))
+    assert "seed(s)" not in nbformat.writes(executed)
+
+
+def test_papermill_ends_at_a_misspelt_parameter_with_the_sentence(execute, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        execute(tmp_path / "out.ipynb", raito=0.9)
+    assert (error.value.ename, error.value.evalue) == ("ValueError", "unknown parameter 'raito': did you mean ratio?")
+    assert str(error.value).strip().endswith("ValueError: unknown parameter 'raito': did you mean ratio?")

@@ -1,0 +1,90 @@
+"""`make bench`: the table's shape and its judgements. No time is asserted: that is what the command itself is for."""
+
+import re
+
+import pandas as pd
+import pytest
+import torch
+
+from grmu import bench, results
+
+COUNTED = ("yes", "NO")
+
+
+def rows(losses, won=()):
+    """Shipped rows of PRETRAIN, RETRAIN and RETRAIN + REWEIGHT at ratio 0.5: GA from 0.6, less the losses, plus what is won."""
+    table = []
+    for seed, loss in enumerate(losses):
+        for method, reweight, ga in (("pretrain", False, 0.6), ("retrain", False, 0.6 - loss),
+                                     ("retrain", True, 0.6 - loss + (won[seed] if won else 0))):
+            table.append({"method": method, "reweight": reweight, "ratio": 0.5, "seed": seed, "GA": ga})
+    return pd.DataFrame(table)
+
+
+def test_the_quick_table_has_a_line_a_promise(capsys):
+    assert bench.main(["--quick"]) == 0
+    head, blank, titles, *lines, gap, summary = capsys.readouterr().out.splitlines()
+    assert re.match(r"\d+ processors .*, load [\d.]+ before, 2 threads, torch \S+, Python \d", head)
+    assert titles.split() == ["what", "target", "measured", "ok"]
+    assert blank == gap == ""
+    assert len(lines) == 8
+    for line in lines:
+        what, target, measured, ok = (line[a:b].strip() for a, b in ((0, 56), (56, 65), (68, 99), (99, None)))
+        assert what
+        assert re.match(r">= \d|0 inside|-5 to 5", target)
+        assert (re.match(r"-?\d+\.\d", measured) and ok in COUNTED) or (measured == "-" and ok.startswith("not measured: "))
+    assert re.match(r"\d of 8 targets met", summary)
+
+
+def test_what_is_not_shipped_is_said_and_ends_nothing(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    assert bench.main(["--quick"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("not measured: no results for") == 8
+    assert "0 of 8 targets met" in out
+
+
+def test_losses_and_shares_by_hand(monkeypatch):
+    monkeypatch.setattr(results, "load", lambda _: rows([0.10, 0.20, 0.15, 0.10, 0.20], [0.15] * 5))
+    assert bench.lost(0.5).round(9).tolist() == [10, 20, 15, 10, 20]
+    assert bench.mean_row(lambda: bench.lost(0.5), 10) == ("15.0 ± 5.0, n = 5", True)
+    assert bench.mean_row(lambda: bench.lost(0.5), 16)[1] is False
+    assert bench.won_back(0.5).round(9).tolist() == [100] * 5  # 15 points each, of a mean loss of 15
+
+
+def test_too_few_seeds_are_not_enough(monkeypatch):
+    monkeypatch.setattr(results, "load", lambda _: rows([0.1] * 4))
+    with pytest.raises(ValueError, match=r"references has 4 rows of 4 seeds at ratio 0\.5"):
+        bench.lost(0.5)
+
+
+@pytest.mark.parametrize(("losses", "ok"), [([0.01, -0.01, 0.02, -0.02, 0.0], True), ([0.05, 0.06, 0.05, 0.06, 0.05], False)])
+def test_the_control_asks_whether_the_interval_holds_zero(losses, ok, monkeypatch):
+    monkeypatch.setattr(results, "load", lambda _: rows(losses).assign(ratio=round(51 / 5692, 5)))
+    measured, answer = bench.control(0.5)
+    assert answer is ok
+    low, high = map(float, re.search(r"\[(.*), (.*)\]", measured).groups())
+    t = 2.776445  # 97.5 % point of t with 4 degrees of freedom
+    series = 100 * pd.Series(losses)
+    half = t * series.std() / 5**0.5
+    assert low == pytest.approx(series.mean() - half, abs=0.06)
+    assert high == pytest.approx(series.mean() + half, abs=0.06)
+
+
+def test_medians_are_judged_by_their_middle():
+    assert bench.median_row(lambda: [9.0, 1.0, 2.0], 2.5) == ("2.00 (1.00 to 9.00), n = 3", True)
+    assert bench.median_row(lambda: [9.0, 1.0, 3.0], 2.5)[1] is False
+
+
+def test_the_known_cases_have_the_information_that_they_are_said_to_have():
+    x, y = bench.gaussian_pairs(0.5, torch.Generator().manual_seed(0))
+    rho = torch.corrcoef(torch.cat([x, y], 1).T)[0, 1]
+    assert -0.5 * torch.log(1 - rho**2) == pytest.approx(0.5, abs=0.02)
+    z, group = bench.separable_groups(bench.GROUP_SHARES, torch.Generator().manual_seed(0))
+    assert torch.equal(z.argmax(1), group.argmax(1))
+    assert torch.allclose(group.mean(0), bench.GROUP_SHARES, atol=0.01)
+
+
+def test_every_promise_has_its_line(tmp_path):
+    whats = [what for what, _, _ in bench.checks(tmp_path, quick=False, with_lessons=False)]
+    assert len(whats) == len(set(whats)) == 8 + 5 + 4
