@@ -67,8 +67,7 @@ class MIU(Method):
         self.mi.fit(z, group, steps)
         if self.calibration:
             self.mi_o.fit(z if self.calibrate_to == "unlearned" else self.z_o_train[seen], group, steps)
-            with torch.no_grad():
-                self.t_o = self.mi_o.mine.all_groups(self.z_o)
+            self.t_o = predict(self.mi_o.mine.all_groups, self.mi_o.mine, self.z_o)
         z_f = predict(self.model.features, self.model, forget.x)
         return {"mi_train": self.mi.bound(z, group).item(), "mi_forget": self.mi.bound(z_f, forget.group).item()}
 
