@@ -6,6 +6,11 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb
 
+# Kernels start in notebooks/: a relative folder would mean another one there.
+ifdef GRMU_STORE
+export GRMU_STORE := $(abspath $(GRMU_STORE))
+endif
+
 # A kernel draws figures inline only if nobody has chosen another backend.
 unexport MPLBACKEND
 

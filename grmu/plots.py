@@ -50,8 +50,8 @@ def label(method: str, reweight: bool = False) -> str:
 
 
 def colour(method: str) -> str:
-    """A method's colour; a method that the course does not know gets sky blue."""
-    return COLOURS.get(method, "#56B4E9")
+    """A method's colour; a method that the course does not know gets violet."""
+    return COLOURS.get(method, "#7F3C8D")
 
 
 def marker_style(method: str, reweight: bool) -> dict[str, object]:
@@ -108,9 +108,10 @@ def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forg
         hue = VERMILION if group == forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
         values = [max(int(c[group]), 0.5) for c in counts.values()]
         ax.plot(values, [group] * len(values), color=hue, lw=1)
-        for (which, c), x in zip(counts.items(), values, strict=True):
+        for which, x in zip(counts, values, strict=True):
             ax.plot(x, group, markers[which], color=hue, mfc="white" if which == next(iter(counts)) else hue)
-            ax.annotate(f"{int(c[group]):,}", (x, group), (0, 7), textcoords="offset points", ha="center", fontsize=11)
+        for x in dict.fromkeys(values):  # where sets agree, the number once
+            ax.annotate(f"{int(x):,}", (x, group), (0, 7), textcoords="offset points", ha="center", fontsize=11)
     for which, m in markers.items():
         ax.plot([], [], m, color="0.3", mfc="white" if which == next(iter(counts)) else "0.3", label=which)
     ax.set(xscale="log", yticks=range(len(names)), xlabel="samples (log scale)", ylim=(len(names) - 0.5, -0.7))

@@ -18,6 +18,7 @@ import torch
 from tqdm.auto import tqdm
 
 from grmu.experiment import Experiment, run_all
+from grmu.metrics import FAIRNESS, METRICS
 
 SEEDS = tuple(range(5))  # chosen before looking
 MANY_SEEDS = tuple(range(10))  # for calibration, where the differences are small
@@ -118,7 +119,7 @@ def load(name: str) -> pd.DataFrame:
 def compute(name: str, store: str | None = None) -> Path:
     """Compute (or resume) a grid and write its table."""
     rows = run_all(tqdm(list(GRIDS[name]()), desc=name, unit="run"), store, progress=False)
-    measured = rows.select_dtypes("float").columns
+    measured = [*METRICS, *FAIRNESS, "val_TA", "val_GA"]
     rows[measured] = rows[measured].round(5)
     FOLDER.mkdir(parents=True, exist_ok=True)
     rows.to_csv(FOLDER / f"{name}.csv", index=False)

@@ -49,6 +49,7 @@ class Explorer:
                 plt.close(self.figure)
             except Exception as error:
                 self.error = error
+                plt.close("all")  # what draw had begun
                 print(f"{type(error).__name__}: {error}")
 
     def _ipython_display_(self) -> None:

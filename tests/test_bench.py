@@ -2,6 +2,7 @@
 
 import re
 
+import nbformat
 import pandas as pd
 import pytest
 import torch
@@ -88,3 +89,10 @@ def test_the_known_cases_have_the_information_that_they_are_said_to_have():
 def test_every_promise_has_its_line(tmp_path):
     whats = [what for what, _, _ in bench.checks(tmp_path, quick=False, with_lessons=False)]
     assert len(whats) == len(set(whats)) == 8 + 5 + 4
+
+
+def test_a_lesson_is_timed_with_an_empty_store(tmp_path):
+    code = "import os\nassert os.listdir(os.environ['GRMU_STORE']) == []"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), tmp_path / "00_empty.ipynb")
+    (seconds,) = bench.lesson_seconds(tmp_path / "00_empty.ipynb")
+    assert seconds > 0
