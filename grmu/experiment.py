@@ -12,6 +12,7 @@ import hashlib
 import inspect
 import json
 import operator
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager, suppress
@@ -222,7 +223,13 @@ def run_all(experiments: Iterable[Experiment], store: str | Path | None = None, 
 
 @contextmanager
 def fixed_threads():
-    """Run with THREADS threads, whatever the machine has, and restore the setting after."""
+    """Run with THREADS threads, whatever the machine has, and restore the setting after.
+
+    Raises:
+        RuntimeError: the environment forbids that many; the second thread would be waited for without end.
+    """
+    if int(os.environ.get("OMP_THREAD_LIMIT") or THREADS) < THREADS:
+        raise RuntimeError(f"OMP_THREAD_LIMIT is {os.environ['OMP_THREAD_LIMIT']}, but training takes {THREADS} threads: unset it.")
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:

@@ -7,10 +7,13 @@ before, so that the page says the same where no widgets run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from io import BytesIO
 
 import ipywidgets as w
 import matplotlib.pyplot as plt
 from IPython.display import display
+from matplotlib.figure import Figure
 
 
 class Explorer:
@@ -26,7 +29,9 @@ class Explorer:
     def __init__(self, draw: Callable, options: Mapping[str, Sequence], labels: Mapping[str, str] | None = None,
                  tips: Mapping[str, str] | None = None, question: str = "") -> None:
         labels, tips = labels or {}, tips or {}
-        self.draw, self.output, self.figure, self.error = draw, w.Output(), None, None
+        # a picture and a line of text, not an Output widget: its capture deadlocks some notebook runners
+        self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
+        self.draw, self.figure, self.error = draw, None, None
         self.controls = {
             name: w.SelectionSlider(
                 options=list(values), value=next(iter(values)), description=labels.get(name, name), continuous_update=False,
@@ -35,25 +40,33 @@ class Explorer:
             for name, values in options.items()}
         for control in self.controls.values():
             control.observe(self.update, names="value")
-        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), *self.controls.values(), self.output])
+        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), *self.controls.values(), self.message, self.picture])
         self.update()
 
     def update(self, _change: object = None) -> None:
         """Draw for the current values; an error is shown in the widget, not swallowed."""
-        self.output.clear_output(wait=True)
-        with self.output:
-            try:
-                self.error = None
-                self.figure = self.draw(**{name: control.value for name, control in self.controls.items()})
-                display(self.figure)
-                plt.close(self.figure)
-            except Exception as error:
-                self.error = error
-                plt.close("all")  # what draw had begun
-                print(f"{type(error).__name__}: {error}")
+        open_before = plt.get_fignums()
+        try:
+            self.figure = self.draw(**{name: control.value for name, control in self.controls.items()})
+            self.picture.value, self.picture.width = _png(self.figure)
+            self.error, self.message.value = None, ""
+        except Exception as error:
+            self.error, self.picture.value = error, b""
+            self.message.value = f"<b>{escape(type(error).__name__)}:</b> {escape(str(error))}"
+        finally:
+            for number in set(plt.get_fignums()) - set(open_before):
+                plt.close(number)
 
     def _ipython_display_(self) -> None:
         display(self.box)
+
+
+def _png(figure: Figure) -> tuple[bytes, str]:
+    """The figure as PNG at twice its size on screen, and that size in pixels."""
+    file, dpi = BytesIO(), figure.get_dpi()
+    figure.savefig(file, format="png", dpi=2 * dpi, bbox_inches="tight")
+    width = int.from_bytes(file.getvalue()[16:20], "big")  # from the header: "tight" has cut the margins
+    return file.getvalue(), str(width // 2)
 
 
 def explore(draw: Callable, question: str, labels: Mapping[str, str] | None = None, tips: Mapping[str, str] | None = None,

@@ -437,3 +437,9 @@ def test_a_method_registered_here_runs_like_the_others(store, monkeypatch):
     result = run(Experiment(method="ascent", overrides={"epochs": 1}), store)
     assert result.curves["forget_loss"].iloc[0] < 0
     assert result.curves["retain_loss"].iloc[0] > 0
+
+
+def test_a_thread_limit_below_what_training_takes_is_refused_instead_of_waited_for(monkeypatch):
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    with pytest.raises(RuntimeError, match="OMP_THREAD_LIMIT is 1"), experiment.fixed_threads():
+        pass
