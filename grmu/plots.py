@@ -14,6 +14,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from grmu.data import GroupedDataset
 
@@ -172,6 +173,7 @@ def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), gol
             if (method, rw) == gold:
                 ax.axvline(values.mean(), color="black", ls="--", lw=1, zorder=0)
         ax.set_xlabel(f"{METRIC_NAMES[metric]} (%)".replace(", test", ",\ntest"))
+        ax.xaxis.set_major_locator(MaxNLocator(3))
     axes[0, 0].set_yticks(range(len(order)), [label(m, rw) for m, rw in order])
     axes[0, 0].set_ylim(len(order) - 0.5, -0.5)
     fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)

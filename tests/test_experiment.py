@@ -441,5 +441,6 @@ def test_a_method_registered_here_runs_like_the_others(store, monkeypatch):
 
 def test_a_thread_limit_below_what_training_takes_is_refused_instead_of_waited_for(monkeypatch):
     monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
+    monkeypatch.setattr(experiment, "THREADS", 2)
     with pytest.raises(RuntimeError, match="OMP_THREAD_LIMIT is 1"), experiment.fixed_threads():
         pass
