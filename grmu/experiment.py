@@ -228,8 +228,9 @@ def fixed_threads():
     Raises:
         RuntimeError: the environment forbids that many; the second thread would be waited for without end.
     """
-    if int(os.environ.get("OMP_THREAD_LIMIT") or THREADS) < THREADS:
-        raise RuntimeError(f"OMP_THREAD_LIMIT is {os.environ['OMP_THREAD_LIMIT']}, but training takes {THREADS} threads: unset it.")
+    limit = os.environ.get("OMP_THREAD_LIMIT") or THREADS
+    if int(limit) < THREADS:
+        raise RuntimeError(f"OMP_THREAD_LIMIT is {limit}, but training takes {THREADS} threads: unset it.")
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:

@@ -58,13 +58,14 @@ def deviation(predicted, y, group, g):
     ("group_accuracy", percent, "or a percentage, is another number"),
     ("group_accuracy", deviation, "the standard error is"),
     ("group_accuracy", lambda predicted, y, group, g: 0.75, "return three numbers"),
-    ("group_accuracy", lambda predicted, y, group, g: accuracy_by_counting(predicted, y, group, 0)[:2] + (0.2165,)
+    ("group_accuracy", lambda predicted, y, group, g: (*accuracy_by_counting(predicted, y, group, 0)[:2], 0.2165)
      if g == 0 else (0.0, 4, 0.0), "does g matter"),
     ("calibration_loss", lambda mi, mi_original, lam: lam * (mi - mi_original) ** 2, "detach it"),
     ("calibration_loss", lambda mi, mi_original, lam: lam * (mi.detach() - mi_original.detach()) ** 2 + 0 * mi, "detach only"),
     ("calibration_loss", lambda mi, mi_original, lam: lam * (mi - mi_original.detach()).abs(), "squared in Eq. 6"),
     ("calibration_loss", lambda mi, mi_original, lam: (lam * (mi - mi_original.detach())) ** 2, "multiplies the square"),
-    ("calibration_loss", lambda mi, mi_original, lam: lam * (mi - mi_original.detach()).clamp(min=0) ** 2, "too little information"),
+    ("calibration_loss", lambda mi, mi_original, lam: lam * (mi - mi_original.detach()).clamp(min=0) ** 2,
+     "too little information"),
     ("calibration_loss", lambda mi, mi_original, lam: 0.32, "scalar tensor"),
     ("average_gap", lambda ours, gold: 1 - np.abs((ours - gold).mean(0)).mean(), "per seed first"),
     ("average_gap", lambda ours, gold: np.abs(ours - gold).mean(), "1 minus it"),
