@@ -1,5 +1,6 @@
 """Exercises as the lessons show them: the stub, the folded solution, and the check that belongs to them."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -9,6 +10,15 @@ import torch
 
 from grmu import checks, notebooks
 
+EXERCISES = {  # the function that the student writes: its lesson, its check
+    "group_accuracy": ("00", "check_group_accuracy"),
+    "forget_mask": ("01", "check_forget_mask"), "retain_share": ("01", "check_retain_share"),
+    "group_weights": ("02", "check_group_weights"), "expected_distinct": ("02", "check_expected_distinct"),
+    "my_dv_bound": ("03", "check_dv_bound"), "corrected_loss": ("03", "check_corrected_loss"),
+    "my_group_bar": ("03", "check_group_bar"),
+    "calibration_loss": ("04", "check_calibration_loss"), "average_gap": ("04", "check_average_gap"),
+}
+
 
 def cells(lesson: str) -> list:
     (path,) = notebooks.FOLDER.glob(f"{lesson}_*.ipynb")
@@ -17,26 +27,26 @@ def cells(lesson: str) -> list:
 
 def defined(code: str, name: str) -> Callable:
     """The function `name` that a piece of a lesson's code defines."""
-    space = {"torch": torch, "np": np}
+    space = {"torch": torch, "np": np, "math": math}
     exec(code, space)
     return space[name]
 
 
-def solution(lesson: str, name: str) -> Callable:
+def solution(name: str) -> Callable:
     """The solution as the lesson shows it, in its folded block."""
-    prose = "\n".join(cell.source for cell in cells(lesson) if cell.cell_type == "markdown")
+    prose = "\n".join(cell.source for cell in cells(EXERCISES[name][0]) if cell.cell_type == "markdown")
     folded = re.findall(r"<details><summary>Solution</summary>(.*?)</details>", prose, re.DOTALL)
     (code,) = (c for block in folded for c in re.findall(r"```python\n(.*?)```", block, re.DOTALL) if f"def {name}(" in c)
     return defined(code, name)
 
 
-def stub(lesson: str, name: str) -> Callable:
+def stub(name: str) -> Callable:
     """The unfinished function that the lesson hands to the student."""
-    sources = [c.source for c in cells(lesson) if c.cell_type == "code" and f"def {name}(" in c.source]
+    sources = [c.source for c in cells(EXERCISES[name][0]) if c.cell_type == "code" and f"def {name}(" in c.source]
     (source,) = (s for s in sources if "NotImplementedError" in s)
     return defined(source, name)
 
 
 def check(name: str, function: Callable) -> None:
     """Run the check of that exercise."""
-    getattr(checks, f"check_{name}")(function)
+    getattr(checks, EXERCISES[name][1])(function)
