@@ -83,7 +83,10 @@ def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]
 
 def ground(name: str) -> np.ndarray:
     """A texture as background grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0, 1)."""
-    import skimage.data
+    try:
+        import skimage.data
+    except ImportError:
+        raise SystemExit("the textures come with scikit-image, which is missing: pip install -e '.[data]'") from None
 
     image = np.asarray(getattr(skimage.data, TEXTURE_FUNCTIONS.get(name, name))()).astype(np.float64)
     if image.ndim == 3:
