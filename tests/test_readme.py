@@ -1,0 +1,25 @@
+"""The numbers that the README states are those that the shipped results give."""
+
+import numpy as np
+import pytest
+from conftest import REPOSITORY
+
+from grmu import bench
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
+
+
+def spread(values, digits):
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
+
+
+@pytest.mark.parametrize(("start", "stated"), [
+    ("| test accuracy that the forgotten group loses", lambda: [spread(bench.lost(r), 1) for r in (0.5, 0.9)]),
+    ("| share of it that REWEIGHT wins back", lambda: [spread(bench.won_back(r), 0) + " %" for r in (0.5, 0.9)]),
+    ("| the same loss if as many samples", lambda: [bench.control(r).measured.split(", n")[0] for r in (0.5, 0.9)]),
+    ("| MIU + REWEIGHT minus the gold standard", lambda: [", ".join(spread(bench.from_gold(m), 1) for m in ("UA", "GA"))]),
+])
+def test_a_row_of_the_readme_is_what_the_shipped_results_give(start, stated):
+    (line,) = (line for line in README.splitlines() if line.startswith(start))
+    cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
+    assert cells[: len(stated())] == stated()
