@@ -28,6 +28,7 @@ from grmu.training import predict
 
 METRICS = ("RA", "UA", "TA", "MIA", "EO", "GA")
 FAIRNESS = ("DP", "EP", "WG")
+OVERALL = ("RA", "UA", "TA", "GA")  # accuracies over parts of the data; the rest of an accuracy table is by group
 
 
 def standard_error(accuracy: float, n: int) -> float:
@@ -88,8 +89,8 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
         groups: the dominant forget group(s) (y, a); GA is the test accuracy on them.
 
     Returns:
-        The metrics by name, fractions, with val_TA and val_GA (for choosing hyperparameters), and the accuracies with
-        their n and standard error: rows RA, UA, TA, GA, then every group of the test set.
+        The metrics by name, fractions, with val_TA, val_GA and val_WG (for choosing hyperparameters), and the accuracies
+        with their n and standard error: rows RA, UA, TA, GA, then every group of the test set.
     """
     logits = {name: predict(model, model, data.x).float().cpu() for name, data in
               (("retain", retain), ("forget", forget), ("val", val), ("test", test))}
@@ -110,7 +111,8 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
     metrics["WG"] = float(by_group["accuracy"].min())
     metrics["MIA"] = mia_efficacy(losses["retain"], losses["val"], losses["forget"],
                                   retain.group.cpu(), val.group.cpu(), forest_seed)
-    metrics |= {"val_TA": right["val"].float().mean().item(), "val_GA": in_groups("val").float().mean().item()}
+    metrics |= {"val_TA": right["val"].float().mean().item(), "val_GA": in_groups("val").float().mean().item(),
+                "val_WG": float(accuracy_by_group(logits["val"].argmax(1), val)["accuracy"].min())}
     overall = pd.DataFrame([{"group": name, "accuracy": metrics[name], "n": len(hits),
                              "se": standard_error(metrics[name], len(hits))} for name, hits in samples.items()])
     return metrics, pd.concat([overall, by_group], ignore_index=True)

@@ -21,13 +21,17 @@ class Classifier(nn.Module):
         self.head = nn.Linear(n_features, n_classes)
         self.n_features = n_features
 
-    def features(self, x: Tensor) -> Tensor:
-        """z = f_theta(x), (B, n_features), from images as stored."""
+    def scaled(self, x: Tensor) -> Tensor:
+        """Images as stored (uint8) in the range -1 to 1 that the backbone takes; other samples as they are."""
         if x.dtype == torch.uint8:
             x = x.to(self.head.weight.dtype).mul_(2 / 255).sub_(1)
             if x.ndim == 4:
                 x = x.contiguous(memory_format=torch.channels_last)
-        return self.backbone(x)
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """z = f_theta(x), (B, n_features), from images as stored."""
+        return self.backbone(self.scaled(x))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, (B, n_classes)."""

@@ -1,129 +1,226 @@
-"""Shipped results: what the lessons' figures show at once, one row a run, and the command that computes it again.
+"""Shipped results: every experiment of the benchmark, one row a run in one table, and the command that computes it again.
 
-    python -m grmu results [--only GRID ...]
+    python -m grmu results [--only GRID ...] [--missing] [--jobs 2]
 
-Rows come from `grmu.run`; finished runs are taken from the store, so an interrupted call resumes where it stopped.
+A grid is a list of experiments; grids overlap, and a run that several need is done once. Finished runs are taken from the
+store, so an interrupted call resumes where it stopped. `load` gives the rows of a grid.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
-import torch
-from tqdm.auto import tqdm
 
-from grmu.experiment import Experiment, run_all
+from grmu.experiment import Experiment, Result, each, run
 from grmu.metrics import FAIRNESS, METRICS
 
 SEEDS = tuple(range(5))  # chosen before looking
 MANY_SEEDS = tuple(range(10))  # for calibration, where the differences are small
 RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
-LAMBDAS = (0.0, 1.0, 3.0, 10.0)
+PAPER_RATIOS = (0.1, 0.5, 0.9)
+LAMBDAS = {"exact": (0.0, 1.0, 3.0, 5.0, 10.0), "uniform": (0.0, 1.0, 3.0, 10.0)}
+PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
+FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand", "ssd", "influence")
+MANY = "groundwear-many"
+NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # three classes by three grounds, the default forget group among them
+TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
 FOLDER = next((p for p in (Path(__file__).parent / "shipped", Path(__file__).parents[1] / "data" / "results") if p.is_dir()),
               Path(__file__).parents[1] / "data" / "results")
+KEYS = ["id", "dataset", "method", "reweight", "ratio", "groups", "seed", "overrides"]
+MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
 
 
 def references() -> Iterator[Experiment]:
-    """Figs. 2 and 3: PRETRAIN, RETRAIN, RETRAIN + REWEIGHT and GROUP-DRO against the ratio, default forget group."""
-    for seed in SEEDS:
-        for ratio in RATIOS:
-            yield Experiment(method="pretrain", ratio=ratio, seed=seed)
-            yield Experiment(method="retrain", ratio=ratio, seed=seed)
-            yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
-            if ratio in (0.5, 0.9):
-                yield Experiment(method="group_dro", ratio=ratio, seed=seed)
+    """Figs. 2 and 3: PRETRAIN, RETRAIN and RETRAIN + REWEIGHT against the ratio; retraining for robustness beside them."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        yield from _references(ratio=ratio, seed=seed)
+        if ratio in PAPER_RATIOS:
+            for method in ("group_dro", "rwg", "subg"):
+                yield Experiment(method=method, ratio=ratio, seed=seed)
 
 
 def largest_group() -> Iterator[Experiment]:
     """Fig. 2's other half: the same ratios of the largest group, ankle boots on grass."""
-    for seed in SEEDS:
-        for ratio in RATIOS:
-            for method in ("pretrain", "retrain"):
-                yield Experiment(method=method, ratio=ratio, groups=((0, 0),), seed=seed)
+    for seed, ratio in product(SEEDS, RATIOS):
+        yield from _references(ratio=ratio, groups=((0, 0),), seed=seed)
 
 
 def uniform() -> Iterator[Experiment]:
     """The control: as many samples as `references` forgets (102 * ratio of 5,692), but of all groups alike."""
-    for seed in SEEDS:
-        for ratio in RATIOS:
-            for method in ("pretrain", "retrain"):
-                yield Experiment(method=method, ratio=round(102 * ratio) / 5692, groups="uniform", seed=seed)
+    for seed, ratio in product(SEEDS, RATIOS):
+        for method in ("pretrain", "retrain"):
+            yield Experiment(method=method, ratio=round(102 * ratio) / 5692, groups="uniform", seed=seed)
 
 
 def unlearning() -> Iterator[Experiment]:
-    """Fine-tuning and MIU, with and without REWEIGHT, at three ratios; MIU + REWEIGHT at all."""
-    for seed in SEEDS:
-        for ratio in RATIOS:
-            if ratio in (0.1, 0.5, 0.9):
-                yield Experiment(method="finetune", ratio=ratio, seed=seed)
-                yield Experiment(method="finetune", reweight=True, ratio=ratio, seed=seed)
-                yield Experiment(method="miu", ratio=ratio, seed=seed)
+    """Tables 1 and 5 to 7, Figs. 2, 4 and 5: fine-tuning and the paper's methods; MIU + REWEIGHT at all ratios."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        if ratio in PAPER_RATIOS:
+            yield from _both(("finetune", *PAPER_METHODS), ratio=ratio, seed=seed)
+        else:
             yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed)
+
+
+def largest_unlearning() -> Iterator[Experiment]:
+    """Figs. 2 and 4 for the largest group: the paper's methods."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _both(PAPER_METHODS, ratio=ratio, groups=((0, 0),), seed=seed)
+
+
+def further() -> Iterator[Experiment]:
+    """The other methods of the field, at the paper's ratios."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _both(FURTHER_METHODS, ratio=ratio, seed=seed)
+
+
+def forget_only() -> Iterator[Experiment]:
+    """Methods that their papers run on the forget set alone, so without the retain pass that they get in `further`."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        for method in ("gradient_ascent", "boundary_shrink", "boundary_expand"):
+            yield Experiment(method=method, ratio=ratio, seed=seed, overrides={"retains": False})
 
 
 def calibration() -> Iterator[Experiment]:
     """Fig. 8 and the question of ch. 4: lambda from 0 to 10, the group marginal summed (exact) or sampled (uniform)."""
-    for seed in MANY_SEEDS:
-        for ratio in (0.5, 0.9):
-            yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
-            for group_bar in ("exact", "uniform"):
-                for lam in LAMBDAS:
-                    overrides = {"lam": lam, "group_bar": group_bar}
-                    yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed, overrides=overrides)
+    for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
+        yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
+        for group_bar, lambdas in LAMBDAS.items():
+            for lam in lambdas:
+                overrides = {"lam": lam, "group_bar": group_bar}
+                yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed, overrides=overrides)
 
 
 def ablation() -> Iterator[Experiment]:
     """Table 4: MIU's terms switched off one by one, then REWEIGHT added."""
-    for seed in SEEDS:
-        for ratio in (0.5, 0.9):
-            for overrides in ({"calibration": False}, {}, {"retaining": False}, {"unlearning": False}):
-                yield Experiment(method="miu", ratio=ratio, seed=seed, overrides=overrides)
-                yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed, overrides=overrides)
+    for seed, ratio in product(SEEDS, (0.5, 0.9)):
+        for overrides in ({"calibration": False}, {}, {"retaining": False}, {"unlearning": False}):
+            yield from _both(("miu",), ratio=ratio, seed=seed, overrides=overrides)
 
 
 def memorised() -> Iterator[Experiment]:
-    """The same references in the memorising regime (Waterbirds' counts), where REWEIGHT has little to work with."""
-    for seed in SEEDS:
-        for ratio in (0.1, 0.5, 0.9):
-            for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True)):
-                yield Experiment("groundwear-memorised", method, reweight, ratio, seed=seed)
+    """Tables 2 and 8 to 10 in the memorising regime (Waterbirds' counts): references, fine-tuning, the paper's methods."""
+    yield from _tables("groundwear-memorised")
 
 
-GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {
-    f.__name__: f for f in (references, uniform, largest_group, unlearning, calibration, ablation, memorised)}
+def many() -> Iterator[Experiment]:
+    """Tables 3 and 11 to 13 with FairFace's many groups: references, fine-tuning, the paper's methods."""
+    yield from _tables(MANY)
+
+
+def multi_group() -> Iterator[Experiment]:
+    """Fig. 6, Tables 14 and 15: a forget set of half of 9 and of 25 groups."""
+    for groups, seed in product((NINE_GROUPS, TWENTY_FIVE_GROUPS), SEEDS):
+        split = {"dataset": MANY, "ratio": 0.5, "groups": groups, "seed": seed}
+        yield from _references(**split)
+        yield from _both(PAPER_METHODS, **split)
+
+
+def ablation_elsewhere() -> Iterator[Experiment]:
+    """Table 17 on the other two variants, at ratio 0.5."""
+    for dataset, seed in product(("groundwear-memorised", MANY), SEEDS):
+        for overrides in ({"calibration": False}, {"retaining": False}):
+            yield Experiment(dataset, "miu", ratio=0.5, seed=seed, overrides=overrides)
+
+
+def _tables(dataset: str) -> Iterator[Experiment]:
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _references(dataset=dataset, ratio=ratio, seed=seed)
+        yield from _both(("finetune", *PAPER_METHODS), dataset=dataset, ratio=ratio, seed=seed)
+
+
+def _references(**split: object) -> Iterator[Experiment]:
+    for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True)):
+        yield Experiment(method=method, reweight=reweight, **split)
+
+
+def _both(names: Iterable[str], **settings: object) -> Iterator[Experiment]:
+    for method, reweight in product(names, (False, True)):
+        yield Experiment(method=method, reweight=reweight, **settings)
+
+
+GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
+    references, uniform, largest_group, unlearning, memorised, many, further, forget_only, calibration, ablation,
+    largest_unlearning, multi_group, ablation_elsewhere)}
 
 
 @lru_cache
-def _read(name: str) -> pd.DataFrame:
-    return pd.read_csv(FOLDER / f"{name}.csv")
+def table() -> pd.DataFrame:
+    """All shipped runs, indexed by the experiment's id: its fields, metrics as fractions, seconds, versions, machine.
+
+    `overrides` is JSON; `by_group` is the test accuracy of every group, a JSON list in group order.
+    """
+    path = FOLDER / "runs.csv"
+    if not path.is_file():
+        raise FileNotFoundError("there are no shipped results: compute them with `python -m grmu results`.")
+    return pd.read_csv(path, index_col="id")
+
+
+@lru_cache
+def _rows(name: str) -> pd.DataFrame:
+    experiments = {e.id: e for e in GRIDS[name]()}
+    if missing := [e for i, e in experiments.items() if i not in table().index]:
+        raise FileNotFoundError(f"{len(missing)} of {len(experiments)} runs of {name} have no shipped results, such as "
+                                f"{missing[0].describe()}: compute them with `python -m grmu results --only {name} --missing`.")
+    rows = table().loc[list(experiments)].reset_index()
+    rows["by_group"] = rows.by_group.map(json.loads)
+    overrides = pd.DataFrame(list(rows.overrides.map(json.loads)), index=rows.index)
+    return pd.concat([rows.drop(columns=["id", "overrides"]), overrides], axis=1)
 
 
 def load(name: str) -> pd.DataFrame:
-    """The shipped rows of a grid: the columns of `Result.row`, fractions, one row a run.
+    """The shipped rows of a grid: the columns of `Result.row`, fractions, one row a run; and versions and machine.
 
     Raises:
-        ValueError: unknown grid.  FileNotFoundError: it was never computed.
+        ValueError: unknown grid.  FileNotFoundError: some of its runs were never computed.
     """
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}: choose one of {', '.join(GRIDS)}.")
-    if not (FOLDER / f"{name}.csv").is_file():
-        raise FileNotFoundError(f"no results for {name}: compute them with `python -m grmu results --only {name}`.")
-    return _read(name).copy()
+    return _rows(name).copy(deep=True)
 
 
-def compute(name: str, store: str | None = None) -> Path:
-    """Compute (or resume) a grid and write its table."""
-    rows = run_all(tqdm(list(GRIDS[name]()), desc=name, unit="run"), store, progress=False)
-    measured = [*METRICS, *FAIRNESS, "val_TA", "val_GA"]
-    rows[measured] = rows[measured].round(5)
+def as_row(result: Result) -> dict[str, object]:
+    """A run as it stands in the table."""
+    e, row = result.experiment, result.row()
+    kept = {key: value for key, value in row.items() if key not in e.overrides}
+    kept |= {metric: round(kept[metric], 5) for metric in MEASURED}
+    return {"id": e.id, **kept, "overrides": json.dumps(dict(sorted(e.overrides.items()))),
+            "by_group": json.dumps([round(v, 4) for v in row["by_group"]]), **result.made_by}
+
+
+def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missing: bool = False) -> Path:
+    """Compute (or resume) grids and put their rows into the table; rows that no grid plans any more are dropped.
+
+    Args:
+        missing: leave out runs that the table has already.
+    """
+    planned = {e.id: e for name in GRIDS for e in GRIDS[name]()}
+    chosen = list({e.id: e for name in names for e in GRIDS[name]()}.items())
+    table.cache_clear()
+    old = table().reset_index() if (FOLDER / "runs.csv").is_file() else pd.DataFrame(columns=KEYS)
+    rows = {row["id"]: row for row in old.to_dict("records") if row["id"] in planned}
+    todo = [e for key, e in chosen if not (missing and key in rows)]
+    try:
+        for result in each(partial(run, store=store), todo, jobs):
+            rows[result.experiment.id] = as_row(result)
+    finally:  # what is finished is kept, also when it is stopped
+        _write(pd.DataFrame([rows[key] for key in planned if key in rows]))
+    return FOLDER / "runs.csv"
+
+
+def _write(frame: pd.DataFrame) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    rows.to_csv(FOLDER / f"{name}.csv", index=False)
-    return FOLDER / f"{name}.csv"
+    columns = KEYS + [c for c in frame.columns if c not in KEYS]
+    frame.reindex(columns=columns).to_csv(FOLDER / "runs.tmp", index=False)
+    os.replace(FOLDER / "runs.tmp", FOLDER / "runs.csv")
+    table.cache_clear()
+    _rows.cache_clear()
 
 
 def main(argv: list[str]) -> int:
@@ -131,8 +228,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="grmu results", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=list(GRIDS), nargs="*", default=list(GRIDS))
-    for name in parser.parse_args(argv).only:
-        print(f"written: {compute(name)}")
-    note = {"torch": torch.__version__, "python": platform.python_version(), "machine": platform.machine(), "threads": 2}
-    (FOLDER / "machine.txt").write_text("".join(f"{k}: {v}\n" for k, v in note.items()))
+    parser.add_argument("--missing", action="store_true", help="only runs that the table lacks, as after adding a method")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
+                        help="processes that share the work (default: the cores, at most 4)")
+    options = parser.parse_args(argv)
+    print(f"written: {compute(options.only, jobs=options.jobs, missing=options.missing)}")
     return 0

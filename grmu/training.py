@@ -2,11 +2,12 @@
 
 Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pass over the forget set with `forget_loss`,
 then a pass over the retain set with `retain_loss`. Pretraining, retraining and every unlearning method run through here.
+A method that works in one stroke does so in `setup`, and asks for no epochs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
 @dataclass(frozen=True)
 class Recipe:
     """How to optimise. `schedule` is "cosine" or "constant", after `warmup_epochs` of linear warm-up; rates per epoch.
+    No epochs (0) leave what the method's `setup` made.
 
     Raises:
         ValueError: a value out of range; the message names it and what is allowed.
@@ -45,9 +47,9 @@ class Recipe:
     augment: bool = False
 
     def __post_init__(self) -> None:
-        check_range(self, epochs=(1, 10_000))
+        check_range(self, epochs=(0, 10_000))
         check_range(self, lr=(0, 100), batch_size=(2, 1_000_000), weight_decay=(0, 1),
-                    momentum=(0, 0.9999), warmup_epochs=(0, self.epochs - 1))
+                    momentum=(0, 0.9999), warmup_epochs=(0, max(self.epochs - 1, 0)))
         check_choice(self, schedule=("cosine", "constant"), augment=(False, True))
 
 
@@ -72,7 +74,10 @@ def check_choice(owner: object, **choices: tuple[str, ...]) -> None:
 
 @dataclass
 class Context:
-    """All that a method may look at: the model it changes, the frozen original (None if it starts afresh), the data."""
+    """All that a method may look at: the model it changes, the frozen original (None if it starts afresh), the data.
+
+    `weights` are REWEIGHT's, one per retained sample, summing to 1; None leaves all alike.
+    """
 
     model: Classifier
     original: Classifier | None
@@ -81,6 +86,7 @@ class Context:
     forget: GroupedDataset
     rng: torch.Generator
     recipe: Recipe
+    weights: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -92,17 +98,22 @@ class Method:
     """Base of all methods: override the losses. Subclasses are dataclasses whose fields are their hyperparameters.
 
     starts_from: "fresh" weights or the "original" (PRETRAIN) model.  trains_on: "train" or "retain".
-    forget_epochs: number of first epochs with a forget pass.
+    forget_epochs: number of first epochs with a forget pass.  retains: do epochs have a retain pass?
     """
 
     name: ClassVar[str]
     starts_from: ClassVar[str] = "original"
     trains_on: ClassVar[str] = "retain"
     forget_epochs: int = 0
+    retains: bool = True
 
     def setup(self, context: Context) -> None:
         """Called once, before the first epoch."""
         self.context, self.model = context, context.model
+
+    def parameters(self) -> Iterable[Tensor]:
+        """Parameters of the method's own, trained together with the model's; asked for after `setup`."""
+        return ()
 
     def sampling_weights(self) -> Tensor | None:
         """The method's own sampling of the retain set; None leaves the choice (uniform or REWEIGHT) to the experiment."""
@@ -119,6 +130,9 @@ class Method:
     def retain_loss(self, batch: Batch) -> Tensor:
         """What a step of the retain pass minimises, a scalar; here cross-entropy (Eq. 7)."""
         return nn.functional.cross_entropy(self.model(batch.x), batch.y)
+
+    def after_step(self) -> None:
+        """Called after every step of the optimiser, of either pass."""
 
 
 def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
@@ -161,24 +175,21 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.opt
     return SequentialLR(optimizer, [LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup), main], milestones=[warmup])
 
 
-def train(
-    method: Method, context: Context, weights: Tensor | None = None,
-    on_epoch: Callable[[int, dict[str, float]], None] | None = None,
-) -> None:
-    """Run `method` on `context.model`, in place.
+def train(method: Method, context: Context, on_epoch: Callable[[int, dict[str, float]], None] | None = None) -> None:
+    """Run `method` on `context.model`, in place; its own sampling of the retain set, if it has one, else `context.weights`.
 
     Args:
-        weights: (len(retain),) sampling probabilities, as REWEIGHT gives; None samples uniformly without replacement.
-        on_epoch: called after each epoch with its number (from 1) and what it measured: losses, and what the method adds.
+        on_epoch: called after each epoch with its number, from 1, and its losses and whatever `before_epoch` returned.
 
     Raises:
-        FloatingPointError: a loss became NaN or infinite; says in which term, method and epoch.
+        FloatingPointError: a loss or a weight became NaN or infinite; says in which term, method and epoch.
     """
     recipe, model = context.recipe, context.model
     method.setup(context)
     own = method.sampling_weights()
-    weights = own if own is not None else weights
-    optimizer = torch.optim.SGD(model.parameters(), recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay)
+    weights = own if own is not None else context.weights
+    optimizer = torch.optim.SGD([*model.parameters(), *method.parameters()], recipe.lr, recipe.momentum,
+                                weight_decay=recipe.weight_decay)
     schedule = make_schedule(optimizer, recipe)
 
     def one_pass(term: str, data: GroupedDataset, loss_function: Callable, sampling: Tensor | None) -> float:
@@ -189,6 +200,7 @@ def train(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            method.after_step()
             total += loss.detach()
             n_steps += 1
         mean = total.item() / n_steps
@@ -202,7 +214,10 @@ def train(
         row = method.before_epoch(epoch)
         if epoch < method.forget_epochs and len(context.forget):
             row["forget_loss"] = one_pass("forget", context.forget, method.forget_loss, None)
-        row["retain_loss"] = one_pass("retain", context.retain, method.retain_loss, weights)
+        if method.retains:
+            row["retain_loss"] = one_pass("retain", context.retain, method.retain_loss, weights)
         schedule.step()
         if on_epoch is not None:
             on_epoch(epoch + 1, row)
+    if not all(p.isfinite().all() for p in model.parameters()):
+        raise FloatingPointError(f"{method.name} left weights that are NaN or infinite: take a smaller step.")

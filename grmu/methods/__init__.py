@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from grmu.methods.bad_teacher import BadTeacher
+from grmu.methods.balanced import RWG, SUBG
+from grmu.methods.boundary import BoundaryExpand, BoundaryShrink
 from grmu.methods.erm import FineTune, Pretrain, Retrain
+from grmu.methods.gradient_ascent import GradientAscent
 from grmu.methods.group_dro import GroupDRO
+from grmu.methods.influence import Influence
+from grmu.methods.l1_sparse import L1Sparse
 from grmu.methods.miu import MIU
+from grmu.methods.random_labels import RandomLabels
+from grmu.methods.salun import SalUn
+from grmu.methods.scrub import SCRUB
+from grmu.methods.ssd import SSD
 from grmu.training import Method
 
-__all__ = ["MIU", "FineTune", "GroupDRO", "Pretrain", "Retrain", "get", "register", "registry"]
+__all__ = ["MIU", "RWG", "SCRUB", "SSD", "SUBG", "BadTeacher", "BoundaryExpand", "BoundaryShrink", "FineTune", "GradientAscent",
+           "GroupDRO", "Influence", "L1Sparse", "Pretrain", "RandomLabels", "Retrain", "SalUn", "get", "register", "registry"]
 
 registry: dict[str, type[Method]] = {}
 M = TypeVar("M", bound=type[Method])
@@ -32,5 +43,17 @@ def get(name: str) -> type[Method]:
 register("pretrain", Pretrain)
 register("retrain", Retrain)
 register("group_dro", GroupDRO)
+register("rwg", RWG)
+register("subg", SUBG)
 register("finetune", FineTune)
+register("l1_sparse", L1Sparse)
+register("salun", SalUn)
+register("scrub", SCRUB)
 register("miu", MIU)
+register("gradient_ascent", GradientAscent)
+register("random_labels", RandomLabels)
+register("bad_teacher", BadTeacher)
+register("boundary_shrink", BoundaryShrink)
+register("boundary_expand", BoundaryExpand)
+register("ssd", SSD)
+register("influence", Influence)

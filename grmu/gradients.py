@@ -1,0 +1,67 @@
+"""Gradients as flat vectors: of a set, and of every sample; the Fisher information's diagonal from them.
+
+All in eval mode, so that BatchNorm's statistics stay as they are and each sample's gradient is its own. A flat vector has
+the order of `model.parameters()`, which `unflatten` undoes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from grmu.data import GroupedDataset
+from grmu.models import Classifier
+
+
+def unflatten(vector: Tensor, model: nn.Module) -> list[Tensor]:
+    """A vector (n_parameters,) in the shapes of the model's parameters."""
+    sizes = [p.numel() for p in model.parameters()]
+    return [part.view_as(p) for part, p in zip(vector.split(sizes), model.parameters(), strict=True)]
+
+
+@torch.no_grad()
+def add_to(model: nn.Module, vector: Tensor) -> None:
+    """Move the parameters by a vector (n_parameters,), in place."""
+    for p, part in zip(model.parameters(), unflatten(vector, model), strict=True):
+        p += part
+
+
+def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | None = None, chunk: int = 1000) -> Tensor:
+    """Gradient of the mean cross-entropy over the data, (n_parameters,); with `weights` (N,), which sum to 1, of that mean."""
+    parameters, was_training = list(model.parameters()), model.training
+    model.eval()
+    weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
+    total = torch.zeros(sum(p.numel() for p in parameters), device=data.y.device)
+    for rows in torch.arange(len(data), device=data.y.device).split(chunk):
+        losses = nn.functional.cross_entropy(model(data.x[rows]), data.y[rows], reduction="none")
+        total += torch.cat([g.flatten() for g in torch.autograd.grad(losses @ weights[rows], parameters)])
+    model.train(was_training)
+    return total
+
+
+def sample_gradients(model: Classifier, x: Tensor, y: Tensor, chunk: int = 250) -> Iterator[Tensor]:
+    """Gradient of each sample's cross-entropy, (B, n_parameters), in chunks of B."""
+    was_training = model.training
+    model.eval()
+    fixed = {k: v.detach() for k, v in (*model.named_parameters(), *model.named_buffers())}
+    names = [name for name, _ in model.named_parameters()]
+
+    def loss(parameters: dict[str, Tensor], one_x: Tensor, one_y: Tensor) -> Tensor:
+        logits = torch.func.functional_call(model, fixed | parameters, (one_x[None],))
+        return nn.functional.cross_entropy(logits, one_y[None])
+
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    for part_x, part_y in zip(x.split(chunk), y.split(chunk), strict=True):
+        found = each({name: fixed[name] for name in names}, model.scaled(part_x), part_y)
+        yield torch.cat([found[name].flatten(1) for name in names], 1)
+    model.train(was_training)
+
+
+def fisher_diagonal(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
+    """Mean of the squared gradients of single samples, (n_parameters,): the diagonal of the empirical Fisher information."""
+    chunk = 250
+    weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
+    gradients = sample_gradients(model, data.x, data.y, chunk)
+    return sum(w @ g.square() for w, g in zip(weights.split(chunk), gradients, strict=True))

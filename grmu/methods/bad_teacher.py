@@ -1,0 +1,50 @@
+"""Bad Teacher (Chundawat et al. 2023): learn from the original on the retain set, from an ignorant network on the forget set.
+
+    forget pass:  KL(ignorant(x) || model(x)),  the ignorant teacher being a network with fresh weights
+    retain pass:  KL(original(x) || model(x))
+
+No labels are used. Both teachers answer on the batch as the model sees it.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from grmu.methods.scrub import distance
+from grmu.training import Batch, Context, Method, check_range
+
+
+@dataclass
+class BadTeacher(Method):
+    """Unlearning with a competent and an incompetent teacher.
+
+    Args:
+        forget_epochs: epochs that begin with a forget pass.  temperature: of both distances.
+    """
+
+    forget_epochs: int = 5
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self, forget_epochs=(0, 10_000), temperature=(0.01, 1e3))
+
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        self.ignorant = copy.deepcopy(context.original).eval()
+        seed = int(torch.randint(2**31, (1,), generator=context.rng))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for module in self.ignorant.modules():
+                if hasattr(module, "reset_parameters"):
+                    module.reset_parameters()
+        self.ignorant.requires_grad_(False)
+
+    def forget_loss(self, batch: Batch) -> Tensor:
+        return distance(self.model(batch.x), self.ignorant(batch.x), self.temperature)
+
+    def retain_loss(self, batch: Batch) -> Tensor:
+        return distance(self.model(batch.x), self.context.original(batch.x), self.temperature)

@@ -1,0 +1,51 @@
+"""Influence unlearning (Koh & Liang 2017; as unlearning Izzo et al. 2021, Jia et al. 2023): one Newton step to the retain set.
+
+    theta = theta_o + step * H^-1 (grad L(D) - grad L(D_r)),   H = Fisher information on D_r + damping * identity
+
+At the original, trained to the end, grad L(D) is nearly 0, so this is H^-1 times the forget set's gradient. H stands for the
+Hessian, as in WoodFisher (Singh & Alistarh 2020): an average of outer products of single samples' gradients, inverted exactly
+by Woodbury's identity, from `n_fisher` of them. One stroke: `setup` does it all. REWEIGHT weighs D_r in both places.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from grmu.gradients import add_to, mean_gradient, sample_gradients
+from grmu.reweight import draw_epoch
+from grmu.training import Context, Method, check_range
+
+
+def inverse_fisher_product(gradients: Tensor, vector: Tensor, damping: float) -> Tensor:
+    """(G^T G / n + damping I)^-1 v for gradients G (n, P) and v (P,), by way of an n x n system."""
+    n = len(gradients)
+    inner = gradients @ gradients.T + n * damping * torch.eye(n, device=vector.device)
+    return (vector - gradients.T @ torch.linalg.solve(inner, gradients @ vector)) / damping
+
+
+@dataclass
+class Influence(Method):
+    """Influence-function unlearning.
+
+    Args:
+        damping: added to the Fisher information's diagonal.  step: multiple of the Newton step.
+        n_fisher: retained samples that the Fisher information is averaged over.
+    """
+
+    damping: float = 0.1
+    step: float = 1.0
+    n_fisher: int = 1000
+
+    def __post_init__(self) -> None:
+        check_range(self, damping=(1e-9, 1e9), step=(0, 1e6), n_fisher=(1, 1_000_000))
+
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        retain = context.retain
+        rows = draw_epoch(len(retain), context.weights, context.rng)[: self.n_fisher].to(context.device)
+        gradients = torch.cat(list(sample_gradients(self.model, retain.x[rows], retain.y[rows])))
+        away = mean_gradient(self.model, context.train) - mean_gradient(self.model, retain, context.weights)
+        add_to(self.model, self.step * inverse_fisher_product(gradients, away, self.damping))

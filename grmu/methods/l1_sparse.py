@@ -1,0 +1,36 @@
+"""L1-sparse (Jia et al. 2023): fine-tune on the retain set while an L1 penalty presses the weights towards zero.
+
+    retain pass:  CE + gamma_t * |theta|_1,   gamma_t = (1 - t / T) * gamma
+
+A sparse model has less room for what it no longer sees. The penalty decays, so that the last epochs can repair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from grmu.training import Batch, Method, check_range
+
+
+@dataclass
+class L1Sparse(Method):
+    """Sparsity-aware fine-tuning.
+
+    Args:
+        gamma: weight of the penalty in the first epoch.
+    """
+
+    gamma: float = 5e-4
+
+    def __post_init__(self) -> None:
+        check_range(self, gamma=(0, 1))
+
+    def before_epoch(self, epoch: int) -> dict[str, float]:
+        self.gamma_t = (1 - epoch / self.context.recipe.epochs) * self.gamma
+        return {}
+
+    def retain_loss(self, batch: Batch) -> Tensor:
+        penalty = sum(p.abs().sum() for p in self.model.parameters())
+        return super().retain_loss(batch) + self.gamma_t * penalty

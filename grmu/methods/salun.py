@@ -1,0 +1,43 @@
+"""SalUn (Fan et al. 2024): random labels, but only the weights that matter for the forget set may move.
+
+    mask = |d CE(D_f) / d theta| among the largest share, taken once, at the original model
+    theta <- where(mask, theta, theta_o) after every step, so that momentum and decay move nothing else either
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from grmu.gradients import mean_gradient, unflatten
+from grmu.methods.random_labels import RandomLabels
+from grmu.training import Context, check_range
+
+
+@dataclass
+class SalUn(RandomLabels):
+    """Saliency unlearning.
+
+    Args:
+        share: of the weights that may move (the paper's threshold is the median: 0.5).
+    """
+
+    share: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range(self, share=(0, 1))
+
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        saliency = mean_gradient(context.model, context.forget).abs()
+        salient = torch.zeros_like(saliency, dtype=torch.bool)
+        salient[saliency.topk(round(self.share * len(saliency))).indices] = True
+        self.frozen = [~part for part in unflatten(salient, context.model)]
+        self.originals = [p.detach().clone() for p in context.model.parameters()]
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        for p, frozen, original in zip(self.model.parameters(), self.frozen, self.originals, strict=True):
+            torch.where(frozen, original, p, out=p)

@@ -1,0 +1,42 @@
+"""SSD, selective synaptic dampening (Foster et al. 2024): shrink the weights that matter more for the forget set than for all.
+
+    I(D) = diagonal of the Fisher information on D
+    where I(D_f) > alpha * I(D):  theta <- theta * min(lam * I(D) / I(D_f), 1)
+
+One stroke, no training: `setup` does it all, and the presets ask for no epochs. D is the whole training set; with
+REWEIGHT it is the weighted retain set, which stands for it once the forget set is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from grmu.gradients import fisher_diagonal, unflatten
+from grmu.training import Context, Method, check_range
+
+
+@dataclass
+class SSD(Method):
+    """Selective synaptic dampening.
+
+    Args:
+        alpha: how many times more important for the forget set a weight must be.  lam: the dampening's strength, less is more.
+    """
+
+    alpha: float = 10.0
+    lam: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range(self, alpha=(0, 1e6), lam=(0, 1e6))
+
+    @torch.no_grad()
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        of_all = (fisher_diagonal(self.model, context.train) if context.weights is None
+                  else fisher_diagonal(self.model, context.retain, context.weights))
+        of_forget = fisher_diagonal(self.model, context.forget)
+        factor = torch.where(of_forget > self.alpha * of_all, (self.lam * of_all / of_forget).clamp(max=1), 1.0)
+        for p, part in zip(self.model.parameters(), unflatten(factor, self.model), strict=True):
+            p *= part
