@@ -1,4 +1,4 @@
-"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group, avg. gap.
+"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group, avg. gap, ToW.
 
 `evaluate` makes one forward pass over each split and derives everything from the logits. Values are fractions; the higher
 is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
@@ -7,6 +7,7 @@ is not the better: unlearning wants each to be what the gold standard has, RETRA
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,10 @@ from fairlearn.metrics import (
     equal_opportunity_difference,
     equalized_odds_difference,
 )
+from scipy import stats
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor
 
 from grmu.data import Group, GroupedDataset
@@ -70,15 +73,33 @@ def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tens
     Args:
         retain, val, forget: (N,) losses.  retain_group, val_group: (N,) groups.  seed: of the forest.
     """
+    losses, member, weights = _attack_data(retain, val, retain_group, val_group)
+    forest = _attacker(seed).fit(losses, member, sample_weight=weights)
+    return float((forest.predict(forget[:, None].numpy()) == 0).mean())
+
+
+def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor, seed: int = 0) -> float:
+    """How well the attacker of `mia_efficacy` tells members from others at all: balanced accuracy on held-out samples.
+
+    Five-fold cross-validation; 0.5 is chance. An efficacy means something only where this is clearly above it.
+    """
+    losses, member, weights = _attack_data(retain, val, retain_group, val_group)
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    guessed = cross_val_predict(_attacker(seed), losses, member, cv=folds, params={"sample_weight": weights})
+    return float(balanced_accuracy_score(member, guessed, sample_weight=weights))
+
+
+def _attacker(seed: int) -> RandomForestClassifier:
+    return RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01, random_state=seed)
+
+
+def _attack_data(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor) -> tuple[np.ndarray, ...]:
     n_groups = int(max(retain_group.max(), val_group.max())) + 1
     share_retain, share_val = (torch.bincount(g, minlength=n_groups) / len(g) for g in (retain_group, val_group))
     val_weights = (share_retain / share_val.clamp(min=1e-12))[val_group]
     weights = torch.cat([torch.full((len(retain),), 0.5 / len(retain)), 0.5 * val_weights / val_weights.sum()])
-    losses = torch.cat([retain, val])[:, None].numpy()
     member = np.r_[np.ones(len(retain)), np.zeros(len(val))]
-    forest = RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01, random_state=seed)
-    forest.fit(losses, member, sample_weight=(weights * len(member)).numpy())
-    return float((forest.predict(forget[:, None].numpy()) == 0).mean())
+    return torch.cat([retain, val])[:, None].numpy(), member, (weights * len(member)).numpy()
 
 
 def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, val: GroupedDataset, test: GroupedDataset,
@@ -118,8 +139,8 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
     return metrics, pd.concat([overall, by_group], ignore_index=True)
 
 
-def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
-    """Per metric, |method - gold| of each seed, averaged over seeds: the deltas in brackets in the paper's tables.
+def differences(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """Method minus gold standard **of the same seed**, fractions: one row a seed, one column a metric.
 
     Args:
         rows, gold: one row a seed, with a column `seed` and one per metric.
@@ -130,10 +151,37 @@ def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str]
     ours, reference = rows.set_index("seed")[list(metrics)], gold.set_index("seed")[list(metrics)]
     if missing := sorted(set(ours.index) - set(reference.index)):
         raise ValueError(f"no gold standard for seeds {missing}: run RETRAIN + REWEIGHT for them.")
-    return (ours - reference.loc[ours.index]).abs().mean()
+    return ours - reference.loc[ours.index]
+
+
+def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
+    """Per metric, |method - gold| of each seed, averaged over seeds: the deltas in brackets in the paper's tables."""
+    return differences(rows, gold, metrics).abs().mean()
 
 
 def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
     """avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself. Beware: doing nothing
     often scores high, so show PRETRAIN's beside it."""
     return 1 - float(gap_by_metric(rows, gold, metrics).mean())
+
+
+def tug_of_war(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
+    """ToW (Zhao et al. 2024): product of 1 - |difference| over forget, retain and test accuracy, a mean over seeds; 1 is best."""
+    return float((1 - differences(rows, gold, ("UA", "RA", "TA")).abs()).prod(axis=1).mean())
+
+
+class Interval(NamedTuple):
+    """A mean with its 95 % t-interval, and the number of values."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and 95 % t-interval of independent values, such as differences paired by seed; infinite for a single value."""
+    values = np.asarray(values, dtype=float)
+    mean, n = float(values.mean()), len(values)
+    half = stats.t.ppf(0.975, n - 1) * stats.sem(values) if n > 1 else np.inf
+    return Interval(mean, mean - half, mean + half, n)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 FOLDER = Path(__file__).parent / "published"
-METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro", "MIU": "miu"}  # theirs -> ours
+METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro", "L1-SPARSE": "l1_sparse",  # to ours
+           "SALUN": "salun", "SCRUB": "scrub", "MIU": "miu"}
 
 
 @lru_cache

@@ -21,13 +21,18 @@ from grmu.data import GroupedDataset
 # Okabe-Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the gold standard's family.
 VERMILION = "#D55E00"
 GROUP_COLOURS = ["#0072B2", "#56B4E9", "#009E73", "#004B79", "#8CCBB8", "#3B8EC2", "#00664B"]
-COLOURS = {"pretrain": "#808080", "retrain": "#000000", "group_dro": "#E69F00", "finetune": "#A89A00", "miu": "#CC79A7"}
-LABELS = {"pretrain": "PRETRAIN (do nothing)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO",
-          "finetune": "fine-tuning", "miu": "MIU"}
+COLOURS = {"pretrain": "#808080", "retrain": "#000000", "group_dro": "#E69F00", "rwg": "#C7822E", "subg": "#8F6A1E",
+           "finetune": "#A89A00", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D", "miu": "#CC79A7",
+           "gradient_ascent": "#6B6B00", "random_labels": "#A04070", "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B",
+           "boundary_expand": "#B98B82", "ssd": "#5E4B8B", "influence": "#A08CC8"}
+LABELS = {"pretrain": "PRETRAIN (do nothing)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO", "rwg": "RETRAIN, RWG",
+          "subg": "RETRAIN, SUBG", "finetune": "fine-tuning", "l1_sparse": "L1-sparse", "salun": "SalUn", "scrub": "SCRUB",
+          "miu": "MIU", "gradient_ascent": "gradient ascent", "random_labels": "random labels", "bad_teacher": "Bad Teacher",
+          "boundary_shrink": "boundary shrink", "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence"}
 METRIC_NAMES = {
     "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy", "GA": "accuracy of the forget group, test",
     "MIA": "MIA efficacy", "EO": "equalized-odds difference", "DP": "demographic-parity difference",
-    "EP": "equal-opportunity difference", "WG": "worst group's accuracy"}
+    "EP": "equal-opportunity difference", "WG": "worst group's accuracy", "gap": "avg. gap to the gold standard"}
 
 
 def use_style() -> None:
@@ -62,7 +67,8 @@ def marker_style(method: str, reweight: bool) -> dict[str, object]:
             "markerfacecolor": colour(method) if reweight else "white", "markeredgecolor": colour(method)}
 
 
-def _axes(ax: Axes | None, **kwargs: object) -> Axes:
+def axes_or_new(ax: Axes | None, **kwargs: object) -> Axes:
+    """The given axes, or those of a new figure."""
     return plt.subplots(**kwargs)[1] if ax is None else ax
 
 
@@ -103,7 +109,7 @@ def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> F
 
 def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int, ax: Axes | None = None) -> Figure:
     """How many samples each group has in each set, on a log axis: `counts` maps a set's name to (n_groups,) counts."""
-    ax = _axes(ax, figsize=(7.5, 0.5 + 0.55 * len(names)))
+    ax = axes_or_new(ax, figsize=(7.5, 0.5 + 0.55 * len(names)))
     markers = dict(zip(counts, "os^D", strict=False))
     for group in range(len(names)):
         hue = VERMILION if group == forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
@@ -128,7 +134,7 @@ def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, ti
     PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label. `highlight`
     marks one ratio.
     """
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     ends = []
     for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
         stats = part.groupby("ratio")[metric].agg(["mean", "std"]) * 100
@@ -185,7 +191,7 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
     """Accuracy of every group before and after, each with its standard error: frames as `Result.accuracy` has them."""
     skip = {"RA", "UA", "TA", "GA"}
     before, after = (f[~f.group.isin(skip)].reset_index(drop=True) for f in (before, after))
-    ax = _axes(ax, figsize=(7.5, 1.2 + 0.5 * len(before)))
+    ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.5 * len(before)))
     for i, (b, a) in enumerate(zip(before.itertuples(), after.itertuples(), strict=True)):
         hue = VERMILION if b.group in forget else GROUP_COLOURS[i % len(GROUP_COLOURS)]
         ax.annotate("", (a.accuracy * 100, i), (b.accuracy * 100, i), arrowprops={"arrowstyle": "-", "color": hue})
@@ -251,7 +257,7 @@ def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("U
 def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = None, smooth: int = 25, title: str = "",
                 ax: Axes | None = None, ylim: tuple[float, float] | None = None) -> Figure:
     """Estimates of mutual information against updates, a moving mean over `smooth` of them; the known value dashed."""
-    ax = _axes(ax, figsize=(7.5, 3.6))
+    ax = axes_or_new(ax, figsize=(7.5, 3.6))
     ends = []
     for (name, values), hue in zip(histories.items(), ["#0072B2", "#009E73", "#56B4E9", "#004B79", "#8CCBB8"], strict=False):
         smoothed = pd.Series(list(values)).rolling(smooth, min_periods=1).mean()
@@ -274,7 +280,7 @@ def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, ti
     `parts` maps a group's name to its PRETRAIN and RETRAIN rows; the first is the dominant forget group, in vermilion.
     Means and standard deviations over seeds; the lines begin at ratio 0, where nothing is forgotten yet.
     """
-    ax = _axes(ax, figsize=(7.5, 3.7))
+    ax = axes_or_new(ax, figsize=(7.5, 3.7))
     ends = []
     for (name, rows), hue in zip(parts.items(), [VERMILION, *GROUP_COLOURS], strict=False):
         before = rows[rows.method == "pretrain"].GA.mean() * 100
@@ -296,7 +302,7 @@ def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, ti
 def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "", title: str = "",
               ax: Axes | None = None) -> Figure:
     """Means with intervals (columns mean, low, high) against each table's index, around a line at 0; the first in vermilion."""
-    ax = _axes(ax)
+    ax = axes_or_new(ax)
     ax.axhline(0, color="0.6", lw=1)
     ends = []
     for (name, table), hue in zip(tables.items(), [VERMILION, *GROUP_COLOURS], strict=False):

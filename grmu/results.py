@@ -224,13 +224,19 @@ def _write(frame: pd.DataFrame) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Compute the shipped results, all grids or those named."""
+    """Compute the shipped results, all grids and studies or those named."""
+    from grmu import studies  # they read this module's grids
+
+    names = [*GRIDS, *studies.STUDIES]
     parser = argparse.ArgumentParser(prog="grmu results", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=list(GRIDS), nargs="*", default=list(GRIDS))
+    parser.add_argument("--only", choices=names, nargs="*", default=names)
     parser.add_argument("--missing", action="store_true", help="only runs that the table lacks, as after adding a method")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
                         help="processes that share the work (default: the cores, at most 4)")
     options = parser.parse_args(argv)
-    print(f"written: {compute(options.only, jobs=options.jobs, missing=options.missing)}")
+    if grids := [name for name in options.only if name in GRIDS]:
+        print(f"written: {compute(grids, jobs=options.jobs, missing=options.missing)}")
+    for name in [name for name in options.only if name in studies.STUDIES]:
+        print(f"written: {studies.compute(name, jobs=options.jobs)}")
     return 0

@@ -1,6 +1,7 @@
 """Result tables: rows of `grmu.run_all` in, a table of means with spread out, the do-nothing row and the gold standard named.
 
-`summary` computes, `show` dresses it for a notebook; the plain frame prints well on a terminal.
+`summary`, `standing` and `against_gold` compute, `show` dresses for a notebook. The plain frames print well on a terminal, and
+are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from grmu import methods
-from grmu.metrics import METRICS, average_gap
+from grmu.metrics import METRICS, average_gap, differences, interval, tug_of_war
 from grmu.plots import label
 
 GOLD = ("retrain", True)
@@ -27,23 +28,86 @@ def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
         ValueError: the rows mix data sets, ratios or groups, hold two runs of a method and seed (such as two settings of
             it), or lack the gold standard of a seed.
     """
-    for column in ("dataset", "ratio", "groups"):
-        if rows[column].nunique() > 1:
-            raise ValueError(f"one table compares runs of one {column}, but has {sorted(rows[column].unique())}.")
-    if (twice := rows[rows.duplicated(["method", "reweight", "seed"])]).size:
-        raise ValueError(f"{label(twice.method.iloc[0], twice.reweight.iloc[0])} has several runs of seed "
-                         f"{twice.seed.iloc[0]}: choose the rows of one setting.")
-    gold = rows[(rows.method == GOLD[0]) & (rows.reweight == GOLD[1])]
+    gold = gold_of(rows)
     table = []
     for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
         line = {"method": label(method, rw)}
         for metric in metrics:
             mean, sd = part[metric].mean() * 100, part[metric].std() * 100
             line[metric] = f"{mean:.1f} ± {sd:.1f}" if len(part) > 1 else f"{mean:.1f}"
-        line["avg. gap"] = "gold" if (method, rw) == GOLD else f"{100 * average_gap(part, gold, metrics):.1f}"
+        is_gold = (method, rw) == GOLD
+        line["avg. gap"] = "gold" if is_gold else f"{100 * average_gap(part, gold, metrics):.1f}"
+        line["ToW"] = "gold" if is_gold else f"{100 * tug_of_war(part, gold):.1f}"
         line["seconds"] = f"{part.seconds.mean():.1f}"
         table.append(line)
     return pd.DataFrame(table).set_index("method")
+
+
+def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the gold standard, RETRAIN + REWEIGHT, one a seed; ValueError if these rows do not belong into one table."""
+    for column in ("dataset", "ratio", "groups"):
+        if rows[column].nunique() > 1:
+            raise ValueError(f"one table compares runs of one {column}, but has {sorted(rows[column].unique())}.")
+    if (twice := rows[rows.duplicated(["method", "reweight", "seed"])]).size:
+        raise ValueError(f"{label(twice.method.iloc[0], twice.reweight.iloc[0])} has several runs of seed "
+                         f"{twice.seed.iloc[0]}: choose the rows of one setting.")
+    return rows[(rows.method == GOLD[0]) & (rows.reweight == GOLD[1])]
+
+
+def with_gap(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """The rows with a column `gap`: avg. gap of each run, against the gold standard of its ratio and seed, as a fraction."""
+    parts = []
+    for _, part in rows.groupby("ratio", sort=False):
+        gold = gold_of(part)
+        gaps = [differences(own, gold, metrics).abs().mean(axis=1).set_axis(own.index)
+                for _, own in part.groupby(["method", "reweight"])]
+        parts.append(part.assign(gap=1 - pd.concat(gaps)))
+    return pd.concat(parts)
+
+
+def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """Who is nearest to the gold standard: a row a method, nearest first, distances in points.
+
+    A seed's distance is its mean |difference| from the gold standard of the same seed over `metrics`. Columns: distance, the mean
+    over seeds; behind, low, high: how much farther than the first, with its 95 % interval paired by seed; place: "best" for a
+    first whom no other is tied with, "tied" for those whose interval holds 0 and for their first, else "". PRETRAIN competes.
+    """
+    gold = gold_of(rows)
+    by_seed = {key: 100 * differences(part, gold, metrics).abs().mean(axis=1)
+               for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
+    order = sorted(by_seed, key=lambda key: by_seed[key].mean())
+    first, lines = by_seed[order[0]], []
+    for key in order:
+        behind = interval(by_seed[key] - first)
+        lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": behind.mean, "low": behind.low,
+                      "high": behind.high, "place": "tied" if key != order[0] and behind.low <= 0 else ""})
+    lines[0]["place"] = "tied" if any(line["place"] for line in lines) else "best"
+    return pd.DataFrame(lines).set_index("method")
+
+
+def against_gold(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA")) -> pd.DataFrame:
+    """Method minus gold standard in points, paired by seed, as "mean [low, high]" with 95 % intervals; a row a method."""
+    gold = gold_of(rows)
+    lines = {}
+    for key, part in rows.groupby(["method", "reweight"], sort=False):
+        if key != GOLD:
+            found = {m: interval(100 * d) for m, d in differences(part, gold, metrics).items()}
+            lines[label(*key)] = {f"{m} - gold": f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]" for m, i in found.items()}
+    return pd.DataFrame(lines).T.rename_axis("method")
+
+
+def reweight_effect(rows: pd.DataFrame, metric: str = "GA") -> pd.DataFrame:
+    """What REWEIGHT adds to each method, in points: without, with_, and the paired difference gain, low, high; n seeds."""
+    gold_of(rows)
+    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values=metric).dropna()
+    lines = {}
+    for method in rows.method.unique():
+        if method in wide.index:
+            part = wide.loc[method]
+            i = interval(part[True] - part[False])
+            lines[method] = {"without": part[False].mean(), "with_": part[True].mean(), "gain": i.mean, "low": i.low,
+                             "high": i.high, "n": i.n}
+    return pd.DataFrame(lines).T
 
 
 def count_seeds(n: int) -> str:
@@ -83,11 +147,11 @@ def verdict(rows: pd.DataFrame) -> str:
 
 
 def show(table: pd.DataFrame, caption: str = "") -> Styler:
-    """The table for a notebook: the do-nothing row in grey, the gold standard in italics."""
+    """The table for a notebook: the do-nothing row in grey, the gold standard in italics, a sole best in bold."""
 
     def dress(row: pd.Series) -> list[str]:
         css = "color: #707070" if "do nothing" in str(row.name) else "font-style: italic" if "gold" in row.values else ""
-        return [css] * len(row)
+        return [f"{css}; font-weight: bold" if "best" in row.values else css] * len(row)
 
     styler = table.rename_axis(None).style.apply(dress, axis=1).set_caption(caption).set_uuid("t")
     return styler.set_table_styles([{"selector": "th", "props": "text-align: left"},

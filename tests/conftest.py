@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grmu import data, experiment, training
+from grmu import data, training
 from grmu.data import GroupedDataset, Splits, groundwear
 from grmu.models import Classifier
 
@@ -45,14 +45,15 @@ def small_network(n_features: int = 4, n_classes: int = 2, width: int = 6, seed:
 
 
 def context_of(train: GroupedDataset, split: data.ForgetSplit, recipe: training.Recipe, seed: int = 5,
-               original: Classifier | None = None, model: Classifier | None = None) -> training.Context:
+               original: Classifier | None = None, model: Classifier | None = None,
+               weights: Tensor | None = None) -> training.Context:
     """A training context on a small network."""
     if model is None:
         model = small_network(train.x.shape[1], train.n_classes)
     if original is not None:
         original.eval().requires_grad_(False)
     rng = torch.Generator().manual_seed(seed)
-    return training.Context(model, original, train, split.retain, split.forget, rng, recipe)
+    return training.Context(model, original, train, split.retain, split.forget, rng, recipe, weights)
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:
@@ -79,16 +80,15 @@ def shrink_groundwear() -> None:
 
     data.LOADERS["groundwear"] = few
     data.load.cache_clear()
-    experiment.THREADS = 1
 
 
 @pytest.fixture(scope="module")
 def few_pictures():
     """Experiments on "groundwear" see its first few pictures only."""
-    loader, threads = data.LOADERS["groundwear"], experiment.THREADS
+    loader = data.LOADERS["groundwear"]
     shrink_groundwear()
     yield
-    data.LOADERS["groundwear"], experiment.THREADS = loader, threads
+    data.LOADERS["groundwear"] = loader
     data.load.cache_clear()
 
 

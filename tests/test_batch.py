@@ -61,10 +61,12 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
     ({"lam": -1}, "lam must be a number from 0"),
     ({"lam": 1, "method": "finetune"}, "unknown setting lam for finetune"),
     ({"overrides": {"epoch": 3}}, "unknown setting epoch for miu"),
-    ({"overrides": {"epochs": 0}}, "epochs must be a number from 1"),
+    ({"lam": -1, "reweight": False}, "lam must be a number from 0"),
+    ({"overrides": {"epochs": -1}}, "epochs must be a number from 0"),
     ({"overrides": "epochs=3"}, "overrides must map setting names to values"),
     ({"overrides": {"epochs": 3}, "method": "retrain"}, "retrain is a reference and keeps the preset's settings"),
     ({"reweight": True, "method": "group_dro"}, "group_dro does not combine with REWEIGHT"),
+    ({"reweight": True, "method": "gradient_ascent", "overrides": {"retains": False}}, "nothing for REWEIGHT to weigh"),
     ({"device": "tpu"}, "device must be 'cpu' or 'cuda', but is 'tpu'"),
     ({"output": 3}, "output must be the name of a folder, or empty, but is 3"),
 ])
@@ -95,6 +97,8 @@ def test_the_references_come_before_the_method_for_every_seed():
     ({"method": "retrain"}, []),
     ({"method": "pretrain"}, []),
     ({"method": "group_dro"}, [("group_dro", False, 0)]),  # it samples by itself: "both" is the one that there is
+    ({"method": "gradient_ascent", "overrides": {"retains": False}}, [("gradient_ascent", False, 0)]),
+    ({"method": "gradient_ascent"}, [("gradient_ascent", False, 0), ("gradient_ascent", True, 0)]),
 ])
 def test_no_run_is_meant_twice_and_none_that_is_impossible(given, runs):
     assert names(Parameters(**given))[3:] == runs
@@ -144,6 +148,7 @@ def test_runs_are_told_tabled_and_written_down(few_pictures, tmp_path, monkeypat
     for run, result in zip(record["runs"], results, strict=True):
         assert {k: run[k] for k in METRICS} == {k: result.metrics[k] for k in METRICS}
         assert run["settings"] == result.experiment.settings
+        assert run["by_group"] == result.by_group()
         assert {row["group"] for row in run["accuracy"]} >= {"RA", "UA", "TA", "GA", "sneaker on brick"}
     assert [row["method"] for row in record["summary"]] == [
         plots.label(r.experiment.method, r.experiment.reweight) for r in results]

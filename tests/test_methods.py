@@ -40,7 +40,16 @@ def test_methods_are_found_by_name_and_carry_it():
     assert methods.get("miu") is MIU
     assert methods.get("retrain") is Retrain
     assert methods.get("group_dro") is GroupDRO
-    assert all(methods.get(name).name == name for name in ("pretrain", "retrain", "group_dro", "finetune", "miu"))
+    assert {"pretrain", "retrain", "group_dro", "rwg", "subg", "finetune", "l1_sparse", "salun", "scrub", "miu",
+            "gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand", "ssd",
+            "influence"} <= set(methods.registry)
+    assert all(methods.get(name).name == name for name in methods.registry)
+
+
+def test_every_method_that_the_package_offers_is_registered():
+    offered = {getattr(methods, name) for name in methods.__all__ if isinstance(getattr(methods, name), type)}
+    assert len(offered) == 17
+    assert offered <= set(methods.registry.values())
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import same_state, small_network, state_of, toy
+from conftest import context_of, same_state, small_network, state_of, toy
 from sklearn.metrics import recall_score
 
+from grmu import training
 from grmu.data import GroupedDataset, split_forget
+from grmu.methods import Retrain
 from grmu.metrics import (
     FAIRNESS,
     METRICS,
+    OVERALL,
     accuracy_by_group,
     average_gap,
     evaluate,
@@ -22,6 +25,7 @@ from grmu.metrics import (
     mia_efficacy,
     standard_error,
 )
+from grmu.training import Recipe
 
 
 def labelled(y, a, n_classes, n_attributes):
@@ -192,7 +196,7 @@ def test_accuracies_are_shares_of_right_answers(evaluated):
 
 def test_all_metrics_are_there_and_are_fractions(evaluated):
     metrics = evaluated[2][0]
-    assert set(metrics) == {*METRICS, *FAIRNESS, "val_TA", "val_GA"}
+    assert set(metrics) == {*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"}
     assert all(0 <= v <= 1 for v in metrics.values())
 
 
@@ -202,9 +206,24 @@ def test_the_worst_group_is_the_least_accurate_one(evaluated):
     assert metrics["WG"] == pytest.approx(min(right["test"][group == g].mean() for g in range(4)))
 
 
+def test_the_worst_group_is_sought_on_validation_data_too():
+    train, val, test = (toy(counts, spread=2.0, seed=i) for i, counts in enumerate((
+        [[40, 40], [40, 40]], [[30, 20], [20, 17]], [[40, 30], [30, 27]])))
+    split = split_forget(train, 0.5, [(1, 1)])
+    context = context_of(train, split, Recipe(epochs=10, batch_size=16))
+    training.train(Retrain(), context)
+    metrics, _ = evaluate(context.model, split.retain, split.forget, val, test, groups=[(1, 1)])
+    with torch.no_grad():
+        for name, part in (("WG", test), ("val_WG", val)):
+            right, group = (context.model.eval()(part.x).argmax(1) == part.y).numpy(), part.group.numpy()
+            assert metrics[name] == pytest.approx(min(right[group == g].mean() for g in range(4)))
+    assert 0 < metrics["val_WG"] != metrics["WG"] > 0  # else the case could not tell them apart
+
+
 def test_accuracy_rows_are_the_four_totals_then_the_groups_with_their_errors(evaluated):
     parts, _, (metrics, table), _ = evaluated
-    assert table["group"].tolist() == ["RA", "UA", "TA", "GA", *parts["test"].group_names]
+    assert table["group"].tolist() == [*OVERALL, *parts["test"].group_names] == [
+        "RA", "UA", "TA", "GA", *parts["test"].group_names]
     assert table["n"].tolist() == [len(parts["retain"]), 6, 47, 7, 20, 10, 10, 7]
     assert table["accuracy"][:4].tolist() == [metrics[k] for k in ("RA", "UA", "TA", "GA")]
     np.testing.assert_allclose(table["se"], np.sqrt(table["accuracy"] * (1 - table["accuracy"]) / table["n"]))
@@ -233,8 +252,10 @@ def test_mia_in_evaluate_is_the_attack_on_cross_entropy_losses(evaluated):
 def test_a_group_missing_from_the_test_set_is_not_the_worst(evaluated):
     parts, _, _, model = evaluated
     test = parts["test"].subset((parts["test"].group != 1).nonzero().squeeze(1))
-    metrics, table = evaluate(model, parts["retain"], parts["forget"], parts["val"], test, [(1, 1)])
+    val = parts["val"].subset((parts["val"].group != 2).nonzero().squeeze(1))
+    metrics, table = evaluate(model, parts["retain"], parts["forget"], val, test, [(1, 1)])
     assert math.isfinite(metrics["WG"])
+    assert math.isfinite(metrics["val_WG"])
     assert table["n"].tolist()[4:] == [20, 0, 10, 7]
 
 

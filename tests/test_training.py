@@ -94,7 +94,7 @@ def test_each_pass_sees_every_sample_of_its_own_set_once(train, split):
 def test_the_retain_pass_draws_by_the_weights_and_the_forget_pass_does_not(train, split):
     method = Recorder(forget_epochs=1)
     weights = (split.retain.group == 2).float()
-    training.train(method, context_of(train, split, Recipe(epochs=1, batch_size=16)), weights)
+    training.train(method, context_of(train, split, Recipe(epochs=1, batch_size=16), weights=weights))
     retained = torch.cat([b.group for term, b in method.batches if term == "retain"])
     forgotten = torch.cat([b.index for term, b in method.batches if term == "forget"])
     assert retained.tolist() == [2] * len(split.retain)
@@ -107,8 +107,122 @@ def test_a_methods_own_sampling_goes_before_the_weights_given(train, split):
             return (self.context.retain.group == 1).float()
 
     method = Picky()
-    training.train(method, context_of(train, split, Recipe(epochs=1)), (split.retain.group == 2).float())
+    training.train(method, context_of(train, split, Recipe(epochs=1), weights=(split.retain.group == 2).float()))
     assert torch.cat([b.group for _, b in method.batches]).unique().tolist() == [1]
+
+
+def test_without_weights_all_samples_are_alike(train, split):
+    context = context_of(train, split, QUICK)
+    assert context.weights is None
+    assert training.Context(*(getattr(context, name) for name in vars(context) if name != "weights")).weights is None
+
+
+@dataclass
+class ForgetOnly(Recorder):
+    retains: bool = False
+
+
+def test_a_method_that_does_not_retain_has_no_retain_pass(train, split):
+    method, rows = ForgetOnly(forget_epochs=2), []
+    training.train(method, context_of(train, split, QUICK), on_epoch=lambda epoch, row: rows.append((epoch, dict(row))))
+    assert method.calls == [("before", 0), "forget", ("before", 1), "forget", ("before", 2)]
+    assert rows == [(1, {"noted": 0.0, "forget_loss": 2.0}), (2, {"noted": 1.0, "forget_loss": 2.0}), (3, {"noted": 2.0})]
+
+
+@dataclass
+class LastWord(Method):
+    """Each step moves the head's bias by the rate; what the method makes of it must be what the next step starts from."""
+
+    forget_epochs: int = 2
+    name = "last word"
+
+    def setup(self, context):
+        super().setup(context)
+        self.calls = []
+        with torch.no_grad():
+            self.model.head.bias.fill_(5.0)
+
+    def note(self, term, batch):
+        assert self.model.head.bias.tolist() == [5.0, 5.0]
+        self.calls.append(term)
+        return self.model.head.bias.sum() + 0 * self.model(batch.x).sum()
+
+    def forget_loss(self, batch):
+        return self.note("forget", batch)
+
+    def retain_loss(self, batch):
+        return self.note("retain", batch)
+
+    def after_step(self):
+        assert self.model.head.bias.tolist() == pytest.approx([5.0 - self.context.recipe.lr] * 2)
+        self.calls.append("after")
+        with torch.no_grad():
+            self.model.head.bias.fill_(5.0)
+
+
+def test_after_every_step_of_either_pass_the_method_has_the_last_word(train, split):
+    method = LastWord()
+    recipe = Recipe(epochs=3, lr=0.05, batch_size=16, momentum=0, weight_decay=0, schedule="constant")
+    context = context_of(train, split, recipe)
+    training.train(method, context)
+    forget, retain = ["forget", "after"], ["retain", "after"] * 6  # 6 and 86 samples by sixteens
+    assert method.calls == [*forget, *retain] * 2 + retain
+    assert context.model.head.bias.tolist() == [5.0, 5.0]
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_parameters_of_the_methods_own_are_trained_like_the_models(train, split, weight_decay):
+    @dataclass
+    class WithOwn(Method):
+        forget_epochs: int = 3
+        name = "with own"
+
+        def setup(self, context):
+            super().setup(context)
+            self.own = nn.Parameter(torch.tensor(2.0))
+
+        def parameters(self):
+            return [self.own]
+
+        def loss(self, batch):
+            return self.own + nn.functional.cross_entropy(self.model(batch.x), batch.y)
+
+        forget_loss = retain_loss = loss
+
+    method, recipe = WithOwn(), Recipe(epochs=3, lr=0.1, batch_size=1000, weight_decay=weight_decay, schedule="constant")
+    context = context_of(train, split, recipe)
+    before = state_of(context.model)
+    training.train(method, context)
+    value, velocity = 2.0, 0.0
+    for _ in range(6):  # one step a pass, gradient 1
+        velocity = 0.9 * velocity + 1 + weight_decay * value
+        value -= 0.1 * velocity
+    assert method.own.item() == pytest.approx(value, rel=1e-5)
+    assert not same_state(before, state_of(context.model))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_no_epochs_leave_what_setup_made(train, split, schedule):
+    @dataclass
+    class OneStroke(Recorder):
+        forget_epochs: int = 3
+
+        def setup(self, context):
+            super().setup(context)
+            self.calls.append("setup")
+            with torch.no_grad():
+                self.model.head.bias.fill_(7.0)
+
+        def after_step(self):
+            self.calls.append("step")
+
+    method, epochs = OneStroke(), []
+    context = context_of(train, split, Recipe(epochs=0, schedule=schedule))
+    expected = state_of(context.model) | {"head.bias": torch.full((2,), 7.0)}
+    training.train(method, context, on_epoch=lambda epoch, row: epochs.append(epoch))
+    assert method.calls == ["setup"]
+    assert epochs == []
+    assert same_state(state_of(context.model), expected)
 
 
 @pytest.mark.parametrize("term", ["forget", "retain"])
@@ -136,6 +250,31 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_term_and_method(train, split
         training.train(Broken(), context_of(train, split, QUICK))
 
 
+@pytest.mark.parametrize("where", ["setup", "the last step"])
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_weights_that_end_not_finite_are_no_result_though_every_loss_was(train, split, where, bad):
+    @dataclass
+    class Spoilt(Method):
+        name = "spoilt"
+
+        def spoil(self):
+            with torch.no_grad():
+                self.model.head.bias[1] = bad
+
+        def setup(self, context):
+            super().setup(context)
+            if where == "setup":
+                self.spoil()
+
+        def after_step(self):
+            if where == "the last step":
+                self.spoil()
+
+    recipe = Recipe(epochs=0 if where == "setup" else 1, batch_size=1000)
+    with pytest.raises(FloatingPointError, match="spoilt left weights that are NaN or infinite"):
+        training.train(Spoilt(), context_of(train, split, recipe))
+
+
 def test_equal_seeds_train_to_equal_bits_whatever_the_global_random_state(train, split):
     states = []
     for disturbed in (1, 2):
@@ -152,7 +291,7 @@ def test_training_does_not_move_the_global_random_state(train, split):
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    training.train(Retrain(), context_of(train, split, QUICK), torch.ones(len(split.retain)))
+    training.train(Retrain(), context_of(train, split, QUICK, weights=torch.ones(len(split.retain))))
     assert torch.equal(torch.rand(1), expected)
 
 
@@ -293,15 +432,21 @@ def test_the_loop_trains_each_epoch_at_its_rate(train, split):
 
 
 @pytest.mark.parametrize("setting", [
-    {"epochs": 0}, {"epochs": 1.5}, {"epochs": True}, {"epochs": "3"}, {"epochs": None}, {"lr": -0.1}, {"lr": math.nan},
+    {"epochs": -1}, {"epochs": 1.5}, {"epochs": True}, {"epochs": "3"}, {"epochs": None}, {"lr": -0.1}, {"lr": math.nan},
     {"lr": "fast"}, {"batch_size": 1}, {"batch_size": 16.5}, {"weight_decay": -1}, {"weight_decay": 2}, {"momentum": 1},
-    {"warmup_epochs": -1}, {"warmup_epochs": 15}, {"schedule": "linear"}, {"augment": "false"},
+    {"warmup_epochs": -1}, {"warmup_epochs": 15}, {"epochs": 10_001}, {"schedule": "linear"}, {"augment": "false"},
 ])
 def test_a_recipe_out_of_range_is_refused_with_name_and_value(setting):
     (name, value), = setting.items()
     with pytest.raises(ValueError, match=f"{name} must be") as caught:
         Recipe(**setting)
     assert str(value) in str(caught.value)
+
+
+def test_nothing_warms_up_where_there_are_no_epochs():
+    assert Recipe(epochs=0).epochs == 0
+    with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, but is 1"):
+        Recipe(epochs=0, warmup_epochs=1)
 
 
 def test_a_whole_number_that_comes_as_a_float_trains_or_is_refused(train, split):

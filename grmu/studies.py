@@ -1,0 +1,113 @@
+"""Small studies beside the grids of `grmu.results`, shipped as tables of their own; `python -m grmu results` makes them last.
+
+trajectories: UA and GA after every epoch of the approximate methods.  membership: can the attack behind MIA tell members
+at all, and how much does it depend on its own seed?  cost: each method's time over fine-tuning's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+from torch.nn.functional import cross_entropy
+
+from grmu.experiment import Experiment, each, fixed_threads, load_split, run
+from grmu.metrics import attack_accuracy, mia_efficacy
+from grmu.results import FOLDER, FURTHER_METHODS, PAPER_METHODS, SEEDS
+from grmu.training import predict
+
+METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
+FOREST_SEEDS = range(10)
+
+
+def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """Mean UA and GA over seeds after every epoch: dataset, method, reweight, ratio, epoch (0 is PRETRAIN), UA, GA."""
+    runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed)
+            for ratio, method, reweight, seed in product((0.5, 0.9), METHODS, (False, True), SEEDS)]
+    rows = []
+    for e, result in zip(runs, each(partial(run, store=store), runs, jobs), strict=True):
+        points = [run(e.original, store).metrics, *result.curves.to_dict("records")]
+        if len(points) == 1:  # done in one stroke
+            points.append(result.metrics)
+        rows += [{"method": e.method, "reweight": e.reweight, "ratio": e.ratio, "epoch": i, "UA": p["UA"], "GA": p["GA"]}
+                 for i, p in enumerate(points)]
+    by = ["method", "reweight", "ratio", "epoch"]
+    return pd.DataFrame(rows).groupby(by, sort=False)[["UA", "GA"]].mean().reset_index()
+
+
+def membership_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
+    """The attack on one model: its accuracy on members against others, MIA's mean and spread over forests, and how well
+    the loss alone ranks the forget set below test samples of its group (AUC; 0.5 is chance)."""
+    splits, split, groups = load_split(experiment)
+    model = run(experiment, store).model
+    with fixed_threads():
+        parts = {"retain": split.retain, "val": splits.val, "forget": split.forget, "test": splits.test}
+        losses = {name: cross_entropy(predict(model, model, d.x), d.y, reduction="none") for name, d in parts.items()}
+    in_group = sum(splits.test.group == splits.test.group_id(g) for g in groups).bool()
+    ours, theirs = losses["forget"].numpy(), losses["test"][in_group].numpy()
+    known = (losses["retain"], losses["val"], split.retain.group, splits.val.group)
+    mia = [mia_efficacy(*known[:2], losses["forget"], *known[2:], seed) for seed in FOREST_SEEDS]
+    return {"dataset": experiment.dataset, "method": experiment.method, "reweight": experiment.reweight,
+            "ratio": experiment.ratio, "seed": experiment.seed, "attack": attack_accuracy(*known),
+            "MIA": np.mean(mia), "MIA_sd": np.std(mia, ddof=1), "n_forget": len(ours),
+            "AUC": roc_auc_score(np.r_[np.ones(len(ours)), np.zeros(len(theirs))], -np.r_[ours, theirs])}
+
+
+def membership(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`membership_of` references and MIU + REWEIGHT, on the variant that memorises and the one that does not."""
+    runs = [Experiment(dataset, method, reweight, ratio, seed=seed)
+            for dataset, ratio, seed in product(("groundwear", "groundwear-memorised"), (0.5, 0.9), SEEDS)
+            for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True))]
+    return pd.DataFrame(each(partial(membership_of, store=store), runs, jobs)).round(5)
+
+
+def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """What each method costs on `groundwear` at ratio 0.5: epochs, passes over data, seconds, and its time over fine-tuning's.
+
+    Timed in turns with fine-tuning, alone in one process whatever `jobs` says; the median of three pairs. `seen`: pictures
+    in forward-and-backward passes, as a multiple of the training set.
+    """
+    rows = []
+    for method in ("retrain", "group_dro", "rwg", "subg", *METHODS):
+        experiment = Experiment(method=method, ratio=0.5)
+        plain = Experiment(method="finetune", ratio=0.5)
+        with TemporaryDirectory() as scratch:
+            run(experiment.original, scratch)
+            pairs = np.array([[run(e, scratch, fresh=True).seconds for e in (plain, experiment)] for _ in range(3)])
+        _, split, _ = load_split(experiment)
+        own = experiment.make_method()
+        epochs, forget_epochs = experiment.recipe.epochs, min(own.forget_epochs, experiment.recipe.epochs)
+        n_retain = 4 * int(split.retain.group_counts().min()) if method == "subg" else len(split.retain)
+        seen = epochs * n_retain + forget_epochs * len(split.forget)
+        rows.append({"method": method, "epochs": epochs, "forget_epochs": forget_epochs,
+                     "seen": seen / (len(split.retain) + len(split.forget)), "seconds": np.median(pairs[:, 1]),
+                     "over_finetuning": np.median(pairs[:, 1] / pairs[:, 0])})
+    return pd.DataFrame(rows).round(3)
+
+
+STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (trajectories, membership, cost)}
+
+
+def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
+    """Make a study and write its table."""
+    path = FOLDER / f"{name}.csv"
+    STUDIES[name](store, jobs).to_csv(path, index=False)
+    load.cache_clear()
+    return path
+
+
+@lru_cache
+def load(name: str) -> pd.DataFrame:
+    """A study's shipped table; ValueError for another name, FileNotFoundError if it was never computed."""
+    if name not in STUDIES:
+        raise ValueError(f"unknown study {name!r}: choose one of {', '.join(STUDIES)}.")
+    path = FOLDER / f"{name}.csv"
+    if not path.is_file():
+        raise FileNotFoundError(f"no results for {name}: compute them with `python -m grmu results --only {name}`.")
+    return pd.read_csv(path)

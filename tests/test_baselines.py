@@ -1,0 +1,656 @@
+"""The baselines: their losses and updates computed another way, what they do to a small problem, what all methods promise."""
+
+import copy
+import inspect
+import math
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import context_of, same_state, small_network, state_of, toy
+from torch import nn
+
+from grmu import Experiment, methods, models, training
+from grmu.data import GroupedDataset, split_forget
+from grmu.gradients import add_to, fisher_diagonal, mean_gradient, sample_gradients, unflatten
+from grmu.methods import (
+    RWG,
+    SCRUB,
+    SSD,
+    SUBG,
+    BadTeacher,
+    BoundaryExpand,
+    BoundaryShrink,
+    FineTune,
+    GradientAscent,
+    Influence,
+    L1Sparse,
+    Pretrain,
+    RandomLabels,
+    SalUn,
+)
+from grmu.methods.influence import inverse_fisher_product
+from grmu.methods.scrub import distance
+from grmu.training import Batch, Method, Recipe, predict
+
+QUICK = Recipe(epochs=3, lr=0.05, batch_size=16)
+NONE = Recipe(epochs=0)
+
+
+def problem(counts):
+    """Blobs within -1 to 1, as images are once scaled."""
+    data = toy(counts)
+    return replace(data, x=data.x / data.x.abs().max())
+
+
+@pytest.fixture(scope="module")
+def train():
+    return problem([[40, 20], [20, 12]])
+
+
+@pytest.fixture(scope="module")
+def split(train):
+    return split_forget(train, 0.5, [(1, 1)])
+
+
+@pytest.fixture(scope="module")
+def original(train, split):
+    """A network that has learnt the whole training set."""
+    context = context_of(train, split, Recipe(epochs=15, lr=0.1, batch_size=16))
+    context.retain = train
+    training.train(Pretrain(), context)
+    context.model.zero_grad(set_to_none=True)
+    return context.model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def weights(train, split):
+    """Sampling weights as REWEIGHT's, but more uneven."""
+    weights = 1.0 + 5 * (split.retain.group == 3) + 2 * (split.retain.group == 0)
+    return weights / weights.sum()
+
+
+def context_from(original, train, split, recipe=QUICK, seed=5, weights=None):
+    model = copy.deepcopy(original).requires_grad_(True)
+    context = context_of(train, split, recipe, seed, original, model)
+    context.weights = weights
+    return context
+
+
+def trained(method, *arguments, **more):
+    """The context after training, and the rows of its epochs."""
+    context, rows = context_from(*arguments, **more), []
+    training.train(method, context, on_epoch=lambda epoch, row: rows.append(row))
+    return context, rows
+
+
+def ready(method, *arguments, disturb=True, **more):
+    """The context after setup, its model moved off the original so that the two cannot be mistaken for each other."""
+    context = context_from(*arguments, **more)
+    method.setup(context)
+    if disturb:
+        add_to(context.model, torch.randn(len(flat(context.model)), generator=torch.Generator().manual_seed(1)) / 3)
+    context.model.train()
+    return context
+
+
+def all_of(data):
+    return Batch(data.x, data.y, data.group, torch.arange(len(data)))
+
+
+def flat(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def log_softmax(logits, temperature=1.0):
+    logits = logits.detach().double().numpy() / temperature
+    return logits - np.log(np.exp(logits).sum(1, keepdims=True))
+
+
+def ce(logits, y):
+    return -log_softmax(logits)[np.arange(len(y)), y].mean()
+
+
+def kl(teacher, model, temperature=1.0):
+    p, q = log_softmax(teacher, temperature), log_softmax(model, temperature)
+    return (np.exp(p) * (p - q)).sum(1).mean()
+
+
+def answers(model, data):
+    return predict(model, model, data.x)
+
+
+def accuracy(model, data):
+    return (answers(model, data).argmax(1) == data.y).float().mean().item()
+
+
+def rise(original, model, data):
+    """By how much the model's cross-entropy lies above the original's."""
+    return ce(answers(model, data), data.y) - ce(answers(original, data), data.y)
+
+
+def one_by_one(model, data):
+    """Gradient of every sample's cross-entropy, (N, n_parameters), by as many backward passes in double precision."""
+    model, rows = copy.deepcopy(model).double().requires_grad_(True).eval(), []
+    for x, y in zip(data.x, data.y, strict=True):
+        model.zero_grad()
+        nn.functional.cross_entropy(model(x[None] if x.dtype == torch.uint8 else x[None].double()), y[None]).backward()
+        rows.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    return torch.stack(rows)
+
+
+def close(found, expected, rtol=1e-4):
+    np.testing.assert_allclose(found.detach(), expected, rtol=rtol, atol=rtol * float(abs(expected).max()))
+
+
+# --- gradients --------------------------------------------------------------------------------------------------------
+
+
+def test_sample_gradients_are_those_of_single_samples_in_eval_mode(train):
+    model = small_network().train()
+    before = state_of(model)
+    parts = list(sample_gradients(model, train.x, train.y, chunk=40))
+    assert [len(part) for part in parts] == [40, 40, 12]
+    close(torch.cat(parts), one_by_one(model, train))
+    assert model.training
+    assert same_state(before, state_of(model))
+
+
+def test_sample_gradients_of_stored_images_go_through_the_scaling():
+    x = torch.randint(0, 256, (6, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    images, model = GroupedDataset(x, torch.tensor([0, 1] * 3), torch.zeros(6)), models.build("cnn", 3, 2, seed=0)
+    found = torch.cat(list(sample_gradients(model, images.x, images.y, chunk=4)))
+    scaled = replace(images, x=x.double() / 127.5 - 1)
+    close(found, one_by_one(model, scaled), rtol=1e-3)
+
+
+def test_mean_gradient_weighs_the_samples_and_cuts_chunks_without_a_trace(train):
+    model = small_network().train()
+    before, each = state_of(model), one_by_one(model, train).numpy()
+    weights = torch.rand(len(train), generator=torch.Generator().manual_seed(0))
+    weights /= weights.sum()
+    close(mean_gradient(model, train), each.mean(0))
+    close(mean_gradient(model, train, weights), weights.double().numpy() @ each)
+    close(mean_gradient(model, train, weights, chunk=7), weights.double().numpy() @ each)
+    assert model.training
+    assert same_state(before, state_of(model))
+
+
+def test_fisher_diagonal_is_the_weighted_mean_of_squares_over_more_than_a_chunk():
+    data, model = problem([[150, 80], [60, 20]]), small_network()
+    squares = one_by_one(model, data).numpy() ** 2
+    weights = torch.rand(len(data), generator=torch.Generator().manual_seed(0))
+    weights /= weights.sum()
+    close(fisher_diagonal(model, data), squares.mean(0))
+    close(fisher_diagonal(model, data, weights), weights.double().numpy() @ squares)
+    assert model.training  # restored once the last chunk is taken
+
+
+def test_add_to_moves_each_parameter_by_its_own_part():
+    model = models.build("cnn", 3, 2, seed=0)  # in channels_last, so that the order of values in memory is another
+    before, vector = flat(model), torch.arange(len(flat(model)), dtype=torch.float32)
+    assert [part.shape for part in unflatten(vector, model)] == [p.shape for p in model.parameters()]
+    add_to(model, vector)
+    assert torch.equal(flat(model), before + vector)
+    assert all(p.requires_grad for p in model.parameters())
+
+
+# --- L1-sparse --------------------------------------------------------------------------------------------------------
+
+
+def test_l1s_penalty_falls_linearly_over_the_epochs(original, train, split):
+    method, recipe = L1Sparse(gamma=0.2), Recipe(epochs=5)
+    context, batch = ready(method, original, train, split, recipe), all_of(split.retain)
+    for epoch, gamma in ((0, 0.2), (3, 0.08), (4, 0.04)):
+        assert method.before_epoch(epoch) == {}
+        norm = sum(np.abs(v.detach().double().numpy()).sum() for v in context.model.parameters())
+        assert method.retain_loss(batch).item() == pytest.approx(ce(context.model(batch.x), batch.y) + gamma * norm, rel=1e-5)
+
+
+def test_l1_ends_with_smaller_weights_than_fine_tuning(original, train, split):
+    pressed, free, tuned = (trained(method, original, train, split)[0].model
+                            for method in (L1Sparse(gamma=0.1), L1Sparse(gamma=0.0), FineTune()))
+    assert flat(pressed).abs().sum() < 0.8 * flat(free).abs().sum()
+    torch.testing.assert_close(flat(free), flat(tuned))
+
+
+# --- random labels and SalUn ------------------------------------------------------------------------------------------
+
+
+def test_the_wrong_labels_are_never_right_and_otherwise_even():
+    three = problem([[30, 12], [12, 30], [20, 20]])
+    split, method = split_forget(three, 0.5, [(1, 1)]), RandomLabels()
+    method.setup(context_of(three, split, QUICK))
+    y = torch.arange(3).repeat(2000)
+    table = np.zeros((3, 3))
+    np.add.at(table, (y, method.wrong_labels(y)), 1)
+    assert table.diagonal().tolist() == [0, 0, 0]
+    assert abs(table[~np.eye(3, dtype=bool)] - 1000).max() < 4 * math.sqrt(2000 / 4)
+
+
+def test_random_labels_loss_is_cross_entropy_with_labels_drawn_anew(original, train, split):
+    method = RandomLabels()
+    context, batch = ready(method, original, train, split), all_of(split.forget)
+    assert method.forget_loss(batch).item() == pytest.approx(ce(context.model(batch.x), 1 - batch.y), rel=1e-5)  # two classes
+    three = problem([[30, 12], [12, 30], [20, 20]])
+    split = split_forget(three, 0.8, [(1, 1)])
+    context, batch = context_of(three, split, QUICK), all_of(split.forget)
+    method.setup(context)
+    state = context.rng.get_state()
+    labels = [method.wrong_labels(batch.y) for _ in range(2)]
+    assert not torch.equal(*labels)
+    context.rng.set_state(state)
+    for y in labels:
+        assert method.forget_loss(batch).item() == pytest.approx(ce(context.model(batch.x), y), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", [RandomLabels(), SalUn(share=0.5)])
+def test_wrong_labels_are_learnt_and_right_ones_kept(original, train, method):
+    split = split_forget(train, 1.0, [(1, 1)])
+    context, rows = trained(method, original, train, split, Recipe(epochs=6, lr=0.1, batch_size=16))
+    assert accuracy(original, split.forget) > 0.9
+    assert accuracy(context.model, split.forget) < 0.5
+    assert accuracy(context.model, split.retain) > 0.85
+    assert ["forget_loss" in row for row in rows] == [True] * 5 + [False]
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_salun_moves_the_salient_weights_and_no_other_by_a_bit(original, train, split, share):
+    method, start = SalUn(forget_epochs=2, share=share), flat(original)
+    recipe = Recipe(epochs=4, lr=0.05, batch_size=16, momentum=0.9, weight_decay=0.01)
+    context = context_from(original, train, split, recipe)
+    gradient = one_by_one(original, split.forget).mean(0).abs()
+    moved = []
+    training.train(method, context, on_epoch=lambda *_: moved.append(flat(context.model) != start))
+    frozen = torch.cat([part.flatten() for part in method.frozen])
+    assert int((~frozen).sum()) == round(share * len(start))
+    assert gradient[~frozen].min() >= gradient[frozen].max() * (1 - 1e-4)
+    for epoch in moved:
+        assert not epoch[frozen].any()
+        assert epoch[~frozen].float().mean() > 0.9
+
+
+def test_salun_with_every_weight_free_is_random_labels_and_with_none_stands_still(original, train, split):
+    whole, labels, none = (trained(m, original, train, split)[0].model for m in (SalUn(share=1), RandomLabels(), SalUn(share=0)))
+    assert same_state(state_of(whole), state_of(labels))
+    assert torch.equal(flat(none), flat(original))
+
+
+# --- SCRUB and Bad Teacher --------------------------------------------------------------------------------------------
+
+
+def test_distance_is_the_softened_kl_of_the_teacher_from_the_model_times_t_squared():
+    rng = torch.Generator().manual_seed(0)
+    model, teacher = 3 * torch.randn(7, 4, generator=rng), 3 * torch.randn(7, 4, generator=rng)
+    assert distance(model, teacher).item() == pytest.approx(kl(teacher, model), rel=1e-5)
+    assert distance(model, teacher, 4.0).item() == pytest.approx(16 * kl(teacher, model, 4.0), rel=1e-5)
+    assert distance(model, model, 4.0).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_scrubs_losses_are_its_papers(original, train, split):
+    method = SCRUB(alpha=0.7, gamma=0.4, temperature=4.0)
+    context, forget, retain = ready(method, original, train, split), all_of(split.forget), all_of(split.retain)
+    logits, teacher = context.model(forget.x), original(forget.x)
+    assert method.forget_loss(forget).item() == pytest.approx(-16 * kl(teacher, logits, 4.0), rel=1e-4)
+    logits, teacher = context.model(retain.x), original(retain.x)
+    expected = 0.4 * ce(logits, retain.y) + 0.7 * 16 * kl(teacher, logits, 4.0)
+    assert method.retain_loss(retain).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_scrubs_forget_passes_drive_it_away_from_the_original_on_the_forget_set(original, train, split):
+    def run(**settings):
+        model = trained(SCRUB(**settings), original, train, split, Recipe(epochs=4, lr=0.02, batch_size=16))[0].model
+        return [kl(answers(original, part), answers(model, part)) for part in (split.forget, split.retain)]
+
+    never, twice, obedient = run(forget_epochs=0), run(forget_epochs=2), run(forget_epochs=2, alpha=1.0)
+    assert twice[0] > 2 * never[0]
+    assert twice[0] > 2 * twice[1]
+    assert obedient[1] < twice[1]  # alpha holds it to the original where it should remember
+
+
+def test_bad_teachers_losses_are_distances_to_its_two_teachers(original, train, split):
+    method = BadTeacher(temperature=2.0)
+    context = ready(method, original, train, split)
+    for part, loss, teacher in ((split.forget, method.forget_loss, method.ignorant),
+                                (split.retain, method.retain_loss, original)):
+        expected = 4 * kl(teacher(part.x), context.model(part.x), 2.0)
+        assert loss(all_of(part)).item() == pytest.approx(expected, rel=1e-4)
+    method.forget_loss(all_of(split.forget)).backward()
+    assert all(p.grad is None for p in method.ignorant.parameters())
+
+
+@pytest.mark.parametrize(("method", "part"), [(BadTeacher, "ignorant"), (BoundaryExpand, "shadow")])
+def test_fresh_weights_come_from_the_contexts_seed_alone(original, train, split, method, part):
+    made = []
+    for disturbed, seed in ((1, 5), (2, 5), (2, 6)):
+        torch.manual_seed(disturbed)
+        before, new = torch.get_rng_state(), method()
+        new.setup(context_from(original, train, split, seed=seed))
+        assert torch.equal(before, torch.get_rng_state())
+        made.append(flat(new.ignorant) if part == "ignorant" else new.shadow)
+    assert torch.equal(*made[:2])
+    assert not torch.equal(*made[1:])
+
+
+def test_the_ignorant_teacher_has_nothing_of_the_original(original, train, split):
+    method = BadTeacher()
+    method.setup(context_from(original, train, split))
+    assert not method.ignorant.training
+    for (name, fresh), taught in zip(state_of(method.ignorant).items(), state_of(original).values(), strict=True):
+        assert not torch.equal(fresh, taught), name  # BatchNorm's statistics included
+
+
+def test_bad_teacher_comes_nearer_to_ignorance_on_the_forget_set_only(original, train):
+    split, method = split_forget(train, 1.0, [(1, 1)]), BadTeacher()
+    context, _ = trained(method, original, train, split, Recipe(epochs=5, lr=0.05, batch_size=16))
+    teacher = answers(method.ignorant, split.forget)
+    assert kl(teacher, answers(context.model, split.forget)) < 0.5 * kl(teacher, answers(original, split.forget))
+    assert accuracy(context.model, split.retain) > 0.85
+
+
+# --- gradient ascent and boundaries -----------------------------------------------------------------------------------
+
+
+def test_gradient_ascent_climbs_the_forget_sets_cross_entropy(original, train, split):
+    method = GradientAscent()
+    context, batch = ready(method, original, train, split), all_of(split.forget)
+    assert method.forget_loss(batch).item() == pytest.approx(-ce(context.model(batch.x), batch.y), rel=1e-5)
+    for retains, term in ((False, set()), (True, {"retain_loss"})):
+        method = GradientAscent(2, retains)
+        context, rows = trained(method, original, train, split, Recipe(epochs=3, lr=0.1, batch_size=16))
+        assert [set(row) for row in rows] == [{"forget_loss"} | term, {"forget_loss"} | term, term]
+        assert rise(original, context.model, split.forget) > 0.3
+        assert accuracy(context.model, split.retain) > 0.85
+
+
+def test_boundary_shrink_asks_the_original_one_signed_step_of_eps_grey_levels_away():
+    rng = torch.Generator().manual_seed(0)
+    images = GroupedDataset(torch.randint(0, 256, (200, 1, 2, 2), generator=rng).to(torch.uint8),
+                            torch.randint(0, 3, (200,), generator=rng), torch.zeros(200))
+    original, model = (models.Classifier(nn.Flatten(), 4, 3) for _ in range(2))
+    for network in (original, model):
+        nn.init.normal_(network.head.weight, generator=rng)
+        nn.init.normal_(network.head.bias, generator=rng)
+    w, b = (v.detach().double().numpy() for v in (original.head.weight, original.head.bias))
+
+    def logits(grey):
+        return (grey / 127.5 - 1) @ w.T + b
+
+    grey, y, nears = images.x.flatten(1).double().numpy(), images.y.numpy(), []
+    shares = np.exp(logits(grey)) / np.exp(logits(grey)).sum(1, keepdims=True)
+    for eps in (0, 30):
+        stepped = np.clip(grey + eps * np.sign((shares - np.eye(3)[y]) @ w), 0, 255)
+        nears.append(logits(stepped).argmax(1))
+        method = BoundaryShrink(eps=eps)
+        method.setup(context_of(images, split_forget(images, 0.5), QUICK, original=original, model=model))
+        found = method.near_labels(model.scaled(images.x), images.y)
+        assert found.tolist() == nears[-1].tolist()
+        assert method.forget_loss(all_of(images)).item() == pytest.approx(ce(model(images.x), nears[-1]), rel=1e-5)
+    right = nears[0] == y
+    assert 0.2 < (nears[1] != y)[right].mean() < 1  # eps reaches across the boundary for some
+
+
+def test_boundary_shrink_gives_the_forget_set_to_the_neighbouring_class(original, train):
+    split, method = split_forget(train, 1.0, [(1, 1)]), BoundaryShrink(retains=False, eps=255)
+    context, rows = trained(method, original, train, split)
+    assert accuracy(original, split.forget) > 0.9
+    assert accuracy(context.model, split.forget) < 0.5
+    assert "retain_loss" not in rows[0]
+
+
+def shadow_logits(model, shadow, x):
+    """(B, n + 1), the last the shadow's."""
+    z = model.features(x)
+    return torch.cat([model.head(z), z @ shadow[:-1, None] + shadow[-1]], 1)
+
+
+def test_boundary_expands_loss_is_cross_entropy_with_one_class_more(original, train, split):
+    method = BoundaryExpand()
+    context, batch = ready(method, original, train, split), all_of(split.forget)
+    z, w = context.model.features(batch.x).detach().double().numpy(), method.shadow.detach().double().numpy()
+    head = context.model.head
+    logits = z @ head.weight.detach().double().numpy().T + head.bias.detach().double().numpy()
+    logits = np.column_stack([logits, (z * w[:6]).sum(1) + w[6]])
+    assert 0.1 < abs(w).max() <= 1 / math.sqrt(6)  # as the head's own weights start
+    assert method.forget_loss(batch).item() == pytest.approx(ce(torch.tensor(logits), np.full(len(batch.y), 2)), rel=1e-5)
+    assert method.retain_loss(batch).item() == pytest.approx(ce(context.model(batch.x), batch.y), rel=1e-5)
+
+
+@pytest.mark.parametrize("retains", [False, True])
+def test_boundary_expand_moves_the_forget_set_into_a_shadow_that_is_dropped(original, train, retains):
+    split, first, method = split_forget(train, 1.0, [(1, 1)]), BoundaryExpand(), BoundaryExpand(6, retains)
+    first.setup(context_from(original, train, split))  # the same seed: the shadow that the training starts from
+    context, rows = trained(method, original, train, split, Recipe(epochs=6, lr=0.1, batch_size=8))
+    assert not torch.equal(method.shadow, first.shadow)
+    before, after = (np.exp(log_softmax(shadow_logits(model.eval(), m.shadow, split.forget.x)))[:, 2].mean()
+                     for model, m in ((original, first), (context.model, method)))
+    assert after > before + 0.2
+    assert accuracy(context.model, split.forget) < accuracy(original, split.forget) - 0.2
+    assert accuracy(context.model, split.retain) > 0.85
+    assert state_of(context.model).keys() == state_of(original).keys()
+    assert context.model(split.forget.x).shape == (len(split.forget), 2)
+    assert ["retain_loss" in row for row in rows] == [retains] * 6
+
+
+# --- SSD and influence ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("alpha", "lam"), [(2.0, 1.0), (2.0, 5.0)])
+def test_ssd_shrinks_just_the_weights_that_matter_more_for_the_forget_set(original, train, split, weights, weighted, alpha, lam):
+    context, rows = trained(SSD(alpha, lam), original, train, split, NONE, weights=weights if weighted else None)
+    of_forget = (one_by_one(original, split.forget) ** 2).mean(0)
+    of_all = (weights.double() @ one_by_one(original, split.retain) ** 2 if weighted
+              else (one_by_one(original, train) ** 2).mean(0))
+    chosen = of_forget > alpha * of_all
+    assert 5 < chosen.sum() < len(chosen) - 5
+    start, end = flat(original), flat(context.model)
+    assert torch.equal(start[~chosen], end[~chosen])
+    factor = (lam * of_all / of_forget).clamp(max=1)[chosen]
+    assert (factor < 1).any()
+    assert (factor == 1).any() == (lam > alpha)
+    close(end[chosen], start[chosen].double() * factor)
+    assert rows == []  # epochs=0 leaves it there
+    assert all(torch.equal(a, b) for a, b in zip(context.model.buffers(), original.buffers(), strict=True))
+
+
+def test_ssd_hurts_the_forget_set_more_than_the_retain_set(original, train, split):
+    model = trained(SSD(alpha=2.0), original, train, split, NONE)[0].model
+    assert rise(original, model, split.forget) > max(2 * rise(original, model, split.retain), 0)
+
+
+@pytest.mark.parametrize("n", [5, 60])  # fewer and more samples than parameters
+def test_the_inverse_fisher_product_is_that_of_the_dense_matrix(n):
+    rng = torch.Generator().manual_seed(0)
+    gradients, vector = torch.randn(n, 30, generator=rng), torch.randn(30, generator=rng)
+    dense = gradients.double().T @ gradients.double() / n + 0.3 * torch.eye(30, dtype=torch.float64)
+    close(inverse_fisher_product(gradients, vector, 0.3), torch.linalg.inv(dense) @ vector.double())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_fisher", [20, 1000])  # 1000: more than there are
+def test_influence_takes_the_newton_step_of_the_dense_matrix(original, train, split, weights, weighted, n_fisher):
+    method, retain = Influence(damping=0.2, step=1.5, n_fisher=n_fisher), split.retain
+    found = flat(trained(method, original, train, split, NONE, weights=weights if weighted else None)[0].model)
+    each, rng = one_by_one(original, retain), torch.Generator().manual_seed(5)
+    share = weights.double() if weighted else torch.full((len(retain),), 1 / len(retain), dtype=torch.float64)
+    rows = (torch.multinomial(weights, len(retain), replacement=True, generator=rng) if weighted
+            else torch.randperm(len(retain), generator=rng))
+    drawn = each[rows[:n_fisher]]
+    dense = drawn.T @ drawn / len(drawn) + 0.2 * torch.eye(len(found), dtype=torch.float64)
+    away = one_by_one(original, train).mean(0) - share @ each
+    step = 1.5 * torch.linalg.inv(dense) @ away
+    close(found - flat(original), step, rtol=1e-3)
+
+
+def test_influence_raises_the_forget_sets_loss_above_the_retain_sets(original, train, split, weights):
+    plain, weighted = (trained(Influence(step=3.0), original, train, split, NONE, weights=w)[0].model for w in (None, weights))
+    assert rise(original, plain, split.forget) > max(2 * rise(original, plain, split.retain), 0)
+    assert not torch.equal(flat(plain), flat(weighted))
+    assert all(torch.equal(a, b) for a, b in zip(plain.buffers(), original.buffers(), strict=True))
+
+
+# --- RWG and SUBG -----------------------------------------------------------------------------------------------------
+
+
+def groups_and_samples(method_class, train, split, epochs, seed=5):
+    """What each epoch's batches held: counts of the groups, and the samples."""
+    seen = []
+
+    class Noting(method_class):
+        def before_epoch(self, epoch):
+            seen.append([])
+            return {}
+
+        def retain_loss(self, batch):
+            seen[-1].append(batch)
+            return super().retain_loss(batch)
+
+    context = context_of(train, split, Recipe(epochs=epochs, lr=0.05, batch_size=16), seed)
+    training.train(Noting(), context)
+    counts = [np.bincount(torch.cat([b.group for b in epoch]), minlength=4) for epoch in seen]
+    return counts, [sorted(map(tuple, torch.cat([b.x for b in epoch]).tolist())) for epoch in seen]
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_rwg_gives_every_group_that_is_left_the_same_total(train, ratio):
+    split, method = split_forget(train, ratio, [(1, 1)]), RWG()
+    method.setup(context_of(train, split, QUICK))
+    weights, group = method.sampling_weights().double().numpy(), split.retain.group.numpy()
+    left = np.unique(group)
+    assert len(left) == (4 if ratio < 1 else 3)
+    np.testing.assert_allclose([weights[group == g].sum() for g in left], 1 / len(left), rtol=1e-5)
+    assert all(np.ptp(weights[group == g]) == 0 for g in left)
+    counts = np.sum(groups_and_samples(RWG, train, split, 20)[0], 0)
+    expected = counts.sum() / len(left)
+    assert counts.sum() == 20 * len(group)
+    assert abs(counts[left] - expected).max() < 4 * math.sqrt(expected)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_subg_sees_each_group_equally_and_the_same_samples_every_epoch(train, ratio):
+    split = split_forget(train, ratio, [(1, 1)])
+    counts, samples = groups_and_samples(SUBG, train, split, 3)
+    expected = [6] * 4 if ratio < 1 else [20, 20, 20, 0]
+    assert [c.tolist() for c in counts] == [expected] * 3
+    assert samples[0] == samples[1] == samples[2]
+    assert len(set(samples[0])) == sum(expected)
+    assert set(samples[0]) <= set(map(tuple, split.retain.x.tolist()))
+    assert samples[0] != groups_and_samples(SUBG, train, split, 1, seed=6)[1][0]
+    assert len(split.retain) == 92 - round(12 * ratio)
+
+
+# --- all methods ------------------------------------------------------------------------------------------------------
+
+
+SETTINGS = {"miu": {"mine_hidden": 8, "first_updates": 5, "later_updates": 2}}
+EVERY = pytest.mark.parametrize("name", methods.registry)
+
+
+def run(name, original, train, split, seed=5):
+    """Train as an experiment does: a fresh start has no original, PRETRAIN no forget set."""
+    method = methods.get(name)(**SETTINGS.get(name, {}))
+    context = context_from(original, train, split, seed=seed)
+    if method.starts_from == "fresh":
+        context.original, context.model = None, small_network()
+    if method.trains_on == "train":
+        context.retain, context.forget = train, None
+    training.train(method, context)
+    return state_of(context.model)
+
+
+@EVERY
+def test_equal_seeds_give_equal_bits_and_leave_everything_else_alone(original, train, split, name):
+    tensors = [v for d in (train, split.retain, split.forget) for v in (d.x, d.y, d.a, d.group)]
+    tensors += original.state_dict().values()
+    before, states = [v.clone() for v in tensors], []
+    for disturbed, seed in ((1, 5), (2, 5), (2, 6)):
+        torch.manual_seed(disturbed)
+        random_state = torch.get_rng_state()
+        states.append(run(name, original, train, split, seed))
+        assert torch.equal(random_state, torch.get_rng_state())
+    assert same_state(*states[:2])
+    assert not same_state(*states[1:])
+    assert all(torch.equal(a, b) for a, b in zip(before, tensors, strict=True))
+    assert not original.training
+    assert all(p.grad is None and not p.requires_grad for p in original.parameters())
+
+
+@pytest.mark.parametrize(("name", "field"), [(name, f.name) for name, method in methods.registry.items()
+                                             for f in fields(method) if f.type in ("int", "float") and f.name != "epochs"])
+@pytest.mark.parametrize("bad", [-1, 1e10, math.nan, True, "big", None])
+def test_a_number_out_of_range_is_refused_by_name(name, field, bad):
+    with pytest.raises(ValueError, match=f"^{field} must be a"):
+        methods.get(name)(**{field: bad})
+
+
+@pytest.mark.parametrize(("method", "field", "bad", "good"), [
+    (L1Sparse, "gamma", 1.1, 1), (SalUn, "share", 1.01, 1), (SalUn, "share", -0.01, 0), (SCRUB, "temperature", 0, 0.01),
+    (BadTeacher, "temperature", 0, 0.01), (SCRUB, "alpha", 1001, 1000), (SCRUB, "gamma", 1001, 1000),
+    (BoundaryShrink, "eps", 256, 255), (Influence, "damping", 0, 1e-9), (Influence, "n_fisher", 0, 1),
+    (Influence, "n_fisher", 2.5, 2.0), (GradientAscent, "forget_epochs", 1.5, 0), (RandomLabels, "forget_epochs", 10_001, 10_000),
+    (SSD, "alpha", -1e-9, 0), (SSD, "lam", 2e6, 1e6), (Influence, "step", 2e6, 0),
+])
+def test_ranges_end_where_they_say(method, field, bad, good):
+    with pytest.raises(ValueError, match=f"^{field} must be a"):
+        method(**{field: bad})
+    assert getattr(method(**{field: good}), field) == good
+
+
+@EVERY
+def test_reweight_is_refused_just_where_it_has_nothing_to_weigh(name):
+    if name in ("pretrain", "group_dro", "rwg", "subg"):
+        with pytest.raises(ValueError, match=f"{name} does not combine with REWEIGHT"):
+            Experiment(method=name, reweight=True)
+    else:
+        assert Experiment(method=name, reweight=True).reweight
+
+
+@EVERY
+def test_reweight_is_refused_without_a_retain_pass(name):
+    if name not in ("gradient_ascent", "boundary_shrink", "boundary_expand"):
+        with pytest.raises(ValueError, match="unknown setting retains"):
+            Experiment(method=name, overrides={"retains": False})
+        return
+    with pytest.raises(ValueError, match=f"{name} without a retain pass"):
+        Experiment(method=name, reweight=True, overrides={"retains": False})
+    assert not Experiment(method=name, overrides={"retains": False}).make_method().retains
+    assert Experiment(method=name, reweight=True, overrides={"retains": True}).make_method().retains
+
+
+@EVERY
+def test_a_methods_file_is_short(name):
+    with open(inspect.getsourcefile(methods.get(name))) as file:
+        assert len(file.readlines()) < 100
+
+
+# --- hooks of the loop ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_setup_that_leaves_broken_weights_is_told(original, train, split, bad):
+    @dataclass
+    class Broken(Method):
+        name = "broken"
+
+        def setup(self, context):
+            super().setup(context)
+            with torch.no_grad():
+                context.model.head.weight[0, 0] = bad
+
+    with pytest.raises(FloatingPointError, match="broken left weights"):
+        training.train(Broken(), context_from(original, train, split, NONE))
+
+
+def test_after_step_follows_every_step_of_both_passes(original, train, split):
+    @dataclass
+    class Counting(GradientAscent):
+        def after_step(self):
+            self.states = [*getattr(self, "states", [flat(self.context.original)]), flat(self.model)]
+
+    method = Counting(forget_epochs=1)
+    trained(method, original, train, split, Recipe(epochs=2, lr=0.05, batch_size=8))
+    n_forget, n_retain = 1, 11  # 6 and 86 samples in batches of 8
+    assert len(method.states) == 1 + n_forget + 2 * n_retain
+    assert all(not torch.equal(a, b) for a, b in zip(method.states, method.states[1:], strict=False))
