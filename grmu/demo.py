@@ -37,7 +37,8 @@ LEGEND = """
 Percent{spread}. The nearer to the gold standard the better, in every column.
 RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten that an attacker
 takes for never seen. EO: equalized-odds difference, a measure of unfairness. GA: accuracy on the group's test pictures.
-avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of 1 - distance in UA, RA and TA. seconds: training time.
+avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of 1 - distance in UA, RA and TA.
+seconds: training time.
 """
 
 
