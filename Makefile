@@ -16,7 +16,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow lab bench notebooks results check-notebooks clean
+.PHONY: help run test test-slow lab bench notebooks results search check-notebooks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -44,8 +44,11 @@ notebooks: .venv/.installed ## execute the lessons, and save them as they are co
 check-notebooks: .venv/.installed ## are the lessons saved as they should be committed?
 	@$(PY) -m grmu check-notebooks $(ARGS)
 
-results: .venv/.installed ## compute the results that ship with the course again
+results: .venv/.installed ## compute the results that ship with the course again, on all cores; resumes where it was stopped
 	@$(PY) -m grmu results $(ARGS)
+
+search: .venv/.installed ## choose hyperparameters again, on validation data
+	@$(PY) -m grmu search $(ARGS)
 
 clean: ## remove .venv, finished runs and caches
 	rm -rf .venv runs build dist .pytest_cache .ruff_cache *.egg-info

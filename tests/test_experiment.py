@@ -3,9 +3,12 @@
 import importlib
 import json
 import os
+import platform
 import sys
 import threading
+import time
 from dataclasses import dataclass, replace
+from functools import partial
 from types import SimpleNamespace
 
 import pandas as pd
@@ -16,7 +19,8 @@ from conftest import REPOSITORY, same_state, start_python
 from filelock import FileLock
 from safetensors.torch import load_file
 
-from grmu import Experiment, experiment, methods, run, run_all, training
+from grmu import Experiment, experiment, methods, reweight, run, run_all, training
+from grmu.metrics import OVERALL
 from grmu.store import Store
 
 pytestmark = pytest.mark.usefixtures("few_pictures")
@@ -66,11 +70,17 @@ def trainings(monkeypatch):
     ({"groups": ()}, "()"),
     ({"overrides": {"lam": -1}}, "-1"),
     ({"overrides": {"group_bar": "gumbel"}}, "gumbel"),
-    ({"overrides": {"epochs": 0}}, "0"),
+    ({"overrides": {"epochs": -1}}, "-1"),
+    ({"reweight": True, "overrides": {"lam": -1}}, "-1"),
     ({"overrides": {"schedule": "stairs"}}, "stairs"),
     ({"overrides": {"model": "resnet1000"}}, "resnet1000"),
     ({"method": "pretrain", "reweight": True}, "pretrain"),
-    ({"method": "group_dro", "reweight": True}, "group_dro"),
+    ({"method": "group_dro", "reweight": True}, "group_dro does not combine"),
+    ({"method": "rwg", "reweight": True}, "rwg does not combine"),
+    ({"method": "subg", "reweight": True}, "subg does not combine"),
+    ({"method": "gradient_ascent", "reweight": True, "overrides": {"retains": False}}, "gradient_ascent without a retain pass"),
+    ({"method": "boundary_shrink", "reweight": True, "overrides": {"retains": False}}, "boundary_shrink without a retain pass"),
+    ({"method": "boundary_expand", "reweight": True, "overrides": {"retains": False}}, "boundary_expand without a retain pass"),
 ])
 def test_a_bad_value_is_refused_with_the_value_before_any_work(bad, said):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is looked at below
@@ -146,8 +156,15 @@ def test_settings_are_defaults_then_preset_then_overrides():
 
 def test_every_known_data_set_and_method_has_valid_settings():
     for dataset in ("groundwear", "groundwear-memorised", "groundwear-many"):
-        for method in ("pretrain", "retrain", "group_dro", "finetune", "miu"):
-            assert Experiment(dataset, method).settings["epochs"] >= 1
+        for method in methods.registry:
+            e = Experiment(dataset, method)
+            assert e.make_method().name == method
+            assert (e.recipe.epochs == 0) == (method in ("ssd", "influence")), method  # which work in one stroke
+
+
+def test_an_experiment_is_called_by_what_runs_differ_in():
+    assert str(Experiment(reweight=True, seed=3)) == "miu + REWEIGHT, r=0.5, seed 3"
+    assert str(Experiment(method="retrain", ratio=51 / 5692, groups="uniform")) == "retrain, r=0.00896, seed 0"
 
 
 def test_the_original_and_the_gold_standard_are_on_the_same_split():
@@ -172,6 +189,38 @@ def test_equal_experiments_have_equal_keys_and_any_difference_another():
                  *(Experiment(overrides={k: v}) for k, v in (("lam", 7), ("lr", 0.5), ("group_bar", "shuffle")))]
     assert len({e.key, *(d.key for d in different)}) == 10
     assert len({e.training_key, *(d.training_key for d in different)}) == 10
+
+
+def test_the_id_differs_with_any_field_or_setting_and_with_nothing_else():
+    e = Experiment()
+    same = [Experiment(), Experiment(root="/elsewhere"), Experiment(overrides={"lam": e.settings["lam"]})]
+    assert {s.id for s in same} == {e.id}
+    assert Experiment(groups=[[1, 1]]).id == Experiment(groups=((1, 1),)).id != e.id
+    different = [Experiment(dataset="groundwear-memorised"), Experiment(method="finetune"), Experiment(reweight=True),
+                 Experiment(ratio=0.4), Experiment(groups="uniform"), Experiment(groups=((1, 1),)), Experiment(seed=1)]
+    changed = {name: value + 1 for name, value in e.settings.items() if type(value) in (int, float) and name != "weight_decay"}
+    changed |= {name: not value for name, value in e.settings.items() if isinstance(value, bool)}
+    changed |= {"weight_decay": 0.1, "momentum": 0.5, "schedule": "constant", "group_bar": "shuffle",
+                "calibrate_to": "unlearned"}
+    assert set(changed) == set(e.settings) - {"model"}  # there is only one
+    different += [Experiment(overrides={name: value}) for name, value in changed.items()]
+    assert len({e.id, *(d.id for d in different)}) == 1 + len(different)
+
+
+def test_pretrain_has_an_id_for_every_split_though_the_weights_are_the_same():
+    one, other = Experiment(method="pretrain"), Experiment(method="pretrain", ratio=0.2)
+    assert one.training_key == other.training_key
+    assert one.id != other.id
+
+
+def test_the_id_stays_when_the_code_changes_and_the_keys_do_not(monkeypatch):
+    before = Experiment()
+    ids = before.id, before.key, before.training_key
+    monkeypatch.setattr(experiment, "_fingerprint", lambda method: ["other code"])
+    after = Experiment()
+    assert after.id == ids[0]
+    assert after.key != ids[1]
+    assert after.training_key != ids[2]
 
 
 def test_all_splits_share_pretrains_weights_but_not_its_results():
@@ -229,6 +278,34 @@ def test_a_run_measures_and_remembers(store):
     row = result.row()
     assert (row["method"], row["ratio"], row["TA"], row["epochs"]) == ("retrain", 0.5, result.metrics["TA"], 1)
     json.dumps(row)  # plain values only
+
+
+def test_the_accuracies_by_group_are_those_of_the_table_in_group_order(store):
+    result, test = run(RETRAIN, store), experiment.load_split(RETRAIN)[0].test
+    table = result.accuracy.set_index("group").accuracy
+    assert result.by_group() == [table[name] for name in test.group_names] == result.row()["by_group"]
+    assert set(table.index) == {*OVERALL, *test.group_names}
+    right = training.predict(result.model, result.model, test.x).argmax(1) == test.y
+    assert result.by_group() == pytest.approx([right[test.group == g].float().mean().item() for g in range(4)])
+
+
+def test_a_group_without_test_samples_keeps_its_place(store):
+    result = run(RETRAIN, store)
+    result.accuracy.loc[result.accuracy.group == "sneaker on grass", "accuracy"] = float("nan")
+    names = experiment.load_split(RETRAIN)[0].test.group_names
+    assert [str(v) == "nan" for v in result.by_group()] == [name == "sneaker on grass" for name in names]
+
+
+def test_a_run_says_with_what_it_was_computed_and_not_with_what_it_is_read(tmp_path):
+    expected = {"torch": torch.__version__, "python": platform.python_version(),
+                "machine": f"{platform.system()} {platform.machine()}, cpu"}
+    result = run(RETRAIN, tmp_path)
+    path = result.folder / "record.json"
+    record = json.loads(path.read_text())
+    assert result.made_by == record["made_by"] == expected
+    assert set(record) == {"experiment", "curves", "seconds", "made_by"}
+    path.write_text(json.dumps(record | {"made_by": expected | {"torch": "1.0"}}))
+    assert run(RETRAIN, tmp_path).made_by == expected | {"torch": "1.0"}
 
 
 def test_the_loaded_model_is_the_trained_one(store):
@@ -294,6 +371,41 @@ def test_reweight_and_group_dro_change_what_is_learned(store):
     assert not same_state(weights(plain), weights(dro))
 
 
+def test_a_method_is_given_reweights_weights_or_none(tmp_path, monkeypatch):
+    contexts, real = [], training.train
+
+    def noting(method, context, *more):
+        contexts.append(context)
+        return real(method, context, *more)
+
+    monkeypatch.setattr(training, "train", noting)
+    for e in (RETRAIN, replace(RETRAIN, reweight=True)):
+        run(e, tmp_path)
+    plain, reweighted = contexts
+    assert plain.weights is None
+    assert torch.equal(reweighted.weights, reweight.sample_weights(reweighted.train, reweighted.retain))
+    assert reweighted.weights.sum().item() == pytest.approx(1)
+
+
+def test_a_run_without_epochs_measures_what_it_starts_from(store):
+    e = Experiment(method="finetune", overrides={"epochs": 0})
+    result, original = run(e, store), run(e.original, store)
+    assert same_state(weights(result), weights(original))
+    assert result.metrics == original.metrics
+    assert result.curves.empty
+    again = run(e, store)
+    assert (again.metrics, again.by_group()) == (result.metrics, result.by_group())
+    assert again.curves.empty
+
+
+def test_a_run_without_a_retain_pass_has_no_such_loss(store):
+    e = Experiment(method="gradient_ascent", overrides={"epochs": 2, "forget_epochs": 1, "retains": False})
+    result = run(e, store)
+    assert "retain_loss" not in result.curves
+    assert result.curves["forget_loss"].notna().tolist() == [True, False]
+    assert not same_state(weights(result), weights(run(e.original, store)))
+
+
 def test_methods_of_one_seed_forget_the_same_samples():
     splits = [experiment.load_split(Experiment(method=m, seed=3))[1].forget_index
               for m in ("retrain", "miu", "group_dro")]
@@ -320,6 +432,76 @@ def test_many_runs_become_one_table_in_their_order(store):
     table = run_all([replace(RETRAIN, seed=1), RETRAIN], store, progress=False)
     assert list(table["seed"]) == [1, 0]
     assert {"dataset", "method", "reweight", "ratio", "groups", "RA", "UA", "TA", "MIA", "EO", "GA"} <= set(table)
+
+
+def meet(e, folder):
+    """Come back only when another process has come here too; the first of the list comes back last."""
+    (folder / str(e.seed)).touch()
+    patience = time.monotonic() + 300
+    while len(list(folder.iterdir())) < 2:
+        if time.monotonic() > patience:
+            raise TimeoutError("nobody else came")
+        time.sleep(0.02)
+    time.sleep(0.5 * (e.seed == 5))
+    return e.seed, os.getpid()
+
+
+def test_several_processes_share_the_work_and_answer_in_the_order_of_the_list(tmp_path):
+    found = list(experiment.each(partial(meet, folder=tmp_path), [replace(RETRAIN, seed=s) for s in (5, 2)], 2, False))
+    assert [seed for seed, _ in found] == [5, 2]
+    assert len({os.getpid(), *(pid for _, pid in found)}) == 3
+
+
+def refuse_one(e):
+    if e.seed == 1:
+        raise FloatingPointError("one is bad")
+    return e.seed
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_comes_before_an_error_is_handed_over_and_the_error_is_passed_on(jobs):
+    results = experiment.each(refuse_one, [replace(RETRAIN, seed=s) for s in (3, 0, 1, 2)], jobs, False)
+    assert [next(results), next(results)] == [3, 0]
+    with pytest.raises(FloatingPointError, match="one is bad"):
+        next(results)
+
+
+def test_one_process_takes_any_function_and_begins_only_what_is_asked_for():
+    begun = []
+    results = experiment.each(lambda e: begun.append(e.seed), [RETRAIN, replace(RETRAIN, seed=1)], progress=False)
+    assert begun == []
+    next(results)
+    assert begun == [0]
+
+
+def test_the_bar_tells_what_is_being_run(capsys):
+    list(experiment.each(lambda e: None, [replace(RETRAIN, seed=7)]))
+    assert "retrain, r=0.5, seed 7" in capsys.readouterr().err
+    list(experiment.each(lambda e: None, [replace(RETRAIN, seed=7)], progress=False))
+    assert capsys.readouterr().err == ""
+
+
+def test_two_processes_give_the_rows_that_one_gives(tmp_path):
+    # not "groundwear": other processes do not see that it was shrunken
+    quick = Experiment("groundwear-memorised", "retrain", overrides={"epochs": 1, "warmup_epochs": 0, "batch_size": 500})
+    runs = [replace(quick, seed=1), replace(quick, reweight=True), quick]
+    one, two = (run_all(runs, tmp_path / str(jobs), progress=False, jobs=jobs) for jobs in (1, 2))
+    assert list(one["seed"]) == [1, 0, 0]
+    assert list(one["reweight"]) == [False, True, False]
+    pd.testing.assert_frame_equal(one.drop(columns="seconds"), two.drop(columns="seconds"), check_exact=True)
+    pd.testing.assert_frame_equal(run_all(runs, tmp_path / "2", progress=False), two, check_exact=True)  # kept in the store
+
+
+def test_training_takes_as_many_threads_on_any_machine(tmp_path):
+    assert experiment.THREADS == 1
+    seen, before = [], torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        run(RETRAIN, tmp_path, on_epoch=lambda epoch, row: seen.append(torch.get_num_threads()))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
 
 
 def test_running_leaves_the_number_of_threads_and_the_random_state(tmp_path):
@@ -437,10 +619,3 @@ def test_a_method_registered_here_runs_like_the_others(store, monkeypatch):
     result = run(Experiment(method="ascent", overrides={"epochs": 1}), store)
     assert result.curves["forget_loss"].iloc[0] < 0
     assert result.curves["retain_loss"].iloc[0] > 0
-
-
-def test_a_thread_limit_below_what_training_takes_is_refused_instead_of_waited_for(monkeypatch):
-    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
-    monkeypatch.setattr(experiment, "THREADS", 2)
-    with pytest.raises(RuntimeError, match="OMP_THREAD_LIMIT is 1"), experiment.fixed_threads():
-        pass

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import context_of, same_state, small_network, state_of, toy
+from scipy import stats
 from sklearn.metrics import recall_score
 
 from grmu import training
@@ -18,12 +19,16 @@ from grmu.metrics import (
     METRICS,
     OVERALL,
     accuracy_by_group,
+    attack_accuracy,
     average_gap,
+    differences,
     evaluate,
     fairness,
     gap_by_metric,
+    interval,
     mia_efficacy,
     standard_error,
+    tug_of_war,
 )
 from grmu.training import Recipe
 
@@ -168,6 +173,32 @@ def test_the_attack_is_the_same_for_the_same_forest_seed():
     assert len(set(found)) > 1
 
 
+def test_an_attack_that_can_tell_members_is_right_on_samples_that_it_was_not_fitted_to():
+    members, others = losses(0, 1.0, 600, 1), losses(0.8, 2, 300, 2)
+    groups = torch.arange(600) % 4, torch.arange(300) % 4
+    # the best threshold errs on the overlap alone, 0.2 of 1.0 or 0.2 of 1.2, so 1 - (1/6) / 2 at most
+    assert 0.85 < attack_accuracy(members, others, *groups) < 0.95
+    assert attack_accuracy(losses(0, 0.1, 600, 1), losses(1, 2, 300, 2), *groups) == 1
+
+
+@pytest.mark.parametrize("sizes", [(400, 400), (2000, 200)])
+def test_an_attack_that_knows_nothing_is_right_half_of_the_time(sizes):
+    groups = [torch.arange(n) % 4 for n in sizes]
+    found = [attack_accuracy(losses(0, 1, sizes[0], 10 + k), losses(0, 1, sizes[1], 20 + k), *groups) for k in range(3)]
+    # fitted to what it is tested on, the forest would be right in 0.57 and 0.66 of cases
+    assert np.mean(found) == pytest.approx(0.5, abs=0.04)
+
+
+def test_the_attack_is_not_credited_with_telling_groups_apart():
+    # as in the mirror test of the efficacy: easy and hard groups, mixed 9 : 1 among members and 1 : 1 among others
+    retain, val = (torch.cat([losses(0, 1, easy, seed), losses(1, 2, hard, seed + 1)])
+                   for easy, hard, seed in ((1800, 200, 1), (600, 600, 11)))
+    groups = torch.tensor([0] * 1800 + [1] * 200), torch.tensor([0] * 600 + [1] * 600)
+    assert attack_accuracy(retain, val, *groups) == pytest.approx(0.5, abs=0.05)
+    blind = torch.zeros(2000, dtype=torch.long), torch.zeros(1200, dtype=torch.long)
+    assert attack_accuracy(retain, val, *blind) > 0.65  # the case would fool it
+
+
 # --- evaluate ---------------------------------------------------------------------------------------------------------
 
 
@@ -290,3 +321,51 @@ def test_a_seed_without_gold_standard_is_named():
 def test_the_gap_can_be_taken_over_chosen_metrics():
     gold, ours = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5]}), rows({0: [0.9, 0.1, 0.8, 0.1, 0.2, 0.4]})
     assert average_gap(ours, gold, ["GA", "EO"]) == pytest.approx(0.95)
+
+
+# --- differences paired by seed ---------------------------------------------------------------------------------------
+
+
+def test_differences_are_paired_by_seed_in_whatever_order_the_rows_stand():
+    gold = rows({0: [0.1] * 6, 1: [0.5] * 6, 2: [0.9] * 6})
+    ours = rows({2: [0.8] * 6, 0: [0.3, 0.1, 0.1, 0.1, 0.1, 0.0], 1: [0.5] * 6})
+    found = differences(ours, gold)
+    assert list(found.columns) == list(METRICS)
+    expected = {2: [-0.1] * 6, 0: [0.2, 0, 0, 0, 0, -0.1], 1: [0] * 6}
+    assert found.index.tolist() == list(expected)
+    np.testing.assert_allclose(found, list(expected.values()), atol=1e-12)
+    pd.testing.assert_frame_equal(differences(ours, gold.iloc[::-1]), found)
+    pd.testing.assert_frame_equal(differences(ours.iloc[::-1], gold).loc[found.index], found)
+
+
+def test_differences_keep_the_metrics_asked_for_in_their_order():
+    found = differences(rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5]}), rows({0: [0.8] * 6}), ["GA", "RA"])
+    assert found.to_dict("records") == [pytest.approx({"GA": -0.3, "RA": 0.1})]
+
+
+def test_tug_of_war_multiplies_what_is_left_of_three_accuracies_by_seed():
+    gold = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5], 1: [0.9, 0.6, 0.8, 0.1, 0.2, 0.5]})
+    ours = rows({1: [0.9, 0.1, 0.8, 0.9, 0.9, 0.9], 0: [0.8, 0.7, 0.3, 0.1, 0.2, 0.5]})  # MIA, EO and GA have no say
+    assert tug_of_war(ours, gold) == pytest.approx((0.9 * 0.8 * 0.5 + 1 * 0.5 * 1) / 2)
+    assert tug_of_war(gold, gold) == 1
+
+
+def test_an_interval_is_student_s_by_hand_and_by_scipy():
+    found = interval([1.0, 2.0, 3.0, 4.0, 5.0])
+    # sd sqrt(2.5), standard error sqrt(0.5), t of 4 degrees of freedom 2.776
+    assert found == pytest.approx((3, 3 - 2.776 * math.sqrt(0.5), 3 + 2.776 * math.sqrt(0.5), 5), abs=1e-3)
+    values = np.random.default_rng(0).normal(3, 2, 9)
+    found = interval(pd.Series(values, index=range(9)[::-1]))
+    confidence = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert found == pytest.approx((values.mean(), confidence.low, confidence.high, 9))
+
+
+def test_ninety_five_of_a_hundred_intervals_hold_the_true_mean():
+    draws = np.random.default_rng(0).normal(1, 3, (2000, 5))
+    held = np.mean([found.low < 1 < found.high for found in map(interval, draws)])
+    assert held == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_says_nothing_about_its_spread_and_equal_values_have_none():
+    assert interval([2.0]) == (2, -math.inf, math.inf, 1)
+    assert interval([2.0, 2.0, 2.0]) == (2, 2, 2, 3)
