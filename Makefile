@@ -25,8 +25,8 @@ help: ## show this list
 run: .venv/.installed ## the five methods on the embedded data: a table, a notebook, a page, a figure
 	@$(PY) -m grmu demo $(ARGS)
 
-test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows
-	$(NBVAL) tests notebooks $(ARGS)
+test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in two processes
+	$(NBVAL) -n 2 --dist loadfile tests notebooks $(ARGS)
 
 test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with an empty store
 	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && export GRMU_STORE="$$store" && \
