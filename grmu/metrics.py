@@ -183,5 +183,5 @@ def interval(values: Sequence[float]) -> Interval:
     """Mean and 95 % t-interval of independent values, such as differences paired by seed; infinite for a single value."""
     values = np.asarray(values, dtype=float)
     mean, n = float(values.mean()), len(values)
-    half = stats.t.ppf(0.975, n - 1) * stats.sem(values) if n > 1 else np.inf
+    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values)) if n > 1 else float("inf")
     return Interval(mean, mean - half, mean + half, n)

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import product
 from pathlib import Path
@@ -154,7 +155,7 @@ GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
 def table() -> pd.DataFrame:
     """All shipped runs, indexed by the experiment's id: its fields, metrics as fractions, seconds, versions, machine.
 
-    `overrides` is JSON; `by_group` is the test accuracy of every group, a JSON list in group order.
+    `overrides` is JSON, without what the preset says anyway; `by_group` a JSON list: every group's test accuracy, in group order.
     """
     path = FOLDER / "runs.csv"
     if not path.is_file():
@@ -170,7 +171,7 @@ def _rows(name: str) -> pd.DataFrame:
                                 f"{missing[0].describe()}: compute them with `python -m grmu results --only {name} --missing`.")
     rows = table().loc[list(experiments)].reset_index()
     rows["by_group"] = rows.by_group.map(json.loads)
-    overrides = pd.DataFrame(list(rows.overrides.map(json.loads)), index=rows.index)
+    overrides = pd.DataFrame([dict(e.overrides) for e in experiments.values()], index=rows.index)
     return pd.concat([rows.drop(columns=["id", "overrides"]), overrides], axis=1)
 
 
@@ -188,9 +189,11 @@ def load(name: str) -> pd.DataFrame:
 def as_row(result: Result) -> dict[str, object]:
     """A run as it stands in the table."""
     e, row = result.experiment, result.row()
+    preset = replace(e, overrides={}).settings
+    changed = {name: value for name, value in sorted(e.overrides.items()) if value != preset[name]}
     kept = {key: value for key, value in row.items() if key not in e.overrides}
     kept |= {metric: round(kept[metric], 5) for metric in MEASURED}
-    return {"id": e.id, **kept, "overrides": json.dumps(dict(sorted(e.overrides.items()))),
+    return {"id": e.id, **kept, "overrides": json.dumps(changed),
             "by_group": json.dumps([round(v, 4) for v in row["by_group"]]), **result.made_by}
 
 

@@ -184,8 +184,8 @@ def test_an_attack_that_can_tell_members_is_right_on_samples_that_it_was_not_fit
 @pytest.mark.parametrize("sizes", [(400, 400), (2000, 200)])
 def test_an_attack_that_knows_nothing_is_right_half_of_the_time(sizes):
     groups = [torch.arange(n) % 4 for n in sizes]
-    found = [attack_accuracy(losses(0, 1, sizes[0], 10 + k), losses(0, 1, sizes[1], 20 + k), *groups) for k in range(3)]
-    # fitted to what it is tested on, the forest would be right in 0.57 and 0.66 of cases
+    found = [attack_accuracy(losses(0, 1, sizes[0], 10 + k), losses(0, 1, sizes[1], 20 + k), *groups) for k in range(2)]
+    # tested on what it was fitted to, the forest would be right in two of three cases
     assert np.mean(found) == pytest.approx(0.5, abs=0.04)
 
 

@@ -1,12 +1,13 @@
 """The presets are what the recorded search found, and the search never touched a reported seed or the test set."""
 
+import ast
 import math
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from grmu import Experiment, methods, results, search
+from grmu import Experiment, data, methods, results, search
 
 TABLE = pd.read_csv(search.PATH) if search.PATH.is_file() else pd.DataFrame(columns=["dataset", "method", "score"])
 SEARCHED = sorted(set(zip(TABLE.dataset, TABLE.method, strict=True)))
@@ -20,17 +21,26 @@ def setting_of(row):
 # --- what is searched -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("dataset", data.LOADERS)
 @pytest.mark.parametrize("method", search.GRIDS)
-def test_every_method_has_six_different_settings_that_it_accepts(method):
-    settings = search.settings(method)
+def test_every_method_has_six_different_settings_that_it_accepts(dataset, method):
+    settings = search.settings(dataset, method)
     assert len(settings) == 6
     assert all(list(setting) == list(search.GRIDS[method]) for setting in settings)
-    experiments = [Experiment("groundwear", method, method not in search.REFERENCES, seed=100, overrides=setting)
+    experiments = [Experiment(dataset, method, method not in search.REFERENCES, seed=100, overrides=setting)
                    for setting in settings]
     assert len({e.id for e in experiments}) == 6
     for e, setting in zip(experiments, settings, strict=True):
         made = vars(e.make_method()) | vars(e.recipe)
         assert {name: made[name] for name in setting} == setting
+
+
+def test_the_settings_are_the_grid_and_the_memorising_regime_learns_three_times_as_fast():
+    for method, grid in search.GRIDS.items():
+        plain, faster = (search.settings(dataset, method) for dataset in ("groundwear", "groundwear-memorised"))
+        assert {name: sorted({s[name] for s in plain}) for name in grid} == {name: sorted(set(v)) for name, v in grid.items()}
+        assert search.settings("groundwear-many", method) == plain
+        assert [s | ({"lr": pytest.approx(3 * s["lr"])} if "lr" in s else {}) for s in plain] == faster
 
 
 def test_all_methods_but_those_that_define_the_aim_are_searched():
@@ -70,7 +80,7 @@ def runs(monkeypatch):
 @pytest.mark.parametrize("method", [name for name in search.GRIDS if name not in search.REFERENCES])
 def test_the_score_is_the_distance_from_the_gold_standard_without_the_test_set(runs, method):
     runs.values |= {"retrain": {"UA": 0.6, "val_GA": 0.5}, method: {"UA": 0.7, "val_GA": 0.45}}
-    e = Experiment(method=method, reweight=True, ratio=0.9, seed=101, overrides=search.settings(method)[0])
+    e = Experiment(method=method, reweight=True, ratio=0.9, seed=101, overrides=search.settings("groundwear", method)[0])
     assert search.score(e) == pytest.approx(0.1 + 0.05)
     assert [a.id for a in runs.asked] == [e.id, Experiment(method="retrain", reweight=True, ratio=0.9, seed=101).id]
 
@@ -109,7 +119,7 @@ def test_a_run_that_really_diverges_is_scored(few_pictures, store):
 def made_up(experiment, store=None):
     """A score that tells method, setting, ratio and seed apart; every method's fourth setting diverges with one seed."""
     method = list(search.GRIDS).index(experiment.method)
-    setting = search.settings(experiment.method).index(dict(experiment.overrides))
+    setting = search.settings(experiment.dataset, experiment.method).index(dict(experiment.overrides))
     if (setting, experiment.seed) == (3, 101):
         return math.inf
     return (5 * setting + method) % 7 + 0.01 * method + 0.1 * experiment.ratio + 0.001 * (experiment.seed - 100)
@@ -125,15 +135,15 @@ def expected_scores(method):
 def test_the_search_runs_every_setting_at_both_ratios_and_all_tuning_seeds(monkeypatch):
     seen = []
     monkeypatch.setattr(search, "score", lambda e, store: seen.append(e) or made_up(e))
-    search.search("groundwear-many", list(search.GRIDS))
+    search.search("groundwear-memorised", list(search.GRIDS))
     assert len(seen) == 15 * 6 * 2 * 3
     assert len({e.id for e in seen}) == len(seen)
-    assert {(e.dataset, e.groups) for e in seen} == {("groundwear-many", "default")}
+    assert {(e.dataset, e.groups) for e in seen} == {("groundwear-memorised", "default")}
     assert all(e.reweight == (e.method not in search.REFERENCES) for e in seen)
     for method in search.GRIDS:
         got = {(tuple(e.overrides.items()), e.ratio, e.seed) for e in seen if e.method == method}
-        assert got == {(tuple(s.items()), ratio, seed) for s in search.settings(method) for ratio in search.RATIOS
-                       for seed in search.TUNING_SEEDS}
+        assert got == {(tuple(s.items()), ratio, seed) for s in search.settings("groundwear-memorised", method)
+                       for ratio in search.RATIOS for seed in search.TUNING_SEEDS}
 
 
 @pytest.mark.parametrize("names", [list(search.GRIDS), ["subg", "miu"], ["ssd"]])
@@ -148,7 +158,7 @@ def test_scores_are_means_over_seeds_then_ratios_and_the_best_comes_first(monkey
         found = {tuple(setting_of(row).values()): [row["score_0.5"], row["score_0.9"], row["score"]]
                  for row in rows.to_dict("records")}
         assert len(rows) == len(found) == 6
-        for setting, scores in zip(search.settings(method), expected_scores(method), strict=True):
+        for setting, scores in zip(search.settings("groundwear", method), expected_scores(method), strict=True):
             assert found[tuple(setting.values())] == pytest.approx([*scores, sum(scores) / 2])
         assert rows.score.tolist()[-1] == math.inf
 
@@ -173,7 +183,8 @@ def test_the_command_replaces_the_rows_of_its_methods_and_keeps_the_others(tmp_p
     assert part(after, "groundwear-many", "ssd").equals(part(before, "groundwear-many", "ssd"))
     pd.testing.assert_frame_equal(part(after, "groundwear", "ssd"), part(before, "groundwear", "ssd") + 1)
     best = min(range(6), key=lambda i: sum(expected_scores("scrub")[i]))
-    assert f"scrub: {search.settings('scrub')[best]}" in said
+    (line,) = (line for line in said.splitlines() if line.startswith("scrub: "))
+    assert ast.literal_eval(line[len("scrub: "):line.index("}") + 1]) == search.settings("groundwear", "scrub")[best]
 
 
 # --- what was found ---------------------------------------------------------------------------------------------------
@@ -190,9 +201,8 @@ def test_the_preset_is_the_best_setting_of_the_recorded_search(dataset, method):
 @pytest.mark.parametrize(("dataset", "method"), SEARCHED)
 def test_the_recorded_search_tried_each_setting_once_and_its_scores_add_up(dataset, method):
     rows = TABLE[(TABLE.dataset == dataset) & (TABLE.method == method)]
-    tried = sorted(map(str, (list(setting_of(row).values()) for row in rows.to_dict("records"))))
-    assert tried == sorted(str([type(tell)(v) for v, tell in zip(s.values(), s.values(), strict=True)])
-                           for s in search.settings(method))
+    tried = [tuple(setting_of(row).values()) for row in rows.to_dict("records")]
+    assert sorted(tried) == sorted(tuple(setting.values()) for setting in search.settings(dataset, method))
     assert rows.score.tolist() == pytest.approx(((rows["score_0.5"] + rows["score_0.9"]) / 2).tolist(), abs=1.1e-5)
     assert rows.score.is_monotonic_increasing
 

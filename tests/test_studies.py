@@ -1,0 +1,253 @@
+"""The studies beside the grids: what they tabulate is what the runs are, and they are written and read like the results."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from grmu import studies
+from grmu.experiment import Experiment, load_split, run
+from grmu.metrics import attack_accuracy
+
+PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A store that the tests of this file share."""
+    return tmp_path_factory.mktemp("store")
+
+
+# --- membership -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def attacked(few_pictures, here):
+    """One model's row, from twice the same forest, and its losses by hand."""
+    experiment = Experiment(method="pretrain")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies, "FOREST_SEEDS", (0, 0))
+        row = studies.membership_of(experiment, here)
+    splits, split, _ = load_split(experiment)
+    result = run(experiment, here)
+
+    def losses(part):
+        with torch.no_grad():
+            return -result.model(part.x).log_softmax(1)[torch.arange(len(part)), part.y]
+
+    return row, result, splits, split, losses
+
+
+def test_membership_says_which_run_it_is_about(attacked):
+    row, *_ = attacked
+    assert {key: row[key] for key in PLAIN} == PLAIN
+    assert (row["method"], row["reweight"]) == ("pretrain", False)
+
+
+def test_the_auc_is_the_share_of_pairs_in_which_the_forgotten_picture_has_the_lower_loss(attacked):
+    row, _, splits, split, losses = attacked
+    ours = losses(split.forget)
+    theirs = losses(splits.test.subset((splits.test.group == splits.test.group_id(splits.forget_group)).nonzero().squeeze(1)))
+    assert (len(ours), len(theirs)) == (row["n_forget"], 25)
+    pairs = (ours[:, None] < theirs).double() + 0.5 * (ours[:, None] == theirs)
+    assert row["AUC"] == pytest.approx(pairs.mean().item(), abs=1.5 / pairs.numel())  # one pair may be a tie but for rounding
+
+
+def test_mia_is_the_metric_s_mean_over_forests_and_the_same_forest_has_no_spread(attacked):
+    row, result, *_ = attacked
+    assert row["MIA"] == pytest.approx(result.metrics["MIA"])  # measured with the same forest, seed 0
+    assert row["MIA_sd"] == 0
+
+
+def test_other_forests_bring_a_spread(few_pictures, here, monkeypatch):
+    monkeypatch.setattr(studies, "FOREST_SEEDS", (1, 2, 3))
+    assert studies.membership_of(Experiment(method="pretrain"), here)["MIA_sd"] > 0
+
+
+def test_the_attack_is_scored_on_retained_and_validation_losses(attacked):
+    row, _, splits, split, losses = attacked
+    expected = attack_accuracy(losses(split.retain), losses(splits.val), split.retain.group, splits.val.group)
+    assert row["attack"] == pytest.approx(expected, abs=0.02)  # losses differ by rounding, so a split may
+    assert row["attack"] != row["AUC"]
+
+
+def test_membership_has_references_and_miu_on_both_variants(monkeypatch):
+    monkeypatch.setattr(studies, "SEEDS", (3, 4))
+    monkeypatch.setattr(studies, "membership_of", lambda e, store: {"of": (e.dataset, e.method, e.reweight, e.ratio, e.seed),
+                                                                    "attack": 0.1234567})
+    table = studies.membership()
+    assert len(set(table["of"])) == len(table) == 2 * 2 * 2 * 4
+    assert ("groundwear-memorised", "miu", True, 0.9, 4) in set(table["of"])
+    assert {(method, reweight) for _, method, reweight, *_ in table["of"]} == {
+        ("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True)}
+    assert set(table.attack) == {0.12346}
+
+
+# --- trajectories -----------------------------------------------------------------------------------------------------
+
+
+def test_trajectories_begin_at_pretrain_and_end_at_the_run_s_result(few_pictures, here, monkeypatch):
+    monkeypatch.setattr(studies, "METHODS", ("finetune", "ssd"))
+    monkeypatch.setattr(studies, "SEEDS", (0,))
+    table = studies.trajectories(here)
+    n_epochs = Experiment(method="finetune").recipe.epochs
+    for (method, reweight, ratio), part in table.groupby(["method", "reweight", "ratio"]):
+        experiment = Experiment(method=method, reweight=bool(reweight), ratio=ratio)
+        assert part.epoch.tolist() == list(range(n_epochs + 1 if method == "finetune" else 2))  # SSD is one stroke
+        for which, end in ((experiment.original, part.iloc[0]), (experiment, part.iloc[-1])):
+            metrics = run(which, here).metrics
+            assert end[["UA", "GA"]].tolist() == pytest.approx([metrics["UA"], metrics["GA"]])
+    assert len(table) == 2 * 2 * (n_epochs + 1 + 2)
+    assert table.UA.nunique() > 2
+
+
+def made_up_run(experiment, store=None):
+    """Fine-tuning in two epochs: seed 0 and 1 differ by 0.2, UA falls by 0.1 an epoch, GA is UA + 0.01."""
+    def at(epoch):
+        ua = 0.6 + 0.2 * experiment.seed - 0.1 * epoch - 0.05 * experiment.reweight * epoch
+        return {"epoch": epoch, "UA": ua, "GA": ua + 0.01}
+    if experiment.method == "pretrain":
+        return SimpleNamespace(metrics=at(0))
+    return SimpleNamespace(metrics=at(2), curves=pd.DataFrame([at(1), at(2)] if experiment.method == "finetune" else []))
+
+
+def test_trajectories_are_means_over_seeds_epoch_by_epoch(monkeypatch):
+    monkeypatch.setattr(studies, "METHODS", ("finetune", "ssd"))
+    monkeypatch.setattr(studies, "SEEDS", (0, 1))
+    monkeypatch.setattr(studies, "run", made_up_run)
+    table = studies.trajectories()
+    assert list(table) == ["method", "reweight", "ratio", "epoch", "UA", "GA"]
+    one = table[(table.method == "finetune") & table.reweight & (table.ratio == 0.9)]
+    assert one.epoch.tolist() == [0, 1, 2]
+    assert one.UA.tolist() == pytest.approx([0.7, 0.55, 0.4])
+    assert one.GA.tolist() == pytest.approx([0.71, 0.56, 0.41])
+    stroke = table[(table.method == "ssd") & ~table.reweight & (table.ratio == 0.5)]
+    assert stroke.epoch.tolist() == [0, 1]
+    assert stroke.UA.tolist() == pytest.approx([0.7, 0.5])
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Replaces runs by their calls, and their seconds by three pairs: fine-tuning 2, 4, 1 and the method 3, 4, 30."""
+    calls, seconds = [], [2, 3, 4, 4, 1, 30]
+
+    def timed(experiment, store, fresh=False):
+        calls.append((experiment.method, fresh))
+        return SimpleNamespace(seconds=seconds[sum(was_fresh for _, was_fresh in calls) % 6 - 1])
+
+    monkeypatch.setattr(studies, "run", timed)
+    return calls
+
+
+def test_cost_is_the_median_of_pairs_timed_in_turns(few_pictures, clock, monkeypatch):
+    monkeypatch.setattr(studies, "METHODS", ("miu",))
+    table = studies.cost().set_index("method")
+    assert table.index.tolist() == ["retrain", "group_dro", "rwg", "subg", "miu"]
+    assert set(table.seconds) == {4}
+    assert set(table.over_finetuning) == {1.5}  # of 1.5, 1 and 30, paired; medians apart would give 4 / 2
+    # PRETRAIN first, else the first pair would wait for it; and nothing timed comes from a store
+    assert clock[-7:] == [("pretrain", False), *[("finetune", True), ("miu", True)] * 3]
+
+
+def test_cost_counts_pictures_seen_by_hand(few_pictures, clock, monkeypatch):
+    monkeypatch.setattr(studies, "METHODS", ("finetune", "miu"))
+    table = studies.cost().set_index("method")
+    # 194 pictures, 12 of them forgotten, which leaves 12 in the smallest of four groups
+    _, split, _ = load_split(Experiment())
+    assert (len(split.retain), len(split.forget), split.retain.group_counts().min()) == (182, 12, 12)
+    assert table.epochs.to_dict() == {name: Experiment(method=name).recipe.epochs for name in table.index}
+    assert table.forget_epochs.to_dict() == {"retrain": 0, "group_dro": 0, "rwg": 0, "subg": 0, "finetune": 0,
+                                             "miu": Experiment(method="miu").settings["forget_epochs"]}
+    an_epoch = pd.Series({"retrain": 182, "group_dro": 182, "rwg": 182, "subg": 48, "finetune": 182, "miu": 182})
+    by_hand = (table.epochs * an_epoch + table.forget_epochs * 12) / 194
+    assert table.seen.to_dict() == pytest.approx(by_hand.to_dict(), abs=6e-4)
+
+
+def test_a_method_is_timed_for_real(few_pictures, monkeypatch):
+    timed = []
+
+    def only_retrain(experiment, store, fresh=False):
+        if experiment.method not in ("pretrain", "finetune", "retrain") or len(timed) >= 6:
+            return SimpleNamespace(seconds=1.0)
+        result = run(experiment, store, fresh=fresh)
+        if fresh:
+            timed.append(result.seconds)
+        return result
+
+    monkeypatch.setattr(studies, "run", only_retrain)
+    monkeypatch.setattr(studies, "METHODS", ())
+    row = studies.cost().iloc[0]
+    assert len(set(timed)) == 6  # each was trained again
+    assert row.seconds == pytest.approx(np.median(timed[1::2]), abs=6e-4)
+    assert row.over_finetuning == pytest.approx(np.median(np.divide(timed[1::2], timed[::2])), abs=6e-4)
+
+
+# --- written and read -------------------------------------------------------------------------------------------------
+
+
+def forget_tables():
+    for function in vars(studies).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """Nothing is shipped: there is not even a folder. One study takes no time."""
+    monkeypatch.setattr(studies, "FOLDER", tmp_path / "new")
+    monkeypatch.setitem(studies.STUDIES, "cost", lambda *given: pd.DataFrame({"method": [given[0], "miu"],
+                                                                              "seconds": [given[1], 0.1]}))
+    forget_tables()
+    yield tmp_path / "new"
+    forget_tables()
+
+
+def test_a_study_that_was_computed_is_loaded(elsewhere):
+    elsewhere.mkdir()
+    path = studies.compute("cost", "a store", 3)
+    assert path == elsewhere / "cost.csv"
+    expected = pd.DataFrame({"method": ["a store", "miu"], "seconds": [3, 0.1]})
+    pd.testing.assert_frame_equal(studies.load("cost"), expected)
+    studies.compute("cost", "another", 3)
+    assert studies.load("cost").method[0] == "another"
+
+
+def test_a_study_makes_the_folder_that_it_is_written_to(elsewhere):
+    studies.compute("cost", "a store")
+    assert len(studies.load("cost")) == 2
+
+
+def test_what_is_loaded_can_be_changed_without_changing_the_next(elsewhere):
+    elsewhere.mkdir()
+    studies.compute("cost", "a store")
+    studies.load("cost")["seconds"] = -1.0
+    assert studies.load("cost").seconds.tolist() == [1, 0.1]
+
+
+def test_an_unknown_study_is_refused(elsewhere):
+    with pytest.raises(ValueError, match="unknown study 'costs': choose one of trajectories, membership, cost"):
+        studies.load("costs")
+
+
+def test_a_study_that_was_never_computed_says_how_to(elsewhere):
+    with pytest.raises(FileNotFoundError, match=r"no results for membership: .*`python -m grmu results --only membership`"):
+        studies.load("membership")
+
+
+@pytest.mark.parametrize("name", studies.STUDIES)
+def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
+    if not (studies.FOLDER / f"{name}.csv").is_file():
+        pytest.skip(f"{name} is not shipped")
+    table = studies.load(name)
+    columns = {"trajectories": ["method", "reweight", "ratio", "epoch", "UA", "GA"],
+               "membership": [*PLAIN, "method", "reweight", "attack", "MIA", "MIA_sd", "n_forget", "AUC"],
+               "cost": ["method", "epochs", "forget_epochs", "seen", "seconds", "over_finetuning"]}[name]
+    assert set(table) == set(columns)
+    assert not table.isna().any().any()
+    fractions = table[[c for c in ("UA", "GA", "attack", "MIA", "AUC") if c in table]]
+    assert ((fractions >= 0) & (fractions <= 1)).all().all()
