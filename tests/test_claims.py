@@ -40,7 +40,7 @@ def level(e):
     if e.method == "group_dro":
         ua += e.seed
     if e.method == "miu":
-        s = e.settings
+        s = {"lam": 1, "group_bar": "exact", "unlearning": True, "retaining": True, "calibration": True} | dict(e.overrides)
         ua += e.seed * e.reweight + 8 * (not s["unlearning"]) + (12 + 6 * e.seed) * (not s["retaining"])
         ga += abs(s["lam"] - 1) * (3 + 0.6 * e.seed) + 20 * (s["group_bar"] == "uniform") - (3 + e.seed) * (not s["calibration"])
         values["WG"] += 2 * e.reweight
@@ -59,8 +59,9 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "FOLDER", tmp_path_factory.mktemp("results"))
         patch.setattr(results, "run", made_up)
-        yield results.compute(results.GRIDS).parent
+        path = results.compute(results.GRIDS)
     forget_tables()
+    return path.parent
 
 
 def forget_tables(caches=(results.table, results._rows)):
