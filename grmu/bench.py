@@ -91,7 +91,8 @@ def reweight_gains() -> pd.Series:
 def gains_row() -> Row:
     """The least gain of any method, which should be above 0."""
     gains = reweight_gains()
-    return Row(f"{gains.min():+.1f} ({plots.label(gains.idxmin())}) to {gains.max():+.1f}, {len(gains)} methods", bool(gains.min() > 0))
+    least = f"{gains.min():+.1f} ({plots.label(gains.idxmin())})"
+    return Row(f"{least} to {gains.max():+.1f}, {len(gains)} methods", bool(gains.min() > 0))
 
 
 def from_gold(metric: str) -> pd.Series:

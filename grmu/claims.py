@@ -83,8 +83,8 @@ class Claim:
 
     @property
     def intervals(self) -> dict[str, Interval]:
-        """Our effects: mean and 95 % interval over seeds."""
-        return {name: interval(values) for name, values in self.ours.items()}
+        """Our effects: mean and 95 % interval over the seeds that all parts of the effect have."""
+        return {name: interval(values.dropna()) for name, values in self.ours.items()}
 
     @property
     def verdict(self) -> str:
@@ -172,7 +172,7 @@ def _ablation() -> list[Claim]:
 
     def printed(dataset: str, term: str, metric: str) -> float:
         wanted = {"retaining_eq7": 1, "unlearning_eq3": 1, "calibration_eq6": 1, "reweight": 0}
-        wanted |= {column: 0 for column in wanted if column.startswith(term)}
+        wanted |= {column: 0 for column in wanted if term and column.startswith(term)}
         rows = table[(table.dataset == dataset) & (table.metric == metric)]
         return float(rows.loc[(rows[list(wanted)] == pd.Series(wanted)).all(axis=1), "value"].iloc[0])
 

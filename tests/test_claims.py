@@ -179,7 +179,7 @@ def test_runs_are_found_by_data_set_ratio_groups_and_settings_in_order_of_seeds(
     assert Ours("groundwear-many", 0.5)("pretrain", False, "GA")[0] == pytest.approx(40)
     assert Ours("groundwear", 0.5, "((0, 0),)")("pretrain", False, "GA")[0] == pytest.approx(90)
     assert ours("miu", False, "UA", '{"unlearning": false}')[0] == pytest.approx(60)
-    assert ours("miu", True, "GA").tolist() == pytest.approx([57] * 5)  # and not those of calibration's settings
+    assert set(ours("miu", True, "GA").round(6)) == {57}  # and not those of the settings that calibration tries
 
 
 def test_rows_in_another_order_give_the_same_series(world, monkeypatch):
