@@ -6,6 +6,7 @@ are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import pandas as pd
@@ -153,7 +154,8 @@ def show(table: pd.DataFrame, caption: str = "") -> Styler:
         css = "color: #707070" if "do nothing" in str(row.name) else "font-style: italic" if "gold" in row.values else ""
         return [f"{css}; font-weight: bold" if "best" in row.values else css] * len(row)
 
-    styler = table.rename_axis(None).style.apply(dress, axis=1).set_caption(caption).set_uuid("t")
+    uuid = hashlib.sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]  # its own: a page's tables share their styles
+    styler = table.rename_axis(None).style.format(precision=1).apply(dress, axis=1).set_caption(caption).set_uuid(uuid)
     return styler.set_table_styles([{"selector": "th", "props": "text-align: left"},
                                     {"selector": "td", "props": "text-align: right; padding: 0.2em 0.8em"},
                                     {"selector": "caption", "props": "text-align: left; font-weight: bold"}])

@@ -163,6 +163,14 @@ def test_a_row_says_what_was_run_what_was_measured_and_with_what(few_pictures, s
         assert {k: row[k] for k in MADE_BY} == result.made_by
 
 
+def test_a_row_is_the_same_under_any_description_of_its_run(few_pictures, store):
+    lam = Experiment().settings["lam"]
+    rows = [results.as_row(run(Experiment(overrides=TUNED | more), store)) for more in ({}, {"lam": lam}, {"augment": True})]
+    assert Experiment().settings["augment"] is True
+    assert rows[0] == rows[1] == rows[2]
+    assert json.loads(rows[0]["overrides"]) == TUNED
+
+
 def test_compute_writes_one_row_a_run_in_the_order_of_the_grids(plan, store, done):
     path = results.compute(["two", "one"], store)
     assert path == results.FOLDER / "runs.csv"
