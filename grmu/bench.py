@@ -196,7 +196,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="only what the shipped results say; nothing is run")
     parser.add_argument("--lessons", action="store_true", help="also execute every lesson: minutes")
     options = parser.parse_args(argv)
-    print(f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f} before, {THREADS} threads, "
+    print(f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f} before, {THREADS} thread a run, "
           f"torch {torch.__version__}, Python {platform.python_version()}\n\n{LINE.format('what', 'target', 'measured', 'ok')}")
     rows = []
     with tempfile.TemporaryDirectory() as store:

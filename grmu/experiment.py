@@ -91,8 +91,8 @@ class Experiment:
                              f"{', '.join(sorted(known))}.")
         if (model := self.settings["model"]) not in models.BACKBONES:
             raise ValueError(f"unknown model {model!r}: choose one of {', '.join(models.BACKBONES)}.")
-        self.recipe  # noqa: B018 - checks its values
-        if self.reweight and not self.make_method().retains:
+        _, made = self.recipe, self.make_method()  # both check their values
+        if self.reweight and not made.retains:
             raise ValueError(f"{self.method} without a retain pass has nothing for REWEIGHT to weigh: set reweight to False.")
 
     def __str__(self) -> str:

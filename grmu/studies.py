@@ -27,7 +27,7 @@ FOREST_SEEDS = range(10)
 
 
 def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """Mean UA and GA over seeds after every epoch: dataset, method, reweight, ratio, epoch (0 is PRETRAIN), UA, GA."""
+    """Mean UA and GA over seeds after every epoch, on `groundwear`: method, reweight, ratio, epoch (0 is PRETRAIN), UA, GA."""
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed)
             for ratio, method, reweight, seed in product((0.5, 0.9), METHODS, (False, True), SEEDS)]
     rows = []
@@ -71,7 +71,7 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """What each method costs on `groundwear` at ratio 0.5: epochs, passes over data, seconds, and its time over fine-tuning's.
 
     Timed in turns with fine-tuning, alone in one process whatever `jobs` says; the median of three pairs. `seen`: pictures
-    in forward-and-backward passes, as a multiple of the training set.
+    in the forward-and-backward passes of the epochs, as a multiple of the training set; what `setup` does is in the seconds.
     """
     rows = []
     for method in ("retrain", "group_dro", "rwg", "subg", *METHODS):
@@ -97,12 +97,17 @@ STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (traje
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
     """Make a study and write its table."""
     path = FOLDER / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
     STUDIES[name](store, jobs).to_csv(path, index=False)
-    load.cache_clear()
+    _table.cache_clear()
     return path
 
 
 @lru_cache
+def _table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path)
+
+
 def load(name: str) -> pd.DataFrame:
     """A study's shipped table; ValueError for another name, FileNotFoundError if it was never computed."""
     if name not in STUDIES:
@@ -110,4 +115,4 @@ def load(name: str) -> pd.DataFrame:
     path = FOLDER / f"{name}.csv"
     if not path.is_file():
         raise FileNotFoundError(f"no results for {name}: compute them with `python -m grmu results --only {name}`.")
-    return pd.read_csv(path)
+    return _table(path).copy()

@@ -79,7 +79,7 @@ def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     order = sorted(by_seed, key=lambda key: by_seed[key].mean())
     first, lines = by_seed[order[0]], []
     for key in order:
-        behind = interval(by_seed[key] - first)
+        behind = interval((by_seed[key] - first).dropna())  # over the seeds that both have
         lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": behind.mean, "low": behind.low,
                       "high": behind.high, "place": "tied" if key != order[0] and behind.low <= 0 else ""})
     lines[0]["place"] = "tied" if any(line["place"] for line in lines) else "best"
@@ -100,7 +100,7 @@ def against_gold(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA")
 def reweight_effect(rows: pd.DataFrame, metric: str = "GA") -> pd.DataFrame:
     """What REWEIGHT adds to each method, in points: without, with_, and the paired difference gain, low, high; n seeds."""
     gold_of(rows)
-    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values=metric).dropna()
+    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values=metric).reindex(columns=[False, True]).dropna()
     lines = {}
     for method in rows.method.unique():
         if method in wide.index:

@@ -17,6 +17,7 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
     "my_dv_bound": ("03", "check_dv_bound"), "corrected_loss": ("03", "check_corrected_loss"),
     "my_group_bar": ("03", "check_group_bar"),
     "calibration_loss": ("04", "check_calibration_loss"), "average_gap": ("04", "check_average_gap"),
+    "gap": ("05", "check_gap"), "match_loss": ("05", "check_match_loss"),
 }
 
 
