@@ -36,7 +36,8 @@ from grmu.store import Store
 # Sums of floats depend on how many threads share them, so their number is fixed and a run gives the same bits on any load.
 # Two bring 1.3 times the speed, two runs beside each other 1.9 times.
 THREADS = 1
-CODE = ("data/core.py", "data/groundwear.py", "models.py", "reweight.py", "training.py", "mine.py", "experiment.py")
+CODE = ("data/core.py", "data/groundwear.py", "models.py", "reweight.py", "training.py", "mine.py", "gradients.py",
+        "experiment.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -349,6 +350,8 @@ def _fingerprint(method: str) -> list[str]:
     for cls in methods.get(method).__mro__:
         if cls is training.Method:
             break
+        if cls.__module__.startswith("grmu.methods."):  # the whole file, with its helpers
+            own.append(_source(cls.__module__.removeprefix("grmu.").replace(".", "/") + ".py"))
         for name, value in sorted(vars(cls).items()):  # by function: a class of a notebook cell has no source file
             function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
             if inspect.isfunction(function) and function.__module__ != "dataclasses":

@@ -63,3 +63,9 @@ def build(name: str, in_channels: int, n_classes: int, seed: int) -> Classifier:
         torch.manual_seed(seed)
         backbone, n_features = BACKBONES[name](in_channels)
         return Classifier(backbone, n_features, n_classes).to(memory_format=torch.channels_last)
+
+
+def distance(model_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """T^2 KL(teacher || model) of softened predictions, (B, n_classes) each, a mean over samples, in nats."""
+    log_p, log_q = (nn.functional.log_softmax(v / temperature, 1) for v in (teacher_logits, model_logits))
+    return temperature**2 * nn.functional.kl_div(log_q, log_p, reduction="batchmean", log_target=True)

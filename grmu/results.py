@@ -183,7 +183,8 @@ def load(name: str) -> pd.DataFrame:
     """
     if name not in GRIDS:
         raise ValueError(f"unknown grid {name!r}: choose one of {', '.join(GRIDS)}.")
-    return _rows(name).copy(deep=True)
+    rows = _rows(name).copy()
+    return rows.assign(by_group=rows.by_group.map(list))  # lists of the caller's own
 
 
 def as_row(result: Result) -> dict[str, object]:

@@ -67,6 +67,7 @@ def score(experiment: Experiment, store: str | None = None) -> float:
 
 def search(dataset: str, names: Iterable[str], store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """Every setting of the methods' grids with its scores; of each method the best first."""
+    names = list(names)
     runs = [Experiment(dataset, method, method not in REFERENCES, ratio, seed=seed, overrides=overrides)
             for method in names for overrides in settings(dataset, method) for ratio in RATIOS for seed in TUNING_SEEDS]
     rows = [{"dataset": dataset, "method": e.method, **e.overrides, "ratio": e.ratio, "seed": e.seed, "score": value}

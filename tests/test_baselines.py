@@ -31,7 +31,7 @@ from grmu.methods import (
     SalUn,
 )
 from grmu.methods.influence import inverse_fisher_product
-from grmu.methods.scrub import distance
+from grmu.models import distance
 from grmu.training import Batch, Method, Recipe, predict
 
 QUICK = Recipe(epochs=3, lr=0.05, batch_size=16)
@@ -363,7 +363,7 @@ def test_gradient_ascent_climbs_the_forget_sets_cross_entropy(original, train, w
         context, rows = trained(method, original, train, whole, Recipe(epochs=3, lr=0.05, batch_size=4))
         assert [set(row) for row in rows] == [{"forget_loss"} | term, {"forget_loss"} | term, term]
         assert rise(original, context.model, whole.forget) > 0.3
-        assert accuracy(context.model, whole.retain) > 0.7
+        assert accuracy(context.model, whole.retain) > 0.85 or not retains  # nothing holds it there otherwise
 
 
 def test_boundary_shrink_asks_the_original_one_signed_step_of_eps_grey_levels_away():
@@ -429,7 +429,7 @@ def test_boundary_expand_moves_the_forget_set_into_a_shadow_that_is_dropped(orig
                      for model, m in ((original, first), (context.model, method)))
     assert after > before + 0.2
     assert rise(original, context.model, whole.forget) > 0.1
-    assert accuracy(context.model, whole.retain) > 0.85
+    assert accuracy(context.model, whole.retain) > 0.85 or not retains
     assert state_of(context.model).keys() == state_of(original).keys()
     assert context.model(whole.forget.x).shape == (len(whole.forget), 2)
     assert ["retain_loss" in row for row in rows] == [retains] * 6
@@ -439,17 +439,19 @@ def test_boundary_expand_moves_the_forget_set_into_a_shadow_that_is_dropped(orig
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(("alpha", "lam"), [(1.2, 1.0), (1.2, 4.0)])
-def test_ssd_shrinks_just_the_weights_that_matter_more_for_the_forget_set(original, train, split, weights, weighted, alpha, lam):
-    context, rows = trained(SSD(alpha, lam), original, train, split, NONE, weights=weights if weighted else None)
+@pytest.mark.parametrize("lam_from", [0.3, 0.9])  # a quantile: below alpha's all are dampened, above it some keep their size
+def test_ssd_shrinks_just_the_weights_that_matter_more_for_the_forget_set(original, train, split, weights, weighted, lam_from):
     of_forget = (one_by_one(original, split.forget) ** 2).mean(0)
     of_all = (weights.double() @ one_by_one(original, split.retain) ** 2 if weighted
               else (one_by_one(original, train) ** 2).mean(0))
+    ratio = of_forget / of_all
+    alpha, lam = (float(ratio[ratio.isfinite()].quantile(q)) for q in (0.7, lam_from))
+    context, rows = trained(SSD(alpha, lam), original, train, split, NONE, weights=weights if weighted else None)
     chosen = of_forget > alpha * of_all
-    assert 0 < chosen.sum() < len(chosen)
+    assert 5 < chosen.sum() < len(chosen) / 2
     start, end = flat(original), flat(context.model)
     assert torch.equal(start[~chosen], end[~chosen])
-    factor = (lam * of_all / of_forget).clamp(max=1)[chosen]
+    factor = (lam / ratio[chosen]).clamp(max=1)
     assert (factor < 1).any()
     assert (factor == 1).any() == (lam > alpha)
     close(end[chosen], start[chosen].double() * factor)
@@ -458,7 +460,7 @@ def test_ssd_shrinks_just_the_weights_that_matter_more_for_the_forget_set(origin
 
 
 def test_ssd_hurts_the_forget_set_more_than_the_retain_set(original, train, split):
-    model = trained(SSD(alpha=2.0), original, train, split, NONE)[0].model
+    model = trained(SSD(alpha=1.0), original, train, split, NONE)[0].model
     assert rise(original, model, split.forget) > max(2 * rise(original, model, split.retain), 0)
 
 
@@ -617,6 +619,8 @@ def test_reweight_is_refused_without_a_retain_pass(name):
         return
     with pytest.raises(ValueError, match=f"{name} without a retain pass"):
         Experiment(method=name, reweight=True, overrides={"retains": False})
+    with pytest.raises(ValueError, match="retains must be one of"):
+        methods.get(name)(retains="no")
     assert not Experiment(method=name, overrides={"retains": False}).make_method().retains
     assert Experiment(method=name, reweight=True, overrides={"retains": True}).make_method().retains
 

@@ -1,12 +1,16 @@
 """The lessons' form: normalised, executed without errors, with parameters, an exercise and a verdict."""
 
 import ast
+import base64
+import io
 import re
 import warnings
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from grmu import notebooks
 
@@ -78,6 +82,21 @@ def test_pictures_are_not_searched_for_paths_but_weighed():
     nb = new_notebook(cells=[new_code_cell("plot()", outputs=[figure])])
     with pytest.warns(UserWarning, match="150 kB"):
         notebooks.normalise(nb)
+
+
+def test_plots_are_saved_in_256_colours_once():
+    rng = np.random.default_rng(0)
+    whole = Image.fromarray(rng.integers(0, 4, (200, 300, 3), dtype=np.uint8) * 80, "RGB").convert("RGBA")
+    buffer = io.BytesIO()
+    whole.save(buffer, "png")
+    figure = new_output("display_data", data={"image/png": base64.b64encode(buffer.getvalue()).decode() + "\n"})
+    once = notebooks.normalise(new_notebook(cells=[new_code_cell("plot()", id="a", outputs=[figure])]))
+    png = base64.b64decode(once.cells[0].outputs[0].data["image/png"])
+    shown = Image.open(io.BytesIO(png))
+    assert shown.mode == "P"
+    assert len(png) < len(buffer.getvalue())
+    assert np.array_equal(np.asarray(shown.convert("RGB")), np.asarray(whole.convert("RGB")))  # 64 colours: none is lost
+    assert nbformat.writes(notebooks.normalise(once)) == nbformat.writes(once)
 
 
 def test_execute_saves_normalised_in_the_lessons_folder(tmp_path):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from grmu.methods.scrub import distance
+from grmu.models import distance
 from grmu.training import Batch, Context, Method, check_range
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from grmu.training import Batch, Context, Method, check_range
+from grmu.training import Batch, Context, Method, check_choice, check_range
 
 
 @dataclass
@@ -34,6 +34,7 @@ class BoundaryShrink(Method):
 
     def __post_init__(self) -> None:
         check_range(self, forget_epochs=(0, 10_000), eps=(0, 255))
+        check_choice(self, retains=(False, True))
 
     def near_labels(self, x: Tensor, y: Tensor) -> Tensor:
         """The original's answer one signed gradient step away, (B,); x as the network scales it, in -1 to 1."""
@@ -62,6 +63,7 @@ class BoundaryExpand(Method):
 
     def __post_init__(self) -> None:
         check_range(self, forget_epochs=(0, 10_000))
+        check_choice(self, retains=(False, True))
 
     def setup(self, context: Context) -> None:
         super().setup(context)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from grmu.training import Batch, Method, check_range
+from grmu.training import Batch, Method, check_choice, check_range
 
 
 @dataclass
@@ -28,6 +28,7 @@ class GradientAscent(Method):
 
     def __post_init__(self) -> None:
         check_range(self, forget_epochs=(0, 10_000))
+        check_choice(self, retains=(False, True))
 
     def forget_loss(self, batch: Batch) -> Tensor:
         return -nn.functional.cross_entropy(self.model(batch.x), batch.y)

@@ -12,13 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from grmu.models import distance
 from grmu.training import Batch, Method, check_range
-
-
-def distance(model_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """T^2 KL(teacher || model) of softened predictions, (B, n_classes) each, a mean over samples, in nats."""
-    log_p, log_q = (nn.functional.log_softmax(v / temperature, 1) for v in (teacher_logits, model_logits))
-    return temperature**2 * nn.functional.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
 
 
 @dataclass
