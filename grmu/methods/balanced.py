@@ -37,7 +37,7 @@ class SUBG(Method):
         smallest = int(min(n for n in retain.group_counts().tolist() if n))
         order = torch.randperm(len(retain), generator=rng).to(context.device)
         chosen = [order[retain.group[order] == g][:smallest] for g in range(retain.n_groups)]
-        context.retain = retain.subset(torch.cat(chosen).sort().values)
+        context.retain, context.weights = retain.subset(torch.cat(chosen).sort().values), None
 
     def sampling_weights(self) -> None:
         return None  # the subset is the sampling: REWEIGHT has no place here

@@ -42,8 +42,9 @@ class BoundaryShrink(Method):
         loss = nn.functional.cross_entropy(self.context.original(x), y)
         (gradient,) = torch.autograd.grad(loss, x)
         with torch.no_grad():
-            moved = (x + self.eps * 2 / 255 * gradient.sign()).clamp(-1, 1)
-            return self.context.original(moved).argmax(1)
+            moved = x + self.eps * 2 / 255 * gradient.sign()
+            allowed = min(-1.0, x.min().item()), max(1.0, x.max().item())  # for samples that are no images
+            return self.context.original(moved.clamp(*allowed)).argmax(1)
 
     def forget_loss(self, batch: Batch) -> Tensor:
         x = self.model.scaled(batch.x)
