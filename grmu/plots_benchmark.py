@@ -68,7 +68,7 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "", 
 
     `places`: a row a method key (method, reweight), a column a measure.
     """
-    ax = axes_or_new(ax, figsize=(11.5, 1.2 + 0.33 * len(places)))
+    ax = axes_or_new(ax, figsize=(8.2, 0.8 + 0.27 * len(places)))
     x = np.arange(places.shape[1])
     for (method, reweight), row in places.iterrows():
         chosen = method in highlight
