@@ -68,7 +68,7 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "", 
 
     `places`: a row a method key (method, reweight), a column a measure.
     """
-    ax = axes_or_new(ax, figsize=(8.2, 0.8 + 0.27 * len(places)))
+    ax = axes_or_new(ax, figsize=(8.6, 0.9 + 0.28 * len(places)))
     x = np.arange(places.shape[1])
     for (method, reweight), row in places.iterrows():
         chosen = method in highlight
@@ -82,7 +82,7 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "", 
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(axis="x", length=0)
     ax.xaxis.tick_top()
-    ax.set_title(title)
+    ax.figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)  # from the labels' edge, not the axes'
     return ax.figure
 
 
