@@ -156,12 +156,16 @@ def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, ti
 def _direct_labels(ax: Axes, ends: list[tuple[float, str, str]], gap: float = 0.075) -> None:
     """Names beside the right ends of lines, pushed apart where they would overlap (`gap` in axes heights)."""
     low, high = ax.get_ylim()
+    ends = sorted(ends)
     places: list[float] = []
-    for value, _, _ in sorted(ends):
+    for value, _, _ in ends:
         places.append(max((value - low) / (high - low), places[-1] + gap if places else -np.inf))
-    down = max(0.0, places[-1] - 1)  # a crowd at the top begins lower
-    for place, (_, text, hue) in zip(places, sorted(ends), strict=True):
-        ax.text(1.02, place - down, text, transform=ax.transAxes, color=hue, va="center")
+    room = 1.0
+    for k in reversed(range(len(places))):  # a crowd at the top is pushed down again
+        places[k] = min(places[k], room)
+        room = places[k] - gap
+    for place, (_, text, hue) in zip(places, ends, strict=True):
+        ax.text(1.02, place, text, transform=ax.transAxes, color=hue, va="center")
 
 
 def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), gold: tuple[str, bool] = ("retrain", True),
