@@ -14,7 +14,7 @@ from itertools import product
 import pandas as pd
 
 from grmu import paper, results
-from grmu.metrics import METRICS, Interval, interval
+from grmu.metrics import Interval, distance_by_seed, interval
 
 ROLES = {"groundwear": "celeba", "groundwear-memorised": "waterbirds", "groundwear-many": "fairface"}
 OTHERS = ("l1_sparse", "salun", "scrub")
@@ -32,15 +32,19 @@ class Ours:
 
     def __call__(self, method: str, reweight: bool, metric: str, overrides: str = "{}") -> pd.Series:
         """One metric by seed; KeyError where there are no such runs."""
+        return 100 * self.runs(method, reweight, overrides).set_index("seed")[metric].sort_index()
+
+    def runs(self, method: str, reweight: bool, overrides: str = "{}") -> pd.DataFrame:
+        """The rows of one method; KeyError where there are none."""
         rows = self.rows
         rows = rows[(rows.method == method) & (rows.reweight == reweight) & (rows.overrides == overrides)]
         if rows.empty:
             raise KeyError(f"no runs of {method}, reweight {reweight}, {overrides} at {self.at}")
-        return 100 * rows.set_index("seed")[metric].sort_index()
+        return rows
 
     def gap(self, method: str, reweight: bool, overrides: str = "{}") -> pd.Series:
         """100 - avg. gap of each seed: the mean distance from the gold standard over the six metrics, in points."""
-        return sum((self(method, reweight, m, overrides) - self("retrain", True, m)).abs() for m in METRICS) / len(METRICS)
+        return 100 * distance_by_seed(self.runs(method, reweight, overrides), self.runs("retrain", True)).sort_index()
 
     def off(self, method: str, reweight: bool, metric: str) -> pd.Series:
         """Distance of one metric from the gold standard, in points."""
@@ -182,9 +186,9 @@ def _ablation() -> list[Claim]:
     def gains(r: float) -> pd.Series:
         def at(lam: float) -> pd.Series:
             rows = results.load("calibration")
-            gold = rows[(rows.method == "retrain") & (rows.ratio == r)].set_index("seed")
-            ours = rows[(rows.lam == lam) & (rows.group_bar == "exact") & (rows.ratio == r)].set_index("seed")
-            return 100 * (ours[list(METRICS)] - gold[list(METRICS)]).abs().mean(axis=1)
+            rows = rows[rows.ratio == r]
+            ours = rows[(rows.lam == lam) & (rows.group_bar == "exact")]
+            return 100 * distance_by_seed(ours, rows[rows.method == "retrain"])
         return at(0.0) - at(1.0)
 
     return [

@@ -159,6 +159,11 @@ def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str]
     return differences(rows, gold, metrics).abs().mean()
 
 
+def distance_by_seed(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
+    """Mean |difference| from the gold standard over the metrics, one value a seed: what is averaged to 1 - avg. gap."""
+    return differences(rows, gold, metrics).abs().mean(axis=1)
+
+
 def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
     """avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself. Beware: doing nothing
     often scores high, so show PRETRAIN's beside it."""

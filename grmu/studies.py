@@ -83,7 +83,7 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
         _, split, _ = load_split(experiment)
         own = experiment.make_method()
         epochs, forget_epochs = experiment.recipe.epochs, min(own.forget_epochs, experiment.recipe.epochs)
-        n_retain = 4 * int(split.retain.group_counts().min()) if method == "subg" else len(split.retain)
+        n_retain = split.retain.n_groups * int(split.retain.group_counts().min()) if method == "subg" else len(split.retain)
         seen = epochs * n_retain + forget_epochs * len(split.forget)
         rows.append({"method": method, "epochs": epochs, "forget_epochs": forget_epochs,
                      "seen": seen / (len(split.retain) + len(split.forget)), "seconds": np.median(pairs[:, 1]),

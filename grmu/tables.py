@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from grmu import methods
-from grmu.metrics import METRICS, average_gap, differences, interval, tug_of_war
+from grmu.metrics import METRICS, average_gap, differences, distance_by_seed, interval, tug_of_war
 from grmu.plots import label
 
 GOLD = ("retrain", True)
@@ -60,7 +60,7 @@ def with_gap(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     parts = []
     for _, part in rows.groupby("ratio", sort=False):
         gold = gold_of(part)
-        gaps = [differences(own, gold, metrics).abs().mean(axis=1).set_axis(own.index)
+        gaps = [distance_by_seed(own, gold, metrics).set_axis(own.index)
                 for _, own in part.groupby(["method", "reweight"])]
         parts.append(part.assign(gap=1 - pd.concat(gaps)))
     return pd.concat(parts)
@@ -74,7 +74,7 @@ def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     first whom no other is tied with, "tied" for those whose interval holds 0 and for their first, else "". PRETRAIN competes.
     """
     gold = gold_of(rows)
-    by_seed = {key: 100 * differences(part, gold, metrics).abs().mean(axis=1)
+    by_seed = {key: 100 * distance_by_seed(part, gold, metrics)
                for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
     order = sorted(by_seed, key=lambda key: by_seed[key].mean())
     first, lines = by_seed[order[0]], []
