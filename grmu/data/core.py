@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from grmu.data.rows import Rows
+
 Group = tuple[int, int]
 
 
@@ -22,7 +24,7 @@ class GroupedDataset:
     """Samples with targets, attributes and groups; also built from your own arrays.
 
     Args:
-        x: (N, ...) samples: uint8 images (N, C, H, W), or floats.
+        x: (N, ...) samples: uint8 images (N, C, H, W), token ids (N, 2, L), or floats; or `Rows` of an array on disk.
         y, a: (N,) integer target and attribute, from 0.
         class_names, attribute_names: names in index order. Their lengths *declare* the number of classes and attribute
             values, which a subset may not contain in full; by default, numbers up to the largest value seen.
@@ -31,7 +33,7 @@ class GroupedDataset:
         ValueError: lengths differ, a label lies outside its names, or x holds NaN or infinity.
     """
 
-    x: Tensor
+    x: Tensor | Rows
     y: Tensor
     a: Tensor
     class_names: Sequence[str] = ()
@@ -40,7 +42,7 @@ class GroupedDataset:
     group: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        x, y, a = (torch.as_tensor(v) for v in (self.x, self.y, self.a))
+        x, y, a = (v if isinstance(v, Rows) else torch.as_tensor(v) for v in (self.x, self.y, self.a))
         for what, values in (("y", y), ("a", a)):
             if values.is_floating_point() and not (values == values.round()).all():
                 raise ValueError(f"{what} holds values that are not whole numbers.")
@@ -102,7 +104,8 @@ class GroupedDataset:
 
     def subset(self, index: Tensor) -> GroupedDataset:
         """The samples at `index`, with the same declared classes and attributes."""
-        return replace(self, x=self.x[index], y=self.y[index], a=self.a[index])
+        x = self.x.select(index) if isinstance(self.x, Rows) else self.x[index]
+        return replace(self, x=x, y=self.y[index], a=self.a[index])
 
     def to(self, device: str | torch.device) -> GroupedDataset:
         """The same data on another device."""
