@@ -17,7 +17,7 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -29,15 +29,15 @@ import yaml
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from grmu import data, methods, models, reweight, training
+from grmu import data, methods, models, reweight, training, weights
 from grmu.metrics import OVERALL, evaluate
+from grmu.numerics import THREADS, fixed_threads
 from grmu.store import Store
 
-# Sums of floats depend on how many threads share them, so their number is fixed and a run gives the same bits on any load.
-# Two bring 1.3 times the speed, two runs beside each other 1.9 times.
-THREADS = 1
-CODE = ("data/core.py", "data/groundwear.py", "models.py", "reweight.py", "training.py", "mine.py", "gradients.py",
-        "experiment.py")
+__all__ = ["THREADS", "Experiment", "Result", "each", "fixed_threads", "load_split", "run", "run_all"]
+
+CODE = ("data/core.py", "data/groundwear.py", "data/rows.py", "numerics.py", "models.py", "reweight.py", "training.py", "mine.py",
+        "gradients.py", "experiment.py")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Experiment:
         ratio: share of the groups' samples to forget, in (0, 1].
         groups: "default" (the data set's forget group), "uniform" (all samples alike), or pairs (y, a).
         seed: of everything random. The forget set depends on it too, and is the same for all methods.
-        overrides: settings that replace the preset's: any field of `training.Recipe`, of the method, or "model".
+        overrides: settings that replace the preset's: any field of `models.Network`, `training.Recipe` or the method.
         root: folder of the data set's files; None finds what ships with the project.
     """
 
@@ -86,13 +86,11 @@ class Experiment:
         if self.reweight and own_sampling:
             raise ValueError(f"{self.method} does not combine with REWEIGHT: it "
                              f"{'sees the whole training set' if method.trains_on == 'train' else 'samples by itself'}.")
-        known = {"model"} | {f.name for cls in (training.Recipe, method) for f in fields(cls)}
+        known = {f.name for cls in (models.Network, training.Recipe, method) for f in fields(cls)}
         if unknown := sorted(set(self.overrides) - known):
             raise ValueError(f"unknown setting {', '.join(unknown)} for {self.method}: choose from "
                              f"{', '.join(sorted(known))}.")
-        if (model := self.settings["model"]) not in models.BACKBONES:
-            raise ValueError(f"unknown model {model!r}: choose one of {', '.join(models.BACKBONES)}.")
-        _, made = self.recipe, self.make_method()  # both check their values
+        _, _, made = self.network, self.recipe, self.make_method()  # all check their values
         if self.reweight and not made.retains:
             raise ValueError(f"{self.method} without a retain pass has nothing for REWEIGHT to weigh: set reweight to False.")
 
@@ -103,12 +101,16 @@ class Experiment:
     def settings(self) -> dict[str, Any]:
         """Every setting of the run: defaults, then the data set's preset, then `overrides`."""
         preset, method = _preset(self.dataset), methods.get(self.method)
-        names = {f.name for f in fields(training.Recipe)} | {f.name for f in fields(method)}
-        defaults = {f.name: f.default for cls in (training.Recipe, method) for f in fields(cls)}
-        chosen = preset[method.starts_from] | preset["methods"].get(self.method, {})
-        if stray := set(chosen) - names:
+        defaults = {f.name: f.default for cls in (models.Network, training.Recipe, method) for f in fields(cls)}
+        chosen = preset["network"] | preset[method.starts_from] | preset["methods"].get(self.method, {})
+        if stray := set(chosen) - set(defaults):
             raise ValueError(f"the preset of {self.dataset} sets {', '.join(sorted(stray))}, unknown to {self.method}.")
-        return {"model": preset["model"]} | defaults | chosen | dict(self.overrides)
+        return defaults | chosen | dict(self.overrides)
+
+    @cached_property
+    def network(self) -> models.Network:
+        """What is trained."""
+        return models.Network(**{f.name: self.settings[f.name] for f in fields(models.Network)})
 
     @cached_property
     def recipe(self) -> training.Recipe:
@@ -123,7 +125,7 @@ class Experiment:
     @cached_property
     def original(self) -> Experiment:
         """The PRETRAIN run that this one starts from and is compared with, on the same split."""
-        shared = {k: v for k, v in self.overrides.items() if k == "model"}
+        shared = {k: v for k, v in self.overrides.items() if k in models.Network.__dataclass_fields__}
         return replace(self, method="pretrain", reweight=False, overrides=shared)
 
     @cached_property
@@ -140,6 +142,8 @@ class Experiment:
     def training_key(self) -> str:
         """Names the trained weights. PRETRAIN's do not depend on what is forgotten, so all splits share them."""
         config = self.describe() | {"code": _fingerprint(self.method)}
+        if self.network.pretrained:
+            config["weights"] = weights.fingerprint(weights.find(self.network.model))
         if methods.get(self.method).starts_from == "original":
             config["original"] = self.original.training_key
         if methods.get(self.method).trains_on == "train":
@@ -262,17 +266,6 @@ def each(function: Callable[[Experiment], Any], experiments: Iterable[Experiment
             pool.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def fixed_threads():
-    """Run with THREADS threads, whatever the machine has, and restore the setting after."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable | None, fresh: bool,
            splits: data.Splits, split: data.ForgetSplit, groups: tuple[data.Group, ...]) -> Path:
     """Train unless the store has the weights; returns their folder. Other processes wanting the same run wait."""
@@ -292,8 +285,9 @@ def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable
         model = copy.deepcopy(original) if original is not None else _build(experiment).to(device)
         context = training.Context(model.requires_grad_(True), original, train, retain, forget,
                                    torch.Generator().manual_seed(experiment.seed + 1), experiment.recipe,
-                                   reweight.sample_weights(train, retain) if experiment.reweight else None)
-        curves, test = [], splits.test.to(device)
+                                   reweight.sample_weights(train, retain) if experiment.reweight else None,
+                                   split.retain_index.to(device) if on_retain else None)
+        test = splits.test.to(device)
         members = torch.isin(test.group, torch.tensor([test.group_id(g) for g in groups], device=device))
 
         def record(epoch: int, row: dict[str, float]) -> None:
@@ -302,17 +296,35 @@ def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable
             if forget is not None:  # PRETRAIN is shared by all splits, so it has no forget group
                 row["GA"] = right[members].float().mean().item()
                 row["UA"] = (training.predict(model, model, forget.x).argmax(1) == forget.y).float().mean().item()
-            curves.append({"epoch": epoch} | row)
             if on_epoch is not None:
-                on_epoch(epoch, curves[-1])
+                on_epoch(epoch, {"epoch": epoch} | row)
 
-        started = time.perf_counter()
-        training.train(method, context, record)
-        seconds = time.perf_counter() - started
+        clock = _Clock(store, experiment.training_key)
+        rows = training.train(method, context, record, None if fresh else clock)
+        curves = [{"epoch": epoch} | row for epoch, row in enumerate(rows, 1)]
         store.write("models", experiment.training_key,
-                    {"experiment": experiment.describe(), "curves": curves, "seconds": seconds,
+                    {"experiment": experiment.describe(), "curves": curves, "seconds": clock.seconds(),
                      "made_by": made_by(device)}, weights=model.state_dict())
+        store.drop_checkpoint(experiment.training_key)
     return folder
+
+
+class _Clock:
+    """A run's checkpoint in the store, and the time that its training took, over all attempts."""
+
+    def __init__(self, store: Store, key: str) -> None:
+        self.store, self.key, self.before, self.started = store, key, 0.0, time.perf_counter()
+
+    def seconds(self) -> float:
+        return self.before + time.perf_counter() - self.started
+
+    def load(self) -> dict[str, Any] | None:
+        state = self.store.read_checkpoint(self.key)
+        self.before = state["seconds"] if state is not None else 0.0
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        self.store.write_checkpoint(self.key, state | {"seconds": self.seconds()})
 
 
 def made_by(device: str) -> dict[str, str]:
@@ -321,13 +333,13 @@ def made_by(device: str) -> dict[str, str]:
             "machine": f"{platform.system()} {platform.machine()}, {device}"}
 
 
-def _build(experiment: Experiment) -> models.Classifier:
+def _build(experiment: Experiment, **changes: Any) -> models.Classifier:
     train = data.load(experiment.dataset, experiment.root).train
-    return models.build(experiment.settings["model"], train.x.shape[1], train.n_classes, experiment.seed)
+    return models.build(replace(experiment.network, **changes), train, experiment.seed)
 
 
 def _load_model(experiment: Experiment, folder: Path, device: torch.device) -> models.Classifier:
-    model = _build(experiment)
+    model = _build(experiment, pretrained=False)
     model.load_state_dict(Store(folder.parents[1]).weights(folder.name))
     return model.to(device).eval().requires_grad_(False)
 

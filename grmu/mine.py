@@ -11,9 +11,13 @@ z = f_theta(x) and group g. How g_bar is drawn decides what is bounded:
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from grmu.numerics import seeded
 
 GROUP_BARS = ("exact", "uniform", "shuffle")
 
@@ -27,8 +31,7 @@ class MINE(nn.Module):
 
     def __init__(self, n_features: int, n_groups: int, hidden: int = 512, seed: int = 0) -> None:
         super().__init__()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.first = nn.Linear(n_features + n_groups, hidden)
             self.second = nn.Linear(hidden, 1)
         self.n_features, self.n_groups = n_features, n_groups
@@ -64,9 +67,9 @@ def draw_group_bar(how: str, group: Tensor, n_groups: int, rng: torch.Generator)
     if how == "exact":
         return None
     if how == "uniform":
-        return torch.randint(n_groups, (len(group),), generator=rng).to(group.device)
+        return torch.randint(n_groups, (len(group),), generator=rng).to(group.device, non_blocking=True)
     if how == "shuffle":
-        return group[torch.randperm(len(group), generator=rng).to(group.device)]
+        return group[torch.randperm(len(group), generator=rng).to(group.device, non_blocking=True)]
     raise ValueError(f"unknown group_bar {how!r}: choose one of {', '.join(GROUP_BARS)}.")
 
 
@@ -116,7 +119,7 @@ class Estimator:
         """`steps` updates on batches drawn from z (N, n_features), group (N, ...); returns each batch's bound in nats."""
         mine, bounds = self.mine.requires_grad_(True), []
         for _ in range(steps):
-            index = torch.randint(len(z), (self.batch_size,), generator=self.rng).to(z.device)
+            index = torch.randint(len(z), (self.batch_size,), generator=self.rng).to(z.device, non_blocking=True)
             joint, log_partition = dv_terms(mine, z[index], group[index], self.draw(group[index]))
             self._average(log_partition.detach())
             # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving average
@@ -144,3 +147,12 @@ class Estimator:
             parts = torch.stack([old + math.log1p(-self.ema) if self.ema < 1 else old - math.inf,
                                  log_partition + math.log(self.ema)])
             self.mine.log_partition = parts.logsumexp(0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What later fits depend on; their random stream is the caller's."""
+        return {"mine": self.mine.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Put a `state_dict` back."""
+        self.mine.load_state_dict(state["mine"])
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,4 +1,4 @@
-"""The folder of finished runs: JSON and safetensors, written whole or not at all, never unpickled.
+"""The folder of finished runs: JSON and safetensors, written whole or not at all; nothing is unpickled but plain tensors.
 
 A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at most a
 temporary folder, which the next start removes.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pickle
 import shutil
 import tempfile
 import time
@@ -16,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -113,6 +115,40 @@ class Store:
         finally:
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
+
+    def _checkpoint(self, key: str) -> Path:
+        return self.root / "checkpoints" / f"{key}.pt"
+
+    def write_checkpoint(self, key: str, state: Mapping[str, Any]) -> None:
+        """Keep the state of an unfinished run: nested dicts and lists of tensors, numbers and strings; replaces an older one.
+
+        Raises:
+            StoreError: the disk is full or read-only; the older one stays.
+        """
+        path = self._checkpoint(key)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            torch.save(dict(state), temporary)
+            os.replace(temporary, path)
+        except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter on a full disk
+            raise self._unwritable(error) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def read_checkpoint(self, key: str) -> dict[str, Any] | None:
+        """The state of an unfinished run, or None if there is none."""
+        path = self._checkpoint(key)
+        if not path.is_file():
+            return None
+        try:
+            return torch.load(path, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}): delete that file.") from error
+
+    def drop_checkpoint(self, key: str) -> None:
+        """Forget the state of a run that is finished."""
+        self._checkpoint(key).unlink(missing_ok=True)
 
     def _sweep(self, folder: Path) -> None:
         """Remove what killed runs left; young folders may belong to a run that is still writing."""

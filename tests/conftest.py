@@ -53,7 +53,8 @@ def context_of(train: GroupedDataset, split: data.ForgetSplit, recipe: training.
     if original is not None:
         original.eval().requires_grad_(False)
     rng = torch.Generator().manual_seed(seed)
-    return training.Context(model, original, train, split.retain, split.forget, rng, recipe, weights)
+    return training.Context(model, original, train, split.retain, split.forget, rng, recipe, weights,
+                            split.retain_index)
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:

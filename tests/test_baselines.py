@@ -164,7 +164,8 @@ def test_sample_gradients_are_those_of_single_samples_in_eval_mode(train):
 
 def test_sample_gradients_of_stored_images_go_through_the_scaling():
     x = torch.randint(0, 256, (6, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    images, model = GroupedDataset(x, torch.tensor([0, 1] * 3), torch.zeros(6)), models.build("cnn", 3, 2, seed=0)
+    images = GroupedDataset(x, torch.tensor([0, 1] * 3), torch.zeros(6))
+    model = models.build(models.Network(), images, seed=0)
     found = torch.cat(list(sample_gradients(model, images.x, images.y, chunk=4)))
     scaled = replace(images, x=x.double() / 127.5 - 1)
     close(found, one_by_one(model, scaled), rtol=1e-3)
@@ -191,7 +192,8 @@ def test_fisher_diagonal_is_the_weighted_mean_of_squares_over_more_than_a_chunk(
 
 
 def test_add_to_moves_each_parameter_by_its_own_part():
-    model = models.build("cnn", 3, 2, seed=0)  # in channels_last, so that the order of values in memory is another
+    images = GroupedDataset(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [0, 1], [0, 0])
+    model = models.build(models.Network(), images, seed=0)  # in channels_last, so that the order of values in memory is another
     before, vector = flat(model), torch.arange(len(flat(model)), dtype=torch.float32)
     assert [part.shape for part in unflatten(vector, model)] == [p.shape for p in model.parameters()]
     add_to(model, vector)

@@ -114,7 +114,8 @@ def test_a_methods_own_sampling_goes_before_the_weights_given(train, split):
 def test_without_weights_all_samples_are_alike(train, split):
     context = context_of(train, split, QUICK)
     assert context.weights is None
-    assert training.Context(*(getattr(context, name) for name in vars(context) if name != "weights")).weights is None
+    given = [value for name, value in vars(context).items() if name not in ("weights", "retain_index")]
+    assert training.Context(*given).weights is None
 
 
 @dataclass

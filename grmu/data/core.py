@@ -122,11 +122,12 @@ class Splits(NamedTuple):
 
 
 class ForgetSplit(NamedTuple):
-    """The two parts of a training set, and which of its rows are forgotten (long tensor, ascending)."""
+    """The two parts of a training set, and which of its rows are forgotten and retained (long tensors, ascending)."""
 
     retain: GroupedDataset
     forget: GroupedDataset
     forget_index: Tensor
+    retain_index: Tensor
 
 
 def split_forget(
@@ -160,4 +161,5 @@ def split_forget(
     forget_index = torch.cat(chosen).sort().values
     keep = torch.ones(len(train), dtype=torch.bool)
     keep[forget_index] = False
-    return ForgetSplit(train.subset(keep.nonzero().squeeze(1)), train.subset(forget_index), forget_index)
+    retain_index = keep.nonzero().squeeze(1)
+    return ForgetSplit(train.subset(retain_index), train.subset(forget_index), forget_index, retain_index)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from grmu.models import distance
+from grmu.numerics import seeded
 from grmu.training import Batch, Context, Method, check_range
 
 
@@ -36,11 +37,10 @@ class BadTeacher(Method):
         super().setup(context)
         self.ignorant = copy.deepcopy(context.original).eval()
         seed = int(torch.randint(2**31, (1,), generator=context.rng))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed, context.device):
             for module in self.ignorant.modules():
-                if hasattr(module, "reset_parameters"):
-                    module.reset_parameters()
+                if reset := getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None):
+                    reset()
         self.ignorant.requires_grad_(False)
 
     def forget_loss(self, batch: Batch) -> Tensor:

@@ -36,6 +36,12 @@ class BoundaryShrink(Method):
         check_range(self, forget_epochs=(0, 10_000), eps=(0, 255))
         check_choice(self, retains=(False, True))
 
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        if context.train.x.dtype != torch.uint8 and not context.train.x.is_floating_point():
+            raise ValueError(f"boundary_shrink moves samples towards another class, which {context.train.x.dtype} samples such "
+                             "as token ids cannot: choose another method.")
+
     def near_labels(self, x: Tensor, y: Tensor) -> Tensor:
         """The original's answer one signed gradient step away, (B,); x as the network scales it, in -1 to 1."""
         x = x.detach().requires_grad_(True)
@@ -43,8 +49,8 @@ class BoundaryShrink(Method):
         (gradient,) = torch.autograd.grad(loss, x)
         with torch.no_grad():
             moved = x + self.eps * 2 / 255 * gradient.sign()
-            allowed = min(-1.0, x.min().item()), max(1.0, x.max().item())  # for samples that are no images
-            return self.context.original(moved.clamp(*allowed)).argmax(1)
+            low, high = x.min().clamp(max=-1), x.max().clamp(min=1)  # wider for samples that are no pictures
+            return self.context.original(moved.clamp(low, high)).argmax(1)
 
     def forget_loss(self, batch: Batch) -> Tensor:
         x = self.model.scaled(batch.x)
@@ -74,6 +80,9 @@ class BoundaryExpand(Method):
 
     def parameters(self) -> list[Tensor]:
         return [self.shadow]
+
+    def state(self) -> dict[str, Tensor]:
+        return {"shadow": self.shadow}
 
     def forget_loss(self, batch: Batch) -> Tensor:
         z = self.model.features(batch.x)

@@ -37,6 +37,9 @@ class GroupDRO(Method):
     def sampling_weights(self) -> Tensor:
         return balanced_weights(self.context.retain)
 
+    def state(self) -> dict[str, Tensor]:
+        return {"q": self.q}
+
     def retain_loss(self, batch: Batch) -> Tensor:
         losses = nn.functional.cross_entropy(self.model(batch.x), batch.y, reduction="none")
         members = nn.functional.one_hot(batch.group, len(self.q)).to(losses.dtype)

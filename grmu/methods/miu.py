@@ -56,20 +56,24 @@ class MIU(Method):
             Estimator(MINE(self.model.n_features, context.train.n_groups, self.mine_hidden, seed=0).to(context.device),
                       self.mine_lr, context.rng, self.group_bar) for _ in range(2))
         if self.calibration:  # the original does not change: its features are extracted once, from images as they are
-            original = context.original
-            self.z_o, self.z_o_train = (predict(original.features, original, d.x) for d in (context.retain, context.train))
+            self.z_o_train = predict(context.original.features, context.original, context.train.x)
+            self.z_o = self.z_o_train[context.retain_index]
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
         train, forget = self.context.train, self.context.forget
         steps = self.first_updates if epoch == 0 else self.later_updates
         seen = torch.randperm(len(train), generator=self.context.rng)[: max(steps, 1) * self.mi.batch_size]
-        z, group = predict(self.model.features, self.model, train.x[seen]), train.group[seen]
+        drawn = train.subset(seen.to(self.context.device))
+        z, group = predict(self.model.features, self.model, drawn.x), drawn.group
         self.mi.fit(z, group, steps)
         if self.calibration:
             self.mi_o.fit(z if self.calibrate_to == "unlearned" else self.z_o_train[seen], group, steps)
             self.t_o = predict(self.mi_o.mine.all_groups, self.mi_o.mine, self.z_o)
         z_f = predict(self.model.features, self.model, forget.x)
         return {"mi_train": self.mi.bound(z, group).item(), "mi_forget": self.mi.bound(z_f, forget.group).item()}
+
+    def state(self) -> dict[str, Estimator]:
+        return {"mi": self.mi, "mi_o": self.mi_o}
 
     def forget_loss(self, batch: Batch) -> Tensor:
         return self.mi.bound(self.model.features(batch.x), batch.group)  # Eq. 3

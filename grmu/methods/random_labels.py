@@ -31,7 +31,7 @@ class RandomLabels(Method):
     def wrong_labels(self, y: Tensor) -> Tensor:
         """A class other than y for each sample, (B,)."""
         n_classes = self.context.train.n_classes
-        shift = torch.randint(1, n_classes, (len(y),), generator=self.context.rng).to(y.device)
+        shift = torch.randint(1, n_classes, (len(y),), generator=self.context.rng).to(y.device, non_blocking=True)
         return (y + shift) % n_classes
 
     def forget_loss(self, batch: Batch) -> Tensor:
