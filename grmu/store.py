@@ -134,7 +134,8 @@ class Store:
         except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter on a full disk
             raise self._unwritable(error) from error
         finally:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
     def read_checkpoint(self, key: str) -> dict[str, Any] | None:
         """The state of an unfinished run, or None if there is none."""

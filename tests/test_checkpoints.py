@@ -1,0 +1,153 @@
+"""A run that is stopped goes on where it was, with the numbers of one that never stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import same_state, start_python
+from safetensors.torch import load_file
+
+from grmu import methods, models
+from grmu.data import LOADERS, GroupedDataset, Splits
+from grmu.experiment import Experiment, run
+from grmu.store import Store, StoreError
+
+EPOCHS = {"epochs": 4}
+OWN = {"gradient_ascent": {"lr": 1e-4}, "miu": {"lr": 1e-3}, "ssd": {}, "influence": {}}
+TRAINED = [name for name in methods.registry if name not in ("ssd", "influence")]  # those two work in one stroke
+
+pytestmark = pytest.mark.usefixtures("few_pictures")
+
+
+class Stopped(Exception):
+    """What stops a run in these tests."""
+
+
+def stop_in(epoch: int):
+    """A callback that stops the run in that epoch."""
+    def on_epoch(number: int, row: dict) -> None:
+        if number == epoch:
+            raise Stopped
+
+    return on_epoch
+
+
+def experiment(method: str, **settings) -> Experiment:
+    """A short run with everything that a method may have switched on."""
+    forget = {"forget_epochs": 3} if "forget_epochs" in methods.get(method).__dataclass_fields__ else {}
+    reweight = method in ("miu", "scrub", "retrain")
+    return Experiment(method=method, reweight=reweight, overrides=EPOCHS | forget | OWN.get(method, {}) | settings)
+
+
+def weights_of(result) -> dict:
+    return load_file(result.folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_stopped_run_goes_on_with_the_same_numbers(method, store):
+    e, seen = experiment(method), []
+    with pytest.raises(Stopped):
+        run(e, store, on_epoch=stop_in(3))
+    rest = run(e, store, on_epoch=lambda epoch, row: seen.append(epoch))
+    assert seen == [3, 4]  # the epochs before were kept
+    in_parts = weights_of(rest)
+    whole = run(e, store, fresh=True)
+    assert same_state(weights_of(whole), in_parts)
+    assert whole.metrics == rest.metrics
+    assert rest.curves.equals(whole.curves)
+    assert rest.seconds > 0
+
+
+def test_dropout_and_adamw_are_resumed_too(tmp_path, monkeypatch):
+    """The text network draws from PyTorch's global generator, and AdamW counts its steps."""
+    rng = torch.Generator().manual_seed(0)
+    tokens = torch.randint(1000, 1050, (160, 2, 8), generator=rng).to(torch.int16)
+    tokens[:, 1] = 0
+    data = GroupedDataset(tokens, tokens[:, 0, 0] % 2, torch.arange(160) % 2, name="groundwear")
+    monkeypatch.setitem(LOADERS, "groundwear", lambda name, root: Splits(data, data, data, (1, 1)))
+    from grmu import data as package
+    package.load.cache_clear()
+    e = experiment("miu", model="text", optimizer="adamw", schedule="constant")
+    whole = run(e, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        run(e, tmp_path / "parts", on_epoch=stop_in(3))
+    torch.manual_seed(123)  # the global state is no part of a run
+    torch.rand(7)
+    assert same_state(weights_of(whole), weights_of(run(e, tmp_path / "parts")))
+    assert not same_state(weights_of(whole), weights_of(run(replace(e, seed=1), tmp_path / "whole")))
+    package.load.cache_clear()
+
+
+def test_a_killed_process_leaves_a_checkpoint_that_another_takes_up(tmp_path):
+    code = """
+import os, signal
+from grmu.experiment import Experiment, run
+e = Experiment(method="miu", overrides={"epochs": 4})
+def on_epoch(epoch, row):
+    if epoch == 3 and sys.argv[2] == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+result = run(e, sys.argv[1], on_epoch=on_epoch)
+import json; print(json.dumps(result.metrics))
+"""
+    killed = start_python(code, tmp_path / "parts", "kill")
+    assert killed.wait(120) == -signal.SIGKILL, killed.stderr.read()
+    assert len(list((tmp_path / "parts" / "checkpoints").glob("*.pt"))) == 1
+    metrics = []
+    for folder in ("parts", "whole"):
+        process = start_python(code, tmp_path / folder, "go on")
+        out, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        metrics.append(json.loads(out))
+    assert metrics[0] == metrics[1]
+
+
+def test_checkpoints_go_when_a_run_is_finished_and_fresh_runs_neither_read_nor_write_them(tmp_path):
+    e = experiment("finetune")
+    with pytest.raises(Stopped):
+        run(e, tmp_path, on_epoch=stop_in(3), fresh=True)
+    assert not list((tmp_path / "checkpoints").glob("*"))
+    with pytest.raises(Stopped):
+        run(e, tmp_path, on_epoch=stop_in(3))
+    assert len(list((tmp_path / "checkpoints").glob("*.pt"))) == 1
+    seen = []
+    run(e, tmp_path, on_epoch=lambda epoch, row: seen.append(epoch), fresh=True)
+    assert seen == [1, 2, 3, 4]
+    assert not list((tmp_path / "checkpoints").glob("*"))
+
+
+def test_another_experiment_does_not_take_up_the_checkpoint(tmp_path):
+    with pytest.raises(Stopped):
+        run(experiment("finetune"), tmp_path, on_epoch=stop_in(3))
+    seen = []
+    run(experiment("finetune", lr=0.02), tmp_path, on_epoch=lambda epoch, row: seen.append(epoch))
+    assert seen == [1, 2, 3, 4]
+
+
+def test_a_damaged_checkpoint_is_named_with_the_fix(tmp_path):
+    store = Store(tmp_path)
+    store.write_checkpoint("abc", {"rows": [], "parts": {"x": torch.ones(3)}})
+    assert torch.equal(store.read_checkpoint("abc")["parts"]["x"], torch.ones(3))
+    path = tmp_path / "checkpoints" / "abc.pt"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(StoreError, match=r"abc\.pt is damaged .*: delete that file\."):
+        store.read_checkpoint("abc")
+
+
+def test_a_checkpoint_is_never_code(tmp_path):
+    store = Store(tmp_path)
+    store.write_checkpoint("abc", {})
+    torch.save(models.Network(), tmp_path / "checkpoints" / "abc.pt")  # a pickled object of some class
+    with pytest.raises(StoreError, match="is damaged"):
+        store.read_checkpoint("abc")
+
+
+def test_a_checkpoint_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
+    store = Store(tmp_path)
+    (tmp_path / "checkpoints").write_text("a file where the folder should be")
+    with pytest.raises(StoreError, match="cannot write runs to"):
+        store.write_checkpoint("abc", {})
+    assert not list(tmp_path.glob("*.tmp"))
