@@ -11,9 +11,11 @@ from grmu.store import StoreError
 COMMANDS = {  # name: (module, arguments put before the user's, what it does)
     "demo": ("grmu.demo", [], "run the five methods on the embedded data set and compare them"),
     "bench": ("grmu.bench", [], "measure what the project promises"),
+    "data": ("grmu.data.command", [], "say what to download for a data set, check its folder, prepare it"),
     "notebooks": ("grmu.notebooks", [], "execute the lessons and save them as they are committed"),
     "check-notebooks": ("grmu.notebooks", ["--check"], "say which lessons are not as they should be committed"),
     "results": ("grmu.results", [], "compute the results that ship with the course"),
+    "weights": ("grmu.weights", [], "say which pretrained weights are there, or download some"),
     "search": ("grmu.search", [], "choose hyperparameters on validation data"),
 }
 

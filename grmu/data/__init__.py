@@ -1,4 +1,8 @@
-"""Data sets with groups. `load(name)` gives train, val and test; `split_forget` decides what is forgotten."""
+"""Data sets with groups. `load(name)` gives train, val and test; `split_forget` decides what is forgotten.
+
+Groundwear comes with the project. CelebA, Waterbirds, FairFace and MultiNLI are read from their original files, which
+`python -m grmu data` says where to get; their samples are decoded once into a memory-mapped array (`grmu.data.cache`).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,19 @@ from functools import lru_cache
 from pathlib import Path
 
 from grmu.data import groundwear
+from grmu.data.celeba import CELEBA
 from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, split_forget
+from grmu.data.fairface import FAIRFACE
+from grmu.data.multinli import MULTINLI
+from grmu.data.original import Original
+from grmu.data.waterbirds import WATERBIRDS
 
-__all__ = ["LOADERS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "load", "split_forget"]
+__all__ = ["LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "load", "split_forget"]
+
+ORIGINALS: dict[str, Original] = {original.name: original for original in (CELEBA, WATERBIRDS, FAIRFACE, MULTINLI)}
 
 LOADERS: dict[str, Callable[[str, str | Path | None], Splits]] = dict.fromkeys(groundwear.VARIANTS, groundwear.load)
+LOADERS |= {name: original.load for name, original in ORIGINALS.items()}
 
 
 @lru_cache(maxsize=4)
@@ -19,11 +31,12 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     """Load a data set by name (the names are the keys of `LOADERS`).
 
     Args:
-        name: "groundwear", "groundwear-memorised" or "groundwear-many".
-        root: folder of its files; None finds what ships with the project.
+        name: "groundwear", "groundwear-memorised" or "groundwear-many"; "celeba", "waterbirds", "fairface" or "multinli".
+        root: folder of its files; None finds what ships with the project, which is Groundwear.
 
     Raises:
-        ValueError: an unknown name (the message lists the known ones), or a file that fails its checksum.
+        ValueError: an unknown name (the message lists the known ones), no root for a data set that does not ship, or files
+            that are damaged; the message names the fix.
         FileNotFoundError: its files are not there.
     """
     if name not in LOADERS:

@@ -1,0 +1,319 @@
+"""Samples decoded once into one array on disk, which is then memory-mapped: `<name>.npy`, and its manifest `<name>.json`.
+
+The array is filled in blocks of rows by threads. A block is recorded in the manifest, with its CRC-32, after it has reached
+the disk, so what a killed run finished is kept. When all blocks are there they are read back and compared once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from PIL import Image
+from tqdm.auto import tqdm
+
+FORMAT = 1
+BLOCK_BYTES = 2**20  # of a block, about: what fits a core's cache is decoded, summed and written fastest
+RECORD_SECONDS = 2.0  # of work that a killed run may lose
+LISTED = 20  # files that an error names
+
+Fill = Callable[[int, int], tuple[np.ndarray, list[str]]]  # (start, stop) -> those rows, and what is wrong with their files
+
+
+def default_folder(root: Path) -> Path:
+    """$GRMU_CACHE, else grmu-cache/ beside the original files."""
+    return Path(os.environ["GRMU_CACHE"]) if os.environ.get("GRMU_CACHE") else root / "grmu-cache"
+
+
+def digest(items: Iterable[str]) -> str:
+    """SHA-256 of an ordered list of names."""
+    return hashlib.sha256("\n".join(items).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Cache:
+    """One array of `shape` (N, ...) and `dtype` in `folder`; `made_from` are JSON values that tell it from another's."""
+
+    folder: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    made_from: dict
+
+    @property
+    def array_file(self) -> Path:
+        """The array, in NumPy's format."""
+        return self.folder / f"{self.name}.npy"
+
+    @property
+    def manifest_file(self) -> Path:
+        """What it holds, and which of its blocks are there."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block."""
+        return max(BLOCK_BYTES // self.row_bytes, 1)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one sample."""
+        return int(np.prod(self.shape[1:])) * np.dtype(self.dtype).itemsize
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """First row and row after the last, of every block."""
+        return [(i, min(i + self.block_rows, self.shape[0])) for i in range(0, self.shape[0], self.block_rows)]
+
+    def open(self) -> np.ndarray | None:
+        """The memory-mapped array, None where it is not finished. Manifest, shape and size are checked, not the content.
+
+        Raises:
+            ValueError: it is damaged, or was made from other files; the message names what to delete.
+        """
+        manifest = self._manifest()
+        return self._mapped() if manifest is not None and manifest["verified"] else None
+
+    def load(self, make_fill: Callable[[], Fill]) -> np.ndarray:
+        """The memory-mapped array, made or finished first if need be; `make_fill` is only called then.
+
+        Raises:
+            ValueError: samples that cannot be read (up to 20 are named), a full or read-only disk, a damaged cache.
+        """
+        array = self.open()
+        if array is None:
+            with self._explained(), self._locked():
+                manifest = self._manifest() or self._start()  # another process may have made it meanwhile
+                if not manifest["verified"]:
+                    self._fill(manifest, make_fill())
+                    self._compare(manifest)
+            array = self.open()
+        return array
+
+    def verify(self) -> None:
+        """Read the whole of a finished array and compare it with its checksums.
+
+        Raises:
+            ValueError: the array is not what was written.
+        """
+        with self._explained(), self._locked():
+            self._compare(self._manifest())
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / f"{self.name}.lock"):
+            yield
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ValueError(f"the cache {self.array_file} cannot be written: {error.strerror or error}. Free some space, or "
+                             "name a folder that can be written to in the environment variable GRMU_CACHE.") from error
+
+    def _broken(self, why: object) -> ValueError:
+        return ValueError(f"the cache {self.array_file} {why}: delete it and {self.manifest_file.name} to have it made again, "
+                          "or name another folder in the environment variable GRMU_CACHE.")
+
+    def fresh_manifest(self) -> dict:
+        """The manifest of an array that has no block yet."""
+        return {"format": FORMAT, "shape": list(self.shape), "dtype": self.dtype, "made_from": self.made_from,
+                "block_rows": self.block_rows, "crc32": [None] * len(self.blocks()), "verified": False}
+
+    def _manifest(self) -> dict | None:
+        """The manifest if it is this array's, None if there is none."""
+        try:
+            manifest = json.loads(self.manifest_file.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise self._broken(f"has a manifest that cannot be read ({error})") from error
+        fresh = self.fresh_manifest()
+        differ = [k for k in fresh if not isinstance(manifest, dict) or k not in manifest
+                  or (k not in ("crc32", "verified") and manifest[k] != fresh[k])]
+        if differ:
+            raise self._broken(f"was made from other files or by another version (its {', '.join(differ)} differ)")
+        crc = manifest["crc32"]
+        if not isinstance(crc, list) or len(crc) != len(fresh["crc32"]) or (manifest["verified"] and None in crc):
+            raise self._broken("has a damaged manifest")
+        return manifest
+
+    def _mapped(self) -> np.memmap:
+        try:
+            array = np.load(self.array_file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise self._broken(f"is damaged ({getattr(error, 'strerror', None) or error})") from error
+        if array.shape != self.shape or array.dtype != self.dtype:
+            raise self._broken(f"is damaged (it holds {array.dtype} {array.shape}, not {self.dtype} {self.shape})")
+        return array
+
+    def _record(self, manifest: dict) -> None:
+        """Write the manifest, whole or not at all."""
+        temporary = self.folder / f".{self.name}.json.tmp"  # one name: whoever writes holds the lock
+        with open(temporary, "w") as file:
+            json.dump(manifest, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self.manifest_file)
+
+    def _start(self) -> dict:
+        """An empty array of full size, which takes no space yet, and its manifest."""
+        needed, free = self.shape[0] * self.row_bytes, shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise ValueError(f"the cache of {self.name} needs {needed / 1e9:.1f} GB in {self.folder}, which has "
+                             f"{free / 1e9:.1f} GB free: free some space, or name another folder in the environment "
+                             "variable GRMU_CACHE.")
+        np.lib.format.open_memmap(self.array_file, mode="w+", dtype=self.dtype, shape=self.shape)
+        manifest = self.fresh_manifest()
+        self._record(manifest)
+        return manifest
+
+    def _fill(self, manifest: dict, fill: Fill) -> None:
+        """Make the blocks that are missing, over all cores, and record them."""
+        blocks, crc, offset = self.blocks(), manifest["crc32"], self._mapped().offset
+        missing = [i for i, value in enumerate(crc) if value is None]
+        finished: dict[int, int] = {}
+        bad: list[str] = []
+
+        def make(i: int) -> tuple[int, int, list[str]]:
+            start, stop = blocks[i]
+            samples, complaints = fill(start, stop)
+            if not complaints:
+                write_at(file.fileno(), samples, offset + start * self.row_bytes)
+            return i, zlib.crc32(samples), complaints
+
+        def record() -> None:
+            os.fsync(file.fileno())  # first the data, then the word that it is there
+            for i, value in finished.items():
+                crc[i] = value
+            self._record(manifest)
+
+        there = sum(stop - start for i, (start, stop) in enumerate(blocks) if crc[i] is not None)
+        with (open(self.array_file, "r+b") as file, ThreadPoolExecutor(cores()) as pool,
+              tqdm(total=self.shape[0], initial=there, desc=f"{self.name}: cache", unit=" samples") as bar):
+            try:
+                last = time.monotonic()
+                for future in as_completed([pool.submit(make, i) for i in missing]):
+                    i, value, complaints = future.result()
+                    bad += complaints
+                    if not complaints:
+                        finished[i] = value
+                    bar.update(blocks[i][1] - blocks[i][0])
+                    if time.monotonic() - last > RECORD_SECONDS:
+                        record()
+                        last = time.monotonic()
+            finally:  # also when stopped: what has not begun is dropped, what is done is kept
+                pool.shutdown(cancel_futures=True)
+                record()
+        if bad:
+            raise ValueError(f"{len(bad)} samples of {self.name} cannot be read: {listed(sorted(bad))}. Put the right files in "
+                             "their place and start again; what was read is kept.")
+
+    def _compare(self, manifest: dict) -> None:
+        """Read the whole array back and compare it with its checksums; record that it was."""
+        array, blocks = self._mapped(), self.blocks()
+
+        def differs(i: int) -> bool:
+            start, stop = blocks[i]
+            found = os.pread(file.fileno(), (stop - start) * self.row_bytes, array.offset + start * self.row_bytes)
+            return zlib.crc32(found) != manifest["crc32"][i]
+
+        with open(self.array_file, "rb") as file, ThreadPoolExecutor(cores()) as pool:
+            progress = tqdm(pool.map(differs, range(len(blocks))), f"{self.name}: verification", len(blocks), unit=" blocks")
+            wrong = [i for i, different in enumerate(progress) if different]
+        if wrong:
+            raise self._broken(f"is damaged ({len(wrong)} of {len(blocks)} blocks are not what was written)")
+        if not manifest["verified"]:
+            self._record(manifest | {"verified": True})
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def write_at(file: int, samples: np.ndarray, offset: int) -> None:
+    """All bytes of the array at that place of the file; by a call, since a full disk kills who writes to a memory map."""
+    rest = memoryview(np.ascontiguousarray(samples)).cast("B")
+    while rest:
+        written = os.pwrite(file, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
+def listed(names: list[str], separator: str = "; ", n: int = LISTED) -> str:
+    """The first n names, and how many more there are."""
+    return separator.join(names[:n]) + (f"{separator}and {len(names) - n} more" if len(names) > n else "")
+
+
+def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
+    """One picture as uint8 (height, width, 3); of another size it is resized (bilinear, antialiased) or refused.
+
+    Raises:
+        ValueError, OSError, RuntimeError: it is damaged, no picture, or of another size.
+    """
+    if not resize:  # torchvision needs less time than PIL, and less of it keeps other threads waiting
+        from torchvision.io import ImageReadMode, decode_jpeg
+
+        content = path.read_bytes()
+        if not content:
+            raise ValueError("the file is empty")
+        picture = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB).permute(1, 2, 0)
+        if picture.shape[:2] != (height, width):
+            raise ValueError(f"{picture.shape[1]} x {picture.shape[0]} pixels instead of {width} x {height}")
+        return picture.numpy()
+    with Image.open(path) as image:
+        image.draft("RGB", (width, height))  # a JPEG of twice the size or more is decoded at half of it
+        picture = image.convert("RGB")
+        if picture.size != (width, height):
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(picture)
+
+
+def try_decode(folder: Path, file: str, height: int, width: int, resize: bool) -> tuple[np.ndarray | None, str]:
+    """The picture, or None and a word on what is wrong with its file."""
+    try:
+        return decode(folder / file, height, width, resize), ""
+    except FileNotFoundError:
+        return None, f"{file} is missing"
+    except (OSError, ValueError, RuntimeError, SyntaxError) as error:  # what decoders raise
+        why = (getattr(error, "strerror", None) or str(error)).strip().splitlines()[0]
+        return None, f"{file} cannot be decoded ({why})"
+
+
+def picture_cache(root: Path, name: str, folder: Path, files: list[str], height: int, width: int,
+                  resize: bool) -> tuple[Cache, Callable[[], Fill]]:
+    """The cache of those files in `folder`, uint8 (N, height, width, 3), and what fills it."""
+    cache = Cache(default_folder(root), name, (len(files), height, width, 3), "uint8",
+                  {"files": digest(files), "height": height, "width": width, "resized": resize})
+
+    def make_fill() -> Fill:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder} is no folder, but should hold the pictures: "
+                                    f"`python -m grmu data {name} --root {root}` says what is missing and where to get it.")
+
+        def fill(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
+            samples, complaints = np.empty((stop - start, height, width, 3), np.uint8), []
+            for row, file in enumerate(files[start:stop]):
+                picture, complaint = try_decode(folder, file, height, width, resize)
+                if picture is None:
+                    complaints.append(complaint)
+                else:
+                    samples[row] = picture
+            return samples, complaints
+
+        return fill
+
+    return cache, make_fill
