@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+GRID ?= workflow/embedded.yaml
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb
@@ -16,7 +17,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow lab bench notebooks results search check-notebooks clean
+.PHONY: help run test test-slow lab bench notebooks results search sweep check-notebooks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -50,8 +51,11 @@ results: .venv/.installed ## compute the results that ship with the course again
 search: .venv/.installed ## choose hyperparameters again, on validation data
 	@$(PY) -m grmu search $(ARGS)
 
+sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all cores or on Slurm; resumes (GRID=workflow/embedded.yaml; workflow/README.md)
+	@workflow/sweep --configfile $(GRID) $(ARGS)
+
 clean: ## remove .venv, finished runs and caches
-	rm -rf .venv runs build dist .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv workflow/.venv runs build dist .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
@@ -92,3 +96,10 @@ GOOD_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 1
 	  exit 1; }
 	@rm -f .venv/.installed .venv/.installed-test
 	@printf '%s\n' "$(CURDIR)" > $@
+
+# Snakemake's own environment
+workflow/.venv/.installed: workflow/requirements.txt
+	@echo "Making workflow/.venv for Snakemake ..."
+	@$(PYTHON) -m venv --clear workflow/.venv
+	@workflow/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r workflow/requirements.txt
+	@touch $@

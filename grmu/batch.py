@@ -31,6 +31,8 @@ class Parameters:
 
     reweight: True, False or "both" (both that the method allows).  seed, n_seeds: seeds seed, ..., seed + n_seeds - 1.
     lam: MIU's calibration weight, None for the preset's.  overrides: any other setting, by name.
+    references: do PRETRAIN, RETRAIN and RETRAIN + REWEIGHT beside the method; without them nothing is compared.
+    root: folder of the data set's files, None for data that ships with the project.
     output: folder for metrics.json and comparison.png, "" for none.  device: "cpu" or "cuda".
     """
 
@@ -43,6 +45,7 @@ class Parameters:
     n_seeds: int = 1
     lam: float | None = None
     overrides: dict = field(default_factory=dict)
+    references: bool = True
     root: str | None = None
     device: str = "cpu"
     output: str = ""
@@ -50,6 +53,8 @@ class Parameters:
     def __post_init__(self) -> None:
         if not isinstance(self.reweight, bool) and self.reweight != "both":
             raise ValueError(f"reweight must be true, false or 'both', but is {self.reweight!r}.")
+        if not isinstance(self.references, bool):
+            raise ValueError(f"references must be true or false, but is {self.references!r}.")
         if isinstance(self.n_seeds, bool) or not isinstance(self.n_seeds, int) or self.n_seeds < 1:
             raise ValueError(f"n_seeds must be a whole number from 1, but is {self.n_seeds!r}.")
         if not isinstance(self.overrides, Mapping):
@@ -65,23 +70,23 @@ class Parameters:
     def experiments(self) -> list[Experiment]:
         """The references (PRETRAIN, RETRAIN, RETRAIN + REWEIGHT) and the method, for every seed; ValueError if impossible."""
         chosen = dict(self.overrides) | ({} if self.lam is None else {"lam": self.lam})
-        if chosen and self.method in REFERENCES:
-            raise ValueError(f"{self.method} is a reference and keeps the preset's settings: leave lam and overrides empty.")
-        shared = {name: value for name, value in chosen.items() if name == "model"}
         whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
         runs: dict[str, Experiment] = {}
         for seed in range(self.seed, self.seed + self.n_seeds) if whole else [self.seed]:
-            split = {"ratio": self.ratio, "groups": self.groups, "seed": seed, "root": self.root}
-            before = Experiment(self.dataset, "pretrain", overrides=shared, **split)
-            runs |= {e.key: e for e in (before, replace(before, method="retrain"), before.gold)}
+            plain = Experiment(self.dataset, self.method, False, self.ratio, self.groups, seed, chosen, self.root)
+            before = plain.original
+            if self.method in REFERENCES and plain.overrides != before.overrides:
+                raise ValueError(f"{self.method} is a reference and keeps the preset's settings: leave lam and overrides empty.")
+            if self.references:
+                runs |= {e.id: e for e in (before, replace(before, method="retrain"), before.gold)}
             for reweight in (False, True) if self.reweight == "both" else (self.reweight,):
                 try:
-                    experiment = Experiment(self.dataset, self.method, reweight, overrides=chosen, **split)
+                    experiment = replace(plain, reweight=reweight)
                 except ValueError:
                     if reweight and self.reweight == "both":  # all but the combination was found possible
                         continue
                     raise
-                runs.setdefault(experiment.key, experiment)
+                runs.setdefault(experiment.id, experiment)
         return list(runs.values())
 
 
@@ -147,8 +152,9 @@ def write(parameters: Parameters, results: list[Result]) -> Path | None:
     folder = Path(parameters.output)
     record = {
         "parameters": asdict(parameters),
-        "runs": [{**r.row(), "settings": r.experiment.settings, "accuracy": r.accuracy.to_dict("records")} for r in results],
-        "summary": tables.summary(rows(results)).reset_index().to_dict("records"),
+        "runs": [{"id": r.experiment.id, **r.row(), "overrides": r.experiment.overrides, "settings": r.experiment.settings,
+                  "accuracy": r.accuracy.to_dict("records")} for r in results],
+        "summary": tables.summary(rows(results)).reset_index().to_dict("records") if parameters.references else [],
         "versions": {"grmu": grmu.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "machine": {"processor": platform.machine(), "device": parameters.device},
     }
