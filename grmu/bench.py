@@ -195,7 +195,12 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m grmu bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only what the shipped results say; nothing is run")
     parser.add_argument("--lessons", action="store_true", help="also execute every lesson: minutes")
+    parser.add_argument("--scale", action="store_true", help="only what full-scale runs cost, on a GPU if there is one")
     options = parser.parse_args(argv)
+    if options.scale:
+        from grmu import bench_scale
+
+        return bench_scale.main()
     print(f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f} before, {THREADS} thread a run, "
           f"torch {torch.__version__}, Python {platform.python_version()}\n\n{LINE.format('what', 'target', 'measured', 'ok')}")
     rows = []

@@ -103,9 +103,9 @@ def sections(folder: Path) -> list[Section]:
     found = []
     for (dataset, ratio, groups, overrides), jobs in keys.items():
         title = f"{dataset}, ratio {ratio:g}"
-        pairs = plan[jobs[0]]["parameters"]["groups"]
         if groups != "default":
-            title += ", uniform" if groups == "uniform" else f", group {pairs[0]}" if len(pairs) == 1 else f", {len(pairs)} groups"
+            n = groups.count("[") - 1
+            title += f", {groups}" if groups == "uniform" or n == 1 else f", {n} groups"
         title += "".join(f", {name}={value}" for name, value in json.loads(overrides).items())
         needed = dict.fromkeys(first for job in jobs for first in (*plan[job]["after"], job))
         found.append(Section(title, list(needed), _rows(folder, jobs)))

@@ -1,6 +1,6 @@
 """Data sets with groups. `load(name)` gives train, val and test; `split_forget` decides what is forgotten.
 
-Groundwear comes with the project. CelebA, Waterbirds, FairFace and MultiNLI are read from their original files, which
+Groundwear and Negation come with the project. CelebA, Waterbirds, FairFace and MultiNLI are read from their original files, which
 `python -m grmu data` says where to get; their samples are decoded once into a memory-mapped array (`grmu.data.cache`).
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from grmu.data import groundwear
+from grmu.data import groundwear, negation
 from grmu.data.celeba import CELEBA
 from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, split_forget
 from grmu.data.fairface import FAIRFACE
@@ -23,6 +23,7 @@ __all__ = ["LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Sp
 ORIGINALS: dict[str, Original] = {original.name: original for original in (CELEBA, WATERBIRDS, FAIRFACE, MULTINLI)}
 
 LOADERS: dict[str, Callable[[str, str | Path | None], Splits]] = dict.fromkeys(groundwear.VARIANTS, groundwear.load)
+LOADERS["negation"] = negation.load
 LOADERS |= {name: original.load for name, original in ORIGINALS.items()}
 
 
@@ -31,8 +32,8 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     """Load a data set by name (the names are the keys of `LOADERS`).
 
     Args:
-        name: "groundwear", "groundwear-memorised" or "groundwear-many"; "celeba", "waterbirds", "fairface" or "multinli".
-        root: folder of its files; None finds what ships with the project, which is Groundwear.
+        name: "groundwear", "groundwear-memorised", "groundwear-many" or "negation"; "celeba", "waterbirds", "fairface" or "multinli".
+        root: folder of its files; None finds what ships with the project, Groundwear and Negation.
 
     Raises:
         ValueError: an unknown name (the message lists the known ones), no root for a data set that does not ship, or files

@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 FORMAT = 1
 BLOCK_BYTES = 2**20  # of a block, about: what fits a core's cache is decoded, summed and written fastest
-RECORD_SECONDS = 2.0  # of work that a killed run may lose
+RECORD_SECONDS = 1.0  # of work that a killed run may lose
 LISTED = 20  # files that an error names
 
 Fill = Callable[[int, int], tuple[np.ndarray, list[str]]]  # (start, stop) -> those rows, and what is wrong with their files
@@ -120,6 +120,8 @@ class Cache:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except FileNotFoundError:  # of the samples, and says so
+            raise
         except OSError as error:
             raise ValueError(f"the cache {self.array_file} cannot be written: {error.strerror or error}. Free some space, or "
                              "name a folder that can be written to in the environment variable GRMU_CACHE.") from error
@@ -137,7 +139,7 @@ class Cache:
         """The manifest if it is this array's, None if there is none."""
         try:
             manifest = json.loads(self.manifest_file.read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
             raise self._broken(f"has a manifest that cannot be read ({error})") from error
@@ -188,16 +190,18 @@ class Cache:
         finished: dict[int, int] = {}
         bad: list[str] = []
 
-        def make(i: int) -> tuple[int, int, list[str]]:
+        def make(i: int) -> tuple[int, list[str]]:
             start, stop = blocks[i]
             samples, complaints = fill(start, stop)
             if not complaints:
                 write_at(file.fileno(), samples, offset + start * self.row_bytes)
-            return i, zlib.crc32(samples), complaints
+                finished[i] = zlib.crc32(samples)
+            return stop - start, complaints
 
         def record() -> None:
+            written = finished.copy()
             os.fsync(file.fileno())  # first the data, then the word that it is there
-            for i, value in finished.items():
+            for i, value in written.items():
                 crc[i] = value
             self._record(manifest)
 
@@ -207,11 +211,9 @@ class Cache:
             try:
                 last = time.monotonic()
                 for future in as_completed([pool.submit(make, i) for i in missing]):
-                    i, value, complaints = future.result()
+                    n_rows, complaints = future.result()
                     bad += complaints
-                    if not complaints:
-                        finished[i] = value
-                    bar.update(blocks[i][1] - blocks[i][0])
+                    bar.update(n_rows)
                     if time.monotonic() - last > RECORD_SECONDS:
                         record()
                         last = time.monotonic()

