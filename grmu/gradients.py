@@ -1,7 +1,7 @@
 """Gradients as flat vectors: of a set, and of every sample; the Fisher information's diagonal from them.
 
 All in eval mode, so that BatchNorm's statistics stay as they are and each sample's gradient is its own. A flat vector has
-the order of `model.parameters()`, which `unflatten` undoes.
+the order of `model.parameters()`, which `unflatten` undoes. Samples are taken in chunks, smaller ones for larger networks.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from torch import Tensor, nn
 
 from grmu.data import GroupedDataset
 from grmu.models import Classifier
+
+
+def fitting(model: nn.Module, most: int, budget: int) -> int:
+    """Samples of a chunk: `most` for a small network, else as many as `budget` holds, counted in parameters."""
+    return max(1, min(most, budget // sum(p.numel() for p in model.parameters())))
 
 
 def unflatten(vector: Tensor, model: nn.Module) -> list[Tensor]:
@@ -28,22 +33,22 @@ def add_to(model: nn.Module, vector: Tensor) -> None:
         p += part
 
 
-def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | None = None, chunk: int = 1000) -> Tensor:
+def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
     """Gradient of the mean cross-entropy over the data, (n_parameters,); with `weights` (N,), which sum to 1, of that mean."""
     parameters, was_training = list(model.parameters()), model.training
     model.eval()
     weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
     total = torch.zeros(sum(p.numel() for p in parameters), device=data.y.device)
-    for rows in torch.arange(len(data), device=data.y.device).split(chunk):
+    for rows in torch.arange(len(data), device=data.y.device).split(fitting(model, 1000, 2**31)):
         losses = nn.functional.cross_entropy(model(data.x[rows]), data.y[rows], reduction="none")
         total += torch.cat([g.flatten() for g in torch.autograd.grad(losses @ weights[rows], parameters)])
     model.train(was_training)
     return total
 
 
-def sample_gradients(model: Classifier, x: Tensor, y: Tensor, chunk: int = 250) -> Iterator[Tensor]:
-    """Gradient of each sample's cross-entropy, (B, n_parameters), in chunks of B."""
-    was_training = model.training
+def sample_gradients(model: Classifier, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+    """Gradient of each sample's cross-entropy, (B, n_parameters), in chunks of B (that fill 1 GB at most)."""
+    was_training, chunk = model.training, fitting(model, 250, 2**28)
     model.eval()
     fixed = {k: v.detach() for k, v in (*model.named_parameters(), *model.named_buffers())}
     names = [name for name, _ in model.named_parameters()]
@@ -61,7 +66,9 @@ def sample_gradients(model: Classifier, x: Tensor, y: Tensor, chunk: int = 250) 
 
 def fisher_diagonal(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
     """Mean of the squared gradients of single samples, (n_parameters,): the diagonal of the empirical Fisher information."""
-    chunk = 250
     weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
-    gradients = sample_gradients(model, data.x, data.y, chunk)
-    return sum(w @ g.square() for w, g in zip(weights.split(chunk), gradients, strict=True))
+    total, first = torch.zeros((), device=data.y.device), 0
+    for gradients in sample_gradients(model, data.x, data.y):
+        total = total + weights[first : first + len(gradients)] @ gradients.square()
+        first += len(gradients)
+    return total

@@ -72,6 +72,13 @@ def axes_or_new(ax: Axes | None, **kwargs: object) -> Axes:
     return plt.subplots(**kwargs)[1] if ax is None else ax
 
 
+def show_picture(picture: np.ndarray, ax: Axes) -> None:
+    """A picture (1 or 3, H, W) uint8, pixel by pixel."""
+    picture = np.asarray(picture)
+    ax.imshow(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
+              interpolation="nearest")
+
+
 def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
     """The first `n_samples` pictures of every group, one row a group, with its name and number of samples."""
     counts = dataset.group_counts().tolist()
@@ -84,7 +91,7 @@ def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
     for group, (name, count) in enumerate(zip(dataset.group_names, counts, strict=True)):
         row, offset = (group // dataset.n_attributes, group % dataset.n_attributes * n_samples) if many else (group, 0)
         for i, index in enumerate((dataset.group == group).nonzero().flatten()[:n_samples].tolist()):
-            axes[row, offset + i].imshow(np.asarray(dataset.x[index, 0]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            show_picture(dataset.x[index], axes[row, offset + i])
         if not many:
             axes[row, 0].text(-0.15, 0.5, f"{name}\n{count:,}", transform=axes[row, 0].transAxes, ha="right", va="center")
         elif offset == 0:
@@ -95,13 +102,13 @@ def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
 
 
 def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> Figure:
-    """Pictures (N, 1, H, W) uint8 in a grid, each under its title."""
+    """Pictures (N, 1 or 3, H, W) uint8 in a grid, each under its title."""
     n_rows = -(-len(x) // n_columns)
     fig, axes = plt.subplots(n_rows, n_columns, figsize=(7.5, (0.85 + 0.2 * bool(titles)) * n_rows), squeeze=False)
     for i, ax in enumerate(axes.flat):
         ax.set_axis_off()
         if i < len(x):
-            ax.imshow(np.asarray(x[i, 0]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            show_picture(x[i], ax)
             if titles:
                 ax.set_title(titles[i], fontsize=11, loc="center", fontweight="normal")
     return fig

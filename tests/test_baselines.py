@@ -11,7 +11,7 @@ import torch
 from conftest import context_of, same_state, small_network, state_of, toy
 from torch import nn
 
-from grmu import Experiment, methods, models, training
+from grmu import Experiment, gradients, methods, models, training
 from grmu.data import GroupedDataset, split_forget
 from grmu.gradients import add_to, fisher_diagonal, mean_gradient, sample_gradients, unflatten
 from grmu.methods import (
@@ -29,6 +29,7 @@ from grmu.methods import (
     Pretrain,
     RandomLabels,
     SalUn,
+    influence,
 )
 from grmu.methods.influence import inverse_fisher_product
 from grmu.models import distance
@@ -152,32 +153,48 @@ def close(found, expected, rtol=1e-4):
 # --- gradients --------------------------------------------------------------------------------------------------------
 
 
-def test_sample_gradients_are_those_of_single_samples_in_eval_mode(train):
+@pytest.fixture
+def cut(monkeypatch):
+    """Sets how many samples a chunk has."""
+    return lambda n: monkeypatch.setattr(gradients, "fitting", lambda *_: n)
+
+
+def test_chunks_are_smaller_for_larger_networks():
+    small = torch.nn.Linear(10, 10)
+    assert gradients.fitting(small, 1000, 2**31) == 1000
+    assert gradients.fitting(small, 1000, 2200) == 20  # 110 parameters
+    assert gradients.fitting(small, 1000, 10) == 1
+
+
+def test_sample_gradients_are_those_of_single_samples_in_eval_mode(train, cut):
     model = small_network().train()
     before = state_of(model)
-    parts = list(sample_gradients(model, train.x, train.y, chunk=40))
+    cut(40)
+    parts = list(sample_gradients(model, train.x, train.y))
     assert [len(part) for part in parts] == [40, 40, 12]
     close(torch.cat(parts), one_by_one(model, train))
     assert model.training
     assert same_state(before, state_of(model))
 
 
-def test_sample_gradients_of_stored_images_go_through_the_scaling():
+def test_sample_gradients_of_stored_images_go_through_the_scaling(cut):
+    cut(4)
     x = torch.randint(0, 256, (6, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     images = GroupedDataset(x, torch.tensor([0, 1] * 3), torch.zeros(6))
     model = models.build(models.Network(), images, seed=0)
-    found = torch.cat(list(sample_gradients(model, images.x, images.y, chunk=4)))
+    found = torch.cat(list(sample_gradients(model, images.x, images.y)))
     scaled = replace(images, x=x.double() / 127.5 - 1)
     close(found, one_by_one(model, scaled), rtol=1e-3)
 
 
-def test_mean_gradient_weighs_the_samples_and_cuts_chunks_without_a_trace(train):
+def test_mean_gradient_weighs_the_samples_and_cuts_chunks_without_a_trace(train, cut):
     model = small_network().train()
     before, each = state_of(model), one_by_one(model, train).numpy()
     weights = torch.rand(len(train), generator=torch.Generator().manual_seed(0)).softmax(0)
     close(mean_gradient(model, train), each.mean(0))
     close(mean_gradient(model, train, weights), weights.double().numpy() @ each)
-    close(mean_gradient(model, train, weights, chunk=7), weights.double().numpy() @ each)
+    cut(7)
+    close(mean_gradient(model, train, weights), weights.double().numpy() @ each)
     assert model.training
     assert same_state(before, state_of(model))
 
@@ -488,6 +505,14 @@ def test_influence_takes_the_newton_step_of_the_dense_matrix(original, train, sp
     away = one_by_one(original, train).mean(0) - share @ each
     step = 1.5 * torch.linalg.inv(dense) @ away
     close(found - flat(original), step, rtol=1e-3)
+
+
+def test_influence_says_how_many_gradients_fit(original, train, split, monkeypatch):
+    n_parameters = sum(p.numel() for p in original.parameters())
+    monkeypatch.setattr(influence, "MOST", 50 * n_parameters)
+    with pytest.raises(ValueError, match=r"n_fisher is 1000, but 86 gradients of .* lower it to 50 or less"):
+        trained(Influence(), original, train, split, NONE)
+    trained(Influence(n_fisher=50), original, train, split, NONE)
 
 
 def test_influence_raises_the_forget_sets_loss_above_the_retain_sets(original, train, split, weights):

@@ -5,11 +5,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import toy
 from matplotlib.colors import same_color, to_hex
 
 from grmu import plots
 from grmu.data import GroupedDataset
+from grmu.data.rows import Rows, Storage
 
 matplotlib.use("Agg")
 
@@ -125,6 +127,13 @@ def test_samples_are_shown_under_their_titles_and_the_rest_of_the_grid_is_empty(
     assert [ax.get_title() for ax in axes] == [*"abcdef", "", ""]
     assert np.array_equal(np.asarray(axes[5].images[0].get_array()), x[5, 0])
     assert not axes[6].images
+
+
+def test_pictures_in_colour_are_shown_in_colour_from_an_array_on_disk_too():
+    stored = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
+    data = GroupedDataset(Rows(Storage(stored, pictures=True), torch.arange(4)), [0, 0, 1, 1], [0, 1, 0, 1])
+    shown = [np.asarray(ax.images[0].get_array()) for ax in plots.group_sheet(data, 1).axes]
+    assert np.array_equal(shown, stored)
 
 
 def test_group_counts_are_written_beside_points_and_the_forget_group_is_vermilion():

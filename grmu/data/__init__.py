@@ -32,7 +32,7 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     """Load a data set by name (the names are the keys of `LOADERS`).
 
     Args:
-        name: "groundwear", "groundwear-memorised", "groundwear-many" or "negation"; "celeba", "waterbirds", "fairface" or "multinli".
+        name: "groundwear", "groundwear-memorised", "groundwear-many", "negation"; "celeba", "waterbirds", "fairface", "multinli".
         root: folder of its files; None finds what ships with the project, Groundwear and Negation.
 
     Raises:
