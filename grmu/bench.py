@@ -26,7 +26,7 @@ import pandas as pd
 import torch
 from nbclient import NotebookClient
 
-from grmu import notebooks, plots, results, tables, training
+from grmu import bench_scale, notebooks, plots, results, tables, training
 from grmu.experiment import THREADS, Experiment, fixed_threads, load_split, run
 from grmu.metrics import evaluate, interval
 from grmu.mine import MINE, Estimator
@@ -195,11 +195,10 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m grmu bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only what the shipped results say; nothing is run")
     parser.add_argument("--lessons", action="store_true", help="also execute every lesson: minutes")
-    parser.add_argument("--scale", action="store_true", help="only what full-scale runs cost, on a GPU if there is one")
+    parser.add_argument("--scale", action="store_true", help="only what full-scale runs cost, which a GPU is "
+                        "measured for anyway; without one, the same code at a small size")
     options = parser.parse_args(argv)
     if options.scale:
-        from grmu import bench_scale
-
         return bench_scale.main()
     print(f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f} before, {THREADS} thread a run, "
           f"torch {torch.__version__}, Python {platform.python_version()}\n\n{LINE.format('what', 'target', 'measured', 'ok')}")
@@ -214,4 +213,7 @@ def main(argv: list[str]) -> int:
             rows.append(row)
             print(LINE.format(what, target, row.measured, answer or ("yes" if row.ok else "NO")), flush=True)
     print(f"\n{sum(row.ok is True for row in rows)} of {len(rows)} targets met")
+    if torch.cuda.is_available() and not options.quick:
+        print()
+        bench_scale.main()
     return 0

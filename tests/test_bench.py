@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from grmu import bench, results
+from grmu import bench, bench_scale, results
 
 COUNTED = ("yes", "NO")
 
@@ -98,3 +98,28 @@ def test_a_lesson_is_timed_with_an_empty_store(tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), tmp_path / "00_empty.ipynb")
     (seconds,) = bench.lesson_seconds(tmp_path / "00_empty.ipynb")
     assert seconds > 0
+
+
+def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs():
+    size = bench_scale.Size(torch.device("cpu"), 16, 32, 8, "fp32", (8, 0), ("minilm", 2, 8))
+    found = {what: (target, measured) for what, target, measured in bench_scale.measure(size)}
+    for name, most in (("celeba", "<= 1.4"), ("waterbirds", "<= 1.5")):
+        lines = {what.split(": ")[1]: row for what, row in found.items() if what.startswith(name)}
+        assert lines["miu's time over fine-tuning's"][0] == most
+        assert {f"{method}'s time over fine-tuning's" for method in bench_scale.METHODS} < set(lines)
+        alone, whole = (float(lines[f"{what}"][1]) for what in (
+            "of miu's, the original's forward pass alone", "miu's time over fine-tuning's"))
+        assert 0 < alone < whole
+        assert lines["speed, of the limit"][0] == ">= 90 %"
+    assert len(found) == 1 + 10 + 9 + 1
+
+
+def test_the_scale_benchmarks_pictures_have_the_data_sets_numbers_and_forms():
+    from grmu.data.celeba import CELEBA
+
+    splits = bench_scale.random_splits(CELEBA, bench_scale.Size(torch.device("cpu"), 1000, 224))
+    share = 1000 / 162_770
+    assert splits.train.group_counts().tolist() == [round(n * share) for n in CELEBA.published["train"]]
+    assert splits.train.x.shape[1:] == (3, CELEBA.pictures.height, CELEBA.pictures.width)
+    assert splits.train.x.storage is splits.test.x.storage
+    assert bench_scale.streamed(splits).train.x.storage.resident_share == 0
