@@ -62,7 +62,7 @@ def check_setup() -> None:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none (not needed: the embedded data run on a CPU)"
     print(f"{'Python':14}{platform.python_version()} on {platform.system()} {platform.machine()}\n{'threads':14}{THREADS} for training"
           f"\n{'GPU':14}{gpu}")
-    for name in data.LOADERS:
+    for name in data.EMBEDDED:
         splits = data.load(name)
         print(f"{name:22}{len(splits.train):,} train, {len(splits.val):,} val, {len(splits.test):,} test: checksum right")
     Store()

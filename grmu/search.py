@@ -85,7 +85,7 @@ def main(argv: list[str]) -> int:
     """Search methods' grids on one data set, put the scores into the table and name the best settings."""
     parser = argparse.ArgumentParser(prog="grmu search", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--dataset", default="groundwear", choices=list(data.LOADERS))
+    parser.add_argument("--dataset", default="groundwear", choices=data.EMBEDDED)
     parser.add_argument("--method", choices=list(GRIDS), nargs="*", default=list(GRIDS))
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4), help="processes that share the work")
     options = parser.parse_args(argv)

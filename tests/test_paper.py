@@ -40,7 +40,7 @@ def test_the_number_of_forgotten_groups_chooses_the_table():
     assert one.loc[("pretrain", False), "GA"] != nine.loc[("pretrain", False), "GA"]
 
 
-@pytest.mark.parametrize("dataset", data.LOADERS)
+@pytest.mark.parametrize("dataset", data.EMBEDDED)
 def test_the_embedded_data_sets_have_no_published_numbers(dataset):
     assert paper.results(dataset).empty
 

@@ -21,7 +21,7 @@ def setting_of(row):
 # --- what is searched -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dataset", data.LOADERS)
+@pytest.mark.parametrize("dataset", data.EMBEDDED)
 @pytest.mark.parametrize("method", search.GRIDS)
 def test_every_method_has_six_different_settings_that_it_accepts(dataset, method):
     settings = search.settings(dataset, method)

@@ -18,12 +18,13 @@ from grmu.data.multinli import MULTINLI
 from grmu.data.original import Original
 from grmu.data.waterbirds import WATERBIRDS
 
-__all__ = ["LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "load", "split_forget"]
+__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "load", "split_forget"]
 
 ORIGINALS: dict[str, Original] = {original.name: original for original in (CELEBA, WATERBIRDS, FAIRFACE, MULTINLI)}
 
 LOADERS: dict[str, Callable[[str, str | Path | None], Splits]] = dict.fromkeys(groundwear.VARIANTS, groundwear.load)
 LOADERS["negation"] = negation.load
+EMBEDDED = tuple(LOADERS)  # what ships with the project
 LOADERS |= {name: original.load for name, original in ORIGINALS.items()}
 
 
