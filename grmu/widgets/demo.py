@@ -1,4 +1,4 @@
-"""Interactive demos: labelled controls over a plain plotting function. `explore` is all that a lesson needs.
+"""Interactive demos: labelled controls over a plain plotting function. `demo` is all that a lesson needs.
 
 The function gets the controls' values as keywords and returns a figure; the lesson calls the same function in the cell
 before, so that the page says the same where no widgets run.
@@ -16,7 +16,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 
 
-class Explorer:
+class Demo:
     """Controls and the figure that follows them; `controls[name].value = ...` works from code as from the keyboard.
 
     Args:
@@ -69,7 +69,7 @@ def _png(figure: Figure) -> tuple[bytes, str]:
     return file.getvalue(), str(width // 2)
 
 
-def explore(draw: Callable, question: str, labels: Mapping[str, str] | None = None, tips: Mapping[str, str] | None = None,
-            **options: Sequence) -> Explorer:
-    """An `Explorer` in one call: `explore(draw, "What happens at 0.9?", ratio=[0.1, 0.5, 0.9])`."""
-    return Explorer(draw, options, labels, tips, question)
+def demo(draw: Callable, question: str, labels: Mapping[str, str] | None = None, tips: Mapping[str, str] | None = None,
+            **options: Sequence) -> Demo:
+    """A `Demo` in one call: `demo(draw, "What happens at 0.9?", ratio=[0.1, 0.5, 0.9])`."""
+    return Demo(draw, options, labels, tips, question)

@@ -1,0 +1,47 @@
+"""Features and groups whose mutual information is known in closed form: what an estimator can be held against."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from scipy.optimize import brentq
+from torch import Tensor
+
+SHARES = (0.4, 0.3, 0.2, 0.1)
+
+
+def entropy(shares: Sequence[float]) -> float:
+    """H(G) in nats: the most that anything can tell of the group."""
+    return -sum(p * math.log(p) for p in shares if p)
+
+
+def from_uniform(shares: Sequence[float]) -> float:
+    """KL(P(G) || uniform) in nats, which Algorithm 1's bound holds in addition to I(Z; G)."""
+    return math.log(len(shares)) - entropy(shares)
+
+
+def information(noise: float, shares: Sequence[float] = SHARES) -> float:
+    """I(S; G) in nats of a sign S that shows the group, and with probability `noise` one drawn evenly from all groups."""
+    k = len(shares)
+    shown = [(1 - noise) * p + noise / k for p in shares]
+    right, wrong = 1 - noise + noise / k, noise / k
+    rest = -right * math.log(right) - (k - 1) * wrong * math.log(wrong) if noise else 0.0
+    return entropy(shown) - rest
+
+
+def noisy_groups(nats: float, n: int, rng: torch.Generator, shares: Sequence[float] = SHARES) -> tuple[Tensor, Tensor]:
+    """n features (n, groups) that share that many nats with their groups (n,): the sign of `information`, slightly blurred.
+
+    Raises:
+        ValueError: groups of these shares cannot share as much.
+    """
+    most = entropy(shares)
+    if not 0 <= nats <= most + 1e-9:
+        raise ValueError(f"groups with shares {tuple(shares)} share 0 to {most:.2f} nats with anything, but not {nats!r}.")
+    noise = 1.0 if nats == 0 else 0.0 if nats >= most else brentq(lambda e: information(e, shares) - nats, 0.0, 1.0)
+    k, group = len(shares), torch.multinomial(torch.tensor(shares), n, replacement=True, generator=rng)
+    lost = torch.rand(n, generator=rng) < noise
+    sign = torch.where(lost, torch.randint(k, (n,), generator=rng), group)
+    return torch.eye(k)[sign] + 0.05 * torch.randn(n, k, generator=rng), group
