@@ -17,6 +17,7 @@ from grmu.widgets.inside import Inside
 from grmu.widgets.live import Live
 
 QUESTION = "Half of a small group is forgotten. Does the method keep those who stay, and is that as good as the gold standard?"
+ALL = "all five"
 STYLE, WIDE = {"description_width": "11em"}, w.Layout(width="38em")
 
 
@@ -29,9 +30,9 @@ class Explorer:
 
     def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: object) -> None:
         first = explorer.Choice(**start)
-        seeds = [("all", None), *[(str(seed), seed) for seed in results.SEEDS]]
+        seeds = [ALL, *results.SEEDS]
         self.controls: dict[str, w.Widget] = {
-            "groups": w.Dropdown(options=list(explorer.FORGET_GROUPS), value=first.groups, description="who asks to be forgotten",
+            "groups": w.Dropdown(options=list(explorer.FORGET_GROUPS), value=first.groups, description="who asks",
                                  tooltip="the groups whose samples are forgotten", style=STYLE, layout=WIDE),
             "method": w.Dropdown(options=self._methods(first.groups), value=first.method, description="method",
                                  tooltip="how the model unlearns, or that it is trained anew", style=STYLE, layout=WIDE),
@@ -44,7 +45,7 @@ class Explorer:
             "lam": w.FloatSlider(first.lam, min=0, max=10, step=0.5, description="λ, calibration", readout_format=".1f",
                                  tooltip="how strongly MIU holds to the original's mutual information; arrow keys move it",
                                  continuous_update=False, style=STYLE, layout=WIDE),
-            "seed": w.Dropdown(options=seeds, value=first.seed, description="seeds", style=STYLE, layout=WIDE,
+            "seed": w.Dropdown(options=seeds, value=ALL if first.seed is None else first.seed, description="seeds", style=STYLE, layout=WIDE,
                                tooltip="all: mean and standard deviation; a live run with all takes seed 0"),
         }
         self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
@@ -64,7 +65,8 @@ class Explorer:
     @property
     def choice(self) -> explorer.Choice:
         """What the controls say."""
-        return explorer.Choice(**{name: control.value for name, control in self.controls.items()})
+        said = {name: control.value for name, control in self.controls.items()}
+        return explorer.Choice(**said | {"seed": None if said["seed"] == ALL else said["seed"]})
 
     def update(self) -> None:
         """Draw the computed setting nearest to the controls; an error is shown, not swallowed."""
