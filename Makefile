@@ -27,6 +27,7 @@ run: .venv/.installed ## the five methods on the embedded data: a table, a noteb
 	@$(PY) -m grmu demo $(ARGS)
 
 test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in two processes
+	@$(MAKE) --no-print-directory workflow/.venv/.installed || echo "Without Snakemake, the tests of sweeps are skipped."
 	$(NBVAL) -n 2 --dist loadfile tests notebooks $(ARGS)
 
 test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with an empty store
@@ -55,7 +56,7 @@ sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all core
 	@workflow/sweep --configfile $(GRID) $(ARGS)
 
 clean: ## remove .venv, finished runs and caches
-	rm -rf .venv workflow/.venv runs build dist .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv workflow/.venv runs .snakemake build dist .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
@@ -97,9 +98,9 @@ GOOD_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 1
 	@rm -f .venv/.installed .venv/.installed-test
 	@printf '%s\n' "$(CURDIR)" > $@
 
-# Snakemake's own environment
-workflow/.venv/.installed: workflow/requirements.txt
+# Snakemake's environment, with the Python of the project's.
+workflow/.venv/.installed: workflow/requirements.txt | .venv/.ready
 	@echo "Making workflow/.venv for Snakemake ..."
-	@$(PYTHON) -m venv --clear workflow/.venv
+	@$(PY) -m venv --clear workflow/.venv
 	@workflow/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r workflow/requirements.txt
 	@touch $@

@@ -2,7 +2,6 @@
 
     python -m grmu.sweep plan workflow/paper.yaml --count
     python -m grmu.sweep cost workflow/paper.yaml --images-per-second 5000
-    python -m grmu.sweep tables FOLDER
     python -m grmu.sweep report FOLDER
 
 PRETRAIN is a job once per data set and seed, RETRAIN and RETRAIN + REWEIGHT once per seed and split; a method's job comes after
@@ -27,6 +26,7 @@ from typing import Any
 
 import yaml
 
+from grmu import data
 from grmu.batch import REFERENCES, Parameters
 from grmu.experiment import Experiment
 from grmu.plots import label
@@ -113,13 +113,13 @@ class Grid:
 
 
 def read(source: str) -> Grid:
-    """A grid from a YAML file, or from standard input for "-".
+    """A grid from a YAML file, or from JSON in standard input for "-".
 
     Raises:
         FileNotFoundError: there is no such file.  ValueError: it is no grid; the message names the value.
     """
-    text = sys.stdin.read() if source == "-" else Path(source).read_text()
-    return _make(Grid, yaml.safe_load(text), "grid")
+    settings = json.load(sys.stdin) if source == "-" else yaml.safe_load(Path(source).read_text())  # JSON's 1e-05 is text in YAML
+    return _make(Grid, settings, "grid")
 
 
 def job_name(experiment: Experiment) -> str:
@@ -150,8 +150,16 @@ def write_plan(grid: Grid) -> Path:
 
     Files are only touched where they change. A job's file names what its numbers depend on besides (settings, code), so a job is
     run again after its preset or its method was edited, and no other.
+
+    Raises:
+        ValueError: an impossible grid, or a data set without the folder of its files.
+        FileNotFoundError: pretrained weights are not there.
     """
     folder, jobs, experiments = grid.folder, {}, grid.experiments()
+    for dataset in dict.fromkeys(e.dataset for e in experiments.values() if e.dataset in data.ORIGINALS):
+        if (root := grid.root_of(dataset)) is None or not Path(root).is_dir():
+            raise ValueError(f"{dataset} does not come with this project, and its root is {root!r}: name "
+                             f"an existing folder, as in --config root=/data. `python -m grmu data {dataset}` says more.")
     for name, e in experiments.items():
         first = [experiments[job_name(p)] for p in prerequisites(e)]
         home = folder / "runs" / name
@@ -216,9 +224,9 @@ def main(argv: list[str] | None = None) -> int:
     cost.add_argument("--texts-per-second", type=float, help="the same for MultiNLI")
     cost.add_argument("--gpus", type=int, default=1, help="that share the work")
     for command in (plan, cost):
-        command.add_argument("grid", help="YAML file, - for standard input")
-    for name, what in (("tables", "write the tables of what is done"), ("report", "write the report of what is done")):
-        commands.add_parser(name, help=what).add_argument("folder", type=Path)
+        command.add_argument("grid", help="YAML file, - for JSON from standard input")
+    report = commands.add_parser("report", help="write the tables and the report of what is done")
+    report.add_argument("folder", type=Path, help="of the sweep: its grid's output")
     options = parser.parse_args(argv)
     try:
         if options.command == "plan":
@@ -226,7 +234,7 @@ def main(argv: list[str] | None = None) -> int:
         elif options.command == "cost":
             print(sweep_cost.estimate(read(options.grid), options.images_per_second, options.texts_per_second, options.gpus))
         else:
-            print({"tables": sweep_report.write_tables, "report": sweep_report.write_report}[options.command](options.folder))
+            print(sweep_report.write(options.folder))
     except (ValueError, FileNotFoundError, StoreError, yaml.YAMLError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -61,8 +61,10 @@ def read_plan(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def is_done(folder: Path, job: str) -> bool:
-    """Has the job written its notebook and its numbers?"""
-    return all((folder / "runs" / job / name).is_file() for name in ("notebook.ipynb", "metrics.json"))
+    """Has the job written its notebook and its numbers, after its parameters (or the code that they name) changed last?"""
+    home = folder / "runs" / job
+    files = [home / name for name in ("notebook.ipynb", "metrics.json")]
+    return all(f.is_file() and f.stat().st_mtime_ns >= (home / "parameters.yaml").stat().st_mtime_ns for f in files)
 
 
 def unfinished(folder: Path) -> dict[str, str]:
@@ -102,13 +104,15 @@ def sections(folder: Path) -> list[Section]:
             keys.setdefault((p["dataset"], p["ratio"], str(p["groups"]), json.dumps(p["overrides"])), []).append(job)
     found = []
     for (dataset, ratio, groups, overrides), jobs in keys.items():
+        if not any(plan[job]["after"] for job in jobs) and sum(key[:3] == (dataset, ratio, groups) for key in keys) > 1:
+            continue  # references alone: they are in the tables of the changed methods
         title = f"{dataset}, ratio {ratio:g}"
         if groups != "default":
             n = groups.count("[") - 1
             title += f", {groups}" if groups == "uniform" or n == 1 else f", {n} groups"
         title += "".join(f", {name}={value}" for name, value in json.loads(overrides).items())
-        needed = dict.fromkeys(first for job in jobs for first in (*plan[job]["after"], job))
-        found.append(Section(title, list(needed), _rows(folder, jobs)))
+        needed = list(dict.fromkeys(first for job in jobs for first in (*plan[job]["after"], job)))
+        found.append(Section(title, needed, _rows(folder, needed)))
     return found
 
 
@@ -123,51 +127,51 @@ def _rows(folder: Path, jobs: list[str]) -> pd.DataFrame:
     return pd.DataFrame(ordered).astype(dict.fromkeys(METRICS, float)) if ordered else pd.DataFrame()
 
 
-def write_tables(folder: Path) -> str:
-    """runs.csv (every run, one row) and tables.csv (the summaries) in the sweep's folder; says which.
+def write(folder: Path) -> str:
+    """Of what is done: runs.csv (a row a run), tables.csv (the summaries) and index.html; says what is missing.
 
     Raises:
         FileNotFoundError: the folder holds no sweep.
     """
-    found = sections(folder)
-    done = [s.rows.drop(columns=["accuracy", "settings", "job"]) for s in found if len(s.rows)]
-    runs = pd.concat(done).drop_duplicates("id") if done else pd.DataFrame(columns=["id"])
-    for column in runs.columns.intersection(["overrides", "by_group"]):
-        runs[column] = runs[column].map(json.dumps)
-    parts = {s.title: s.summary() for s in found}
-    parts = {title: part for title, part in parts.items() if part is not None}
-    summaries = pd.concat(parts, names=["table"]) if parts else pd.DataFrame(columns=["table", "method"])
-    for name, frame in (("runs.csv", runs.set_index("id")), ("tables.csv", summaries)):
-        frame.to_csv(folder / f".{name}")
-        os.replace(folder / f".{name}", folder / name)
-    return f"written: {folder / 'runs.csv'}, {folder / 'tables.csv'}"
-
-
-def write_report(folder: Path) -> str:
-    """index.html in the sweep's folder: tables, what is missing, links to a page of every notebook; says what is missing.
-
-    Raises:
-        FileNotFoundError: the folder holds no sweep.
-    """
-    plan, missing, found = read_plan(folder), unfinished(folder), sections(folder)
-    pages = {job: _page(folder, job) for job in plan}
-    parts = [{"title": s.title, "jobs": s.jobs, "verdict": s.verdict(), "missing": [job for job in s.jobs if job in missing],
-              "table": "" if (table := s.summary()) is None else tables.show(table).to_html()} for s in found]
-    names = {job: f"{label(p['method'], p['reweight'])}, seed {p['seed']}" for job, p in (
-        (job, content["parameters"]) for job, content in plan.items())}
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
-    text = environment.from_string(TEMPLATE.read_text()).render(
-        folder=folder.name, n=len(plan), missing=missing, parts=parts, pages=pages, names=names)
-    (folder / ".index.html").write_text(text, encoding="utf-8")
-    os.replace(folder / ".index.html", folder / "index.html")
-    return _ending(folder, len(plan), missing)
-
-
-def _ending(folder: Path, n: int, missing: dict[str, str]) -> str:
+    found, missing = sections(folder), unfinished(folder)
+    summaries = [s.summary() for s in found]
+    _write_tables(folder, found, summaries)
+    _write_page(folder, found, summaries, missing)
+    n = len(read_plan(folder))
     lines = [f"{n - len(missing)} of {n} runs are done. Report: {(folder / 'index.html').resolve().as_uri()}"]
     if missing:
         lines += ["These are not; the same command goes on with them:", *(f"  {job}: {why}" for job, why in missing.items())]
     return "\n".join(lines)
+
+
+def _write_tables(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None]) -> None:
+    done = [s.rows.drop(columns=["accuracy", "settings", "job"]) for s in found if len(s.rows)]
+    runs = pd.concat(done).drop_duplicates("id") if done else pd.DataFrame(columns=["id"])
+    for column in runs.columns.intersection(["overrides", "by_group"]):
+        runs[column] = runs[column].map(json.dumps)
+    parts = {s.title: table for s, table in zip(found, summaries, strict=True) if table is not None}
+    tables_of = pd.concat(parts, names=["table"]) if parts else pd.DataFrame(columns=["table", "method"])
+    _replace(folder / "runs.csv", runs.to_csv(index=False))
+    _replace(folder / "tables.csv", tables_of.to_csv())
+
+
+def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None], missing: dict[str, str]) -> None:
+    plan = read_plan(folder)
+    parts = [{"title": s.title, "jobs": s.jobs, "verdict": s.verdict(), "missing": [job for job in s.jobs if job in missing],
+              "table": "" if table is None else tables.show(table).to_html()} for s, table in zip(found, summaries, strict=True)]
+    names = {job: f"{label(p['method'], p['reweight'])}, seed {p['seed']}" for job, p in (
+        (job, content["parameters"]) for job, content in plan.items())}
+    pages = {job: _page(folder, job) for job in plan}
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    _replace(folder / "index.html", environment.from_string(TEMPLATE.read_text()).render(
+        folder=folder.name, n=len(plan), missing=missing, parts=parts, names=names, pages=pages))
+
+
+def _replace(path: Path, text: str) -> None:
+    """The text as that file, in one step."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _page(folder: Path, job: str) -> str:

@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ from tqdm.auto import tqdm
 
 FORMAT = 1
 BLOCK_BYTES = 2**20  # of a block, about: what fits a core's cache is decoded, summed and written fastest
-RECORD_SECONDS = 1.0  # of work that a killed run may lose
+RECORD_SECONDS = 0.25  # of work that a killed run may lose; the disk writes while the cores decode
 LISTED = 20  # files that an error names
 
-Fill = Callable[[int, int], tuple[np.ndarray, list[str]]]  # (start, stop) -> those rows, and what is wrong with their files
+Fill = Callable[[int, int], tuple[Sequence[np.ndarray], list[str]]]  # (start, stop) -> those rows, what is wrong with their files
 
 
 def default_folder(root: Path) -> Path:
@@ -74,7 +74,8 @@ class Cache:
 
     def blocks(self) -> list[tuple[int, int]]:
         """First row and row after the last, of every block."""
-        return [(i, min(i + self.block_rows, self.shape[0])) for i in range(0, self.shape[0], self.block_rows)]
+        n, step = self.shape[0], self.block_rows
+        return [(i, min(i + step, n)) for i in range(0, n, step)]
 
     def open(self) -> np.ndarray | None:
         """The memory-mapped array, None where it is not finished. Manifest, shape and size are checked, not the content.
@@ -120,9 +121,9 @@ class Cache:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:  # of the samples, and says so
-            raise
         except OSError as error:
+            if error.filename is None and isinstance(error, FileNotFoundError):  # of the samples, and says so
+                raise
             raise ValueError(f"the cache {self.array_file} cannot be written: {error.strerror or error}. Free some space, or "
                              "name a folder that can be written to in the environment variable GRMU_CACHE.") from error
 
@@ -166,7 +167,7 @@ class Cache:
         """Write the manifest, whole or not at all."""
         temporary = self.folder / f".{self.name}.json.tmp"  # one name: whoever writes holds the lock
         with open(temporary, "w") as file:
-            json.dump(manifest, file)
+            file.write(json.dumps(manifest))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, self.manifest_file)
@@ -194,8 +195,7 @@ class Cache:
             start, stop = blocks[i]
             samples, complaints = fill(start, stop)
             if not complaints:
-                write_at(file.fileno(), samples, offset + start * self.row_bytes)
-                finished[i] = zlib.crc32(samples)
+                finished[i] = write_at(file.fileno(), samples, offset + start * self.row_bytes)
             return stop - start, complaints
 
         def record() -> None:
@@ -247,12 +247,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def write_at(file: int, samples: np.ndarray, offset: int) -> None:
-    """All bytes of the array at that place of the file; by a call, since a full disk kills who writes to a memory map."""
-    rest = memoryview(np.ascontiguousarray(samples)).cast("B")
-    while rest:
-        written = os.pwrite(file, rest, offset)
-        rest, offset = rest[written:], offset + written
+def write_at(file: int, samples: Iterable[np.ndarray], offset: int) -> int:
+    """Write samples one after the other at that place of the file, and return the CRC-32 of them all.
+
+    By calls, since a full disk kills who writes to a memory map; from where the decoder left them, since a copy takes time.
+    """
+    crc = 0
+    for sample in samples:
+        rest = memoryview(np.ascontiguousarray(sample)).cast("B")
+        crc = zlib.crc32(rest, crc)
+        while rest:
+            written = os.pwrite(file, rest, offset)
+            rest, offset = rest[written:], offset + written
+    return crc
 
 
 def listed(names: list[str], separator: str = "; ", n: int = LISTED) -> str:
@@ -306,15 +313,9 @@ def picture_cache(root: Path, name: str, folder: Path, files: list[str], height:
             raise FileNotFoundError(f"{folder} is no folder, but should hold the pictures: "
                                     f"`python -m grmu data {name} --root {root}` says what is missing and where to get it.")
 
-        def fill(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
-            samples, complaints = np.empty((stop - start, height, width, 3), np.uint8), []
-            for row, file in enumerate(files[start:stop]):
-                picture, complaint = try_decode(folder, file, height, width, resize)
-                if picture is None:
-                    complaints.append(complaint)
-                else:
-                    samples[row] = picture
-            return samples, complaints
+        def fill(start: int, stop: int) -> tuple[list[np.ndarray], list[str]]:
+            looks = [try_decode(folder, file, height, width, resize) for file in files[start:stop]]
+            return [picture for picture, _ in looks if picture is not None], [complaint for _, complaint in looks if complaint]
 
         return fill
 

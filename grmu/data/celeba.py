@@ -22,6 +22,9 @@ The folder (root) must hold, where the letters after the arrow name where the do
   list_eval_partition.txt                      <- Eval/list_eval_partition.txt
 The folders Img, Anno and Eval may also stay as they are. The cache of decoded pictures takes 23.6 GB."""
 
+LABELS = ("list_attr_celeba.txt", "Anno/list_attr_celeba.txt")  # where it may be
+PARTITION = ("list_eval_partition.txt", "Eval/list_eval_partition.txt")
+PICTURES = ("img_align_celeba", "Img/img_align_celeba")
 PLUS_MINUS = {"-1": 0, "1": 1}
 
 
@@ -41,21 +44,21 @@ def read_attributes(path: Path) -> pd.DataFrame:
 
 def read(root: Path) -> Metadata:
     """Labels and partition of every row of list_attr_celeba.txt."""
-    path = find("celeba", root, "list_attr_celeba.txt", "Anno/list_attr_celeba.txt")
-    parts = find("celeba", root, "list_eval_partition.txt", "Eval/list_eval_partition.txt")
+    path, parts = find("celeba", root, *LABELS), find("celeba", root, *PARTITION)
     table = read_attributes(path)
     partition = read_table(parts, ["file", "partition"], sep=r"\s+", header=None, names=["file", "partition"])
     split = table.file.map(partition.drop_duplicates("file").set_index("file").partition).rename("partition")
     if split.isna().any():
         raise ValueError(f"{parts} says nothing of {int(split.isna().sum())} pictures of {path.name}, the first "
                          f"{table.file[split.isna()].iloc[0]}: get both files again.")
-    folder = root / "Img" / "img_align_celeba"
-    return Metadata(folder if folder.is_dir() else root / "img_align_celeba", table.file.tolist(),
+    folder = next((root / place for place in PICTURES if (root / place).is_dir()), root / PICTURES[0])
+    return Metadata(folder, table.file.tolist(),
                     codes(table.Blond_Hair, PLUS_MINUS, path), codes(table.Male, PLUS_MINUS, path),
                     codes(split, ("0", "1", "2"), parts))
 
 
 CELEBA = Original(
-    name="celeba", source=SOURCE, class_names=("not blond", "blond"), attribute_names=("female", "male"), forget_group=(1, 1),
-    read=read, pictures=Pictures(218, 178, resize=False, view=View(side=224, height=178, width=178)),
+    name="celeba", source=SOURCE, needs=(LABELS, PARTITION, PICTURES), class_names=("not blond", "blond"),
+    attribute_names=("female", "male"), forget_group=(1, 1), read=read,
+    pictures=Pictures(218, 178, resize=False, view=View(side=224, height=178, width=178)),
     published={"train": (71629, 66874, 22880, 1387), "val": (8535, 8276, 2874, 182), "test": (9767, 7535, 2480, 180)})

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from grmu.data import ORIGINALS
-from grmu.data.original import Metadata, Original
+from grmu.data.original import Original
 
 
 def main(argv: list[str]) -> int:
@@ -41,36 +41,36 @@ def main(argv: list[str]) -> int:
 
 def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[str]:
     """Check labels, published counts and samples, and with `cache` make or verify the cache; what is missing or wrong."""
+    missing = original.missing(root)
     try:
         if repair:
             changes = original.repair(root) if original.repair else []
             _say("repair", "; ".join(changes) or "nothing to repair")
         metadata = original.read(root)
+    except FileNotFoundError as error:
+        return missing or [str(error)]
     except (ValueError, OSError) as error:
-        return [str(error)]
+        return [*missing, str(error)]
     counts = {split: int(n.sum()) for split, n in original.counts(metadata).items()}
     _say("labels", f"{len(metadata.items):,} samples: {', '.join(f'{split} {n:,}' for split, n in counts.items())}")
     problems = original.deviations(metadata)
     _say("counts", "not the published ones" if problems else "as published")
-    wrong = original.check_samples(root, metadata)
-    _say("samples", "missing or damaged" if wrong else "all there, and fit" if original.pictures is None
-         else "all there, and those looked at can be decoded")
-    return problems + wrong + (_prepare(original, root, metadata) if cache and not wrong else [])
-
-
-def _prepare(original: Original, root: Path, metadata: Metadata) -> list[str]:
-    """Make the cache, or read all of one that is there and compare it; what is wrong."""
+    array, make_fill = original.cache(root, metadata)
     try:
-        array, make_fill = original.cache(root, metadata)
-        if array.open() is None:
-            array.load(make_fill)
+        if made := array.open() is not None:  # the files are needed no more
+            _say("samples", f"all in the cache {array.array_file}")
+        elif wrong := missing or original.check_samples(root, metadata):
+            _say("samples", "missing or damaged")
+            return problems + wrong
         else:
-            array.verify()
+            _say("samples", "all there, and fit" if original.pictures is None else "all there; those looked at can be decoded")
+        if cache:
+            array.verify() if made else array.load(make_fill)
+            _say("cache", f"{array.array_file}, verified")
     except (ValueError, OSError) as error:
         _say("cache", "not ready")
-        return [str(error)]
-    _say("cache", f"{array.array_file}, verified")
-    return []
+        problems.append(str(error))
+    return problems
 
 
 def _say(what: str, text: str) -> None:

@@ -1,8 +1,10 @@
-"""Two measurements of the real data sets' loading, on generated files of CelebA's form; the benchmark calls them."""
+"""Two measurements of the real data sets' loading, on generated files of CelebA's form: `python -m grmu.data.measure`."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,13 +12,15 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
 
-from grmu.data.cache import cores, picture_cache
+from grmu.data.cache import cores, decode, picture_cache, write_at
 from grmu.data.celeba import CELEBA, read
 from grmu.data.original import SPLITS
 
@@ -25,13 +29,15 @@ ATTRIBUTES = [{9: "Blond_Hair", 20: "Male"}.get(i, f"Attribute_{i}") for i in ra
 
 # Prints seconds and the peak of resident memory in kB. On Linux getrusage also counts the parent's, the status file does not.
 LOAD = """
-import time; start = time.perf_counter()
+import resource, sys, time
+start = time.perf_counter()
 from grmu import data
-splits = data.load("celeba", sys.argv[1])
-seconds, peak = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+imported = time.perf_counter()
+data.load("celeba", sys.argv[1])
+loaded, peak = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 if sys.platform == "linux":
     peak = int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
-print(seconds, peak if sys.platform == "linux" else peak / 1024)
+print(imported - start, loaded - imported, peak if sys.platform == "linux" else peak / 1024)
 """
 
 
@@ -58,8 +64,8 @@ def write_picture(path: Path, seed: int, height: int = HEIGHT, width: int = WIDT
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
 
 
-def loading_seconds_and_memory(folder: Path) -> tuple[float, float]:
-    """Seconds and peak resident megabytes of a fresh process that imports grmu and loads a cached data set of CelebA's size.
+def loading(folder: Path) -> tuple[float, float, float]:
+    """Seconds to import grmu, to load a cached data set of CelebA's size, and peak resident megabytes, of a fresh process.
 
     The cache is a sparse file of zeros, so it takes no space in `folder`.
     """
@@ -71,16 +77,16 @@ def loading_seconds_and_memory(folder: Path) -> tuple[float, float]:
     crc = {n: zlib.crc32(bytes(n * cache.row_bytes)) for n in {stop - start for start, stop in cache.blocks()}}
     manifest = cache.fresh_manifest() | {"crc32": [crc[stop - start] for start, stop in cache.blocks()], "verified": True}
     cache.manifest_file.write_text(json.dumps(manifest))
-    done = subprocess.run([sys.executable, "-c", f"import resource, sys\n{LOAD}", str(folder)], stdout=subprocess.PIPE, text=True,
-                          check=True)
-    seconds, kilobytes = map(float, done.stdout.split())
-    return seconds, kilobytes * 1024 / 1e6
+    done = subprocess.run([sys.executable, "-c", LOAD, str(folder)], stdout=subprocess.PIPE, text=True, check=True)
+    importing, seconds, kilobytes = map(float, done.stdout.split())
+    return importing, seconds, kilobytes * 1024 / 1e6
 
 
-def caching_ratio(folder: Path, n: int = 4000) -> tuple[float, float, float]:
-    """Decoding, caching and verifying n JPEGs of CelebA's size against only reading and decoding them over all cores.
+def caching(folder: Path, n: int, repeats: int) -> dict[str, list[float]]:
+    """Seconds that n JPEGs of CelebA's size take, `repeats` times side by side, the pictures being made in `folder` first.
 
-    Returns (ratio, seconds of caching, seconds of the bare loop); the pictures are made in `folder` first and stay there.
+    "cache" decodes, writes and verifies them; the others only read and decode them to arrays, in a process a core: "Pillow"
+    as one would write it, "torchvision" with the decoder of the cache. "write" only writes as many bytes to the disk.
     """
     files = [f"{i:06d}.jpg" for i in range(n)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,22 +95,62 @@ def caching_ratio(folder: Path, n: int = 4000) -> tuple[float, float, float]:
             write_picture(folder / file, i)
     cache, make_fill = picture_cache(folder, "measured", folder, files, HEIGHT, WIDTH, resize=False)
     chunks = [files[i : i + 100] for i in range(0, n, 100)]
+
+    def fresh_cache() -> None:
+        for file in (cache.array_file, cache.manifest_file):
+            file.unlink(missing_ok=True)
+        cache.load(make_fill)
+
+    def write() -> None:
+        with open(folder / "measured.tmp", "wb") as file:
+            write_at(file.fileno(), repeat(np.ones(HEIGHT * WIDTH * 3, np.uint8), n), 0)
+            os.fsync(file.fileno())
+
     with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
-        list(pool.map(partial(_decode, folder), chunks[: 2 * cores()]))  # until all processes run
-        bare, caching = [], []
-        for _ in range(3):  # side by side, the best of each: other work on the machine disturbs less
-            start = time.perf_counter()
-            list(pool.map(partial(_decode, folder), chunks))
-            bare.append(time.perf_counter() - start)
-            cache.array_file.unlink(missing_ok=True)
-            cache.manifest_file.unlink(missing_ok=True)
-            start = time.perf_counter()
-            cache.load(make_fill)
-            caching.append(time.perf_counter() - start)
-    return min(caching) / min(bare), min(caching), min(bare)
+        ways = {"cache": fresh_cache, "Pillow": lambda: list(pool.map(partial(_pillow, folder), chunks)),
+                "torchvision": lambda: list(pool.map(partial(_torchvision, folder), chunks)), "write": write}
+        seconds = {name: [] for name in ways}
+        for _ in range(repeats + 1):
+            for name, way in ways.items():
+                start = time.perf_counter()
+                way()
+                seconds[name].append(time.perf_counter() - start)
+    return {name: values[1:] for name, values in seconds.items()}  # the first time, processes start
 
 
-def _decode(folder: Path, files: list[str]) -> None:
+def _pillow(folder: Path, files: list[str]) -> None:
     for file in files:
         with Image.open(folder / file) as image:
-            image.load()
+            np.asarray(image.convert("RGB"))
+
+
+def _torchvision(folder: Path, files: list[str]) -> None:
+    for file in files:
+        decode(folder / file, HEIGHT, WIDTH, resize=False)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median, and smallest and largest."""
+    return f"{np.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
+
+
+def main() -> None:
+    """Print both measurements: median, smallest and largest of several runs."""
+    parser = argparse.ArgumentParser(prog="python -m grmu.data.measure", description=__doc__)
+    parser.add_argument("--pictures", type=int, default=4000, help="JPEGs to decode")
+    parser.add_argument("--repeats", type=int, default=7, help="of each measurement")
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        runs = [loading(Path(folder)) for _ in range(options.repeats)]
+        importing, seconds, megabytes = zip(*runs, strict=True)
+        print(f"CelebA's size, cached: import {spread(importing)} s, load {spread(seconds)} s, together "
+              f"{spread(np.add(importing, seconds))} s (target: at most 5), peak {spread(megabytes)} MB (at most 500)",
+              flush=True)
+        found = caching(Path(folder) / "pictures", options.pictures, options.repeats)
+    print(f"{options.pictures} JPEGs, seconds: " + ", ".join(f"{name} {spread(values)}" for name, values in found.items()))
+    for name, target in (("Pillow", " (target: at most 1.3)"), ("torchvision", "")):
+        print(f"cache / bare loop with {name}: {spread(np.divide(found['cache'], found[name]))}{target}")
+
+
+if __name__ == "__main__":
+    main()

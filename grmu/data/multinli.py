@@ -8,7 +8,6 @@ the longer sentence truncated first, padded with 0. `metadata_random.csv` names 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import string
 from collections.abc import Callable
@@ -34,16 +33,18 @@ The folder (root) must hold:
 Making tokens of it needs `pip install "grmu[text]"`. The cache of tokens takes 0.2 GB."""
 
 FILES = tuple(f"multinli_1.0/multinli_1.0_{part}.jsonl" for part in ("train", "dev_matched", "dev_mismatched"))
+METADATA = ("metadata_random.csv", "data/metadata_random.csv")  # where it may be
 LABELS = ("contradiction", "entailment", "neutral")
 NEGATIONS = {"nobody", "no", "never", "nothing"}
 LENGTH = 128
+VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # SHA-256 of vocab.txt of BERT base uncased
 LINE = "Unnamed: 0"  # pandas' name for the column of line numbers, which has none
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def read(root: Path) -> Metadata:
     """Labels, attribute and split of every row of metadata_random.csv."""
-    path = find("multinli", root, "metadata_random.csv", "data/metadata_random.csv")
+    path = find("multinli", root, *METADATA)
     table = read_table(path, [LINE, "gold_label", "sentence2_has_negation", "split"])
     if not table[LINE].str.fullmatch(r"\d+").all() or table[LINE].duplicated().any():
         raise ValueError(f"{path} must begin each row with the number of a line, none of them twice: get it again.")
@@ -65,13 +66,16 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
     """
     lines: list[tuple[str, str, str]] = []
     for path in [find("multinli", root, name) for name in FILES]:
-        with open(path, encoding="utf-8") as file:
-            for number, line in enumerate(tqdm(file, f"multinli: {path.name}", unit=" lines", leave=False), 1):
-                try:
+        before = len(lines)
+        try:
+            with open(path, "rb") as file:
+                for line in tqdm(file, f"multinli: {path.name}", unit=" lines", leave=False):
                     pair = json.loads(line)
                     lines.append((pair["sentence1"], pair["sentence2"], pair["gold_label"]))
-                except (ValueError, KeyError, TypeError) as error:
-                    raise ValueError(f"{path}, line {number}, is damaged ({error!r}): get the file again.") from error
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read ({error.strerror}): get it again.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}, line {len(lines) - before + 1}, is damaged ({error!r}): get the file again.") from error
     pairs, wrong = [], []
     for item, y, a in zip(metadata.items, metadata.y.tolist(), metadata.a.tolist(), strict=True):
         premise, hypothesis, label = lines[int(item)] if int(item) < len(lines) else ("", "", "no such line")
@@ -86,14 +90,11 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
 
 def make_cache(root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
     """The cache of tokens, int16 (N, 2, 128), and what fills it."""
-    from grmu import weights
-
-    path = weights.tokenizer_file()
-    made_from = {"lines": digest(metadata.items), "tokenizer": hashlib.sha256(path.read_bytes()).hexdigest()}
+    made_from = {"lines": digest(metadata.items), "vocabulary": VOCABULARY}
     cache = Cache(default_folder(root), "multinli", (len(metadata.items), 2, LENGTH), "int16", made_from)
 
     def make_fill() -> Fill:
-        tokenizer, pairs = load_tokenizer(path), read_pairs(root, metadata)
+        tokenizer, pairs = load_tokenizer(), read_pairs(root, metadata)
 
         def fill(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
             encoded = tokenizer.encode_batch(pairs[start:stop])
@@ -104,29 +105,42 @@ def make_cache(root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill
     return cache, make_fill
 
 
-def load_tokenizer(path: Path):
-    """The tokenizer of that file, set to pairs of 128 tokens."""
+def load_tokenizer():
+    """BERT's uncased tokenizer, set to pairs of 128 tokens.
+
+    Raises:
+        ValueError: the package tokenizers is not installed, or the tokenizer that was found is another.
+        FileNotFoundError: no tokenizer was found; the message says how to get it.
+    """
+    from grmu import weights
+
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
         raise ValueError('tokenizers is not installed, which MultiNLI needs: `pip install "grmu[text]"`.') from error
-    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer = Tokenizer.from_file(str(path := weights.tokenizer_file()))
+    vocabulary = tokenizer.get_vocab()
+    if digest([*sorted(vocabulary, key=vocabulary.get), ""]) != VOCABULARY:
+        raise ValueError(f"{path} is not the tokenizer of BERT base uncased, whose tokens MultiNLI needs: put that in its place.")
     tokenizer.enable_truncation(LENGTH, strategy="longest_first")
     tokenizer.enable_padding(length=LENGTH, pad_id=0)
     return tokenizer
 
 
 def check(root: Path, metadata: Metadata) -> list[str]:
-    """Do the sentences fit the metadata?"""
-    try:
-        read_pairs(root, metadata)
-    except (ValueError, FileNotFoundError) as error:
-        return [str(error)]
-    return []
+    """Do the sentences fit the metadata, and is there what makes tokens of them?"""
+    problems = []
+    for step in (lambda: read_pairs(root, metadata), load_tokenizer):
+        try:
+            step()
+        except (ValueError, FileNotFoundError) as error:
+            problems.append(str(error))
+    return problems
 
 
 MULTINLI = Original(
-    name="multinli", source=SOURCE, class_names=LABELS, attribute_names=("without negation", "with negation"),
-    forget_group=(2, 1), read=read, text_cache=make_cache, text_check=check,
+    name="multinli", source=SOURCE, needs=(METADATA, *((file,) for file in FILES)), class_names=LABELS,
+    attribute_names=("without negation", "with negation"), forget_group=(2, 1),
+    read=read, text_cache=make_cache, text_check=check,
     published={"train": (57498, 11158, 67376, 1521, 66630, 1992), "val": (22814, 4634, 26949, 613, 26655, 797),
                "test": (34597, 6655, 40496, 886, 39930, 1148)})

@@ -20,9 +20,9 @@ from torch import Tensor
 from grmu.data.core import GroupedDataset, Splits
 
 FILE = "negation.json.xz"
-SHA256 = "ddfe9e593e407b85518952f1b8f7615300906bc24711ca246429f881753a1028"
+SHA256 = "e77de423112e38f5d7d31a5acc3052a1fd3ce3f67848a45c1302ac66a2ee0975"
 CLS, SEP = 101, 102  # BERT's numbers for what marks the beginning, and the end of each sentence
-NEGATIONS = ("no", "not", "never", "nobody", "nothing")  # one of them in the hypothesis is the attribute
+NEGATIONS = ("no", "never", "nobody", "nothing")  # one of them in the hypothesis is the attribute
 
 
 def find_file(root: str | Path | None) -> Path:
@@ -52,10 +52,10 @@ def _shipped(root: str | Path | None = None) -> dict[str, Any]:
 
 
 def encode(pairs: Sequence[tuple[str, str]]) -> Tensor:
-    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 20): token ids, and segments (1 for the hypothesis and its [SEP]).
+    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 12): token ids, and segments (1 for hypothesis and its [SEP]).
 
     Raises:
-        ValueError: a word that the table lacks, or a pair longer than 20 tokens.
+        ValueError: a word that the table lacks, or a pair longer than 12 tokens.
     """
     words, length = _shipped()["words"], _shipped()["length"]
     x = torch.zeros(len(pairs), 2, length, dtype=torch.int16)
@@ -72,13 +72,13 @@ def encode(pairs: Sequence[tuple[str, str]]) -> Tensor:
 
 
 def decode(x: Tensor) -> list[tuple[str, str]]:
-    """The inverse of `encode`: (N, 2, 20) -> pairs (premise, hypothesis)."""
+    """The inverse of `encode`: (N, 2, 12) -> pairs (premise, hypothesis)."""
     word = {number: w for w, number in _shipped()["words"].items()}
     return [tuple(" ".join(word[i] for i in ids[segments == s].tolist() if i in word) for s in (0, 1)) for ids, segments in x]
 
 
 def load(name: str, root: str | Path | None = None) -> Splits:
-    """Train, val, test: x is int16 (N, 2, 20), y one of contradiction, entailment, neutral, a is "with negation".
+    """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral, a is "with negation".
 
     Raises:
         FileNotFoundError: the data file is not there.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +48,14 @@ class Original:
     """A data set that must be downloaded by hand.
 
     source: what to download from where, under which terms, and how the folder must look.
+    needs: the files and folders of it; of each, the places below the root where it may be, the usual one first.
     read: folder -> `Metadata`.  published: per split the group counts in group order, or one total.
     pictures: None for a text, which has a cache and a check of its own.  repair: folder -> what it changed.
     """
 
     name: str
     source: str
+    needs: Sequence[Sequence[str]]
     class_names: Sequence[str]
     attribute_names: Sequence[str]
     forget_group: Group
@@ -92,6 +95,11 @@ class Original:
         form = self.pictures
         return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width, form.resize)
 
+    def missing(self, root: Path) -> list[str]:
+        """Which files and folders are not there."""
+        return [f"{' or '.join(places)} is not in {root}" for places in self.needs
+                if not any(os.path.exists(root / place) for place in places)]
+
     def counts(self, metadata: Metadata) -> dict[str, np.ndarray]:
         """Per split, the number of samples of every group, in group order."""
         n_attributes = len(self.attribute_names)
@@ -115,8 +123,11 @@ class Original:
         if self.pictures is None:
             return self.text_check(root, metadata)
         form, folders = self.pictures, {str(Path(file).parent) for file in metadata.items}
-        there = {str(Path(folder) / path.name) for folder in folders if (metadata.folder / folder).is_dir()
-                 for path in (metadata.folder / folder).iterdir()}
+        try:
+            there = {str(Path(folder) / name) for folder in folders if (metadata.folder / folder).is_dir()
+                     for name in os.listdir(metadata.folder / folder)}
+        except OSError as error:
+            return [f"{error.filename} cannot be read ({error.strerror})"]
         if missing := [file for file in metadata.items if str(Path(file)) not in there]:
             return [f"{len(missing)} of {len(metadata.items)} pictures are not in {metadata.folder}: {listed(missing, ', ', 5)}"]
         some = metadata.items[:: max(len(metadata.items) // LOOKED_AT, 1)]
@@ -128,10 +139,10 @@ def find(name: str, root: Path, *places: str) -> Path:
     """The first of the places under root that is a file.
 
     Raises:
-        FileNotFoundError: none is; the message names the first and the command that helps.
+        FileNotFoundError: none is, or may be looked at; the message names the first and the command that helps.
     """
     for place in places:
-        if (root / place).is_file():
+        if os.path.isfile(root / place):  # Path.is_file raises in a folder that may not be entered
             return root / place
     raise FileNotFoundError(f"{places[0]} is not in {root}: `python -m grmu data {name} --root {root}` says what is missing "
                             "and where to get it.")

@@ -1,0 +1,370 @@
+"""Sweeps: what a grid means and costs, and a real one by Snakemake that is killed, resumed, hit by a failing run, and mended."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import yaml
+
+from grmu import paper, sweep, sweep_cost, sweep_report
+from grmu.data.fairface import AGES, RACES
+from grmu.experiment import Experiment, run
+from grmu.sweep import Grid
+
+REPOSITORY = Path(__file__).parents[1]
+WORKFLOW = REPOSITORY / "workflow"
+BLOCK = {"datasets": ["groundwear"], "seeds": [0, 1], "methods": ["miu", "group_dro"]}
+
+
+def grid(*blocks: dict, output: Path | str = "out", **settings: object) -> Grid:
+    return Grid(str(output), [BLOCK | block for block in blocks or ({},)], **settings)
+
+
+# --- plans ----------------------------------------------------------------------------------------------------------------
+
+
+def test_every_run_is_a_job_once_and_references_come_first():
+    found = grid({}, {"methods": ["miu", "finetune"], "seeds": [1, 2]}).experiments()
+    assert len({e.id for e in found.values()}) == len(found) == len(set(found))
+    kinds = [(e.method, e.reweight) for e in found.values()]
+    assert Counter(kinds) == {("pretrain", False): 3, ("retrain", False): 3, ("retrain", True): 3, ("group_dro", False): 2,
+                              ("miu", False): 3, ("miu", True): 3, ("finetune", False): 2, ("finetune", True): 2}
+    assert all(method in ("pretrain", "retrain") for method, _ in kinds[:9])
+
+
+def test_a_method_waits_for_its_own_references():
+    found = grid({"ratios": [0.5, 0.9]}, {"overrides": {"lr": 0.001}, "methods": ["miu"]}).experiments()
+    for name, e in found.items():
+        before = sweep.prerequisites(e)
+        assert len(before) == (0 if e.method in ("pretrain", "retrain") else 3)
+        assert {(p.seed, p.ratio) for p in before} <= {(e.seed, e.ratio)}
+        order = list(found)
+        assert all(order.index(sweep.job_name(p)) < order.index(name) for p in before)
+
+
+def test_names_of_jobs_differ_where_experiments_do():
+    plain = Experiment()
+    changes: list[dict] = [
+        {}, {"ratio": 0.51}, {"groups": "uniform"}, {"groups": ((0, 1),)}, {"groups": ((1, 1),)}, {"seed": 1}, {"reweight": True},
+        {"method": "finetune"}, {"overrides": {"lam": 3}}, {"overrides": {"lam": 3.5}}, {"dataset": "groundwear-many"}]
+    names = [sweep.job_name(replace(plain, **change)) for change in changes]
+    assert len(set(names)) == len(names)
+    assert names[0] == "groundwear/r0.5/seed0/miu"
+    assert all(re.fullmatch(r"[\w./=-]+", name) for name in names)  # no quoting in any shell
+    of_pretrain = [sweep.job_name(replace(e, method="pretrain")) for e in (plain, replace(plain, ratio=0.9, groups="uniform"))]
+    assert of_pretrain == ["groundwear/seed0/pretrain"] * 2
+
+
+def test_papers_grid_holds_every_run_behind_its_tables():
+    found = list(sweep.read(str(WORKFLOW / "paper.yaml")).experiments().values())
+    have = Counter((e.dataset, e.ratio, 1 if e.groups == "default" else len(e.groups), e.method, e.reweight)
+                   for e in found if not e.overrides)
+    published = paper.table("results")
+    rows = zip(published.dataset, published.unlearning_ratio, published.forget_groups,
+               published.method.map(paper.METHODS), published.reweight.astype(bool), strict=True)
+    for row in set(rows):
+        if row[3] == "pretrain":  # the same model for all ratios and groups
+            assert sum(n for key, n in have.items() if (key[0], key[3]) == (row[0], "pretrain")) == 3, row
+        else:
+            assert have[row] == 3, row
+    ablated = Counter((e.dataset, *e.overrides.items()) for e in found if e.overrides)
+    assert ablated == {(name, (term, False)): 3 for name in ("celeba", "waterbirds", "fairface")
+                       for term in ("calibration", "retaining")}
+    assert len(found) == 399
+
+
+def test_papers_many_groups_of_fairface():
+    groups = {frozenset(e.groups) for e in sweep.read(str(WORKFLOW / "paper.yaml")).experiments().values()
+              if e.groups != "default"}
+    nine, more = {"20-29", "50-59", "3-9"}, {"more than 70", "30-39"}
+    races, further = {"Black", "Latino_Hispanic", "White"}, {"East Asian", "Middle Eastern"}
+    named = {frozenset((AGES[y], RACES[a]) for y, a in pairs) for pairs in groups}
+    assert named == {frozenset((age, race) for age in ages for race in of)
+                     for ages, of in ((nine, races), (nine | more, races | further))}
+
+
+@pytest.mark.parametrize(("bad", "sentence"), [
+    ({"methods": ["mui"]}, "block 1: unknown method 'mui'"),
+    ({"datasets": ["groundware"]}, "block 1: unknown data set 'groundware'"),
+    ({"ratios": [1.5]}, "block 1: ratio must lie in (0, 1], but is 1.5"),
+    ({"seeds": 3}, "block 1: seeds must be a list that is not empty, but is 3"),
+    ({"seeds": ["0"]}, "block 1: seed must be a whole number from 0, but is '0'"),
+    ({"methods": []}, "block 1: methods must be a list that is not empty"),
+    ({"metods": ["miu"]}, "block 1: unknown name 'metods' in a block: did you mean methods?"),
+    ({"groups": {"y": [1]}}, "block 1: groups must be a name, pairs (y, a), or lists y and a"),
+    ({"reweight": "yes"}, "block 1: reweight must be true, false or 'both', but is 'yes'"),
+    ({"reweight": True}, "block 1: group_dro does not combine with REWEIGHT"),
+    ({"overrides": {"laam": 1}}, "block 1: unknown setting laam"),
+    ({"overrides": [3]}, "block 1: overrides must map setting names to values, but is 3"),
+])
+def test_an_impossible_block_is_refused_by_name(bad, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        grid(bad).experiments()
+
+
+@pytest.mark.parametrize(("text", "sentence"), [
+    ("output: x", "a grid lacks blocks."), ("[1, 2]", "a grid must map names to values, but is [1, 2]."),
+    ("{output: x, block: []}", "unknown name 'block' in a grid: did you mean blocks?"),
+    ("{output: '', blocks: [1]}", "output must be the name of a folder, but is ''."),
+    ("{output: x, blocks: []}", "blocks must be a list that is not empty, but is []."),
+    ("{output: x, blocks: [1]}", "block 1: a block must map names to values, but is 1."),
+    ("{output: x, blocks: [{datasets: [groundwear]}]}", "block 1: a block lacks methods, seeds."),
+    ("{output: x, blocks: [1], device: tpu}", "device must be 'cpu' or 'cuda', but is 'tpu'."),
+    ("{output: [", "while parsing"),
+    ("{output: x, blocks: [{datasets: [celeba], methods: [miu], seeds: [0]}]}", "celeba does not come with this project, and"),
+    ("{output: x, root: /no, blocks: [{datasets: [celeba], methods: [miu], seeds: [0]}]}", "root is '/no': name an existing"),
+])
+def test_the_command_refuses_a_bad_grid_with_one_sentence(text, sentence, tmp_path, capsys):
+    (tmp_path / "grid.yaml").write_text(text)
+    assert sweep.main(["plan", str(tmp_path / "grid.yaml")]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (REPOSITORY / "x").exists()
+
+
+def test_a_grid_that_is_not_there_is_said(tmp_path, capsys):
+    assert sweep.main(["plan", str(tmp_path / "none.yaml")]) == 2
+    assert "none.yaml" in capsys.readouterr().err
+
+
+def test_a_plan_touches_only_what_changed(tmp_path):
+    sweep.write_plan(grid({"methods": ["miu", "finetune"]}, output=tmp_path))
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.is_file()}
+    written = yaml.safe_load((tmp_path / "runs/groundwear/r0.5/seed1/miu/parameters.yaml").read_text())
+    assert (written["method"], written["seed"], written["references"], written["device"]) == ("miu", 1, True, "cpu")
+    assert written["output"] == str(tmp_path / "runs/groundwear/r0.5/seed1/miu")
+    reference = yaml.safe_load((tmp_path / "runs/groundwear/r0.5/seed1/retrain/parameters.yaml").read_text())
+    assert (reference["method"], reference["references"]) == ("retrain", False)
+    sweep.write_plan(grid({"methods": ["miu", "finetune"], "seeds": [0, 1, 2]}, output=tmp_path))
+    changed = [path.name for path, before in files.items() if path.stat().st_mtime_ns != before]
+    assert changed == ["plan.json"]
+
+
+def test_counting_writes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert sweep.main(["plan", str(WORKFLOW / "paper.yaml"), "--count"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "     3  celeba: PRETRAIN (do nothing)" in lines
+    assert lines[-1] == "   399  runs in all"
+    assert not list(tmp_path.iterdir())
+
+
+# --- costs ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_costs_its_epochs():
+    n, n_val, n_test = sweep_cost.SIZES["waterbirds"]
+    retrain = Experiment("waterbirds", "retrain")
+    assert sweep_cost.passes(retrain) == (30 * n, 30 * n_test + n + n_val + n_test)
+    trained, forward = sweep_cost.passes(replace(retrain, method="scrub"))
+    assert (trained, forward) == (10 * n, 10 * n_test + n + n_val + n_test + 10 * n)  # the original beside the unlearned
+    assert sweep_cost.passes(replace(retrain, method="miu"))[0] == trained
+    assert sweep_cost.passes(replace(retrain, method="miu"))[1] > forward - 10 * n
+
+
+def test_sizes_are_the_published_ones():
+    from grmu.data import ORIGINALS
+    for name, sizes in sweep_cost.SIZES.items():
+        if name != "fairface":  # a tenth of its training set is for validation: known when it is read
+            assert tuple(sum(ORIGINALS[name].published[split]) for split in ("train", "val", "test")) == sizes
+
+
+def test_hours_are_samples_over_speed(capsys):
+    assert sweep.main(["cost", str(WORKFLOW / "paper.yaml"), "--images-per-second", "1000", "--gpus", "4"]) == 0
+    text = capsys.readouterr().out
+    table = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), 1000, None)
+    images = table[table.index.get_level_values(0) != "multinli"]
+    hours = (images["trained (M)"] + images["forward (M)"] / 3) * 1000 / 3600
+    assert images["GPU hours"].tolist() == pytest.approx(hours.tolist())
+    assert f"399 runs, {hours.sum():.1f} GPU hours: {hours.sum() / 4:.1f} hours on 4 GPUs; without multinli, whose speed" in text
+    assert re.search(r"multinli +RETRAIN .* not measured", text)
+
+
+@pytest.mark.parametrize("bad", [["--images-per-second", "0"], ["--texts-per-second", "-1"], ["--gpus", "0"]])
+def test_impossible_speeds_are_refused(bad, capsys):
+    assert sweep.main(["cost", str(WORKFLOW / "embedded.yaml"), *bad]) == 2
+    assert "speeds must be above 0 and GPUs from 1" in capsys.readouterr().err
+
+
+# --- a real sweep ---------------------------------------------------------------------------------------------------------
+
+GOOD, BAD = "groundwear/r0.5/seed0/finetune-epochs=1", "groundwear/r0.5/seed0/finetune-epochs=1-lr=100-weight_decay=1"
+
+
+@pytest.fixture(scope="module")
+def snakemake() -> None:
+    """Snakemake in its environment, as `make sweep` installs it (`make test` has done so before)."""
+    made = subprocess.run(["make", "workflow/.venv/.installed"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"Snakemake's environment cannot be made: {made.stderr.strip().splitlines()[-1]}")
+
+
+class Sweep:
+    """workflow/embedded.yaml with other blocks, in a folder of its own that has a blank in its name."""
+
+    def __init__(self, home: Path) -> None:
+        self.home, self.folder = home, home / "a sweep"
+
+    def start(self, overrides: list[dict]) -> subprocess.Popen:
+        block = BLOCK | {"methods": ["finetune"], "seeds": [0], "reweight": False, "overrides": overrides}
+        (self.home / "small.yaml").write_text(yaml.safe_dump({"output": str(self.folder), "blocks": [block]}))
+        return self.call("--cores", "2", "--configfile", WORKFLOW / "embedded.yaml", "small.yaml")
+
+    def call(self, *arguments: object) -> subprocess.Popen:
+        environment = os.environ | {"XDG_CACHE_HOME": str(self.home / "cache")}
+        return subprocess.Popen([WORKFLOW / "sweep", *map(str, arguments)], cwd=self.home, env=environment, text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def finish(self, overrides: list[dict]) -> SimpleNamespace:
+        process = self.start(overrides)
+        output = process.communicate()[0]
+        return SimpleNamespace(rc=process.returncode, output=output, times=self.times())
+
+    def times(self) -> dict[str, int]:
+        """When each finished job's notebook was written."""
+        runs = self.folder / "runs"
+        return {str(path.parent.relative_to(runs)): path.stat().st_mtime_ns for path in runs.rglob("notebook.ipynb")}
+
+    def metrics(self, job: str) -> list[dict]:
+        return json.loads((self.folder / "runs" / job / "metrics.json").read_text())["runs"]
+
+
+@pytest.fixture(scope="module")
+def swept(snakemake, tmp_path_factory) -> SimpleNamespace:
+    """Killed with one reference done and another half trained; resumed, where one run fails; a file deleted, mended."""
+    sweep_ = Sweep(tmp_path_factory.mktemp("sweep"))
+    both, good = [{"epochs": 1}, {"epochs": 1, "lr": 100, "weight_decay": 1}], [{"epochs": 1}]
+    process = sweep_.start(both)
+    while process.poll() is None and not (sweep_.times() and list(sweep_.folder.glob("store/checkpoints/*.pt"))):
+        time.sleep(0.05)
+    assert process.poll() is None, process.communicate()[0]
+    os.killpg(process.pid, signal.SIGKILL)
+    output = process.communicate()[0]
+    killed = SimpleNamespace(output=output, times=sweep_.times())
+    resumed = sweep_.finish(both)
+    left = (sweep_.folder / "runs").rglob("unfinished.ipynb")
+    resumed.unfinished = {str(path.parent.relative_to(sweep_.folder / "runs")): path.read_text() for path in left}
+    resumed.page = (sweep_.folder / "index.html").read_text()
+    (sweep_.folder / "runs" / "groundwear/r0.5/seed0/retrain" / "notebook.ipynb").unlink()
+    return SimpleNamespace(sweep=sweep_, killed=killed, resumed=resumed, mended=sweep_.finish(good))
+
+
+def test_numbers_survive_the_way_through_snakemake(monkeypatch):
+    settings = {"output": "x", "blocks": [BLOCK | {"overrides": {"lr": 1e-5}}]}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(settings)))  # writes 1e-05, which YAML takes for text
+    assert {e.overrides.get("lr") for e in sweep.read("-").experiments().values()} == {None, 1e-5}
+
+
+def job_of(times: dict[str, int], start: str) -> str:
+    (job,) = (job for job in times if job.startswith(start))
+    return job
+
+
+def test_a_killed_sweep_goes_on_where_it_was(swept):
+    assert 0 < len(swept.killed.times) < 4
+    assert len(swept.resumed.times) == 4
+    assert {job: swept.resumed.times[job] for job in swept.killed.times} == swept.killed.times
+
+
+def test_a_killed_and_resumed_sweep_has_the_numbers_of_one_without_a_break(swept, tmp_path):
+    job = job_of(swept.resumed.times, GOOD)
+    without = run(Experiment(method="finetune", overrides={"epochs": 1}), store=tmp_path)
+    pretrained, tuned = (next(r for r in swept.sweep.metrics(job) if r["method"] == m) for m in ("pretrain", "finetune"))
+    assert {name: tuned[name] for name in without.metrics} == without.metrics
+    before = run(without.experiment.original, store=tmp_path)
+    assert {name: pretrained[name] for name in before.metrics} == before.metrics
+
+
+def test_a_failed_run_is_named_at_the_end_and_stops_no_other(swept):
+    assert swept.resumed.rc != 0
+    assert "4 of 5 runs are done. Report: file://" in swept.resumed.output
+    (failed,) = swept.resumed.unfinished
+    assert failed.startswith(BAD)
+    assert f"{failed}: failed: FloatingPointError: " in swept.resumed.output[-1500:]
+    assert f"{failed}</a>: failed: FloatingPointError: " in swept.resumed.page
+
+
+def test_a_failed_run_leaves_its_notebook_with_the_error(swept):
+    (notebook,) = map(json.loads, swept.resumed.unfinished.values())
+    (error,) = (output for cell in notebook["cells"] for output in cell.get("outputs", ()) if output["output_type"] == "error")
+    assert error["ename"] == "FloatingPointError"
+
+
+def test_a_deleted_file_is_made_again_and_nothing_else(swept):
+    assert swept.mended.rc == 0
+    again = [job for job, when in swept.mended.times.items() if when != swept.resumed.times[job]]
+    assert again == ["groundwear/r0.5/seed0/retrain"]
+    assert "All 4 runs are done. Report: file://" in swept.mended.output
+
+
+def test_the_tables_hold_every_run_once(swept):
+    runs = pd.read_csv(swept.sweep.folder / "runs.csv")
+    assert list(zip(runs.method, runs.reweight, strict=True)) == [
+        ("pretrain", False), ("retrain", False), ("retrain", True), ("finetune", False)]
+    (tuned,) = (r for r in swept.sweep.metrics(job_of(swept.mended.times, GOOD)) if r["method"] == "finetune")
+    assert runs.GA.iloc[3] == tuned["GA"]
+    tables = pd.read_csv(swept.sweep.folder / "tables.csv")
+    assert tables.table.unique().tolist() == ["groundwear, ratio 0.5, epochs=1"]
+    assert len(tables) == 4
+
+
+def test_the_report_links_a_page_of_every_notebook(swept):
+    folder = swept.sweep.folder
+    links = re.findall(r'href="(runs/[^"]+)"', (folder / "index.html").read_text())
+    pages = [folder / link.replace("%3D", "=") for link in dict.fromkeys(links)]
+    assert len(pages) == 4
+    assert all("RETRAIN" in page.read_text() for page in pages)
+    assert "Not done" not in (folder / "index.html").read_text()
+    assert "Not done" in swept.resumed.page
+
+
+def test_what_was_run_with_older_parameters_counts_as_not_done(swept, tmp_path):
+    job, folder = "groundwear/seed0/pretrain", tmp_path
+    home = folder / "runs" / job
+    home.mkdir(parents=True)
+    for name in ("notebook.ipynb", "metrics.json", "parameters.yaml"):
+        (home / name).touch()
+    assert sweep_report.is_done(folder, job)
+    os.utime(home / "metrics.json", (1, 1))
+    assert not sweep_report.is_done(folder, job)
+
+
+def test_two_sweeps_do_not_share_a_folder(swept):
+    import fcntl
+    with open(swept.sweep.folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        second = swept.sweep.finish([{"epochs": 1}])
+    assert second.rc != 0
+    assert "another sweep is at work in" in second.output
+
+
+def test_slurm_without_sbatch_is_refused_at_once(tmp_path):
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("dirname", "sh"):
+        (tools / name).symlink_to(next(p for p in map(Path, (f"/usr/bin/{name}", f"/bin/{name}")) if p.exists()))
+    for arguments in (["--executor", "slurm"], ["--executor=slurm"], ["--profile", "workflow/profiles/slurm"]):
+        refused = subprocess.run([WORKFLOW / "sweep", *arguments], env={"PATH": str(tools)}, capture_output=True, text=True,
+                                 check=False)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("error: there is no sbatch here")
+
+
+def test_a_bad_grid_ends_with_a_sentence(swept, tmp_path):
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump({"output": str(tmp_path / "x"), "blocks": [BLOCK | {"methods": ["mui"]}]}))
+    process = swept.sweep.call("--configfile", tmp_path / "bad.yaml")
+    output = process.communicate()[0]
+    assert process.returncode != 0
+    assert "block 1: unknown method 'mui'" in output
+    assert "Traceback" not in output
