@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
+from grmu.mine import MINE, Estimator
+from grmu.numerics import fixed_threads
+
 SHARES = (0.4, 0.3, 0.2, 0.1)
+ONE_GROUP = (0.0, 0.0, 0.0, 1.0)  # a forget set's
+HELD_OUT = 4000
 
 
 def entropy(shares: Sequence[float]) -> float:
@@ -45,3 +50,16 @@ def noisy_groups(nats: float, n: int, rng: torch.Generator, shares: Sequence[flo
     lost = torch.rand(n, generator=rng) < noise
     sign = torch.where(lost, torch.randint(k, (n,), generator=rng), group)
     return torch.eye(k)[sign] + 0.05 * torch.randn(n, k, generator=rng), group
+
+
+def estimates(nats: float, shares: Sequence[float] = SHARES, group_bar: str = "exact", batch_size: int = 128, ema: float = 0.05,
+              updates: int = 600, every: int = 20, seed: int = 0) -> Iterator[float]:
+    """Fit MINE to such a case; every few updates what it says of samples that it was not fitted to, in nats."""
+    rng = torch.Generator().manual_seed(seed)
+    z, group = noisy_groups(nats, 3 * HELD_OUT, rng, shares)
+    estimator = Estimator(MINE(z.shape[1], len(shares), 128, seed), 5e-3, rng, group_bar, batch_size, ema)
+    for _ in range(updates // every):
+        with fixed_threads():
+            estimator.fit(z[HELD_OUT:], group[HELD_OUT:], every)
+            said = estimator.bound(z[:HELD_OUT], group[:HELD_OUT]).item()
+        yield said

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from grmu.explorer import Shown
+from grmu.explorer import Choice, Shown, find
 from grmu.inside import Answers, Features
 from grmu.plots import GROUP_COLOURS, VERMILION, colour, marker_style, show_picture
 
@@ -114,6 +114,11 @@ def draw_setting(canvas: Canvas, shown: Shown, own: Mapping[str, object] | None 
 
     names = tuple(shown.groups.index)
     return canvas.draw((names, shown.by_lam is None), lambda axes: _frame_setting(axes, names, shown.by_lam is not None), paint)
+
+
+def setting_figure(**choice: object) -> Figure:
+    """`draw_setting` of one choice, for a page without widgets: any field of `grmu.explorer.Choice`."""
+    return draw_setting(setting_canvas(), find(Choice(**choice)))
 
 
 def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> None:
@@ -274,17 +279,17 @@ def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates:
 
 def by_hand_canvas() -> Canvas:
     """Where `draw_by_hand` draws."""
-    return Canvas(10.6, 3.6, 1, 2, left=0.16, right=0.98, bottom=0.15, top=0.84, wspace=0.12)
+    return Canvas(10.6, 3.9, 1, 2, left=0.16, right=0.98, bottom=0.14, top=0.8, wspace=0.12)
 
 
 def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int, shares: Mapping[str, Sequence[float]],
-                 accuracies: Mapping[str, Sequence[float]]) -> Figure:
-    """Left each group's share of what training draws, right its validation accuracy: one marker a choice of weights.
+                 accuracies: Mapping[str, Sequence[float]], title: str = "", of: str = "validation") -> Figure:
+    """Left each group's share of what training draws, right its accuracy: one marker a choice of weights.
 
-    shares, accuracies: (n_groups,) fractions by name; the first three of `MARKS` are the references.
+    shares, accuracies: (n_groups,) fractions by name, one of `MARKS`.  of: the data that accuracies are measured on.
     """
     def frame(axes: list[Axes]) -> None:
-        for ax, said in zip(axes, ("share of an epoch's samples (%, log scale)", "validation accuracy (%)"), strict=True):
+        for ax, said in zip(axes, ("share of an epoch's samples (%, log scale)", f"{of} accuracy (%)"), strict=True):
             ax.set_yticks(range(len(names)), names if ax is axes[0] else [""] * len(names))
             ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=said)
         axes[0].set(xscale="log", xlim=(0.05, 130))
@@ -301,7 +306,8 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int, shares: Mapp
         for name, (mark, colour_, _) in MARKS.items():
             if name in shares or name in accuracies:
                 axes[0].plot([], [], mark, color=colour_, mfc="none" if name == "before" else colour_, label=name)
-        canvas.figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left", ncols=4, fontsize=11)
+        canvas.figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.15, 0.94), ncols=4)
+        canvas.figure.text(0.01, 0.985, title, ha="left", va="top", fontweight="bold", fontsize=12)
 
     canvas.figure.legends.clear()
     return canvas.draw(None, frame, paint)

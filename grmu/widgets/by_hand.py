@@ -81,7 +81,9 @@ class ReweightByHand(Background):
             self._draw()
 
     def _draw(self) -> None:
-        draw_by_hand(self.canvas, self.names, self.forget, self.shares, self.accuracies)
+        share = 100 * self.shares["by hand"][self.forget]
+        title = f"With your weights {share:.1f} % of the draws are {self.names[self.forget]}"
+        draw_by_hand(self.canvas, self.names, self.forget, self.shares, self.accuracies, title)
         self.show(self.canvas)
 
     def work(self) -> str:

@@ -30,7 +30,6 @@ class Explorer:
 
     def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: object) -> None:
         first = explorer.Choice(**start)
-        seeds = [ALL, *results.SEEDS]
         self.controls: dict[str, w.Widget] = {
             "groups": w.Dropdown(options=list(explorer.FORGET_GROUPS), value=first.groups, description="who asks",
                                  tooltip="the groups whose samples are forgotten", style=STYLE, layout=WIDE),
@@ -45,8 +44,8 @@ class Explorer:
             "lam": w.FloatSlider(first.lam, min=0, max=10, step=0.5, description="λ, calibration", readout_format=".1f",
                                  tooltip="how strongly MIU holds to the original's mutual information; arrow keys move it",
                                  continuous_update=False, style=STYLE, layout=WIDE),
-            "seed": w.Dropdown(options=seeds, value=ALL if first.seed is None else first.seed, description="seeds", style=STYLE, layout=WIDE,
-                               tooltip="all: mean and standard deviation; a live run with all takes seed 0"),
+            "seed": w.Dropdown(options=[ALL, *results.SEEDS], description="seeds",
+                               value=ALL if first.seed is None else first.seed, style=STYLE, layout=WIDE, tooltip="all: mean and standard deviation; a live run with all takes seed 0"),
         }
         self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
         self.shown: explorer.Shown | None = None
