@@ -22,8 +22,8 @@ FORGET_GROUPS = {  # what a reader chooses from: data set and groups of the ship
     "sneakers on brick, the smallest of 4 groups": ("groundwear", "default"),
     "ankle boots on grass, the largest of 4": ("groundwear", "((0, 0),)"),
     "as many samples of all 4 groups alike": ("groundwear", "uniform"),
-    "9 groups of 60": (results.MANY, str(results.NINE_GROUPS)),
-    "25 groups of 60": (results.MANY, str(results.TWENTY_FIVE_GROUPS)),
+    "9 groups of 63": (results.MANY, str(results.NINE_GROUPS)),
+    "25 groups of 63": (results.MANY, str(results.TWENTY_FIVE_GROUPS)),
 }
 SMALLEST = next(iter(FORGET_GROUPS))
 SMALLEST_SHARE = 102 / 5692  # the smallest group's share of the training set, which `uniform` ratios are multiples of

@@ -67,7 +67,7 @@ class Canvas:
             self._frame, self._still = key, canvas.copy_from_bbox(self.figure.bbox)
         before = set(self._artists())
         paint(self.axes)
-        self._moving = sorted(set(self._artists()) - before, key=lambda artist: artist.zorder)
+        self._moving = sorted((a for a in self._artists() if a not in before), key=lambda artist: artist.zorder)
         canvas.restore_region(self._still)
         for artist in self._moving:
             self.figure.draw_artist(artist)

@@ -17,66 +17,66 @@ def level(ratio, metric="GA"):
 
 
 @pytest.fixture
-def explorer():
+def shown():
     plt.close("all")
-    yield widgets.explore(level, "What happens at 0.5?", {"ratio": "unlearning ratio"}, {"metric": "what to measure"},
+    yield widgets.demo(level, "What happens at 0.5?", {"ratio": "unlearning ratio"}, {"metric": "what to measure"},
                           ratio=[0.1, 0.5, 0.9], metric=["GA", "UA"])
     plt.close("all")
 
 
-def drawn(explorer):
-    (ax,) = explorer.figure.axes
+def drawn(shown):
+    (ax,) = shown.figure.axes
     return ax.lines[0].get_ydata()[0], ax.get_title()
 
 
-def test_the_first_options_are_drawn_at_once(explorer):
-    assert drawn(explorer) == (0.1, "GA")
-    assert explorer.error is None
+def test_the_first_options_are_drawn_at_once(shown):
+    assert drawn(shown) == (0.1, "GA")
+    assert shown.error is None
 
 
-def test_a_new_value_changes_the_figure(explorer):
-    first = bytes(explorer.picture.value)
-    explorer.controls["ratio"].value = 0.5
-    assert drawn(explorer) == (0.5, "GA")
-    assert bytes(explorer.picture.value).startswith(b"\x89PNG")
-    assert bytes(explorer.picture.value) != first
-    explorer.controls["metric"].value = "UA"
-    assert drawn(explorer) == (0.5, "UA")
+def test_a_new_value_changes_the_figure(shown):
+    first = bytes(shown.picture.value)
+    shown.controls["ratio"].value = 0.5
+    assert drawn(shown) == (0.5, "GA")
+    assert bytes(shown.picture.value).startswith(b"\x89PNG")
+    assert bytes(shown.picture.value) != first
+    shown.controls["metric"].value = "UA"
+    assert drawn(shown) == (0.5, "UA")
 
 
-def test_figures_do_not_pile_up(explorer):
+def test_figures_do_not_pile_up(shown):
     for ratio in (0.5, 0.1, 0.5):
-        explorer.controls["ratio"].value = ratio
+        shown.controls["ratio"].value = ratio
     assert plt.get_fignums() == []
 
 
-def test_an_error_is_shown_and_kept_and_goes_with_the_next_value(explorer):
-    explorer.controls["ratio"].value = 0.9
-    assert isinstance(explorer.error, ValueError)
-    assert "nothing was computed at 0.9" in explorer.message.value
-    assert not bytes(explorer.picture.value)
+def test_an_error_is_shown_and_kept_and_goes_with_the_next_value(shown):
+    shown.controls["ratio"].value = 0.9
+    assert isinstance(shown.error, ValueError)
+    assert "nothing was computed at 0.9" in shown.message.value
+    assert not bytes(shown.picture.value)
     assert plt.get_fignums() == []
-    explorer.controls["ratio"].value = 0.5
-    assert explorer.error is None
-    assert not explorer.message.value
-    assert drawn(explorer) == (0.5, "GA")
+    shown.controls["ratio"].value = 0.5
+    assert shown.error is None
+    assert not shown.message.value
+    assert drawn(shown) == (0.5, "GA")
 
 
-def test_controls_have_names_and_tooltips_and_wait_for_the_mouse_to_rest(explorer):
-    ratio, metric = explorer.controls["ratio"], explorer.controls["metric"]
+def test_controls_have_names_and_tooltips_and_wait_for_the_mouse_to_rest(shown):
+    ratio, metric = shown.controls["ratio"], shown.controls["metric"]
     assert (ratio.description, ratio.tooltip) == ("unlearning ratio", "arrow keys move unlearning ratio")
     assert (metric.description, metric.tooltip) == ("metric", "what to measure")
     assert not ratio.continuous_update
     assert not metric.continuous_update
 
 
-def test_only_what_was_computed_can_be_chosen(explorer):
+def test_only_what_was_computed_can_be_chosen(shown):
     with pytest.raises(TraitError, match="value not found"):
-        explorer.controls["ratio"].value = 0.3
+        shown.controls["ratio"].value = 0.3
 
 
-def test_the_question_stands_above_the_controls(explorer):
-    question, *controls, message, picture = explorer.box.children
+def test_the_question_stands_above_the_controls(shown):
+    question, *controls, message, picture = shown.box.children
     assert "What happens at 0.5?" in question.value
-    assert controls == list(explorer.controls.values())
-    assert (message, picture) == (explorer.message, explorer.picture)
+    assert controls == list(shown.controls.values())
+    assert (message, picture) == (shown.message, shown.picture)

@@ -45,7 +45,8 @@ class Explorer:
                                  tooltip="how strongly MIU holds to the original's mutual information; arrow keys move it",
                                  continuous_update=False, style=STYLE, layout=WIDE),
             "seed": w.Dropdown(options=[ALL, *results.SEEDS], description="seeds",
-                               value=ALL if first.seed is None else first.seed, style=STYLE, layout=WIDE, tooltip="all: mean and standard deviation; a live run with all takes seed 0"),
+                               value=ALL if first.seed is None else first.seed, style=STYLE, layout=WIDE,
+                               tooltip="all: mean and standard deviation; a live run with all takes seed 0"),
         }
         self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
         self.shown: explorer.Shown | None = None

@@ -1,0 +1,409 @@
+"""Live demos: what a press does, with everything that can go wrong: stop, a second press, moves while it runs, errors."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from grmu import Experiment, explorer, inside, known, widgets
+from grmu.experiment import run
+from grmu.metrics import evaluate
+from grmu.widgets import background, by_hand
+
+SHORT = {"epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def original(few_pictures, store):
+    return run(Experiment(method="pretrain"), store)
+
+
+@pytest.fixture
+def live(original, store):
+    """A live run of fine-tuning, two epochs on a few pictures."""
+    return widgets.Live(lambda: Experiment(method="finetune", overrides=SHORT), store=store)
+
+
+class Gate:
+    """Holds a run at the end of an epoch until it is opened."""
+
+    def __init__(self, monkeypatch):
+        self.reached, self.open = threading.Event(), threading.Event()
+        step = background.Background.step
+
+        def held(this, number):
+            self.reached.set()
+            assert self.open.wait(20)
+            step(this, number)
+
+        monkeypatch.setattr(background.Background, "step", held)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    gate = Gate(monkeypatch)
+    yield gate
+    gate.open.set()
+
+
+# --- a live run -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_grows_curves_and_ends_with_its_result(live):
+    seen = []
+    live.bar.observe(lambda change: seen.append(change["new"]), names="value")
+    live.start.click()
+    live.wait(60)
+    assert live.error is None
+    assert seen[-2:] == [1, 2]
+    assert bytes(live.picture.value).startswith(b"\x89PNG")
+    assert [row["epoch"] for row in live.rows] == [1, 2]
+    assert "Done in" in live.status.value
+    assert (live.start.disabled, live.stop.disabled) == (False, True)
+    assert live.result.metrics == run(live.result.experiment, live.store).metrics
+    accuracy = live.canvas.axes[0]
+    assert {line.get_label()[:2] for line in accuracy.lines} == {"GA", "UA", "TA"}
+    ga = next(line for line in accuracy.lines if line.get_label().startswith("GA"))
+    assert ga.get_ydata().tolist() == pytest.approx([100 * row["GA"] for row in live.rows])
+
+
+def test_a_second_press_starts_no_second_run(live, gate):
+    live.press()
+    assert gate.reached.wait(20)
+    first = live._thread
+    assert live.start.disabled
+    live.press()
+    assert live._thread is first
+    assert sum(thread.name == "live run" for thread in threading.enumerate()) == 1
+    gate.open.set()
+    live.wait(60)
+    assert live.result is not None
+
+
+def test_stop_ends_it_and_it_can_be_started_again(live, gate):
+    live.press()
+    assert gate.reached.wait(20)
+    assert not live.stop.disabled
+    live.stop.click()
+    gate.open.set()
+    live.wait(60)
+    assert not live.running
+    assert live.result is None
+    assert live.error is None
+    assert "Stopped at 0 of 2" in live.status.value
+    live.press()
+    live.wait(60)
+    assert live.result is not None
+
+
+def test_an_error_inside_a_run_is_shown(original, store):
+    live = widgets.Live(lambda: Experiment(method="finetune", overrides={"lr": 100.0, "weight_decay": 1.0, "epochs": 30}), store=store)
+    live.press()
+    live.wait(60)
+    assert isinstance(live.error, FloatingPointError)
+    assert "<b>FloatingPointError:</b>" in live.status.value
+    assert "lower lr" in live.status.value
+    assert (live.start.disabled, live.stop.disabled) == (False, True)
+
+
+def test_an_impossible_setting_is_shown_before_anything_is_trained(store):
+    live = widgets.Live(lambda: Experiment(ratio=7), store=store)
+    live.press()
+    live.wait(60)
+    assert "ratio must lie in (0, 1], but is 7" in live.status.value
+
+
+def test_the_page_is_not_held_up_while_it_trains(live, gate):
+    live.press()  # returns at once, whatever the run waits for
+    assert live.running
+    gate.open.set()
+    live.wait(60)
+
+
+# --- the explorer -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shown(original, store):
+    return widgets.explore(store=store)
+
+
+def title(shown):
+    return shown.figure.texts[-1].get_text()
+
+
+def test_every_control_changes_what_is_drawn_and_what_is_said(shown):
+    moves = [("ratio", 0.9), ("lam", 10.0), ("seed", 3), ("seed", "all five"), ("reweight", False), ("method", "salun"),
+             ("groups", list(explorer.FORGET_GROUPS)[1])]
+    before = bytes(shown.picture.value)
+    for name, value in moves:
+        shown.controls[name].value = value
+        now = bytes(shown.picture.value)
+        assert now != before, name
+        assert shown.error is None
+        assert shown.message.value.startswith("Shown: ratio")
+        before = now
+    assert shown.choice == explorer.Choice("salun", False, list(explorer.FORGET_GROUPS)[1], 0.9, 10.0, None)
+    assert title(shown) == explorer.find(shown.choice).title()
+
+
+def test_a_control_that_is_moved_draws_once(shown, monkeypatch):
+    drawn, update = [], shown.update
+    monkeypatch.setattr(shown, "update", lambda: drawn.append(1) or update())
+    shown.controls["groups"].value = list(explorer.FORGET_GROUPS)[2]  # which changes method and REWEIGHT as well
+    assert drawn == [1]
+    assert shown.choice.method == "retrain"
+
+
+def test_only_what_was_run_can_be_chosen(shown):
+    assert not shown.controls["lam"].disabled
+    shown.controls["method"].value = "group_dro"
+    assert shown.controls["lam"].disabled
+    assert shown.controls["reweight"].disabled
+    assert shown.choice.reweight is False
+    shown.controls["method"].value = "scrub"
+    assert not shown.controls["reweight"].disabled
+    shown.controls["groups"].value = list(explorer.FORGET_GROUPS)[2]
+    assert [method for _, method in shown.controls["method"].options] == ["pretrain", "retrain"]
+
+
+def test_what_cannot_be_found_is_shown_and_goes_with_the_next_move(shown, monkeypatch):
+    find = explorer.find
+    monkeypatch.setattr(explorer, "find", lambda choice: find(choice) if choice.ratio != 0.9 else 1 / 0)
+    shown.controls["ratio"].value = 0.9
+    assert isinstance(shown.error, ZeroDivisionError)
+    assert "ZeroDivisionError" in shown.message.value
+    shown.controls["ratio"].value = 0.1
+    assert shown.error is None
+
+
+def test_a_live_run_trains_what_the_controls_say_and_is_drawn_as_a_star(shown, original):
+    shown.controls["method"].value, shown.controls["ratio"].value = "finetune", 0.45
+    shown.live.press()
+    shown.live.wait(60)
+    assert shown.live.error is None
+    e = shown.live.result.experiment
+    assert (e.method, e.reweight, e.ratio, e.seed) == ("finetune", True, 0.45, 0)
+    stars = [line for line in shown.figure.axes[2].lines if line.get_marker() == "*"]
+    assert [(float(s.get_xdata()[0]), float(s.get_ydata()[0])) for s in stars] == [
+        (0.45, pytest.approx(100 * shown.live.result.metrics["GA"]))]
+    shown.controls["ratio"].value = 0.5  # the star was another setting's
+    assert not [line for line in shown.figure.axes[2].lines if line.get_marker() == "*"]
+
+
+def test_two_quick_changes_during_a_run_draw_the_last_and_no_star_of_another_setting(shown, gate):
+    shown.controls["method"].value = "finetune"
+    shown.live.press()
+    assert gate.reached.wait(20)
+    for ratio in (0.3, 0.9):
+        shown.controls["ratio"].value = ratio
+    gate.open.set()
+    shown.live.wait(60)
+    assert shown.live.result.experiment.ratio == 0.5
+    assert shown.own is None
+    assert "ratio 0.9" in title(shown)
+
+
+def test_every_control_is_named_explained_and_waits_for_the_mouse_to_rest(shown):
+    for control in shown.controls.values():
+        assert control.description
+        assert control.tooltip
+        assert getattr(control, "continuous_update", False) is False
+    assert "?" in shown.box.children[0].value  # the question first
+
+
+# --- what the model sees ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def looked(original, store):
+    result = run(Experiment(method="gradient_ascent", ratio=0.5), store)
+    return result, inside.look(result, store)
+
+
+def test_confidences_and_changes_are_those_of_the_two_models(looked, store):
+    result, look = looked
+    before, after = run(result.experiment.original, store).model, result.model
+    for part in (look.forget, look.test):
+        x, y = part.data.x, part.data.y
+        for model, found in ((before, part.before), (after, part.after)):
+            expected = model(x).softmax(1)[range(len(y)), y]
+            assert np.allclose(found, expected.detach(), atol=1e-5)
+        assert part.changed.tolist() == (before(x).argmax(1) != after(x).argmax(1)).tolist()
+        assert part.right.tolist() == (after(x).argmax(1) == y).tolist()
+    assert look.forget.before.mean() != look.forget.after.mean()
+
+
+def test_samples_that_moved_most_come_first(looked):
+    answers = looked[1].test
+    index = answers.most_moved(3, 5)
+    moved = (answers.after - answers.before).abs()
+    assert set(answers.data.group[index].tolist()) == {3}
+    assert moved[index].tolist() == sorted(moved[answers.data.group == 3].tolist(), reverse=True)[:5]
+    assert answers.changed[answers.most_moved(3, 50, only_changed=True)].all()
+
+
+def test_features_lie_on_the_axes_of_the_first_model(looked):
+    features = looked[1].features
+    assert features.before.shape == features.after.shape == (100, 2)
+    assert np.allclose(features.before.mean(0), 0, atol=1e-4)
+    assert not np.allclose(features.after.mean(0), 0, atol=1e-3)
+    assert features.before[:, 0].var() >= features.before[:, 1].var()
+
+
+def test_groups_are_told_apart_where_features_give_them_away_and_at_chance_where_they_do_not():
+    rng, group = np.random.default_rng(0), np.repeat(range(4), [400, 200, 100, 50])
+    assert inside.groups_told(np.eye(4)[group] + 0.05 * rng.normal(size=(750, 4)), group) == pytest.approx(1.0, abs=0.01)
+    assert inside.groups_told(rng.normal(size=(750, 4)), group) == pytest.approx(0.25, abs=0.08)
+
+
+def test_each_view_is_drawn_and_an_error_is_shown(looked, store):
+    result, _ = looked
+    seen = widgets.Inside(store)
+    assert seen.box.layout.display == "none"
+    seen.show(result)
+    pictures = set()
+    for view in seen.view.options:
+        seen.view.value = view
+        assert seen.error is None, view
+        pictures.add(bytes(seen.picture.value))
+    assert len(pictures) == 3
+    assert seen.box.layout.display is None
+    seen.result, seen.look = None, None
+    seen.update()
+    assert seen.error is not None
+    assert "AttributeError" in seen.message.value
+
+
+# --- MINE, live -------------------------------------------------------------------------------------------------------
+
+
+def test_mine_finds_what_is_known(monkeypatch):
+    monkeypatch.setattr("grmu.widgets.mine_live.UPDATES", 200)
+    demo = widgets.MineLive()
+    demo.press()
+    demo.wait(60)
+    assert demo.error is None
+    assert demo.said[-1] == pytest.approx(demo.truth()[1], abs=0.1)
+    assert demo.canvas.axes[0].lines[-1].get_ydata().tolist() == demo.said
+
+
+@pytest.mark.parametrize(("shares", "bar", "nats", "bounded"), [
+    (0, 0, 0.5, 0.5), (0, 1, 0.5, 0.5 + known.from_uniform(known.SHARES)), (1, 0, 0.0, 0.0), (1, 1, 0.0, np.log(4))])
+def test_what_the_bound_can_reach_depends_on_who_is_there_and_on_the_draw(shares, bar, nats, bounded):
+    demo = widgets.MineLive()
+    demo.controls["shares"].value = demo.controls["shares"].options[shares]
+    demo.controls["bar"].value = demo.controls["bar"].options[bar]
+    assert demo.truth() == pytest.approx((nats, bounded))
+    assert demo.controls["nats"].disabled is bool(shares)
+
+
+def test_batch_size_average_and_draw_reach_the_estimator(monkeypatch):
+    asked = []
+    monkeypatch.setattr(known, "estimates", lambda *a: asked.append(a) or iter([0.1]))
+    demo = widgets.MineLive()
+    for name, value in (("size", 16), ("ema", False), ("nats", 1.0), ("bar", demo.controls["bar"].options[2])):
+        demo.controls[name].value = value
+    demo.press()
+    demo.wait(20)
+    assert asked[0][:5] == (1.0, known.SHARES, "exact", 16, 1.0)
+
+
+# --- REWEIGHT by hand -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tried(few_pictures, store):
+    """Alpha's weights given by hand at ratio 0.5."""
+    demo = widgets.ReweightByHand(ratio=0.5, store=store)
+    demo.controls[3].value = 2.0
+    demo.press()
+    demo.wait(120)
+    return demo
+
+
+def test_the_proportions_follow_the_weights(few_pictures, store):
+    demo = widgets.ReweightByHand(ratio=0.5, store=store)
+    assert demo.shares["by hand"].tolist() == demo.shares["no weights"].tolist() == pytest.approx(
+        (np.array([70, 60, 40, 12]) / 182).tolist())
+    assert demo.shares["before"].tolist() == demo.shares["α (REWEIGHT)"].tolist() == pytest.approx(
+        (np.array([70, 60, 40, 24]) / 194).tolist())
+    before = bytes(demo.picture.value)
+    demo.controls[3].value = 2.0
+    assert demo.shares["by hand"].tolist() == pytest.approx(demo.shares["before"].tolist())
+    assert bytes(demo.picture.value) != before
+
+
+def test_weights_by_hand_that_are_alphas_train_the_gold_standard(tried, store):
+    assert tried.error is None
+    own = run(Experiment(method="by_hand", seed=0, overrides={"group_weights": (1.0, 1.0, 1.0, 2.0)}), store)
+    gold = run(tried.references["α (REWEIGHT)"], store)
+    assert own.metrics == gold.metrics
+    assert tried.distance("by hand") == tried.distance("α (REWEIGHT)")
+
+
+def test_attempts_are_kept_and_compared(tried):
+    (weights, distance), = tried.attempts
+    assert weights == (1.0, 1.0, 1.0, 2.0)
+    gaps = np.abs(tried.accuracies["by hand"] - tried.accuracies["before"])
+    assert distance == pytest.approx(gaps.mean())
+    assert tried.summary().count("<tr>") == 4
+    assert "by hand: 1, 1, 1, 2" in tried.table.value
+
+
+def test_a_method_by_hand_needs_no_place_in_the_registry_until_it_is_used(tried):
+    assert by_hand.ByHand.name == "by_hand"
+    assert by_hand.ByHand.starts_from == "fresh"
+
+
+# --- the challenge ----------------------------------------------------------------------------------------------------
+
+
+def test_runs_are_counted_scored_on_validation_data_and_revealed_at_the_end(few_pictures, store):
+    game = widgets.Challenge(runs=2, store=store)
+    assert game.reveal.disabled
+    for lr in (0.01, 0.003):
+        game.controls["lr"].value, game.controls["epochs"].value = lr, 5
+        game.live.press()
+        game.live.wait(60)
+        assert game.live.error is None
+        assert "?" in game.table.value
+    assert game.controls["ratio"].disabled
+    gold = game.gold()
+    metrics = game.live.result.metrics
+    assert game.attempts[1]["val"] == pytest.approx(100 * (abs(metrics["UA"] - gold.UA) + abs(metrics["val_GA"] - gold.val_GA)))
+    assert game.attempts[1]["test"] == pytest.approx(100 * (abs(metrics["UA"] - gold.UA) + abs(metrics["GA"] - gold.GA)))
+    game.live.press()
+    game.live.wait(60)
+    assert "all 2 runs are used" in game.live.status.value
+    assert len(game.attempts) == 2
+    game.reveal.click()
+    assert "?" not in game.table.value
+    best = int(np.argmin([a["val"] for a in game.attempts]))
+    assert f"number {best + 1}, scored {game.attempts[best]['val']:.1f} there" in game.table.value
+    assert game.live.start.disabled
+
+
+def test_the_gold_standard_is_the_shipped_row_of_the_ratio():
+    from grmu import results
+
+    game = widgets.Challenge()
+    game.controls["ratio"].value = 0.3
+    rows = results.load("references").query("method == 'retrain' and reweight and ratio == 0.3 and seed == 0")
+    assert rows.GA.item() == game.gold().GA
+
+
+def test_nothing_is_revealed_before_the_first_run():
+    game = widgets.Challenge()
+    game.end()
+    assert not game.over
+
+
+def test_metrics_of_a_live_run_are_those_of_evaluate(live):
+    live.press()
+    live.wait(60)
+    from grmu.experiment import load_split
+
+    splits, split, groups = load_split(live.result.experiment)
+    metrics, _ = evaluate(live.result.model, split.retain, split.forget, splits.val, splits.test, groups)
+    assert metrics["GA"] == live.result.metrics["GA"]
