@@ -1,0 +1,152 @@
+"""What a reader does, in a real browser: run a lesson, move a slider by keyboard, train, stop."""
+
+import json
+import re
+import statistics
+import time
+
+from conftest import SCREENS
+from playwright.sync_api import expect
+
+expect.set_options(timeout=60_000)
+ALL_RUN = """() => {
+    const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(p => p.textContent.trim());
+    return cells.length > 5 && cells.every(p => /^\\[\\d+\\]:$/.test(p)); }"""
+ANSWER = """([slider, key]) => new Promise((resolve, reject) => {
+    const box = slider.closest('.widget-vbox'), started = performance.now();
+    const observer = new MutationObserver(() => {
+        const picture = box.querySelector('img');
+        if (picture.src === before) return;
+        observer.disconnect();
+        picture.decode().then(() => resolve(performance.now() - started));
+    });
+    const before = box.querySelector('img').src;
+    observer.observe(box, {subtree: true, attributes: true, attributeFilter: ['src']});
+    setTimeout(() => { observer.disconnect(); reject('the figure did not change'); }, 10000);
+    slider.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
+})"""
+
+
+def run_all(watched, lab, name):
+    """Open a lesson and run all its cells."""
+    page = watched.page
+    page.goto(lab.url.replace("/lab?", f"/lab/tree/{name}?"))
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+    try:
+        page.wait_for_function(ALL_RUN, timeout=150_000)
+    except Exception:
+        watched.shot("not-run")
+        raise
+    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr'] >> text=/Error/").count() == 0
+    watched.shot("all-run")
+
+
+class Explorer:
+    """The explorer on a page: its box, its controls, its live run."""
+
+    def __init__(self, page):
+        self.page = page
+        self.box = page.locator(".widget-vbox", has=page.get_by_text("who asks", exact=True)).last
+        self.box.scroll_into_view_if_needed()
+        self.picture = self.box.locator("img").first
+
+    def slider(self, label):
+        """The handle beside a label."""
+        return self.box.locator(".widget-hslider", has_text=label).locator(".noUi-handle")
+
+    def message(self):
+        """What the explorer says that it shows."""
+        return self.box.get_by_text(re.compile("^Shown: ")).inner_text()
+
+    def press(self, label, key, times=1):
+        """Move a slider by keyboard; the message must follow."""
+        handle = self.slider(label)
+        handle.focus()
+        for _ in range(times):
+            before = self.message()
+            handle.press(key)
+            expect(self.box.get_by_text(re.compile("^Shown: "))).not_to_have_text(before)
+
+    def train(self):
+        """Press the button and wait for the end; seconds to the first curves and to the end."""
+        started = time.monotonic()
+        self.box.get_by_role("button", name="Train this setting now").click()
+        curves = self.box.locator("img").nth(1)
+        expect(curves).to_be_visible()
+        first = time.monotonic() - started
+        expect(self.box.get_by_text(re.compile(r"^Done in .* s: "))).to_be_visible()
+        return first, time.monotonic() - started
+
+
+def keep(name, **numbers):
+    """Write what was measured beside the screenshots; no test asserts a time."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    (SCREENS / f"{name}.json").write_text(json.dumps(numbers, indent=1))
+    print(name, numbers)
+
+
+def test_lesson_01_is_run_and_the_ratio_moved_by_keyboard(lab, watched):
+    run_all(watched, lab, "01_uneven_forgetting.ipynb")
+    explorer = Explorer(watched.page)
+    assert "ratio 0.7" in explorer.message()
+    watched.shot("explorer")
+    before = explorer.picture.get_attribute("src")
+    explorer.press("unlearning ratio", "ArrowRight", 3)
+    expect(explorer.picture).not_to_have_attribute("src", before)
+    assert "ratio 0.9 (nearest to 0.85 that was computed)" in explorer.message()
+    watched.shot("ratio-moved")
+    explorer.press("unlearning ratio", "ArrowRight")
+    explorer.train()
+    assert "retrain, r=0.9, seed 0" in explorer.box.get_by_text(re.compile("^Done in")).inner_text()
+    watched.shot("trained")
+
+
+def test_lesson_04_trains_live_shows_what_changed_and_stops(lab, watched):
+    run_all(watched, lab, "04_miu.ipynb")
+    explorer = Explorer(watched.page)
+    assert "λ = 10" in explorer.message()
+    explorer.press("λ, calibration", "ArrowLeft", 6)
+    assert "λ = 5 (nearest to 7 that was computed here)" in explorer.message()
+    watched.shot("lambda-moved")
+    answers = [watched.page.evaluate(ANSWER, [explorer.slider("unlearning ratio").element_handle(), key])
+               for key in ("PageUp", "PageDown") * 10]
+    before = explorer.picture.get_attribute("src")
+    first, whole = explorer.train()
+    expect(explorer.picture).not_to_have_attribute("src", before)  # the star
+    watched.shot("trained")
+    for view in ("what changed", "features"):
+        seen = explorer.box.locator("img").nth(2)
+        before = seen.get_attribute("src")
+        explorer.box.get_by_role("button", name=view).click()
+        expect(seen).not_to_have_attribute("src", before)
+        watched.shot(view.replace(" ", "-"))
+    explorer.box.get_by_role("button", name="Train this setting now").click()
+    explorer.box.get_by_text(re.compile("epoch|: [1-9] of 10")).first.wait_for()
+    explorer.box.get_by_role("button", name="Stop").click()
+    expect(explorer.box.get_by_text(re.compile("^Stopped at"))).to_be_visible()
+    watched.shot("stopped")
+    expect(explorer.box.get_by_role("button", name="Train this setting now")).to_be_enabled()
+    keep("lesson-04", slider_to_figure_ms=round(statistics.median(answers)), slowest_ms=round(max(answers)),
+         first_epoch_s=round(first, 2), live_run_s=round(whole, 2))
+
+
+def test_the_page_of_its_own_answers_trains_and_stops(app, watched):
+    page = watched.page
+    page.goto(app.url)
+    page.get_by_text("who asks", exact=True).wait_for()
+    explorer = Explorer(page)
+    watched.shot("opened")
+    explorer.press("unlearning ratio", "ArrowRight", 2)
+    assert "ratio 0.5 (nearest to 0.6 that was computed)" in explorer.message()
+    before = explorer.picture.get_attribute("src")
+    explorer.box.get_by_label("method").select_option("SCRUB")
+    expect(explorer.picture).not_to_have_attribute("src", before)
+    watched.shot("scrub")
+    explorer.train()
+    watched.shot("trained")
+    explorer.box.get_by_role("button", name="Train this setting now").click()
+    explorer.box.get_by_role("button", name="Stop").click()
+    expect(explorer.box.get_by_text(re.compile("^Stopped at"))).to_be_visible()
