@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import time
+from base64 import urlsafe_b64decode
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +139,12 @@ def test_a_grid_that_is_not_there_is_said(tmp_path, capsys):
     assert "none.yaml" in capsys.readouterr().err
 
 
+def test_numbers_survive_the_way_through_snakemake(monkeypatch):
+    settings = {"output": "x", "blocks": [BLOCK | {"overrides": {"lr": 1e-5}}]}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(settings)))  # writes 1e-05, which YAML takes for text
+    assert {e.overrides.get("lr") for e in sweep.read("-").experiments().values()} == {None, 1e-5}
+
+
 def test_a_plan_touches_only_what_changed(tmp_path):
     sweep.write_plan(grid({"methods": ["miu", "finetune"]}, output=tmp_path))
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.is_file()}
@@ -236,6 +243,12 @@ class Sweep:
         runs = self.folder / "runs"
         return {str(path.parent.relative_to(runs)): path.stat().st_mtime_ns for path in runs.rglob("notebook.ipynb")}
 
+    def finished(self) -> dict[str, int]:
+        """`times` of the jobs that Snakemake has noted as finished; the others it does again after a kill."""
+        begun = {urlsafe_b64decode(path.name).decode() for path in (self.folder / ".snakemake" / "incomplete").glob("*")}
+        return {job: when for job, when in self.times().items()
+                if not begun & {f"runs/{job}/notebook.ipynb", f"runs/{job}/metrics.json"}}
+
     def metrics(self, job: str) -> list[dict]:
         return json.loads((self.folder / "runs" / job / "metrics.json").read_text())["runs"]
 
@@ -246,24 +259,18 @@ def swept(snakemake, tmp_path_factory) -> SimpleNamespace:
     sweep_ = Sweep(tmp_path_factory.mktemp("sweep"))
     both, good = [{"epochs": 1}, {"epochs": 1, "lr": 100, "weight_decay": 1}], [{"epochs": 1}]
     process = sweep_.start(both)
-    while process.poll() is None and not (sweep_.times() and list(sweep_.folder.glob("store/checkpoints/*.pt"))):
+    while process.poll() is None and not (sweep_.finished() and list(sweep_.folder.glob("store/checkpoints/*.pt"))):
         time.sleep(0.05)
     assert process.poll() is None, process.communicate()[0]
     os.killpg(process.pid, signal.SIGKILL)
-    output = process.communicate()[0]
-    killed = SimpleNamespace(output=output, times=sweep_.times())
+    process.communicate()
+    killed = SimpleNamespace(times=sweep_.finished())
     resumed = sweep_.finish(both)
     left = (sweep_.folder / "runs").rglob("unfinished.ipynb")
     resumed.unfinished = {str(path.parent.relative_to(sweep_.folder / "runs")): path.read_text() for path in left}
     resumed.page = (sweep_.folder / "index.html").read_text()
     (sweep_.folder / "runs" / "groundwear/r0.5/seed0/retrain" / "notebook.ipynb").unlink()
     return SimpleNamespace(sweep=sweep_, killed=killed, resumed=resumed, mended=sweep_.finish(good))
-
-
-def test_numbers_survive_the_way_through_snakemake(monkeypatch):
-    settings = {"output": "x", "blocks": [BLOCK | {"overrides": {"lr": 1e-5}}]}
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(settings)))  # writes 1e-05, which YAML takes for text
-    assert {e.overrides.get("lr") for e in sweep.read("-").experiments().values()} == {None, 1e-5}
 
 
 def job_of(times: dict[str, int], start: str) -> str:
