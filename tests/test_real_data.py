@@ -99,6 +99,8 @@ def test_published_counts_are_those_of_the_paper():
     published = {name: original.published for name, original in data.ORIGINALS.items()}
     assert published["celeba"]["train"] == (71629, 66874, 22880, 1387)
     assert published["waterbirds"]["val"] == (467, 466, 133, 133)
+    assert [sum(counts) for counts in published["celeba"].values()] == [162_770, 19_867, 19_962]
+    assert [sum(counts) for counts in published["multinli"].values()] == [206_175, 82_462, 123_712]
     assert {name: sum(map(sum, splits.values())) for name, splits in published.items()} == {
         "celeba": 202_599, "waterbirds": 11_788, "fairface": 45_414, "multinli": 412_349}
 
@@ -174,6 +176,8 @@ def test_splits_labels_and_the_forget_group(name, shape, group, made, tokenizer)
         assert tuple(part.x.shape) == (len(rows), *shape)
         assert part.x.dtype == (torch.int16 if name == "multinli" else torch.uint8)
         assert part.name == name
+        assert part.group.tolist() == (metadata.y * part.n_attributes + metadata.a)[rows].tolist()
+        assert part.n_groups == {"fairface": 63, "multinli": 6}.get(name, 4)  # also those that have no sample here
         assert part.x.storage is splits.train.x.storage  # one array for all
     assert splits.train.group_names[splits.train.group_id(splits.forget_group)] == group
     assert splits.train.x[0].shape == torch.Size(shape)
