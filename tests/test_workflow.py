@@ -195,7 +195,18 @@ def test_hours_are_samples_over_speed(capsys):
     hours = (images["trained (M)"] + images["forward (M)"] / 3) * 1000 / 3600
     assert images["GPU hours"].tolist() == pytest.approx(hours.tolist())
     assert f"399 runs, {hours.sum():.1f} GPU hours: {hours.sum() / 4:.1f} hours on 4 GPUs; without multinli, whose speed" in text
-    assert re.search(r"multinli +RETRAIN .* not measured", text)
+    assert re.search(r"multinli +PRETRAIN .* not measured", text)
+
+
+def test_the_readmes_table_is_the_commands():
+    found = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), None, None)
+    text = (WORKFLOW / "README.md").read_text()
+    for (dataset, what), row in found.iterrows():
+        trained, forward = row["trained (M)"], row["forward (M)"]
+        assert f"| {dataset} | {what} | {row.runs:.0f} | {trained:.1f} | {forward:.1f} | not measured |" in text
+    hours = (found.drop(columns="GPU hours").assign(speed=[1000 if name == "multinli" else 5000 for name, _ in found.index])
+             .eval("(`trained (M)` + `forward (M)` / 3) * 1e6 / speed / 3600").sum())
+    assert f"{hours:.1f} GPU hours, that is {hours / 8:.1f} hours on 8 GPUs" in text
 
 
 @pytest.mark.parametrize("bad", [["--images-per-second", "0"], ["--texts-per-second", "-1"], ["--gpus", "0"]])
@@ -366,6 +377,27 @@ def test_slurm_without_sbatch_is_refused_at_once(tmp_path):
                                  check=False)
         assert refused.returncode == 1
         assert refused.stderr.startswith("error: there is no sbatch here")
+
+
+@pytest.mark.parametrize(("visible", "expected"), [(None, {"0", "1"}), ("2,3", {"2", "3"}), ("5", {"5"})])
+def test_jobs_at_the_same_time_have_different_gpus(visible, expected, tmp_path):
+    """Stand-ins for nvidia-smi, and for a papermill that waits until as many jobs run as there are GPUs."""
+    program = (f"echo $CUDA_VISIBLE_DEVICES > {tmp_path}/gpu-$$\n"
+               f"until [ $(ls {tmp_path}/gpu-* | wc -l) -ge {len(expected)} ]; do sleep 0.05; done")
+    for name, text in {"nvidia-smi": "echo 0; echo 1", "papermill": program}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)} | (
+        {"CUDA_VISIBLE_DEVICES": visible} if visible else {})
+    jobs = []
+    for i in range(len(expected)):
+        home = tmp_path / f"job{i}"
+        home.mkdir()
+        (home / "parameters.yaml").write_text("device: cuda\n")
+        (home / "unfinished.ipynb").touch()
+        jobs.append(subprocess.Popen([WORKFLOW / "job.sh", tmp_path / "papermill", "x.ipynb", home], env=environment))
+    assert [job.wait(timeout=60) for job in jobs] == [0] * len(jobs)
+    assert {path.read_text().strip() for path in tmp_path.glob("gpu-*")} == expected
 
 
 def test_a_bad_grid_ends_with_a_sentence(swept, tmp_path):
