@@ -63,7 +63,7 @@ def test_indexing_is_plain_indexing(index, rows, plain):
     assert torch.equal(rows[index], plain[index])
 
 
-@pytest.mark.parametrize("index", [0, 41, -1])
+@pytest.mark.parametrize("index", [0, 41, -1, np.int64(7), torch.tensor(3)], ids=str)
 def test_one_sample_has_no_first_dimension(index, rows, plain):
     assert torch.equal(rows[index], plain[index])
 
