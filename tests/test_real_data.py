@@ -552,7 +552,7 @@ def test_who_waited_for_another_to_finish_makes_nothing(tmp_path, small_blocks):
     assert not waiting
 
 
-def test_a_block_that_the_disk_lost_is_found_when_the_array_is_finished(tmp_path, small_blocks):
+def test_a_block_that_the_disk_lost_is_made_again(tmp_path, small_blocks):
     def failing(start, stop):
         if start == 9:
             raise RuntimeError("stopped")
@@ -565,7 +565,15 @@ def test_a_block_that_the_disk_lost_is_found_when_the_array_is_finished(tmp_path
         file.write(bytes(36))
     manifest = json.loads((tmp_path / "small.json").read_text())
     assert manifest["crc32"][0] is not None
-    with pytest.raises(ValueError, match=r"1 of 4 blocks.*delete it"):
+    made = []
+    array = small_cache(tmp_path).load(lambda: lambda start, stop: made.append(start) or numbered(start, stop))
+    assert made == [9, 0]  # what was missing, then what was lost
+    assert (np.asarray(array) == np.stack(numbered(0, 10)[0])).all()
+
+
+def test_a_disk_that_does_not_keep_what_is_written_is_not_believed(tmp_path, small_blocks, monkeypatch):
+    monkeypatch.setattr("grmu.data.cache.write_at", lambda *_: 1)
+    with pytest.raises(ValueError, match=r"does not keep what is written to it \(4 of 4 blocks\).*delete it"):
         small_cache(tmp_path).load(lambda: numbered)
     assert small_cache(tmp_path).open() is None
 
