@@ -59,6 +59,8 @@ class Parameters:
             raise ValueError(f"n_seeds must be a whole number from 1, but is {self.n_seeds!r}.")
         if not isinstance(self.overrides, Mapping):
             raise ValueError(f"overrides must map setting names to values, but is {self.overrides!r}.")
+        if self.root is not None and not isinstance(self.root, str):
+            raise ValueError(f"root must be the name of a folder, or None, but is {self.root!r}.")
         if not isinstance(self.output, str):
             raise ValueError(f"output must be the name of a folder, or empty, but is {self.output!r}.")
         if self.device not in ("cpu", "cuda"):

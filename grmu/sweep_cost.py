@@ -49,7 +49,8 @@ def table(grid: Grid, images: float | None, texts: float | None) -> pd.DataFrame
         kind = experiment.method.upper() if experiment.method in REFERENCES else "methods"
         rows.append({"data set": experiment.dataset, "what": kind, "runs": 1, "trained (M)": trained / 1e6,
                      "forward (M)": forward / 1e6, "GPU hours": hours})
-    return pd.DataFrame(rows).groupby(["data set", "what"], sort=False).sum(min_count=1)
+    found = pd.DataFrame(rows).groupby(["data set", "what"], sort=False).sum(min_count=1)
+    return found.sort_index(level=0, sort_remaining=False)
 
 
 def estimate(grid: Grid, images: float | None = None, texts: float | None = None, gpus: int = 1) -> str:

@@ -9,9 +9,11 @@ import pandas as pd
 import papermill
 import pytest
 import torch
+import trees
 
 from grmu import batch, plots
 from grmu.batch import Parameters
+from grmu.data import ORIGINALS
 from grmu.demo import NOTEBOOK
 from grmu.experiment import load_split
 from grmu.metrics import METRICS
@@ -69,6 +71,12 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
     ({"reweight": True, "method": "gradient_ascent", "overrides": {"retains": False}}, "nothing for REWEIGHT to weigh"),
     ({"device": "tpu"}, "device must be 'cpu' or 'cuda', but is 'tpu'"),
     ({"output": 3}, "output must be the name of a folder, or empty, but is 3"),
+    ({"references": 1}, "references must be true or false, but is 1"),
+    ({"references": "no"}, "references must be true or false, but is 'no'"),
+    ({"root": 3}, "root must be the name of a folder, or None, but is 3"),
+    ({"dataset": "waterbirds", "overrides": {"model": "resnet"}}, "unknown model 'resnet': choose one of cnn, resnet18"),
+    ({"dataset": "waterbirds", "overrides": {"precision": "fp16"}}, "unknown precision 'fp16': choose one of fp32, bf16"),
+    ({"dataset": "waterbirds", "overrides": {"model": "cnn"}}, "cnn has no pretrained weights: set pretrained to False"),
 ])
 def test_an_impossible_value_is_refused(bad, sentence):
     with pytest.raises(ValueError, match=sentence):
@@ -109,6 +117,29 @@ def test_settings_change_the_method_and_not_the_references():
     assert [e.overrides for e in experiments] == [{}, {}, {}, *[{"epochs": 2, "lam": 3}] * 2]
 
 
+def test_without_references_only_the_method_runs():
+    assert names(Parameters(references=False)) == [("miu", False, 0), ("miu", True, 0)]
+    assert names(Parameters(method="retrain", references=False)) == [("retrain", False, 0), ("retrain", True, 0)]
+
+
+OTHER = {"resnet18": "bert", "bert": "resnet18", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd", "cosine": "constant",
+         "constant": "cosine", "exact": "uniform", "original": "unlearned", True: False, False: True}
+
+
+@pytest.mark.parametrize("dataset", ORIGINALS)
+@pytest.mark.parametrize("method", ["finetune", "l1_sparse", "salun", "scrub", "miu"])
+def test_every_setting_of_a_preset_can_be_overridden(dataset, method):
+    preset = Parameters(dataset, method, references=False).experiments()[0].settings
+    assert {"model", "pretrained", "precision", "epochs", "lr", "batch_size", "weight_decay", "schedule"} <= set(preset)
+    for name, value in preset.items():
+        numeric = isinstance(value, int | float) and not isinstance(value, bool)
+        other = value + 1 if numeric and isinstance(value, int) else value / 2 + 0.01 if numeric else OTHER[value]
+        *references, changed = Parameters(dataset, method, reweight=False, overrides={name: other}).experiments()
+        assert changed.settings[name] == other
+        network = name in ("model", "pretrained", "precision")  # then PRETRAIN and RETRAIN are of that network, too
+        assert [e.overrides for e in references] == 3 * [{name: other} if network else {}], name
+
+
 def test_all_runs_of_a_seed_share_the_split():
     splits = [load_split(e)[1] for e in Parameters(groups=[[0, 1]], ratio=0.1).experiments()]
     assert all(torch.equal(splits[0].forget.x, split.forget.x) for split in splits)
@@ -127,6 +158,11 @@ def test_an_output_folder_that_cannot_be_is_said_before_the_first_run(tmp_path, 
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"output '.*file/out' cannot be written"):
         batch.run_parameters(Parameters(output=str(tmp_path / "file" / "out")))
+
+
+def test_a_folder_without_the_files_is_named_before_the_first_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
+        batch.run_parameters(Parameters("waterbirds", overrides={"model": "cnn", "pretrained": False}, root=str(tmp_path)))
 
 
 def test_runs_are_told_tabled_and_written_down(few_pictures, tmp_path, monkeypatch, capsys):
@@ -203,6 +239,21 @@ def test_papermill_runs_the_notebook(execute, tmp_path):
     (table,) = (cell for cell in code if "tables.show" in cell.source)
     assert {"text/html", "text/markdown"} <= set(shown(table))
     assert "seed(s)" not in nbformat.writes(executed)
+
+
+def test_papermill_runs_the_papers_data_from_their_files(execute, tmp_path):
+    root = trees.waterbirds(tmp_path / "waterbirds")
+    small = {"model": "cnn", "pretrained": False, "precision": "fp32", "epochs": 1, "first_updates": 2}
+    executed = execute(tmp_path / "out.ipynb", dataset="waterbirds", root=str(root), lam=10, overrides=small, reweight=False,
+                       output="out")
+    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [(run["method"], run["reweight"]) for run in record["runs"]] == [
+        ("pretrain", False), ("retrain", False), ("retrain", True), ("miu", False)]
+    assert [run["settings"]["epochs"] for run in record["runs"]] == [30, 30, 30, 1]
+    assert {run["settings"]["model"] for run in record["runs"]} == {"cnn"}
+    text = nbformat.writes(executed)
+    assert re.search(r"14 training samples, \d to forget \(seed 0\), of waterbird on land", text)
+    assert "RETRAIN + GROUP-DRO" in text  # the paper's numbers
 
 
 def test_papermill_ends_at_a_misspelt_parameter_with_the_sentence(execute, tmp_path):

@@ -99,6 +99,8 @@ def test_published_counts_are_those_of_the_paper():
     published = {name: original.published for name, original in data.ORIGINALS.items()}
     assert published["celeba"]["train"] == (71629, 66874, 22880, 1387)
     assert published["waterbirds"]["val"] == (467, 466, 133, 133)
+    assert [sum(counts) for counts in published["celeba"].values()] == [162_770, 19_867, 19_962]
+    assert [sum(counts) for counts in published["multinli"].values()] == [206_175, 82_462, 123_712]
     assert {name: sum(map(sum, splits.values())) for name, splits in published.items()} == {
         "celeba": 202_599, "waterbirds": 11_788, "fairface": 45_414, "multinli": 412_349}
 
@@ -174,6 +176,8 @@ def test_splits_labels_and_the_forget_group(name, shape, group, made, tokenizer)
         assert tuple(part.x.shape) == (len(rows), *shape)
         assert part.x.dtype == (torch.int16 if name == "multinli" else torch.uint8)
         assert part.name == name
+        assert part.group.tolist() == (metadata.y * part.n_attributes + metadata.a)[rows].tolist()
+        assert part.n_groups == {"fairface": 63, "multinli": 6}.get(name, 4)  # also those that have no sample here
         assert part.x.storage is splits.train.x.storage  # one array for all
     assert splits.train.group_names[splits.train.group_id(splits.forget_group)] == group
     assert splits.train.x[0].shape == torch.Size(shape)
@@ -548,7 +552,7 @@ def test_who_waited_for_another_to_finish_makes_nothing(tmp_path, small_blocks):
     assert not waiting
 
 
-def test_a_block_that_the_disk_lost_is_found_when_the_array_is_finished(tmp_path, small_blocks):
+def test_a_block_that_the_disk_lost_is_made_again(tmp_path, small_blocks):
     def failing(start, stop):
         if start == 9:
             raise RuntimeError("stopped")
@@ -561,7 +565,15 @@ def test_a_block_that_the_disk_lost_is_found_when_the_array_is_finished(tmp_path
         file.write(bytes(36))
     manifest = json.loads((tmp_path / "small.json").read_text())
     assert manifest["crc32"][0] is not None
-    with pytest.raises(ValueError, match=r"1 of 4 blocks.*delete it"):
+    made = []
+    array = small_cache(tmp_path).load(lambda: lambda start, stop: made.append(start) or numbered(start, stop))
+    assert made == [9, 0]  # what was missing, then what was lost
+    assert (np.asarray(array) == np.stack(numbered(0, 10)[0])).all()
+
+
+def test_a_disk_that_does_not_keep_what_is_written_is_not_believed(tmp_path, small_blocks, monkeypatch):
+    monkeypatch.setattr("grmu.data.cache.write_at", lambda *_: 1)
+    with pytest.raises(ValueError, match=r"does not keep what is written to it \(4 of 4 blocks\).*delete it"):
         small_cache(tmp_path).load(lambda: numbered)
     assert small_cache(tmp_path).open() is None
 

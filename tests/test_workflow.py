@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import time
+from base64 import urlsafe_b64decode
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -138,6 +139,12 @@ def test_a_grid_that_is_not_there_is_said(tmp_path, capsys):
     assert "none.yaml" in capsys.readouterr().err
 
 
+def test_numbers_survive_the_way_through_snakemake(monkeypatch):
+    settings = {"output": "x", "blocks": [BLOCK | {"overrides": {"lr": 1e-5}}]}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(settings)))  # writes 1e-05, which YAML takes for text
+    assert {e.overrides.get("lr") for e in sweep.read("-").experiments().values()} == {None, 1e-5}
+
+
 def test_a_plan_touches_only_what_changed(tmp_path):
     sweep.write_plan(grid({"methods": ["miu", "finetune"]}, output=tmp_path))
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.is_file()}
@@ -188,7 +195,18 @@ def test_hours_are_samples_over_speed(capsys):
     hours = (images["trained (M)"] + images["forward (M)"] / 3) * 1000 / 3600
     assert images["GPU hours"].tolist() == pytest.approx(hours.tolist())
     assert f"399 runs, {hours.sum():.1f} GPU hours: {hours.sum() / 4:.1f} hours on 4 GPUs; without multinli, whose speed" in text
-    assert re.search(r"multinli +RETRAIN .* not measured", text)
+    assert re.search(r"multinli +PRETRAIN .* not measured", text)
+
+
+def test_the_readmes_table_is_the_commands():
+    found = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), None, None)
+    text = (WORKFLOW / "README.md").read_text()
+    for (dataset, what), row in found.iterrows():
+        trained, forward = row["trained (M)"], row["forward (M)"]
+        assert f"| {dataset} | {what} | {row.runs:.0f} | {trained:.1f} | {forward:.1f} | not measured |" in text
+    hours = (found.drop(columns="GPU hours").assign(speed=[1000 if name == "multinli" else 5000 for name, _ in found.index])
+             .eval("(`trained (M)` + `forward (M)` / 3) * 1e6 / speed / 3600").sum())
+    assert f"{hours:.1f} GPU hours, that is {hours / 8:.1f} hours on 8 GPUs" in text
 
 
 @pytest.mark.parametrize("bad", [["--images-per-second", "0"], ["--texts-per-second", "-1"], ["--gpus", "0"]])
@@ -236,6 +254,12 @@ class Sweep:
         runs = self.folder / "runs"
         return {str(path.parent.relative_to(runs)): path.stat().st_mtime_ns for path in runs.rglob("notebook.ipynb")}
 
+    def finished(self) -> dict[str, int]:
+        """`times` of the jobs that Snakemake has noted as finished; the others it does again after a kill."""
+        begun = {urlsafe_b64decode(path.name).decode() for path in (self.folder / ".snakemake" / "incomplete").glob("*")}
+        return {job: when for job, when in self.times().items()
+                if not begun & {f"runs/{job}/notebook.ipynb", f"runs/{job}/metrics.json"}}
+
     def metrics(self, job: str) -> list[dict]:
         return json.loads((self.folder / "runs" / job / "metrics.json").read_text())["runs"]
 
@@ -246,24 +270,18 @@ def swept(snakemake, tmp_path_factory) -> SimpleNamespace:
     sweep_ = Sweep(tmp_path_factory.mktemp("sweep"))
     both, good = [{"epochs": 1}, {"epochs": 1, "lr": 100, "weight_decay": 1}], [{"epochs": 1}]
     process = sweep_.start(both)
-    while process.poll() is None and not (sweep_.times() and list(sweep_.folder.glob("store/checkpoints/*.pt"))):
+    while process.poll() is None and not (sweep_.finished() and list(sweep_.folder.glob("store/checkpoints/*.pt"))):
         time.sleep(0.05)
     assert process.poll() is None, process.communicate()[0]
     os.killpg(process.pid, signal.SIGKILL)
-    output = process.communicate()[0]
-    killed = SimpleNamespace(output=output, times=sweep_.times())
+    process.communicate()
+    killed = SimpleNamespace(times=sweep_.finished())
     resumed = sweep_.finish(both)
     left = (sweep_.folder / "runs").rglob("unfinished.ipynb")
     resumed.unfinished = {str(path.parent.relative_to(sweep_.folder / "runs")): path.read_text() for path in left}
     resumed.page = (sweep_.folder / "index.html").read_text()
     (sweep_.folder / "runs" / "groundwear/r0.5/seed0/retrain" / "notebook.ipynb").unlink()
     return SimpleNamespace(sweep=sweep_, killed=killed, resumed=resumed, mended=sweep_.finish(good))
-
-
-def test_numbers_survive_the_way_through_snakemake(monkeypatch):
-    settings = {"output": "x", "blocks": [BLOCK | {"overrides": {"lr": 1e-5}}]}
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(settings)))  # writes 1e-05, which YAML takes for text
-    assert {e.overrides.get("lr") for e in sweep.read("-").experiments().values()} == {None, 1e-5}
 
 
 def job_of(times: dict[str, int], start: str) -> str:
@@ -359,6 +377,27 @@ def test_slurm_without_sbatch_is_refused_at_once(tmp_path):
                                  check=False)
         assert refused.returncode == 1
         assert refused.stderr.startswith("error: there is no sbatch here")
+
+
+@pytest.mark.parametrize(("visible", "expected"), [(None, {"0", "1"}), ("2,3", {"2", "3"}), ("5", {"5"})])
+def test_jobs_at_the_same_time_have_different_gpus(visible, expected, tmp_path):
+    """Stand-ins for nvidia-smi, and for a papermill that waits until as many jobs run as there are GPUs."""
+    program = (f"echo $CUDA_VISIBLE_DEVICES > {tmp_path}/gpu-$$\n"
+               f"until [ $(ls {tmp_path}/gpu-* | wc -l) -ge {len(expected)} ]; do sleep 0.05; done")
+    for name, text in {"nvidia-smi": "echo 0; echo 1", "papermill": program}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)} | (
+        {"CUDA_VISIBLE_DEVICES": visible} if visible else {})
+    jobs = []
+    for i in range(len(expected)):
+        home = tmp_path / f"job{i}"
+        home.mkdir()
+        (home / "parameters.yaml").write_text("device: cuda\n")
+        (home / "unfinished.ipynb").touch()
+        jobs.append(subprocess.Popen([WORKFLOW / "job.sh", tmp_path / "papermill", "x.ipynb", home], env=environment))
+    assert [job.wait(timeout=60) for job in jobs] == [0] * len(jobs)
+    assert {path.read_text().strip() for path in tmp_path.glob("gpu-*")} == expected
 
 
 def test_a_bad_grid_ends_with_a_sentence(swept, tmp_path):

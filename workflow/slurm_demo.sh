@@ -70,5 +70,5 @@ blocks:
   - {datasets: [groundwear], seeds: [0], methods: [miu, finetune], reweight: false}
 GRID
 rm -rf "$here/../runs/sweeps/slurm-demo"
-"$here/sweep" --configfile "$work/grid.yaml" --executor slurm --jobs 2 --slurm-init-seconds-before-status-checks 5 \
-    --default-resources slurm_partition=main slurm_account=none mem_mb=2000 runtime=30 "$@"
+"$here/sweep" --configfile "$work/grid.yaml" --profile "$here/profiles/slurm" --jobs 2 --set-threads job=1 \
+    --set-resources job:mem_mb=2000 --default-resources slurm_partition=main slurm_account=none runtime=30 "$@"

@@ -1,7 +1,7 @@
 """Samples decoded once into one array on disk, which is then memory-mapped: `<name>.npy`, and its manifest `<name>.json`.
 
-The array is filled in blocks of rows by threads. A block is recorded in the manifest, with its CRC-32, after it has reached
-the disk, so what a killed run finished is kept. When all blocks are there they are read back and compared once.
+The array is filled in blocks of rows by threads. A block that was written is recorded in the manifest, with its CRC-32, so what
+a killed run finished is kept. When all blocks are there, and on the disk, they are read back and compared once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tqdm.auto import tqdm
 
 FORMAT = 1
 BLOCK_BYTES = 2**20  # of a block, about: what fits a core's cache is decoded, summed and written fastest
-RECORD_SECONDS = 0.25  # of work that a killed run may lose; the disk writes while the cores decode
+RECORD_SECONDS = 0.25  # of work that a killed run may lose
 LISTED = 20  # files that an error names
 
 Fill = Callable[[int, int], tuple[Sequence[np.ndarray], list[str]]]  # (start, stop) -> those rows, what is wrong with their files
@@ -97,8 +97,7 @@ class Cache:
             with self._explained(), self._locked():
                 manifest = self._manifest() or self._start()  # another process may have made it meanwhile
                 if not manifest["verified"]:
-                    self._fill(manifest, make_fill())
-                    self._compare(manifest)
+                    self._make(manifest, make_fill())
             array = self.open()
         return array
 
@@ -109,7 +108,8 @@ class Cache:
             ValueError: the array is not what was written.
         """
         with self._explained(), self._locked():
-            self._compare(self._manifest())
+            if wrong := self._differing(self._manifest()):
+                raise self._broken(f"is damaged ({len(wrong)} of {len(self.blocks())} blocks are not what was written)")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -166,10 +166,7 @@ class Cache:
     def _record(self, manifest: dict) -> None:
         """Write the manifest, whole or not at all."""
         temporary = self.folder / f".{self.name}.json.tmp"  # one name: whoever writes holds the lock
-        with open(temporary, "w") as file:
-            file.write(json.dumps(manifest))
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_text(json.dumps(manifest))
         os.replace(temporary, self.manifest_file)
 
     def _start(self) -> dict:
@@ -183,6 +180,23 @@ class Cache:
         manifest = self.fresh_manifest()
         self._record(manifest)
         return manifest
+
+    def _make(self, manifest: dict, fill: Fill) -> None:
+        """Make what is missing, see that it is on the disk, and read all of it back.
+
+        Blocks of a run that ended with its machine may be recorded, but never have come to the disk: they are made again.
+        """
+        for _ in range(2):
+            self._fill(manifest, fill)
+            with open(self.array_file, "r+b") as file:
+                os.fsync(file.fileno())
+            wrong = self._differing(manifest)
+            for i in wrong:
+                manifest["crc32"][i] = None
+            self._record(manifest | {"verified": not wrong})
+            if not wrong:
+                return
+        raise self._broken(f"does not keep what is written to it ({len(wrong)} of {len(self.blocks())} blocks)")
 
     def _fill(self, manifest: dict, fill: Fill) -> None:
         """Make the blocks that are missing, over all cores, and record them."""
@@ -199,9 +213,7 @@ class Cache:
             return stop - start, complaints
 
         def record() -> None:
-            written = finished.copy()
-            os.fsync(file.fileno())  # first the data, then the word that it is there
-            for i, value in written.items():
+            for i, value in finished.copy().items():
                 crc[i] = value
             self._record(manifest)
 
@@ -224,8 +236,8 @@ class Cache:
             raise ValueError(f"{len(bad)} samples of {self.name} cannot be read: {listed(sorted(bad))}. Put the right files in "
                              "their place and start again; what was read is kept.")
 
-    def _compare(self, manifest: dict) -> None:
-        """Read the whole array back and compare it with its checksums; record that it was."""
+    def _differing(self, manifest: dict) -> list[int]:
+        """The blocks that are not what was written: the whole array is read and compared with its checksums."""
         array, blocks = self._mapped(), self.blocks()
 
         def differs(i: int) -> bool:
@@ -235,11 +247,7 @@ class Cache:
 
         with open(self.array_file, "rb") as file, ThreadPoolExecutor(cores()) as pool:
             progress = tqdm(pool.map(differs, range(len(blocks))), f"{self.name}: verification", len(blocks), unit=" blocks")
-            wrong = [i for i, different in enumerate(progress) if different]
-        if wrong:
-            raise self._broken(f"is damaged ({len(wrong)} of {len(blocks)} blocks are not what was written)")
-        if not manifest["verified"]:
-            self._record(manifest | {"verified": True})
+            return [i for i, different in enumerate(progress) if different]
 
 
 def cores() -> int:

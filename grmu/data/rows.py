@@ -87,6 +87,7 @@ class Storage:
         """The whole array on that device, uploaded once; None where it does not fit beside the training."""
         if device.type == "cpu":
             return self.array
+        device = torch.device("cuda", device.index or torch.cuda.current_device())
         if device not in self._on:
             free, _ = torch.cuda.mem_get_info(device)
             if self.array.nbytes > self.resident_share * free:
@@ -129,8 +130,8 @@ class Rows:
 
     def __getitem__(self, index: Tensor | slice | int) -> Tensor:
         """The samples at `index`, on the device; one sample without its first dimension for an int."""
-        if isinstance(index, int):
-            return self[torch.tensor([index])][0]
+        if isinstance(index, int | np.integer) or (isinstance(index, Tensor) and index.ndim == 0):
+            return self[torch.tensor([int(index)])][0]
         if isinstance(index, Tensor):
             index = index.to(self._rows.device)
         return self._arrived(*self._fetch(self._rows[index]))
