@@ -5,7 +5,7 @@ ARGS ?=
 GRID ?= workflow/embedded.yaml
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
-NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb
+NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
 
 # Kernels start in notebooks/: a relative folder would mean another one there.
 ifdef GRMU_STORE
@@ -17,7 +17,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow lab bench notebooks results search sweep check-notebooks clean
+.PHONY: help run test test-slow test-browser lab app bench notebooks results search sweep check-notebooks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -34,8 +34,16 @@ test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with 
 	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && export GRMU_STORE="$$store" && \
 	for round in 1 2; do echo "Round $$round of 2"; $(NBVAL) notebooks $(ARGS) || exit 1; done
 
+test-browser: .venv/.installed-browser ## lessons and the explorer in a real browser (Debian's chromium); screenshots in runs/browser
+	@command -v chromium >/dev/null || { [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && \
+	  echo "Installing chromium ..." && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
+	$(PY) -m pytest tests/browser $(ARGS)
+
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
+
+app: .venv/.installed-app ## the explorer as a page of its own, for a lecture hall (this machine only; ARGS=--help)
+	@$(PY) -m grmu app $(ARGS)
 
 bench: .venv/.installed ## measure what the project promises: accuracies with their spread, and times
 	@$(PY) -m grmu bench $(ARGS)
@@ -68,10 +76,10 @@ clean: ## remove .venv, finished runs and caches
 	  echo "Installing grmu and what it needs into .venv (minutes the first time: torch is large) ..."; $(PIP) -e .; }
 	@cp pyproject.toml $@
 
-.venv/.installed-test: pyproject.toml .venv/.ready
+.venv/.installed-%: pyproject.toml .venv/.ready
 	@cmp -s pyproject.toml $@ || { \
-	  echo "Installing grmu and what its tests need into .venv (minutes the first time: torch is large) ..."; \
-	  $(PIP) -e ".[test]"; }
+	  echo "Installing grmu and what \"$*\" needs into .venv (minutes the first time: torch is large) ..."; \
+	  $(PIP) -e ".[$*]"; }
 	@cp pyproject.toml $@ && cp pyproject.toml .venv/.installed
 
 # .ready holds the folder that .venv serves: a .venv that was moved, or whose Python is gone, is made ready again.
@@ -95,7 +103,7 @@ GOOD_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 1
 	@$(PY) -c '$(GOOD_PYTHON)' || { \
 	  echo "The .venv here has $$($(PY) --version), grmu needs Python 3.11, 3.12 or 3.13: make clean, then try again." >&2; \
 	  exit 1; }
-	@rm -f .venv/.installed .venv/.installed-test
+	@rm -f .venv/.installed .venv/.installed-*
 	@printf '%s\n' "$(CURDIR)" > $@
 
 # Snakemake's environment, with the Python of the project's.

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +23,11 @@ from typing import NamedTuple
 import nbformat
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from nbclient import NotebookClient
 
-from grmu import bench_scale, notebooks, plots, results, tables, training
+from grmu import bench_scale, notebooks, plots, results, tables, training, widgets
 from grmu.experiment import THREADS, Experiment, fixed_threads, load_split, run
 from grmu.metrics import evaluate, interval
 from grmu.mine import MINE, Estimator
@@ -142,6 +143,28 @@ def metrics_seconds(store: Path) -> list[float]:
     return seconds
 
 
+def explorer_milliseconds(store: Path) -> list[float]:
+    """Milliseconds from a move of a slider to the figure that answers it, all in the kernel."""
+    shown, took = widgets.explore(store=store), []
+    for ratio in (0.9, 0.1, 0.5) * 5:
+        started = time.perf_counter()
+        shown.controls["ratio"].value = ratio
+        took.append(1000 * (time.perf_counter() - started))
+    return took
+
+
+def live_growth(store: Path) -> list[float]:
+    """Percent that the process has grown by after 30 live runs, against after the first; of three epochs, to save time."""
+    live, size = widgets.Live(lambda: replace(MIU, overrides={"epochs": 3, "forget_epochs": 3}), store=store), []
+    for _ in range(31):
+        live.press()
+        live.wait()
+        if live.error:
+            raise live.error
+        size.append(psutil.Process().memory_info().rss)
+    return [100 * (size[-1] / size[0] - 1)]
+
+
 def equal_twice() -> Row:
     """The weights of one experiment from two fresh processes that share nothing."""
     code = ("import sys; from grmu.bench import MIU, run; "
@@ -185,6 +208,8 @@ def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, 
         median_row, lambda: [run(MIU, store, fresh=True).seconds for _ in range(3)], 3)
     yield "MIU's time over fine-tuning's, same batches", "<= 1.5", partial(median_row, partial(over_finetuning, store), 1.5)
     yield "all metrics of one model (s)", "<= 0.6", partial(median_row, partial(metrics_seconds, store), 0.6)
+    yield "a move of the explorer, in the kernel (ms)", "<= 100", partial(median_row, partial(explorer_milliseconds, store), 100)
+    yield "memory after 30 live runs against after one (% more)", "<= 5", partial(median_row, partial(live_growth, store), 5)
     yield "weights of one run in two fresh processes", "equal", equal_twice
     for path in notebooks.lessons() if with_lessons else ():
         yield f"lesson {path.stem} (s)", "<= 90", partial(median_row, partial(lesson_seconds, path), 90)

@@ -70,14 +70,28 @@ def test_a_run_grows_curves_and_ends_with_its_result(live):
 def test_a_second_press_starts_no_second_run(live, gate):
     live.press()
     assert gate.reached.wait(20)
-    first = live._thread
     assert live.start.disabled
-    live.press()
-    assert live._thread is first
-    assert sum(thread.name == "live run" for thread in threading.enumerate()) == 1
+    for _ in range(3):
+        live.press()
+    assert background.worker().empty()
     gate.open.set()
     live.wait(60)
     assert live.result is not None
+
+
+def test_two_demos_train_one_after_the_other_in_one_thread(live, original, store, gate):
+    other = widgets.Live(lambda: Experiment(method="finetune", seed=0, overrides={"epochs": 1}), store=store)
+    live.press()
+    assert gate.reached.wait(20)
+    other.press()
+    assert "Waiting for another run" in other.status.value
+    assert other.running
+    gate.open.set()
+    other.wait(60)
+    assert not live.running  # it was first
+    assert live.result is not None
+    assert other.result is not None
+    assert sum(thread.name == "live runs" for thread in threading.enumerate()) == 1
 
 
 def test_stop_ends_it_and_it_can_be_started_again(live, gate):
@@ -97,7 +111,8 @@ def test_stop_ends_it_and_it_can_be_started_again(live, gate):
 
 
 def test_an_error_inside_a_run_is_shown(original, store):
-    live = widgets.Live(lambda: Experiment(method="finetune", overrides={"lr": 100.0, "weight_decay": 1.0, "epochs": 30}), store=store)
+    absurd = {"lr": 100.0, "weight_decay": 1.0, "epochs": 30}
+    live = widgets.Live(lambda: Experiment(method="finetune", overrides=absurd), store=store)
     live.press()
     live.wait(60)
     assert isinstance(live.error, FloatingPointError)

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from collections.abc import Callable
+from functools import lru_cache
 from html import escape
 
 import ipywidgets as w
 from IPython.display import display
 
 from grmu.plots_live import Canvas
+
+
+@lru_cache(maxsize=1)
+def worker() -> queue.Queue[Callable[[], None]]:
+    """Where work is left for the one thread that does it all, a piece at a time.
+
+    One thread, since a new one for every run takes memory that the system does not get back.
+    """
+    tasks: queue.Queue[Callable[[], None]] = queue.Queue()
+
+    def serve() -> None:
+        while True:
+            tasks.get()()
+
+    threading.Thread(target=serve, daemon=True, name="live runs").start()
+    return tasks
 
 
 class Stopped(Exception):
@@ -31,8 +50,8 @@ class Background:
         self.bar = w.IntProgress(max=1, layout=w.Layout(width="14em"))
         self.status, self.picture = w.HTML(), w.Image(format="png", layout=w.Layout(max_width="100%", display="none"))
         self.canvas, self.error = canvas, None
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._stop, self._idle = threading.Event(), threading.Event()
+        self._idle.set()
         self.start.on_click(lambda _: self.press())
         self.stop.on_click(lambda _: self._stop.set())
         self.box = w.VBox([w.HBox([self.start, self.stop, self.bar, self.status]), self.picture])
@@ -43,23 +62,23 @@ class Background:
 
     @property
     def running(self) -> bool:
-        """Is it at work?"""
-        return self._thread is not None and self._thread.is_alive()
+        """Is it at work, or waiting for another demo's work to end?"""
+        return not self._idle.is_set()
 
     def press(self) -> None:
         """Begin, unless it is at work already."""
         if self.running:
             return
         self._stop.clear()
+        self._idle.clear()
         self.error, self.bar.bar_style = None, "info"
         self.start.disabled, self.stop.disabled = True, False
-        self._thread = threading.Thread(target=self._run, daemon=True, name="live run")
-        self._thread.start()
+        self.say("Waiting for another run to end ...")
+        worker().put(self._run)
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until it has ended."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        self._idle.wait(seconds)
 
     def _run(self) -> None:
         try:
@@ -73,6 +92,7 @@ class Background:
             self.status.value = f"<b>{escape(type(error).__name__)}:</b> {escape(str(error))}"
         finally:
             self.start.disabled, self.stop.disabled = False, True
+            self._idle.set()
 
     def begin(self, steps: int, said: str) -> None:
         """So many steps are to come."""
