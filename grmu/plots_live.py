@@ -31,10 +31,12 @@ class Canvas:
 
     Args:
         width, height: in inches of the screen.  margins: as `Figure.subplots_adjust` takes them.
+        sharpness: how many times its size on screen `png` is; 1 for a figure that the notebook itself shows.
     """
 
-    def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1, **margins: float) -> None:
-        self.figure = Figure(figsize=(width, height), dpi=SHARPNESS * SCREEN_DPI, layout="none")
+    def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1, sharpness: float = SHARPNESS,
+                 **margins: float) -> None:
+        self.figure = Figure(figsize=(width, height), dpi=sharpness * SCREEN_DPI, layout="none")
         FigureCanvasAgg(self.figure)
         self.axes: list[Axes] = list(self.figure.subplots(rows, columns, squeeze=False).flat)
         self.figure.subplots_adjust(**margins)
@@ -79,7 +81,7 @@ class Canvas:
             yield from ax.get_children()
 
     def png(self) -> bytes:
-        """What was drawn last, `SHARPNESS` times its size on screen."""
+        """What was drawn last."""
         file, picture = BytesIO(), Image.fromarray(np.asarray(self.figure.canvas.buffer_rgba())).convert("RGB")
         picture.save(file, "png", compress_level=1)
         return file.getvalue()
@@ -88,13 +90,13 @@ class Canvas:
 def png_of(figure: Figure) -> tuple[bytes, str]:
     """A canvas' figure that was not drawn yet, as PNG, and its width in pixels of the screen."""
     file = BytesIO()
-    figure.savefig(file, format="png", dpi="figure")
+    figure.savefig(file, format="png", dpi=SHARPNESS * SCREEN_DPI)
     return file.getvalue(), str(round(figure.get_figwidth() * SCREEN_DPI))
 
 
-def setting_canvas() -> Canvas:
+def setting_canvas(sharpness: float = SHARPNESS) -> Canvas:
     """Where `draw_setting` draws."""
-    return Canvas(10.6, 7.2, 2, 2, left=0.19, right=0.98, top=0.88, bottom=0.09, wspace=0.36, hspace=0.45)
+    return Canvas(10.6, 7.2, 2, 2, sharpness, left=0.19, right=0.98, top=0.88, bottom=0.09, wspace=0.36, hspace=0.45)
 
 
 def draw_setting(canvas: Canvas, shown: Shown, own: Mapping[str, object] | None = None) -> Figure:
@@ -118,7 +120,7 @@ def draw_setting(canvas: Canvas, shown: Shown, own: Mapping[str, object] | None 
 
 def setting_figure(**choice: object) -> Figure:
     """`draw_setting` of one choice, for a page without widgets: any field of `grmu.explorer.Choice`."""
-    return draw_setting(setting_canvas(), find(Choice(**choice)))
+    return draw_setting(setting_canvas(1), find(Choice(**choice)))
 
 
 def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> None:
@@ -213,7 +215,7 @@ LEGEND = {"GA": "GA: the group's test samples", "UA": "UA: forget set", "TA": "T
 
 def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str, n: int = 9) -> Figure:
     """Samples of these groups whose confidence in the true class moved most, a row a group; crossed where the answer is wrong."""
-    canvas = Canvas(10.6, 0.5 + 1.42 * len(groups), len(groups), n, left=0.145, right=0.995, bottom=0.02, wspace=0.1, hspace=0.42,
+    canvas = Canvas(10.6, 0.5 + 1.42 * len(groups), len(groups), n, 1, left=0.145, right=0.995, bottom=0.02, wspace=0.1, hspace=0.42,
                     top=1 - 0.75 / (0.5 + 1.42 * len(groups)))
     grid = np.array(canvas.axes).reshape(len(groups), n)
     for row, group in zip(grid, groups, strict=True):
@@ -234,7 +236,7 @@ def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, t
 
 def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str], most: int = 300) -> Figure:
     """Features before and after on the same two axes, coloured by group; how well a linear classifier tells the groups."""
-    canvas = Canvas(10.6, 4.6, 1, 2, left=0.07, right=0.98, bottom=0.2, top=0.82, wspace=0.12)
+    canvas = Canvas(10.6, 4.6, 1, 2, 1, left=0.07, right=0.98, bottom=0.2, top=0.82, wspace=0.12)
     points = np.concatenate([features.before, features.after])
     low, high = points.min(0), points.max(0)
     for ax, z, name, told in zip(canvas.axes, (features.before, features.after), names, features.told, strict=True):
@@ -277,9 +279,9 @@ def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates:
     return canvas.draw(None, frame, paint)
 
 
-def by_hand_canvas() -> Canvas:
+def by_hand_canvas(sharpness: float = SHARPNESS) -> Canvas:
     """Where `draw_by_hand` draws."""
-    return Canvas(10.6, 3.9, 1, 2, left=0.16, right=0.98, bottom=0.14, top=0.8, wspace=0.12)
+    return Canvas(10.6, 3.9, 1, 2, sharpness, left=0.16, right=0.98, bottom=0.14, top=0.8, wspace=0.12)
 
 
 def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int, shares: Mapping[str, Sequence[float]],
