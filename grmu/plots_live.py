@@ -215,8 +215,9 @@ LEGEND = {"GA": "GA: the group's test samples", "UA": "UA: forget set", "TA": "T
 
 def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str, n: int = 9) -> Figure:
     """Samples of these groups whose confidence in the true class moved most, a row a group; crossed where the answer is wrong."""
-    canvas = Canvas(10.6, 0.5 + 1.42 * len(groups), len(groups), n, 1, left=0.145, right=0.995, bottom=0.02, wspace=0.1, hspace=0.42,
-                    top=1 - 0.75 / (0.5 + 1.42 * len(groups)))
+    height = 0.5 + 1.42 * len(groups)
+    canvas = Canvas(10.6, height, len(groups), n, 1, left=0.145, right=0.995, bottom=0.02, top=1 - 0.75 / height, wspace=0.1,
+                    hspace=0.42)
     grid = np.array(canvas.axes).reshape(len(groups), n)
     for row, group in zip(grid, groups, strict=True):
         index = answers.most_moved(group, n, only_changed)
