@@ -4,7 +4,7 @@
 
 A premise tells one event: who did what to what, and perhaps when or where. A hypothesis claims something about it. `truth`
 decides whether the claim is true, false or unknown given the premise; a negation word swaps true and false; and that is the
-label. How often each label comes with a negation follows MultiNLI. --check compares with the shipped file instead of writing.
+label. How often a negation comes with each label follows MultiNLI. --check compares with the shipped file instead of writing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 SEED = 7
 CLASSES, ATTRIBUTES = ("contradiction", "entailment", "neutral"), ("without negation", "with negation")
 MULTINLI = (57498, 11158, 67376, 1521, 66630, 1992)  # its training counts per group, y * 2 + a
-COUNTS = {"train": [round(n / 40) for n in MULTINLI], "val": [300] * 6, "test": [300] * 6}
+SHARES = (80, 30)  # of MultiNLI's pairs, one in so many without and with negation
+COUNTS = {"train": [round(n / SHARES[group % 2]) for group, n in enumerate(MULTINLI)], "val": [300] * 6, "test": [300] * 6}
 HOMES = ("train", "train", "train", "val", "test")  # a premise is at home in one split
 MAX_TOKENS = 12  # of a pair, with [CLS] and twice [SEP]
 

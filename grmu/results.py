@@ -130,6 +130,22 @@ def ablation_elsewhere() -> Iterator[Experiment]:
             yield Experiment(dataset, "miu", ratio=0.5, seed=seed, overrides=overrides)
 
 
+def text() -> Iterator[Experiment]:
+    """Lesson 07: pairs of sentences. References and as many samples forgotten of all groups alike; fine-tuning and MIU."""
+    for seed, ratio in product(SEEDS, (0.5, 0.9)):
+        yield from _references(dataset="negation", ratio=ratio, seed=seed)
+        yield Experiment("negation", "retrain", ratio=round(66 * ratio) / 2883, groups="uniform", seed=seed)
+        yield from _both(("finetune", "miu"), dataset="negation", ratio=ratio, seed=seed)
+
+
+def text_pretrained() -> Iterator[Experiment]:
+    """The same sentences and a pretrained MiniLM, three seeds: references, the uniform control, MIU + REWEIGHT."""
+    for seed in SEEDS[:3]:
+        yield from _references(dataset="negation-pretrained", ratio=0.9, seed=seed)
+        yield Experiment("negation-pretrained", "retrain", ratio=round(66 * 0.9) / 2883, groups="uniform", seed=seed)
+        yield Experiment("negation-pretrained", "miu", reweight=True, ratio=0.9, seed=seed)
+
+
 def _tables(dataset: str) -> Iterator[Experiment]:
     for seed, ratio in product(SEEDS, PAPER_RATIOS):
         yield from _references(dataset=dataset, ratio=ratio, seed=seed)
@@ -148,7 +164,7 @@ def _both(names: Iterable[str], **settings: object) -> Iterator[Experiment]:
 
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
     references, uniform, largest_group, unlearning, memorised, many, further, forget_only, calibration, ablation,
-    largest_unlearning, multi_group, ablation_elsewhere)}
+    largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained)}
 
 
 @lru_cache

@@ -8,8 +8,9 @@ import pytest
 import torch
 from conftest import REPOSITORY
 
-from grmu import data
+from grmu import data, results
 from grmu.data import negation
+from grmu.experiment import Experiment, run
 
 LABELS = ("contradiction", "entailment", "neutral")
 SAME = {"discovered": "found", "purchased": "bought"}
@@ -89,7 +90,8 @@ def test_a_missing_file_is_named_with_the_way_to_get_it(tmp_path):
 
 def test_counts_follow_multinli_in_training_and_are_even_elsewhere(splits):
     published = data.ORIGINALS["multinli"].published["train"]
-    assert splits.train.group_counts().tolist() == [round(n / 40) for n in published]
+    assert splits.train.group_counts().tolist() == [
+        round(n / (30 if group % 2 else 80)) for group, n in enumerate(published)]
     assert splits.val.group_counts().tolist() == splits.test.group_counts().tolist() == [300] * 6
     assert splits.forget_group == data.ORIGINALS["multinli"].forget_group == (2, 1)
     assert splits.train.group_names[splits.train.group_id(splits.forget_group)] == "neutral with negation"
@@ -174,3 +176,24 @@ def test_the_ids_are_those_of_the_real_tokenizer(sentences):
         assert [[one.ids, one.type_ids] for one in encoded] == negation.encode(pairs).tolist()
     every_word = " ".join(negation._shipped()["words"])
     assert tokenizer.encode(every_word, add_special_tokens=False).ids == list(negation._shipped()["words"].values())
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_shipped_run_comes_out_alike_when_it_is_done_again(tmp_path):
+    """Only the same machine and versions give the same bits; what is far from any decision must agree anywhere."""
+    experiment = Experiment("negation", "retrain", ratio=0.9, seed=0)
+    again, shipped = run(experiment, tmp_path).metrics, results.table().loc[experiment.id]
+    assert again["RA"] == pytest.approx(shipped.RA, abs=0.03)
+    assert again["TA"] == pytest.approx(shipped.TA, abs=0.06)
+    assert again["GA"] == pytest.approx(shipped.GA, abs=0.2)
+
+
+def test_the_pretrained_variant_is_the_same_data_with_a_pretrained_network(splits):
+    for ours, other in zip(splits[:3], data.load("negation-pretrained")[:3], strict=True):
+        assert ours.x.equal(other.x)
+        assert ours.group.equal(other.group)
+    assert Experiment("negation", "pretrain").network.model == "text"
+    network = Experiment("negation-pretrained", "pretrain").network
+    assert (network.model, network.pretrained) == ("minilm", True)

@@ -25,6 +25,7 @@ ORIGINALS: dict[str, Original] = {original.name: original for original in (CELEB
 LOADERS: dict[str, Callable[[str, str | Path | None], Splits]] = dict.fromkeys(groundwear.VARIANTS, groundwear.load)
 LOADERS["negation"] = negation.load
 EMBEDDED = tuple(LOADERS)  # what ships with the project
+LOADERS["negation-pretrained"] = negation.load  # the same sentences; its preset has a pretrained network
 LOADERS |= {name: original.load for name, original in ORIGINALS.items()}
 
 

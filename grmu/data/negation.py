@@ -20,7 +20,7 @@ from torch import Tensor
 from grmu.data.core import GroupedDataset, Splits
 
 FILE = "negation.json.xz"
-SHA256 = "e77de423112e38f5d7d31a5acc3052a1fd3ce3f67848a45c1302ac66a2ee0975"
+SHA256 = "254cfab3715e8772be32d615169239ba6e05beee03645fe53fe7e00de642afc0"
 CLS, SEP = 101, 102  # BERT's numbers for what marks the beginning, and the end of each sentence
 NEGATIONS = ("no", "never", "nobody", "nothing")  # one of them in the hypothesis is the attribute
 
