@@ -252,9 +252,10 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
     if len(features.group_names) <= 8:
         handles, labels = canvas.axes[0].get_legend_handles_labels()
         canvas.figure.legend(handles, labels, loc="lower center", ncols=4, markerscale=3, fontsize=10)
-    change, chance = 100 * (features.told[1] - features.told[0]), 100 / len(features.group_names)
-    title = f"A linear classifier of groups loses {-change:.0f} points" if change <= -1 else (
-        f"A linear classifier of groups gains {change:.0f} points" if change >= 1 else "The groups can be told apart as before")
+    first, then = (round(100 * told) for told in features.told)
+    change, chance = then - first, 100 / len(features.group_names)
+    title = f"A linear classifier of groups loses {-change} points" if change < 0 else (
+        f"A linear classifier of groups gains {change} points" if change > 0 else "The groups can be told apart as before")
     canvas.figure.text(0.01, 0.985, f"{title} (test set; chance is {chance:.0f} %)", va="top", fontweight="bold", fontsize=12)
     return canvas.figure
 
