@@ -12,7 +12,7 @@ from safetensors.numpy import load as load_tensors
 
 from grmu import data
 from grmu.data import GroupedDataset, split_forget
-from grmu.data.groundwear import FILE, compose, find_file
+from grmu.data.groundwear import SHIPPED, compose
 
 # --- Groundwear -------------------------------------------------------------------------------------------------------
 
@@ -40,7 +40,7 @@ def test_the_variants_are_named_as_the_registry_says():
 
 def test_no_picture_occurs_twice_in_a_variant():
     splits = data.load("groundwear")
-    tensors = load_tensors(lzma.decompress(find_file(None).read_bytes()))
+    tensors = load_tensors(lzma.decompress(SHIPPED.find().read_bytes()))
     used = np.concatenate([tensors[f"groundwear.{part}.object"] for part in ("train", "val", "test")])
     assert len(np.unique(used)) == len(used) == sum(map(len, splits[:3]))
 
@@ -51,21 +51,21 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 
 
 def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
-    shutil.copy(find_file(None), tmp_path / FILE)
-    packed = bytearray((tmp_path / FILE).read_bytes())
+    shutil.copy(SHIPPED.find(), tmp_path / SHIPPED.name)
+    packed = bytearray((tmp_path / SHIPPED.name).read_bytes())
     packed[len(packed) // 2] ^= 1
-    (tmp_path / FILE).write_bytes(packed)
+    (tmp_path / SHIPPED.name).write_bytes(packed)
     with pytest.raises(ValueError, match="damaged") as caught:
         data.load("groundwear", tmp_path)
-    assert str(tmp_path / FILE) in str(caught.value)
+    assert str(tmp_path / SHIPPED.name) in str(caught.value)
     assert "git checkout data" in str(caught.value)
 
 
 def test_a_file_that_was_repaired_is_read_again_in_the_same_process(tmp_path):
-    (tmp_path / FILE).write_bytes(b"not it")
+    (tmp_path / SHIPPED.name).write_bytes(b"not it")
     with pytest.raises(ValueError, match="damaged"):
         data.load("groundwear", tmp_path)
-    shutil.copy(find_file(None), tmp_path / FILE)
+    shutil.copy(SHIPPED.find(), tmp_path / SHIPPED.name)
     assert len(data.load("groundwear", tmp_path).train) == len(data.load("groundwear").train)
 
 
@@ -85,7 +85,7 @@ def test_compose_is_the_alpha_blend_for_every_pair_of_grey_levels():
 
 
 def test_a_picture_is_its_object_on_its_window_of_its_ground():
-    raw = lzma.decompress(find_file(None).read_bytes())
+    raw = lzma.decompress(SHIPPED.find().read_bytes())
     tensors = load_tensors(raw)
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     textures = json.loads(header["__metadata__"]["variants"])["groundwear-many"]["textures"]
@@ -102,9 +102,7 @@ def test_a_picture_is_its_object_on_its_window_of_its_ground():
 
 
 def test_the_checksum_beside_the_file_is_the_one_in_the_code():
-    from grmu.data.groundwear import SHA256
-
-    assert (REPOSITORY / "data" / "groundwear.sha256").read_text().split() == [SHA256, FILE]
+    assert (REPOSITORY / "data" / "groundwear.sha256").read_text().split() == [SHIPPED.sha256, SHIPPED.name]
 
 
 # --- GroupedDataset ---------------------------------------------------------------------------------------------------

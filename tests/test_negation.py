@@ -60,8 +60,8 @@ def judge(premise, hypothesis):
 
 def test_the_builder_makes_the_shipped_file_bit_for_bit(builder):
     packed = builder.build()
-    assert packed == negation.find_file(None).read_bytes()
-    assert (REPOSITORY / "data" / "negation.sha256").read_text() == f"{negation.SHA256}  {negation.FILE}\n"
+    assert packed == negation.SHIPPED.find().read_bytes()
+    assert (REPOSITORY / "data" / "negation.sha256").read_text() == f"{negation.SHIPPED.sha256}  {negation.SHIPPED.name}\n"
 
 
 def test_another_seed_makes_other_pairs_of_the_same_counts(builder):
@@ -71,13 +71,13 @@ def test_another_seed_makes_other_pairs_of_the_same_counts(builder):
 
 
 def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
-    shutil.copy(negation.find_file(None), tmp_path / negation.FILE)
-    packed = bytearray((tmp_path / negation.FILE).read_bytes())
+    shutil.copy(negation.SHIPPED.find(), tmp_path / negation.SHIPPED.name)
+    packed = bytearray((tmp_path / negation.SHIPPED.name).read_bytes())
     packed[len(packed) // 2] ^= 1
-    (tmp_path / negation.FILE).write_bytes(packed)
+    (tmp_path / negation.SHIPPED.name).write_bytes(packed)
     with pytest.raises(ValueError, match="damaged or altered") as caught:
         data.load("negation", tmp_path)
-    assert str(tmp_path / negation.FILE) in str(caught.value)
+    assert str(tmp_path / negation.SHIPPED.name) in str(caught.value)
 
 
 def test_a_missing_file_is_named_with_the_way_to_get_it(tmp_path):

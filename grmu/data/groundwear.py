@@ -6,9 +6,7 @@ picture = mask * object + (1 - mask) * ground, mask = min(6 * object, 1), in int
 
 from __future__ import annotations
 
-import hashlib
 import json
-import lzma
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,32 +15,18 @@ import torch
 from safetensors.numpy import load as load_tensors
 
 from grmu.data.core import GroupedDataset, Splits
+from grmu.data.shipped import ShippedFile
 
 VARIANTS = ("groundwear", "groundwear-memorised", "groundwear-many")
-FILE = "groundwear.safetensors.xz"
-SHA256 = "33ae62affd8e6bf3b65f5fe02703b8c08725200d17b0e0cf1852f08e28030fd5"
+SHIPPED = ShippedFile("groundwear.safetensors.xz", "33ae62affd8e6bf3b65f5fe02703b8c08725200d17b0e0cf1852f08e28030fd5",
+                      "build_groundwear.py")
 SIDE = 28
-
-
-def find_file(root: str | Path | None) -> Path:
-    """The shipped file: under `root`, else inside the installed package, else in the checkout's data/ folder."""
-    package = Path(__file__).parent
-    folders = [Path(root)] if root is not None else [package, package.parents[1] / "data"]
-    for folder in folders:
-        if (folder / FILE).is_file():
-            return folder / FILE
-    raise FileNotFoundError(f"{FILE} is not in {' or '.join(map(str, folders))}: restore it with "
-                            "`git checkout data`, or build it with `python data/build_groundwear.py`.")
 
 
 @lru_cache(maxsize=2)
 def _read(path: Path, mtime_ns: int) -> tuple[dict[str, np.ndarray], dict]:
     """The file's tensors and its description of the variants. `mtime_ns` only makes a changed file a cache miss."""
-    packed = path.read_bytes()
-    if (found := hashlib.sha256(packed).hexdigest()) != SHA256:
-        raise ValueError(f"{path} is damaged or altered: SHA-256 {found}, expected {SHA256}. Restore it with "
-                         "`git checkout data`, or build it again with `python data/build_groundwear.py`.")
-    raw = lzma.decompress(packed)
+    raw = SHIPPED.unpack(path)
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     return load_tensors(raw), json.loads(header["__metadata__"]["variants"])
 
@@ -60,7 +44,7 @@ def load(name: str, root: str | Path | None = None) -> Splits:
         FileNotFoundError: the data file is not there.
         ValueError: it is not, bit for bit, the one that this version ships.
     """
-    path = find_file(root)
+    path = SHIPPED.find(root)
     tensors, variants = _read(path, path.stat().st_mtime_ns)
     spec = variants[name]
     textures = tensors["textures"][spec["textures"]]

@@ -6,9 +6,7 @@ becomes [CLS] premise [SEP] hypothesis [SEP], as BERT and MiniLM expect it.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import lzma
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,36 +16,22 @@ import torch
 from torch import Tensor
 
 from grmu.data.core import GroupedDataset, Splits
+from grmu.data.shipped import ShippedFile
 
-FILE = "negation.json.xz"
-SHA256 = "254cfab3715e8772be32d615169239ba6e05beee03645fe53fe7e00de642afc0"
+SHIPPED = ShippedFile("negation.json.xz", "254cfab3715e8772be32d615169239ba6e05beee03645fe53fe7e00de642afc0",
+                      "build_negation.py")
 CLS, SEP = 101, 102  # BERT's numbers for what marks the beginning, and the end of each sentence
 NEGATIONS = ("no", "never", "nobody", "nothing")  # one of them in the hypothesis is the attribute
-
-
-def find_file(root: str | Path | None) -> Path:
-    """The shipped file: under `root`, else inside the installed package, else in the checkout's data/ folder."""
-    package = Path(__file__).parent
-    folders = [Path(root)] if root is not None else [package, package.parents[1] / "data"]
-    for folder in folders:
-        if (folder / FILE).is_file():
-            return folder / FILE
-    raise FileNotFoundError(f"{FILE} is not in {' or '.join(map(str, folders))}: restore it with "
-                            "`git checkout data`, or build it with `python data/build_negation.py`.")
 
 
 @lru_cache(maxsize=2)
 def _read(path: Path, mtime_ns: int) -> dict[str, Any]:
     """The file's content. `mtime_ns` only makes a changed file a cache miss."""
-    packed = path.read_bytes()
-    if (found := hashlib.sha256(packed).hexdigest()) != SHA256:
-        raise ValueError(f"{path} is damaged or altered: SHA-256 {found}, expected {SHA256}. Restore it with "
-                         "`git checkout data`, or build it again with `python data/build_negation.py`.")
-    return json.loads(lzma.decompress(packed))
+    return json.loads(SHIPPED.unpack(path))
 
 
 def _shipped(root: str | Path | None = None) -> dict[str, Any]:
-    path = find_file(root)
+    path = SHIPPED.find(root)
     return _read(path, path.stat().st_mtime_ns)
 
 
