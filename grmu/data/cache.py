@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +28,7 @@ from tqdm.auto import tqdm
 FORMAT = 1
 BLOCK_BYTES = 2**20  # of a block, about: what fits a core's cache is decoded, summed and written fastest
 RECORD_SECONDS = 0.25  # of work that a killed run may lose
+SYNC_SECONDS = 0.2  # between writes to the disk
 LISTED = 20  # files that an error names
 
 Fill = Callable[[int, int], tuple[Sequence[np.ndarray], list[str]]]  # (start, stop) -> those rows, what is wrong with their files
@@ -187,10 +189,9 @@ class Cache:
         Blocks of a run that ended with its machine may be recorded, but never have come to the disk: they are made again.
         """
         for _ in range(2):
-            self._fill(manifest, fill)
-            with open(self.array_file, "r+b") as file:
-                os.fsync(file.fileno())
-            wrong = self._differing(manifest)
+            with reaching_the_disk(self.array_file):
+                self._fill(manifest, fill)
+                wrong = self._differing(manifest)
             for i in wrong:
                 manifest["crc32"][i] = None
             self._record(manifest | {"verified": not wrong})
@@ -253,6 +254,25 @@ class Cache:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def reaching_the_disk(path: Path) -> Iterator[None]:
+    """Have the disk write what is written to the file meanwhile; at the end all of it is there."""
+    with open(path, "r+b") as file, ThreadPoolExecutor(1) as pool:
+        ended = threading.Event()
+
+        def keep_up() -> None:
+            while not ended.wait(SYNC_SECONDS):
+                os.fsync(file.fileno())
+            os.fsync(file.fileno())
+
+        kept = pool.submit(keep_up)
+        try:
+            yield
+        finally:
+            ended.set()
+        kept.result()
 
 
 def write_at(file: int, samples: Iterable[np.ndarray], offset: int) -> int:

@@ -97,10 +97,9 @@ def caching(folder: Path, n: int, repeats: int) -> dict[str, list[float]]:
     cache, make_fill = picture_cache(folder, "measured", folder, files, HEIGHT, WIDTH, resize=False)
     chunks = [files[i : i + 100] for i in range(0, n, 100)]
 
-    def fresh_cache() -> None:
-        for file in (cache.array_file, cache.manifest_file):
+    def clear() -> None:  # not timed: to delete a file takes time, too
+        for file in (cache.array_file, cache.manifest_file, folder / "measured.tmp"):
             file.unlink(missing_ok=True)
-        cache.load(make_fill)
 
     def write() -> None:
         with open(folder / "measured.tmp", "wb") as file:
@@ -108,11 +107,12 @@ def caching(folder: Path, n: int, repeats: int) -> dict[str, list[float]]:
             os.fsync(file.fileno())
 
     with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
-        ways = {"cache": fresh_cache, "Pillow": lambda: list(pool.map(partial(_pillow, folder), chunks)),
+        ways = {"cache": lambda: cache.load(make_fill), "Pillow": lambda: list(pool.map(partial(_pillow, folder), chunks)),
                 "torchvision": lambda: list(pool.map(partial(_torchvision, folder), chunks)), "write": write}
         seconds = {name: [] for name in ways}
         for _ in range(repeats + 1):
             for name, way in ways.items():
+                clear()
                 start = time.perf_counter()
                 way()
                 seconds[name].append(time.perf_counter() - start)
