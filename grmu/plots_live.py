@@ -22,7 +22,6 @@ from grmu.plots import GROUP_COLOURS, VERMILION, colour, marker_style, show_pict
 SCREEN_DPI, SHARPNESS = 85, 1.6  # of the course's figures, and how many times that is drawn
 EXPLORED = ("UA", "TA", "GA", "EO")
 METRIC_ROWS = ("forget set,\naccuracy", "test set,\naccuracy", "those who asked,\ntest accuracy", "equalized-odds\ndifference")
-HUES = {"GA": VERMILION, "UA": "#8C3D00", "TA": "#0072B2"}
 REFERENCES = (("pretrain", False), ("retrain", True))
 
 
@@ -185,32 +184,38 @@ def _star(ax: Axes, value: float, at: float, method: str, upright: bool = False)
 
 def curves_canvas() -> Canvas:
     """Where `draw_epochs` draws."""
-    return Canvas(10.6, 2.9, 1, 3, left=0.07, right=0.98, top=0.9, bottom=0.18, wspace=0.28)
+    return Canvas(10.6, 3.0, 1, 3, left=0.07, right=0.985, top=0.85, bottom=0.18, wspace=0.3)
+
+
+EPOCH_PANELS = (  # axis label, and the curves: name, words, colour
+    ("accuracy (%)", (("GA", "group, test", VERMILION), ("UA", "forget set", "#8C3D00"), ("TA", "test set", "#0072B2"))),
+    ("bound M before the epoch (nats)", (("mi_forget", "forget set", VERMILION), ("mi_train", "training set", "#0072B2"))),
+    ("loss, mean over the pass", (("forget_loss", "forget pass", VERMILION), ("retain_loss", "retain pass", "#009E73"))))
 
 
 def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int) -> Figure:
     """The curves of a run that may still be going on: accuracies, information, losses, over all epochs that it will have."""
-    panels = (HUES, {"mi_train": "#0072B2", "mi_forget": VERMILION}, {"retain_loss": "#009E73", "forget_loss": VERMILION})
+    def limits(names: Sequence[str]) -> tuple[float, float]:
+        values = [row[name] for row in rows for name in names if name in row] or [0.0]
+        return min(np.floor(2 * min(values)) / 2, -0.5), max(np.ceil(2 * max(values)) / 2, 0.5)
+
+    fits = ((0, 101), *[limits([name for name, _, _ in curves]) for _, curves in EPOCH_PANELS[1:]])
 
     def frame(axes: list[Axes]) -> None:
-        for ax, said in zip(axes, ("accuracy (%)", "bound M before the epoch (nats)", "loss, mean over the pass"), strict=True):
-            ax.set(xlim=(0.5, max(epochs, 2) + 0.5), xlabel="epoch")
-            ax.set_title(said, fontsize=11, fontweight="normal")
+        for ax, (said, curves), fit in zip(axes, EPOCH_PANELS, fits, strict=True):
+            ax.set(xlim=(0.5, max(epochs, 2) + 0.5), ylim=fit, xlabel="epoch", ylabel=said)
+            for i, (_, words, hue) in enumerate(curves):  # the curves' names, in their colours
+                ax.text(i * 0.37, 1.05, words, transform=ax.transAxes, color=hue)
 
     def paint(axes: list[Axes]) -> None:
-        for ax, names in zip(axes, panels, strict=True):
-            for name, hue in names.items():
+        for ax, (_, curves) in zip(axes, EPOCH_PANELS, strict=True):
+            for name, _, hue in curves:
                 points = [(row["epoch"], row[name] * (100 if ax is axes[0] else 1)) for row in rows if name in row]
                 if points:
-                    ax.plot(*zip(*points, strict=True), "o-", color=hue, ms=4, label=LEGEND[name])
-            if ax.lines:
-                ax.legend(fontsize=10, loc="best")
+                    ax.plot(*zip(*points, strict=True), "o-", color=hue, ms=4, label=name)
 
-    return canvas.draw(None, frame, paint)
+    return canvas.draw((fits, epochs), frame, paint)
 
-
-LEGEND = {"GA": "GA: the group's test samples", "UA": "UA: forget set", "TA": "TA: test set", "mi_train": "training set",
-          "mi_forget": "forget set", "retain_loss": "retain pass", "forget_loss": "forget pass"}
 
 
 def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str, n: int = 9) -> Figure:

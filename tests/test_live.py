@@ -62,8 +62,8 @@ def test_a_run_grows_curves_and_ends_with_its_result(live):
     assert (live.start.disabled, live.stop.disabled) == (False, True)
     assert live.result.metrics == run(live.result.experiment, live.store).metrics
     accuracy = live.canvas.axes[0]
-    assert {line.get_label()[:2] for line in accuracy.lines} == {"GA", "UA", "TA"}
-    ga = next(line for line in accuracy.lines if line.get_label().startswith("GA"))
+    assert {line.get_label() for line in accuracy.lines} == {"GA", "UA", "TA"}
+    ga = next(line for line in accuracy.lines if line.get_label() == "GA")
     assert ga.get_ydata().tolist() == pytest.approx([100 * row["GA"] for row in live.rows])
 
 

@@ -112,11 +112,11 @@ class Explorer:
     def _finished(self, result: Result) -> None:
         """Draw the live run beside its neighbours, if the controls still say what it was."""
         choice, e = self.choice, result.experiment
-        self.inside.show(result)
         if choice.experiment().id == e.id:
             self.own = {"metrics": result.metrics, "groups": explorer.by_row(choice.groups, result.by_group()),
                         "ratio": choice.ratio, "lam": choice.lam if choice.method == "miu" else None}
             self.update()
+        self.inside.show(result)
 
     def _ipython_display_(self) -> None:
         display(self.box)

@@ -32,11 +32,11 @@ class Live(Background):
         if experiment.method != "pretrain":
             self._train(experiment.original, "Training the original model first, once", fresh=False)
         result = self._train(experiment, f"Training {experiment}", fresh=True)
-        took = self.seconds
+        self.result, done = result, f"Done in {self.seconds:.1f} s: {experiment}."
         if self.finished is not None:
+            self.say(done)
             self.finished(result)
-        self.result = result
-        return f"Done in {took:.1f} s: {experiment}."
+        return done
 
     def _train(self, experiment: Experiment, said: str, fresh: bool) -> Result:
         self.rows = []
