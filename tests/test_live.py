@@ -354,7 +354,7 @@ def test_weights_by_hand_that_are_alphas_train_the_gold_standard(tried, store):
     own = run(Experiment(method="by_hand", seed=0, overrides={"group_weights": (1.0, 1.0, 1.0, 2.0)}), store)
     gold = run(tried.references["α (REWEIGHT)"], store)
     assert own.metrics == gold.metrics
-    assert tried.distance("by hand") == tried.distance("α (REWEIGHT)")
+    assert tried.accuracies["by hand"].tolist() == tried.accuracies["α (REWEIGHT)"].tolist()
 
 
 def test_attempts_are_kept_and_compared(tried):
@@ -364,6 +364,19 @@ def test_attempts_are_kept_and_compared(tried):
     assert distance == pytest.approx(gaps.mean())
     assert tried.summary().count("<tr>") == 4
     assert "by hand: 1, 1, 1, 2" in tried.table.value
+
+
+def test_weights_that_were_moved_on_from_are_listed_but_not_drawn(few_pictures, store, gate):
+    demo = widgets.ReweightByHand(ratio=0.5, store=store)
+    demo.controls[3].value = 4.0
+    demo.press()
+    assert gate.reached.wait(60)
+    demo.controls[3].value = 8.0
+    gate.open.set()
+    demo.wait(120)
+    assert [weights for weights, _ in demo.attempts] == [(1.0, 1.0, 1.0, 4.0)]
+    assert "by hand" not in demo.accuracies
+    assert demo.shares["by hand"].tolist() == demo._shares(demo.weights).tolist()
 
 
 def test_a_method_by_hand_needs_no_place_in_the_registry_until_it_is_used(tried):

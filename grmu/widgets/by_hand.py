@@ -93,8 +93,10 @@ class ReweightByHand(Background):
         for name, experiment in self.references.items():
             self.accuracies[name] = self._accuracies(self._train(experiment, f"Training a reference first, once: {name}"))
         own = Experiment(method="by_hand", ratio=self.ratio, seed=self.seed, overrides={"group_weights": weights})
-        self.accuracies["by hand"] = self._accuracies(self._train(own, "Training with your weights"))
-        self.attempts.append((weights, self.distance("by hand")))
+        found = self._accuracies(self._train(own, "Training with your weights"))
+        self.attempts.append((weights, self._distance(found)))
+        if self.weights == weights:  # else the sliders have moved on
+            self.accuracies["by hand"] = found
         self._draw()
         self.table.value = self.summary()
         return f"Done in {self.seconds:.1f} s."
@@ -108,14 +110,14 @@ class ReweightByHand(Background):
             said = predict(result.model, result.model, self.splits.val.x).argmax(1)
         return accuracy_by_group(said, self.splits.val).accuracy.to_numpy()
 
-    def distance(self, name: str) -> float:
+    def _distance(self, accuracies: np.ndarray) -> float:
         """Mean over groups of the distance from the accuracy before forgetting, a fraction, on validation data."""
-        return float(np.abs(self.accuracies[name] - self.accuracies["before"]).mean())
+        return float(np.abs(accuracies - self.accuracies["before"]).mean())
 
     def summary(self) -> str:
         """The attempts beside α, nearest first, and what is noise, as HTML."""
         rows = [(d, "by hand: " + ", ".join(f"{v:g}" for v in weights)) for weights, d in self.attempts]
-        rows += [(self.distance(name), name) for name in ("α (REWEIGHT)", "no weights")]
+        rows += [(self._distance(self.accuracies[name]), name) for name in ("α (REWEIGHT)", "no weights")]
         gold = results.load("references").query("method == 'retrain' and reweight and ratio == @self.ratio")
         noise = 100 * np.stack(gold.by_group.map(np.array)).std(0, ddof=1).mean()
         lines = "".join(f"<tr><td>{100 * d:.1f}</td><td style='text-align:left'>{name}</td></tr>" for d, name in sorted(rows))
