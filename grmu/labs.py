@@ -246,8 +246,7 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = Lim
     out.mkdir(parents=True, exist_ok=True)
     with course(sorted({s.lab for s in submissions}), source) as made, ThreadPoolExecutor(jobs) as pool:
         hidden = (folder.resolve(), out.resolve(), source)
-        for lab in sorted({s.lab for s in submissions}):
-            _check_solution(made, lab, limits, hidden)
+        list(pool.map(lambda lab: _check_solution(made, lab, limits, hidden), sorted({s.lab for s in submissions}, reverse=True)))
 
         def one(s: Submission) -> dict[str, Any]:
             result = grade_one(made, s.lab, s.path, made / "runs" / s.lab, limits, hidden)
