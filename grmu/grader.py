@@ -103,7 +103,8 @@ class Contained(Execute):
 
 def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
     """Put back, in place, what a student may not change: metadata, sources of locked cells, graded cells that are gone."""
-    notes, ours = [], {c.metadata.nbgrader.grade_id: c for c in release.cells if "nbgrader" in c.metadata}
+    changed, missing, gone = [], [], []
+    ours = {c.metadata.nbgrader.grade_id: c for c in release.cells if "nbgrader" in c.metadata}
     by_id = {c.id: c for c in ours.values()}
     for cell in nb.cells:
         if "nbgrader" not in cell.metadata and cell.get("id") in by_id:  # some editors drop what they do not know
@@ -114,7 +115,7 @@ def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
             continue
         original = ours[name]
         if not original.metadata.nbgrader.solution and cell.source != original.source:
-            notes.append(f"{name} had been changed and was put back")
+            changed.append(name)
             cell.source = original.source
         if cell.cell_type != original.cell_type:
             source = cell.source
@@ -131,13 +132,14 @@ def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
     for name, original in ours.items():
         place = {c.metadata.nbgrader.grade_id: i for i, c in enumerate(nb.cells) if "nbgrader" in c.metadata}
         if name not in place and (original.metadata.nbgrader.grade or original.metadata.nbgrader.locked):
-            notes.append(f"{name} was missing and was put back")
+            missing.append(name)
             nb.cells.insert(place[previous] + 1 if previous in place else len(nb.cells), copy.deepcopy(original))
         elif name not in place:
-            notes.append(f"the cell {name} is missing")
+            gone.append(name)
             continue
         previous = name
-    return notes
+    said = (("changed cells put back", changed), ("missing cells put back", missing), ("answers missing", gone))
+    return [f"{what}: {', '.join(names)}" for what, names in said if names]
 
 
 def configuration(folder: Path) -> Config:

@@ -33,7 +33,7 @@ import pandas as pd
 REPOSITORY = Path(__file__).parents[1]
 SOURCE = REPOSITORY / "notebooks" / "labs" / "source"
 LABS = ("lab1", "lab2", "lab3", "lab4", "project")
-IGNORED = {".ipynb_checkpoints", "timestamp.txt", ".DS_Store", "__MACOSX"}
+IGNORED = {".ipynb_checkpoints", "timestamp.txt", ".DS_Store"}  # what editors and nbgrader leave
 EXPECTED = "LAB_STUDENT.ipynb, STUDENT/LAB.ipynb or STUDENT/LAB/LAB.ipynb"
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # hides folders from what runs; a shell stays process 1, because kernels whose parent is process 1 think that they are orphans
@@ -48,8 +48,8 @@ On Linux or macOS, with Python 3.11 to 3.13 and a network the first time (PyTorc
 makes an environment beside this file, installs the course's package into it, and opens the lab. On other systems, do the same by
 hand: `python -m venv .venv`, activate it, `pip install {wheel}`, `jupyter lab {lab}.ipynb`.
 
-Write only where it says YOUR CODE HERE or YOUR ANSWER HERE. Before you hand in: *Kernel, Restart Kernel and Run All Cells*.
-Hand in `{lab}.ipynb`. The tests that you see are some of those that grade you.
+Write only where it says YOUR CODE HERE or YOUR ANSWER HERE. Before you hand in `{lab}.ipynb`: *Restart Kernel and Run All Cells*.
+The tests that you see are some of those that grade you.
 """
 
 RUN = """#!/bin/sh
@@ -85,13 +85,11 @@ def labs(source: Path = SOURCE) -> list[str]:
 
 def recognise(folder: Path) -> tuple[list[Submission], list[str]]:
     """The submissions in a folder: student/lab/lab.ipynb (nbgrader's), student/lab.ipynb, lab_student.ipynb; and what is none."""
-    found: dict[tuple[str, str], Submission] = {}
-    strange = []
+    found, strange = dict[tuple[str, str], Submission](), list[str]()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and not IGNORED & set(p.parts)):
         *parents, name = path.relative_to(folder).parts
-        loose = re.fullmatch(rf"({'|'.join(LABS)})_(.+)\.ipynb", name)
         lab = path.stem if path.suffix == ".ipynb" and path.stem in LABS else None
-        if loose:
+        if loose := re.fullmatch(rf"({'|'.join(LABS)})_(.+)\.ipynb", name):
             key = (loose[2], loose[1])
         elif lab and len(parents) > 1 and parents[-1] == lab:
             key = (parents[-2], lab)
@@ -120,6 +118,7 @@ def course(names: list[str], source: Path = SOURCE) -> Iterator[Path]:
         config = Config()
         config.CourseDirectory.root = config.Exchange.root = folder
         os.environ["PATH"] = search_path()
+        Path(folder, "runs").mkdir()
         for name in names:
             shutil.copytree(source / name, Path(folder, "source", name), ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
             made = NbGraderAPI(config=config).generate_assignment(name)
@@ -130,16 +129,14 @@ def course(names: list[str], source: Path = SOURCE) -> Iterator[Path]:
 
 def release(out: Path, source: Path = SOURCE) -> list[Path]:
     """A folder and a zip for each lab, without solutions: the notebook, how to open it, and the package. Returns the zips."""
-    names, zips = labs(source), []
-    out.mkdir(parents=True, exist_ok=True)
-    with course(names, source) as made:
+    zips = []
+    with course(labs(source), source) as made:
         subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",
                         "--no-build-isolation", "--wheel-dir", made, REPOSITORY], check=True)
         (wheel,) = made.glob("*.whl")
-        for name in names:
+        for name in labs(source):
             shutil.rmtree(out / name, ignore_errors=True)
-            shutil.copytree(made / "release" / name, out / name)
-            shutil.copy(wheel, out / name)
+            shutil.copy(wheel, shutil.copytree(made / "release" / name, out / name))
             nb = nbformat.read(out / name / f"{name}.ipynb", as_version=4)
             title = nb.cells[0].source.splitlines()[0].lstrip("# ")
             for file, text in (("README.md", README), ("run", RUN)):
@@ -170,22 +167,21 @@ def tests(made: Path, lab: str) -> dict[str, tuple[float, bool]]:
     return {m.grade_id: (float(m.points), kind == "code" and not m.solution) for kind, m in graded}
 
 
-def grade_one(made: Path, lab: str, notebook: Path, store: Path, limits: Limits, hidden: tuple[Path, ...] = ()) -> dict[str, Any]:
+def grade_one(made: Path, lab: str, path: Path, limits: Limits, hidden: tuple[Path, ...], keep: bool = False) -> dict[str, Any]:
     """Grade one notebook in a process of its own: points by cell, notes, feedback (HTML). Never raises for what a notebook does.
 
     Args:
-        made: the course.  store: finished runs that it finds (a copy); if it is not there, this one's runs are kept as it.
-        hidden: folders that it shall not see.
+        made: the course; a submission gets a copy of its finished runs.  hidden: folders that it shall not see.
+        keep: add this one's runs to the course's.
     """
     with tempfile.TemporaryDirectory(prefix="grmu-", dir="/tmp") as folder:  # short: a socket's path has room for 100 letters
         own = Path(folder)
         target = own / "submitted" / "student" / lab / f"{lab}.ipynb"
         target.parent.mkdir(parents=True)
-        shutil.copyfile(notebook, target)
+        shutil.copyfile(path, target)
         shutil.copytree(made / "release" / lab, own / "release" / lab)
         shutil.copy(made / "gradebook.db", own)
-        if store.is_dir():
-            shutil.copytree(store, own / "runs")
+        shutil.copytree(made / "runs", own / "runs")
         (own / "limits.json").write_text(json.dumps({"lab": lab, "block_sockets": not isolated(), **vars(limits)}))
         error = _run(own, limits, (made, SOURCE, *hidden))
         try:
@@ -195,8 +191,8 @@ def grade_one(made: Path, lab: str, notebook: Path, store: Path, limits: Limits,
         pages = list((own / "feedback").rglob("*.html"))
         said = f"<!doctype html><title>{lab}</title><p>{html.escape('; '.join(result['notes']))}</p>"
         result["feedback"] = pages[0].read_text(encoding="utf-8") if pages else said
-        if not store.is_dir() and (own / "runs").is_dir():
-            shutil.copytree(own / "runs", store)
+        if keep:
+            shutil.copytree(own / "runs", made / "runs", dirs_exist_ok=True)
         return result
 
 
@@ -207,9 +203,9 @@ def _run(own: Path, limits: Limits, hidden: tuple[Path, ...]) -> str:
         needed = (own, REPOSITORY, Path(sys.prefix), Path(sys.base_prefix))
         away = [str(f) for f in hidden if f.is_dir() and not any(p.is_relative_to(f.resolve()) for p in needed)]
         command = [*UNSHARE, "sh", "-c", INSIDE, "sh", str(len(away)), *away, *command]
-    environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
-    environment |= {"PATH": search_path(), "GRMU_STORE": str(own / "runs"), "IPYTHONDIR": str(own / "ipython"),
-                    "JUPYTER_RUNTIME_DIR": str(own), "JUPYTER_CONFIG_DIR": str(own)}
+    environment = os.environ | {"PATH": search_path(), "GRMU_STORE": str(own / "runs"), "IPYTHONDIR": str(own / "ipython"),
+                                "JUPYTER_RUNTIME_DIR": str(own), "JUPYTER_CONFIG_DIR": str(own)}
+    environment.pop("MPLBACKEND", None)  # a kernel then draws inline
     process = subprocess.Popen(command, env=environment, cwd=own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                errors="replace", start_new_session=True)
     try:
@@ -230,26 +226,26 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = Lim
     Each lab's own solution is graded first: submissions find its finished runs, and a lab that fails itself grades nobody.
 
     Raises:
-        FileNotFoundError: the folder is missing, or holds no submission.
-        ValueError: a lab's own solution does not get full marks.
+        FileNotFoundError: no folder, or no submission in it.  ValueError: a lab's own solution does not get full marks.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}: name the one with the submissions, make grade SUBMISSIONS=folder.")
     submissions, strange = recognise(folder.resolve())
-    there = labs(source)
-    submissions = [s for s in submissions if s.lab in ([only] if only else there)]
+    submissions = [s for s in submissions if s.lab in ([only] if only else labs(source))]
     print(*strange, sep="\n", end="\n" if strange else "")
     if not submissions:
         raise FileNotFoundError(f"{folder} holds no submission{f' of {only}' if only else ''}: expected {EXPECTED}.")
-    print(f"{len(submissions)} submissions of {', '.join(sorted({s.lab for s in submissions}))}. Network: "
+    names = sorted({s.lab for s in submissions})
+    print(f"{len(submissions)} submissions of {', '.join(names)}. Network: "
           + ("none (a namespace of its own)." if isolated() else "Python's sockets are blocked, other programs' are not."))
     out.mkdir(parents=True, exist_ok=True)
-    with course(sorted({s.lab for s in submissions}), source) as made, ThreadPoolExecutor(jobs) as pool:
+    with course(names, source) as made, ThreadPoolExecutor(jobs) as pool:
         hidden = (folder.resolve(), out.resolve(), source)
-        list(pool.map(lambda lab: _check_solution(made, lab, limits, hidden), sorted({s.lab for s in submissions}, reverse=True)))
+        for lab in names:  # in turn: each finds the runs of those before it
+            _check_solution(made, lab, limits, hidden)
 
         def one(s: Submission) -> dict[str, Any]:
-            result = grade_one(made, s.lab, s.path, made / "runs" / s.lab, limits, hidden)
+            result = grade_one(made, s.lab, s.path, limits, hidden)
             page = out / "feedback" / s.student / f"{s.lab}.html"
             page.parent.mkdir(parents=True, exist_ok=True)
             page.write_text(result["feedback"], encoding="utf-8")
@@ -263,21 +259,20 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = Lim
 
 
 def _check_solution(made: Path, lab: str, limits: Limits, hidden: tuple[Path, ...]) -> None:
-    result = grade_one(made, lab, made / "source" / lab / f"{lab}.ipynb", made / "runs" / lab, limits, hidden)
+    result = grade_one(made, lab, made / "source" / lab / f"{lab}.ipynb", limits, hidden, keep=True)
     lost = [name for name, (points, auto) in tests(made, lab).items() if auto and result["points"].get(name) != points]
-    if lost or not result["ok"]:
+    if lost:
         why = ", ".join([*lost, *result["notes"]])
         raise ValueError(f"{lab}: its own solution does not get full marks on this machine ({why}). Nothing was graded: "
                          "mend the lab, or give it more time or memory.")
-    (made / "runs" / lab).mkdir(parents=True, exist_ok=True)
 
 
 def _row(s: Submission, result: dict[str, Any], cells: dict[str, tuple[float, bool]]) -> dict[str, Any]:
     """A line of the gradebook. Cells that a person grades are left empty, and 0 where there is no answer."""
     points = {name: result["points"].get(name, 0.0 if auto or not result["ok"] else None) for name, (_, auto) in cells.items()}
     by_hand = [name for name, (_, auto) in cells.items() if not auto and points[name] is None]
-    notes = [*result["notes"], *([f"to grade by hand: {', '.join(by_hand)}"] if by_hand else [])]
-    status = "; ".join([("graded" if result["ok"] else "not graded"), *notes])
+    waiting = [f"to grade by hand: {', '.join(by_hand)}"] if by_hand else []
+    status = "; ".join(["graded" if result["ok"] else "not graded", *result["notes"], *waiting])
     return {"student": s.student, "lab": s.lab, "total": sum(p for p in points.values() if p is not None),
             "max": sum(p for p, auto in cells.values() if auto), "by_hand": sum(cells[name][0] for name in by_hand),
             "status": status, **{f"{s.lab}/{name}": value for name, value in points.items()}}
@@ -298,7 +293,7 @@ def main(argv: list[str]) -> int:
     if options.grade is None:
         print(*release(options.out or REPOSITORY / "build" / "labs"), sep="\n")
         return 0
-    out = options.out or REPOSITORY / "build" / "grades"
-    grade(options.grade, out, options.lab, Limits(options.seconds, options.cell_seconds, options.gigabytes), options.jobs)
+    out, limits = options.out or REPOSITORY / "build" / "grades", Limits(options.seconds, options.cell_seconds, options.gigabytes)
+    grade(options.grade, out, options.lab, limits, options.jobs)
     print(f"written: {out / 'gradebook.csv'}, {out / 'feedback'}")
     return 0
