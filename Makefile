@@ -17,7 +17,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-browser lab app bench notebooks results search sweep labs grade check-notebooks clean
+.PHONY: help run test test-slow test-browser test-labs lab app bench notebooks results search sweep labs grade check-notebooks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ test-browser: .venv/.installed-browser ## lessons and the explorer in a real bro
 	@command -v chromium >/dev/null || { [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && \
 	  echo "Installing chromium ..." && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
 	$(PY) -m pytest tests/browser $(ARGS)
+
+test-labs: .venv/.installed-labs ## release versions and grading of the labs, with the real nbgrader; minutes
+	$(PY) -m pytest tests/test_labs.py tests/test_guides.py $(ARGS)
 
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
