@@ -17,7 +17,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-browser lab app bench notebooks results search sweep check-notebooks clean
+.PHONY: help run test test-slow test-browser test-labs lab app bench notebooks results search sweep labs grade check-notebooks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -39,11 +39,21 @@ test-browser: .venv/.installed-browser ## lessons and the explorer in a real bro
 	  echo "Installing chromium ..." && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
 	$(PY) -m pytest tests/browser $(ARGS)
 
+test-labs: .venv/.installed-labs ## release versions and grading of the labs, with the real nbgrader; minutes
+	$(PY) -m pytest tests/test_labs.py tests/test_guides.py $(ARGS)
+
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
 app: .venv/.installed-app ## the explorer as a page of its own, for a lecture hall (this machine only; ARGS=--help)
 	@$(PY) -m grmu app $(ARGS)
+
+labs: .venv/.installed-labs ## the labs for students, without solutions: a folder and a zip each, in build/labs
+	@$(PY) -m grmu labs $(ARGS)
+
+grade: .venv/.installed-labs ## grade a folder of labs: SUBMISSIONS=folder [LAB=lab3]; gradebook and feedback in build/grades
+	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=folder" >&2; exit 2; }
+	@$(PY) -m grmu labs --grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) $(ARGS)
 
 bench: .venv/.installed ## measure what the project promises: accuracies with their spread, and times
 	@$(PY) -m grmu bench $(ARGS)

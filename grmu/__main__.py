@@ -15,6 +15,7 @@ COMMANDS = {  # name: (module, arguments put before the user's, what it does)
     "data": ("grmu.data.command", [], "say what to download for a data set, check its folder, prepare it"),
     "notebooks": ("grmu.notebooks", [], "execute the lessons and save them as they are committed"),
     "check-notebooks": ("grmu.notebooks", ["--check"], "say which lessons are not as they should be committed"),
+    "labs": ("grmu.labs", [], "write the labs for students, without solutions, or grade what they hand in"),
     "results": ("grmu.results", [], "compute the results that ship with the course"),
     "weights": ("grmu.weights", [], "say which pretrained weights are there, or download some"),
     "search": ("grmu.search", [], "choose hyperparameters on validation data"),

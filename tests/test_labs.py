@@ -1,0 +1,376 @@
+"""The labs, end to end with the real nbgrader: release versions, grading, known misconceptions, hostile submissions."""
+
+import ast
+import copy
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from nbformat import v4
+
+from grmu import labs
+
+if importlib.util.find_spec("nbgrader") is None:
+    pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]", allow_module_level=True)
+
+NAMES = labs.labs()
+REGION = re.compile(r"### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)\n\s*### END \1", re.DOTALL)
+HARD = labs.Limits(seconds=60, cell_seconds=4, gigabytes=1)
+
+
+def known_answers(lab):
+    """tests/labs/LAB.py as a module: wrong answers and what they cost, right ones in another style."""
+    spec = importlib.util.spec_from_file_location(f"answers_{lab}", Path(__file__).parent / "labs" / f"{lab}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+ANSWERS = {lab: known_answers(lab) for lab in NAMES}
+MISCONCEPTIONS = [(lab, name) for lab in NAMES for name in ANSWERS[lab].MISCONCEPTIONS]
+
+
+def meta(cell):
+    return cell.metadata.get("nbgrader", {})
+
+
+def graded(nb):
+    """The points of the cells that nbgrader grades by itself."""
+    return {meta(c).grade_id: float(meta(c).points) for c in nb.cells
+            if meta(c).get("grade") and c.cell_type == "code" and not meta(c).solution}
+
+
+def with_sources(nb, sources):
+    """A copy of a notebook in which the cells of those grade_ids say something else."""
+    nb = copy.deepcopy(nb)
+    cells = {meta(c).get("grade_id"): c for c in nb.cells}
+    for name, source in sources.items():
+        cells[name].source = source.strip()
+    return nb
+
+
+def solutions(nb):
+    return {meta(c).grade_id: c.source for c in nb.cells if meta(c).get("solution")}
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A course with the release versions of all labs."""
+    with labs.course(NAMES) as folder:
+        yield folder
+
+
+def read(made, part, lab):
+    return nbformat.read(made / part / lab / f"{lab}.ipynb", as_version=4)
+
+
+# Release versions
+
+
+@pytest.mark.parametrize("lab", NAMES)
+def test_a_release_holds_no_solution_and_no_hidden_test(made, lab):
+    source, stub = read(made, "source", lab), read(made, "release", lab)
+    handed_out = "\n".join(c.source for c in stub.cells)
+    assert "BEGIN" not in handed_out
+    secret = {line.strip() for c in source.cells for _, text in REGION.findall(c.source) for line in text.splitlines()}
+    public = {line.strip() for c in source.cells for line in REGION.sub("", c.source).splitlines()}
+    lines = {line.strip() for line in handed_out.splitlines()}
+    assert not {line for line in secret - public if len(line) > 12} & lines
+    assert len(secret) > 10
+    assert all(not c.get("outputs") and c.get("execution_count") is None for c in [*source.cells, *stub.cells])
+
+
+def signatures(source):
+    """Names, arguments, bases and decorators of what a cell defines."""
+    return [(type(node).__name__, node.name, ast.unparse(node.args) if isinstance(node, ast.FunctionDef) else
+             [ast.unparse(base) for base in node.bases], [ast.unparse(d) for d in node.decorator_list])
+            for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+@pytest.mark.parametrize("lab", NAMES)
+def test_each_stub_has_the_signature_of_its_solution(made, lab):
+    stubs = {meta(c).get("grade_id"): c.source for c in read(made, "release", lab).cells}
+    for cell in read(made, "source", lab).cells:
+        if cell.cell_type == "code" and meta(cell).get("solution"):
+            public = signatures(REGION.sub("pass", cell.source))
+            assert signatures(stubs[meta(cell).grade_id]) == public
+            assert [s for s in signatures(cell.source) if s in public] == public
+
+
+def test_make_labs_writes_a_folder_and_a_zip_that_says_how_to_open_it(tmp_path):
+    assert labs.main(["--out", str(tmp_path)]) == 0
+    for lab in NAMES:
+        with zipfile.ZipFile(tmp_path / f"{lab}.zip") as archive:
+            names = {Path(name).name for name in archive.namelist()}
+            assert {f"{lab}.ipynb", "README.md", "run"} < names
+            (wheel,) = (name for name in names if name.endswith(".whl"))
+            assert archive.getinfo(f"{lab}/run").external_attr >> 16 & 0o100
+        assert f"./{wheel}" in (tmp_path / lab / "run").read_text()
+        assert "sh run" in (tmp_path / lab / "README.md").read_text()
+        subprocess.run(["sh", "-n", tmp_path / lab / "run"], check=True)
+    with zipfile.ZipFile(tmp_path / NAMES[0] / wheel) as archive:
+        assert {"grmu/mine.py", "grmu/data/groundwear.safetensors.xz", "grmu/shipped/runs.csv"} < set(archive.namelist())
+
+
+# Answers, right and wrong: the cells that a changed answer can reach are run, in this process
+
+
+def used_and_set(source):
+    """The names that a cell reads, and those that it binds."""
+    nodes = list(ast.walk(ast.parse(source)))
+    names = [(n.id, isinstance(n.ctx, ast.Load)) for n in nodes if isinstance(n, ast.Name)]
+    bound = {name for name, load in names if not load} | {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    imported = {(a.asname or a.name).split(".")[0] for n in nodes if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
+    return {name for name, load in names if load}, bound | imported
+
+
+def before(cells, last):
+    """The positions of the cells that cell `last` depends on, itself included."""
+    needed, wanted = [last], used_and_set(cells[last].source)[0]
+    for i in reversed(range(last)):
+        used, bound = used_and_set(cells[i].source)
+        if bound & wanted:
+            needed.append(i)
+            wanted |= used
+    return set(needed)
+
+
+def lost_points(source, answers, folder):
+    """What these answers lose: points by test cell, from the tests that depend on a changed cell."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    nb = with_sources(source, answers)
+    cells = [c for c in nb.cells if c.cell_type == "code"]
+    changed = {i for i, c in enumerate(cells) if meta(c).get("grade_id") in answers}
+    reached = {i: before(cells, i) for i, c in enumerate(cells) if meta(c).get("grade_id") in graded(nb)}
+    run = set().union(*(part for part in reached.values() if part & changed))
+    shell = InteractiveShell(config=Config(HistoryManager={"enabled": False}), ipython_dir=str(folder))
+    main = sys.modules["__main__"]
+    failed = {i for i in sorted(run) if not shell.run_cell(cells[i].source).success}
+    sys.modules["__main__"] = main
+    assert failed <= reached.keys(), "a cell that is no test failed"
+    return {meta(cells[i]).grade_id: graded(nb)[meta(cells[i]).grade_id] for i in failed}
+
+
+@pytest.mark.parametrize(("lab", "name"), MISCONCEPTIONS)
+def test_a_misconception_loses_the_points_meant_for_it_and_no_others(made, lab, name, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "runs"))
+    answers, points = ANSWERS[lab].MISCONCEPTIONS[name]
+    assert lost_points(read(made, "source", lab), answers, tmp_path) == points
+
+
+@pytest.mark.parametrize("lab", NAMES)
+def test_right_answers_in_another_style_lose_nothing(made, lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "runs"))
+    assert ANSWERS[lab].SECOND.keys() <= solutions(read(made, "source", lab)).keys()
+    assert lost_points(read(made, "source", lab), ANSWERS[lab].SECOND, tmp_path) == {}
+
+
+# Grading, with the real nbgrader. `labs.grade` begins with each lab's own solution, and refuses to go on if it loses a point.
+
+
+def one_mistake_a_cell(lab):
+    """A submission's worth of misconceptions, one for each answer; and the points that they cost together."""
+    answers, lost = {}, {}
+    for wrong, points in ANSWERS[lab].MISCONCEPTIONS.values():
+        if not wrong.keys() & answers.keys() and not points.keys() & lost.keys():
+            answers |= wrong
+            lost |= points
+    return answers, lost
+
+
+@pytest.fixture(scope="module")
+def labs_book(made, tmp_path_factory):
+    """The gradebook of two students: one hands in untouched notebooks, one is wrong once in each cell."""
+    folder = tmp_path_factory.mktemp("labs")
+    source = shutil.copytree(labs.SOURCE, folder / "source")
+    project = source / "project" / "project.ipynb"  # its live runs are no test's matter: one seed will do
+    project.write_text(project.read_text().replace("seeds = 0.5, [0, 1]", "seeds = 0.5, [0]"))
+    for lab in NAMES:
+        stub = read(made, "release", lab)
+        wrong = with_sources(stub, solutions(read(made, "source", lab)) | one_mistake_a_cell(lab)[0])
+        for student, nb in (("untouched", stub), ("wrong", wrong)):
+            (folder / "in" / student).mkdir(parents=True, exist_ok=True)
+            nbformat.write(nb, folder / "in" / student / f"{lab}.ipynb")
+    labs.grade(folder / "in", folder / "out", jobs=2, source=source)
+    return pd.read_csv(folder / "out" / "gradebook.csv").set_index(["student", "lab"]), folder / "out"
+
+
+@pytest.mark.parametrize("lab", NAMES)
+def test_an_untouched_release_gets_nothing_and_breaks_nothing(labs_book, made, lab):
+    row = labs_book[0].loc["untouched", lab]
+    assert (row.total, row["max"], row.by_hand) == (0, sum(graded(read(made, "source", lab)).values()), 0)
+    assert row.status == "graded"
+
+
+@pytest.mark.parametrize("lab", NAMES)
+def test_the_real_autograder_takes_the_same_points_for_mistakes(labs_book, made, lab):
+    row, lost = labs_book[0].loc["wrong", lab], one_mistake_a_cell(lab)[1]
+    expected = {name: 0 if name in lost else points for name, points in graded(read(made, "source", lab)).items()}
+    assert {name: row[f"{lab}/{name}"] for name in expected} == expected
+    assert row.by_hand > 0
+    assert "to grade by hand" in row.status
+    page = (labs_book[1] / "feedback" / "wrong" / f"{lab}.html").read_text()
+    assert "Not yet" in page or "AssertionError" in page
+
+
+# Hostile and broken submissions, of a lab that needs nothing but Python
+
+
+def tiny_lab(folder):
+    def cell(new, name, source, **kind):
+        made = new(source)
+        made.metadata["nbgrader"] = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3,
+                                     "grade_id": name, "cell_type": made.cell_type} | kind
+        return made
+
+    def function(name, body):
+        source = f"def {name}(x):\n    ### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION"
+        return cell(v4.new_code_cell, name, source, solution=True)
+
+    def test(name, points, visible, hidden):
+        return cell(v4.new_code_cell, name, f"{visible}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS", grade=True,
+                    locked=True, points=points)
+
+    cells = [v4.new_markdown_cell("# A tiny lab"), function("double", "return 2 * x"),
+             test("test_double", 2, "assert double(1) == 2", "assert double(2) == 4"), function("square", "return x * x"),
+             test("test_square", 3, "assert square(1) == 1", "assert square(3) == 9, 'a square is a product'"),
+             cell(v4.new_markdown_cell, "why", "### BEGIN SOLUTION\nBecause.\n### END SOLUTION", grade=True, solution=True,
+                  points=4)]
+    for i, c in enumerate(cells):
+        c.id = f"cell-{i}"
+    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    (folder / "lab1").mkdir(parents=True)
+    nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), folder / "lab1" / "lab1.ipynb")
+    return folder
+
+
+STUBBORN = """
+def double(x):
+    import signal
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        pass
+"""
+ODD = """
+import socket, sys
+from pathlib import Path
+print("x" * 20_000_000)
+for i in range(5000):
+    print("line", i)
+for address in ("1.1.1.1", "127.0.0.1"):
+    try:
+        socket.create_connection((address, 22), 2)
+        raise SystemError("there is a network")
+    except OSError:
+        pass
+assert not list(Path(FOLDER).rglob("*.ipynb")), "others' work can be seen"
+def double(x):
+    print("careful", file=sys.stderr)
+    return 2 * x
+"""
+
+
+def class_of(good, folder):
+    """Notebooks by student."""
+    bare, tampered, deleted = (copy.deepcopy(good) for _ in range(3))
+    for c in bare.cells:
+        c.metadata.clear()
+    tampered = with_sources(good, {"test_square": "1", "square": "square = None"})
+    tampered.cells[2].metadata.nbgrader.points = 300
+    tampered.cells[4].metadata.nbgrader.update(solution=True, locked=False)
+    tampered.cells.append(copy.deepcopy(good.cells[2]))
+    tampered.cells[-1].id = "another"
+    del deleted.cells[4:], deleted.cells[1]
+    return {"good": good, "bare": bare, "tampered": tampered, "deleted": deleted} | {
+        student: with_sources(good, {name: source}) for student, name, source in (
+            ("loop", "double", "def double(x):\n    while True: pass"), ("stubborn", "double", STUBBORN),
+            ("hog", "double", "def double(x):\n    return [bytearray(2**28) for _ in range(9)]"),
+            ("crash", "square", "def square(x):\n    import os\n    os._exit(3)"),
+            ("odd", "double", ODD.replace("FOLDER", repr(str(folder)))))}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The tiny lab's folder, and a right submission of it."""
+    source = tiny_lab(tmp_path_factory.mktemp("tiny") / "source")
+    with labs.course(["lab1"], source) as made:
+        return source, with_sources(read(made, "release", "lab1"), solutions(read(made, "source", "lab1")))
+
+
+@pytest.fixture(scope="module")
+def hostile(tiny, tmp_path_factory):
+    """The gradebook of a class of good, broken and hostile submissions of the tiny lab; and where it was written."""
+    (source, good), folder = tiny, tmp_path_factory.mktemp("class")
+    for student, nb in class_of(good, folder).items():
+        layouts = {"good": "submitted/good/lab1/lab1.ipynb", "bare": "bare/lab1.ipynb"}
+        path = folder / "in" / layouts.get(student, f"lab1_{student}.ipynb")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(nb, path)
+    (folder / "in" / "lab1_torn.ipynb").write_text('{"cells": [')
+    book = labs.grade(folder / "in", folder / "out", limits=HARD, jobs=2, source=source)
+    return book.set_index("student"), folder / "out"
+
+
+@pytest.mark.parametrize(("student", "total", "status"), [
+    ("good", 5, "graded; to grade by hand: why"), ("bare", 5, "graded; to grade by hand: why"),
+    ("tampered", 2, "changed cells put back: test_square"), ("deleted", 3, "missing cells put back: test_square, why; answers missing: double"),
+    ("loop", 3, "cell 3 was stopped after 4 s"), ("stubborn", 0, "cell 3 was stopped after 4 s"),
+    ("hog", 3, "cell 3 wanted more than 1 GB of memory"),
+    ("crash", 2, "the kernel died in cell 5: the cells after it were not run"),
+    ("odd", 5, "cell 2 printed 20,0"), ("torn", 0, "not graded; this is not a notebook that can be read")])
+def test_a_submission_gets_its_points_and_a_sentence_whatever_its_neighbours_do(hostile, student, total, status):
+    book, out = hostile
+    row = book.loc[student]
+    assert (row.total, row["max"]) == (total, 5), row.status
+    assert status in row.status
+    assert 0 < len((out / "feedback" / student / "lab1.html").read_text()) < 1_000_000
+
+
+def test_without_namespaces_sockets_are_refused_and_it_is_said(tiny, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(labs, "isolated", lambda: False)
+    source, good = tiny
+    caller = "import socket\ndef double(x):\n    socket.create_connection(('127.0.0.1', 9), 1)"
+    nbformat.write(with_sources(good, {"double": caller}), tmp_path / "lab1_caller.ipynb")
+    book = labs.grade(tmp_path, tmp_path / "out", limits=HARD, source=source)
+    assert book.total.tolist() == [3]
+    assert "there is no network while a lab is graded" in (tmp_path / "out" / "feedback" / "caller" / "lab1.html").read_text()
+    assert "Python's sockets are blocked" in capsys.readouterr().out
+
+
+def test_a_lab_whose_own_solution_fails_grades_nobody(tiny, tmp_path):
+    nb = nbformat.read(tiny[0] / "lab1" / "lab1.ipynb", as_version=4)
+    source = tmp_path / "source" / "lab1"
+    source.mkdir(parents=True)
+    nbformat.write(with_sources(nb, {"double": nb.cells[1].source.replace("2 *", "3 *")}), source / "lab1.ipynb")
+    (tmp_path / "in").mkdir()
+    nbformat.write(tiny[1], tmp_path / "in" / "lab1_a.ipynb")
+    with pytest.raises(ValueError, match=r"lab1: its own solution does not get full marks.*test_double"):
+        labs.grade(tmp_path / "in", tmp_path / "out", limits=HARD, source=source.parent)
+
+
+def test_what_is_no_submission_is_named(tmp_path):
+    for name in ("lab1_ann.ipynb", "ann/lab1.ipynb", "bo/lab2.ipynb", "cy/lab3/lab3.ipynb", "lab4.ipynb", "homework.doc",
+                 "cy/lab3/.ipynb_checkpoints/lab3.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found, strange = labs.recognise(tmp_path)
+    assert {(s.student, s.lab) for s in found} == {("ann", "lab1"), ("bo", "lab2"), ("cy", "lab3")}
+    assert len(strange) == 3
+    assert "ann has handed in lab1 already" in "".join(strange)
+    assert all(name in "".join(strange) for name in ("lab4.ipynb", "homework.doc"))
+
+
+def test_a_folder_without_submissions_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no submission of lab2"):
+        labs.grade(tmp_path, tmp_path / "out", only="lab2")
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        labs.grade(tmp_path / "nowhere", tmp_path / "out")
