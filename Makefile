@@ -39,7 +39,7 @@ test-browser: .venv/.installed-browser ## lessons and the explorer in a real bro
 	  echo "Installing chromium ..." && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
 	$(PY) -m pytest tests/browser $(ARGS)
 
-test-labs: .venv/.installed-labs ## release versions and grading of the labs, with the real nbgrader; minutes
+test-labs: .venv/.installed-test ## of the tests, only those of the labs: releases and grading with the real nbgrader
 	$(PY) -m pytest tests/test_labs.py tests/test_guides.py $(ARGS)
 
 lab: .venv/.installed ## open the course in JupyterLab
