@@ -322,7 +322,8 @@ def hostile(tiny, tmp_path_factory):
 
 @pytest.mark.parametrize(("student", "total", "status"), [
     ("good", 5, "graded; to grade by hand: why"), ("bare", 5, "graded; to grade by hand: why"),
-    ("tampered", 2, "changed cells put back: test_square"), ("deleted", 3, "missing cells put back: test_square, why; answers missing: double"),
+    ("tampered", 2, "changed cells put back: test_square"),
+    ("deleted", 3, "missing cells put back: test_square, why; answers missing: double"),
     ("loop", 3, "cell 3 was stopped after 4 s"), ("stubborn", 0, "cell 3 was stopped after 4 s"),
     ("hog", 3, "cell 3 wanted more than 1 GB of memory"),
     ("crash", 2, "the kernel died in cell 5: the cells after it were not run"),
