@@ -10,7 +10,7 @@ from grmu import widgets
 def level(ratio, metric="GA"):
     fig, ax = plt.subplots()
     ax.axhline(ratio)
-    ax.set_title(metric)
+    ax.set_title(metric, loc="center")  # whatever the style
     if ratio > 0.8:
         raise ValueError(f"nothing was computed at {ratio}")
     return fig
