@@ -14,13 +14,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+STRANGERS = ["@jupyter/nbgrader", "@jupyter-notebook/lab-extension"]  # extensions of JupyterLab that fail on such a page
 FOLDER = Path(__file__).parents[1] / "notebooks" / "app"
 
 
 def command(port: int, ip: str = "127.0.0.1", open_browser: bool = True) -> list[str]:
     """The module and arguments that serve the page."""
     return ["voila", str(FOLDER / "explorer.ipynb"), "--template=offline", f"--port={port}", f"--Voila.ip={ip}",
-            "--VoilaConfiguration.show_tracebacks=True", *([] if open_browser else ["--no-browser"])]
+            "--VoilaConfiguration.show_tracebacks=True", f"--VoilaConfiguration.extension_denylist={STRANGERS}",
+            *([] if open_browser else ["--no-browser"])]
 
 
 def environment() -> dict[str, str]:
