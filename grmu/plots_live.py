@@ -79,11 +79,11 @@ class Canvas:
         for ax in self.axes:
             yield from ax.get_children()
 
-    def png(self) -> bytes:
-        """What was drawn last."""
+    def png(self) -> tuple[bytes, str]:
+        """What was drawn last, and its width in pixels of the screen."""
         file, picture = BytesIO(), Image.fromarray(np.asarray(self.figure.canvas.buffer_rgba())).convert("RGB")
         picture.save(file, "png", compress_level=1)
-        return file.getvalue()
+        return file.getvalue(), str(self.width)
 
 
 def png_of(figure: Figure) -> tuple[bytes, str]:

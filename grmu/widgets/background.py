@@ -10,9 +10,9 @@ from functools import lru_cache
 from html import escape
 
 import ipywidgets as w
-from IPython.display import display
 
 from grmu.plots_live import Canvas
+from grmu.widgets.common import Displayed, explained
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +35,7 @@ class Stopped(Exception):
     """The reader pressed Stop."""
 
 
-class Background:
+class Background(Displayed):
     """Base of everything that computes at the press of a button: override `work`.
 
     Attributes:
@@ -89,7 +89,7 @@ class Background:
             self.say(f"Stopped at {self.bar.value} of {self.bar.max}; nothing of it was kept.")
         except Exception as error:  # shown, not swallowed
             self.error, self.bar.bar_style = error, "danger"
-            self.status.value = f"<b>{escape(type(error).__name__)}:</b> {escape(str(error))}"
+            self.status.value = explained(error)
         finally:
             self.start.disabled, self.stop.disabled = False, True
             self._idle.set()
@@ -116,12 +116,9 @@ class Background:
 
     def show(self, canvas: Canvas) -> None:
         """Show what was drawn on a canvas."""
-        self.picture.value, self.picture.width = canvas.png(), str(canvas.width)
+        self.picture.value, self.picture.width = canvas.png()
         self.picture.layout.display = None
 
     def say(self, text: str) -> None:
         """Say how it stands."""
         self.status.value = escape(text)
-
-    def _ipython_display_(self) -> None:
-        display(self.box)

@@ -17,6 +17,7 @@ from grmu.plots_live import by_hand_canvas, draw_by_hand
 from grmu.reweight import group_weights
 from grmu.training import Method, predict
 from grmu.widgets.background import Background
+from grmu.widgets.common import SLIDER
 
 QUESTION = "α puts the old proportions back. Can you find weights that come nearer to what the model did before?"
 
@@ -55,8 +56,7 @@ class ReweightByHand(Background):
         self.attempts: list[tuple[tuple[float, ...], float]] = []
         self.controls = [
             w.FloatLogSlider(1.0, base=10, min=-1, max=2, step=0.05, description=name, readout_format=".2g",
-                             tooltip=f"sampling weight of {name}; arrow keys move it", continuous_update=False,
-                             style={"description_width": "13em"}, layout=w.Layout(width="38em")) for name in self.names]
+                             tooltip=f"sampling weight of {name}; arrow keys move it", **SLIDER) for name in self.names]
         for control in self.controls:
             control.observe(lambda _: self.update(), names="value")
         self.table = w.HTML()

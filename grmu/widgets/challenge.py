@@ -9,13 +9,13 @@ import pandas as pd
 
 from grmu import results
 from grmu.experiment import Experiment, Result
+from grmu.widgets.common import SLIDER, Displayed
 from grmu.widgets.live import Live
 
 QUESTION = "Choose a ratio, then λ, epochs and learning rate. How close to the gold standard can MIU + REWEIGHT come?"
-STYLE, WIDE = {"description_width": "11em"}, w.Layout(width="38em")
 
 
-class Challenge:
+class Challenge(Displayed):
     """A limited number of live runs of MIU + REWEIGHT; `attempts` has a row a run, with scores that `reveal` uncovers.
 
     score: |UA - UA of the gold standard| + |GA - that of the gold standard|, in points; GA on validation data while one plays, on
@@ -24,15 +24,14 @@ class Challenge:
 
     def __init__(self, runs: int = 5, seed: int = 0, store: str | Path | None = None, question: str = QUESTION) -> None:
         self.runs, self.seed = runs, seed
-        slider = {"continuous_update": False, "style": STYLE, "layout": WIDE}
         self.controls: dict[str, w.Widget] = {
             "ratio": w.SelectionSlider(options=list(results.RATIOS), value=0.9, description="unlearning ratio",
-                                       tooltip="fixed with the first run; arrow keys move it", **slider),
+                                       tooltip="fixed with the first run; arrow keys move it", **SLIDER),
             "lam": w.FloatSlider(1, min=0, max=10, step=0.5, description="λ, calibration", readout_format=".1f",
-                                 tooltip="0 switches calibration off; arrow keys move it", **slider),
-            "epochs": w.IntSlider(10, min=5, max=20, description="epochs", tooltip="arrow keys move it", **slider),
+                                 tooltip="0 switches calibration off; arrow keys move it", **SLIDER),
+            "epochs": w.IntSlider(10, min=5, max=20, description="epochs", tooltip="arrow keys move it", **SLIDER),
             "lr": w.FloatLogSlider(0.01, base=10, min=-3.5, max=-1, step=0.1, description="learning rate", readout_format=".2g",
-                                   tooltip="arrow keys move it", **slider),
+                                   tooltip="arrow keys move it", **SLIDER),
         }
         self.attempts: list[dict[str, float]] = []
         self.live = Live(self._next, self._finished, store, "Use a run")
@@ -95,8 +94,3 @@ class Challenge:
         self.table.value = (f"<table><tr>{head}</tr>{rows}</table>" if rows else "") + (
             self.verdict() if self.over else f"{left} of {self.runs} runs left. Score: points of forget accuracy and of group "
                                              "accuracy from the gold standard, added; 0 is best.")
-
-    def _ipython_display_(self) -> None:
-        from IPython.display import display
-
-        display(self.box)

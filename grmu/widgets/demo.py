@@ -7,16 +7,16 @@ before, so that the page says the same where no widgets run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from io import BytesIO
 
 import ipywidgets as w
 import matplotlib.pyplot as plt
-from IPython.display import display
 from matplotlib.figure import Figure
 
+from grmu.widgets.common import Displayed, explained
 
-class Demo:
+
+class Demo(Displayed):
     """Controls and the figure that follows them; `controls[name].value = ...` works from code as from the keyboard.
 
     Args:
@@ -52,13 +52,10 @@ class Demo:
             self.error, self.message.value = None, ""
         except Exception as error:
             self.error, self.picture.value = error, b""
-            self.message.value = f"<b>{escape(type(error).__name__)}:</b> {escape(str(error))}"
+            self.message.value = explained(error)
         finally:
             for number in set(plt.get_fignums()) - set(open_before):
                 plt.close(number)
-
-    def _ipython_display_(self) -> None:
-        display(self.box)
 
 
 def _png(figure: Figure) -> tuple[bytes, str]:

@@ -6,22 +6,21 @@ from html import escape
 from pathlib import Path
 
 import ipywidgets as w
-from IPython.display import display
 from matplotlib.figure import Figure
 
 from grmu import explorer, results
 from grmu.experiment import Result
 from grmu.plots import label
 from grmu.plots_live import draw_setting, setting_canvas
+from grmu.widgets.common import SLIDER, STYLE, WIDE, Displayed, explained
 from grmu.widgets.inside import Inside
 from grmu.widgets.live import Live
 
 QUESTION = "Half of a small group is forgotten. Does the method keep those who stay, and is that as good as the gold standard?"
 ALL = "all five"
-STYLE, WIDE = {"description_width": "11em"}, w.Layout(width="38em")
 
 
-class Explorer:
+class Explorer(Displayed):
     """Controls over `grmu.explorer.find`, a figure, and a live run; `choice` is what the controls say.
 
     `controls[name].value = ...` works from code as from the keyboard. Whatever was not computed is snapped to the nearest
@@ -37,13 +36,13 @@ class Explorer:
                                  tooltip="how the model unlearns, or that it is trained anew", style=STYLE, layout=WIDE),
             "reweight": w.Checkbox(value=first.reweight, description="REWEIGHT: sample those who stay in the old proportions",
                                    tooltip="the retain set is sampled in the training set's group proportions",
-                                   indent=False, layout=w.Layout(width="38em", margin="0 0 0 11.5em")),
+                                   indent=False, layout=w.Layout(width="38em", margin="0 0 0 13.5em")),
             "ratio": w.FloatSlider(first.ratio, min=0.05, max=0.95, step=0.05, description="unlearning ratio",
                                    readout_format=".2f", tooltip="share of these groups that is forgotten; arrow keys move it",
-                                   continuous_update=False, style=STYLE, layout=WIDE),
+                                   **SLIDER),
             "lam": w.FloatSlider(first.lam, min=0, max=10, step=0.5, description="λ, calibration", readout_format=".1f",
                                  tooltip="how strongly MIU holds to the original's mutual information; arrow keys move it",
-                                 continuous_update=False, style=STYLE, layout=WIDE),
+                                 **SLIDER),
             "seed": w.Dropdown(options=[ALL, *results.SEEDS], description="seeds",
                                value=ALL if first.seed is None else first.seed, style=STYLE, layout=WIDE,
                                tooltip="all: mean and standard deviation; a live run with all takes seed 0"),
@@ -73,11 +72,11 @@ class Explorer:
         try:
             self.shown = explorer.find(self.choice)
             self.figure = draw_setting(self._canvas, self.shown, self.own)
-            self.picture.value, self.picture.width = self._canvas.png(), str(self._canvas.width)
+            self.picture.value, self.picture.width = self._canvas.png()
             self.error, self.message.value = None, escape(self.shown.note)
         except Exception as error:
             self.error = error
-            self.message.value = f"<b>{escape(type(error).__name__)}:</b> {escape(str(error))}"
+            self.message.value = explained(error)
 
     @staticmethod
     def _methods(groups: str) -> list[tuple[str, str]]:
@@ -117,9 +116,6 @@ class Explorer:
                         "ratio": choice.ratio, "lam": choice.lam if choice.method == "miu" else None}
             self.update()
         self.inside.show(result)
-
-    def _ipython_display_(self) -> None:
-        display(self.box)
 
 
 def explore(question: str = QUESTION, **start: object) -> Explorer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 
 import ipywidgets as w
@@ -11,6 +10,7 @@ from grmu import inside
 from grmu.experiment import Result
 from grmu.plots import label
 from grmu.plots_live import answers_sheet, feature_map, png_of
+from grmu.widgets.common import explained
 
 VIEWS = {"what was forgotten": "samples of the forget set, and how sure the model is of their true class, before and after",
          "what changed": "test samples that are predicted differently now",
@@ -44,7 +44,7 @@ class Inside:
             self.error, self.message.value = None, ""
         except Exception as error:
             self.error, self.picture.value = error, b""
-            self.message.value = f"<b>{escape(type(error).__name__)}:</b> {escape(str(error))}"
+            self.message.value = explained(error)
 
     def draw(self):
         """The figure of the chosen view."""

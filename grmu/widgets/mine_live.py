@@ -7,13 +7,13 @@ import ipywidgets as w
 from grmu import known
 from grmu.plots_live import Canvas, draw_convergence
 from grmu.widgets.background import Background
+from grmu.widgets.common import SLIDER, STYLE, WIDE
 
 SHARES = {"all four groups, 40, 30, 20 and 10 %": known.SHARES, "one group alone, as in a forget set": known.ONE_GROUP}
 BARS = {"shuffled in the batch (Eq. 2)": "shuffle", "uniform over the groups (Algorithm 1)": "uniform",
         "summed over the groups": "exact"}
 UPDATES, EVERY = 600, 20
 QUESTION = "One group alone shares nothing with anything. What does MINE say if ḡ is drawn uniformly, and what if it is shuffled?"
-STYLE, WIDE = {"description_width": "13em"}, w.Layout(width="38em")
 
 
 class MineLive(Background):
@@ -22,16 +22,15 @@ class MineLive(Background):
     def __init__(self, question: str = QUESTION) -> None:
         super().__init__(Canvas(8.4, 3.6, left=0.1, right=0.8, bottom=0.15, top=0.86), "Fit MINE now",
                          "fits the network T on this computer, a few seconds")
-        slider = {"continuous_update": False, "style": STYLE, "layout": WIDE}
         self.controls: dict[str, w.Widget] = {
             "shares": w.Dropdown(options=list(SHARES), description="who is in the data", style=STYLE, layout=WIDE,
                                  tooltip="how often each group comes"),
             "nats": w.FloatSlider(0.5, min=0, max=1.2, step=0.1, description="true information (nats)", readout_format=".1f",
-                                  tooltip="what features and groups share; arrow keys move it", **slider),
+                                  tooltip="what features and groups share; arrow keys move it", **SLIDER),
             "bar": w.Dropdown(options=list(BARS), description="ḡ", style=STYLE, layout=WIDE,
                               tooltip="where the groups of mismatched pairs come from"),
             "size": w.SelectionSlider(options=[8, 16, 32, 64, 128, 256], value=128, description="batch size",
-                                      tooltip="samples of an update; arrow keys move it", **slider),
+                                      tooltip="samples of an update; arrow keys move it", **SLIDER),
             "ema": w.Checkbox(value=True, description="moving average of the partition (bias correction)", indent=False,
                               tooltip="corrects the gradient's bias", layout=w.Layout(width="38em", margin="0 0 0 13.5em")),
         }
