@@ -27,13 +27,13 @@ import psutil
 import torch
 from nbclient import NotebookClient
 
-from grmu import bench_scale, notebooks, plots, results, tables, training, widgets
+from grmu import bench_scale, known, notebooks, plots, results, tables, training, widgets
 from grmu.experiment import THREADS, Experiment, fixed_threads, load_split, run
 from grmu.metrics import evaluate, interval
 from grmu.mine import MINE, Estimator
 
 MIU = Experiment(method="miu", ratio=0.5)
-GROUP_SHARES = torch.tensor([0.4, 0.3, 0.2, 0.1])
+GROUP_SHARES = torch.tensor(known.SHARES)
 LINE = "{:56} {:>8}   {:30} {}"
 
 
@@ -78,7 +78,7 @@ def won_back(ratio: float) -> pd.Series:
 
 def control(ratio: float) -> Row:
     """The loss when as many samples leave all groups alike: mean with its 95 % t-interval, which should hold 0."""
-    values = lost(round(102 * ratio) / 5692, "uniform")
+    values = lost(results.uniform_ratio(ratio), "uniform")
     mean, low, high, n = interval(values)
     return Row(f"{mean:.1f} [{low:.1f}, {high:.1f}], n = {n}", bool(low <= 0 <= high))
 
@@ -201,7 +201,7 @@ def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, 
     for mi in (0.2, 0.5, 1.0, 1.5):
         yield f"MINE's error, Gaussian pairs of {mi} nats (%)", "<= 10", partial(
             mean_row, partial(mine_errors, gaussian_pairs, mi, mi), high=10)
-    entropy = torch.special.entr(GROUP_SHARES).sum().item()
+    entropy = known.entropy(known.SHARES)
     yield "MINE's error, separable groups (%)", "<= 10", partial(
         mean_row, partial(mine_errors, separable_groups, GROUP_SHARES, entropy), high=10)
     yield "a live MIU run, 10 epochs, r = 0.5 (s)", "<= 3", partial(

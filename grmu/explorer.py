@@ -18,15 +18,14 @@ from grmu.experiment import Experiment
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.plots import label
 
-FORGET_GROUPS = {  # what a reader chooses from: data set and groups of the shipped runs
+FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # what a reader chooses from: data set and groups
     "sneakers on brick, the smallest of 4 groups": ("groundwear", "default"),
-    "ankle boots on grass, the largest of 4": ("groundwear", "((0, 0),)"),
+    "ankle boots on grass, the largest of 4": ("groundwear", ((0, 0),)),
     "as many samples of all 4 groups alike": ("groundwear", "uniform"),
-    "9 groups of 63": (results.MANY, str(results.NINE_GROUPS)),
-    "25 groups of 63": (results.MANY, str(results.TWENTY_FIVE_GROUPS)),
+    "9 groups of 63": (results.MANY, results.NINE_GROUPS),
+    "25 groups of 63": (results.MANY, results.TWENTY_FIVE_GROUPS),
 }
 SMALLEST = next(iter(FORGET_GROUPS))
-SMALLEST_SHARE = 102 / 5692  # the smallest group's share of the training set, which `uniform` ratios are multiples of
 REFERENCES = (("pretrain", False), ("retrain", False), ("retrain", True))
 
 
@@ -44,10 +43,8 @@ class Choice:
     def experiment(self) -> Experiment:
         """The run of exactly this setting; with all seeds chosen, of seed 0."""
         dataset, groups = FORGET_GROUPS[self.groups]
-        ratio, named = self.ratio, groups in ("default", "uniform")
-        if groups == "uniform":
-            ratio = round(102 * ratio) / 5692
-        return Experiment(dataset, self.method, self.reweight, ratio, groups if named else _pairs(groups), self.seed or 0,
+        ratio = results.uniform_ratio(self.ratio) if groups == "uniform" else self.ratio
+        return Experiment(dataset, self.method, self.reweight, ratio, groups, self.seed or 0,
                           {"lam": self.lam} if self.method == "miu" else {})
 
 
@@ -92,7 +89,7 @@ def rows() -> pd.DataFrame:
     preset = {name: Experiment(name, "miu").settings["lam"] for name in table.dataset[is_miu].unique()}
     table["lam"] = chosen.fillna(table.dataset.map(preset)).where(is_miu)
     alike = table.groups == "uniform"
-    table.loc[alike, "ratio"] = (table.ratio[alike] / SMALLEST_SHARE).round(1)
+    table.loc[alike, "ratio"] = (table.ratio[alike] / results.uniform_ratio(1)).round(1)
     table["by_group"] = table.by_group.map(lambda text: np.array(json.loads(text)))
     return table[table.seed.isin(results.SEEDS)]
 
@@ -101,7 +98,7 @@ def rows() -> pd.DataFrame:
 def rows_of(groups: str) -> pd.DataFrame:
     """The rows of one of the `FORGET_GROUPS`. Nothing that unlearns was computed for all groups alike: there RETRAIN is gold."""
     dataset, which = FORGET_GROUPS[groups]
-    found = rows()[(rows().dataset == dataset) & (rows().groups == which)]
+    found = rows()[(rows().dataset == dataset) & (rows().groups == str(which))]
     if which == "uniform":
         gold = found[found.method == "retrain"].assign(reweight=True)
         found = pd.concat([found, gold])
@@ -114,17 +111,13 @@ def computed(groups: str) -> dict[str, tuple[bool, ...]]:
     return {method: tuple(sorted(part.reweight)) for method, part in keys.groupby("method", sort=False)}
 
 
-def _pairs(groups: str) -> tuple[data.Group, ...]:
-    return tuple(tuple(pair) for pair in json.loads(groups.replace("(", "[").replace(")", "]").replace(",]", "]")))
-
-
 @lru_cache
 def group_rows(groups: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
     """Rows of the groups' panel: name, group indices, asked to be forgotten. Of many groups, those that asked and the others."""
     dataset, which = FORGET_GROUPS[groups]
     splits = data.load(dataset)
     train, n_a = splits.train, splits.train.n_attributes
-    pairs = [splits.forget_group] if which == "default" else [] if which == "uniform" else _pairs(which)
+    pairs = [splits.forget_group] if which == "default" else [] if which == "uniform" else which
     asked = [y * n_a + a for y, a in pairs]
     if train.n_groups <= 8:
         return tuple((name, (g,), g in asked or which == "uniform") for g, name in enumerate(train.group_names))
@@ -166,7 +159,7 @@ def find(choice: Choice) -> Shown:
         index=[name for name, _, _ in group_rows(choice.groups)]).assign(asked=[a for _, _, a in group_rows(choice.groups)])
     metrics = pd.DataFrame({key: {m: (part[m].mean(), part[m].std(ddof=1) if len(part) > 1 else 0.0)
                                   for m in (*METRICS, *FAIRNESS)} for key, part in parts.items()}).T
-    on_curve = every[every.apply(lambda r: (r.method, r.reweight) in parts, axis=1)]
+    on_curve = every[pd.MultiIndex.from_frame(every[["method", "reweight"]]).isin(parts)]
     preset = on_curve[(on_curve.lam == lam) | (on_curve.method != "miu")] if is_miu else on_curve
     note = _note(choice, ratio, lam, len(here))
     return Shown(choice.method, choice.reweight, ratio, lam, len(here), groups, metrics, _curve(preset, "ratio"),

@@ -53,11 +53,16 @@ def largest_group() -> Iterator[Experiment]:
         yield from _references(ratio=ratio, groups=((0, 0),), seed=seed)
 
 
+def uniform_ratio(ratio: float) -> float:
+    """The share of all 5,692 samples that are as many as `ratio` of the smallest group's 102."""
+    return round(102 * ratio) / 5692
+
+
 def uniform() -> Iterator[Experiment]:
     """The control: as many samples as `references` forgets (102 * ratio of 5,692), but of all groups alike."""
     for seed, ratio in product(SEEDS, RATIOS):
         for method in ("pretrain", "retrain"):
-            yield Experiment(method=method, ratio=round(102 * ratio) / 5692, groups="uniform", seed=seed)
+            yield Experiment(method=method, ratio=uniform_ratio(ratio), groups="uniform", seed=seed)
 
 
 def unlearning() -> Iterator[Experiment]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import product
 
@@ -62,8 +62,12 @@ def score(experiment: Experiment, store: str | None = None) -> float:
         return math.inf
     if experiment.method in REFERENCES:
         return 1 - ours["val_WG"]
-    gold = run(experiment.gold, store).metrics
-    return abs(ours["UA"] - gold["UA"]) + abs(ours["val_GA"] - gold["val_GA"])
+    return distance(ours, run(experiment.gold, store).metrics)
+
+
+def distance(ours: Mapping[str, float], gold: Mapping[str, float], group_accuracy: str = "val_GA") -> float:
+    """|UA - UA of the gold standard| + |group accuracy - that of the gold standard|, of fractions."""
+    return abs(ours["UA"] - gold["UA"]) + abs(ours[group_accuracy] - gold[group_accuracy])
 
 
 def search(dataset: str, names: Iterable[str], store: str | None = None, jobs: int = 1) -> pd.DataFrame:

@@ -40,7 +40,7 @@ def test_of_as_many_samples_of_all_groups_the_ratio_is_the_smallest_groups():
 
 def test_of_many_groups_those_who_asked_are_beside_the_others():
     shown, rows = find(Choice("miu", True, NINE, 0.5)), results.load("multi_group")
-    rows = rows[(rows.method == "miu") & rows.reweight & (rows.groups == FORGET_GROUPS[NINE][1])]
+    rows = rows[(rows.method == "miu") & rows.reweight & (rows.groups == str(FORGET_GROUPS[NINE][1]))]
     by_group = np.mean(rows.by_group.tolist(), axis=0)
     asked = [y * 7 + a for y, a in results.NINE_GROUPS]
     others = [g for g in range(63) if g not in asked]

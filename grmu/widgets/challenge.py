@@ -9,6 +9,7 @@ import pandas as pd
 
 from grmu import results
 from grmu.experiment import Experiment, Result
+from grmu.search import distance
 from grmu.widgets.common import SLIDER, Displayed
 from grmu.widgets.live import Live
 
@@ -59,10 +60,8 @@ class Challenge(Displayed):
 
     def _finished(self, result: Result) -> None:
         gold, ours = self.gold(), result.metrics
-        forget = abs(ours["UA"] - gold.UA)
         shown = {name: result.experiment.overrides[name] for name in ("lam", "epochs", "lr")}
-        self.attempts.append(shown | {"val": 100 * (forget + abs(ours["val_GA"] - gold.val_GA)),
-                                      "test": 100 * (forget + abs(ours["GA"] - gold.GA))})
+        self.attempts.append(shown | {"val": 100 * distance(ours, gold), "test": 100 * distance(ours, gold, "GA")})
         self.reveal.disabled = False
         self._show()
 
