@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from grmu.notebooks import kernel_environment
+
 STRANGERS = ["@jupyter/nbgrader", "@jupyter-notebook/lab-extension"]  # extensions of JupyterLab that fail on such a page
 FOLDER = Path(__file__).parents[1] / "notebooks" / "app"
 
@@ -42,9 +44,8 @@ def main(argv: list[str]) -> int:
         raise FileNotFoundError(f"{FOLDER} is not there: run this in a checkout of the repository.")
     host = "127.0.0.1" if options.ip == "0.0.0.0" else options.ip
     print(f"The explorer: http://{host}:{options.port}/   (Ctrl-C ends it)", flush=True)
-    env = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | environment()
     serve = [sys.executable, "-m", *command(options.port, options.ip, not options.no_browser)]
     try:
-        return subprocess.run(serve, env=env).returncode
+        return subprocess.run(serve, env=kernel_environment() | environment()).returncode
     except KeyboardInterrupt:
         return 0

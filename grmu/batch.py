@@ -10,7 +10,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,12 @@ class Parameters:
         return list(runs.values())
 
 
+def hint(name: str, known: Sequence[str]) -> str:
+    """What may have been meant by an unknown name."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+
+
 def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameters:
     """The parameters that a notebook holds, checked; `before` are the names that it held ahead of its parameters.
 
@@ -104,9 +110,7 @@ def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameter
     fresh = "parameters" not in namespace
     strange = {name for name in set(namespace) - before - known if not name.startswith("_") and name != "before"}
     for name in sorted(strange) if fresh else ():
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}."
-        raise ValueError(f"unknown parameter {name!r}: {hint}")
+        raise ValueError(f"unknown parameter {name!r}: {hint(name, sorted(known))}")
     return Parameters(**{name: namespace[name] for name in known & set(namespace)})
 
 

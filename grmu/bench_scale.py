@@ -144,18 +144,23 @@ def picture_seconds(splits: data.Splits, size: Size) -> float:
     return epoch_seconds(methods.FineTune(), context)[-1] / len(context.retain)
 
 
+def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    """Forward, backward, update."""
+    loss = nn.functional.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
 def step_seconds(network: Network, batch: data.GroupedDataset, size: Size) -> float:
     """Time a sample of forward, backward and update on one batch that lies on the device: what the hardware can do."""
     batch, steps = batch.to(size.device), 40 if size.device.type == "cuda" else 3
     model = models.build(network, batch, 0).to(size.device).train()
     optimizer = training.make_optimizer(model.parameters(), training.Recipe(), size.device)
-    for step in range(steps + steps // 4 + 1):
-        if step == steps // 4 + 1:
+    for i in range(steps + steps // 4 + 1):
+        if i == steps // 4 + 1:
             started = synchronised()
-        loss = nn.functional.cross_entropy(model(batch.x), batch.y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        step(model, optimizer, batch.x, batch.y)
     return (synchronised() - started) / (steps * len(batch))
 
 
@@ -196,11 +201,7 @@ def plain_seconds(size: Size) -> float:
         for _ in range(2):  # the first starts the workers
             started = synchronised()
             for x, y in loader:
-                x, y = (v.to(size.device, non_blocking=True) for v in (x, y))
-                loss = nn.functional.cross_entropy(model(x), y)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+                step(model, optimizer, *(v.to(size.device, non_blocking=True) for v in (x, y)))
             seconds = (synchronised() - started) / n
     return seconds
 

@@ -30,6 +30,8 @@ from typing import Any, NamedTuple
 import nbformat
 import pandas as pd
 
+from grmu.notebooks import kernel_environment
+
 REPOSITORY = Path(__file__).parents[1]
 SOURCE = REPOSITORY / "notebooks" / "labs" / "source"
 LABS = ("lab1", "lab2", "lab3", "lab4", "project")
@@ -203,9 +205,8 @@ def _run(own: Path, limits: Limits, hidden: tuple[Path, ...]) -> str:
         needed = (own, REPOSITORY, Path(sys.prefix), Path(sys.base_prefix))
         away = [str(f) for f in hidden if f.is_dir() and not any(p.is_relative_to(f.resolve()) for p in needed)]
         command = [*UNSHARE, "sh", "-c", INSIDE, "sh", str(len(away)), *away, *command]
-    environment = os.environ | {"PATH": search_path(), "GRMU_STORE": str(own / "runs"), "IPYTHONDIR": str(own / "ipython"),
-                                "JUPYTER_RUNTIME_DIR": str(own), "JUPYTER_CONFIG_DIR": str(own)}
-    environment.pop("MPLBACKEND", None)  # a kernel then draws inline
+    environment = kernel_environment() | {"PATH": search_path(), "GRMU_STORE": str(own / "runs"), "JUPYTER_RUNTIME_DIR": str(own),
+                                          "IPYTHONDIR": str(own / "ipython"), "JUPYTER_CONFIG_DIR": str(own)}
     process = subprocess.Popen(command, env=environment, cwd=own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                                errors="replace", start_new_session=True)
     try:

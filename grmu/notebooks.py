@@ -36,6 +36,11 @@ def lessons() -> list[Path]:
     return sorted(FOLDER.glob("0*.ipynb"))
 
 
+def kernel_environment() -> dict[str, str]:
+    """The environment variables for a kernel: without a chosen backend, which would draw nothing inline."""
+    return {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
+
+
 def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> NotebookNode:
     """Execute a lesson in place, in its own folder, with a progress bar; save it normalised, or not at all if it fails.
 
@@ -47,8 +52,7 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Notebook
         nb = parameterize_notebook(nb, dict(parameters))
     client = NotebookClient(nb, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
                             resources={"metadata": {"path": str(path.parent)}})
-    inline = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}  # a chosen backend would draw nothing inline
-    with client.setup_kernel(env=inline):
+    with client.setup_kernel(env=kernel_environment()):
         for index, cell in enumerate(tqdm(nb.cells, desc=path.stem, unit="cell")):
             try:
                 client.execute_cell(cell, index)

@@ -45,25 +45,15 @@ class Canvas:
         self._moving: list[Artist] = []
 
     def draw(self, key: Hashable, frame: Callable[[list[Axes]], None], paint: Callable[[list[Axes]], None]) -> Figure:
-        """Draw what `paint` adds to the axes, in place of what it added last, over what `frame` set up for this `key`.
-
-        With None for a key nothing stands still: the axes may grow with what is painted.
-        """
+        """Draw what `paint` adds to the axes, in place of what it added last, over what `frame` set up for this `key`."""
         canvas = self.figure.canvas
         for artist in self._moving:
             artist.remove()
         self._moving = []
-        if key is None or key != self._frame:
+        if key != self._frame:
             for ax in self.axes:
                 ax.clear()
             frame(self.axes)
-        if key is None:
-            before = set(self.figure.texts)
-            paint(self.axes)
-            self._frame, self._moving = None, [text for text in self.figure.texts if text not in before]
-            canvas.draw()
-            return self.figure
-        if key != self._frame:
             canvas.draw()
             self._frame, self._still = key, canvas.copy_from_bbox(self.figure.bbox)
         before = set(self._artists())
@@ -75,7 +65,7 @@ class Canvas:
         return self.figure
 
     def _artists(self) -> Iterator[Artist]:
-        yield from self.figure.texts
+        yield from (*self.figure.texts, *self.figure.legends)
         for ax in self.axes:
             yield from ax.get_children()
 
@@ -268,10 +258,11 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
 def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates: int, truth: float, bounded: float) -> Figure:
     """An estimate that grows update by update, beside the information and, where it is another, what the bound can reach."""
     top, low = max(1.7, 1.15 * max(said, default=0), 1.3 * bounded), min(-0.2, 1.15 * min(said, default=0))
+    limits = max(low, -5), min(top, 10)
 
     def frame(axes: list[Axes]) -> None:
         (ax,) = axes
-        ax.set(xlim=(0, updates), ylim=(max(low, -5), min(top, 10)), xlabel="updates", ylabel="nats, held-out samples")
+        ax.set(xlim=(0, updates), ylim=limits, xlabel="updates", ylabel="nats, held-out samples")
         ax.axhline(truth, color="black", ls="--", lw=1.2)
         ax.text(1.01, truth, f"I(Z; G) = {truth:.2f}", transform=ax.get_yaxis_transform(), va="center")
         if bounded - truth > 0.02:
@@ -283,7 +274,7 @@ def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates:
         title = f"After {every * len(said)} updates: {said[-1]:.2f} nats, the truth is {truth:.2f}" if said else ""
         canvas.figure.text(0.01, 0.97, title, ha="left", va="top", fontweight="bold", fontsize=12)
 
-    return canvas.draw(None, frame, paint)
+    return canvas.draw((limits, updates, truth, bounded), frame, paint)
 
 
 def by_hand_canvas(sharpness: float = SHARPNESS) -> Canvas:
@@ -318,8 +309,7 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int, shares: Mapp
         canvas.figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.15, 0.94), ncols=4)
         canvas.figure.text(0.01, 0.985, title, ha="left", va="top", fontweight="bold", fontsize=12)
 
-    canvas.figure.legends.clear()
-    return canvas.draw(None, frame, paint)
+    return canvas.draw((tuple(names), of), frame, paint)
 
 
 MARKS = {"before": ("o", "#808080", 12), "no weights": ("s", "#0072B2", 6), "α (REWEIGHT)": ("|", "black", 18),

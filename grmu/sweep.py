@@ -11,7 +11,6 @@ these three and finds them in the store, so no two jobs train the same model. Se
 from __future__ import annotations
 
 import argparse
-import difflib
 import hashlib
 import json
 import os
@@ -27,7 +26,7 @@ from typing import Any
 import yaml
 
 from grmu import data
-from grmu.batch import REFERENCES, Parameters
+from grmu.batch import REFERENCES, Parameters, hint
 from grmu.experiment import Experiment
 from grmu.plots import label
 from grmu.store import StoreError
@@ -189,9 +188,7 @@ def _make(cls: type, settings: object, what: str) -> Any:
     known = [f.name for f in fields(cls)]
     for name in settings:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
-            raise ValueError(f"unknown name {name!r} in a {what}: {hint}")
+            raise ValueError(f"unknown name {name!r} in a {what}: {hint(str(name), known)}")
     if missing := [f.name for f in fields(cls) if f.default is f.default_factory is MISSING and f.name not in settings]:
         raise ValueError(f"a {what} lacks {', '.join(missing)}.")
     return cls(**settings)

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from grmu.notebooks import kernel_environment
+
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 SCREENS = REPOSITORY / "runs" / "browser"  # a screenshot a step, to be looked at
@@ -74,7 +76,7 @@ def free_port() -> int:
 
 def start(command: list[str], url: str, log: Path, **environment: str) -> Server:
     """Start a server and wait until it answers."""
-    env = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | environment
+    env = kernel_environment() | environment
     with log.open("w") as file:
         process = subprocess.Popen([sys.executable, "-m", *command], cwd=REPOSITORY, env=env, stdout=file, stderr=file,
                                    start_new_session=True)
