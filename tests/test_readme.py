@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from grmu import bench
+from grmu import bench, results
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
 
@@ -23,3 +23,16 @@ def test_a_row_of_the_readme_is_what_the_shipped_results_give(start, stated):
     (line,) = (line for line in README.splitlines() if line.startswith(start))
     cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
     assert cells[: len(stated())] == stated()
+
+
+def test_the_losses_of_lesson_07_are_those_of_the_shipped_results():
+    lost = []
+    for grid in ("text", "text_pretrained"):
+        rows = results.load(grid)
+        ga = rows[(rows.ratio == 0.9) & (rows.groups == "default") & ~rows.reweight].groupby("method").GA.mean() * 100
+        lost.append(round(ga.pretrain - ga.retrain))
+    assert f"costs the same group {lost[0]} points, a pretrained MiniLM {lost[1]};" in README
+
+
+def test_the_number_of_runs_is_that_of_the_table():
+    assert f"all {len(results.table()):,} runs again" in README
