@@ -29,15 +29,18 @@ import yaml
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from grmu import data, methods, models, reweight, training, weights
+from grmu import data, discover, methods, models, reweight, training, weights
 from grmu.metrics import OVERALL, evaluate
 from grmu.numerics import THREADS, fixed_threads
 from grmu.store import Store
 
-__all__ = ["THREADS", "Experiment", "Result", "each", "fixed_threads", "load_split", "run", "run_all"]
+__all__ = ["THREADS", "Experiment", "Result", "each", "fixed_threads", "load_split", "run", "run_all", "trained"]
 
 CODE = ("data/core.py", "data/groundwear.py", "data/rows.py", "numerics.py", "models.py", "reweight.py", "training.py", "mine.py",
         "gradients.py", "experiment.py")
+
+
+UNSET = {"split_seed": None, "half": False, "grouping": "true"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,10 @@ class Experiment:
         seed: of everything random. The forget set depends on it too, and is the same for all methods.
         overrides: settings that replace the preset's: any field of `models.Network`, `training.Recipe` or the method.
         root: folder of the data set's files; None finds what ships with the project.
+        split_seed: chooses the forget set in place of `seed`, for several trainings on one split.
+        half: train on a random half of the training set, drawn by `seed`: a shadow model of `grmu.audit`.
+        grouping: where the method takes its groups from: "true", or a name in `grmu.discover.GROUPINGS`. What is asked to
+            be forgotten, and what is measured, goes by the true groups.
     """
 
     dataset: str = "groundwear"
@@ -62,6 +69,9 @@ class Experiment:
     seed: int = 0
     overrides: Mapping[str, Any] = field(default_factory=dict)
     root: str | None = None
+    split_seed: int | None = None
+    half: bool = False
+    grouping: str = "true"
 
     def __post_init__(self) -> None:
         if self.dataset not in data.LOADERS:
@@ -82,6 +92,9 @@ class Experiment:
             object.__setattr__(self, "groups", pairs)
         elif self.groups not in ("default", "uniform"):
             raise ValueError(f"groups must be 'default', 'uniform' or pairs (y, a), but is {self.groups!r}.")
+        if self.grouping != "true" and (self.grouping not in discover.GROUPINGS or method.trains_on == "train"):
+            raise ValueError(f"grouping must be one of true, {', '.join(discover.GROUPINGS)}, and true for pretrain, "
+                             f"but is {self.grouping!r} for {self.method}.")
         own_sampling = method.trains_on == "train" or method.sampling_weights is not training.Method.sampling_weights
         if self.reweight and own_sampling:
             raise ValueError(f"{self.method} does not combine with REWEIGHT: it "
@@ -126,7 +139,13 @@ class Experiment:
     def original(self) -> Experiment:
         """The PRETRAIN run that this one starts from and is compared with, on the same split."""
         shared = {k: v for k, v in self.overrides.items() if k in models.Network.__dataclass_fields__}
-        return replace(self, method="pretrain", reweight=False, overrides=shared)
+        return replace(self, method="pretrain", reweight=False, overrides=shared, grouping="true")
+
+    @cached_property
+    def asked(self) -> Experiment:
+        """The PRETRAIN run whose model `grouping` infers groups with; some stop early."""
+        early = discover.GROUPINGS[self.grouping].early
+        return replace(self.original, overrides=self.original.overrides | early)
 
     @cached_property
     def gold(self) -> Experiment:
@@ -146,19 +165,26 @@ class Experiment:
             config["weights"] = weights.fingerprint(weights.find(self.network.model))
         if methods.get(self.method).starts_from == "original":
             config["original"] = self.original.training_key
+        if self.grouping != "true":
+            config |= {"asked": self.asked.training_key, "inference": _source("discover.py")}
         if methods.get(self.method).trains_on == "train":
             del config["ratio"], config["groups"]
+            config.pop("split_seed", None)
         return _hash(config)
 
     @cached_property
     def key(self) -> str:
         """Names the result: the weights, measured on one split."""
-        return _hash([self.training_key, self.ratio, self.groups, _source("metrics.py")])
+        split = [] if self.split_seed is None else [self.split_seed]
+        return _hash([self.training_key, self.ratio, self.groups, *split, _source("metrics.py")])
 
     def describe(self) -> dict[str, Any]:
         """Everything but the data's location, as plain JSON values."""
         config = asdict(self) | {"settings": dict(sorted(self.settings.items()))}
         del config["root"], config["overrides"]
+        for name, unset in UNSET.items():  # so that a run keeps its name when a field is added
+            if config[name] == unset:
+                del config[name]
         return config
 
 
@@ -189,6 +215,7 @@ class Result:
         e = self.experiment
         return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio,
                 "groups": e.groups if isinstance(e.groups, str) else str(e.groups), "seed": e.seed,
+                **{name: getattr(e, name) for name, unset in UNSET.items() if getattr(e, name) != unset},
                 **e.overrides, **self.metrics, "by_group": self.by_group(), "seconds": round(self.seconds, 2)}
 
     def by_group(self) -> list[float]:
@@ -199,9 +226,12 @@ class Result:
 def load_split(experiment: Experiment) -> tuple[data.Splits, data.ForgetSplit, tuple[data.Group, ...]]:
     """The data of an experiment: its splits, what is retained and forgotten, and the group(s) that GA is measured on."""
     splits = data.load(experiment.dataset, experiment.root)
+    if experiment.half:
+        splits = splits._replace(train=splits.train.subset(data.half_of(splits.train, experiment.seed)))
     groups = experiment.groups if not isinstance(experiment.groups, str) else (splits.forget_group,)
     chosen = None if experiment.groups == "uniform" else groups
-    return splits, data.split_forget(splits.train, experiment.ratio, chosen, experiment.seed), groups
+    seed = experiment.seed if experiment.split_seed is None else experiment.split_seed
+    return splits, data.split_forget(splits.train, experiment.ratio, chosen, seed), groups
 
 
 def run(experiment: Experiment, store: str | Path | None = None, device: str = "cpu",
@@ -232,6 +262,12 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
         store.write("results", experiment.key, found)
     return Result(experiment, found["metrics"], pd.DataFrame(found["accuracy"]), pd.DataFrame(record["curves"]),
                   record["seconds"], record["made_by"], folder)
+
+
+def trained(experiment: Experiment, store: str | Path | None = None, device: str = "cpu") -> models.Classifier:
+    """The experiment's model alone, trained unless the store has it; nothing is measured."""
+    store = Store(store)
+    return _load_model(experiment, _train(experiment, store, device, None, False, *load_split(experiment)), torch.device("cpu"))
 
 
 def run_all(experiments: Iterable[Experiment], store: str | Path | None = None, device: str = "cpu",
@@ -276,6 +312,8 @@ def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable
     if method.starts_from == "original":
         start = experiment.original
         original = _load_model(start, _train(start, store, device, None, False, splits, split, groups), torch.device(device))
+    if experiment.grouping != "true":
+        splits, split = _regroup(experiment, trained(experiment.asked, store.root, device), splits, split)
     with FileLock(store.lock(experiment.training_key)), fixed_threads():
         if not fresh and store.read("models", experiment.training_key) is not None:
             return folder
@@ -307,6 +345,15 @@ def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable
                      "made_by": made_by(device)}, weights=model.state_dict())
         store.drop_checkpoint(experiment.training_key)
     return folder
+
+
+def _regroup(experiment: Experiment, asked: models.Classifier, splits: data.Splits,
+             split: data.ForgetSplit) -> tuple[data.Splits, data.ForgetSplit]:
+    """The same training samples, retained and forgotten, with the groups that are inferred in place of the true ones."""
+    with fixed_threads():
+        train = discover.infer(experiment.grouping, asked, splits.train, experiment.seed)
+    return splits._replace(train=train), split._replace(retain=train.subset(split.retain_index),
+                                                        forget=train.subset(split.forget_index))
 
 
 class _Clock:

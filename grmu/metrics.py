@@ -73,9 +73,15 @@ def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tens
     Args:
         retain, val, forget: (N,) losses.  retain_group, val_group: (N,) groups.  seed: of the forest.
     """
-    losses, member, weights = _attack_data(retain, val, retain_group, val_group)
-    forest = _attacker(seed).fit(losses, member, sample_weight=weights)
+    forest = membership_forest(retain, val, retain_group, val_group, seed)
     return float((forest.predict(forget[:, None].numpy()) == 0).mean())
+
+
+def membership_forest(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor,
+                      seed: int = 0) -> RandomForestClassifier:
+    """The fitted attacker of `mia_efficacy`, to be asked about losses (N, 1): 1 is a member."""
+    losses, member, weights = _attack_data(retain, val, retain_group, val_group)
+    return _attacker(seed).fit(losses, member, sample_weight=weights)
 
 
 def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor, seed: int = 0) -> float:

@@ -1,13 +1,14 @@
 """Small studies beside the grids of `grmu.results`, shipped as tables of their own; `python -m grmu results` makes them last.
 
 trajectories: UA and GA after every epoch of the approximate methods.  membership: can the attack behind MIA tell members
-at all, and how much does it depend on its own seed?  cost: each method's time over fine-tuning's.
+at all, and how much does it depend on its own seed?  cost: each method's time over fine-tuning's.  audit, exposure, distances,
+relearning: lesson 06.  inferred: lesson 08.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,13 +18,17 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from torch.nn.functional import cross_entropy
 
-from grmu.experiment import Experiment, each, fixed_threads, load_split, run
+from grmu import audit as audits
+from grmu.discover import GROUPINGS, agreement, alpha_of, infer
+from grmu.experiment import Experiment, each, fixed_threads, load_split, run, trained
 from grmu.metrics import attack_accuracy, mia_efficacy
-from grmu.results import FOLDER, FURTHER_METHODS, PAPER_METHODS, SEEDS
+from grmu.results import FOLDER, FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.training import predict
 
 METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
 FOREST_SEEDS = range(10)
+JUDGED = (("pretrain", False), ("retrain", False), ("retrain", True), *product(("finetune", *PAPER_METHODS), (False, True)))
+AUDITED_ON = ("groundwear", "groundwear-memorised")
 
 
 def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -91,7 +96,79 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows).round(3)
 
 
-STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (trajectories, membership, cost)}
+@cache
+def audited() -> tuple[Experiment, ...]:
+    """What lesson 06 audits, at ratio 0.5: references, fine-tuning, the paper's methods; where models memorise and where not."""
+    return tuple(Experiment(dataset, *judged, ratio=0.5) for dataset, judged in product(AUDITED_ON, JUDGED))
+
+
+@cache
+def _seen(experiment: Experiment, store: str | None, jobs: int) -> audits.Observations:
+    return audits.observe_all(experiment, store=store, jobs=jobs)
+
+
+def audit(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`grmu.audit.audit` of all that is `audited`, on 64 shadow models each."""
+    tables = [audits.audit(e, _seen(e, store, jobs)).assign(dataset=e.dataset, method=e.method, reweight=e.reweight)
+              for e in audited()]
+    return pd.concat(tables)[["dataset", "method", "reweight", *tables[0].columns[:-3]]].round(4)
+
+
+def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """How exposed each sample of the forget group is once unlearned (`grmu.audit.exposure`): its row in the training set, and
+    the two halves' values."""
+    rows = []
+    for e in audited():
+        splits, _, groups = load_split(e)
+        members = (splits.train.group == splits.train.group_id(groups[0])).nonzero()[:, 0].numpy()
+        even, odd = audits.exposure(audits.select(_seen(e, store, jobs), members))
+        rows.append(pd.DataFrame({"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "row": members,
+                                  "even": even, "odd": odd}))
+    return pd.concat(rows).round(3)
+
+
+def distances(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`grmu.audit.distances` over seeds: method, reweight, ratio, measure, distance; the noise floor is the gold standard's."""
+    rows = each(partial(audits.distances, store=store), _judged(), jobs)
+    return pd.DataFrame([row for of_run in rows for row in of_run]).round(5)
+
+
+def relearning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`grmu.audit.relearning` over seeds."""
+    return pd.DataFrame(each(partial(audits.relearning, store=store), _judged(), jobs)).round(4)
+
+
+def _judged() -> list[Experiment]:
+    return [Experiment(dataset, method, reweight, ratio, seed=seed)
+            for dataset, ratio, seed, (method, reweight) in product(AUDITED_ON, (0.5, 0.9), SEEDS, JUDGED)]
+
+
+def inferred_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
+    """One run with inferred groups, and what became of them: agreement with the true ones, and the alpha that the retained
+    samples of the forget group get."""
+    e, (splits, split, groups) = experiment, load_split(experiment)
+    found = splits.train
+    if e.grouping != "true":
+        with fixed_threads():
+            found = infer(e.grouping, trained(e.asked, store), splits.train, e.seed)
+    metrics = run(e, store).metrics
+    return {"method": e.method, "reweight": e.reweight, "grouping": e.grouping, "ratio": e.ratio, "seed": e.seed,
+            **{name: metrics[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")},
+            "agreement": agreement(found, splits.train),
+            "alpha": alpha_of(splits.train.group_id(groups[0]), splits.train, found, split.retain_index)}
+
+
+def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`inferred_of` on `groundwear`: REWEIGHT and MIU on every way to infer groups and on the true ones; what needs no groups."""
+    plain = [("retrain", False, "true"), ("finetune", False, "true")]
+    by_groups = [(method, True, grouping) for method, grouping in product(("retrain", "miu"), ("true", *GROUPINGS))]
+    runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed, grouping=grouping)
+            for ratio, seed, (method, reweight, grouping) in product((0.5, 0.9), MANY_SEEDS, plain + by_groups)]
+    return pd.DataFrame(each(partial(inferred_of, store=store), runs, jobs)).round(5)
+
+
+STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
+    trajectories, membership, cost, audit, exposure, distances, relearning, inferred)}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:

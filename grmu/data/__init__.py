@@ -12,13 +12,14 @@ from pathlib import Path
 
 from grmu.data import groundwear, negation
 from grmu.data.celeba import CELEBA
-from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, split_forget
+from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, half_of, split_forget
 from grmu.data.fairface import FAIRFACE
 from grmu.data.multinli import MULTINLI
 from grmu.data.original import Original
 from grmu.data.waterbirds import WATERBIRDS
 
-__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "load", "split_forget"]
+__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "half_of", "load",
+           "split_forget"]
 
 ORIGINALS: dict[str, Original] = {original.name: original for original in (CELEBA, WATERBIRDS, FAIRFACE, MULTINLI)}
 

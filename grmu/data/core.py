@@ -130,6 +130,15 @@ class ForgetSplit(NamedTuple):
     retain_index: Tensor
 
 
+def half_of(train: GroupedDataset, seed: int) -> Tensor:
+    """Rows of a random half of every group, ascending; a coin decides whether an odd group rounds up or down."""
+    rng = np.random.default_rng(seed)
+    shuffled = rng.permutation(len(train))
+    groups = train.group.cpu().numpy()[shuffled]
+    halves = [shuffled[groups == g][: (n + rng.integers(2)) // 2] for g, n in enumerate(train.group_counts().tolist())]
+    return torch.from_numpy(np.sort(np.concatenate(halves)))
+
+
 def split_forget(
     train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0
 ) -> ForgetSplit:

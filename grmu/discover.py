@@ -1,0 +1,139 @@
+"""Groups that nobody wrote down: an attribute inferred for every training sample, so that REWEIGHT and MIU have groups to go by.
+
+clusters: k-means on PRETRAIN's features within each class, k by silhouette (Sohoni et al. 2020, GEORGE).
+errors: what a model that stops early gets wrong, against the rest (Liu et al. 2021, the identification step of JTT).
+probe: the attribute is known for a few samples; a logistic regression on what PRETRAIN's layers see says the rest.
+probe_last: the same on its last features only.  random: a die, the control.
+
+An `Experiment` takes them by name (`grouping="clusters"`); the model asked is its PRETRAIN, before anything is forgotten.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
+
+from grmu.data import GroupedDataset
+from grmu.models import Classifier
+from grmu.reweight import group_weights
+from grmu.training import predict
+
+MOST_CLUSTERS = 5
+LABELLED = 0.05
+SILHOUETTE_SAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """infer(model, train, seed) -> (N,) inferred attribute, from 0.  early: overrides of PRETRAIN that make the model asked."""
+
+    infer: Callable[[Classifier, GroupedDataset, int], np.ndarray]
+    early: Mapping[str, object] = field(default_factory=dict)
+
+
+def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
+    """Cluster of each sample among those of its class; 2 to MOST_CLUSTERS a class, by the best silhouette."""
+    z, y, found = _features(model, train), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
+    for c in np.unique(y):
+        members = z[y == c]
+        tried = [KMeans(k, n_init=10, random_state=seed).fit_predict(members)
+                 for k in range(2, 1 + min(MOST_CLUSTERS, len(members) - 1))]
+        found[y == c] = max(tried, key=lambda labels: silhouette_score(
+            members, labels, sample_size=min(SILHOUETTE_SAMPLES, len(members)), random_state=seed))
+    return found
+
+
+def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
+    """1 where the model is wrong."""
+    return (predict(model, model, train.x).argmax(1) != train.y).long().cpu().numpy()
+
+
+def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.ndarray:
+    """The rows whose attribute is known, `share` of all: a random draw, so small groups are small in it too."""
+    return np.random.default_rng(seed).permutation(len(train))[: round(share * len(train))]
+
+
+def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
+    """The attribute of the rows `known`; elsewhere what a logistic regression on z (N, d) and the class says, fitted there."""
+    a, y = train.a.cpu().numpy(), train.y.cpu().numpy()
+    x = np.c_[z, np.eye(train.n_classes)[y]]
+    said = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known]).predict(x)
+    said[known] = a[known]
+    return said
+
+
+def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
+    """`told` by the features of all layers."""
+    return told(layer_features(model, train), train, labelled(train, seed))
+
+
+def probe_last(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
+    """`told` by the features that the head gets."""
+    return told(_features(model, train), train, labelled(train, seed))
+
+
+def random(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
+    """A fair die with as many sides as there are attributes."""
+    return np.random.default_rng(seed).integers(train.n_attributes, size=len(train))
+
+
+EARLY = {"epochs": 1, "warmup_epochs": 0, "schedule": "constant"}
+GROUPINGS = {"clusters": Grouping(clusters), "errors": Grouping(errors, EARLY), "probe": Grouping(probe),
+             "probe_last": Grouping(probe_last), "random": Grouping(random)}
+
+
+def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> GroupedDataset:
+    """The same samples with the inferred attribute in place of the true one."""
+    found = torch.as_tensor(GROUPINGS[name].infer(model, train, seed))
+    return replace(train, a=found.to(train.y.device), attribute_names=[f"{name} {i}" for i in range(int(found.max()) + 1)])
+
+
+def agreement(inferred: GroupedDataset, true: GroupedDataset) -> float:
+    """Adjusted mutual information of inferred and true attribute within each class, a mean over samples: 1 same, 0 chance."""
+    y, a, found = (v.cpu().numpy() for v in (true.y, true.a, inferred.a))
+    return float(sum((y == c).mean() * adjusted_mutual_info_score(a[y == c], found[y == c]) for c in np.unique(y)))
+
+
+def alpha_of(group: int, true: GroupedDataset, inferred: GroupedDataset, retained: Tensor) -> float:
+    """REWEIGHT's alpha by the inferred groups, a mean over the retained samples (rows `retained`) of a true group."""
+    counts = inferred.group_counts(), inferred.subset(retained).group_counts()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an inferred group that has vanished weighs nothing here
+        alpha = group_weights(*counts)
+    return float(alpha[inferred.group[retained]][true.group[retained] == group].mean())
+
+
+def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
+    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d). A network without maps
+    (text) has only the last."""
+    seen: list[Tensor] = []
+
+    def look(module: nn.Module, inputs: object, output: Tensor) -> None:
+        if output.ndim == 4:
+            seen.extend([output.mean((2, 3)), output.std((2, 3))])
+
+    def all_features(x: Tensor) -> Tensor:
+        seen.clear()
+        z = model.features(x)
+        return torch.cat([*seen, z], 1)
+
+    hooks = [m.register_forward_hook(look) for m in model.modules() if isinstance(m, nn.ReLU | nn.ReLU6 | nn.SiLU)]
+    try:
+        return predict(all_features, model, train.x).cpu().numpy()
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _features(model: Classifier, train: GroupedDataset) -> np.ndarray:
+    return predict(model.features, model, train.x).cpu().numpy()
