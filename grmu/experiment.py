@@ -166,7 +166,8 @@ class Experiment:
         if methods.get(self.method).starts_from == "original":
             config["original"] = self.original.training_key
         if self.grouping != "true":
-            config |= {"asked": self.asked.training_key, "inference": _source("discover.py")}
+            infer = discover.GROUPINGS[self.grouping].infer
+            config |= {"asked": self.asked.training_key, "inference": [_source("discover.py"), _function_source(infer)]}
         if methods.get(self.method).trains_on == "train":
             del config["ratio"], config["groups"]
             config.pop("split_seed", None)
@@ -414,11 +415,17 @@ def _fingerprint(method: str) -> list[str]:
         for name, value in sorted(vars(cls).items()):  # by function: a class of a notebook cell has no source file
             function = inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
             if inspect.isfunction(function) and function.__module__ != "dataclasses":
-                with suppress(OSError):  # what @dataclass generated; the fields are among the settings
-                    own.append(inspect.getsource(function))
+                own.append(_function_source(function))
             elif isinstance(value, str | bool | int | float):
                 own.append(f"{name} = {value!r}" if not name.startswith("__") else "")
     return [_source(*CODE), hashlib.sha256("".join(own).encode()).hexdigest()[:16]]
+
+
+def _function_source(function: Callable) -> str:
+    """A function's text; empty for what @dataclass generated, whose fields are among the settings."""
+    with suppress(OSError):
+        return inspect.getsource(function)
+    return ""
 
 
 def _hash(config: object) -> str:

@@ -27,7 +27,7 @@ from grmu.training import predict
 
 METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
 FOREST_SEEDS = range(10)
-JUDGED = (("pretrain", False), ("retrain", False), ("retrain", True), *product(("finetune", *PAPER_METHODS), (False, True)))
+JUDGED = (("pretrain", False), ("retrain", False), ("retrain", True), *product(PAPER_METHODS, (False, True)))
 AUDITED_ON = ("groundwear", "groundwear-memorised")
 
 
@@ -98,7 +98,7 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 @cache
 def audited() -> tuple[Experiment, ...]:
-    """What lesson 06 audits, at ratio 0.5: references, fine-tuning, the paper's methods; where models memorise and where not."""
+    """What lesson 06 audits, at ratio 0.5: references and the paper's methods, where models memorise and where they do not."""
     return tuple(Experiment(dataset, *judged, ratio=0.5) for dataset, judged in product(AUDITED_ON, JUDGED))
 
 
@@ -128,7 +128,7 @@ def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 def distances(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """`grmu.audit.distances` over seeds: method, reweight, ratio, measure, distance; the noise floor is the gold standard's."""
+    """`grmu.audit.distances` over seeds, a row a measure; the noise floor is the gold standard's."""
     rows = each(partial(audits.distances, store=store), _judged(), jobs)
     return pd.DataFrame([row for of_run in rows for row in of_run]).round(5)
 
@@ -139,8 +139,7 @@ def relearning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 def _judged() -> list[Experiment]:
-    return [Experiment(dataset, method, reweight, ratio, seed=seed)
-            for dataset, ratio, seed, (method, reweight) in product(AUDITED_ON, (0.5, 0.9), SEEDS, JUDGED)]
+    return [Experiment(dataset, *judged, ratio=0.5, seed=seed) for dataset, seed, judged in product(AUDITED_ON, SEEDS, JUDGED)]
 
 
 def inferred_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:

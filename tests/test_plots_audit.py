@@ -1,0 +1,132 @@
+"""The figures of lessons 06 and 08 draw what they are given; every function makes one figure, none more."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import same_color
+
+from grmu import plots, plots_audit
+
+matplotlib.use("Agg")
+
+AUDIT = pd.DataFrame([
+    {"method": method, "reweight": reweight, "attack": attack, "AUC": auc, "AUC low": auc - 0.05, "AUC high": auc + 0.02}
+    for method, reweight, aucs in (("pretrain", False, (0.9, 0.8, 0.7)), ("mine", True, (0.6, 0.55, 0.5)))
+    for attack, auc in zip(("U-LiRA", "loss", "forest"), aucs, strict=True)])
+PERSON = {"never seen": np.array([-2.0, -1.0, -3.0]), "unlearned": np.array([1.0, 2.0]), "retained": np.array([])}
+PICTURE = np.arange(784, dtype=np.uint8).reshape(1, 28, 28) % 255
+DIAGONAL = np.array([0.0, 0.5, 1.0])
+ROC = {"U-LiRA": (np.array([0.0, 0.01, 1.0]), DIAGONAL), "loss": (DIAGONAL, DIAGONAL)}
+EXPOSED = {("miu", True): [0.5, 2.0, -1.0], ("retrain", True): [0.1, 0.0, -0.1]}
+GROUPS = pd.DataFrame({"group": ["large\nn = 9", "small\nn = 2"], "AUC": [0.55, 0.9],
+                       "AUC low": [0.5, 0.8], "AUC high": [0.6, 0.95]})
+CURVES = {("retrain", False): pd.Series([10.0, 50.0, 100.0], [0, 10, 100]),
+          ("mine", True): pd.Series([20.0, 60.0, 90.0], [0, 10, 100])}
+SOURCES = pd.DataFrame([[60.0, 62.0, 64.0], [10.0, 12.0, 14.0], [30.0, 40.0, 50.0]], index=["true", "none", "probe"])
+NAMES = {"none": "no groups", "probe": "a probe", "true": "true groups"}
+
+FIGURES = {
+    "attacks": lambda: plots_audit.attacks({"left": AUDIT, "right": AUDIT}, title="a title"),
+    "person": lambda: plots_audit.person(PERSON, PICTURE, "a title"),
+    "roc": lambda **more: plots_audit.roc(ROC, "a title", **more),
+    "exposures": lambda **more: plots_audit.exposures(EXPOSED, "a title", **more),
+    "by_group": lambda **more: plots_audit.by_group({("miu", True): GROUPS}, "small", title="a title", **more),
+    "relearnt": lambda **more: plots_audit.relearnt(CURVES, 95, "a title", **more),
+    "recovered": lambda: plots_audit.recovered({"left": SOURCES, "right": SOURCES}, NAMES, "a title"),
+}
+PANELS = ("attacks", "person", "recovered")
+
+
+@pytest.fixture(autouse=True)
+def no_figures():
+    plt.close("all")
+    yield
+    plt.close("all")
+
+
+def heights(ax, marker):
+    """(x, y) of every point of that marker, in the order drawn."""
+    return [tuple(xy) for line in ax.lines if line.get_marker() == marker for xy in line.get_xydata()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_function_opens_the_one_figure_that_it_returns(name):
+    figure = FIGURES[name]()
+    assert plt.get_fignums() == [figure.number]
+    figure.canvas.draw()
+    assert "a title" in (figure.get_suptitle(), figure.axes[0].get_title(), figure.axes[0].get_title("left"))
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in PANELS])
+def test_given_axes_are_used_and_no_figure_is_opened(name):
+    mine, (other, ax) = plt.subplots(1, 2)
+    assert FIGURES[name](ax=ax) is mine
+    assert ax.has_data()
+    assert not other.has_data()
+
+
+def test_attacks_have_a_mark_each_in_their_method_s_colour_around_its_row():
+    left, _ = FIGURES["attacks"]().axes
+    for marker, first, second in (("o", 0.9, 0.6), ("s", 0.8, 0.55), ("^", 0.7, 0.5)):
+        (x0, y0), (x1, y1) = heights(left, marker)[:2]
+        assert (x0, x1) == (first, second)
+        assert round(y0) == 0
+        assert round(y1) == 1
+    circles = [line for line in left.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert [line.get_color() for line in circles] == [plots.colour("pretrain"), plots.colour("mine")]
+    assert [t.get_text() for t in left.get_yticklabels()] == [plots.label("pretrain"), "mine + REWEIGHT"]
+
+
+def test_attacks_have_whiskers_from_low_to_high_and_chance_dotted():
+    left, _ = FIGURES["attacks"]().axes
+    whiskers = [segment for bars in left.collections for segment in bars.get_segments()]
+    assert any(np.allclose(sorted(segment[:, 0]), [0.85, 0.92]) for segment in whiskers)
+    assert [line.get_xdata()[0] for line in left.lines if line.get_linestyle() == ":" and len(set(line.get_xdata())) == 1
+            and len(line.get_xdata()) == 2] == [0.5]
+
+
+def test_a_person_has_a_tick_a_model_and_a_curve_a_status_that_occurs():
+    _, ax = FIGURES["person"]().axes
+    assert sorted(x for x, _ in heights(ax, "|")) == [-3, -2, -1, 1, 2]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["never seen (n = 3)", "unlearned (n = 2)", "retained (n = 0)"]
+    curves = [line for line in ax.lines if len(line.get_xdata()) == 200]
+    peaks = [line.get_xdata()[line.get_ydata().argmax()] for line in curves]
+    assert np.allclose(peaks, [-2, 1.5], atol=0.05)
+
+
+def test_a_curve_without_false_positives_stays_on_the_log_axes():
+    (ax,) = FIGURES["roc"]().axes
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert min(line.get_xdata().min() for line in ax.lines) > 0
+
+
+def test_exposures_fall_from_the_most_exposed_on():
+    (ax,) = FIGURES["exposures"]().axes
+    drawn = [list(line.get_ydata()) for line in ax.lines if len(line.get_xdata()) == 3]
+    assert drawn == [[2.0, 0.5, -1.0], [0.1, 0.0, -0.1]]
+
+
+def test_the_forget_group_is_named_in_vermilion():
+    (ax,) = FIGURES["by_group"]().axes
+    hues = {t.get_text().split("\n")[0]: t.get_color() for t in ax.get_yticklabels()}
+    assert same_color(hues["small"], plots.VERMILION)
+    assert same_color(hues["large"], "black")
+    assert [x for x, _ in heights(ax, "o")][:2] == [0.55, 0.9]
+
+
+def test_relearning_has_pretrain_s_accuracy_dotted_and_every_step_given():
+    (ax,) = FIGURES["relearnt"]().axes
+    assert [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [95]
+    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"] == [[0, 10, 100], [0, 10, 100]]
+
+
+def test_recovered_has_means_dots_and_both_references():
+    left, _ = FIGURES["recovered"]().axes
+    assert [line.get_xdata()[0] for line in left.lines if line.get_linestyle() in ("--", ":")] == [62, 12]
+    assert heights(left, "o") == [(12, 0), (40, 1), (62, 2)]
+    assert len(heights(left, ".")) == 9
+    half = 4.303 * 10 / np.sqrt(3)  # Student's t with two degrees of freedom
+    whiskers = [segment[:, 0] for bars in left.collections for segment in bars.get_segments()]
+    assert any(np.allclose(sorted(x), [40 - half, 40 + half], atol=0.01) for x in whiskers)
