@@ -27,7 +27,7 @@ import psutil
 import torch
 from nbclient import NotebookClient
 
-from grmu import bench_scale, known, notebooks, plots, results, tables, training, widgets
+from grmu import bench_ensemble, bench_scale, known, notebooks, plots, results, tables, training, widgets
 from grmu.experiment import THREADS, Experiment, fixed_threads, load_split, run
 from grmu.metrics import evaluate, interval
 from grmu.mine import MINE, Estimator
@@ -220,11 +220,14 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m grmu bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="only what the shipped results say; nothing is run")
     parser.add_argument("--lessons", action="store_true", help="also execute every lesson: minutes")
-    parser.add_argument("--scale", action="store_true", help="only what full-scale runs cost, which a GPU is "
-                        "measured for anyway; without one, the same code at a small size")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--scale", action="store_true", help="only what full-scale runs cost, which a GPU is "
+                       "measured for anyway; without one, the same code at a small size")
+    alone.add_argument("--ensemble", action="store_true", help="only whether small networks train faster together than one after "
+                       "the other")
     options = parser.parse_args(argv)
-    if options.scale:
-        return bench_scale.main()
+    if options.scale or options.ensemble:
+        return (bench_scale if options.scale else bench_ensemble).main()
     print(f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f} before, {THREADS} thread a run, "
           f"torch {torch.__version__}, Python {platform.python_version()}\n\n{LINE.format('what', 'target', 'measured', 'ok')}")
     rows = []

@@ -123,3 +123,9 @@ def test_the_scale_benchmarks_pictures_have_the_data_sets_numbers_and_forms():
     assert splits.train.x.shape[1:] == (3, CELEBA.pictures.height, CELEBA.pictures.width)
     assert splits.train.x.storage is splits.test.x.storage
     assert bench_scale.streamed(splits).train.x.storage.resident_share == 0
+
+
+def test_measurements_that_stand_alone_are_asked_for_one_at_a_time(capsys):
+    with pytest.raises(SystemExit):
+        bench.main(["--scale", "--ensemble"])
+    assert "--ensemble: not allowed with argument --scale" in capsys.readouterr().err
