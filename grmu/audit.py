@@ -129,7 +129,7 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
         scores = fit(values[rows], status[rows], positive, negative)
         taken = np.isin(status[rows], (positive, negative)) & ~np.isnan(scores)
         truth, score = status[rows][taken] == positive, scores[taken]
-        false, true, _ = roc_curve(truth, score)
+        false, true, _ = roc_curve(truth, score, drop_intermediate=False)  # else rates between are lost
         return [roc_auc_score(truth, score), *(true[false <= rate].max() for rate in RATES)]
 
     everyone, n_blocks = np.arange(len(values)), min(BLOCKS, len(values))

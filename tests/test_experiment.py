@@ -19,7 +19,7 @@ from conftest import REPOSITORY, same_state, start_python
 from filelock import FileLock
 from safetensors.torch import load_file
 
-from grmu import Experiment, experiment, methods, reweight, run, run_all, training
+from grmu import Experiment, data, discover, experiment, methods, reweight, run, run_all, training
 from grmu.metrics import OVERALL
 from grmu.store import Store
 
@@ -81,6 +81,9 @@ def trainings(monkeypatch):
     ({"method": "gradient_ascent", "reweight": True, "overrides": {"retains": False}}, "gradient_ascent without a retain pass"),
     ({"method": "boundary_shrink", "reweight": True, "overrides": {"retains": False}}, "boundary_shrink without a retain pass"),
     ({"method": "boundary_expand", "reweight": True, "overrides": {"retains": False}}, "boundary_expand without a retain pass"),
+    ({"grouping": "cluster"}, "'cluster'"),
+    ({"grouping": None}, "None"),
+    ({"method": "pretrain", "grouping": "clusters"}, "true for pretrain, but is 'clusters' for pretrain"),
 ])
 def test_a_bad_value_is_refused_with_the_value_before_any_work(bad, said):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is looked at below
@@ -95,6 +98,8 @@ def test_the_message_lists_what_is_known():
         Experiment(method="miau")
     with pytest.raises(ValueError, match="mine_lr"):
         Experiment(overrides={"learning_rate": 0.1})
+    with pytest.raises(ValueError, match="true, clusters, errors, probe, probe_last, random"):
+        Experiment(grouping="truth")
 
 
 def test_a_group_that_the_data_lacks_is_refused_by_the_run(tmp_path, trainings):
@@ -175,6 +180,21 @@ def test_the_original_and_the_gold_standard_are_on_the_same_split():
         assert (other.dataset, other.ratio, other.seed, other.groups) == (e.dataset, e.ratio, e.seed, e.groups)
 
 
+def test_the_original_and_the_gold_standard_of_a_shadow_are_on_its_half_and_split_with_the_true_groups():
+    e = Experiment(seed=4, split_seed=9, half=True, grouping="probe", reweight=True)
+    for other in (e.original, e.gold):
+        assert (other.seed, other.split_seed, other.half, other.grouping) == (4, 9, True, "true")
+
+
+def test_groups_are_asked_of_the_original_or_of_one_that_stops_early():
+    e = Experiment(seed=4, half=True, grouping="clusters", overrides={"model": "cnn", "lam": 2})
+    assert e.asked.training_key == e.original.training_key
+    early = replace(e, grouping="errors").asked
+    assert (early.method, early.grouping, early.seed, early.half) == ("pretrain", "true", 4, True)
+    assert dict(early.overrides) == {"model": "cnn", **discover.GROUPINGS["errors"].early}
+    assert early.recipe.epochs == 1 < e.original.recipe.epochs
+
+
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
@@ -206,6 +226,63 @@ def test_the_id_differs_with_any_field_or_setting_and_with_nothing_else():
     del changed["pretrained"]  # the CNN has no such weights
     different += [Experiment(overrides={name: value}) for name, value in changed.items()]
     assert len({e.id, *(d.id for d in different)}) == 1 + len(different)
+
+
+FIELDS = {"split_seed": 0, "half": True, "grouping": "clusters"}
+
+
+def test_a_field_that_is_not_set_leaves_no_trace_so_ids_are_those_of_before_it_was_there():
+    e, before = Experiment(), {"dataset", "method", "reweight", "ratio", "groups", "seed", "settings"}
+    assert set(e.describe()) == before
+    assert Experiment(split_seed=None, half=False, grouping="true").id == e.id
+    for name, value in FIELDS.items():
+        changed = replace(e, **{name: value})
+        assert changed.describe() == e.describe() | {name: value}
+        assert json.loads(json.dumps(changed.describe()))[name] == value
+    assert set(replace(e, **FIELDS).describe()) == before | set(FIELDS)
+
+
+def test_each_of_these_fields_names_another_run():
+    for method in ("miu", "retrain"):
+        e = Experiment(method=method)
+        runs = [e, replace(e, split_seed=0), replace(e, split_seed=1), replace(e, half=True),
+                *(replace(e, grouping=name) for name in discover.GROUPINGS), replace(e, half=True, split_seed=1)]
+        for key in ("id", "training_key", "key"):
+            assert len({getattr(r, key) for r in runs}) == len(runs), key
+
+
+def test_split_seeds_share_pretrains_weights_but_not_its_results_and_halves_share_neither():
+    e = Experiment(method="pretrain")
+    other, half = replace(e, split_seed=7), replace(e, half=True)
+    assert other.training_key == e.training_key != half.training_key
+    assert replace(half, split_seed=7).training_key == half.training_key != replace(half, seed=1).training_key
+    assert len({r.key for r in (e, other, replace(e, split_seed=8), half)}) == 4
+    assert len({r.id for r in (e, other, replace(e, split_seed=8), half)}) == 4
+
+
+def test_an_edited_inference_is_not_mistaken_for_the_old_one(monkeypatch):
+    inferred, true = Experiment(grouping="errors"), Experiment()
+    before = inferred.training_key, inferred.id, true.training_key
+    real = experiment._source
+    monkeypatch.setattr(experiment, "_source", lambda *names: "edited" if "discover.py" in names else real(*names))
+    after = replace(inferred)
+    assert after.training_key != before[0]
+    assert after.id == before[1]
+    assert replace(true).training_key == before[2]
+
+
+def test_an_inference_of_one_s_own_is_known_by_its_text(monkeypatch):
+    def halves(model, train, seed):
+        return (torch.arange(len(train)) % 2).numpy()
+
+    def thirds(model, train, seed):
+        return (torch.arange(len(train)) % 3).numpy()
+
+    keys = []
+    for infer in (halves, thirds, halves):
+        monkeypatch.setitem(discover.GROUPINGS, "own", discover.Grouping(infer))
+        keys.append(Experiment(grouping="own").training_key)
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_pretrain_has_an_id_for_every_split_though_the_weights_are_the_same():
@@ -412,6 +489,68 @@ def test_methods_of_one_seed_forget_the_same_samples():
               for m in ("retrain", "miu", "group_dro")]
     assert torch.equal(splits[0], splits[1])
     assert torch.equal(splits[0], splits[2])
+
+
+def test_a_split_seed_chooses_the_forget_set_and_the_seed_all_else(store):
+    e = replace(RETRAIN, seed=3)
+    one, other = (replace(RETRAIN, seed=seed, split_seed=3) for seed in (4, 5))
+    chosen = [experiment.load_split(x)[1].forget_index for x in (e, one, other)]
+    assert torch.equal(chosen[0], chosen[1])
+    assert torch.equal(chosen[0], chosen[2])
+    assert not torch.equal(chosen[0], experiment.load_split(replace(RETRAIN, seed=4))[1].forget_index)
+    assert not same_state(weights(run(one, store)), weights(run(other, store)))
+    assert same_state(weights(run(replace(e, split_seed=3), store)), weights(run(e, store)))
+    assert experiment.load_split(replace(e, split_seed=0))[1].forget_index.tolist() == \
+        experiment.load_split(RETRAIN)[1].forget_index.tolist()  # 0 is a seed, not "unset"
+
+
+def test_a_half_is_trained_on_a_half_and_measured_on_all_of_the_test_set(store, monkeypatch):
+    contexts, real = [], training.train
+
+    def noting(method, context, *more):
+        contexts.append(context)
+        return real(method, context, *more)
+
+    monkeypatch.setattr(training, "train", noting)
+    e = replace(MIU, seed=6, half=True)
+    result = run(e, store)
+    splits, split, _ = experiment.load_split(e)
+    whole = experiment.load_split(MIU)[0]
+    expected = whole.train.subset(data.half_of(whole.train, 6))
+    assert torch.equal(splits.train.x, expected.x)
+    assert (len(split.retain) + len(split.forget), len(split.forget)) == (97, 6)
+    assert [torch.equal(c.train.x, expected.x) for c in contexts] == [True, True]  # PRETRAIN's too
+    assert torch.equal(contexts[0].retain.x, expected.x)
+    assert torch.equal(contexts[1].forget.x, split.forget.x)
+    assert (len(splits.val), len(splits.test)) == (len(whole.val), len(whole.test))
+    assert result.accuracy.set_index("group").n["TA"] == len(whole.test)
+    assert len(whole.train) == 194  # the data that all experiments share is as it was
+
+
+def test_trained_is_the_model_of_the_run_and_nothing_is_measured(tmp_path, trainings):
+    model = experiment.trained(MIU, tmp_path)
+    assert trainings == ["pretrain", "miu"]
+    assert list(tmp_path.glob("results/*")) == []
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+    assert same_state(experiment.trained(MIU, tmp_path).state_dict(), model.state_dict())
+    assert same_state(weights(run(MIU, tmp_path)), model.state_dict())
+    assert trainings == ["pretrain", "miu"]  # the run is read, and so is the model
+
+
+def test_rows_show_these_fields_where_they_are_set(store):
+    set_fields = {"split_seed": 2, "half": True, "grouping": "random"}
+    plain = run(RETRAIN, store).row()
+    assert not set(set_fields) & set(plain)
+    for name, value in set_fields.items():
+        row = run(replace(RETRAIN, **{name: value}), store).row()
+        assert row[name] == value
+        assert set(row) == {*plain, name}
+        json.dumps(row)
+    table = run_all([RETRAIN, replace(RETRAIN, half=True), replace(RETRAIN, split_seed=2)], store, progress=False)
+    assert table.half.isna().tolist() == [True, False, True]
+    assert table.split_seed.isna().tolist() == [True, True, False]
+    assert "grouping" not in table
 
 
 def test_uniform_forgetting_takes_all_groups_and_measures_the_default_one():

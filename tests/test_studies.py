@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from grmu import studies
-from grmu.experiment import Experiment, load_split, run
+from grmu import audit, studies
+from grmu.discover import GROUPINGS, agreement, infer
+from grmu.experiment import Experiment, load_split, run, trained
 from grmu.metrics import attack_accuracy
+from grmu.reweight import group_weights
 
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 
@@ -187,6 +189,131 @@ def test_a_method_is_timed_for_real(few_pictures, monkeypatch):
     assert row.over_finetuning == pytest.approx(2 * row.seconds, abs=2e-3)
 
 
+# --- audit and exposure -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_audits(few_pictures, here):
+    """The tables of RETRAIN without and with REWEIGHT on eight shadows of the few pictures, and what was observed, run by run."""
+    observed = {}
+
+    def few(experiment, store, jobs):
+        if experiment not in observed:
+            observed[experiment] = audit.observe_all(experiment, 8, here, progress=False)
+        return observed[experiment]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(studies, "AUDITED_ON", ("groundwear",))
+        patch.setattr(studies, "JUDGED", (("retrain", False), ("retrain", True)))
+        patch.setattr(studies, "_seen", few)
+        studies.audited.cache_clear()
+        tables = studies.audit(), studies.exposure()
+        studies.audited.cache_clear()
+    return *tables, observed
+
+
+def test_references_and_the_papers_methods_are_audited_where_models_memorise_and_where_not():
+    runs = studies.audited()
+    assert studies.audited() is runs  # the very same, so that what was observed is found again
+    assert {e.dataset for e in runs} == {"groundwear", "groundwear-memorised"}
+    assert {e.ratio for e in runs} == {0.5}
+    assert len({e.id for e in runs}) == len(runs) == 2 * len(studies.JUDGED)
+    judged = {(e.method, e.reweight) for e in runs}
+    assert {("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True), ("scrub", False)} <= judged
+
+
+def test_shadows_are_observed_once_for_both_tables(few_pictures, monkeypatch):
+    seen, e = [], Experiment()
+    monkeypatch.setattr(audit, "observe_all", lambda *given, **named: seen.append(given))
+    for store in ("here", "here", "there"):
+        studies._seen(e, store, 1)
+    assert len(seen) == 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")  # so few shadows leave the control no ratio
+def test_the_audit_s_table_has_every_run_s_rows(two_audits):
+    table, _, observed = two_audits
+    assert list(table)[:6] == ["dataset", "method", "reweight", "attack", "who", "group"]
+    assert set(table.dataset) == {"groundwear"}
+    assert len(observed) == 2  # once for both tables
+    assert len(table) == 2 * 18
+    for e, seen in observed.items():
+        part = table[(table.method == e.method) & (table.reweight == e.reweight)].drop(columns=["dataset", "method", "reweight"])
+        pd.testing.assert_frame_equal(part.reset_index(drop=True), audit.audit(e, seen).round(4))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_exposure_is_of_the_forget_group_by_row_of_the_training_set(two_audits):
+    _, table, observed = two_audits
+    assert list(table) == ["dataset", "method", "reweight", "row", "even", "odd"]
+    for e, seen in observed.items():
+        splits, _, groups = load_split(e)
+        members = (splits.train.group == splits.train.group_id(groups[0])).nonzero()[:, 0].numpy()
+        part = table[table.reweight == e.reweight]
+        assert part.row.tolist() == members.tolist()
+        expected = audit.exposure(audit.select(seen, members)).round(3)
+        np.testing.assert_array_equal(part[["even", "odd"]].to_numpy().T, expected)
+
+
+# --- distances and relearning -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("study", "of_one"), [("distances", "distances"), ("relearning", "relearning")])
+def test_distances_and_relearning_are_of_every_judged_run_and_seed(study, of_one, monkeypatch):
+    monkeypatch.setattr(studies, "SEEDS", (3, 4))
+
+    def row(e, store):
+        found = {"of": (e.dataset, e.method, e.reweight, e.ratio, e.seed), "distance": 0.123456789}
+        return [found, found] if study == "distances" else found
+
+    monkeypatch.setattr(audit, of_one, row)
+    table = studies.STUDIES[study]()
+    runs = set(table["of"])
+    assert len(table) == len(runs) * (1 + (study == "distances"))
+    assert {r[1:3] for r in runs} == set(studies.JUDGED)
+    assert {r[4] for r in runs} == {3, 4}
+    assert ("groundwear-memorised", "retrain", True, 0.5, 4) in runs  # the gold standard: the noise floor
+    assert table.distance[0] in (0.12346, 0.1235)
+
+
+# --- inferred groups --------------------------------------------------------------------------------------------------
+
+
+def test_a_run_with_inferred_groups_says_what_they_were_worth(few_pictures, here):
+    e = Experiment(method="retrain", reweight=True, grouping="errors")
+    row, metrics = studies.inferred_of(e, here), run(e, here).metrics
+    splits, split, groups = load_split(e)
+    found = infer("errors", trained(e.asked, here), splits.train, e.seed)
+    assert {"method": "retrain", "reweight": True, "grouping": "errors", "ratio": 0.5, "seed": 0}.items() <= row.items()
+    assert {name: row[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")}.items() <= metrics.items()
+    assert row["agreement"] == agreement(found, splits.train)
+    alpha = group_weights(found.group_counts(), found.subset(split.retain_index).group_counts())
+    retained = split.retain.group == splits.train.group_id(groups[0])
+    assert row["alpha"] == pytest.approx(alpha[found.group[split.retain_index][retained]].mean().item())
+
+
+def test_true_groups_agree_with_themselves_and_have_reweight_s_alpha(few_pictures, here):
+    e = Experiment(method="retrain", reweight=True)
+    row, (splits, split, _) = studies.inferred_of(e, here), load_split(e)
+    alpha = group_weights(splits.train.group_counts(), split.retain.group_counts())
+    assert (row["grouping"], row["agreement"], row["alpha"]) == ("true", pytest.approx(1), pytest.approx(alpha[3].item()))
+    assert row["alpha"] == 2  # half of the group asked
+    assert row["GA"] == run(e, here).metrics["GA"]
+
+
+def test_every_way_to_infer_groups_is_tried_beside_the_true_ones_and_what_needs_none(monkeypatch):
+    monkeypatch.setattr(studies, "MANY_SEEDS", (3, 4))
+    monkeypatch.setattr(studies, "inferred_of", lambda e, store: {
+        "of": (e.method, e.reweight, e.grouping), "ratio": e.ratio, "seed": e.seed, "GA": 0.1234567})
+    table = studies.inferred()
+    expected = {("retrain", False, "true"), ("finetune", False, "true"),
+                *((method, True, grouping) for method in ("retrain", "miu") for grouping in ("true", *GROUPINGS))}
+    assert set(table["of"]) == expected
+    assert len(table) == len(expected) * 2 * 2
+    assert not table.duplicated().any()
+    assert set(table.GA) == {0.12346}
+
+
 # --- written and read -------------------------------------------------------------------------------------------------
 
 
@@ -247,8 +374,15 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
     table = studies.load(name)
     columns = {"trajectories": ["method", "reweight", "ratio", "epoch", "UA", "GA"],
                "membership": [*PLAIN, "method", "reweight", "attack", "MIA", "MIA_sd", "n_forget", "AUC"],
-               "cost": ["method", "epochs", "forget_epochs", "seen", "seconds", "over_finetuning"]}[name]
+               "cost": ["method", "epochs", "forget_epochs", "seen", "seconds", "over_finetuning"],
+               "audit": ["dataset", "method", "reweight", "attack", "who", "group", "n", "n_never", "shadows",
+                         *(f"{measure}{end}" for measure in audit.MEASURES for end in ("", " low", " high"))],
+               "exposure": ["dataset", "method", "reweight", "row", "even", "odd"],
+               "distances": [*PLAIN, "method", "reweight", "measure", "distance"],
+               "relearning": [*PLAIN, "method", "reweight", "target", "steps", *(f"UA_{s}" for s in audit.SHOWN_STEPS)],
+               "inferred": ["method", "reweight", "grouping", "ratio", "seed", "GA", "TA", "UA", "RA", "WG", "val_GA",
+                            "agreement", "alpha"]}[name]
     assert set(table) == set(columns)
     assert not table.isna().any().any()
-    fractions = table[[c for c in ("UA", "GA", "attack", "MIA", "AUC") if c in table]]
+    fractions = table[[c for c in ("UA", "GA", "attack", "MIA", "AUC") if c in table]].select_dtypes("number")
     assert ((fractions >= 0) & (fractions <= 1)).all().all()

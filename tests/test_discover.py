@@ -1,0 +1,369 @@
+"""Groups that are inferred: what each way sees and does not see, how its groups are judged, experiments that train on them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import same_state, small_network, toy
+from sklearn.metrics import adjusted_mutual_info_score
+from torch import nn
+
+from grmu import Experiment, data, discover, models, reweight, run, training
+from grmu.discover import GROUPINGS, agreement, alpha_of, infer, labelled, layer_features, told
+from grmu.experiment import load_split, trained
+from grmu.metrics import OVERALL
+from grmu.models import Classifier, Network
+from grmu.training import predict
+
+pytestmark = pytest.mark.usefixtures("few_pictures")
+
+ONE = {"epochs": 1, "warmup_epochs": 0}
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A store that the tests of this file share."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def asked(few_pictures, here):
+    """The few pictures of the training set, and a model that has trained on them."""
+    e = Experiment(method="pretrain")
+    return trained(e, here), load_split(e)[0].train
+
+
+def as_they_are(train):
+    """A network whose features are the samples themselves."""
+    return Classifier(nn.Identity(), train.x.shape[1], train.n_classes)
+
+
+def with_attribute(train, a, names=None):
+    return replace(train, a=torch.as_tensor(a), attribute_names=names or train.attribute_names)
+
+
+# --- every way --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_an_inferred_attribute_takes_the_place_of_the_true_one_and_nothing_else_changes(name, asked):
+    model, train = asked
+    before = train.a.clone()
+    found = infer(name, model, train, 0)
+    assert torch.equal(found.x, train.x)
+    assert torch.equal(found.y, train.y)
+    assert found.class_names == train.class_names
+    assert found.a.shape == (len(train),)
+    assert found.a.min() == 0
+    assert found.attribute_names == tuple(f"{name} {i}" for i in range(int(found.a.max()) + 1))
+    assert torch.equal(found.group, found.y * found.n_attributes + found.a)
+    assert torch.equal(train.a, before)
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_an_inference_is_a_function_of_its_seed_whatever_was_drawn_before(name, asked):
+    model, train = asked
+    first = infer(name, model, train, 0).a
+    np.random.seed(5)
+    torch.manual_seed(5)
+    assert torch.equal(infer(name, model, train, 0).a, first)
+    if name in ("probe", "probe_last", "random"):
+        assert not torch.equal(infer(name, model, train, 1).a, first)
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_the_attribute_of_whom_nothing_is_known_is_not_looked_at(name, asked):
+    model, train = asked
+    first = infer(name, model, train, 0).a
+    a = 1 - train.a
+    if name.startswith("probe"):
+        known = labelled(train, 0)
+        a[known] = train.a[known]
+    assert torch.equal(infer(name, model, with_attribute(train, a), 0).a, first)
+
+
+@pytest.mark.parametrize("name", GROUPINGS)
+def test_whoever_is_asked_stays_as_it_is(name, asked):
+    _, train = asked
+    model = models.build(Network(), train, 0).train()
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    infer(name, model, train, 0)
+    assert same_state(before, model.state_dict())
+    assert model.training
+
+
+# --- clusters ---------------------------------------------------------------------------------------------------------
+
+
+def test_clusters_are_found_within_each_class_as_many_as_there_are():
+    train = toy([[40, 30, 0], [25, 35, 30]], spread=0.2)
+    found = infer("clusters", as_they_are(train), train, 0)
+    assert [len(found.a[train.y == c].unique()) for c in (0, 1)] == [2, 3]
+    assert agreement(found, train) == pytest.approx(1)
+    assert found.n_attributes == 3
+
+
+def test_the_clusters_of_a_class_do_not_depend_on_the_other_class():
+    train = toy([[30, 20], [20, 40]])
+    rows = (train.y == 1).nonzero()[:, 0]
+    model = as_they_are(train)
+    alone = infer("clusters", model, train.subset(rows), 0)
+    assert torch.equal(infer("clusters", model, train, 0).a[rows], alone.a)
+
+
+def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
+    train = toy([[20] * 8, [1, 2, *[0] * 6]], n_features=6, spread=0.05)
+    found = infer("clusters", as_they_are(train), train, 0)
+    assert [len(found.a[train.y == c].unique()) for c in (0, 1)] == [discover.MOST_CLUSTERS, 2]
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def test_errors_are_exactly_the_wrong_predictions(here, few_pictures):
+    e = Experiment(method="retrain", grouping="errors").asked
+    model, train = trained(e, here), load_split(e)[0].train
+    wrong = model(train.x).argmax(1) != train.y
+    assert 0 < wrong.sum() < len(train)
+    assert infer("errors", model, train, 0).a.bool().tolist() == wrong.tolist()
+
+
+def test_a_model_without_errors_leaves_one_group_a_class():
+    train = toy([[8, 0], [0, 8]], spread=0.01)
+    model = as_they_are(train)
+    centres = torch.stack([train.x[train.y == c].mean(0) for c in (0, 1)])
+    with torch.no_grad():
+        model.head.weight.copy_(centres)
+        model.head.bias.copy_(-0.5 * (centres**2).sum(1))
+    found = infer("errors", model, train, 0)
+    assert found.n_attributes == 1
+    assert found.group.tolist() == train.y.tolist()
+
+
+# --- probes -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_sample_in_twenty_is_labelled_at_random():
+    train = toy([[300, 40], [60, 600]])
+    rows = labelled(train, 0)
+    assert len(set(rows)) == len(rows) == 50 == round(discover.LABELLED * len(train))
+    assert 0 <= rows.min() < rows.max() < len(train)
+    assert rows.tolist() == labelled(train, 0).tolist() != labelled(train, 1).tolist()
+    assert len(labelled(train, 0, 0.3)) == 300
+    counts = sum(train.subset(torch.from_numpy(labelled(train, seed))).group_counts() for seed in range(100))
+    assert counts.div(5000).tolist() == pytest.approx([0.3, 0.04, 0.06, 0.6], abs=0.03)  # not one share a group, but of all
+
+
+@pytest.mark.parametrize("name", ["probe", "probe_last"])
+def test_the_labelled_keep_what_is_known_of_them_even_if_nothing_explains_it(name, asked):
+    model, train = asked
+    coins = torch.randint(3, (len(train),), generator=torch.Generator().manual_seed(3))
+    tossed = with_attribute(train, coins, ["heads", "tails", "edge"])
+    known = labelled(tossed, 0)
+    found = infer(name, model, tossed, 0)
+    assert found.a[known].tolist() == coins[known].tolist()
+    assert (found.a != coins).any()
+
+
+def test_the_rest_is_told_from_features_and_class_as_learnt_on_the_labelled():
+    train = toy([[50, 50], [50, 50]])
+    known = labelled(train, 0, 0.2)
+    rng = np.random.default_rng(0)
+    nothing = rng.normal(size=(len(train), 2))
+    hint = np.c_[train.a.numpy() * 4 + rng.normal(size=len(train)) * 0.1, nothing]
+    assert (told(hint, train, known) == train.a.numpy()).all()
+    coins = (told(nothing, train, known) == train.a.numpy()).mean()
+    assert 0.35 < coins < 0.75
+    by_class = with_attribute(train, train.y)
+    assert (told(np.zeros((len(train), 1)), by_class, known) == train.y.numpy()).all()
+
+
+@pytest.mark.parametrize(("name", "features"), [("probe", layer_features),
+                                                ("probe_last", lambda model, train: model.features(train.x).detach().numpy())])
+def test_probes_are_told_by_the_features_they_are_named_after(name, features, asked):
+    model, train = asked
+    expected = told(features(model, train), train, labelled(train, 4))
+    assert infer(name, model, train, 4).a.tolist() == expected.tolist()
+
+
+# --- what layers see --------------------------------------------------------------------------------------------------
+
+
+def test_layer_features_are_mean_and_spread_of_every_relu_s_maps_then_the_last_features(asked):
+    model, train = asked
+    some = train.subset(torch.arange(20))
+    found = layer_features(model, some)
+    assert found.shape == (20, 2 * (16 + 32 + 64) + 64)
+    maps, x = [], model.scaled(some.x)
+    for layer in model.backbone:
+        x = layer(x)
+        if isinstance(layer, nn.ReLU):
+            maps += [x.mean((2, 3)), x.std((2, 3))]
+    np.testing.assert_allclose(found, torch.cat([*maps, x], 1), rtol=1e-5, atol=1e-6)
+
+
+def test_layer_features_of_more_samples_than_one_batch_are_in_their_rows(asked):
+    model, train = asked
+    many = train.subset(torch.arange(len(train)).repeat(3))
+    found, once = layer_features(model, many), layer_features(model, train)
+    np.testing.assert_allclose(found, np.tile(once, (3, 1)), rtol=1e-4, atol=1e-5)
+
+
+def test_no_hook_is_left_behind_even_after_an_error(asked):
+    model, train = asked
+    layer_features(model, train.subset(torch.arange(5)))
+    with pytest.raises(RuntimeError):
+        layer_features(model, replace(train, x=train.x.expand(-1, 3, -1, -1)))
+    assert not any(m._forward_hooks for m in model.modules())
+
+
+def test_a_network_without_maps_has_its_last_features_only():
+    sentences = data.load("negation").train.subset(torch.arange(30))
+    for train, model in ((sentences, models.build(Network("text"), sentences, 0)), (toy([[6, 6], [6, 6]]), small_network())):
+        np.testing.assert_array_equal(layer_features(model, train), predict(model.features, model, train.x))
+
+
+# --- random -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
+    train = toy([[800, 300, 100], [200, 500, 1100]])
+    found = infer("random", small_network(), train, 0)
+    assert torch.bincount(found.a).div(len(train)).tolist() == pytest.approx([1 / 3] * 3, abs=0.03)
+    assert agreement(found, train) == pytest.approx(0, abs=0.005)
+
+
+# --- judging groups ---------------------------------------------------------------------------------------------------
+
+
+def test_groups_agree_with_themselves_under_any_name():
+    train = toy([[50, 20], [30, 60]])
+    assert agreement(train, train) == pytest.approx(1)
+    assert agreement(with_attribute(train, 1 - train.a), train) == pytest.approx(1)
+    renamed_in_one_class = torch.where(train.y == 0, 1 - train.a, train.a)
+    assert agreement(with_attribute(train, renamed_in_one_class), train) == pytest.approx(1)
+
+
+def test_an_attribute_that_only_repeats_the_class_agrees_with_nothing():
+    train = toy([[90, 10], [10, 90]])  # class and attribute go together
+    assert agreement(with_attribute(train, train.y), train) == pytest.approx(0, abs=1e-9)
+
+
+def test_agreement_is_a_mean_over_samples_of_what_each_class_has():
+    train = toy([[100, 60], [20, 20]])
+    coins = torch.randint(2, (len(train),), generator=torch.Generator().manual_seed(0))
+    known_in_one = torch.where(train.y == 0, train.a, coins)
+    in_other = adjusted_mutual_info_score(train.a[train.y == 1], coins[train.y == 1])
+    assert agreement(with_attribute(train, known_in_one), train) == pytest.approx(0.8 + 0.2 * in_other)
+
+
+def test_alpha_by_the_true_groups_is_reweights():
+    train = toy([[40, 20], [30, 12]])
+    split = data.split_forget(train, 0.5, [(1, 1), (0, 1)])
+    alpha = reweight.group_weights(train.group_counts(), split.retain.group_counts())
+    found = [alpha_of(g, train, train, split.retain_index) for g in range(4)]
+    assert found == pytest.approx(alpha.tolist())
+    assert alpha.tolist() == [1, 2, 1, 2]
+
+
+def test_alpha_by_inferred_groups_is_a_mean_over_the_retained_of_the_true_group():
+    # class 1: true group 3 holds samples 0 to 5, of whom 0 to 2 are forgotten; 0, 1, 3 are taken for attribute 0, 2, 4, 5 for 1
+    train = data.GroupedDataset(torch.zeros(10, 1), [1] * 10, [1] * 6 + [0] * 4, ["x", "y"], ["p", "q"])
+    found = with_attribute(train, [0, 0, 1, 0, 1, 1, 0, 0, 0, 0])
+    retained = torch.arange(3, 10)
+    by_hand = {0: 7 / 5, 1: 3 / 2}  # of seven five are left, of three two
+    assert alpha_of(3, train, found, retained) == pytest.approx((by_hand[0] + 2 * by_hand[1]) / 3)
+    assert alpha_of(2, train, found, retained) == pytest.approx(by_hand[0])
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_inferred_group_that_vanished_is_no_reason_to_warn():
+    train = toy([[10, 10], [10, 10]])
+    gone = (train.group == 3).nonzero()[:, 0][:4]
+    found = with_attribute(train, torch.zeros(40).index_fill(0, gone, 1))
+    retained = torch.tensor([i for i in range(40) if i not in gone.tolist()])
+    assert alpha_of(3, train, found, retained) == 1  # nothing is missed in the group that is left
+
+
+# --- experiments ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def contexts(monkeypatch):
+    """What methods were given to train on, by name, in order."""
+    given, real = [], training.train
+
+    def noting(method, context, *more):
+        given.append((method.name, context))
+        return real(method, context, *more)
+
+    monkeypatch.setattr(training, "train", noting)
+    return given
+
+
+@pytest.mark.parametrize("grouping", GROUPINGS)
+def test_a_method_trains_on_inferred_groups_of_the_same_samples(grouping, here, contexts):
+    e = Experiment(method="retrain", reweight=True, grouping=grouping, overrides=ONE, seed=1)
+    run(e, here)
+    name, given = contexts[-1]
+    splits, split, _ = load_split(e)
+    expected = infer(grouping, trained(e.asked, here), splits.train, e.seed)
+    assert name == "retrain"
+    assert torch.equal(given.train.group, expected.group)
+    for part, index, true in ((given.retain, split.retain_index, split.retain), (given.forget, split.forget_index, split.forget)):
+        assert torch.equal(part.group, expected.group[index])
+        assert torch.equal(part.x, true.x)
+        assert torch.equal(part.y, true.y)
+    assert torch.equal(given.weights, reweight.sample_weights(expected, expected.subset(split.retain_index)))
+    assert torch.equal(given.retain_index, split.retain_index)
+
+
+@pytest.mark.parametrize("grouping", ["random", "clusters"])
+def test_what_is_forgotten_and_what_is_measured_goes_by_the_true_groups(grouping, here):
+    e = Experiment(method="retrain", reweight=True, grouping=grouping, overrides=ONE, seed=1)
+    true = replace(e, grouping="true")
+    result, (splits, split, groups) = run(e, here), load_split(e)
+    assert torch.equal(split.forget_index, load_split(true)[1].forget_index)
+    assert set(split.forget.group.tolist()) == {splits.train.group_id(splits.forget_group)}
+    assert groups == (splits.forget_group,)
+    right = predict(result.model, result.model, splits.test.x).argmax(1) == splits.test.y
+    by_group = [right[splits.test.group == g].float().mean().item() for g in range(4)]
+    assert result.by_group() == pytest.approx(by_group)
+    assert result.metrics["GA"] == pytest.approx(by_group[3])
+    assert result.curves["GA"].iloc[-1] == pytest.approx(by_group[3])
+    assert list(result.accuracy.group) == [*OVERALL, *splits.test.group_names]
+    forgotten = predict(result.model, result.model, split.forget.x).argmax(1) == split.forget.y
+    assert result.metrics["UA"] == pytest.approx(forgotten.float().mean().item())
+
+
+def test_other_groups_change_what_reweight_learns_and_nothing_without_it(here):
+    def weights(reweight, grouping):
+        return trained(Experiment(method="retrain", reweight=reweight, grouping=grouping, overrides=ONE), here).state_dict()
+
+    assert not same_state(weights(True, "random"), weights(True, "true"))
+    assert same_state(weights(False, "random"), weights(False, "true"))
+
+
+def test_the_model_asked_is_pretrain_before_anything_is_forgotten(contexts, tmp_path):
+    miu = Experiment(method="miu", overrides={"epochs": 1, "forget_epochs": 1, "first_updates": 2, "later_updates": 1})
+    run(replace(miu, grouping="clusters"), tmp_path)
+    assert [name for name, _ in contexts] == ["pretrain", "miu"]  # the one it starts from
+    run(replace(miu, grouping="errors"), tmp_path)
+    assert [name for name, _ in contexts] == ["pretrain", "miu", "pretrain", "miu"]
+    early = contexts[2][1].recipe
+    assert (early.epochs, early.schedule) == (1, "constant")
+    assert early.lr == contexts[0][1].recipe.lr
+    assert len(contexts[2][1].train) == len(contexts[0][1].train) == 194
+    run(replace(miu, grouping="errors", ratio=0.25), tmp_path)  # another split asks the same model
+    assert [name for name, _ in contexts][4:] == ["miu"]
+
+
+def test_shadows_infer_groups_of_their_own_half(contexts, here):
+    e = Experiment(method="retrain", reweight=True, grouping="random", half=True, overrides=ONE)
+    run(e, here)
+    splits, split, _ = load_split(e)
+    assert len(splits.train) == 97
+    expected = infer("random", small_network(), splits.train, e.seed)
+    assert torch.equal(contexts[-1][1].train.group, expected.group)
+    assert torch.equal(contexts[-1][1].retain.x, split.retain.x)
