@@ -121,6 +121,9 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
 
     The 95 % intervals are jackknifed: the attack is fitted and judged anew without each of `BLOCKS` blocks of shadow models,
     since the samples of one model are not independent. They are wider than need be where the AUC is near 0.5.
+
+    Raises:
+        ValueError: too few shadow models.
     """
     column, fit = ATTACKS[attack]
     values, status = getattr(seen, column), seen.status
@@ -129,6 +132,8 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
         scores = fit(values[rows], status[rows], positive, negative)
         taken = np.isin(status[rows], (positive, negative)) & ~np.isnan(scores)
         truth, score = status[rows][taken] == positive, scores[taken]
+        if truth.all() or not truth.any():
+            raise ValueError(f"{len(values)} shadow models are too few: too seldom is a sample of either status; take {SHADOWS}.")
         false, true, _ = roc_curve(truth, score, drop_intermediate=False)  # else rates between are lost
         return [roc_auc_score(truth, score), *(true[false <= rate].max() for rate in RATES)]
 
@@ -222,7 +227,8 @@ def distances(experiment: Experiment, store: str | Path | None = None) -> list[d
 def others_of(experiment: Experiment) -> list[Experiment]:
     """Gold standards of the same split with seeds of their own."""
     seed = experiment.seed
-    return [replace(experiment.gold, seed=1000 * k + seed, split_seed=seed) for k in range(1, GOLDS + 1)]
+    split_seed = seed if experiment.split_seed is None else experiment.split_seed
+    return [replace(experiment.gold, seed=1000 * k + seed, split_seed=split_seed) for k in range(1, GOLDS + 1)]
 
 
 def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0.01, seed: int = 0) -> list[float]:

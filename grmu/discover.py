@@ -46,6 +46,8 @@ def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     z, y, found = _features(model, train), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]
+        if len(members) < 3:  # nothing to divide
+            continue
         tried = [KMeans(k, n_init=10, random_state=seed).fit_predict(members)
                  for k in range(2, 1 + min(MOST_CLUSTERS, len(members) - 1))]
         found[y == c] = max(tried, key=lambda labels: silhouette_score(
@@ -66,6 +68,8 @@ def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.nd
 def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
     """The attribute of the rows `known`; elsewhere what a logistic regression on z (N, d) and the class says, fitted there."""
     a, y = train.a.cpu().numpy(), train.y.cpu().numpy()
+    if len(np.unique(a[known])) == 1:  # nothing to tell apart
+        return np.full(len(a), a[known][0])
     x = np.c_[z, np.eye(train.n_classes)[y]]
     said = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known]).predict(x)
     said[known] = a[known]
@@ -120,7 +124,7 @@ def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
 
     def look(module: nn.Module, inputs: object, output: Tensor) -> None:
         if output.ndim == 4:
-            seen.extend([output.mean((2, 3)), output.std((2, 3))])
+            seen.extend([output.mean((2, 3)), output.std((2, 3), correction=0)])
 
     def all_features(x: Tensor) -> Tensor:
         seen.clear()

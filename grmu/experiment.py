@@ -80,8 +80,11 @@ class Experiment:
         if isinstance(self.ratio, bool) or not isinstance(self.ratio, (int, float)) or not 0 < self.ratio <= 1:
             raise ValueError(f"ratio must lie in (0, 1], but is {self.ratio!r}.")
         object.__setattr__(self, "ratio", float(self.ratio))
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed must be a whole number from 0, but is {self.seed!r}.")
+        for name, seed in {"seed": self.seed, "split_seed": self.seed if self.split_seed is None else self.split_seed}.items():
+            if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+                raise ValueError(f"{name} must be a whole number from 0, but is {seed!r}.")
+        training.check_choice(self, half=(False, True))
+        object.__setattr__(self, "half", bool(self.half))
         if not isinstance(self.groups, str):
             try:
                 pairs = tuple((operator.index(y), operator.index(a)) for y, a in self.groups)
@@ -423,7 +426,7 @@ def _fingerprint(method: str) -> list[str]:
 
 def _function_source(function: Callable) -> str:
     """A function's text; empty for what @dataclass generated, whose fields are among the settings."""
-    with suppress(OSError):
+    with suppress(OSError, TypeError):
         return inspect.getsource(function)
     return ""
 

@@ -458,6 +458,16 @@ def test_gold_standards_to_compare_with_are_of_the_same_split_and_of_other_seeds
     assert not same_state(trained(other, here).state_dict(), trained(e.gold, here).state_dict())
 
 
+def test_the_gold_standards_of_a_second_training_are_on_its_split():
+    again = Experiment(method="miu", seed=7, split_seed=2)
+    assert {o.split_seed for o in audit.others_of(again)} == {2}
+
+
+def test_too_few_shadows_are_refused_with_their_number():
+    with pytest.raises(ValueError, match="2 shadow models are too few"):
+        judge(made_up([[NEVER, UNLEARNED], [UNLEARNED, NEVER]]))
+
+
 def test_distances_are_means_over_gold_standards(monkeypatch, here):
     monkeypatch.setattr(audit, "GOLDS", 2)
     e = Experiment(method="finetune", overrides={"epochs": 1})

@@ -121,6 +121,26 @@ def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_class_of_two_is_one_cluster():
+    train = toy([[30, 30], [1, 1]])
+    assert set(discover.clusters(small_network(), train, 0)[train.y == 1]) == {0}
+
+
+def test_where_all_the_labelled_are_alike_so_are_all():
+    train = toy([[30, 5], [20, 5]])
+    alike = (train.a == 0).nonzero()[:9, 0].numpy()
+    assert set(told(train.x.numpy(), train, alike)) == {0}
+
+
+def test_maps_of_one_place_have_no_spread():
+    train = toy([[4, 4], [4, 4]], n_features=4)
+    flat = replace(train, x=train.x[:, :, None, None])
+    network = Classifier(nn.Sequential(nn.ReLU(), nn.Flatten()), 4, 2)
+    found = layer_features(network, flat)
+    assert found.shape == (16, 12)
+    assert not found[:, 4:8].any()
+
+
 def test_errors_are_exactly_the_wrong_predictions(here, few_pictures):
     e = Experiment(method="retrain", grouping="errors").asked
     model, train = trained(e, here), load_split(e)[0].train
@@ -199,7 +219,7 @@ def test_layer_features_are_mean_and_spread_of_every_relu_s_maps_then_the_last_f
     for layer in model.backbone:
         x = layer(x)
         if isinstance(layer, nn.ReLU):
-            maps += [x.mean((2, 3)), x.std((2, 3))]
+            maps += [x.mean((2, 3)), x.std((2, 3), correction=0)]
     np.testing.assert_allclose(found, torch.cat([*maps, x], 1), rtol=1e-5, atol=1e-6)
 
 

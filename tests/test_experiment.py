@@ -83,6 +83,9 @@ def trainings(monkeypatch):
     ({"method": "boundary_expand", "reweight": True, "overrides": {"retains": False}}, "boundary_expand without a retain pass"),
     ({"grouping": "cluster"}, "'cluster'"),
     ({"grouping": None}, "None"),
+    ({"split_seed": -1}, "split_seed must be a whole number from 0, but is -1"),
+    ({"split_seed": "a"}, "'a'"),
+    ({"half": 2}, "half must be one of False, True, but is 2"),
     ({"method": "pretrain", "grouping": "clusters"}, "true for pretrain, but is 'clusters' for pretrain"),
 ])
 def test_a_bad_value_is_refused_with_the_value_before_any_work(bad, said):
