@@ -11,6 +11,7 @@ from grmu.store import StoreError
 COMMANDS = {  # name: (module, arguments put before the user's, what it does)
     "demo": ("grmu.demo", [], "run the five methods on the embedded data set and compare them"),
     "app": ("grmu.app", [], "serve the explorer as a page of its own"),
+    "audit": ("grmu.audit", [], "attack a method, sample by sample: is it forgotten?"),
     "bench": ("grmu.bench", [], "measure what the project promises"),
     "data": ("grmu.data.command", [], "say what to download for a data set, check its folder, prepare it"),
     "notebooks": ("grmu.notebooks", [], "execute the lessons and save them as they are committed"),

@@ -5,13 +5,18 @@ every sample is *unlearned* by some, *retained* by some and *never seen* by othe
 ratio between two of these states, fitted to the other shadows, guesses its state in one. A shadow model is an `Experiment`
 with `half=True`: PRETRAINs are shared by all methods, and the store remembers what is finished.
 
+    python -m grmu audit --dataset groundwear-memorised --method miu --reweight     some minutes on two cores
+
 Beside it: the same models under attacks on an average (loss, random forest); the noise floor between gold standards that differ
 in their seed; how fast the forget set is learnt again.
 """
 
 from __future__ import annotations
 
+import argparse
 import copy
+import os
+import time
 import warnings
 from dataclasses import replace
 from functools import partial
@@ -256,3 +261,27 @@ def relearning(experiment: Experiment, store: str | Path | None = None) -> dict[
     e = experiment
     return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio, "seed": e.seed, "target": target,
             "steps": steps, **{f"UA_{step}": curve[step] for step in SHOWN_STEPS}}
+
+
+def main(argv: list[str]) -> int:
+    """Audit one method and print what every attack finds."""
+    parser = argparse.ArgumentParser(prog="python -m grmu audit", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="groundwear-memorised", choices=data.EMBEDDED, metavar="NAME",
+                        help=f"one of {', '.join(data.EMBEDDED)} (default: %(default)s)")
+    parser.add_argument("--method", default="miu", metavar="NAME", help="a method's name (default: %(default)s)")
+    parser.add_argument("--reweight", action="store_true", help="with REWEIGHT")
+    parser.add_argument("--ratio", type=float, default=0.5, help="share of the group that is unlearned (default: %(default)s)")
+    parser.add_argument("--shadows", type=int, default=SHADOWS, help="shadow models (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
+                        help="processes that share the work (default: the cores, at most 4)")
+    options = parser.parse_args(argv)
+    experiment, started = Experiment(options.dataset, options.method, options.reweight, options.ratio), time.perf_counter()
+    table = audit(experiment, observe_all(experiment, options.shadows, jobs=options.jobs))
+    for measure in MEASURES:
+        ends = zip(*(table.pop(f"{measure}{end}") for end in ("", " low", " high")), strict=True)
+        table[measure] = [f"{mean:.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in ends]
+    print(f"{experiment.method}{' + REWEIGHT' * experiment.reweight} on {experiment.dataset}, ratio {experiment.ratio:g}, "
+          f"{options.shadows} shadow models, {time.perf_counter() - started:.0f} s; attacks and their 95 % intervals\n")
+    print(table.drop(columns="shadows").to_string(index=False))
+    return 0

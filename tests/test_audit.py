@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from grmu import Experiment, audit, data, run
+from grmu.__main__ import main
 from grmu.audit import NEVER, RETAINED, UNLEARNED, Observations, judge, likelihood_ratios, observe
 from grmu.data import GroupedDataset, Splits, half_of
 from grmu.experiment import load_split, trained
@@ -551,3 +552,21 @@ def test_pretrain_needs_no_step_and_who_never_gets_there_one_more_than_were_take
     monkeypatch.setattr(audit, "relearn", lambda *_: [0.0] * 4)
     monkeypatch.setattr(audit, "run", lambda *_: SimpleNamespace(metrics={"UA": 0.5}))
     assert audit.relearning(Experiment(method="pretrain"), here)["steps"] == 4
+
+
+def test_the_command_prints_a_row_an_attack_and_group(here, monkeypatch, capsys):
+    monkeypatch.setenv("GRMU_STORE", str(here))
+    arguments = ["audit", "--method", "retrain", "--dataset", "groundwear", "--shadows", "12", "--jobs", "1"]
+    assert main(arguments) == 0
+    head, _, columns, *rows = capsys.readouterr().out.splitlines()
+    assert head.startswith("retrain on groundwear, ratio 0.5, 12 shadow models, ")
+    assert columns.split()[:5] == ["attack", "who", "group", "n", "n_never"]
+    assert len(rows) == 3 * (4 + 2)  # three attacks: retained of four groups, unlearned and never of the one that asks
+
+
+def test_the_command_refuses_too_few_shadows_and_unknown_methods_in_a_sentence(here, monkeypatch, capsys):
+    monkeypatch.setenv("GRMU_STORE", str(here))
+    assert main(["audit", "--method", "retrain", "--dataset", "groundwear", "--shadows", "2", "--jobs", "1"]) == 2
+    assert "too few" in capsys.readouterr().err
+    assert main(["audit", "--method", "miau"]) == 2
+    assert "unknown method 'miau'" in capsys.readouterr().err

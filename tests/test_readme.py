@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from grmu import bench, results
+from grmu import bench, results, studies
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
 
@@ -36,3 +36,10 @@ def test_the_losses_of_lesson_07_are_those_of_the_shipped_results():
 
 def test_the_number_of_runs_is_that_of_the_table():
     assert f"all {len(results.table()):,} runs again" in README
+
+
+def test_the_share_of_lesson_08_is_that_of_the_shipped_results():
+    rows = studies.load("inferred")
+    rows = rows[(rows.ratio == 0.9) & (rows.method == "retrain")]
+    ga = rows.assign(grouping=rows.grouping.where(rows.reweight, "none")).groupby("grouping").GA.mean()
+    assert f"returns {100 * (ga.probe - ga.none) / (ga.true - ga.none):.0f} % of what the true groups return" in README
