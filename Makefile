@@ -39,7 +39,7 @@ test-browser: .venv/.installed-browser ## lessons and the explorer in a real bro
 	  echo "Installing chromium ..." && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
 	$(PY) -m pytest tests/browser $(ARGS)
 
-test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes two of them)
+test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes one)
 	$(PY) -m pytest tests/test_labs.py tests/test_guides.py --all-labs $(ARGS)
 
 lab: .venv/.installed ## open the course in JupyterLab

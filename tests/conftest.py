@@ -24,7 +24,7 @@ REPOSITORY = TESTS.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-labs", action="store_true", help="run every lab through the real autograder, not two of them")
+    parser.addoption("--all-labs", action="store_true", help="run every lab through the real autograder, not only one")
 
 
 def toy(counts: list[list[int]], n_features: int = 4, spread: float = 1.0, seed: int = 0) -> GroupedDataset:

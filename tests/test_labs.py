@@ -21,7 +21,7 @@ if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]", allow_module_level=True)
 
 NAMES = labs.labs()
-QUICK = ("lab2", "lab3")
+QUICK = ("lab3",)
 REGION = re.compile(r"### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)\n\s*### END \1", re.DOTALL)
 HARD = labs.Limits(seconds=60, cell_seconds=4, gigabytes=1)
 

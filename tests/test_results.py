@@ -75,12 +75,12 @@ def test_shipped_accuracies_by_group_agree_with_the_metrics_of_their_run():
 
 
 def test_shipped_runs_come_out_alike_when_they_are_done_again(tmp_path):
-    """Three rows of the whole table, other ones each time. Only the same machine and versions give the same bits: elsewhere
+    """Two rows of the whole table, other ones each time. Only the same machine and versions give the same bits: elsewhere
     sums of floats round otherwise, and training goes another way from there on, so each accuracy is given some room."""
     table = results.table()
     pictures = table[~table.dataset.str.startswith("negation")]  # of sentences, tests/test_negation.py does one again
     far = []
-    for name in random.SystemRandom().sample(list(pictures.index), 3):
+    for name in random.SystemRandom().sample(list(pictures.index), 2):
         row = table.loc[name]
         experiment = experiment_of(row)
         again = run(experiment, tmp_path).metrics

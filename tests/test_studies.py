@@ -199,7 +199,7 @@ def two_audits(few_pictures, here):
 
     def few(experiment, store, jobs):
         if experiment not in observed:
-            observed[experiment] = audit.observe_all(experiment, 8, here, progress=False)
+            observed[experiment] = audit.observe_all(experiment, 12, here, progress=False)
         return observed[experiment]
 
     with pytest.MonkeyPatch.context() as patch:
