@@ -96,15 +96,16 @@ def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "
     return ax.figure
 
 
-def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measure: str = "AUC", title: str = "",
-             ax: Axes | None = None) -> Figure:
+def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measure: str = "AUC", chance: float = 0.5,
+             title: str = "", ax: Axes | None = None) -> Figure:
     """A measure of an attack on every group, with 95 % intervals; a mark a method.
 
-    `tables`: by (method, reweight), rows with group, n and the measure with its low and high. `forget`: the group in vermilion.
+    `tables`: by (method, reweight), rows with group and the measure with its low and high. `forget`: the group in vermilion.
+    The dotted line is chance.
     """
     groups = list(next(iter(tables.values())).group)
     ax = axes_or_new(ax, figsize=(7.5, 1.4 + 0.65 * len(groups)))
-    ax.axvline(0.5, color="0.6", ls=":", lw=1)
+    ax.axvline(chance, color="0.6", ls=":", lw=1)
     for (key, table), shift in zip(tables.items(), np.linspace(-0.25, 0.25, len(tables)), strict=True):
         away = [table[measure] - table[f"{measure} low"], table[f"{measure} high"] - table[measure]]
         style = marker_style(*key) | {"linestyle": "none", "label": label(*key)}

@@ -116,6 +116,11 @@ def test_the_forget_group_is_named_in_vermilion():
     assert [x for x, _ in heights(ax, "o")][:2] == [0.55, 0.9]
 
 
+def test_groups_have_chance_dotted_where_it_is():
+    (ax,) = plots_audit.by_group({("miu", True): GROUPS}, "small", chance=0.01).axes
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [0.01]
+
+
 def test_relearning_has_pretrain_s_accuracy_dotted_and_every_step_given():
     (ax,) = FIGURES["relearnt"]().axes
     assert [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [95]
