@@ -200,6 +200,11 @@ def audit(experiment: Experiment, seen: Observations) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def about(e: Experiment) -> dict[str, object]:
+    """What a row of a table says of its run."""
+    return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio, "seed": e.seed}
+
+
 def output_distances(logits: Tensor, other: Tensor) -> dict[str, float]:
     """How differently two models answer the same samples, (N, C) each: mean KL(other || one) in nats, mean total variation,
     and the share of samples on which they disagree."""
@@ -224,9 +229,7 @@ def distances(experiment: Experiment, store: str | Path | None = None) -> list[d
         for name, logits in outputs[0].items():
             row |= {f"{what}, {name}": value for what, value in output_distances(logits, out[name]).items()}
         rows.append(row)
-    e = experiment
-    about = {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio, "seed": e.seed}
-    return [about | {"measure": name, "distance": value} for name, value in pd.DataFrame(rows).mean().items()]
+    return [about(experiment) | {"measure": name, "distance": value} for name, value in pd.DataFrame(rows).mean().items()]
 
 
 def others_of(experiment: Experiment) -> list[Experiment]:
@@ -258,9 +261,7 @@ def relearning(experiment: Experiment, store: str | Path | None = None) -> dict[
     curve = relearn(trained(experiment, store), split.forget, STEPS)
     target = run(experiment.original, store).metrics["UA"]
     steps = next((step for step, accuracy in enumerate(curve) if accuracy >= target - 1e-6), STEPS + 1)
-    e = experiment
-    return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio, "seed": e.seed, "target": target,
-            "steps": steps, **{f"UA_{step}": curve[step] for step in SHOWN_STEPS}}
+    return about(experiment) | {"target": target, "steps": steps, **{f"UA_{step}": curve[step] for step in SHOWN_STEPS}}
 
 
 def main(argv: list[str]) -> int:

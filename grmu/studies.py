@@ -58,10 +58,9 @@ def membership_of(experiment: Experiment, store: str | None = None) -> dict[str,
     ours, theirs = losses["forget"].numpy(), losses["test"][in_group].numpy()
     known = (losses["retain"], losses["val"], split.retain.group, splits.val.group)
     mia = [mia_efficacy(*known[:2], losses["forget"], *known[2:], seed) for seed in FOREST_SEEDS]
-    return {"dataset": experiment.dataset, "method": experiment.method, "reweight": experiment.reweight,
-            "ratio": experiment.ratio, "seed": experiment.seed, "attack": attack_accuracy(*known),
-            "MIA": np.mean(mia), "MIA_sd": np.std(mia, ddof=1), "n_forget": len(ours),
-            "AUC": roc_auc_score(np.r_[np.ones(len(ours)), np.zeros(len(theirs))], -np.r_[ours, theirs])}
+    return audits.about(experiment) | {
+        "attack": attack_accuracy(*known), "MIA": np.mean(mia), "MIA_sd": np.std(mia, ddof=1), "n_forget": len(ours),
+        "AUC": roc_auc_score(np.r_[np.ones(len(ours)), np.zeros(len(theirs))], -np.r_[ours, theirs])}
 
 
 def membership(store: str | None = None, jobs: int = 1) -> pd.DataFrame:

@@ -88,6 +88,12 @@ def shrink_groundwear() -> None:
 
 
 @pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """A store that the tests of this file share."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
 def few_pictures():
     """Experiments on "groundwear" see its first few pictures only."""
     loader = data.LOADERS["groundwear"]

@@ -45,12 +45,6 @@ def small_data(few_pictures):
     data.load.cache_clear()
 
 
-@pytest.fixture(scope="module")
-def here(tmp_path_factory):
-    """A store that the tests of this file share."""
-    return tmp_path_factory.mktemp("store")
-
-
 def on_noise(method, **more):
     return Experiment("groundwear-memorised", method, groups="uniform", overrides=QUICK, **more)
 

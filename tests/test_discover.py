@@ -22,12 +22,6 @@ ONE = {"epochs": 1, "warmup_epochs": 0}
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory):
-    """A store that the tests of this file share."""
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
 def asked(few_pictures, here):
     """The few pictures of the training set, and a model that has trained on them."""
     e = Experiment(method="pretrain")

@@ -452,7 +452,9 @@ def test_reweight_and_group_dro_change_what_is_learned(store):
     assert not same_state(weights(plain), weights(dro))
 
 
-def test_a_method_is_given_reweights_weights_or_none(tmp_path, monkeypatch):
+@pytest.fixture
+def contexts(monkeypatch):
+    """The context of every training, in order."""
     contexts, real = [], training.train
 
     def noting(method, context, *more):
@@ -460,6 +462,10 @@ def test_a_method_is_given_reweights_weights_or_none(tmp_path, monkeypatch):
         return real(method, context, *more)
 
     monkeypatch.setattr(training, "train", noting)
+    return contexts
+
+
+def test_a_method_is_given_reweights_weights_or_none(tmp_path, contexts):
     for e in (RETRAIN, replace(RETRAIN, reweight=True)):
         run(e, tmp_path)
     plain, reweighted = contexts
@@ -507,14 +513,7 @@ def test_a_split_seed_chooses_the_forget_set_and_the_seed_all_else(store):
         experiment.load_split(RETRAIN)[1].forget_index.tolist()  # 0 is a seed, not "unset"
 
 
-def test_a_half_is_trained_on_a_half_and_measured_on_all_of_the_test_set(store, monkeypatch):
-    contexts, real = [], training.train
-
-    def noting(method, context, *more):
-        contexts.append(context)
-        return real(method, context, *more)
-
-    monkeypatch.setattr(training, "train", noting)
+def test_a_half_is_trained_on_a_half_and_measured_on_all_of_the_test_set(store, contexts):
     e = replace(MIU, seed=6, half=True)
     result = run(e, store)
     splits, split, _ = experiment.load_split(e)

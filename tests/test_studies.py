@@ -16,12 +16,6 @@ from grmu.reweight import group_weights
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 
 
-@pytest.fixture(scope="module")
-def here(tmp_path_factory):
-    """A store that the tests of this file share."""
-    return tmp_path_factory.mktemp("store")
-
-
 # --- membership -------------------------------------------------------------------------------------------------------
 
 
