@@ -144,7 +144,8 @@ def draw_sheets() -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from grmu import data, plots
+    from grmu import data
+    from grmu.show import plots
 
     for name in variants():
         figure = plots.group_sheet(data.load(name).train, n_samples=4 if name == "groundwear-many" else 8)

@@ -6,20 +6,20 @@ import argparse
 import sys
 from importlib import import_module
 
-from grmu.store import StoreError
+from grmu.runs.store import StoreError
 
 COMMANDS = {  # name: (module, arguments put before the user's, what it does)
-    "demo": ("grmu.demo", [], "run the five methods on the embedded data set and compare them"),
-    "app": ("grmu.app", [], "serve the explorer as a page of its own"),
-    "audit": ("grmu.audit", [], "attack a method, sample by sample: is it forgotten?"),
-    "bench": ("grmu.bench", [], "measure what the project promises"),
-    "data": ("grmu.data.command", [], "say what to download for a data set, check its folder, prepare it"),
-    "notebooks": ("grmu.notebooks", [], "execute the lessons and save them as they are committed"),
-    "check-notebooks": ("grmu.notebooks", ["--check"], "say which lessons are not as they should be committed"),
-    "labs": ("grmu.labs", [], "write the labs for students, without solutions, or grade what they hand in"),
-    "results": ("grmu.results", [], "compute the results that ship with the course"),
-    "weights": ("grmu.weights", [], "say which pretrained weights are there, or download some"),
-    "search": ("grmu.search", [], "choose hyperparameters on validation data"),
+    "demo": ("grmu.scale.demo", [], "run the five methods on the embedded data set and compare them"),
+    "app": ("grmu.show.app", [], "serve the explorer as a page of its own"),
+    "audit": ("grmu.study.audit", [], "attack a method, sample by sample: is it forgotten?"),
+    "bench": ("grmu.scale.bench", [], "measure what the project promises"),
+    "data": ("grmu.data.originals.command", [], "say what to download for a data set, check its folder, prepare it"),
+    "notebooks": ("grmu.teach.notebooks", [], "execute the lessons and save them as they are committed"),
+    "check-notebooks": ("grmu.teach.notebooks", ["--check"], "say which lessons are not as they should be committed"),
+    "labs": ("grmu.teach.labs", [], "write the labs for students, without solutions, or grade what they hand in"),
+    "results": ("grmu.study.compute", [], "compute the results that ship with the course"),
+    "weights": ("grmu.scale.weights_command", [], "say which pretrained weights are there, or download some"),
+    "search": ("grmu.study.search", [], "choose hyperparameters on validation data"),
 }
 
 

@@ -11,12 +11,13 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
-from grmu import Experiment, audit, data, run
+from grmu import Experiment, data, run
 from grmu.__main__ import main
-from grmu.audit import NEVER, RETAINED, UNLEARNED, Observations, judge, likelihood_ratios, observe
 from grmu.data import GroupedDataset, Splits, half_of
-from grmu.experiment import load_split, trained
 from grmu.metrics import METRICS
+from grmu.runs import load_split, trained
+from grmu.study import audit
+from grmu.study.audit import NEVER, RETAINED, UNLEARNED, Observations, judge, likelihood_ratios, observe
 from grmu.training import predict
 
 QUICK = {"epochs": 12, "warmup_epochs": 0, "batch_size": 20, "augment": False}

@@ -11,12 +11,13 @@ import pytest
 import torch
 import trees
 
-from grmu import batch, plots
-from grmu.batch import Parameters
-from grmu.data import ORIGINALS
-from grmu.demo import NOTEBOOK
-from grmu.experiment import load_split
+from grmu.data.originals.registry import ORIGINALS
 from grmu.metrics import METRICS
+from grmu.runs import load_split
+from grmu.scale import batch
+from grmu.scale.batch import Parameters
+from grmu.scale.demo import NOTEBOOK
+from grmu.show import plots
 
 BEFORE = {"batch", "display"}
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from grmu import bench, bench_scale, results
+from grmu.scale import bench, bench_scale
+from grmu.study import results
 
 COUNTED = ("yes", "NO")
 
@@ -115,7 +116,7 @@ def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs():
 
 
 def test_the_scale_benchmarks_pictures_have_the_data_sets_numbers_and_forms():
-    from grmu.data.celeba import CELEBA
+    from grmu.data.originals.celeba import CELEBA
 
     splits = bench_scale.random_splits(CELEBA, bench_scale.Size(torch.device("cpu"), 1000, 224))
     share = 1000 / 162_770

@@ -13,8 +13,8 @@ from safetensors.torch import load_file
 
 from grmu import methods, models
 from grmu.data import LOADERS, GroupedDataset, Splits
-from grmu.experiment import Experiment, run
-from grmu.store import Store, StoreError
+from grmu.runs import Experiment, run
+from grmu.runs.store import Store, StoreError
 
 EPOCHS = {"epochs": 4}
 OWN = {"gradient_ascent": {"lr": 1e-4}, "miu": {"lr": 1e-3}, "ssd": {}, "influence": {}}
@@ -85,7 +85,7 @@ def test_dropout_and_adamw_are_resumed_too(tmp_path, monkeypatch):
 def test_a_killed_process_leaves_a_checkpoint_that_another_takes_up(tmp_path):
     code = """
 import os, signal
-from grmu.experiment import Experiment, run
+from grmu.runs import Experiment, run
 e = Experiment(method="miu", overrides={"epochs": 4})
 def on_epoch(epoch, row):
     if epoch == 3 and sys.argv[2] == "kill":

@@ -5,7 +5,7 @@ import pytest
 import torch
 from exercises import check
 
-from grmu import checks
+from grmu.teach import checks
 
 
 def accuracy_by_counting(predicted, y, group, g):

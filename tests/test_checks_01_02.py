@@ -6,7 +6,7 @@ import pytest
 import torch
 from exercises import check
 
-from grmu import checks
+from grmu.teach import checks
 
 
 def mask_by_permuting_everyone(group, g, ratio, seed):

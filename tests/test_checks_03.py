@@ -6,7 +6,7 @@ import pytest
 import torch
 from exercises import check
 
-from grmu import checks
+from grmu.teach import checks
 
 # Right answers, written differently
 

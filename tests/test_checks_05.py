@@ -2,7 +2,7 @@
 
 import pytest
 
-from grmu import checks
+from grmu.teach import checks
 
 
 def merged(rows, gold, metrics):

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from grmu import checks
+from grmu.teach import checks
 
 WORDS = {"no", "never", "nobody", "nothing"}
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from grmu import checks
+from grmu.teach import checks
 
 
 def by_where(predicted, y):

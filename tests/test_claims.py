@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from grmu import claims, paper, results
-from grmu.claims import Claim, Ours, Paper
-from grmu.experiment import Result
 from grmu.metrics import FAIRNESS, METRICS, OVERALL, interval
+from grmu.runs import Result
+from grmu.study import claims, grids, paper, results
+from grmu.study.claims import Claim, Ours, Paper
 
 WORDS = ("reproduced", "partly", "not reproduced", "mixed", "cannot tell")
 
@@ -35,7 +35,7 @@ def level(e):
         values["WG"] -= 5 + e.seed
     if e.method == "retrain" and e.reweight and e.dataset == "groundwear-memorised":
         ga -= 10
-    if e.method == "scrub" and e.groups == results.TWENTY_FIVE_GROUPS:
+    if e.method == "scrub" and e.groups == grids.TWENTY_FIVE_GROUPS:
         ua += 6
     if e.method == "group_dro":
         ua += e.seed
@@ -59,7 +59,7 @@ def folder(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(results, "FOLDER", tmp_path_factory.mktemp("results"))
         patch.setattr(results, "run", made_up)
-        path = results.compute(results.GRIDS)
+        path = results.compute(grids.GRIDS)
     forget_tables()
     return path.parent
 
@@ -293,7 +293,7 @@ def test_every_row_of_a_grid_has_the_settings_that_the_grid_gave_it(world):
     rows = results.load("calibration")
     miu = rows[rows.method == "miu"]
     assert miu.groupby(["lam", "group_bar", "ratio"]).seed.nunique().to_dict() == {
-        (lam, bar, ratio): 10 for bar, lams in results.LAMBDAS.items() for lam in lams for ratio in (0.5, 0.9)}
+        (lam, bar, ratio): 10 for bar, lams in grids.LAMBDAS.items() for lam in lams for ratio in (0.5, 0.9)}
 
 
 def test_fairness_by_hand(world):
@@ -319,7 +319,7 @@ def test_the_table_has_a_row_a_claim_and_counts_by_hand(world):
 
 def test_every_claim_can_be_judged_from_what_is_shipped():
     try:
-        for name in results.GRIDS:
+        for name in grids.GRIDS:
             results.load(name)
     except FileNotFoundError as error:
         pytest.skip(str(error))

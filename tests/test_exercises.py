@@ -3,7 +3,7 @@
 import pytest
 from exercises import EXERCISES, cells, check, solution, stub
 
-from grmu import checks
+from grmu.teach import checks
 
 
 @pytest.mark.parametrize("name", EXERCISES)

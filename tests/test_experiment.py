@@ -19,9 +19,10 @@ from conftest import REPOSITORY, same_state, start_python
 from filelock import FileLock
 from safetensors.torch import load_file
 
-from grmu import Experiment, data, discover, experiment, methods, reweight, run, run_all, training
+from grmu import Experiment, data, discover, methods, reweight, run, run_all, training
 from grmu.metrics import OVERALL
-from grmu.store import Store
+from grmu.runs import experiment
+from grmu.runs.store import Store
 
 pytestmark = pytest.mark.usefixtures("few_pictures")
 

@@ -5,8 +5,10 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from grmu import explorer, known, plots_live, results
-from grmu.explorer import FORGET_GROUPS, SMALLEST, Choice, find
+from grmu import closed_form
+from grmu.show import explorer, plots_live
+from grmu.show.explorer import FORGET_GROUPS, SMALLEST, Choice, find
+from grmu.study import grids, results
 
 LARGEST, ALIKE, NINE, MORE = list(FORGET_GROUPS)[1:]
 
@@ -42,7 +44,7 @@ def test_of_many_groups_those_who_asked_are_beside_the_others():
     shown, rows = find(Choice("miu", True, NINE, 0.5)), results.load("multi_group")
     rows = rows[(rows.method == "miu") & rows.reweight & (rows.groups == str(FORGET_GROUPS[NINE][1]))]
     by_group = np.mean(rows.by_group.tolist(), axis=0)
-    asked = [y * 7 + a for y, a in results.NINE_GROUPS]
+    asked = [y * 7 + a for y, a in grids.NINE_GROUPS]
     others = [g for g in range(63) if g not in asked]
     assert shown.groups.after.tolist() == pytest.approx([by_group[asked].mean(), by_group[others].mean()])
     assert list(shown.groups.index) == ["the 9 that asked", "the other 54"]
@@ -124,9 +126,9 @@ def test_what_moves_is_drawn_over_what_stands_still_as_if_all_were_drawn_anew():
 # --- cases whose information is known ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nats", [0.0, 0.4, 1.0, known.entropy(known.SHARES)])
+@pytest.mark.parametrize("nats", [0.0, 0.4, 1.0, closed_form.entropy(closed_form.SHARES)])
 def test_noisy_groups_share_what_they_are_said_to(nats):
-    z, group = known.noisy_groups(nats, 100_000, torch.Generator().manual_seed(0))
+    z, group = closed_form.noisy_groups(nats, 100_000, torch.Generator().manual_seed(0))
     joint = torch.zeros(4, 4, dtype=torch.float64)
     joint.index_put_((z.argmax(1), group), torch.ones(len(z), dtype=torch.float64), accumulate=True)
     joint /= joint.sum()
@@ -136,11 +138,11 @@ def test_noisy_groups_share_what_they_are_said_to(nats):
 
 def test_more_than_the_groups_entropy_cannot_be_shared():
     with pytest.raises(ValueError, match=r"share 0 to 1\.28 nats with anything, but not 1\.5"):
-        known.noisy_groups(1.5, 10, torch.Generator())
+        closed_form.noisy_groups(1.5, 10, torch.Generator())
 
 
 def test_one_group_alone_shares_nothing_and_a_uniform_draw_says_log_4():
-    ends = {how: list(known.estimates(0.0, known.ONE_GROUP, how, updates=200))[-1] for how in ("shuffle", "uniform")}
+    ends = {how: list(closed_form.estimates(0.0, closed_form.ONE_GROUP, how, updates=200))[-1] for how in ("shuffle", "uniform")}
     assert ends["shuffle"] == pytest.approx(0.0, abs=0.02)
     assert ends["uniform"] == pytest.approx(np.log(4), abs=0.15)
-    assert known.from_uniform(known.ONE_GROUP) == pytest.approx(np.log(4))
+    assert closed_form.from_uniform(closed_form.ONE_GROUP) == pytest.approx(np.log(4))

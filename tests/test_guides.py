@@ -9,7 +9,7 @@ import yaml
 from conftest import REPOSITORY
 
 import grmu
-from grmu import checks
+from grmu.teach import checks
 
 LABS = REPOSITORY / "notebooks" / "labs"
 INSTRUCTORS = (LABS / "INSTRUCTORS.md").read_text(encoding="utf-8")

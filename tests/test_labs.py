@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from nbformat import v4
 
-from grmu import labs
+from grmu.teach import labs
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]", allow_module_level=True)
@@ -117,7 +117,7 @@ def test_make_labs_writes_a_folder_and_a_zip_that_says_how_to_open_it(tmp_path):
         assert "sh run" in (tmp_path / lab / "README.md").read_text()
         subprocess.run(["sh", "-n", tmp_path / lab / "run"], check=True)
     with zipfile.ZipFile(tmp_path / NAMES[0] / wheel) as archive:
-        assert {"grmu/mine.py", "grmu/data/groundwear.safetensors.xz", "grmu/shipped/runs.csv"} < set(archive.namelist())
+        assert {"grmu/mine.py", "grmu/shipped/groundwear.safetensors.xz", "grmu/shipped/results/runs.csv"} < set(archive.namelist())
 
 
 # Answers, right and wrong: the cells that a changed answer can reach are run, in this process

@@ -5,10 +5,11 @@ import threading
 import numpy as np
 import pytest
 
-from grmu import Experiment, explorer, inside, known, widgets
-from grmu.experiment import run
+from grmu import Experiment, closed_form
 from grmu.metrics import evaluate
-from grmu.widgets import background, by_hand
+from grmu.runs import run
+from grmu.show import explorer, model_changes, widgets
+from grmu.show.widgets import background, by_hand
 
 SHORT = {"epochs": 2}
 
@@ -233,7 +234,7 @@ def test_every_control_is_named_explained_and_waits_for_the_mouse_to_rest(shown)
 @pytest.fixture(scope="module")
 def looked(original, store):
     result = run(Experiment(method="gradient_ascent", ratio=0.5), store)
-    return result, inside.look(result, store)
+    return result, model_changes.look(result, store)
 
 
 def test_confidences_and_changes_are_those_of_the_two_models(looked, store):
@@ -268,8 +269,8 @@ def test_features_lie_on_the_axes_of_the_first_model(looked):
 
 def test_groups_are_told_apart_where_features_give_them_away_and_at_chance_where_they_do_not():
     rng, group = np.random.default_rng(0), np.repeat(range(4), [400, 200, 100, 50])
-    assert inside.groups_told(np.eye(4)[group] + 0.05 * rng.normal(size=(750, 4)), group) == pytest.approx(1.0, abs=0.01)
-    assert inside.groups_told(rng.normal(size=(750, 4)), group) == pytest.approx(0.25, abs=0.08)
+    assert model_changes.groups_told(np.eye(4)[group] + 0.05 * rng.normal(size=(750, 4)), group) == pytest.approx(1.0, abs=0.01)
+    assert model_changes.groups_told(rng.normal(size=(750, 4)), group) == pytest.approx(0.25, abs=0.08)
 
 
 def test_each_view_is_drawn_and_an_error_is_shown(looked, store):
@@ -294,7 +295,7 @@ def test_each_view_is_drawn_and_an_error_is_shown(looked, store):
 
 
 def test_mine_finds_what_is_known(monkeypatch):
-    monkeypatch.setattr("grmu.widgets.mine_live.UPDATES", 200)
+    monkeypatch.setattr("grmu.show.widgets.mine_live.UPDATES", 200)
     demo = widgets.MineLive()
     demo.press()
     demo.wait(60)
@@ -304,7 +305,7 @@ def test_mine_finds_what_is_known(monkeypatch):
 
 
 @pytest.mark.parametrize(("shares", "bar", "nats", "bounded"), [
-    (0, 0, 0.5, 0.5), (0, 1, 0.5, 0.5 + known.from_uniform(known.SHARES)), (1, 0, 0.0, 0.0), (1, 1, 0.0, np.log(4))])
+    (0, 0, 0.5, 0.5), (0, 1, 0.5, 0.5 + closed_form.from_uniform(closed_form.SHARES)), (1, 0, 0.0, 0.0), (1, 1, 0.0, np.log(4))])
 def test_what_the_bound_can_reach_depends_on_who_is_there_and_on_the_draw(shares, bar, nats, bounded):
     demo = widgets.MineLive()
     demo.controls["shares"].value = demo.controls["shares"].options[shares]
@@ -315,13 +316,13 @@ def test_what_the_bound_can_reach_depends_on_who_is_there_and_on_the_draw(shares
 
 def test_batch_size_average_and_draw_reach_the_estimator(monkeypatch):
     asked = []
-    monkeypatch.setattr(known, "estimates", lambda *a: asked.append(a) or iter([0.1]))
+    monkeypatch.setattr(closed_form, "estimates", lambda *a: asked.append(a) or iter([0.1]))
     demo = widgets.MineLive()
     for name, value in (("size", 16), ("ema", False), ("nats", 1.0), ("bar", demo.controls["bar"].options[2])):
         demo.controls[name].value = value
     demo.press()
     demo.wait(20)
-    assert asked[0][:5] == (1.0, known.SHARES, "exact", 16, 1.0)
+    assert asked[0][:5] == (1.0, closed_form.SHARES, "exact", 16, 1.0)
 
 
 # --- REWEIGHT by hand -------------------------------------------------------------------------------------------------
@@ -413,7 +414,7 @@ def test_runs_are_counted_scored_on_validation_data_and_revealed_at_the_end(few_
 
 
 def test_the_gold_standard_is_the_shipped_row_of_the_ratio():
-    from grmu import results
+    from grmu.study import results
 
     game = widgets.Challenge()
     game.controls["ratio"].value = 0.3
@@ -430,7 +431,7 @@ def test_nothing_is_revealed_before_the_first_run():
 def test_metrics_of_a_live_run_are_those_of_evaluate(live):
     live.press()
     live.wait(60)
-    from grmu.experiment import load_split
+    from grmu.runs import load_split
 
     splits, split, groups = load_split(live.result.experiment)
     metrics, _ = evaluate(live.result.model, split.retain, split.forget, splits.val, splits.test, groups)

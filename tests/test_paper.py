@@ -4,8 +4,9 @@ import csv
 
 import pytest
 
-from grmu import data, paper
+from grmu import data
 from grmu.metrics import METRICS
+from grmu.study import paper
 
 
 def published(name, **wanted):

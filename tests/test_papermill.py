@@ -7,7 +7,7 @@ come out False: only that the lesson executes is asked here.
 import papermill
 import pytest
 
-from grmu import notebooks
+from grmu.teach import notebooks
 
 LESSONS = notebooks.lessons()
 

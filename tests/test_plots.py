@@ -9,9 +9,9 @@ import torch
 from conftest import toy
 from matplotlib.colors import same_color, to_hex
 
-from grmu import plots
 from grmu.data import GroupedDataset
 from grmu.data.rows import Rows, Storage
+from grmu.show import plots
 
 matplotlib.use("Agg")
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 
-from grmu import plots, plots_audit
+from grmu.show import plots, plots_audit
 
 matplotlib.use("Agg")
 

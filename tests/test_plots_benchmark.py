@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 
-from grmu import plots, plots_benchmark
 from grmu.metrics import interval
-from grmu.tables import reweight_effect
+from grmu.show import plots, plots_benchmark
+from grmu.study.tables import reweight_effect
 
 matplotlib.use("Agg")
 

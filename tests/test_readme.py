@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from grmu import bench, results, studies
+from grmu.scale import bench
+from grmu.study import results, studies
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
 

@@ -18,11 +18,12 @@ import trees
 from PIL import Image
 
 from grmu import data
-from grmu.data import cache as caches
-from grmu.data import fairface
-from grmu.data.cache import Cache, decode
-from grmu.data.multinli import LENGTH, has_negation, load_tokenizer
-from grmu.data.waterbirds import FOLDER
+from grmu.data.originals import cache as caches
+from grmu.data.originals import fairface
+from grmu.data.originals.cache import Cache, decode
+from grmu.data.originals.multinli import LENGTH, has_negation, load_tokenizer
+from grmu.data.originals.registry import ORIGINALS
+from grmu.data.originals.waterbirds import FOLDER
 
 PICTURES = ("celeba", "waterbirds", "fairface")
 
@@ -44,7 +45,7 @@ def vocabulary() -> Path:
 
 @pytest.fixture
 def tokenizer(vocabulary, monkeypatch) -> Path:
-    monkeypatch.setattr("grmu.weights.tokenizer_file", lambda: vocabulary)
+    monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file", lambda: vocabulary)
     return vocabulary
 
 
@@ -73,7 +74,7 @@ def copy_of(folder: Path, tmp_path: Path) -> Path:
 
 
 def counts_of(name: str, root: Path) -> dict[str, list[int]]:
-    original = data.ORIGINALS[name]
+    original = ORIGINALS[name]
     return {split: counts.tolist() for split, counts in original.counts(original.read(root)).items()}
 
 
@@ -82,21 +83,21 @@ def counts_of(name: str, root: Path) -> dict[str, list[int]]:
 
 @pytest.mark.parametrize("name", ["celeba", "waterbirds", "multinli"])
 def test_label_files_with_the_published_counts_give_them_back(name, tmp_path):
-    published = data.ORIGINALS[name].published
+    published = ORIGINALS[name].published
     trees.TREES[name](tmp_path, published, False)
     assert counts_of(name, tmp_path) == {split: list(counts) for split, counts in published.items()}
-    assert data.ORIGINALS[name].deviations(data.ORIGINALS[name].read(tmp_path)) == []
+    assert ORIGINALS[name].deviations(ORIGINALS[name].read(tmp_path)) == []
 
 
 def test_fairface_keeps_the_published_number_of_rows_and_a_tenth_for_validation(tmp_path):
     trees.fairface(tmp_path, n_train=40252, n_test=5162, unused=9, pictures=False)
     assert {split: sum(counts) for split, counts in counts_of("fairface", tmp_path).items()} == {
         "train": 36227, "val": 4025, "test": 5162}
-    assert data.ORIGINALS["fairface"].deviations(data.ORIGINALS["fairface"].read(tmp_path)) == []
+    assert ORIGINALS["fairface"].deviations(ORIGINALS["fairface"].read(tmp_path)) == []
 
 
 def test_published_counts_are_those_of_the_paper():
-    published = {name: original.published for name, original in data.ORIGINALS.items()}
+    published = {name: original.published for name, original in ORIGINALS.items()}
     assert published["celeba"]["train"] == (71629, 66874, 22880, 1387)
     assert published["waterbirds"]["val"] == (467, 466, 133, 133)
     assert [sum(counts) for counts in published["celeba"].values()] == [162_770, 19_867, 19_962]
@@ -106,7 +107,7 @@ def test_published_counts_are_those_of_the_paper():
 
 
 def test_celebas_labels_are_column_9_and_20_of_its_rows(made):
-    metadata = data.ORIGINALS["celeba"].read(made["celeba"])
+    metadata = ORIGINALS["celeba"].read(made["celeba"])
     lines = (made["celeba"] / "list_attr_celeba.txt").read_text().splitlines()[2:]
     parts = dict(line.split() for line in (made["celeba"] / "list_eval_partition.txt").read_text().splitlines())
     for i, line in enumerate(lines):
@@ -117,18 +118,18 @@ def test_celebas_labels_are_column_9_and_20_of_its_rows(made):
 
 
 def test_celeba_is_found_in_the_folders_of_its_download(made, tmp_path):
-    before = data.ORIGINALS["celeba"].read(made["celeba"])
+    before = ORIGINALS["celeba"].read(made["celeba"])
     root = copy_of(made["celeba"], tmp_path)
     for folder, name in (("Anno", "list_attr_celeba.txt"), ("Eval", "list_eval_partition.txt"), ("Img", "img_align_celeba")):
         (root / folder).mkdir()
         (root / name).rename(root / folder / name)
-    after = data.ORIGINALS["celeba"].read(root)
+    after = ORIGINALS["celeba"].read(root)
     assert after.items == before.items
     assert after.folder == root / "Img" / "img_align_celeba"
 
 
 def test_fairface_uses_rows_whose_service_test_is_true(made):
-    metadata = data.ORIGINALS["fairface"].read(made["fairface"])
+    metadata = ORIGINALS["fairface"].read(made["fairface"])
     assert len(metadata.items) == 42
     rows = [line.split(",") for part in ("train", "val")
             for line in (made["fairface"] / f"fairface_label_{part}.csv").read_text().splitlines()[1:]]
@@ -146,7 +147,7 @@ def test_fairfaces_validation_rows_do_not_depend_on_the_order_of_the_file():
 
 
 def test_multinlis_rows_are_lines_of_all_three_files_with_those_without_label_counted(made):
-    metadata = data.ORIGINALS["multinli"].read(made["multinli"])
+    metadata = ORIGINALS["multinli"].read(made["multinli"])
     lines = [json.loads(line) for part in ("train", "dev_matched", "dev_mismatched")
              for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl").read_text().splitlines()]
     assert len(lines) > len(metadata.items)
@@ -168,7 +169,7 @@ def test_negation_is_one_of_four_words(sentence, expected):
     ("celeba", (3, 218, 178), "blond male"), ("waterbirds", (3, 256, 256), "waterbird on land"),
     ("fairface", (3, 224, 224), "20-29 Black"), ("multinli", (2, LENGTH), "neutral with negation")])
 def test_splits_labels_and_the_forget_group(name, shape, group, made, tokenizer):
-    splits, metadata = data.load(name, made[name]), data.ORIGINALS[name].read(made[name])
+    splits, metadata = data.load(name, made[name]), ORIGINALS[name].read(made[name])
     for i, part in enumerate(splits[:3]):
         rows = np.flatnonzero(metadata.split == i)
         assert part.y.tolist() == metadata.y[rows].tolist()
@@ -184,7 +185,7 @@ def test_splits_labels_and_the_forget_group(name, shape, group, made, tokenizer)
 
 
 def test_samples_are_the_pictures_of_their_rows(made):
-    metadata = data.ORIGINALS["celeba"].read(made["celeba"])
+    metadata = ORIGINALS["celeba"].read(made["celeba"])
     splits = data.load("celeba", made["celeba"])
     for i, part in enumerate(splits[:3]):
         for row, index in enumerate(np.flatnonzero(metadata.split == i)):
@@ -194,7 +195,7 @@ def test_samples_are_the_pictures_of_their_rows(made):
 
 
 def test_waterbirds_are_squashed_whatever_their_size(made):
-    metadata = data.ORIGINALS["waterbirds"].read(made["waterbirds"])
+    metadata = ORIGINALS["waterbirds"].read(made["waterbirds"])
     splits = data.load("waterbirds", made["waterbirds"])
     row = int(np.flatnonzero(metadata.split == 0)[0])
     with Image.open(made["waterbirds"] / FOLDER / metadata.items[row]) as image:
@@ -212,7 +213,7 @@ def test_fairfaces_larger_pictures_become_224(tmp_path):
 
 
 def test_tokens_are_what_bert_expects(made, tokenizer):
-    metadata, splits = data.ORIGINALS["multinli"].read(made["multinli"]), data.load("multinli", made["multinli"])
+    metadata, splits = ORIGINALS["multinli"].read(made["multinli"]), data.load("multinli", made["multinli"])
     ids, segments = splits.train.x[0].tolist()
     row = int(np.flatnonzero(metadata.split == 0)[0])
     lines = [json.loads(line) for part in ("train", "dev_matched", "dev_mismatched")
@@ -244,7 +245,7 @@ def test_nothing_but_making_tokens_needs_a_tokenizer_or_the_sentences(made, toke
     data.load.cache_clear()
     shutil.rmtree(root / "multinli_1.0")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    monkeypatch.setattr("grmu.weights.tokenizer_file", lambda: pytest.fail("asked for a tokenizer"))
+    monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file", lambda: pytest.fail("asked for a tokenizer"))
     assert torch.equal(data.load("multinli", root).train.x[:], before)
 
 
@@ -306,7 +307,7 @@ def test_damaged_labels_are_refused_with_the_file_and_what_is_wrong(name, file, 
     assert old in text
     (root / file).write_text(text.replace(old, new))
     with pytest.raises(ValueError, match=message) as caught:
-        data.ORIGINALS[name].read(root)
+        ORIGINALS[name].read(root)
     assert Path(file).name in str(caught.value)
 
 
@@ -327,7 +328,7 @@ def test_mangled_ages_are_refused_with_the_command_that_repairs_them(tmp_path):
                                               ("celeba", "size"), ("fairface", "cut"), ("waterbirds", "text")])
 def test_a_damaged_picture_is_named_and_not_replaced(name, damage, made, tmp_path):
     root = copy_of(made[name], tmp_path)
-    metadata = data.ORIGINALS[name].read(root)
+    metadata = ORIGINALS[name].read(root)
     bad = [metadata.items[2], metadata.items[-1]]
     whole = [(metadata.folder / file).read_bytes() for file in bad]
     for file, content in zip(bad, whole, strict=True):
@@ -371,7 +372,7 @@ def test_a_folder_of_pictures_that_may_not_be_read_is_named(made, tmp_path, monk
     root = copy_of(made["waterbirds"], tmp_path).relative_to(tmp_path)
     for path in (tmp_path, root, *root.rglob("*")):
         os.chown(path, -1 if os.geteuid() else 65534, -1)
-    original, locked = data.ORIGINALS["waterbirds"], root / FOLDER / "001.Bird"
+    original, locked = ORIGINALS["waterbirds"], root / FOLDER / "001.Bird"
     locked.chmod(0)
     with as_nobody():
         metadata = original.read(root)
@@ -492,7 +493,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from grmu.data import cache
+from grmu.data.originals import cache
 cache.BLOCK_BYTES, cache.RECORD_SECONDS = 36, 0.0
 def slow(start, stop):
     time.sleep(0.1)
@@ -572,7 +573,7 @@ def test_a_block_that_the_disk_lost_is_made_again(tmp_path, small_blocks):
 
 
 def test_a_disk_that_does_not_keep_what_is_written_is_not_believed(tmp_path, small_blocks, monkeypatch):
-    monkeypatch.setattr("grmu.data.cache.write_at", lambda *_: 1)
+    monkeypatch.setattr("grmu.data.originals.cache.write_at", lambda *_: 1)
     with pytest.raises(ValueError, match=r"does not keep what is written to it \(4 of 4 blocks\).*delete it"):
         small_cache(tmp_path).load(lambda: numbered)
     assert small_cache(tmp_path).open() is None
@@ -632,7 +633,7 @@ def test_files_in_another_order_are_other_files(made, tmp_path):
 
 def test_a_tokenizer_with_another_vocabulary_is_refused(made, vocabulary, tmp_path, monkeypatch):
     (tmp_path / "tokenizer.json").write_text(vocabulary.read_text().replace('"horse"', '"unicorn"'))
-    monkeypatch.setattr("grmu.weights.tokenizer_file", lambda: tmp_path / "tokenizer.json")
+    monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file", lambda: tmp_path / "tokenizer.json")
     with pytest.raises(ValueError, match=r"tokenizer.json is not the tokenizer of BERT base uncased"):
         data.load("multinli", copy_of(made["multinli"], tmp_path))
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grmu import data, methods, results
-from grmu.experiment import Experiment, run
+from grmu import data, methods
 from grmu.metrics import FAIRNESS, METRICS
+from grmu.runs import Experiment, run
+from grmu.study import compute, grids, results
 
 FIELDS = ["dataset", "method", "reweight", "ratio", "groups", "seed"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
@@ -40,16 +41,16 @@ def experiment_of(row):
 # --- what ships -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", results.GRIDS)
+@pytest.mark.parametrize("name", grids.GRIDS)
 def test_shipped_rows_are_the_runs_of_their_grid_each_once_in_its_order(name):
-    rows, experiments = results.load(name), list(results.GRIDS[name]())
+    rows, experiments = results.load(name), list(grids.GRIDS[name]())
     settings = {key for e in experiments for key in e.overrides}
     assert set(rows) == {*FIELDS, *settings, *MEASURED, "by_group", "seconds", *MADE_BY}
     assert [stated(row) for row in rows[[*FIELDS, *settings]].to_dict("records")] == [planned(e) for e in experiments]
 
 
 def test_every_row_of_the_table_is_an_experiment_that_some_grid_plans_each_once():
-    table, experiments = results.table(), {e.id for grid in results.GRIDS.values() for e in grid()}
+    table, experiments = results.table(), {e.id for grid in grids.GRIDS.values() for e in grid()}
     assert table.index.is_unique
     assert [experiment_of(row).id for row in table.itertuples()] == table.index.tolist()
     assert set(table.index) <= experiments
@@ -92,23 +93,23 @@ def test_shipped_runs_come_out_alike_when_they_are_done_again(tmp_path):
 
 def test_the_grids_have_every_method_of_the_package():
     offered = {getattr(methods, name) for name in methods.__all__ if isinstance(getattr(methods, name), type)}
-    assert {e.method for grid in results.GRIDS.values() for e in grid()} == {method.name for method in offered}
+    assert {e.method for grid in grids.GRIDS.values() for e in grid()} == {method.name for method in offered}
 
 
-@pytest.mark.parametrize("name", results.GRIDS)
+@pytest.mark.parametrize("name", grids.GRIDS)
 def test_a_grid_plans_no_run_twice(name):
-    ids = [e.id for e in results.GRIDS[name]()]
+    ids = [e.id for e in grids.GRIDS[name]()]
     assert len(ids) == len(set(ids))
 
 
 def test_the_control_forgets_as_many_samples_as_the_references():
-    for seed in results.SEEDS[:2]:
+    for seed in grids.SEEDS[:2]:
         forgotten = [
             [len(data.split_forget(data.load("groundwear").train, e.ratio, chosen, e.seed).forget)
-             for e in results.GRIDS[grid]() if e.method == "pretrain" and e.seed == seed]
+             for e in grids.GRIDS[grid]() if e.method == "pretrain" and e.seed == seed]
             for grid, chosen in (("references", [data.load("groundwear").forget_group]), ("uniform", None))]
         assert forgotten[0] == forgotten[1]
-        assert len(forgotten[0]) == len(results.RATIOS)
+        assert len(forgotten[0]) == len(grids.RATIOS)
 
 
 # --- how results are computed and kept --------------------------------------------------------------------------------
@@ -299,8 +300,8 @@ def test_a_grid_without_all_of_its_runs_says_how_many_are_missing_and_how_to_mak
 
 def test_the_command_computes_the_grids_that_are_named(plan, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GRMU_STORE", str(tmp_path / "runs"))
-    assert results.main(["--only", "one", "--jobs", "1"]) == 0
+    assert compute.main(["--only", "one", "--jobs", "1"]) == 0
     assert f"written: {results.FOLDER / 'runs.csv'}" in capsys.readouterr().out
     assert results.table().index.tolist() == [A.id, B.id]
     with pytest.raises(SystemExit):
-        results.main(["--only", "three"])
+        compute.main(["--only", "three"])

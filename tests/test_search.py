@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from grmu import Experiment, data, methods, results, search
+from grmu import Experiment, data, methods
+from grmu.study import grids, search
 
 TABLE = pd.read_csv(search.PATH) if search.PATH.is_file() else pd.DataFrame(columns=["dataset", "method", "score"])
 SEARCHED = sorted(set(zip(TABLE.dataset, TABLE.method, strict=True)))
@@ -50,8 +51,8 @@ def test_all_methods_but_those_that_define_the_aim_are_searched():
 
 
 def test_tuning_seeds_are_none_of_the_reported_ones():
-    assert not set(search.TUNING_SEEDS) & set(results.MANY_SEEDS)
-    assert not set(search.TUNING_SEEDS) & {e.seed for grid in results.GRIDS.values() for e in grid()}
+    assert not set(search.TUNING_SEEDS) & set(grids.MANY_SEEDS)
+    assert not set(search.TUNING_SEEDS) & {e.seed for grid in grids.GRIDS.values() for e in grid()}
     assert min(search.TUNING_SEEDS) == 100
 
 

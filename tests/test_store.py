@@ -11,7 +11,7 @@ from conftest import same_state, start_python
 from safetensors.torch import load_file
 
 from grmu import Experiment, run
-from grmu.store import FORMAT, STALE_SECONDS, Store, StoreError
+from grmu.runs.store import FORMAT, STALE_SECONDS, Store, StoreError
 
 WEIGHTS = {"w": torch.arange(20_000, dtype=torch.float32)}
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from grmu import audit, studies
 from grmu.discover import GROUPINGS, agreement, infer
-from grmu.experiment import Experiment, load_split, run, trained
 from grmu.metrics import attack_accuracy
 from grmu.reweight import group_weights
+from grmu.runs import Experiment, load_split, run, trained
+from grmu.study import audit, studies
 
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 

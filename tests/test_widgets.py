@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import pytest
 from traitlets import TraitError
 
-from grmu import widgets
+from grmu.show import widgets
 
 
 def level(ratio, metric="GA"):

@@ -19,10 +19,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from grmu import paper, sweep, sweep_cost, sweep_report
-from grmu.data.fairface import AGES, RACES
-from grmu.experiment import Experiment, run
-from grmu.sweep import Grid
+from grmu.data.originals.fairface import AGES, RACES
+from grmu.runs import Experiment, run
+from grmu.scale import sweep, sweep_cost, sweep_report
+from grmu.scale.sweep import Grid
+from grmu.study import paper
 
 REPOSITORY = Path(__file__).parents[1]
 WORKFLOW = REPOSITORY / "workflow"
@@ -181,7 +182,7 @@ def test_a_run_costs_its_epochs():
 
 
 def test_sizes_are_the_published_ones():
-    from grmu.data import ORIGINALS
+    from grmu.data.originals.registry import ORIGINALS
     for name, sizes in sweep_cost.SIZES.items():
         if name != "fairface":  # a tenth of its training set is for validation: known when it is read
             assert tuple(sum(ORIGINALS[name].published[split]) for split in ("train", "val", "test")) == sizes

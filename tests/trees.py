@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from grmu.data.fairface import AGES, RACES
-from grmu.data.measure import write_labels, write_picture
-from grmu.data.multinli import LABELS
-from grmu.data.original import SPLITS
-from grmu.data.waterbirds import FOLDER
+from grmu.data.originals.fairface import AGES, RACES
+from grmu.data.originals.multinli import LABELS
+from grmu.data.originals.original import SPLITS
+from grmu.data.originals.waterbirds import FOLDER
+from grmu.scale.bench_cache import write_labels, write_picture
 
 Counts = dict[str, Sequence[int]]  # per split, samples of every group, in group order
 

@@ -1,11 +1,30 @@
-"""A data file that comes with the project: where it is, and whether it is, bit for bit, the right one."""
+"""Files that need no asking for: what ships with the project, what an installed package brings, what was downloaded."""
 
 from __future__ import annotations
 
 import hashlib
 import lzma
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
+
+PACKAGE = Path(__file__).parents[1]
+# what an installed package carries, else the checkout's folder
+FOLDER = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "data"
+
+
+def downloads() -> Path:
+    """$GRMU_WEIGHTS, else the folder that PyTorch keeps downloaded weights in."""
+    return Path(os.environ.get("GRMU_WEIGHTS") or Path(torch.hub.get_dir()) / "checkpoints")
+
+
+def in_package(package: str, inside: str) -> list[Path]:
+    """Where a file of an installed package is; empty if the package is not there."""
+    spec = find_spec(package)
+    return [Path(place) / inside for place in (spec and spec.submodule_search_locations) or ()]
 
 
 class ShippedFile(NamedTuple):
@@ -16,18 +35,16 @@ class ShippedFile(NamedTuple):
     script: str
 
     def find(self, root: str | Path | None = None) -> Path:
-        """The file: under `root`, else inside the installed package, else in the checkout's data/ folder.
+        """The file: under `root`, else in `FOLDER`.
 
         Raises:
             FileNotFoundError: it is not there.
         """
-        package = Path(__file__).parent
-        folders = [Path(root)] if root is not None else [package, package.parents[1] / "data"]
-        for folder in folders:
-            if (folder / self.name).is_file():
-                return folder / self.name
-        raise FileNotFoundError(f"{self.name} is not in {' or '.join(map(str, folders))}: restore it with "
-                                f"`git checkout data`, or build it with `python data/{self.script}`.")
+        folder = FOLDER if root is None else Path(root)
+        if (folder / self.name).is_file():
+            return folder / self.name
+        raise FileNotFoundError(f"{self.name} is not in {folder}: restore it with `git checkout data`, "
+                                f"or build it with `python data/{self.script}`.")
 
     def unpack(self, path: Path) -> bytes:
         """The content of the file at `path`.

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from grmu.notebooks import kernel_environment
+from grmu.runs.kernels import kernel_environment
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -117,7 +117,7 @@ def lab(tmp_path_factory):
 @pytest.fixture(scope="session")
 def app(tmp_path_factory):
     """The explorer as a page of its own, as `make app` serves it."""
-    from grmu.app import command, environment
+    from grmu.show.app import command, environment
 
     port = free_port()
     server = start(command(port, open_browser=False), f"http://127.0.0.1:{port}/", tmp_path_factory.mktemp("app") / "app.log",

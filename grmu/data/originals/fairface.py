@@ -1,0 +1,102 @@
+"""FairFace: nine ages of faces, with seven races as the attribute (Karkkainen and Joo, *FairFace*, WACV 2021).
+
+Only rows whose service_test is True are used, as in the paper. FairFace's own validation file is the test set. A tenth of
+the train file is the validation set: the files whose name, after "grmu validation ", has the smallest SHA-256. This rule
+is ours, since the paper's is not known. Pictures are stored at 224 x 224, the size of those with padding 0.25; the larger
+ones with padding 1.25 are resized to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
+from grmu.data.rows import View
+
+SOURCE = """\
+FairFace: 97,698 faces with age, gender and race, of which 45,414 are used.
+Get it from https://github.com/joojs/fairface, whose page links to the pictures (padding 0.25) and both label files.
+Terms: CC BY 4.0, attribution required.
+The folder (root) must hold:
+  train/1.jpg ...              <- the archive of pictures, unpacked
+  val/1.jpg ...
+  fairface_label_train.csv
+  fairface_label_val.csv
+Copies that went through a spreadsheet hold dates in place of ages (9-Mar for 3-9): --repair restores them.
+The cache of decoded pictures takes 6.8 GB."""
+
+FILES = ("fairface_label_train.csv", "fairface_label_val.csv")
+AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
+RACES = ("White", "Black", "Latino_Hispanic", "East Asian", "Southeast Asian", "Indian", "Middle Eastern")
+MANGLED = {"9-Mar": "3-9", "19-Oct": "10-19"}
+VAL_SHARE = 0.1
+
+
+def read(root: Path) -> Metadata:
+    """Labels and split of the rows of both files that are used."""
+    tables = [_read_file(find("fairface", root, name), root) for name in FILES]
+    paths, n_train = [root / name for name in FILES], len(tables[0])
+    y, a = (np.concatenate([codes(table[column], allowed, path) for table, path in zip(tables, paths, strict=True)])
+            for column, allowed in (("age", AGES), ("race", RACES)))
+    files = [file for table in tables for file in table.file]
+    split = np.repeat([0, 2], [n_train, len(tables[1])])
+    split[validation_rows(files[:n_train])] = 1
+    return Metadata(root, files, y, a, split)
+
+
+def validation_rows(files: list[str]) -> np.ndarray:
+    """The tenth of the train file's rows that is the validation set, whatever order and number of rows it has."""
+    ranks = [hashlib.sha256(f"grmu validation {file}".encode()).digest() for file in files]
+    order = sorted(range(len(files)), key=ranks.__getitem__)
+    return np.array(sorted(order[: round(VAL_SHARE * len(files))]), np.int64)
+
+
+def _read_file(path: Path, root: Path) -> pd.DataFrame:
+    table = read_table(path, ["file", "age", "race", "service_test"])
+    mangled = table.age.isin(list(MANGLED))
+    if mangled.any():
+        raise ValueError(f"{path} holds {int(mangled.sum())} ages that a spreadsheet turned into dates "
+                         f"({', '.join(table.age[mangled].unique())}): `python -m grmu data fairface --root {root} --repair` "
+                         "restores them.")
+    used = codes(table.service_test.str.lower(), ("false", "true"), path).astype(bool)
+    if not used.any():
+        raise ValueError(f"{path} has no row whose service_test is True: get it again.")
+    return table[used]
+
+
+def repair(root: Path) -> list[str]:
+    """Restore the ages that a spreadsheet turned into dates; the original stays beside the file. Returns what was done."""
+    changes = []
+    for path in (find("fairface", root, name) for name in FILES):
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        if "age" not in table or (mangled := table.age[table.age.isin(list(MANGLED))].value_counts()).empty:
+            continue
+        table["age"] = table.age.replace(MANGLED)
+        temporary, kept = path.with_suffix(".csv.tmp"), _free_name(path)
+        shutil.copy2(path, temporary)
+        os.replace(temporary, kept)
+        table.to_csv(temporary, index=False)
+        os.replace(temporary, path)
+        done = ", ".join(f"{n} ages {old} are {MANGLED[old]} again" for old, n in mangled.items())
+        changes.append(f"{path.name}: {done}; the file as it was is {kept.name}")
+    return changes
+
+
+def _free_name(path: Path) -> Path:
+    """A name for the original that no earlier one has."""
+    names = (path.with_name(f"{path.name}.original{'' if i == 1 else f'-{i}'}") for i in range(1, 1000))
+    return next(name for name in names if not name.exists())
+
+
+FAIRFACE = Original(
+    name="fairface", source=SOURCE, needs=tuple((place,) for place in (*FILES, "train", "val")), class_names=AGES,
+    attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
+    pictures=Pictures(224, 224, resize=True, view=View(side=224, height=224, width=224)),
+    published={"train": (36227,), "val": (4025,), "test": (5162,)})
+load = FAIRFACE.load

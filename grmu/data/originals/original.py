@@ -1,0 +1,179 @@
+"""What data sets that are read from their original files share: how labels are read, and how splits are made of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from grmu.data.core import Group, GroupedDataset, Splits
+from grmu.data.originals.cache import Cache, Fill, listed, picture_cache, try_decode
+from grmu.data.rows import Rows, Storage, View
+
+SPLITS = ("train", "val", "test")
+LOOKED_AT = 64  # pictures that a check decodes
+
+
+@dataclass(frozen=True, eq=False)
+class Metadata:
+    """What the label files say, without a look at the samples.
+
+    items: (N,) files relative to `folder`, or the numbers of lines.  y, a: (N,) from 0.  split: (N,) 0 train, 1 val, 2 test.
+    """
+
+    folder: Path
+    items: list[str]
+    y: np.ndarray
+    a: np.ndarray
+    split: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """How a data set's pictures are stored (height x width, resized or refused if they differ), and what a network sees."""
+
+    height: int
+    width: int
+    resize: bool
+    view: View
+
+
+@dataclass(frozen=True)
+class Original:
+    """A data set that must be downloaded by hand.
+
+    source: what to download from where, under which terms, and how the folder must look.
+    needs: the files and folders of it; of each, the places below the root where it may be, the usual one first.
+    read: folder -> `Metadata`.  published: per split the group counts in group order, or one total.
+    pictures: None for a text, which has a cache and a check of its own.  repair: folder -> what it changed.
+    """
+
+    name: str
+    source: str
+    needs: Sequence[Sequence[str]]
+    class_names: Sequence[str]
+    attribute_names: Sequence[str]
+    forget_group: Group
+    read: Callable[[Path], Metadata]
+    published: Mapping[str, tuple[int, ...]]
+    pictures: Pictures | None = None
+    text_cache: Callable[[Path, Metadata], tuple[Cache, Callable[[], Fill]]] | None = None
+    text_check: Callable[[Path, Metadata], list[str]] | None = None
+    repair: Callable[[Path], list[str]] | None = None
+
+    def load(self, name: str, root: str | Path | None) -> Splits:
+        """Train, val and test as rows of one memory-mapped array, which is made on the first call.
+
+        Raises:
+            ValueError: no root, labels or samples that cannot be read, a damaged cache (the message names the fix).
+            FileNotFoundError: files are missing.
+        """
+        if root is None:
+            raise ValueError(f"{name} does not come with this project: pass the folder that holds it as root=... "
+                             f"`python -m grmu data {name}` says what to download and how that folder must look.")
+        metadata = self.read(Path(root))
+        cache, make_fill = self.cache(Path(root), metadata)
+        storage = Storage(cache.load(make_fill), pictures=self.pictures is not None)
+        y, a, split = (torch.from_numpy(values) for values in (metadata.y, metadata.a, metadata.split))
+
+        def part(number: int) -> GroupedDataset:
+            rows = (split == number).nonzero().squeeze(1)
+            x = Rows(storage, rows, self.pictures.view if self.pictures else None)
+            return GroupedDataset(x, y[rows], a[rows], self.class_names, self.attribute_names, name)
+
+        return Splits(part(0), part(1), part(2), self.forget_group)
+
+    def cache(self, root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
+        """The array of all samples, made or not, and what makes it."""
+        if self.pictures is None:
+            return self.text_cache(root, metadata)
+        form = self.pictures
+        return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width, form.resize)
+
+    def missing(self, root: Path) -> list[str]:
+        """Which files and folders are not there."""
+        return [f"{' or '.join(places)} is not in {root}" for places in self.needs
+                if not any(os.path.exists(root / place) for place in places)]
+
+    def counts(self, metadata: Metadata) -> dict[str, np.ndarray]:
+        """Per split, the number of samples of every group, in group order."""
+        n_attributes = len(self.attribute_names)
+        group, n_groups = metadata.y * n_attributes + metadata.a, len(self.class_names) * n_attributes
+        return {name: np.bincount(group[metadata.split == i], minlength=n_groups) for i, name in enumerate(SPLITS)}
+
+    def deviations(self, metadata: Metadata) -> list[str]:
+        """Where the counts are not the published ones, one sentence a split."""
+        problems = []
+        for split, counts in self.counts(metadata).items():
+            expected = self.published[split]
+            found = tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),)
+            if found != expected:
+                what = "samples of its groups" if len(expected) > 1 else "samples"
+                problems.append(f"{split} has {' / '.join(map(str, found))} {what}, but {' / '.join(map(str, expected))} "
+                                "are published")
+        return problems
+
+    def check_samples(self, root: Path, metadata: Metadata) -> list[str]:
+        """What is wrong with the samples: all files must be there, and some, evenly spread, must decode."""
+        if self.pictures is None:
+            return self.text_check(root, metadata)
+        form, folders = self.pictures, {str(Path(file).parent) for file in metadata.items}
+        try:
+            there = {str(Path(folder) / name) for folder in folders if (metadata.folder / folder).is_dir()
+                     for name in os.listdir(metadata.folder / folder)}
+        except OSError as error:
+            return [f"{error.filename} cannot be read ({error.strerror})"]
+        if missing := [file for file in metadata.items if str(Path(file)) not in there]:
+            return [f"{len(missing)} of {len(metadata.items)} pictures are not in {metadata.folder}: {listed(missing, ', ', 5)}"]
+        some = metadata.items[:: max(len(metadata.items) // LOOKED_AT, 1)]
+        looks = (try_decode(metadata.folder, file, form.height, form.width, form.resize) for file in some)
+        return [complaint for _, complaint in looks if complaint]
+
+
+def find(name: str, root: Path, *places: str) -> Path:
+    """The first of the places under root that is a file.
+
+    Raises:
+        FileNotFoundError: none is, or may be looked at; the message names the first and the command that helps.
+    """
+    for place in places:
+        if os.path.isfile(root / place):  # Path.is_file raises in a folder that may not be entered
+            return root / place
+    raise FileNotFoundError(f"{places[0]} is not in {root}: `python -m grmu data {name} --root {root}` says what is missing "
+                            "and where to get it.")
+
+
+def read_table(path: Path, columns: Sequence[str], **options: object) -> pd.DataFrame:
+    """Those columns of a text file with a table, as text; `options` are `pandas.read_csv`'s.
+
+    Raises:
+        ValueError: the file cannot be read, lacks a column, or has no rows.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=lambda name: name in columns, **options)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({str(error).strip()}): get it again.") from error
+    if lacking := [column for column in columns if column not in table]:
+        raise ValueError(f"{path} lacks the column {', '.join(lacking)}: get it again.")
+    if table.empty:
+        raise ValueError(f"{path} has no rows: get it again.")
+    return table
+
+
+def codes(values: pd.Series, allowed: Sequence[str] | Mapping[str, int], path: Path) -> np.ndarray:
+    """Texts as whole numbers: their place among the allowed ones, or what these map to.
+
+    Raises:
+        ValueError: other texts (up to five are named).
+    """
+    mapping = allowed if isinstance(allowed, Mapping) else {text: i for i, text in enumerate(allowed)}
+    numbers = values.map(mapping)
+    if numbers.isna().any():
+        strange = ", ".join(map(repr, values[numbers.isna()].unique()[:5]))
+        raise ValueError(f"{path} holds {strange} in the column {values.name}, where {', '.join(mapping)} are allowed.")
+    return numbers.to_numpy(np.int64)

@@ -1,0 +1,39 @@
+"""Waterbirds: water birds and land birds, cut out and put before water and land (Sagawa et al., *Group DRO*, ICLR 2020).
+
+Pictures are stored squashed to 256 x 256; a network sees the central 224 x 224.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
+from grmu.data.rows import View
+
+FOLDER = "waterbird_complete95_forest2water2"
+SOURCE = f"""\
+Waterbirds: 11,788 birds of CUB-200-2011 before backgrounds from Places, made by the authors of group DRO.
+Get the archive {FOLDER}.tar.gz that the page https://github.com/kohpangwei/group_DRO links to.
+Terms: no licence comes with it; CUB-200-2011 and Places are for non-commercial research and education.
+The folder (root) must hold it unpacked:
+  {FOLDER}/metadata.csv
+  {FOLDER}/001.Black_footed_Albatross/*.jpg ... 200.Common_Yellowthroat/*.jpg
+root may also be that folder itself. The cache of decoded pictures takes 2.3 GB."""
+
+LABELS = (f"{FOLDER}/metadata.csv", "metadata.csv")  # where it may be
+
+
+def read(root: Path) -> Metadata:
+    """Labels and split of every row of metadata.csv."""
+    path = find("waterbirds", root, *LABELS)
+    table = read_table(path, ["img_filename", "y", "split", "place"])
+    return Metadata(path.parent, table.img_filename.tolist(), codes(table.y, ("0", "1"), path),
+                    codes(table.place, ("0", "1"), path), codes(table.split, ("0", "1", "2"), path))
+
+
+WATERBIRDS = Original(
+    name="waterbirds", source=SOURCE, needs=(LABELS,), class_names=("landbird", "waterbird"),
+    attribute_names=("on land", "on water"), forget_group=(1, 0), read=read,
+    pictures=Pictures(256, 256, resize=True, view=View(side=224, height=224, width=224)),
+    published={"train": (3498, 184, 56, 1057), "val": (467, 466, 133, 133), "test": (2255, 2255, 642, 642)})
+load = WATERBIRDS.load

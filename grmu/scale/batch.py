@@ -1,0 +1,195 @@
+"""Behind notebooks/run_experiment.ipynb: parameters checked, runs done, everything written down. What papermill calls.
+
+Papermill lets a misspelt parameter pass with a warning and hands over whatever type it parsed; `read_parameters` does not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+import grmu
+from grmu.runs import Experiment, Result, run
+from grmu.study import paper, tables
+from grmu.study.names import label
+
+REFERENCES = ("pretrain", "retrain")
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The notebook's parameters; the experiments they mean are `experiments()`.
+
+    reweight: True, False or "both" (both that the method allows).  seed, n_seeds: seeds seed, ..., seed + n_seeds - 1.
+    lam: MIU's calibration weight, None for the preset's.  overrides: any other setting, by name.
+    references: do PRETRAIN, RETRAIN and RETRAIN + REWEIGHT beside the method; without them nothing is compared.
+    root: folder of the data set's files, None for data that ships with the project.
+    output: folder for metrics.json and comparison.png, "" for none.  device: "cpu" or "cuda".
+    """
+
+    dataset: str = "groundwear"
+    method: str = "miu"
+    reweight: bool | str = "both"
+    ratio: float = 0.5
+    groups: str | list = "default"
+    seed: int = 0
+    n_seeds: int = 1
+    lam: float | None = None
+    overrides: dict = field(default_factory=dict)
+    references: bool = True
+    root: str | None = None
+    device: str = "cpu"
+    output: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reweight, bool) and self.reweight != "both":
+            raise ValueError(f"reweight must be true, false or 'both', but is {self.reweight!r}.")
+        if not isinstance(self.references, bool):
+            raise ValueError(f"references must be true or false, but is {self.references!r}.")
+        if isinstance(self.n_seeds, bool) or not isinstance(self.n_seeds, int) or self.n_seeds < 1:
+            raise ValueError(f"n_seeds must be a whole number from 1, but is {self.n_seeds!r}.")
+        if not isinstance(self.overrides, Mapping):
+            raise ValueError(f"overrides must map setting names to values, but is {self.overrides!r}.")
+        if self.root is not None and not isinstance(self.root, str):
+            raise ValueError(f"root must be the name of a folder, or None, but is {self.root!r}.")
+        if not isinstance(self.output, str):
+            raise ValueError(f"output must be the name of a folder, or empty, but is {self.output!r}.")
+        if self.device not in ("cpu", "cuda"):
+            raise ValueError(f"device must be 'cpu' or 'cuda', but is {self.device!r}.")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is 'cuda', but PyTorch sees no GPU: use device cpu, or install a CUDA build of torch.")
+        self.experiments()
+
+    def experiments(self) -> list[Experiment]:
+        """The references (PRETRAIN, RETRAIN, RETRAIN + REWEIGHT) and the method, for every seed; ValueError if impossible."""
+        chosen = dict(self.overrides) | ({} if self.lam is None else {"lam": self.lam})
+        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
+        runs: dict[str, Experiment] = {}
+        for seed in range(self.seed, self.seed + self.n_seeds) if whole else [self.seed]:
+            plain = Experiment(self.dataset, self.method, False, self.ratio, self.groups, seed, chosen, self.root)
+            before = plain.original
+            if self.method in REFERENCES and plain.overrides != before.overrides:
+                raise ValueError(f"{self.method} is a reference and keeps the preset's settings: leave lam and overrides empty.")
+            if self.references:
+                runs |= {e.id: e for e in (before, replace(before, method="retrain"), before.gold)}
+            for reweight in (False, True) if self.reweight == "both" else (self.reweight,):
+                try:
+                    experiment = replace(plain, reweight=reweight)
+                except ValueError:
+                    if reweight and self.reweight == "both":  # all but the combination was found possible
+                        continue
+                    raise
+                runs.setdefault(experiment.id, experiment)
+        return list(runs.values())
+
+
+def hint(name: str, known: Sequence[str]) -> str:
+    """What may have been meant by an unknown name."""
+    near = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+
+
+def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameters:
+    """The parameters that a notebook holds, checked; `before` are the names that it held ahead of its parameters.
+
+    In a kernel that has read them already, where later cells have left their names, unknown names pass.
+
+    Raises:
+        ValueError: a name that is no parameter (with the nearest one), or a value that no run can have.
+    """
+    known = {f.name for f in fields(Parameters)}
+    fresh = "parameters" not in namespace
+    strange = {name for name in set(namespace) - before - known if not name.startswith("_") and name != "before"}
+    for name in sorted(strange) if fresh else ():
+        raise ValueError(f"unknown parameter {name!r}: {hint(name, sorted(known))}")
+    return Parameters(**{name: namespace[name] for name in known & set(namespace)})
+
+
+def run_parameters(parameters: Parameters) -> list[Result]:
+    """Do all runs, a line of progress each.
+
+    Raises:
+        ValueError: the output folder cannot be written; said before the first run.
+    """
+    if parameters.output:
+        _writable(Path(parameters.output))
+    results, experiments = [], parameters.experiments()
+    for i, experiment in enumerate(experiments, 1):
+        result = run(experiment, device=parameters.device)
+        results.append(result)
+        name = label(experiment.method, experiment.reweight)
+        group, forgotten = (f"{100 * result.metrics[metric]:.1f} %" for metric in ("GA", "UA"))
+        print(f"[{i}/{len(experiments)}] {name}, seed {experiment.seed}: accuracy {group} on the group's test samples, "
+              f"{forgotten} on the forgotten ones ({result.seconds:.1f} s)", flush=True)
+    return results
+
+
+def rows(results: list[Result]) -> pd.DataFrame:
+    """The runs as a table; a setting that was overridden in some of them is NaN in the others."""
+    return pd.DataFrame([r.row() for r in results])
+
+
+def published(parameters: Parameters) -> pd.DataFrame | None:
+    """The paper's numbers for this data set and ratio, or None where it has none."""
+    if parameters.groups != "default":
+        return None
+    table = paper.results(parameters.dataset, parameters.ratio)
+    if table.empty:
+        return None
+    return table.set_axis([label(*key) for key in table.index]).rename_axis(columns=None)
+
+
+def write(parameters: Parameters, results: list[Result]) -> Path | None:
+    """metrics.json in the output folder, whole or not at all: parameters, every run's row and accuracies, versions.
+
+    Strict JSON: what is not a number (the accuracy of a group without samples) is null.
+    """
+    if not parameters.output:
+        return None
+    folder = Path(parameters.output)
+    record = {
+        "parameters": asdict(parameters),
+        "runs": [{"id": r.experiment.id, **r.row(), "overrides": r.experiment.overrides, "settings": r.experiment.settings,
+                  "accuracy": r.accuracy.to_dict("records")} for r in results],
+        "summary": tables.summary(rows(results)).reset_index().to_dict("records") if parameters.references else [],
+        "versions": {"grmu": grmu.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "machine": {"processor": platform.machine(), "device": parameters.device},
+    }
+    temporary = _writable(folder) / f".metrics-{os.getpid()}.json"
+    try:
+        temporary.write_text(json.dumps(_strict(record), indent=1, allow_nan=False))
+        os.replace(temporary, folder / "metrics.json")
+    finally:
+        temporary.unlink(missing_ok=True)
+    return folder / "metrics.json"
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, made if missing; ValueError if nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"output {str(folder)!r} cannot be written: {error.strerror}.") from error
+    return folder
+
+
+def _strict(value: Any) -> Any:
+    """The value with None in place of NaN and infinities."""
+    if isinstance(value, Mapping):
+        return {key: _strict(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

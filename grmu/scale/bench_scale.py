@@ -1,0 +1,264 @@
+"""What runs at full scale cost: random pictures of the real data sets' number and size, through the code that trains on them.
+
+    python -m grmu bench --scale                  on a GPU: their true sizes, a quarter of an hour or so
+    python -m grmu bench --scale                  without one: the same code at a small size, to see that it runs
+
+Times do not depend on what the pictures show. A run's time is put together from its first epoch (setup included), one with and
+one without a forget pass; nobody waits for ten epochs.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from grmu import data, methods, models, training
+from grmu.data.originals.celeba import CELEBA
+from grmu.data.originals.original import SPLITS, Original
+from grmu.data.originals.waterbirds import WATERBIRDS
+from grmu.data.rows import Rows, Storage, View
+from grmu.metrics import evaluate
+from grmu.models import Network
+from grmu.numerics import fixed_threads
+from grmu.runs import Experiment
+
+LINE = "{:66} {:>9}   {}"
+METHODS = ("l1_sparse", "salun", "scrub", "miu")
+TARGETS = {("miu", "celeba"): "<= 1.4", ("miu", "waterbirds"): "<= 1.5"}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the measurement is: pictures at full size, or as many and as large as a CPU can do.
+
+    most: training pictures of a data set.  side: of the network's input.  batch_size: of training.
+    plain: files of the plain DataLoader, and its workers.  texts: network, batch size, tokens of a pair.
+    """
+
+    device: torch.device
+    most: int = 1_000_000
+    side: int = 224
+    batch_size: int = 256
+    precision: str = "bf16"
+    plain: tuple[int, int] = (20_000, 16)
+    texts: tuple[str, int, int] = ("bert", 32, 128)
+
+
+def full_or_small() -> Size:
+    """The true size where there is a GPU, else a small one."""
+    if torch.cuda.is_available():
+        return Size(torch.device("cuda"))
+    return Size(torch.device("cpu"), 160, 64, 32, "fp32", (64, 0), ("bert", 4, 32))
+
+
+def random_splits(original: Original, size: Size) -> data.Splits:
+    """Random pictures with a data set's counts (four of a group at least) and form; the array is one block of noise, repeated."""
+    form = original.pictures
+    height, width, seen = (math.ceil(v * size.side / form.view.side) for v in (form.height, form.width, form.view.height))
+    shrink = max(1, sum(original.published["train"]) / size.most)
+    counts = {split: [max(4, round(n / shrink)) for n in original.published[split]] for split in SPLITS}
+    total, rng = sum(map(sum, counts.values())), np.random.default_rng(0)
+    block = rng.integers(0, 256, (min(total, 512), height, width, 3), dtype=np.uint8)
+    storage = Storage(np.resize(block, (total, height, width, 3)), pictures=True)
+    view = View(size.side, seen, seen)
+    parts, first = [], 0
+    for split in SPLITS:
+        group = np.repeat(np.arange(len(counts[split])), counts[split])
+        rng.shuffle(group)
+        n_a = len(original.attribute_names)
+        rows = Rows(storage, torch.arange(first, first + len(group)), view)
+        first += len(group)
+        parts.append(data.GroupedDataset(rows, group // n_a, group % n_a, original.class_names, original.attribute_names, split))
+    return data.Splits(*parts, original.forget_group)
+
+
+def streamed(splits: data.Splits) -> data.Splits:
+    """The same pictures, which never come to lie on a GPU all at once."""
+    storage = Storage(splits.train.x.storage.array.numpy(), pictures=True)
+    storage.resident_share = 0.0
+    return splits._replace(train=replace(splits.train, x=Rows(storage, torch.arange(len(splits.train)), splits.train.x.view)))
+
+
+def synchronised() -> float:
+    """The time, once the GPU has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def make_context(splits: data.Splits, recipe: training.Recipe, size: Size) -> training.Context:
+    """What a method gets that unlearns half of the forget group; the original is a network that was never trained."""
+    split = data.split_forget(splits.train, 0.5, [splits.forget_group])
+    original = models.build(Network("resnet18", precision=size.precision), splits.train, 0).to(size.device)
+    model = copy.deepcopy(original)
+    parts = (part.to(size.device) for part in (splits.train, split.retain, split.forget))
+    return training.Context(model, original.eval().requires_grad_(False), *parts, torch.Generator().manual_seed(0), recipe,
+                            retain_index=split.retain_index.to(size.device))
+
+
+def epoch_seconds(method: training.Method, context: training.Context) -> list[float]:
+    """Times of a first epoch, setup included, and of two more, of which the last has no forget pass."""
+    method.forget_epochs, context.recipe = min(method.forget_epochs, 2), replace(context.recipe, epochs=3)
+    stamps = [synchronised()]
+    training.train(method, context, lambda epoch, row: stamps.append(synchronised()))
+    return np.diff(stamps).tolist()
+
+
+def method_ratios(dataset: str, splits: data.Splits, size: Size) -> Iterator[tuple[str, float]]:
+    """Every method's time with the data set's preset over that of fine-tuning with the same recipe, setup included.
+
+    Last: the original's features of the training set, which MIU's calibration needs, over the same.
+    """
+    tuned: dict[training.Recipe, float] = {}  # an epoch of fine-tuning
+    for name in METHODS:
+        e = Experiment(dataset, name)
+        recipe = replace(e.recipe, batch_size=min(e.recipe.batch_size, size.batch_size))
+        if recipe not in tuned:
+            tuned[recipe] = epoch_seconds(methods.FineTune(), make_context(splits, recipe, size))[-1]
+        method, context = e.make_method(), make_context(splits, recipe, size)
+        forget_epochs = method.forget_epochs
+        first, forgetting, retaining = epoch_seconds(method, context)
+        whole = first + max(forget_epochs - 1, 0) * forgetting + (recipe.epochs - max(forget_epochs, 1)) * retaining
+        yield f"{name}'s time over fine-tuning's", whole / (recipe.epochs * tuned[recipe])
+    started = synchronised()
+    training.predict(context.original.features, context.original, context.train.x)
+    yield "of miu's, the original's forward pass alone", (synchronised() - started) / (recipe.epochs * tuned[recipe])
+
+
+def picture_seconds(splits: data.Splits, size: Size) -> float:
+    """Time a picture of a training epoch, crops and flips included, once everything is warm."""
+    recipe = training.Recipe(lr=0.01, batch_size=size.batch_size, augment=True)
+    context = make_context(splits, recipe, size)
+    return epoch_seconds(methods.FineTune(), context)[-1] / len(context.retain)
+
+
+def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor) -> None:
+    """Forward, backward, update."""
+    loss = nn.functional.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def step_seconds(network: Network, batch: data.GroupedDataset, size: Size) -> float:
+    """Time a sample of forward, backward and update on one batch that lies on the device: what the hardware can do."""
+    batch, steps = batch.to(size.device), 40 if size.device.type == "cuda" else 3
+    model = models.build(network, batch, 0).to(size.device).train()
+    optimizer = training.make_optimizer(model.parameters(), training.Recipe(), size.device)
+    for i in range(steps + steps // 4 + 1):
+        if i == steps // 4 + 1:
+            started = synchronised()
+        step(model, optimizer, batch.x, batch.y)
+    return (synchronised() - started) / (steps * len(batch))
+
+
+def fixed_batch(*shape: int, most: int = 255, dtype: torch.dtype = torch.uint8) -> data.GroupedDataset:
+    """Random samples of two classes."""
+    x = torch.randint(1, most, shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+    return data.GroupedDataset(x, torch.arange(len(x)) % 2, torch.arange(len(x)) % 2)
+
+
+class Files(Dataset):
+    """Pictures in files, decoded one by one: what most code does."""
+
+    def __init__(self, folder: Path, side: int) -> None:
+        self.files = sorted(folder.glob("*.jpg"))
+        self.transform = transforms.Compose([
+            transforms.RandomResizedCrop(side, scale=(0.7, 1.0)), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
+            transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        with Image.open(self.files[i]) as picture:
+            return self.transform(picture.convert("RGB")), i % 2
+
+
+def plain_seconds(size: Size) -> float:
+    """Time a picture of an epoch by a DataLoader over JPEG files of CelebA's size, torchvision's transforms, 32 bits."""
+    (n, workers), rng = size.plain, np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(n):
+            small = Image.fromarray(rng.integers(0, 256, (28, 22, 3), dtype=np.uint8))  # smooth, as photographs are
+            small.resize((178, 218), Image.Resampling.BICUBIC).save(Path(folder) / f"{i:06}.jpg", quality=90)
+        loader = DataLoader(Files(Path(folder), size.side), size.batch_size, shuffle=True, num_workers=workers,
+                            pin_memory=size.device.type == "cuda", persistent_workers=workers > 0)
+        model = models.build(Network("resnet18"), fixed_batch(2, 3, 8, 8), 0).to(size.device).train()
+        optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
+        for _ in range(2):  # the first starts the workers
+            started = synchronised()
+            for x, y in loader:
+                step(model, optimizer, *(v.to(size.device, non_blocking=True) for v in (x, y)))
+            seconds = (synchronised() - started) / n
+    return seconds
+
+
+def evaluation_seconds(splits: data.Splits, size: Size) -> float:
+    """Time of all metrics of one model."""
+    split = data.split_forget(splits.train, 0.5, [splits.forget_group])
+    model = models.build(Network("resnet18", precision=size.precision), splits.train, 0).to(size.device).eval()
+    started = synchronised()
+    parts = (part.to(size.device) for part in (split.retain, split.forget, splits.val, splits.test))
+    evaluate(model.requires_grad_(False), *parts, [splits.forget_group])
+    return synchronised() - started
+
+
+def measure(size: Size) -> Iterator[tuple[str, str, str]]:
+    """All measurements, one after the other: what, target, and what was found."""
+    network = Network("resnet18", precision=size.precision)
+    limit = step_seconds(network, fixed_batch(size.batch_size, 3, size.side, size.side), size)
+    yield "ResNet-18, forward, backward, update: pictures a second, the limit", "", f"{1 / limit:,.0f}"
+    for original in (CELEBA, WATERBIRDS):
+        splits = random_splits(original, size)
+        title = f"{original.name}, {len(splits.train):,} for training"
+        found = picture_seconds(splits, size)
+        yield f"{title}: an epoch (s)", "", f"{found * len(splits.train):,.1f}"
+        yield f"{title}: speed, of the limit", ">= 90 %", f"{limit / found:.0%}, {1 / found:,.0f} a second"
+        if original is CELEBA:
+            yield f"{title}: against a plain DataLoader", ">= 4 x", f"{plain_seconds(size) / found:.1f} x"
+        yield f"{title}: all metrics of a model (s)", "", f"{evaluation_seconds(splits, size):.1f}"
+        for what, ratio in method_ratios(original.name, splits, size):
+            yield f"{title}: {what}", TARGETS.get((what.split("'")[0], original.name), ""), f"{ratio:.2f}"
+        splits = streamed(splits)
+        if size.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+        found = picture_seconds(splits, size)
+        yield f"{title}: streamed, speed, of the limit", "", f"{limit / found:.0%}, {1 / found:,.0f} a second"
+        if size.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated() / 2**30
+            yield f"{title}: streamed, peak memory, batch {size.batch_size}", "<= 12 GB", f"{peak:.1f} GB"
+    name, n, tokens = size.texts
+    pairs = fixed_batch(n, 2, tokens, most=30_000, dtype=torch.int32)
+    pairs.x[:, 1] = 0
+    found = step_seconds(Network(name, precision=size.precision), pairs, size)
+    yield f"{name}, {tokens} tokens, forward, backward, update: texts a second", "", f"{1 / found:,.1f}"
+
+
+def main(size: Size | None = None) -> int:
+    """Measure and print."""
+    size = size or full_or_small()
+    if size.device.type == "cuda":
+        print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {size.precision}, {size.side} x {size.side}, "
+              f"batches of {size.batch_size}\n")
+    else:
+        print(f"No GPU: the targets are for one H100, where this is not measured. The same code here, in 32 bits, on {size.most} "
+              f"pictures of {size.side} x {size.side}, in batches of {size.batch_size}:\n")
+    print(LINE.format("what", "target", "measured"))
+    with fixed_threads():
+        for row in measure(size):
+            print(LINE.format(*row), flush=True)
+    return 0

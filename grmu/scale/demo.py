@@ -1,0 +1,118 @@
+"""`make run`: the project's main job on the embedded data, through papermill, ending in a table and a sentence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from grmu.data.shipped import FOLDER
+from grmu.runs import load_split
+from grmu.runs.kernels import NOTEBOOKS
+from grmu.runs.store import Store
+from grmu.scale.batch import Parameters
+from grmu.study import tables
+
+NOTEBOOK = next((path for path in (FOLDER / "run_experiment.ipynb", NOTEBOOKS / "run_experiment.ipynb") if path.is_file()),
+                NOTEBOOKS / "run_experiment.ipynb")
+OPENING = """\
+The data: photographs of shoes, on grass or on brick; the task: boot or sneaker?
+One small group, {group}, wants to leave: {n} of its {n_group} training pictures ask to be forgotten, {ratio:.3g} %.
+The other groups keep their {n_others:,}. Five answers to that request, {seeds} each:
+
+  PRETRAIN             do nothing: the model as it was
+  RETRAIN              train anew without them
+  RETRAIN + REWEIGHT   the same, what is left of the group weighted up to its old share: the gold standard
+  MIU                  change the model that is there, in seconds
+  MIU + REWEIGHT       the same, with that weighting
+
+It takes about 20 s a seed on two cores; finished runs are kept and not done again.
+"""
+LEGEND = """
+Percent{spread}. The nearer to the gold standard the better, in every column.
+RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten that an attacker
+takes for never seen. EO: equalized-odds difference, a measure of unfairness. GA: accuracy on the group's test pictures.
+avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of 1 - distance in UA, RA and TA.
+seconds: training time.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run PRETRAIN, RETRAIN and MIU, with and without REWEIGHT, and say what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m grmu demo", description=main.__doc__)
+    parser.add_argument("--ratio", type=float, default=0.5, help="share of the group that is forgotten, in (0, 1]")
+    parser.add_argument("--seeds", type=int, default=3, help="how many times, each with another forget set and training")
+    options = parser.parse_args(argv)
+    folder = Store().root.resolve() / "demo"
+    parameters = {"ratio": options.ratio, "n_seeds": options.seeds, "output": str(folder)}
+    print(opening(Parameters(**parameters)), flush=True)
+    folder.mkdir(exist_ok=True)
+    executed, page = folder / "run_experiment.ipynb", folder / "run_experiment.html"
+    execute(parameters, executed)
+    write_page(executed, page)
+    rows = pd.DataFrame(json.loads((folder / "metrics.json").read_text())["runs"])
+    print(LEGEND.format(spread=", mean \N{PLUS-MINUS SIGN} standard deviation over seeds" * (options.seeds > 1)))
+    print(tables.summary(rows).rename_axis(None).to_string())
+    print(f"\n{textwrap.fill(tables.verdict(rows), 118)}\n")
+    files = {"notebook": executed, "page": page, "figure": folder / "comparison.png", "numbers": folder / "metrics.json"}
+    for what, path in files.items():
+        print(f"{what + ':':10}{path}")
+    return 0
+
+
+def opening(parameters: Parameters) -> str:
+    """What is about to be done, in plain words; ValueError if it cannot be."""
+    splits, split, (group,) = load_split(parameters.experiments()[0])
+    g = splits.train.group_id(group)
+    n_group = int(splits.train.group_counts()[g])
+    return OPENING.format(ratio=100 * parameters.ratio, group=splits.train.group_names[g], n=len(split.forget),
+                          n_group=n_group, n_others=len(splits.train) - n_group, seeds=tables.count_seeds(parameters.n_seeds))
+
+
+def execute(parameters: Mapping[str, Any], path: Path) -> None:
+    """Execute run_experiment.ipynb with these parameters into `path`, its progress printed as it comes.
+
+    Raises:
+        KeyboardInterrupt: it was stopped.  PapermillExecutionError: a cell failed.
+    """
+    import papermill
+
+    if not NOTEBOOK.is_file():
+        raise FileNotFoundError(f"{NOTEBOOK} is not there: run this in a checkout of the repository.")
+    try:
+        with _environment():
+            papermill.execute_notebook(
+                NOTEBOOK, path, dict(parameters), progress_bar=False, stdout_file=sys.stdout, kernel_name="python3",
+                cwd=str(NOTEBOOK.parent), extra_arguments=["--log-level=CRITICAL"])  # else it warns of its own transport
+    except papermill.PapermillExecutionError as error:
+        if error.ename == "KeyboardInterrupt":
+            raise KeyboardInterrupt from error
+        raise
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """Inside, a kernel in another folder finds the same store, and draws into the notebook."""
+    before = dict(os.environ)
+    os.environ["GRMU_STORE"] = str(Store().root.resolve())
+    os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def write_page(notebook: Path, page: Path) -> None:
+    """The executed notebook as one HTML file."""
+    from nbconvert import HTMLExporter
+
+    page.write_text(HTMLExporter().from_filename(str(notebook))[0], encoding="utf-8")

@@ -1,0 +1,189 @@
+"""What a sweep found, finished or not: tables of the runs that are done, the names of those that are not, and a report.
+
+Everything is read from the sweep's folder: plan.json, and what the executed notebooks wrote under runs/.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from grmu.metrics import METRICS
+from grmu.scale.batch import REFERENCES
+from grmu.scale.demo import write_page
+from grmu.study import tables
+from grmu.study.names import label
+
+TEMPLATE = Path(__file__).with_name("sweep_report.html")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table: the runs of a data set, ratio, choice of groups and settings, beside their references.
+
+    jobs: names.  rows: as `grmu.run_all` gives, of the jobs that are done.
+    """
+
+    title: str
+    jobs: list[str]
+    rows: pd.DataFrame
+
+    @property
+    def comparable(self) -> pd.DataFrame:
+        """The rows of the seeds that have the gold standard."""
+        if self.rows.empty:
+            return self.rows
+        is_gold = (self.rows.method == tables.GOLD[0]) & self.rows.reweight
+        return self.rows[self.rows.seed.isin(self.rows.seed[is_gold])]
+
+    def summary(self) -> pd.DataFrame | None:
+        """`tables.summary` of these rows; None without a gold standard."""
+        return None if self.comparable.empty else tables.summary(self.comparable)
+
+    def verdict(self) -> str:
+        """`tables.verdict` of these rows; empty while a reference is missing."""
+        rows = self.comparable
+        done = set() if rows.empty else set(zip(rows.method, rows.reweight, strict=True))
+        return tables.verdict(rows) if done >= {("pretrain", False), ("retrain", False), tables.GOLD} else ""
+
+
+def read_plan(folder: Path) -> dict[str, dict[str, Any]]:
+    """The jobs of a sweep by name: "after" and "parameters"; FileNotFoundError if the folder holds none."""
+    if not (folder / "plan.json").is_file():
+        raise FileNotFoundError(f"{folder} holds no plan.json: it is not the folder of a sweep.")
+    return json.loads((folder / "plan.json").read_text())["jobs"]
+
+
+def is_done(folder: Path, job: str) -> bool:
+    """Has the job written its notebook and its numbers, after its parameters (or the code that they name) changed last?"""
+    home = folder / "runs" / job
+    files = [home / name for name in ("notebook.ipynb", "metrics.json")]
+    return all(f.is_file() and f.stat().st_mtime_ns >= (home / "parameters.yaml").stat().st_mtime_ns for f in files)
+
+
+def unfinished(folder: Path) -> dict[str, str]:
+    """The jobs that are not done, each with the reason, in one sentence."""
+    plan, reasons = read_plan(folder), {}
+    for job, content in plan.items():
+        if not is_done(folder, job):
+            missing = [first for first in content["after"] if not is_done(folder, first)]
+            own = _error(folder / "runs" / job)
+            reasons[job] = own or (f"not begun, for {missing[0]} is not done" if missing else "not begun")
+    return reasons
+
+
+def _error(home: Path) -> str:
+    """Why a job's notebook ended before its end; empty if it was never begun."""
+    notebook, log = home / "unfinished.ipynb", home / "run.log"
+    if notebook.is_file():
+        try:
+            cells = json.loads(notebook.read_text())["cells"]
+        except ValueError:
+            return "stopped while its notebook was being written"
+        for output in (output for cell in cells for output in cell.get("outputs", ())):
+            if output["output_type"] == "error":
+                return f"failed: {output['ename']}: {output['evalue']}"
+    lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
+    said = [line.strip() for line in lines if "Error" in line or "error" in line]
+    return f"failed: {said[-1]}" if said else "stopped before its end" if notebook.is_file() else ""
+
+
+def sections(folder: Path) -> list[Section]:
+    """The tables of a sweep, in the order of its plan."""
+    keys: dict[tuple, list[str]] = {}
+    plan = read_plan(folder)
+    for job, content in plan.items():
+        p = content["parameters"]
+        if p["method"] != "pretrain":
+            keys.setdefault((p["dataset"], p["ratio"], str(p["groups"]), json.dumps(p["overrides"])), []).append(job)
+    found = []
+    for (dataset, ratio, groups, overrides), jobs in keys.items():
+        if not any(plan[job]["after"] for job in jobs) and sum(key[:3] == (dataset, ratio, groups) for key in keys) > 1:
+            continue  # references alone: they are in the tables of the changed methods
+        title = f"{dataset}, ratio {ratio:g}"
+        if groups != "default":
+            n = groups.count("[") - 1
+            title += f", {groups}" if groups == "uniform" or n == 1 else f", {n} groups"
+        title += "".join(f", {name}={value}" for name, value in json.loads(overrides).items())
+        needed = list(dict.fromkeys(first for job in jobs for first in (*plan[job]["after"], job)))
+        found.append(Section(title, needed, _rows(folder, needed)))
+    return found
+
+
+def _rows(folder: Path, jobs: list[str]) -> pd.DataFrame:
+    """Every run that these jobs' notebooks hold, once, references first: a job of a method holds those of its split, too."""
+    runs: dict[str, dict[str, Any]] = {}
+    for job in jobs:
+        if is_done(folder, job):
+            for run in json.loads((folder / "runs" / job / "metrics.json").read_text())["runs"]:
+                runs.setdefault(run["id"], {"job": job} | run)
+    ordered = sorted(runs.values(), key=lambda run: (*REFERENCES, run["method"]).index(run["method"]))
+    return pd.DataFrame(ordered).astype(dict.fromkeys(METRICS, float)) if ordered else pd.DataFrame()
+
+
+def write(folder: Path) -> str:
+    """Of what is done: runs.csv (a row a run), tables.csv (the summaries) and index.html; says what is missing.
+
+    Raises:
+        FileNotFoundError: the folder holds no sweep.
+    """
+    found, missing = sections(folder), unfinished(folder)
+    summaries = [s.summary() for s in found]
+    _write_tables(folder, found, summaries)
+    _write_page(folder, found, summaries, missing)
+    n = len(read_plan(folder))
+    lines = [f"{n - len(missing)} of {n} runs are done. Report: {(folder / 'index.html').resolve().as_uri()}"]
+    if missing:
+        lines += ["These are not; the same command goes on with them:", *(f"  {job}: {why}" for job, why in missing.items())]
+    return "\n".join(lines)
+
+
+def _write_tables(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None]) -> None:
+    done = [s.rows.drop(columns=["accuracy", "settings", "job"]) for s in found if len(s.rows)]
+    runs = pd.concat(done).drop_duplicates("id") if done else pd.DataFrame(columns=["id"])
+    for column in runs.columns.intersection(["overrides", "by_group"]):
+        runs[column] = runs[column].map(json.dumps)
+    parts = {s.title: table for s, table in zip(found, summaries, strict=True) if table is not None}
+    tables_of = pd.concat(parts, names=["table"]) if parts else pd.DataFrame(columns=["table", "method"])
+    _replace(folder / "runs.csv", runs.to_csv(index=False))
+    _replace(folder / "tables.csv", tables_of.to_csv())
+
+
+def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None], missing: dict[str, str]) -> None:
+    plan = read_plan(folder)
+    parts = [{"title": s.title, "jobs": s.jobs, "verdict": s.verdict(), "missing": [job for job in s.jobs if job in missing],
+              "table": "" if table is None else tables.show(table).to_html()} for s, table in zip(found, summaries, strict=True)]
+    names = {job: f"{label(p['method'], p['reweight'])}, seed {p['seed']}" for job, p in (
+        (job, content["parameters"]) for job, content in plan.items())}
+    pages = {job: _page(folder, job) for job in plan}
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    _replace(folder / "index.html", environment.from_string(TEMPLATE.read_text()).render(
+        folder=folder.name, n=len(plan), missing=missing, parts=parts, names=names, pages=pages))
+
+
+def _replace(path: Path, text: str) -> None:
+    """The text as that file, in one step."""
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def _page(folder: Path, job: str) -> str:
+    """The job's notebook as a web page, made if it is older than the notebook; its path in the folder, empty if there is none."""
+    home = folder / "runs" / job
+    notebook = home / ("notebook.ipynb" if is_done(folder, job) else "unfinished.ipynb")
+    page = notebook.with_suffix(".html")
+    if not notebook.is_file():
+        return ""
+    if not page.is_file() or page.stat().st_mtime_ns <= notebook.stat().st_mtime_ns:
+        try:
+            write_page(notebook, page)
+        except ValueError:  # cut off while it was written
+            return ""
+    return str(page.relative_to(folder))

@@ -1,0 +1,188 @@
+"""What the explorer shows: a setting is looked up among the shipped results; between them nothing is interpolated.
+
+`find(Choice(...))` snaps to the nearest setting that was computed, and `Shown.note` says what it did.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+from grmu import data
+from grmu.metrics import FAIRNESS, METRICS
+from grmu.runs import Experiment
+from grmu.study import grids, results
+from grmu.study.names import label
+
+FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # what a reader chooses from: data set and groups
+    "sneakers on brick, the smallest of 4 groups": ("groundwear", "default"),
+    "ankle boots on grass, the largest of 4": ("groundwear", ((0, 0),)),
+    "as many samples of all 4 groups alike": ("groundwear", "uniform"),
+    "9 groups of 63": (grids.MANY, grids.NINE_GROUPS),
+    "25 groups of 63": (grids.MANY, grids.TWENTY_FIVE_GROUPS),
+}
+SMALLEST = next(iter(FORGET_GROUPS))
+REFERENCES = (("pretrain", False), ("retrain", False), ("retrain", True))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the controls say. lam: MIU's; others ignore it.  seed: None for all."""
+
+    method: str = "miu"
+    reweight: bool = True
+    groups: str = SMALLEST
+    ratio: float = 0.5
+    lam: float = 1.0
+    seed: int | None = None
+
+    def experiment(self) -> Experiment:
+        """The run of exactly this setting; with all seeds chosen, of seed 0."""
+        dataset, groups = FORGET_GROUPS[self.groups]
+        ratio = grids.uniform_ratio(self.ratio) if groups == "uniform" else self.ratio
+        return Experiment(dataset, self.method, self.reweight, ratio, groups, self.seed or 0,
+                          {"lam": self.lam} if self.method == "miu" else {})
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A computed setting beside its references; accuracies are fractions, means over `n_seeds` seeds.
+
+    groups: before, after, gold and asked (bool) by group's name.  metrics: (mean, standard deviation) by method and metric.
+    by_ratio, by_lam: GA's mean and std by (method, reweight, ratio or lam); by_lam is None but for MIU.
+    """
+
+    method: str
+    reweight: bool
+    ratio: float
+    lam: float | None
+    n_seeds: int
+    groups: pd.DataFrame
+    metrics: pd.DataFrame
+    by_ratio: pd.DataFrame
+    by_lam: pd.DataFrame | None
+    note: str
+
+    def title(self) -> str:
+        """What is seen, from its numbers."""
+        after, gold, idle = (100 * self.metrics.loc[key, "GA"][0] for key in (
+            (self.method, self.reweight), ("retrain", True), ("pretrain", False)))
+        name = label(self.method, self.reweight)
+        if (self.method, self.reweight) == ("pretrain", False):
+            return f"Doing nothing: the group keeps its {idle:.0f} %, and nobody was forgotten"
+        far, side = abs(after - gold), "above" if after > gold else "below"
+        place = f"{far:.0f} points {side} the gold standard" if far >= 0.5 else "as the gold standard"
+        return f"{name}, ratio {self.ratio:.2g}: the group that asked goes from {idle:.0f} to {after:.0f} %, {place}"
+
+
+@lru_cache
+def rows() -> pd.DataFrame:
+    """Shipped runs with the preset's settings, MIU's also with other lambdas; columns of `results.table`, and lam."""
+    table = results.table().reset_index()
+    overrides = table.overrides.map(json.loads)
+    table = table[overrides.map(lambda o: set(o) <= {"lam"}).to_numpy()].copy()
+    is_miu, chosen = table.method == "miu", overrides[table.index].map(lambda o: o.get("lam", np.nan))
+    preset = {name: Experiment(name, "miu").settings["lam"] for name in table.dataset[is_miu].unique()}
+    table["lam"] = chosen.fillna(table.dataset.map(preset)).where(is_miu)
+    alike = table.groups == "uniform"
+    table.loc[alike, "ratio"] = (table.ratio[alike] / grids.uniform_ratio(1)).round(1)
+    table["by_group"] = table.by_group.map(lambda text: np.array(json.loads(text)))
+    return table[table.seed.isin(grids.SEEDS)]
+
+
+@lru_cache
+def rows_of(groups: str) -> pd.DataFrame:
+    """The rows of one of the `FORGET_GROUPS`. Nothing that unlearns was computed for all groups alike: there RETRAIN is gold."""
+    dataset, which = FORGET_GROUPS[groups]
+    found = rows()[(rows().dataset == dataset) & (rows().groups == str(which))]
+    if which == "uniform":
+        gold = found[found.method == "retrain"].assign(reweight=True)
+        found = pd.concat([found, gold])
+    return found
+
+
+def computed(groups: str) -> dict[str, tuple[bool, ...]]:
+    """The methods that were run for these groups, each with what REWEIGHT was; in the course's order."""
+    keys = rows_of(groups)[["method", "reweight"]].drop_duplicates()
+    return {method: tuple(sorted(part.reweight)) for method, part in keys.groupby("method", sort=False)}
+
+
+@lru_cache
+def group_rows(groups: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
+    """Rows of the groups' panel: name, group indices, asked to be forgotten. Of many groups, those that asked and the others."""
+    dataset, which = FORGET_GROUPS[groups]
+    splits = data.load(dataset)
+    train, n_a = splits.train, splits.train.n_attributes
+    pairs = [splits.forget_group] if which == "default" else [] if which == "uniform" else which
+    asked = [y * n_a + a for y, a in pairs]
+    if train.n_groups <= 8:
+        return tuple((name, (g,), g in asked or which == "uniform") for g, name in enumerate(train.group_names))
+    others = tuple(g for g in range(train.n_groups) if g not in asked)
+    return ((f"the {len(asked)} that asked", tuple(asked), True), (f"the other {len(others)}", others, False))
+
+
+def by_row(groups: str, by_group: Sequence[float]) -> np.ndarray:
+    """Accuracies of the panel's rows from those of all groups."""
+    return np.array([np.mean(np.asarray(by_group)[list(index)]) for _, index, _ in group_rows(groups)])
+
+
+def nearest(value: float, computed: Sequence[float]) -> float:
+    """The computed value nearest to the one chosen; of two as near, the lower."""
+    return min(sorted(computed), key=lambda v: round(abs(v - value), 9))
+
+
+def find(choice: Choice) -> Shown:
+    """The computed setting nearest to the choice.
+
+    Raises:
+        ValueError: no run of the method was shipped for these groups.
+    """
+    every = rows_of(choice.groups)
+    mine = every[(every.method == choice.method) & (every.reweight == choice.reweight)]
+    if mine.empty:
+        raise ValueError(f"{label(choice.method, choice.reweight)} was not computed for {choice.groups}: choose one of "
+                         f"{', '.join(label(m, r) for m, options in computed(choice.groups).items() for r in options)}.")
+    ratio, is_miu = nearest(choice.ratio, mine.ratio.unique()), choice.method == "miu"
+    lam = nearest(choice.lam, mine.lam[mine.ratio == ratio].unique()) if is_miu else None
+    if choice.seed is not None:
+        every, mine = every[every.seed == choice.seed], mine[mine.seed == choice.seed]
+    here = mine[(mine.ratio == ratio) & ((mine.lam == lam) | (not is_miu))]
+    parts = {key: every[(every.method == key[0]) & (every.reweight == key[1]) & (every.ratio == ratio)]
+             for key in REFERENCES} | {(choice.method, choice.reweight): here}
+    groups = pd.DataFrame(
+        {name: by_row(choice.groups, np.mean(np.stack(list(parts[key].by_group)), 0)) for name, key in (
+            ("before", ("pretrain", False)), ("after", (choice.method, choice.reweight)), ("gold", ("retrain", True)))},
+        index=[name for name, _, _ in group_rows(choice.groups)]).assign(asked=[a for _, _, a in group_rows(choice.groups)])
+    metrics = pd.DataFrame({key: {m: (part[m].mean(), part[m].std(ddof=1) if len(part) > 1 else 0.0)
+                                  for m in (*METRICS, *FAIRNESS)} for key, part in parts.items()}).T
+    on_curve = every[pd.MultiIndex.from_frame(every[["method", "reweight"]]).isin(parts)]
+    preset = on_curve[(on_curve.lam == lam) | (on_curve.method != "miu")] if is_miu else on_curve
+    note = _note(choice, ratio, lam, len(here))
+    return Shown(choice.method, choice.reweight, ratio, lam, len(here), groups, metrics, _curve(preset, "ratio"),
+                 _lam_curve(mine, parts, ratio) if is_miu else None, note)
+
+
+def _curve(part: pd.DataFrame, setting: str) -> pd.DataFrame:
+    return part.groupby(["method", "reweight", setting]).GA.agg(["mean", "std"]).fillna({"std": 0.0})
+
+
+def _lam_curve(mine: pd.DataFrame, parts: dict, ratio: float) -> pd.DataFrame:
+    """GA against lambda; the references, which have none, as levels."""
+    own = _curve(mine[mine.ratio == ratio], "lam")
+    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in REFERENCES for lam in (0.0, 10.0)}
+    return pd.concat([pd.DataFrame(levels).T.rename_axis(own.index.names), own])
+
+
+def _note(choice: Choice, ratio: float, lam: float | None, n: int) -> str:
+    """What is shown, and what of the choice was snapped to it."""
+    far = "" if abs(ratio - choice.ratio) < 1e-9 else f" (nearest to {choice.ratio:.2g} that was computed)"
+    said = [f"ratio {ratio:.2g}{far}"]
+    if lam is not None:
+        said.append(f"λ = {lam:g}" + (f" (nearest to {choice.lam:g} that was computed here)" if lam != choice.lam else ""))
+    said.append(f"seed {choice.seed}" if choice.seed is not None else f"mean of {n} seeds")
+    return "Shown: " + ", ".join(said) + "."

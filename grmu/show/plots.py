@@ -1,0 +1,316 @@
+"""The figures of the course. A colour means one thing everywhere: see `COLOURS` and `GROUP_COLOURS`.
+
+Every function takes data, draws on axes of its own (or those given) and returns the figure; nothing here computes results.
+Percent on screen, fractions in the data. Titles say what is seen, and are computed from the numbers that they name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from grmu.data import GroupedDataset
+from grmu.study.names import METRIC_NAMES, label
+
+# Okabe-Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the gold standard's family.
+VERMILION = "#D55E00"
+GROUP_COLOURS = ["#0072B2", "#56B4E9", "#009E73", "#004B79", "#8CCBB8", "#3B8EC2", "#00664B"]
+COLOURS = {"pretrain": "#808080", "retrain": "#000000", "group_dro": "#E69F00", "rwg": "#C7822E", "subg": "#8F6A1E",
+           "finetune": "#A89A00", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D", "miu": "#CC79A7",
+           "gradient_ascent": "#6B6B00", "random_labels": "#A04070", "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B",
+           "boundary_expand": "#B98B82", "ssd": "#5E4B8B", "influence": "#A08CC8"}
+
+
+def use_style() -> None:
+    """Set the course's look; in a notebook also sharp inline figures."""
+    sns.set_theme(context="notebook", style="ticks", rc={
+        "figure.figsize": (7.5, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "font.size": 11, "axes.labelsize": 11,
+        "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titleweight": "bold", "xtick.labelsize": 11,
+        "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False, "axes.spines.top": False,
+        "axes.spines.right": False, "lines.linewidth": 1.2, "figure.constrained_layout.use": True})
+    try:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        set_matplotlib_formats("retina")
+    except (ImportError, AttributeError):  # not in a notebook
+        pass
+
+
+def colour(method: str) -> str:
+    """A method's colour; a method that the course does not know gets violet."""
+    return COLOURS.get(method, "#7F3C8D")
+
+
+def marker_style(method: str, reweight: bool) -> dict[str, object]:
+    """Filled with REWEIGHT, hollow without; the gold standard dashed, doing nothing dotted."""
+    line = ":" if method == "pretrain" else "--" if method == "retrain" and reweight else "-"
+    return {"color": colour(method), "marker": "o", "markersize": 6, "linestyle": line,
+            "markerfacecolor": colour(method) if reweight else "white", "markeredgecolor": colour(method)}
+
+
+def axes_or_new(ax: Axes | None, **kwargs: object) -> Axes:
+    """The given axes, or those of a new figure."""
+    return plt.subplots(**kwargs)[1] if ax is None else ax
+
+
+def show_picture(picture: np.ndarray, ax: Axes) -> None:
+    """A picture (1 or 3, H, W) uint8, pixel by pixel."""
+    picture = np.asarray(picture)
+    ax.imshow(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
+              interpolation="nearest")
+
+
+def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
+    """The first `n_samples` pictures of every group, one row a group, with its name and number of samples."""
+    counts = dataset.group_counts().tolist()
+    many = dataset.n_groups > 8
+    fig, axes = plt.subplots(dataset.n_classes if many else dataset.n_groups,
+                             n_samples * (dataset.n_attributes if many else 1),
+                             figsize=(13, 4.6) if many else (7.5, 0.85 * dataset.n_groups), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for group, (name, count) in enumerate(zip(dataset.group_names, counts, strict=True)):
+        row, offset = (group // dataset.n_attributes, group % dataset.n_attributes * n_samples) if many else (group, 0)
+        for i, index in enumerate((dataset.group == group).nonzero().flatten()[:n_samples].tolist()):
+            show_picture(dataset.x[index], axes[row, offset + i])
+        if not many:
+            axes[row, 0].text(-0.15, 0.5, f"{name}\n{count:,}", transform=axes[row, 0].transAxes, ha="right", va="center")
+        elif offset == 0:
+            axes[row, 0].text(-0.4, 0.5, dataset.class_names[row], transform=axes[row, 0].transAxes, ha="right", va="center")
+        if many and row == 0:
+            axes[0, offset].set_title(dataset.attribute_names[offset // n_samples], loc="left", fontweight="normal")
+    return fig
+
+
+def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> Figure:
+    """Pictures (N, 1 or 3, H, W) uint8 in a grid, each under its title."""
+    n_rows = -(-len(x) // n_columns)
+    fig, axes = plt.subplots(n_rows, n_columns, figsize=(7.5, (0.85 + 0.2 * bool(titles)) * n_rows), squeeze=False)
+    for i, ax in enumerate(axes.flat):
+        ax.set_axis_off()
+        if i < len(x):
+            show_picture(x[i], ax)
+            if titles:
+                ax.set_title(titles[i], fontsize=11, loc="center", fontweight="normal")
+    return fig
+
+
+def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int, ax: Axes | None = None) -> Figure:
+    """How many samples each group has in each set, on a log axis: `counts` maps a set's name to (n_groups,) counts."""
+    ax = axes_or_new(ax, figsize=(7.5, 0.5 + 0.55 * len(names)))
+    markers = dict(zip(counts, "os^D", strict=False))
+    for group in range(len(names)):
+        hue = VERMILION if group == forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
+        values = [max(int(c[group]), 0.5) for c in counts.values()]
+        ax.plot(values, [group] * len(values), color=hue, lw=1)
+        for which, x in zip(counts, values, strict=True):
+            ax.plot(x, group, markers[which], color=hue, mfc="white" if which == next(iter(counts)) else hue)
+        for x in dict.fromkeys(values):  # where sets agree, the number once
+            ax.annotate(f"{int(x):,}", (x, group), (0, 7), textcoords="offset points", ha="center", fontsize=11)
+    for which, m in markers.items():
+        ax.plot([], [], m, color="0.3", mfc="white" if which == next(iter(counts)) else "0.3", label=which)
+    ax.set(xscale="log", yticks=range(len(names)), xlabel="samples (log scale)", ylim=(len(names) - 0.5, -0.7))
+    ax.set_yticklabels(names)
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return ax.figure
+
+
+def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, title: str = "", ax: Axes | None = None,
+                highlight: float | None = None) -> Figure:
+    """A metric against the unlearning ratio, mean and standard deviation over seeds, one line per method and REWEIGHT.
+
+    PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label. `highlight`
+    marks one ratio.
+    """
+    ax = axes_or_new(ax)
+    ends = []
+    for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
+        stats = part.groupby("ratio")[metric].agg(["mean", "std"]) * 100
+        if method == "pretrain" and metric != "gap":  # its accuracy is one number, its distance from each gold standard is not
+            ax.axhline(stats["mean"].mean(), color=colour(method), ls=":", lw=1.5)
+            ends.append((stats["mean"].mean(), label(method), colour(method)))
+            continue
+        ax.errorbar(stats.index, stats["mean"], stats["std"], capsize=3, **marker_style(method, rw))
+        ends.append((stats["mean"].iloc[-1], label(method, rw), colour(method)))
+    _direct_labels(ax, ends)
+    if highlight is not None:
+        ax.axvline(highlight, color="0.85", lw=8, zorder=0)
+    said = METRIC_NAMES[metric].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
+    ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylabel=said)
+    ax.set_title(title)
+    return ax.figure
+
+
+def _direct_labels(ax: Axes, ends: list[tuple[float, str, str]], gap: float = 0.075) -> None:
+    """Names beside the right ends of lines, pushed apart where they would overlap (`gap` in axes heights)."""
+    low, high = ax.get_ylim()
+    ends = sorted(ends)
+    places: list[float] = []
+    for value, _, _ in ends:
+        places.append(max((value - low) / (high - low), places[-1] + gap if places else -np.inf))
+    room = 1.0
+    for k in reversed(range(len(places))):  # a crowd at the top is pushed down again
+        places[k] = min(places[k], room)
+        room = places[k] - gap
+    for place, (_, text, hue) in zip(places, ends, strict=True):
+        ax.text(1.02, place, text, transform=ax.transAxes, color=hue, va="center")
+
+
+def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), gold: tuple[str, bool] = ("retrain", True),
+            title: str = "") -> Figure:
+    """One panel a metric, one line a method: every seed as a dot, mean and standard deviation; the gold standard dashed."""
+    order = list(rows.groupby(["method", "reweight"], sort=False).groups)
+    fig, axes = plt.subplots(1, len(metrics), figsize=(max(7.5, 2.6 * len(metrics) + 2.2), 1.3 + 0.38 * len(order)),
+                             sharey=True, squeeze=False)
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        for y, (method, rw) in enumerate(order):
+            values = rows[(rows.method == method) & (rows.reweight == rw)][metric].to_numpy() * 100
+            hue = colour(method)
+            ax.plot(values, np.full(len(values), y + 0.22), ".", color=hue, alpha=0.45, ms=5)
+            ax.errorbar(values.mean(), y, xerr=values.std(ddof=1) if len(values) > 1 else 0, capsize=3,
+                        **marker_style(method, rw))
+            if (method, rw) == gold:
+                ax.axvline(values.mean(), color="black", ls="--", lw=1, zorder=0)
+        ax.set_xlabel(f"{METRIC_NAMES[metric]} (%)".replace(", test", ",\ntest"))
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+    axes[0, 0].set_yticks(range(len(order)), [label(m, rw) for m, rw in order])
+    axes[0, 0].set_ylim(len(order) - 0.5, -0.5)
+    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+    return fig
+
+
+def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str], names: tuple[str, str], title: str = "",
+                 ax: Axes | None = None) -> Figure:
+    """Accuracy of every group before and after, each with its standard error: frames as `Result.accuracy` has them."""
+    skip = {"RA", "UA", "TA", "GA"}
+    before, after = (f[~f.group.isin(skip)].reset_index(drop=True) for f in (before, after))
+    ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.5 * len(before)))
+    for i, (b, a) in enumerate(zip(before.itertuples(), after.itertuples(), strict=True)):
+        hue = VERMILION if b.group in forget else GROUP_COLOURS[i % len(GROUP_COLOURS)]
+        ax.annotate("", (a.accuracy * 100, i), (b.accuracy * 100, i), arrowprops={"arrowstyle": "-", "color": hue})
+        ax.errorbar(b.accuracy * 100, i, xerr=b.se * 100, fmt="o", color=hue, mfc="white", capsize=3)
+        ax.errorbar(a.accuracy * 100, i, xerr=a.se * 100, fmt="o", color=hue, capsize=3)
+        change = round(100 * (a.accuracy - b.accuracy))
+        ax.text(1.01, i, f"{change:+d}", transform=ax.get_yaxis_transform(), color=hue, va="center")
+    ax.set_yticks(range(len(before)), [f"{g} (n = {n})" for g, n in zip(before.group, before.n, strict=True)])
+    ax.set(ylim=(len(before) - 0.5, -0.5), xlabel=f"test accuracy (%): hollow {names[0]}, filled {names[1]}, ± standard error")
+    ax.set_title(title)
+    return ax.figure
+
+
+def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float] | None = None) -> Figure:
+    """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates where the method makes them."""
+    has_mi = "mi_train" in curves
+    fig, axes = plt.subplots(1, 2 + has_mi, figsize=(3.3 * (2 + has_mi), 3.2))
+    hues = {"GA": VERMILION, "UA": "#8C3D00", "TA": "#0072B2"}
+    for name in ("GA", "UA", "TA"):
+        if name in curves:
+            axes[0].plot(curves.epoch, curves[name] * 100, "o-", color=hues[name], ms=4, label=name)
+            if gold is not None:
+                axes[0].axhline(gold[name] * 100, color=hues[name], ls="--", lw=1)
+    axes[0].set(xlabel="epoch", ylabel="accuracy (%)" + ("\ndashed: gold standard" if gold is not None else ""))
+    axes[0].legend()
+    for name, hue in (("retain_loss", "#009E73"), ("forget_loss", VERMILION)):
+        if name in curves and curves[name].notna().any():
+            axes[1].plot(curves.epoch, curves[name], "o-", color=hue, ms=4, label=name.replace("_", " "))
+    axes[1].set(xlabel="epoch", ylabel="loss, mean over the pass")
+    axes[1].legend()
+    if has_mi:
+        axes[2].plot(curves.epoch, curves.mi_train, "o-", color="#0072B2", ms=4, label="training set")
+        axes[2].plot(curves.epoch, curves.mi_forget, "o-", color=VERMILION, ms=4, label="forget set")
+        axes[2].set(xlabel="epoch", ylabel="bound M before\nthe epoch (nats)")
+        axes[2].legend()
+    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+    return fig
+
+
+def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("UA", "GA"), by: str | None = None,
+                  gold: pd.DataFrame | None = None, xlabel: str = "", title: str = "") -> Figure:
+    """Metrics against one setting (such as lam), mean and standard deviation over seeds, a line per value of `by`."""
+    fig, axes = plt.subplots(1, len(metrics), figsize=(4 * len(metrics), 3.6), squeeze=False)
+    ticks = sorted(rows[setting].unique())
+    parts = {None: rows} if by is None else dict(iter(rows.groupby(by, sort=False)))
+    for ax, metric in zip(axes[0], metrics, strict=True):
+        hues = [COLOURS["miu"], "#0072B2", "#009E73"]
+        for (name, part), hue, shift in zip(parts.items(), hues, (0, 0.12, -0.12), strict=False):
+            stats = part.groupby(setting)[metric].agg(["mean", "std"]) * 100
+            x = np.array([ticks.index(v) for v in stats.index]) + shift
+            ax.errorbar(x, stats["mean"], stats["std"], fmt="o-", color=hue, capsize=3, label=name)
+        if gold is not None:
+            ax.axhline(gold[metric].mean() * 100, color="black", ls="--", lw=1)
+            ax.text(1.0, gold[metric].mean() * 100, " gold", transform=ax.get_yaxis_transform(), va="center")
+        ax.set_xticks(range(len(ticks)), [f"{t:g}" for t in ticks])
+        ax.set(xlabel=xlabel or setting, ylabel=f"{METRIC_NAMES[metric]} (%)".replace(", test", ",\ntest"))
+    if by is not None:
+        axes[0, 0].legend()
+    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+    return fig
+
+
+def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = None, smooth: int = 25, title: str = "",
+                ax: Axes | None = None, ylim: tuple[float, float] | None = None) -> Figure:
+    """Estimates of mutual information against updates, a moving mean over `smooth` of them; the known value dashed."""
+    ax = axes_or_new(ax, figsize=(7.5, 3.6))
+    ends = []
+    for (name, values), hue in zip(histories.items(), ["#0072B2", "#009E73", "#56B4E9", "#004B79", "#8CCBB8"], strict=False):
+        smoothed = pd.Series(list(values)).rolling(smooth, min_periods=1).mean()
+        ax.plot(range(len(values))[::4], values[::4], color=hue, alpha=0.2, lw=0.8)
+        ax.plot(smoothed, color=hue, lw=1.6)
+        ends.append((smoothed.iloc[-1], name, hue))
+    if truth is not None:
+        ax.axhline(truth, color="black", ls="--", lw=1)
+        ends.append((truth, f"true value {truth:.2f}", "black"))
+    ax.set_ylim(ylim)  # before the labels, which are placed by it
+    _direct_labels(ax, ends)
+    ax.set(xlabel="update of the network", ylabel="estimate (nats)")
+    ax.set_title(title)
+    return ax.figure
+
+
+def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, title: str = "", ax: Axes | None = None) -> Figure:
+    """GA of RETRAIN against the ratio, one line per forgotten group; PRETRAIN's GA on that group is the dotted level.
+
+    `parts` maps a group's name to its PRETRAIN and RETRAIN rows; the first is the dominant forget group, in vermilion.
+    Means and standard deviations over seeds; the lines begin at ratio 0, where nothing is forgotten yet.
+    """
+    ax = axes_or_new(ax, figsize=(7.5, 3.7))
+    ends = []
+    for (name, rows), hue in zip(parts.items(), [VERMILION, *GROUP_COLOURS], strict=False):
+        before = rows[rows.method == "pretrain"].GA.mean() * 100
+        stats = rows[(rows.method == "retrain") & ~rows.reweight.astype(bool)].groupby("ratio").GA.agg(["mean", "std"]) * 100
+        ax.axhline(before, color=hue, ls=":", lw=1.5)
+        ax.plot([0, *stats.index], [before, *stats["mean"]], color=hue)
+        ax.errorbar(stats.index, stats["mean"], stats["std"], fmt="o", color=hue, mfc="white", capsize=3)
+        ends.append((stats["mean"].iloc[-1], name, hue))
+    ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylim=(0, 103), xlim=(-0.02, 0.95),
+           ylabel="accuracy of the forgotten group,\ntest" + (f", n = {n} (%)" if n else " (%)"))
+    _direct_labels(ax, ends)
+    ax.plot([], [], ":", color="0.35", lw=1.5, label="PRETRAIN (do nothing)")
+    ax.plot([], [], "o-", color="0.35", mfc="white", label="RETRAIN, mean ± sd")
+    ax.legend(loc="lower left")
+    ax.set_title(title)
+    return ax.figure
+
+
+def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "", title: str = "",
+              ax: Axes | None = None) -> Figure:
+    """Means with intervals (columns mean, low, high) against each table's index, around a line at 0; the first in vermilion."""
+    ax = axes_or_new(ax)
+    ax.axhline(0, color="0.6", lw=1)
+    ends = []
+    for (name, table), hue in zip(tables.items(), [VERMILION, *GROUP_COLOURS], strict=False):
+        table = table.sort_index()
+        away = [table["mean"] - table.low, table.high - table["mean"]]
+        ax.errorbar(table.index, table["mean"], away, fmt="o-", color=hue, mfc="white", capsize=3)
+        ends.append((table["mean"].iloc[-1], name, hue))
+    _direct_labels(ax, ends)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set_title(title)
+    return ax.figure

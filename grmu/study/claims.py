@@ -1,0 +1,237 @@
+"""The paper's claims, one by one, against our runs: the same effect from its published means and from our rows.
+
+An effect is a difference that is positive where the claim holds. Ours is paired by seed and has a 95 % t-interval for each data
+set and ratio; `verdict` is the rule that turns intervals into one word. CelebA, Waterbirds and FairFace stand beside the
+variants of Groundwear that play their roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import pandas as pd
+
+from grmu.metrics import Interval, distance_by_seed, interval
+from grmu.study import grids, paper, results
+
+ROLES = {"groundwear": "celeba", "groundwear-memorised": "waterbirds", "groundwear-many": "fairface"}
+OTHERS = ("l1_sparse", "salun", "scrub")
+RULE = ("reproduced: every interval lies above 0. partly: some do and none lies below. not reproduced: some lie below 0 and "
+        "none above. mixed: some above, some below. cannot tell: all hold 0.")
+
+
+class Ours:
+    """Our runs of one data set, ratio and choice of groups: metrics in percent, one value a seed."""
+
+    def __init__(self, dataset: str, ratio: float, groups: str = "default") -> None:
+        table = results.table()
+        self.rows = table[(table.dataset == dataset) & (table.ratio == ratio) & (table.groups == groups)]
+        self.at = (dataset, ratio)
+
+    def __call__(self, method: str, reweight: bool, metric: str, overrides: str = "{}") -> pd.Series:
+        """One metric by seed; KeyError where there are no such runs."""
+        return 100 * self.runs(method, reweight, overrides).set_index("seed")[metric].sort_index()
+
+    def runs(self, method: str, reweight: bool, overrides: str = "{}") -> pd.DataFrame:
+        """The rows of one method; KeyError where there are none."""
+        rows = self.rows
+        rows = rows[(rows.method == method) & (rows.reweight == reweight) & (rows.overrides == overrides)]
+        if rows.empty:
+            raise KeyError(f"no runs of {method}, reweight {reweight}, {overrides} at {self.at}")
+        return rows
+
+    def gap(self, method: str, reweight: bool, overrides: str = "{}") -> pd.Series:
+        """100 - avg. gap of each seed: the mean distance from the gold standard over the six metrics, in points."""
+        return 100 * distance_by_seed(self.runs(method, reweight, overrides), self.runs("retrain", True)).sort_index()
+
+    def off(self, method: str, reweight: bool, metric: str) -> pd.Series:
+        """Distance of one metric from the gold standard, in points."""
+        return (self(method, reweight, metric) - self("retrain", True, metric)).abs()
+
+
+class Paper:
+    """The paper's published means of one data set and ratio, asked in the same way; NaN where it printed nothing."""
+
+    def __init__(self, dataset: str, ratio: float, forget_groups: int = 1) -> None:
+        self.table = paper.results(dataset, ratio, forget_groups)
+
+    def __call__(self, method: str, reweight: bool, metric: str) -> float:
+        """One published mean, percent."""
+        try:
+            return float(self.table.loc[(method, reweight), metric])
+        except KeyError:
+            return float("nan")
+
+    def gap(self, method: str, reweight: bool) -> float:
+        """100 - the published avg. gap."""
+        return 100 - self(method, reweight, "avg_gap")
+
+    def off(self, method: str, reweight: bool, metric: str) -> float:
+        """Distance of the published means; the paper's own averages over seeds first."""
+        return abs(self(method, reweight, metric) - self("retrain", True, metric))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence of the paper as an effect that should be positive, in points, and where it should be.
+
+    ours, published: effects by name; ours as values by seed.
+    """
+
+    text: str
+    where: str
+    ours: Mapping[str, pd.Series]
+    published: Mapping[str, float]
+
+    @property
+    def intervals(self) -> dict[str, Interval]:
+        """Our effects: mean and 95 % interval over the seeds that all parts of the effect have."""
+        return {name: interval(values.dropna()) for name, values in self.ours.items()}
+
+    @property
+    def verdict(self) -> str:
+        """By RULE."""
+        above = sum(i.low > 0 for i in self.intervals.values())
+        below = sum(i.high < 0 for i in self.intervals.values())
+        if above and below:
+            return "mixed"
+        if above:
+            return "reproduced" if above == len(self.ours) else "partly"
+        return "not reproduced" if below else "cannot tell"
+
+
+def claim(text: str, where: str, effect: Callable, ratios: tuple[float, ...] = (0.5, 0.9),
+          datasets: tuple[str, ...] = tuple(ROLES), variants: Mapping[str, tuple] | None = None) -> Claim:
+    """A claim from one function: effect(source, *variant) for `Ours` and for `Paper`, at every data set, ratio and variant."""
+    ours, published = {}, {}
+    for (name, extra), dataset, ratio in product((variants or {"": ()}).items(), datasets, ratios):
+        at = f"{name + ', ' if name else ''}{dataset.removeprefix('groundwear-')} {ratio:g}"
+        ours[at] = effect(Ours(dataset, ratio), *extra)
+        published[f"{name + ', ' if name else ''}{ROLES[dataset]} {ratio:g}"] = effect(Paper(ROLES[dataset], ratio), *extra)
+    return Claim(text, where, ours, published)
+
+
+def all_claims() -> list[Claim]:
+    """The paper's claims that our grids can speak to, in its order."""
+    others = {name: (name,) for name in OTHERS}
+    approximate = {name: (name,) for name in (*OTHERS, "miu")}
+    return [
+        claim("Retraining without part of a small group lowers that group's test accuracy.", "Fig. 2, Sec. 4.2",
+              lambda s: s("pretrain", False, "GA") - s("retrain", False, "GA")),
+        _largest_group(),
+        claim("RETRAIN + REWEIGHT gives the group accuracy back.", "Sec. 3.3, Tables 1 to 3",
+              lambda s: s("retrain", True, "GA") - s("retrain", False, "GA")),
+        _memorising(),
+        claim("RETRAIN + GROUP-DRO is no gold standard: it raises UA above PRETRAIN's.", "Table 1, Sec. 4.2",
+              lambda s: s("group_dro", False, "UA") - s("pretrain", False, "UA"), (0.5,), ("groundwear",)),
+        claim("REWEIGHT raises GA of every approximate method.", "Fig. 4, Sec. 4.2",
+              lambda s, m: s(m, True, "GA") - s(m, False, "GA"), (0.9,), variants=approximate),
+        claim("Without REWEIGHT, MIU is nearer to the gold standard's GA than the other methods.", "Tables 1 to 3",
+              lambda s, m: s.off(m, False, "GA") - s.off("miu", False, "GA"), (0.5,), variants=others),
+        claim("With REWEIGHT, MIU has the best avg. gap.", "Tables 1 to 3, Fig. 5",
+              lambda s, m: s.gap(m, True) - s.gap("miu", True), variants=others),
+        *_multi_group(),
+        *_ablation(),
+        _fairness(),
+    ]
+
+
+def _largest_group() -> Claim:
+    def lost(groups: str, ratio: float) -> pd.Series:
+        ours = Ours("groundwear", ratio, groups)
+        return ours("pretrain", False, "GA") - ours("retrain", False, "GA")
+
+    return Claim("The largest group loses less than the smallest, at the same ratio.", "Figs. 2 and 7",
+                 {f"groundwear {r:g}": lost("default", r) - lost("((0, 0),)", r) for r in (0.5, 0.9)}, {})
+
+
+def _memorising() -> Claim:
+    def share(source: Ours | Paper) -> pd.Series | float:
+        lost = source("pretrain", False, "GA") - source("retrain", False, "GA")
+        won = source("retrain", True, "GA") - source("retrain", False, "GA")
+        return 100 * won / (lost.mean() if isinstance(lost, pd.Series) else lost)
+
+    learnt, by_heart = "groundwear", "groundwear-memorised"
+    return Claim("Where few samples are left and memorised, REWEIGHT returns a smaller share of the loss.", "Sec. 4.2, B.2",
+                 {"share, groundwear - memorised, 0.9": share(Ours(learnt, 0.9)) - share(Ours(by_heart, 0.9))},
+                 {"share, celeba - waterbirds, 0.9": share(Paper(ROLES[learnt], 0.9)) - share(Paper(ROLES[by_heart], 0.9))})
+
+
+def _multi_group() -> list[Claim]:
+    ours, published = {}, {}
+    for n, groups in ((9, grids.NINE_GROUPS), (25, grids.TWENTY_FIVE_GROUPS)):
+        source, theirs = Ours(grids.MANY, 0.5, str(groups)), Paper("fairface", 0.5, n)
+        for other in OTHERS:
+            ours[f"{other}, {n} groups"] = source.gap(other, True) - source.gap("miu", True)
+            published[f"{other}, {n} groups"] = theirs.gap(other, True) - theirs.gap("miu", True)
+    return [Claim("With 9 and 25 groups asking, MIU + REWEIGHT has the best avg. gap.", "Fig. 6, Tables 14, 15", ours, published)]
+
+
+def _ablation() -> list[Claim]:
+    off = {term: f'{{"{term}": false}}' for term in ("calibration", "retaining", "unlearning")}
+    at_half = {dataset.removeprefix("groundwear-"): Ours(dataset, 0.5) for dataset in ROLES}
+    table = paper.table("ablation")
+
+    def printed(dataset: str, term: str, metric: str) -> float:
+        wanted = {"retaining_eq7": 1, "unlearning_eq3": 1, "calibration_eq6": 1, "reweight": 0}
+        wanted |= {column: 0 for column in wanted if term and column.startswith(term)}
+        rows = table[(table.dataset == dataset) & (table.metric == metric)]
+        return float(rows.loc[(rows[list(wanted)] == pd.Series(wanted)).all(axis=1), "value"].iloc[0])
+
+    def difference(term: str, metric: str) -> dict[str, float]:
+        return {f"{d} 0.5": printed(d, "", metric) - printed(d, term, metric) for d in ROLES.values()}
+
+    def gains(r: float) -> pd.Series:
+        def at(lam: float) -> pd.Series:
+            rows = results.load("calibration")
+            rows = rows[rows.ratio == r]
+            ours = rows[(rows.lam == lam) & (rows.group_bar == "exact")]
+            return 100 * distance_by_seed(ours, rows[rows.method == "retrain"])
+        return at(0.0) - at(1.0)
+
+    return [
+        Claim("Calibration raises GA (without REWEIGHT).", "Table 4, Sec. 4.5",
+              {f"{n} 0.5": s("miu", False, "GA") - s("miu", False, "GA", off["calibration"]) for n, s in at_half.items()},
+              difference("calibration", "GA")),
+        Claim("The unlearning term unlearns: UA is lower with it.", "Sec. 4.5 (no such row in Table 4)",
+              {f"groundwear {r:g}": s("miu", False, "UA", off["unlearning"]) - s("miu", False, "UA")
+               for r in (0.5, 0.9) for s in [Ours("groundwear", r)]}, {}),
+        Claim("Without the retaining term the avg. gap is the worst.", "Table 4, Sec. 4.5",
+              {f"{n} 0.5": s.gap("miu", False, off["retaining"]) - s.gap("miu", False) for n, s in at_half.items()},
+              difference("retaining", "avg_gap")),
+        Claim("λ = 1 brings the avg. gap nearer to the gold standard than λ = 0.", "Fig. 8, B.5",
+              {f"groundwear {r:g}": gains(r) for r in (0.5, 0.9)}, {}),
+    ]
+
+
+def _fairness() -> Claim:
+    def nearer(source: Ours, metric: str) -> pd.Series:
+        before = source("pretrain", False, metric)
+        return (source("retrain", False, metric) - before).abs() - (source("miu", True, metric) - before).abs()
+
+    published, table = {}, paper.table("fairness")
+    value = table[table.reweight == 0].pivot_table(index=["dataset", "method"], columns="metric", values="value")
+    miu = table[table.method.str.startswith("MIU")].pivot_table(index="dataset", columns="metric", values="value")
+    metrics = ("DP", "EP", "EO", "WG")
+    for d, m in product(ROLES.values(), metrics):
+        before = value.loc[(d, "PRETRAIN"), m]
+        published[f"{m}, {d} 0.5"] = abs(value.loc[(d, "RETRAIN"), m] - before) - abs(miu.loc[d, m] - before)
+    return Claim("MIU + REWEIGHT keeps DP, EP, EO and WG nearer to PRETRAIN's than RETRAIN does.", "Table 18, B.6",
+                 {f"{m}, {d.removeprefix('groundwear-')} 0.5": nearer(Ours(d, 0.5), m) for d in ROLES for m in metrics},
+                 published)
+
+
+def claims_table() -> pd.DataFrame:
+    """A row a claim: where it stands, how many of the paper's effects are positive, how many of our intervals, verdict."""
+    rows = []
+    for c in all_claims():
+        printed = [value for value in c.published.values() if value == value]
+        found = c.intervals.values()
+        above, below = sum(i.low > 0 for i in found), sum(i.high < 0 for i in found)
+        rows.append({"claim": c.text, "in the paper": c.where, "paper's effects > 0":
+                     f"{sum(v > 0 for v in printed)} of {len(printed)}" if printed else "not printed",
+                     "our intervals: above 0, undecided, below": f"{above}, {len(found) - above - below}, {below}",
+                     "verdict": c.verdict})
+    return pd.DataFrame(rows).set_index("claim")

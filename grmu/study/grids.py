@@ -1,0 +1,153 @@
+"""The grids: every experiment of the paper as a list of ours, and the further ones; `grmu.study.results` has their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
+
+from grmu.runs import Experiment
+
+SEEDS = tuple(range(5))  # chosen before looking
+MANY_SEEDS = tuple(range(10))  # for calibration, where the differences are small
+RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
+PAPER_RATIOS = (0.1, 0.5, 0.9)
+LAMBDAS = {"exact": (0.0, 1.0, 3.0, 5.0, 10.0), "uniform": (0.0, 1.0, 3.0, 10.0)}
+PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
+FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand", "ssd", "influence")
+MANY = "groundwear-many"
+NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # three classes by three grounds, the default forget group among them
+TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
+
+
+def references() -> Iterator[Experiment]:
+    """Figs. 2 and 3: PRETRAIN, RETRAIN and RETRAIN + REWEIGHT against the ratio; retraining for robustness beside them."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        yield from _references(ratio=ratio, seed=seed)
+        if ratio in PAPER_RATIOS:
+            for method in ("group_dro", "rwg", "subg"):
+                yield Experiment(method=method, ratio=ratio, seed=seed)
+
+
+def largest_group() -> Iterator[Experiment]:
+    """Fig. 2's other half: the same ratios of the largest group, ankle boots on grass."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        yield from _references(ratio=ratio, groups=((0, 0),), seed=seed)
+
+
+def uniform_ratio(ratio: float) -> float:
+    """The share of all 5,692 samples that are as many as `ratio` of the smallest group's 102."""
+    return round(102 * ratio) / 5692
+
+
+def uniform() -> Iterator[Experiment]:
+    """The control: as many samples as `references` forgets (102 * ratio of 5,692), but of all groups alike."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        for method in ("pretrain", "retrain"):
+            yield Experiment(method=method, ratio=uniform_ratio(ratio), groups="uniform", seed=seed)
+
+
+def unlearning() -> Iterator[Experiment]:
+    """Tables 1 and 5 to 7, Figs. 2, 4 and 5: fine-tuning and the paper's methods; MIU + REWEIGHT at all ratios."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        if ratio in PAPER_RATIOS:
+            yield from _both(("finetune", *PAPER_METHODS), ratio=ratio, seed=seed)
+        else:
+            yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed)
+
+
+def largest_unlearning() -> Iterator[Experiment]:
+    """Figs. 2 and 4 for the largest group: the paper's methods."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _both(PAPER_METHODS, ratio=ratio, groups=((0, 0),), seed=seed)
+
+
+def further() -> Iterator[Experiment]:
+    """The other methods of the field, at the paper's ratios."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _both(FURTHER_METHODS, ratio=ratio, seed=seed)
+
+
+def forget_only() -> Iterator[Experiment]:
+    """Methods that their papers run on the forget set alone, so without the retain pass that they get in `further`."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        for method in ("gradient_ascent", "boundary_shrink", "boundary_expand"):
+            yield Experiment(method=method, ratio=ratio, seed=seed, overrides={"retains": False})
+
+
+def calibration() -> Iterator[Experiment]:
+    """Fig. 8 and the question of ch. 4: lambda from 0 to 10, the group marginal summed (exact) or sampled (uniform)."""
+    for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
+        yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
+        for group_bar, lambdas in LAMBDAS.items():
+            for lam in lambdas:
+                overrides = {"lam": lam, "group_bar": group_bar}
+                yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed, overrides=overrides)
+
+
+def ablation() -> Iterator[Experiment]:
+    """Table 4: MIU's terms switched off one by one, then REWEIGHT added."""
+    for seed, ratio in product(SEEDS, (0.5, 0.9)):
+        for overrides in ({"calibration": False}, {}, {"retaining": False}, {"unlearning": False}):
+            yield from _both(("miu",), ratio=ratio, seed=seed, overrides=overrides)
+
+
+def memorised() -> Iterator[Experiment]:
+    """Tables 2 and 8 to 10 in the memorising regime (Waterbirds' counts): references, fine-tuning, the paper's methods."""
+    yield from _tables("groundwear-memorised")
+
+
+def many() -> Iterator[Experiment]:
+    """Tables 3 and 11 to 13 with FairFace's many groups: references, fine-tuning, the paper's methods."""
+    yield from _tables(MANY)
+
+
+def multi_group() -> Iterator[Experiment]:
+    """Fig. 6, Tables 14 and 15: a forget set of half of 9 and of 25 groups."""
+    for groups, seed in product((NINE_GROUPS, TWENTY_FIVE_GROUPS), SEEDS):
+        split = {"dataset": MANY, "ratio": 0.5, "groups": groups, "seed": seed}
+        yield from _references(**split)
+        yield from _both(PAPER_METHODS, **split)
+
+
+def ablation_elsewhere() -> Iterator[Experiment]:
+    """Table 17 on the other two variants, at ratio 0.5."""
+    for dataset, seed in product(("groundwear-memorised", MANY), SEEDS):
+        for overrides in ({"calibration": False}, {"retaining": False}):
+            yield Experiment(dataset, "miu", ratio=0.5, seed=seed, overrides=overrides)
+
+
+def text() -> Iterator[Experiment]:
+    """Lesson 07: pairs of sentences. References and as many samples forgotten of all groups alike; fine-tuning and MIU."""
+    for seed, ratio in product(SEEDS, (0.5, 0.9)):
+        yield from _references(dataset="negation", ratio=ratio, seed=seed)
+        yield Experiment("negation", "retrain", ratio=round(66 * ratio) / 2883, groups="uniform", seed=seed)
+        yield from _both(("finetune", "miu"), dataset="negation", ratio=ratio, seed=seed)
+
+
+def text_pretrained() -> Iterator[Experiment]:
+    """The same sentences and a pretrained MiniLM, three seeds: references, the uniform control, MIU + REWEIGHT."""
+    for seed in SEEDS[:3]:
+        yield from _references(dataset="negation-pretrained", ratio=0.9, seed=seed)
+        yield Experiment("negation-pretrained", "retrain", ratio=round(66 * 0.9) / 2883, groups="uniform", seed=seed)
+        yield Experiment("negation-pretrained", "miu", reweight=True, ratio=0.9, seed=seed)
+
+
+def _tables(dataset: str) -> Iterator[Experiment]:
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _references(dataset=dataset, ratio=ratio, seed=seed)
+        yield from _both(("finetune", *PAPER_METHODS), dataset=dataset, ratio=ratio, seed=seed)
+
+
+def _references(**split: object) -> Iterator[Experiment]:
+    for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True)):
+        yield Experiment(method=method, reweight=reweight, **split)
+
+
+def _both(names: Iterable[str], **settings: object) -> Iterator[Experiment]:
+    for method, reweight in product(names, (False, True)):
+        yield Experiment(method=method, reweight=reweight, **settings)
+
+
+GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
+    references, uniform, largest_group, unlearning, memorised, many, further, forget_only, calibration, ablation,
+    largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained)}

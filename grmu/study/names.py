@@ -1,0 +1,17 @@
+"""How the course writes the names of methods and metrics."""
+
+from __future__ import annotations
+
+LABELS = {"pretrain": "PRETRAIN (do nothing)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO", "rwg": "RETRAIN, RWG",
+          "subg": "RETRAIN, SUBG", "finetune": "fine-tuning", "l1_sparse": "L1-sparse", "salun": "SalUn", "scrub": "SCRUB",
+          "miu": "MIU", "gradient_ascent": "gradient ascent", "random_labels": "random labels", "bad_teacher": "Bad Teacher",
+          "boundary_shrink": "boundary shrink", "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence"}
+METRIC_NAMES = {
+    "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy", "GA": "accuracy of the forget group, test",
+    "MIA": "MIA efficacy", "EO": "equalized-odds difference", "DP": "demographic-parity difference",
+    "EP": "equal-opportunity difference", "WG": "worst group's accuracy", "gap": "avg. gap to the gold standard"}
+
+
+def label(method: str, reweight: bool = False) -> str:
+    """A method's name as the course writes it."""
+    return LABELS.get(method, method) + " + REWEIGHT" * bool(reweight)

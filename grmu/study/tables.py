@@ -1,0 +1,161 @@
+"""Result tables: rows of `grmu.run_all` in, a table of means with spread out, the do-nothing row and the gold standard named.
+
+`summary`, `standing` and `against_gold` compute, `show` dresses for a notebook. The plain frames print well on a terminal, and
+are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from grmu import methods
+from grmu.metrics import METRICS, average_gap, differences, distance_by_seed, interval, tug_of_war
+from grmu.study.names import label
+
+GOLD = ("retrain", True)
+
+
+def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """One row per method and REWEIGHT, in the order of `rows`: "mean ± sd" over seeds in percent, avg. gap, seconds.
+
+    Args:
+        rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups; RETRAIN + REWEIGHT among them.
+
+    Raises:
+        ValueError: the rows mix data sets, ratios or groups, hold two runs of a method and seed (such as two settings of
+            it), or lack the gold standard of a seed.
+    """
+    gold = gold_of(rows)
+    table = []
+    for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
+        line = {"method": label(method, rw)}
+        for metric in metrics:
+            mean, sd = part[metric].mean() * 100, part[metric].std() * 100
+            line[metric] = f"{mean:.1f} ± {sd:.1f}" if len(part) > 1 else f"{mean:.1f}"
+        is_gold = (method, rw) == GOLD
+        line["avg. gap"] = "gold" if is_gold else f"{100 * average_gap(part, gold, metrics):.1f}"
+        line["ToW"] = "gold" if is_gold else f"{100 * tug_of_war(part, gold):.1f}"
+        line["seconds"] = f"{part.seconds.mean():.1f}"
+        table.append(line)
+    return pd.DataFrame(table).set_index("method")
+
+
+def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the gold standard, RETRAIN + REWEIGHT, one a seed; ValueError if these rows do not belong into one table."""
+    for column in ("dataset", "ratio", "groups"):
+        if rows[column].nunique() > 1:
+            raise ValueError(f"one table compares runs of one {column}, but has {sorted(rows[column].unique())}.")
+    if (twice := rows[rows.duplicated(["method", "reweight", "seed"])]).size:
+        raise ValueError(f"{label(twice.method.iloc[0], twice.reweight.iloc[0])} has several runs of seed "
+                         f"{twice.seed.iloc[0]}: choose the rows of one setting.")
+    return rows[(rows.method == GOLD[0]) & (rows.reweight == GOLD[1])]
+
+
+def with_gap(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """The rows with a column `gap`: avg. gap of each run, against the gold standard of its ratio and seed, as a fraction."""
+    parts = []
+    for _, part in rows.groupby("ratio", sort=False):
+        gold = gold_of(part)
+        gaps = [distance_by_seed(own, gold, metrics).set_axis(own.index)
+                for _, own in part.groupby(["method", "reweight"])]
+        parts.append(part.assign(gap=1 - pd.concat(gaps)))
+    return pd.concat(parts)
+
+
+def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+    """Who is nearest to the gold standard: a row a method, nearest first, distances in points.
+
+    A seed's distance is its mean |difference| from the gold standard of the same seed over `metrics`. Columns: distance, the mean
+    over seeds; behind, low, high: how much farther than the first, with its 95 % interval paired by seed; place: "best" for a
+    first whom no other is tied with, "tied" for those whose interval holds 0 and for their first, else "". PRETRAIN competes.
+    """
+    gold = gold_of(rows)
+    by_seed = {key: 100 * distance_by_seed(part, gold, metrics)
+               for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
+    order = sorted(by_seed, key=lambda key: by_seed[key].mean())
+    first, lines = by_seed[order[0]], []
+    for key in order:
+        behind = interval((by_seed[key] - first).dropna())  # over the seeds that both have
+        lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": behind.mean, "low": behind.low,
+                      "high": behind.high, "place": "tied" if key != order[0] and behind.low <= 0 else ""})
+    lines[0]["place"] = "tied" if any(line["place"] for line in lines) else "best"
+    return pd.DataFrame(lines).set_index("method")
+
+
+def against_gold(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA")) -> pd.DataFrame:
+    """Method minus gold standard in points, paired by seed, as "mean [low, high]" with 95 % intervals; a row a method."""
+    gold = gold_of(rows)
+    lines = {}
+    for key, part in rows.groupby(["method", "reweight"], sort=False):
+        if key != GOLD:
+            found = {m: interval(100 * d) for m, d in differences(part, gold, metrics).items()}
+            lines[label(*key)] = {f"{m} - gold": f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]" for m, i in found.items()}
+    return pd.DataFrame(lines).T.rename_axis("method")
+
+
+def reweight_effect(rows: pd.DataFrame, metric: str = "GA") -> pd.DataFrame:
+    """What REWEIGHT adds to each method, in points: without, with_, and the paired difference gain, low, high; n seeds."""
+    gold_of(rows)
+    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values=metric).reindex(columns=[False, True]).dropna()
+    lines = {}
+    for method in rows.method.unique():
+        if method in wide.index:
+            part = wide.loc[method]
+            i = interval(part[True] - part[False])
+            lines[method] = {"without": part[False].mean(), "with_": part[True].mean(), "gain": i.mean, "low": i.low,
+                             "high": i.high, "n": i.n}
+    return pd.DataFrame(lines).T
+
+
+def count_seeds(n: int) -> str:
+    """"1 seed", "3 seeds"."""
+    return f"{n} seed{'s' * (n != 1)}"
+
+
+def verdict(rows: pd.DataFrame) -> str:
+    """One paragraph in plain words on what the table means, every number computed from `rows` (see `summary`).
+
+    Points are differences of the whole percentages that the paragraph shows, so that it agrees with itself.
+    """
+    mean = (rows.groupby(["method", "reweight"])[["UA", "GA"]].mean() * 100).round()
+    before, plain, gold = (mean.loc[key] for key in (("pretrain", False), ("retrain", False), GOLD))
+    whose = "all samples alike" if rows.groups.iloc[0] == "uniform" else "one group"
+    lost, back = before.GA - plain.GA, gold.GA - plain.GA
+    said = f"Forgetting {100 * rows.ratio.iloc[0]:.3g} % of {whose} "
+    change = f"(GA {before.GA:.0f} % to {plain.GA:.0f} %)"
+    if lost > 0:
+        all_of_it = f"all of them and {back - lost:.0f} more" if back > lost else "all of them"
+        won = all_of_it if back >= lost else f"{back:.0f} of them" if back > 0 else "none of them"
+        said += f"cost {'that' if whose == 'one group' else 'the'} group {lost:.0f} points of test accuracy {change}; "
+        said += f"REWEIGHT gave back {won}"
+    else:
+        said += f"cost the group no test accuracy {change}: there was no loss to win back"
+    from_original = {name for name, method in methods.registry.items() if method.starts_from == "original"}
+    others = [(key, row) for key, row in mean.iterrows() if key[0] in from_original]
+    if others:
+        (method, rw), best = min(others, key=lambda item: (item[1] - gold).abs().sum())
+        said += (f". Without retraining, {label(method, rw)} came closest to the gold standard, {label(*GOLD)}: "
+                 f"UA {best.UA - gold.UA:+.0f}, GA {best.GA - gold.GA:+.0f} points")
+    gold_rows = rows[(rows.method == GOLD[0]) & rows.reweight]
+    idle = 100 * average_gap(rows[rows.method == "pretrain"], gold_rows)
+    n_seeds = rows.seed.nunique()
+    basis = count_seeds(n_seeds) if n_seeds > 1 else "one seed only: no spread, no conclusion"
+    return f"{said}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({basis})"
+
+
+def show(table: pd.DataFrame, caption: str = "") -> Styler:
+    """The table for a notebook: the do-nothing row in grey, the gold standard in italics, a sole best in bold."""
+
+    def dress(row: pd.Series) -> list[str]:
+        css = "color: #707070" if "do nothing" in str(row.name) else "font-style: italic" if "gold" in row.values else ""
+        return [f"{css}; font-weight: bold" if "best" in row.values else css] * len(row)
+
+    uuid = hashlib.sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]  # its own: a page's tables share their styles
+    styler = table.rename_axis(None).style.format(precision=1).apply(dress, axis=1).set_caption(caption).set_uuid(uuid)
+    return styler.set_table_styles([{"selector": "th", "props": "text-align: left"},
+                                    {"selector": "td", "props": "text-align: right; padding: 0.2em 0.8em"},
+                                    {"selector": "caption", "props": "text-align: left; font-weight: bold"}])

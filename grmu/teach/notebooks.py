@@ -1,0 +1,161 @@
+"""Lessons as they are committed: executed, and normalised so that two executions differ only where results do."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+from PIL import Image
+from tqdm import tqdm
+
+from grmu.runs.kernels import NOTEBOOKS, kernel_environment, lessons
+
+CELL_SECONDS, PNG_BYTES = 1800, 100_000
+PNG_START = "iVBORw0KGgo"
+WIDGET, IMAGES = "application/vnd.jupyter.widget-view+json", ("image/png", "image/jpeg")
+METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"}}
+VOLATILE = ("ExecuteTime", "collapsed", "execution", "papermill", "scrolled")
+MACHINE_PATH = re.compile(r"(?<![\w.~<}])/(?:home|root|tmp|work|Users|var/folders)/[\w.-]*")
+
+
+def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> NotebookNode:
+    """Execute a lesson in place, in its own folder, with a progress bar; save it normalised, or not at all if it fails.
+
+    `parameters` are set after the cell tagged "parameters", as papermill does it. ValueError if a cell fails (with its
+    traceback) or shows a path of this machine.
+    """
+    nb = load_notebook_node(str(path))
+    if parameters:
+        nb = parameterize_notebook(nb, dict(parameters))
+    client = NotebookClient(nb, timeout=CELL_SECONDS, kernel_name="python3", record_timing=False,
+                            resources={"metadata": {"path": str(path.parent)}})
+    with client.setup_kernel(env=kernel_environment()):
+        for index, cell in enumerate(tqdm(nb.cells, desc=path.stem, unit="cell")):
+            try:
+                client.execute_cell(cell, index)
+            except CellExecutionError as error:
+                raise ValueError(f"{path.name}, cell {index} failed.\n{error}") from error
+            if any(map(_live, cell.get("outputs", ()))) and "nbval-ignore-output" not in cell.metadata.tags:
+                warnings.warn(f"{path.name}, cell {index} shows widgets or writes to stderr, which are not saved: "
+                              "give it the tag nbval-ignore-output.", stacklevel=2)
+    nb = normalise(nb)
+    path.with_suffix(".tmp").write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
+    os.replace(path.with_suffix(".tmp"), path)
+    return nb
+
+
+def normalise(nb: NotebookNode) -> NotebookNode:
+    """A copy without what is live, timed or of one machine: widgets, stderr, timings, editor state. Idempotent.
+
+    ValueError if a source or an output holds an absolute path under a home or temporary folder.
+    """
+    nb = nbformat.from_dict(nb)
+    nb.metadata = nbformat.from_dict(METADATA)
+    count = 0
+    for index, cell in enumerate(nb.cells):
+        cell.setdefault("id", f"cell-{index:02d}")
+        empty = [key for key in ("jupyter", "tags") if not cell.metadata.get(key)]
+        for key in (*VOLATILE, *empty):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = _merged(output for output in cell.outputs if not _live(output))
+            for output in cell.outputs:
+                if output.output_type == "execute_result":
+                    output.execution_count = count
+                if output.get("data", {}).get("image/png", "").startswith(PNG_START):
+                    output.data["image/png"] = _small(output.data["image/png"])
+        _check_texts(index, cell)
+    nb.nbformat, nb.nbformat_minor = 4, max(5, nb.nbformat_minor)
+    return nb
+
+
+def check(paths: Iterable[Path]) -> list[str]:
+    """What keeps these notebooks from being committed, one sentence each. Labs have no outputs and are passed over."""
+    checked = [path for path in map(Path, paths) if path.parent.name != "labs"]
+    return [f"{path.name}: {problem}" for path in checked for problem in _problems(path)]
+
+
+def _problems(path: Path) -> Iterator[str]:
+    text = path.read_text(encoding="utf-8")
+    nb = nbformat.reads(text, as_version=4)
+    try:
+        if nbformat.writes(normalise(nb)) + "\n" != text:
+            yield "not normalised; `make notebooks` executes and normalises the lessons."
+    except ValueError as error:
+        yield str(error)
+    outputs = [(index, output) for index, cell in enumerate(nb.cells) for output in cell.get("outputs", ())]
+    if not outputs:
+        yield "holds no outputs; `make notebooks` executes the lessons."
+    yield from (f"cell {i} ended in {output.ename}." for i, output in outputs if output.output_type == "error")
+
+
+def _live(output: NotebookNode) -> bool:
+    """Widgets and stderr (progress bars, warnings): never the same twice, and dead on a page."""
+    return WIDGET in output.get("data", {}) or output.get("name") == "stderr"
+
+
+def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """Neighbouring pieces of stdout as one: how they were cut depends on timing."""
+    merged: list[NotebookNode] = []
+    for output in outputs:
+        if merged and output.output_type == merged[-1].output_type == "stream":
+            merged[-1].text += output.text
+        else:
+            merged.append(output)
+    return merged
+
+
+def _small(png: str) -> str:
+    """A PNG (base64) in 256 colours, which a plot does not miss: a third of the size. One that has a palette stays as it is."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    if picture.mode == "P":
+        return png
+    buffer = io.BytesIO()
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode() + "\n"
+
+
+def _check_texts(index: int, cell: NotebookNode) -> None:
+    texts = [cell.source]
+    for output in cell.get("outputs", ()):
+        data = output.get("data", {})
+        texts += [output.get("text", ""), *output.get("traceback", ())]
+        texts += [str(value) for kind, value in data.items() if kind not in IMAGES]
+        if (size := 3 * len(data.get("image/png", "")) // 4) > PNG_BYTES:
+            warnings.warn(f"cell {index} shows a picture of {size // 1000} kB: draw it smaller.", stacklevel=3)
+    if found := MACHINE_PATH.search("\n".join(texts)):
+        raise ValueError(f"cell {index} holds a path of this machine, {found[0]}: show names or relative paths.")
+
+
+def main(argv: list[str]) -> int:
+    """`python -m grmu notebooks [--check] [LESSON ...]`."""
+    parser = argparse.ArgumentParser(prog="python -m grmu notebooks", description=__doc__)
+    parser.add_argument("lessons", nargs="*", type=Path, help="paths of notebooks; all lessons if none is given")
+    parser.add_argument("--check", action="store_true", help="only say what is wrong with what is there")
+    options = parser.parse_args(argv)
+    paths = options.lessons or lessons()
+    if not paths:
+        raise FileNotFoundError(f"there are no lessons in {NOTEBOOKS}: run this in a checkout of the repository.")
+    if options.check:
+        problems = check(paths)
+        print("\n".join(problems) or f"{len(paths)} lessons are as they should be.")
+        return int(bool(problems))
+    for path in paths:
+        execute(path)
+    return 0
