@@ -1,12 +1,14 @@
-"""Build data/groundwear.safetensors.xz: footwear and garments photographed by Fashion-MNIST, put on real ground textures.
+"""Build data/groundwear.safetensors.xz: footwear and garments photographed by Fashion-MNIST, put on real
+ground textures.
 
     python data/build_groundwear.py --fashion-mnist DIR [--check] [--sheet]
 
-DIR holds the four original .gz files (Debian: package dataset-fashion-mnist; elsewhere: torchvision downloads the same
-files into <root>/FashionMNIST/raw). The textures come with scikit-image. The file holds *parts and recipes*, not pictures:
-a pool of 28 x 28 objects, one 256 x 256 ground per texture, and for every picture of every variant which object lies on
-which window of which ground. `grmu.data` puts them together when it loads, in integer arithmetic, so that every machine
-sees the same bits. --check compares with the shipped file instead of writing; --sheet redraws the datasheet's pictures.
+DIR holds the four original .gz files (Debian: package dataset-fashion-mnist; elsewhere: torchvision downloads
+the same files into <root>/FashionMNIST/raw). The textures come with scikit-image. The file holds *parts and
+recipes*, not pictures: a pool of 28 x 28 objects, one 256 x 256 ground per texture, and for every picture of
+every variant which object lies on which window of which ground. `grmu.data` puts them together when it loads,
+in integer arithmetic, so that every machine sees the same bits. --check compares with the shipped file
+instead of writing; --sheet redraws the datasheet's pictures.
 """
 
 from __future__ import annotations
@@ -35,35 +37,42 @@ SOURCES = {  # SHA-256 of the unpacked files (mirrors pack them differently): an
 TEXTURES = ["grass", "brick", "gravel", "coins", "tissue", "coffee", "clock"]
 TEXTURE_FUNCTIONS = {"tissue": "immunohistochemistry"}  # the others are named alike in skimage.data
 
-FASHION = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+FASHION = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+           "ankle boot"]
 
 
 def _many_counts() -> np.ndarray:
-    """9 classes x 7 grounds in FairFace's role: uneven classes, nearly even grounds, the forget group among the larger."""
+    """9 classes x 7 grounds in FairFace's role: uneven classes, nearly even grounds, the forget group among
+    the larger."""
     per_class = np.array([60, 90, 120, 220, 180, 110, 260, 70, 50])
     per_ground = np.array([1.0, 1.0, 1.1, 1.0, 0.9, 1.0, 0.8])
     return np.rint(np.outer(per_class, per_ground)).astype(int)
 
 
 def variants() -> dict[str, dict]:
-    """Every variant: Fashion-MNIST labels and textures by class and attribute index, counts per group (n_y, n_a)."""
+    """Every variant: Fashion-MNIST labels and textures by class and attribute index, counts per group (n_y,
+    n_a)."""
     boots = {"labels": [9, 7], "grounds": ["grass", "brick"]}
     many = _many_counts()
     return {
         "groundwear": boots | {
-            "train": [[2400, 2350], [840, 102]], "val": [[500, 500]] * 2, "test": [[500, 500]] * 2, "forget": [1, 1],
+            "train": [[2400, 2350], [840, 102]], "val": [[500, 500]] * 2, "test": [[500, 500]] * 2,
+            "forget": [1, 1],
             "seed": 1},
         "groundwear-memorised": boots | {
-            "train": [[3498, 184], [56, 1057]], "val": [[500, 500]] * 2, "test": [[500, 500]] * 2, "forget": [1, 0],
+            "train": [[3498, 184], [56, 1057]], "val": [[500, 500]] * 2, "test": [[500, 500]] * 2,
+            "forget": [1, 0],
             "seed": 2},
         "groundwear-many": {
             "labels": [0, 1, 2, 3, 4, 5, 6, 7, 9], "grounds": TEXTURES,
-            "train": many.tolist(), "val": [[20] * 7] * 9, "test": [[100] * 7] * 9, "forget": [6, 1], "seed": 3},
+            "train": many.tolist(), "val": [[20] * 7] * 9, "test": [[100] * 7] * 9, "forget": [6, 1],
+            "seed": 3},
     }
 
 
 def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The original files -> {"train": (images uint8 (60000, 28, 28), labels), "test": (10000, ...)}; checks their SHA-256."""
+    """The original files -> {"train": (images uint8 (60000, 28, 28), labels), "test": (10000, ...)}; checks
+    their SHA-256."""
     raw = {}
     for name, expected in SOURCES.items():
         path = folder / name
@@ -82,7 +91,8 @@ def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def ground(name: str) -> np.ndarray:
-    """A texture as background grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0, 1)."""
+    """A texture as background grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0,
+    1)."""
     try:
         import skimage.data
     except ImportError:
@@ -103,7 +113,8 @@ def build(folder: Path) -> bytes:
     """All variants as one compressed safetensors file."""
     fashion = read_fashion_mnist(folder)
     order = {  # a fixed shuffle per label, shared by all variants, so that they share most of their pool of objects
-        (part, label): np.random.RandomState(100 * label + (part == "test")).permutation(np.flatnonzero(labels == label))
+        (part, label): np.random.RandomState(100 * label
+                                             + (part == "test")).permutation(np.flatnonzero(labels == label))
         for part, (_, labels) in fashion.items() for label in range(10)
     }
     tensors, used = {}, {}
@@ -134,7 +145,8 @@ def build(folder: Path) -> bytes:
                "textures": [TEXTURES.index(g) for g in spec["grounds"]], "forget_group": spec["forget"]}
         for name, spec in variants().items()
     }
-    # one metadata key only: safetensors does not fix the order of several, and the file must come out bit for bit
+    # one metadata key only: safetensors does not fix the order of several, and the file must come out bit for
+    # bit
     packed = save(tensors, metadata={"variants": json.dumps(described, sort_keys=True)})
     return lzma.compress(packed, format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, filters=XZ_FILTERS)
 
@@ -153,7 +165,8 @@ def draw_sheets() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fashion-mnist", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--check", action="store_true", help="compare with the shipped file, write nothing")
     parser.add_argument("--sheet", action="store_true", help="redraw the datasheet's pictures as well")

@@ -1,10 +1,12 @@
-"""Build data/negation.json.xz: pairs of sentences from a small grammar, labelled by rules of meaning instead of annotators.
+"""Build data/negation.json.xz: pairs of sentences from a small grammar, labelled by rules of meaning instead
+of annotators.
 
     python data/build_negation.py [--check]
 
-A premise tells one event: who did what to what, and perhaps when or where. A hypothesis claims something about it. `truth`
-decides whether the claim is true, false or unknown given the premise; a negation word swaps true and false; and that is the
-label. How often a negation comes with each label follows MultiNLI. --check compares with the shipped file instead of writing.
+A premise tells one event: who did what to what, and perhaps when or where. A hypothesis claims something
+about it. `truth` decides whether the claim is true, false or unknown given the premise; a negation word swaps
+true and false; and that is the label. How often a negation comes with each label follows MultiNLI. --check
+compares with the shipped file instead of writing.
 """
 
 from __future__ import annotations
@@ -23,24 +25,32 @@ SEED = 7
 CLASSES, ATTRIBUTES = ("contradiction", "entailment", "neutral"), ("without negation", "with negation")
 MULTINLI = (57498, 11158, 67376, 1521, 66630, 1992)  # its training counts per group, y * 2 + a
 SHARES = (80, 30)  # of MultiNLI's pairs, one in so many without and with negation
-COUNTS = {"train": [round(n / SHARES[group % 2]) for group, n in enumerate(MULTINLI)], "val": [300] * 6, "test": [300] * 6}
+COUNTS = {"train": [round(n / SHARES[group % 2]) for group, n in enumerate(MULTINLI)], "val": [300] * 6,
+          "test": [300] * 6}
 HOMES = ("train", "train", "train", "val", "test")  # a premise is at home in one split
 MAX_TOKENS = 12  # of a pair, with [CLS] and twice [SEP]
 
 NEGATIONS = ("no", "never", "nobody", "nothing")  # those that define MultiNLI's attribute
 PEOPLE = ("anna", "david", "emma", "john", "laura", "maria", "paul", "peter")
-KINDS = {"dogs": "animals", "horses": "animals", "cars": "vehicles", "boats": "vehicles", "shirts": "clothes", "hats": "clothes"}
-OPPOSITES = {"found": "lost", "lost": "found", "bought": "sold", "sold": "bought", "pushed": "pulled", "pulled": "pushed",
+KINDS = {"dogs": "animals", "horses": "animals", "cars": "vehicles", "boats": "vehicles", "shirts": "clothes",
+         "hats": "clothes"}
+OPPOSITES = {"found": "lost", "lost": "found", "bought": "sold", "sold": "bought", "pushed": "pulled",
+             "pulled": "pushed",
              "loved": "hated", "hated": "loved"}
 SYNONYMS = {"found": "discovered", "bought": "purchased"}  # said instead once in five times
 ADJUNCTS = ("today", "yesterday", "here", "outside")
 
 IDS = {  # every word's number in the vocabulary of bert-base-uncased
-    "animals": 4176, "anna": 4698, "boats": 6242, "bought": 4149, "cars": 3765, "clothes": 4253, "david": 2585,
-    "discovered": 3603, "dogs": 6077, "emma": 5616, "found": 2179, "hated": 6283, "hats": 16717, "here": 2182, "horses":
-    5194, "john": 2198, "laura": 6874, "lost": 2439, "loved": 3866, "maria": 3814, "never": 2196, "no": 2053, "nobody":
-    6343, "nothing": 2498, "outside": 2648, "paul": 2703, "peter": 2848, "pulled": 2766, "purchased": 4156, "pushed":
-    3724, "shirts": 11344, "sold": 2853, "someone": 2619, "something": 2242, "today": 2651, "vehicles": 4683, "yesterday":
+    "animals": 4176, "anna": 4698, "boats": 6242, "bought": 4149, "cars": 3765, "clothes": 4253,
+    "david": 2585,
+    "discovered": 3603, "dogs": 6077, "emma": 5616, "found": 2179, "hated": 6283, "hats": 16717, "here": 2182,
+    "horses":
+    5194, "john": 2198, "laura": 6874, "lost": 2439, "loved": 3866, "maria": 3814, "never": 2196, "no": 2053,
+    "nobody":
+    6343, "nothing": 2498, "outside": 2648, "paul": 2703, "peter": 2848, "pulled": 2766, "purchased": 4156,
+    "pushed":
+    3724, "shirts": 11344, "sold": 2853, "someone": 2619, "something": 2242, "today": 2651, "vehicles": 4683,
+    "yesterday":
     7483}
 
 
@@ -66,12 +76,14 @@ class Dice:
 # What is true. Events and claims are dicts of what is told: who, act, thing, adjunct.
 
 def truth(claim: dict, event: dict) -> str:
-    """ "true" if the premise tells all of the claim, "false" if it tells the same of the opposite act, "unknown" if it leaves a
-    part open and rules none out; "unclear" otherwise, and such claims are not used."""
+    """ "true" if the premise tells all of the claim, "false" if it tells the same of the opposite act,
+    "unknown" if it leaves a part open and rules none out; "unclear" otherwise, and such claims are not
+    used."""
     opposite = claim["act"] == OPPOSITES[event["act"]]
     if opposite and claim.get("who") == event["who"] and claim.get("thing") == event["thing"]:
         return "false" if claim.get("adjunct") in (None, event.get("adjunct")) else "unclear"
-    told = all(value == event.get(name) or (name == "thing" and value == KINDS[event["thing"]]) for name, value in claim.items())
+    told = all(value == event.get(name) or (name == "thing" and value == KINDS[event["thing"]])
+               for name, value in claim.items())
     return "true" if told else "unclear" if opposite else "unknown"
 
 
@@ -114,11 +126,13 @@ def draw_claim(dice: Dice, event: dict, aim: str) -> dict:
 
 
 def say(dice: Dice, claim: dict, negation: str = "") -> str:
-    """The claim as a sentence, or its denial: the negation word stands for person or thing, or before act or thing."""
+    """The claim as a sentence, or its denial: the negation word stands for person or thing, or before act or
+    thing."""
     act = SYNONYMS[claim["act"]] if claim["act"] in SYNONYMS and dice.chance(0.2) else claim["act"]
     who = "nobody" if negation == "nobody" else claim.get("who", "someone")
     thing = "nothing" if negation == "nothing" else claim.get("thing", "something")
-    words = [who, "never" * (negation == "never"), act, "no" * (negation == "no"), thing, claim.get("adjunct")]
+    words = [who, "never" * (negation == "never"), act, "no" * (negation == "no"), thing,
+             claim.get("adjunct")]
     return " ".join(filter(None, words))
 
 
@@ -137,7 +151,8 @@ def draw_pair(dice: Dice, y: int, a: int) -> tuple[str, str, int, int] | None:
 
 
 def pairs(seed: int = SEED) -> dict[str, list[tuple[str, str, int, int]]]:
-    """Every split's (premise, hypothesis, y, a) in shuffled order: no pair twice, and no premise in two splits."""
+    """Every split's (premise, hypothesis, y, a) in shuffled order: no pair twice, and no premise in two
+    splits."""
     dice, home, splits = Dice(seed), {}, {}
     for part, counts in COUNTS.items():
         rows = {}
@@ -153,14 +168,16 @@ def pairs(seed: int = SEED) -> dict[str, list[tuple[str, str, int, int]]]:
 
 def build() -> bytes:
     """The shipped file: names, the table of words, and every split's pairs."""
-    content = {"class_names": CLASSES, "attribute_names": ATTRIBUTES, "forget_group": (2, 1), "length": MAX_TOKENS,
+    content = {"class_names": CLASSES, "attribute_names": ATTRIBUTES, "forget_group": (2, 1),
+               "length": MAX_TOKENS,
                "words": IDS, "pairs": pairs()}
     packed = json.dumps(content, separators=(",", ":")).encode()
     return lzma.compress(packed, format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, filters=XZ_FILTERS)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="compare with the shipped file, write nothing")
     options = parser.parse_args()
     packed = build()

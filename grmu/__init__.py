@@ -1,8 +1,10 @@
-"""grmu: group-robust machine unlearning, the package behind the course's notebooks (start with notebooks/00_start_here)."""
+"""grmu: group-robust machine unlearning, the package behind the course's notebooks (start with
+notebooks/00_start_here)."""
 
 import os
 
-# Threads that wait for each other spin; on a busy machine that brings all work to a halt, asleep they wake late. Spinning
+# Threads that wait for each other spin; on a busy machine that brings all work to a halt, asleep they wake
+# late. Spinning
 # briefly costs little either way. Read when torch is first loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 

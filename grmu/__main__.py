@@ -13,9 +13,11 @@ COMMANDS = {  # name: (module, arguments put before the user's, what it does)
     "app": ("grmu.show.app", [], "serve the explorer as a page of its own"),
     "audit": ("grmu.study.audit", [], "attack a method, sample by sample: is it forgotten?"),
     "bench": ("grmu.scale.bench", [], "measure what the project promises"),
-    "data": ("grmu.data.originals.command", [], "say what to download for a data set, check its folder, prepare it"),
+    "data": ("grmu.data.originals.command", [],
+             "say what to download for a data set, check its folder, prepare it"),
     "notebooks": ("grmu.teach.notebooks", [], "execute the lessons and save them as they are committed"),
-    "check-notebooks": ("grmu.teach.notebooks", ["--check"], "say which lessons are not as they should be committed"),
+    "check-notebooks": ("grmu.teach.notebooks", ["--check"],
+                        "say which lessons are not as they should be committed"),
     "labs": ("grmu.teach.labs", [], "write the labs for students, without solutions, or grade what they hand in"),
     "results": ("grmu.study.compute", [], "compute the results that ship with the course"),
     "weights": ("grmu.scale.weights_command", [], "say which pretrained weights are there, or download some"),
@@ -23,11 +25,13 @@ COMMANDS = {  # name: (module, arguments put before the user's, what it does)
 }
 
 
-EXPLAINED = (ValueError, FloatingPointError, FileNotFoundError, StoreError)  # raised with a sentence for the user
+EXPLAINED = (ValueError, FloatingPointError, FileNotFoundError,
+             StoreError)  # raised with a sentence for the user
 
 
 def _explanation(error: Exception) -> str | None:
-    """The sentence that explains an error, also one raised in a notebook that papermill ran; None if it has none."""
+    """The sentence that explains an error, also one raised in a notebook that papermill ran; None if it has
+    none."""
     if isinstance(error, EXPLAINED):
         return str(error)
     return error.evalue if getattr(error, "ename", None) in {kind.__name__ for kind in EXPLAINED} else None
@@ -36,8 +40,10 @@ def _explanation(error: Exception) -> str | None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; its exit code, 2 for an error with an explanation, 130 when stopped."""
     listing = "\n".join(f"  {name:16} {what}" for name, (_, _, what) in COMMANDS.items())
-    parser = argparse.ArgumentParser(prog="python -m grmu", formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     description="Group-robust machine unlearning.", epilog=f"commands:\n{listing}")
+    parser = argparse.ArgumentParser(prog="python -m grmu",
+                                     formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     description="Group-robust machine unlearning.",
+                                     epilog=f"commands:\n{listing}")
     parser.add_argument("--traceback", action="store_true", help="on an error, show where it was raised")
     parser.add_argument("command", choices=COMMANDS, metavar="command", help="see below")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the command; --help lists them")

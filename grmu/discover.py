@@ -1,11 +1,15 @@
-"""Groups that nobody wrote down: an attribute inferred for every training sample, so that REWEIGHT and MIU have groups to go by.
+"""Groups that nobody wrote down: an attribute inferred for every training sample, so that REWEIGHT and MIU
+have groups to go by.
 
 clusters: k-means on PRETRAIN's features within each class, k by silhouette (Sohoni et al. 2020, GEORGE).
-errors: what a model that stops early gets wrong, against the rest (Liu et al. 2021, the identification step of JTT).
-probe: the attribute is known for a few samples; a logistic regression on what PRETRAIN's layers see says the rest.
+errors: what a model that stops early gets wrong, against the rest (Liu et al. 2021, the identification step
+of JTT).
+probe: the attribute is known for a few samples; a logistic regression on what PRETRAIN's layers see says the
+rest.
 probe_last: the same on its last features only.  random: a die, the control.
 
-An `Experiment` takes them by name (`grouping="clusters"`); the model asked is its PRETRAIN, before anything is forgotten.
+An `Experiment` takes them by name (`grouping="clusters"`); the model asked is its PRETRAIN, before anything
+is forgotten.
 """
 
 from __future__ import annotations
@@ -35,7 +39,8 @@ SILHOUETTE_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class Grouping:
-    """infer(model, train, seed) -> (N,) inferred attribute, from 0.  early: overrides of PRETRAIN that make the model asked."""
+    """infer(model, train, seed) -> (N,) inferred attribute, from 0.  early: overrides of PRETRAIN that make
+    the model asked."""
 
     infer: Callable[[Classifier, GroupedDataset, int], np.ndarray]
     early: Mapping[str, object] = field(default_factory=dict)
@@ -61,12 +66,14 @@ def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
 
 
 def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.ndarray:
-    """The rows whose attribute is known, `share` of all: a random draw, so small groups are small in it too."""
+    """The rows whose attribute is known, `share` of all: a random draw, so small groups are small in it
+    too."""
     return np.random.default_rng(seed).permutation(len(train))[: round(share * len(train))]
 
 
 def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
-    """The attribute of the rows `known`; elsewhere what a logistic regression on z (N, d) and the class says, fitted there."""
+    """The attribute of the rows `known`; elsewhere what a logistic regression on z (N, d) and the class says,
+    fitted there."""
     a, y = train.a.cpu().numpy(), train.y.cpu().numpy()
     if len(np.unique(a[known])) == 1:  # nothing to tell apart
         return np.full(len(a), a[known][0])
@@ -99,17 +106,21 @@ GROUPINGS = {"clusters": Grouping(clusters), "errors": Grouping(errors, EARLY), 
 def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> GroupedDataset:
     """The same samples with the inferred attribute in place of the true one."""
     found = torch.as_tensor(GROUPINGS[name].infer(model, train, seed))
-    return replace(train, a=found.to(train.y.device), attribute_names=[f"{name} {i}" for i in range(int(found.max()) + 1)])
+    return replace(train, a=found.to(train.y.device),
+                   attribute_names=[f"{name} {i}" for i in range(int(found.max()) + 1)])
 
 
 def agreement(inferred: GroupedDataset, true: GroupedDataset) -> float:
-    """Adjusted mutual information of inferred and true attribute within each class, a mean over samples: 1 same, 0 chance."""
+    """Adjusted mutual information of inferred and true attribute within each class, a mean over samples: 1
+    same, 0 chance."""
     y, a, found = (v.cpu().numpy() for v in (true.y, true.a, inferred.a))
-    return float(sum((y == c).mean() * adjusted_mutual_info_score(a[y == c], found[y == c]) for c in np.unique(y)))
+    return float(sum((y == c).mean() * adjusted_mutual_info_score(a[y == c], found[y == c])
+                     for c in np.unique(y)))
 
 
 def alpha_of(group: int, true: GroupedDataset, inferred: GroupedDataset, retained: Tensor) -> float:
-    """REWEIGHT's alpha by the inferred groups, a mean over the retained samples (rows `retained`) of a true group."""
+    """REWEIGHT's alpha by the inferred groups, a mean over the retained samples (rows `retained`) of a true
+    group."""
     counts = inferred.group_counts(), inferred.subset(retained).group_counts()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an inferred group that has vanished weighs nothing here
@@ -118,8 +129,8 @@ def alpha_of(group: int, true: GroupedDataset, inferred: GroupedDataset, retaine
 
 
 def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d). A network without maps
-    (text) has only the last."""
+    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d). A network
+    without maps (text) has only the last."""
     seen: list[Tensor] = []
 
     def look(module: nn.Module, inputs: object, output: Tensor) -> None:
@@ -131,7 +142,8 @@ def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
         z = model.features(x)
         return torch.cat([*seen, z], 1)
 
-    hooks = [m.register_forward_hook(look) for m in model.modules() if isinstance(m, nn.ReLU | nn.ReLU6 | nn.SiLU)]
+    hooks = [m.register_forward_hook(look) for m in model.modules()
+             if isinstance(m, nn.ReLU | nn.ReLU6 | nn.SiLU)]
     try:
         return predict(all_features, model, train.x).cpu().numpy()
     finally:

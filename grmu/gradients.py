@@ -1,7 +1,8 @@
 """Gradients as flat vectors: of a set, and of every sample; the Fisher information's diagonal from them.
 
-All in eval mode, so that BatchNorm's statistics stay as they are and each sample's gradient is its own. A flat vector has
-the order of `model.parameters()`, which `unflatten` undoes. Samples are taken in chunks, smaller ones for larger networks.
+All in eval mode, so that BatchNorm's statistics stay as they are and each sample's gradient is its own. A
+flat vector has the order of `model.parameters()`, which `unflatten` undoes. Samples are taken in chunks,
+smaller ones for larger networks.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from grmu.models import Classifier
 
 
 def fitting(model: nn.Module, most: int, budget: int) -> int:
-    """Samples of a chunk: `most` for a small network, else as many as `budget` holds, counted in parameters."""
+    """Samples of a chunk: `most` for a small network, else as many as `budget` holds, counted in
+    parameters."""
     return max(1, min(most, budget // sum(p.numel() for p in model.parameters())))
 
 
@@ -34,7 +36,8 @@ def add_to(model: nn.Module, vector: Tensor) -> None:
 
 
 def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
-    """Gradient of the mean cross-entropy over the data, (n_parameters,); with `weights` (N,), which sum to 1, of that mean."""
+    """Gradient of the mean cross-entropy over the data, (n_parameters,); with `weights` (N,), which sum to 1,
+    of that mean."""
     parameters, was_training = list(model.parameters()), model.training
     model.eval()
     weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
@@ -65,7 +68,8 @@ def sample_gradients(model: Classifier, x: Tensor, y: Tensor) -> Iterator[Tensor
 
 
 def fisher_diagonal(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
-    """Mean of the squared gradients of single samples, (n_parameters,): the diagonal of the empirical Fisher information."""
+    """Mean of the squared gradients of single samples, (n_parameters,): the diagonal of the empirical Fisher
+    information."""
     weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
     total, first = torch.zeros((), device=data.y.device), 0
     for gradients in sample_gradients(model, data.x, data.y):

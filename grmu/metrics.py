@@ -1,6 +1,8 @@
-"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group, avg. gap, ToW.
+"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group, avg.
+gap, ToW.
 
-`evaluate` makes one forward pass over each split and derives everything from the logits. Values are fractions; the higher
+`evaluate` makes one forward pass over each split and derives everything from the logits. Values are
+fractions; the higher
 is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
 """
 
@@ -40,7 +42,8 @@ def standard_error(accuracy: float, n: int) -> float:
 
 
 def accuracy_by_group(predicted: Tensor, data: GroupedDataset) -> pd.DataFrame:
-    """One row per declared group: group (its name), accuracy, n, se. A group without samples has accuracy NaN, n 0."""
+    """One row per declared group: group (its name), accuracy, n, se. A group without samples has accuracy
+    NaN, n 0."""
     frame = MetricFrame(metrics={"accuracy": accuracy_score, "n": count}, y_true=data.y.cpu().numpy(),
                         y_pred=predicted.cpu().numpy(), sensitive_features=data.group.cpu().numpy()).by_group
     frame = frame.reindex(range(data.n_groups)).fillna({"n": 0}).astype({"n": int, "accuracy": float})
@@ -52,8 +55,9 @@ def accuracy_by_group(predicted: Tensor, data: GroupedDataset) -> pd.DataFrame:
 def fairness(predicted: Tensor, data: GroupedDataset, groups: Sequence[Group]) -> dict[str, float]:
     """EO (Eq. 11), DP and EP as differences over the attribute, with classes and attributes binarised.
 
-    The positive class is "one of the target classes of `groups`", the attribute "one of their attribute values": with two
-    classes and two values that changes nothing, with more it is the paper's convention for FairFace (Appx. A).
+    The positive class is "one of the target classes of `groups`", the attribute "one of their attribute
+    values": with two classes and two values that changes nothing, with more it is the paper's convention for
+    FairFace (Appx. A).
     """
     classes, attributes = (torch.tensor(sorted(set(v))) for v in zip(*groups, strict=True))
     y, y_hat = (torch.isin(v.cpu(), classes).int().numpy() for v in (data.y, predicted))
@@ -63,12 +67,15 @@ def fairness(predicted: Tensor, data: GroupedDataset, groups: Sequence[Group]) -
             "EP": float(equal_opportunity_difference(y, y_hat, sensitive_features=a))}
 
 
-def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tensor, val_group: Tensor, seed: int = 0) -> float:
-    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10). Higher: better hidden.
+def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tensor, val_group: Tensor,
+                 seed: int = 0) -> float:
+    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10). Higher: better
+    hidden.
 
-    The attacker is one random forest with fixed settings on one feature, the loss, fitted to retain (members) against
-    validation samples (non-members). Validation samples are weighted to the retain set's group proportions and both sides
-    to equal totals; else the forest learns which groups are common instead of who was a member.
+    The attacker is one random forest with fixed settings on one feature, the loss, fitted to retain (members)
+    against validation samples (non-members). Validation samples are weighted to the retain set's group
+    proportions and both sides to equal totals; else the forest learns which groups are common instead of who
+    was a member.
 
     Args:
         retain, val, forget: (N,) losses.  retain_group, val_group: (N,) groups.  seed: of the forest.
@@ -84,10 +91,13 @@ def membership_forest(retain: Tensor, val: Tensor, retain_group: Tensor, val_gro
     return _attacker(seed).fit(losses, member, sample_weight=weights)
 
 
-def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor, seed: int = 0) -> float:
-    """How well the attacker of `mia_efficacy` tells members from others at all: balanced accuracy on held-out samples.
+def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor,
+                    seed: int = 0) -> float:
+    """How well the attacker of `mia_efficacy` tells members from others at all: balanced accuracy on held-out
+    samples.
 
-    Five-fold cross-validation; 0.5 is chance. An efficacy means something only where this is clearly above it.
+    Five-fold cross-validation; 0.5 is chance. An efficacy means something only where this is clearly above
+    it.
     """
     losses, member, weights = _attack_data(retain, val, retain_group, val_group)
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
@@ -96,19 +106,23 @@ def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group
 
 
 def _attacker(seed: int) -> RandomForestClassifier:
-    return RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01, random_state=seed)
+    return RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01,
+                                  random_state=seed)
 
 
 def _attack_data(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor) -> tuple[np.ndarray, ...]:
     n_groups = int(max(retain_group.max(), val_group.max())) + 1
-    share_retain, share_val = (torch.bincount(g, minlength=n_groups) / len(g) for g in (retain_group, val_group))
+    share_retain, share_val = (torch.bincount(g, minlength=n_groups) / len(g)
+                               for g in (retain_group, val_group))
     val_weights = (share_retain / share_val.clamp(min=1e-12))[val_group]
-    weights = torch.cat([torch.full((len(retain),), 0.5 / len(retain)), 0.5 * val_weights / val_weights.sum()])
+    weights = torch.cat([torch.full((len(retain),), 0.5 / len(retain)),
+                         0.5 * val_weights / val_weights.sum()])
     member = np.r_[np.ones(len(retain)), np.zeros(len(val))]
     return torch.cat([retain, val])[:, None].numpy(), member, (weights * len(member)).numpy()
 
 
-def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, val: GroupedDataset, test: GroupedDataset,
+def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, val: GroupedDataset,
+             test: GroupedDataset,
              groups: Sequence[Group], forest_seed: int = 0) -> tuple[dict[str, float], pd.DataFrame]:
     """All metrics of one model.
 
@@ -116,7 +130,8 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
         groups: the dominant forget group(s) (y, a); GA is the test accuracy on them.
 
     Returns:
-        The metrics by name, fractions, with val_TA, val_GA and val_WG (for choosing hyperparameters), and the accuracies
+        The metrics by name, fractions, with val_TA, val_GA and val_WG (for choosing hyperparameters), and the
+        accuracies
         with their n and standard error: rows RA, UA, TA, GA, then every group of the test set.
     """
     logits = {name: predict(model, model, data.x).float().cpu() for name, data in
@@ -138,10 +153,12 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
     metrics["WG"] = float(by_group["accuracy"].min())
     metrics["MIA"] = mia_efficacy(losses["retain"], losses["val"], losses["forget"],
                                   retain.group.cpu(), val.group.cpu(), forest_seed)
-    metrics |= {"val_TA": right["val"].float().mean().item(), "val_GA": in_groups("val").float().mean().item(),
+    metrics |= {"val_TA": right["val"].float().mean().item(),
+                "val_GA": in_groups("val").float().mean().item(),
                 "val_WG": float(accuracy_by_group(logits["val"].argmax(1), val)["accuracy"].min())}
     overall = pd.DataFrame([{"group": name, "accuracy": metrics[name], "n": len(hits),
-                             "se": standard_error(metrics[name], len(hits))} for name, hits in samples.items()])
+                             "se": standard_error(metrics[name], len(hits))}
+                            for name, hits in samples.items()])
     return metrics, pd.concat([overall, by_group], ignore_index=True)
 
 
@@ -161,23 +178,26 @@ def differences(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] =
 
 
 def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
-    """Per metric, |method - gold| of each seed, averaged over seeds: the deltas in brackets in the paper's tables."""
+    """Per metric, |method - gold| of each seed, averaged over seeds: the deltas in brackets in the paper's
+    tables."""
     return differences(rows, gold, metrics).abs().mean()
 
 
 def distance_by_seed(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
-    """Mean |difference| from the gold standard over the metrics, one value a seed: what is averaged to 1 - avg. gap."""
+    """Mean |difference| from the gold standard over the metrics, one value a seed: what is averaged to 1 -
+    avg. gap."""
     return differences(rows, gold, metrics).abs().mean(axis=1)
 
 
 def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
-    """avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself. Beware: doing nothing
-    often scores high, so show PRETRAIN's beside it."""
+    """avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself. Beware: doing
+    nothing often scores high, so show PRETRAIN's beside it."""
     return 1 - float(gap_by_metric(rows, gold, metrics).mean())
 
 
 def tug_of_war(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
-    """ToW (Zhao et al. 2024): product of 1 - |difference| over forget, retain and test accuracy, a mean over seeds; 1 is best."""
+    """ToW (Zhao et al. 2024): product of 1 - |difference| over forget, retain and test accuracy, a mean over
+    seeds; 1 is best."""
     return float((1 - differences(rows, gold, ("UA", "RA", "TA")).abs()).prod(axis=1).mean())
 
 
@@ -191,7 +211,8 @@ class Interval(NamedTuple):
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % t-interval of independent values, such as differences paired by seed; infinite for a single value."""
+    """Mean and 95 % t-interval of independent values, such as differences paired by seed; infinite for a
+    single value."""
     values = np.asarray(values, dtype=float)
     mean, n = float(values.mean()), len(values)
     half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values)) if n > 1 else float("inf")

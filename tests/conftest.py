@@ -1,4 +1,5 @@
-"""What the tests share: small data sets, a small network, a shrunken Groundwear, and the build script as a module."""
+"""What the tests share: small data sets, a small network, a shrunken Groundwear, and the build script as a
+module."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ REPOSITORY = TESTS.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--all-labs", action="store_true", help="run every lab through the real autograder, not only one")
+    parser.addoption("--all-labs", action="store_true",
+                     help="run every lab through the real autograder, not only one")
 
 
 def toy(counts: list[list[int]], n_features: int = 4, spread: float = 1.0, seed: int = 0) -> GroupedDataset:
@@ -33,7 +35,8 @@ def toy(counts: list[list[int]], n_features: int = 4, spread: float = 1.0, seed:
     n_attributes = len(counts[0])
     y = torch.tensor([k for k, row in enumerate(counts) for a, n in enumerate(row) for _ in range(n)])
     a = torch.tensor([a for row in counts for a, n in enumerate(row) for _ in range(n)])
-    centres = 3 * torch.randn(len(counts) * n_attributes, n_features, generator=torch.Generator().manual_seed(99))
+    centres = 3 * torch.randn(len(counts) * n_attributes, n_features,
+                              generator=torch.Generator().manual_seed(99))
     x = centres[y * n_attributes + a] + spread * torch.randn(len(y), n_features, generator=rng)
     order = torch.randperm(len(y), generator=rng)
     names = [f"class {k}" for k in range(len(counts))], [f"place {k}" for k in range(n_attributes)]
@@ -72,15 +75,18 @@ def same_state(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def shrink_groundwear() -> None:
-    """Replace Groundwear's loader by one that gives the first few of the same pictures: an epoch takes milliseconds."""
+    """Replace Groundwear's loader by one that gives the first few of the same pictures: an epoch takes
+    milliseconds."""
 
     def few(name: str, root: str | Path | None) -> Splits:
         whole = groundwear.load(name, root)
 
         def head(part: GroupedDataset, sizes: tuple[int, ...]) -> GroupedDataset:
-            return part.subset(torch.cat([(part.group == g).nonzero().squeeze(1)[:n] for g, n in enumerate(sizes)]))
+            return part.subset(torch.cat([(part.group == g).nonzero().squeeze(1)[:n]
+                                          for g, n in enumerate(sizes)]))
 
-        return Splits(head(whole.train, (70, 60, 40, 24)), head(whole.val, (20,) * 4), head(whole.test, (25,) * 4),
+        return Splits(head(whole.train, (70, 60, 40, 24)), head(whole.val, (20,) * 4),
+                      head(whole.test, (25,) * 4),
                       whole.forget_group)
 
     data.LOADERS["groundwear"] = few
@@ -112,7 +118,8 @@ def store(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def build_script() -> ModuleType:
     """data/build_groundwear.py as a module."""
-    spec = importlib.util.spec_from_file_location("build_groundwear", REPOSITORY / "data" / "build_groundwear.py")
+    spec = importlib.util.spec_from_file_location("build_groundwear",
+                                                  REPOSITORY / "data" / "build_groundwear.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -122,5 +129,6 @@ def start_python(code: str, *arguments: object) -> subprocess.Popen:
     """A fresh interpreter that runs `code` on the shrunken Groundwear; sys.argv[1:] are `arguments`."""
     prelude = f"import sys; sys.path.insert(0, {str(TESTS)!r}); import conftest; conftest.shrink_groundwear()\n"
     environment = {k: v for k, v in os.environ.items() if k != "GRMU_STORE"}
-    return subprocess.Popen([sys.executable, "-c", prelude + code, *map(str, arguments)], stdout=subprocess.PIPE,
+    return subprocess.Popen([sys.executable, "-c", prelude + code, *map(str, arguments)],
+                            stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment)

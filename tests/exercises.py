@@ -40,13 +40,15 @@ def solution(name: str) -> Callable:
     """The solution as the lesson shows it, in its folded block."""
     prose = "\n".join(cell.source for cell in cells(EXERCISES[name][0]) if cell.cell_type == "markdown")
     folded = re.findall(r"<details><summary>Solution</summary>(.*?)</details>", prose, re.DOTALL)
-    (code,) = (c for block in folded for c in re.findall(r"```python\n(.*?)```", block, re.DOTALL) if f"def {name}(" in c)
+    (code,) = (c for block in folded for c in re.findall(r"```python\n(.*?)```", block, re.DOTALL)
+               if f"def {name}(" in c)
     return defined(code, name)
 
 
 def stub(name: str) -> Callable:
     """The unfinished function that the lesson hands to the student."""
-    sources = [c.source for c in cells(EXERCISES[name][0]) if c.cell_type == "code" and f"def {name}(" in c.source]
+    sources = [c.source for c in cells(EXERCISES[name][0]) if c.cell_type == "code"
+               and f"def {name}(" in c.source]
     (source,) = (s for s in sources if "NotImplementedError" in s)
     return defined(source, name)
 

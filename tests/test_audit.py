@@ -1,4 +1,5 @@
-"""The audit: states, attacks and intervals by hand; a model that is caught and one that is not; distances; relearning."""
+"""The audit: states, attacks and intervals by hand; a model that is caught and one that is not; distances;
+relearning."""
 
 from types import SimpleNamespace
 
@@ -53,11 +54,13 @@ def on_noise(method, **more):
 def made_up(status, **values):
     """Observations with these values, zero elsewhere."""
     status = np.asarray(status)
-    return Observations(status, *(np.asarray(values.get(k, np.zeros(status.shape)), float) for k in Observations._fields[1:]))
+    return Observations(status, *(np.asarray(values.get(k, np.zeros(status.shape)), float)
+                                  for k in Observations._fields[1:]))
 
 
 def simulated(seed, shift, n_shadows=24, n_samples=40):
-    """Samples that are hard or easy, shadows that are sure or not, half of the members unlearned, `shift` of them left."""
+    """Samples that are hard or easy, shadows that are sure or not, half of the members unlearned, `shift` of
+    them left."""
     rng = np.random.default_rng(seed)
     shape = n_shadows, n_samples
     status = np.where(rng.random(shape) < 0.5, NEVER, np.where(rng.random(shape) < 0.5, UNLEARNED, RETAINED))
@@ -66,7 +69,8 @@ def simulated(seed, shift, n_shadows=24, n_samples=40):
     return made_up(status, confidence=confidence)
 
 
-# --- halves -----------------------------------------------------------------------------------------------------------
+# --- halves
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_half_takes_half_of_every_group_and_each_row_once_in_ascending_order():
@@ -93,7 +97,8 @@ def test_a_coin_rounds_odd_groups_and_every_sample_is_in_half_of_the_halves():
     assert share.sub(0.5).abs().max() < 4 * 0.5 / n**0.5
 
 
-# --- likelihood ratios ------------------------------------------------------------------------------------------------
+# --- likelihood ratios
+# ------------------------------------------------------------------------------------------------
 
 
 def by_loop(confidence, status, positive, negative):
@@ -124,11 +129,13 @@ def test_likelihood_ratios_are_those_of_two_gaussians_fitted_to_the_other_shadow
 
 
 def test_a_sample_that_two_other_shadows_lack_in_a_state_has_no_ratio():
-    status = np.array([[UNLEARNED, UNLEARNED, RETAINED]] * 2 + [[UNLEARNED, NEVER, NEVER]] + [[NEVER, NEVER, NEVER]] * 3)
+    status = np.array([[UNLEARNED, UNLEARNED, RETAINED]] * 2 + [[UNLEARNED, NEVER, NEVER]]
+                      + [[NEVER, NEVER, NEVER]] * 3)
     confidence = np.random.default_rng(0).normal(size=status.shape)
     usable = ~np.isnan(likelihood_ratios(confidence, status))
     assert usable[:, 0].all()  # three of either state: two are left beside each shadow
-    assert usable[:, 1].tolist() == [False, False, True, True, True, True]  # two unlearned judge others, not each other
+    assert usable[:, 1].tolist() == [False, False, True, True, True,
+                                     True]  # two unlearned judge others, not each other
     assert not usable[:, 2].any()  # never unlearned
 
 
@@ -139,7 +146,8 @@ def test_no_shadow_is_judged_by_means_that_hold_its_own_confidence():
     status[:, i] = [UNLEARNED, NEVER] * 5
 
     def scaled(by):
-        """The ratio times the shared variance: a parabola in the shadow's confidence if its own mean moved along."""
+        """The ratio times the shared variance: a parabola in the shadow's confidence if its own mean moved
+        along."""
         c = seen.confidence.copy()
         c[k, i] += by
         kinds = [[c[status[:, j] == kind, j] for j in range(3)] for kind in (UNLEARNED, NEVER)]
@@ -147,7 +155,8 @@ def test_no_shadow_is_judged_by_means_that_hold_its_own_confidence():
         variance = sum(((g - g.mean()) ** 2).sum() for g in groups) / sum(len(g) - 1 for g in groups)
         return likelihood_ratios(c, status)[k, i] * variance
 
-    others = [np.delete(seen.confidence[:, i], k)[np.delete(status[:, i], k) == kind].mean() for kind in (UNLEARNED, NEVER)]
+    others = [np.delete(seen.confidence[:, i], k)[np.delete(status[:, i], k) == kind].mean()
+              for kind in (UNLEARNED, NEVER)]
     steps = np.diff([scaled(by) for by in (0, 1, 2, 3)])
     np.testing.assert_allclose(steps, others[0] - others[1])
 
@@ -155,15 +164,18 @@ def test_no_shadow_is_judged_by_means_that_hold_its_own_confidence():
 def test_what_a_third_state_s_shadows_say_does_not_matter():
     seen = simulated(2, 1.0)
     louder = np.where(seen.status == RETAINED, 50.0, seen.confidence)
-    np.testing.assert_array_equal(likelihood_ratios(louder, seen.status), likelihood_ratios(seen.confidence, seen.status))
+    np.testing.assert_array_equal(likelihood_ratios(louder, seen.status),
+                                  likelihood_ratios(seen.confidence, seen.status))
 
 
-# --- judging ----------------------------------------------------------------------------------------------------------
+# --- judging
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_auc_and_true_positives_at_few_false_ones_by_hand():
     never = np.arange(100.0)
-    unlearned = np.r_[np.full(10, 200.0), np.full(5, 98.5), np.full(20, 94.5), np.full(65, -1.0)]  # above 100, 99, 95, 0
+    unlearned = np.r_[np.full(10, 200.0), np.full(5, 98.5), np.full(20, 94.5),
+                      np.full(65, -1.0)]  # above 100, 99, 95, 0
     status = np.r_[np.full(100, NEVER), np.full(100, UNLEARNED), np.full(40, RETAINED)]
     score = np.r_[never, unlearned, np.full(20, 1e6), np.full(20, -1e6)]
     order = np.random.default_rng(0).permutation(240)
@@ -177,7 +189,8 @@ def test_auc_and_true_positives_at_few_false_ones_by_hand():
 
 def test_true_positives_are_counted_at_every_threshold_even_among_ties():
     # at every score one unlearned and one never seen: a straight line
-    found = judge(made_up(np.tile([NEVER, UNLEARNED], (8, 50)), forest=np.arange(800).reshape(8, 100) // 2), "forest")
+    found = judge(made_up(np.tile([NEVER, UNLEARNED], (8, 50)), forest=np.arange(800).reshape(8, 100) // 2),
+                  "forest")
     assert found["TPR at 5% FPR"].mean == pytest.approx(0.05)
     assert found["TPR at 1% FPR"].mean == pytest.approx(0.01)
 
@@ -235,7 +248,8 @@ def test_an_interval_stays_within_zero_and_one():
     assert wide["TPR at 1% FPR"].low == 0
 
 
-# --- the control, parts, exposure -------------------------------------------------------------------------------------
+# --- the control, parts, exposure
+# -------------------------------------------------------------------------------------
 
 
 def test_the_control_lets_a_third_of_those_never_seen_pass_for_unlearned():
@@ -275,7 +289,8 @@ def test_exposure_by_hand_once_from_even_and_once_from_odd_shadows():
     status[[1, 3, 5], 1], confidence[1::2, 1] = UNLEARNED, [0, 1, 2, -3]  # 1 and -3
     status[[1, 3], 0], confidence[1::2, 0] = RETAINED, [70, 80, 1, 3]  # loud, but not asked
     even, odd = audit.exposure(made_up(status, confidence=confidence))
-    np.testing.assert_allclose(even, [3 / (4 / 12) ** 0.5, 1 / (4 / 12) ** 0.5, np.nan])  # residuals: four of 1 and eight of 0
+    np.testing.assert_allclose(even, [3 / (4 / 12) ** 0.5, 1 / (4 / 12) ** 0.5,
+                                      np.nan])  # residuals: four of 1 and eight of 0
     np.testing.assert_allclose(odd, [np.nan, 4 / (4 / 10) ** 0.5, np.nan])
     retained = audit.exposure(made_up(status, confidence=confidence), RETAINED)
     assert np.isnan(retained[0]).all()
@@ -291,7 +306,8 @@ def test_the_two_halves_of_exposure_do_not_share_a_shadow():
     assert (before[1] != after[1]).all()
 
 
-# --- shadow models ----------------------------------------------------------------------------------------------------
+# --- shadow models
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_shadows_are_the_experiment_on_halves_of_their_own():
@@ -299,7 +315,8 @@ def test_shadows_are_the_experiment_on_halves_of_their_own():
     found = audit.shadows(e, 5)
     assert [s.seed for s in found] == list(range(5))
     assert all(s.half for s in found)
-    assert {(s.method, s.reweight, s.ratio, s.groups, s.recipe.epochs) for s in found} == {("retrain", True, 0.3, "default", 3)}
+    assert {(s.method, s.reweight, s.ratio, s.groups, s.recipe.epochs)
+            for s in found} == {("retrain", True, 0.3, "default", 3)}
     assert len({tuple(load_split(s)[0].train.x.sum((1, 2, 3)).tolist()) for s in found}) == 5
     assert len(audit.shadows(e)) == audit.SHADOWS == 64
 
@@ -337,7 +354,8 @@ def test_the_forest_is_the_one_of_the_metric(observed, here):
     e, seen = observed
     forgotten = seen.forest[seen.status == UNLEARNED]
     expected = run(e, here).metrics["MIA"]
-    assert (forgotten <= 0.5).mean() == pytest.approx(expected, abs=1.01 / len(forgotten))  # losses differ by rounding
+    assert (forgotten <= 0.5).mean() == pytest.approx(expected,
+                                                      abs=1.01 / len(forgotten))  # losses differ by rounding
     assert 0 <= seen.forest.min() < 0.5 < seen.forest.max() <= 1
 
 
@@ -362,7 +380,8 @@ def test_observing_again_gives_the_same_bits_from_the_store_and_afresh(observed,
 @pytest.fixture(scope="module")
 def shadows(here):
     """Twelve shadow models each of PRETRAIN, which unlearns nothing, and of RETRAIN, on noise."""
-    return {method: audit.observe_all(on_noise(method), N_SHADOWS, here, progress=False) for method in ("pretrain", "retrain")}
+    return {method: audit.observe_all(on_noise(method), N_SHADOWS, here, progress=False)
+            for method in ("pretrain", "retrain")}
 
 
 def test_rows_are_shadows_in_order(shadows, here):
@@ -387,7 +406,8 @@ def test_the_audit_has_a_row_for_every_attack_whom_it_looks_for_and_group():
     train = data.load(e.dataset).train
     rng = np.random.default_rng(0)
     status = rng.choice(3, (12, len(train)), p=(0.5, 0.25, 0.25))
-    seen = made_up(status, **{k: rng.normal(size=status.shape) + (status == RETAINED) for k in Observations._fields[1:]})
+    seen = made_up(status, **{k: rng.normal(size=status.shape) + (status == RETAINED)
+                              for k in Observations._fields[1:]})
     table = audit.audit(e, seen)
     asking, others = train.group_names[3], train.group_names[:3]
     assert table.value_counts(["group", "who"]).to_dict() == {
@@ -410,12 +430,14 @@ def test_every_group_that_asks_is_audited():
     e = Experiment(method="retrain", groups=((0, 0), (1, 1)))
     n = len(data.load(e.dataset).train)
     rng = np.random.default_rng(0)
-    seen = made_up(rng.choice(3, (12, n), p=(0.5, 0.25, 0.25)), **{k: rng.normal(size=(12, n)) for k in Observations._fields[1:]})
+    seen = made_up(rng.choice(3, (12, n), p=(0.5, 0.25, 0.25)),
+                   **{k: rng.normal(size=(12, n)) for k in Observations._fields[1:]})
     names = data.load(e.dataset).train.group_names
     assert set(audit.audit(e, seen).query("who == 'unlearned'").group) == {names[0], names[3]}
 
 
-# --- distances --------------------------------------------------------------------------------------------------------
+# --- distances
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_equal_answers_have_no_distance_even_if_logits_are_shifted():
@@ -432,7 +454,8 @@ def test_distances_of_outputs_by_hand_and_against_pytorch():
     rng = torch.Generator().manual_seed(1)
     one, other = (factor * torch.randn(50, 4, generator=rng) for factor in (1, 4))
     found = audit.output_distances(one, other)
-    theirs = functional.kl_div(one.log_softmax(1), other.log_softmax(1), reduction="batchmean", log_target=True)
+    theirs = functional.kl_div(one.log_softmax(1), other.log_softmax(1), reduction="batchmean",
+                               log_target=True)
     assert found["KL"] == pytest.approx(theirs.item(), rel=1e-5)
     assert found["KL"] != pytest.approx(audit.output_distances(other, one)["KL"], rel=0.01)
     assert found["disagreement"] == (one.argmax(1) != other.argmax(1)).float().mean()
@@ -475,11 +498,13 @@ def test_distances_are_means_over_gold_standards(monkeypatch, here):
     assert all(about.items() <= row.items() for row in rows)
     ours, *golds = (run(x, here) for x in (e, *audit.others_of(e)))
     for name in (*METRICS, "WG"):
-        assert table.distance[name] == pytest.approx(np.mean([abs(ours.metrics[name] - g.metrics[name]) for g in golds]))
+        assert table.distance[name] == pytest.approx(np.mean([abs(ours.metrics[name] - g.metrics[name])
+                                                              for g in golds]))
     splits, split, _ = load_split(e)
     for where, x in (("forget", split.forget.x), ("test", splits.test.x)):
         answers = [predict(r.model, r.model, x).log_softmax(1) for r in (ours, *golds)]
-        kl = np.mean([functional.kl_div(answers[0], a, reduction="batchmean", log_target=True).item() for a in answers[1:]])
+        kl = np.mean([functional.kl_div(answers[0], a, reduction="batchmean", log_target=True).item()
+                      for a in answers[1:]])
         assert table.distance[f"KL, {where}"] == pytest.approx(kl, rel=1e-4)
         wrong = [(answers[0].argmax(1) != a.argmax(1)).float().mean().item() for a in answers[1:]]
         assert table.distance[f"disagreement, {where}"] == pytest.approx(np.mean(wrong))
@@ -492,7 +517,8 @@ def test_two_gold_standards_are_not_the_same_so_the_noise_floor_is_above_zero(mo
     assert floor["TV, test"] > 0
 
 
-# --- relearning -------------------------------------------------------------------------------------------------------
+# --- relearning
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_relearning_begins_where_the_model_is_and_gets_there():
@@ -537,7 +563,8 @@ def test_relearning_counts_steps_until_pretrain_s_accuracy_on_the_forget_set(her
     assert curve[0] < target
     assert row["steps"] == next(i for i, accuracy in enumerate(curve) if accuracy > target - 1e-4) > 0
     assert [row[f"UA_{i}"] for i in (0, 1, 8, 100)] == [curve[i] for i in (0, 1, 8, 100)]
-    assert {"dataset": "groundwear", "method": "retrain", "reweight": False, "ratio": 0.5, "seed": 0}.items() <= row.items()
+    assert {"dataset": "groundwear", "method": "retrain", "reweight": False, "ratio": 0.5,
+            "seed": 0}.items() <= row.items()
 
 
 def test_pretrain_needs_no_step_and_who_never_gets_there_one_more_than_were_taken(here, monkeypatch):
@@ -561,7 +588,8 @@ def test_the_command_prints_a_row_an_attack_and_group(here, monkeypatch, capsys)
 
 def test_the_command_refuses_too_few_shadows_and_unknown_methods_in_a_sentence(here, monkeypatch, capsys):
     monkeypatch.setenv("GRMU_STORE", str(here))
-    assert main(["audit", "--method", "retrain", "--dataset", "groundwear", "--shadows", "2", "--jobs", "1"]) == 2
+    assert main(["audit", "--method", "retrain", "--dataset", "groundwear", "--shadows", "2", "--jobs",
+                 "1"]) == 2
     assert "too few" in capsys.readouterr().err
     assert main(["audit", "--method", "miau"]) == 2
     assert "unknown method 'miau'" in capsys.readouterr().err

@@ -1,4 +1,5 @@
-"""The baselines: their losses and updates computed another way, what they do to a small problem, what all methods promise."""
+"""The baselines: their losses and updates computed another way, what they do to a small problem, what all
+methods promise."""
 
 import copy
 import inspect
@@ -93,10 +94,12 @@ def trained(method, *arguments, **more):
 
 
 def ready(method, *arguments, **more):
-    """The context after setup, its model moved off the original so that the two cannot be mistaken for each other."""
+    """The context after setup, its model moved off the original so that the two cannot be mistaken for each
+    other."""
     context = context_from(*arguments, **more)
     method.setup(context)
-    add_to(context.model, torch.randn(len(flat(context.model)), generator=torch.Generator().manual_seed(1)) / 3)
+    add_to(context.model, torch.randn(len(flat(context.model)),
+                                      generator=torch.Generator().manual_seed(1)) / 3)
     context.model.train()
     return context
 
@@ -137,7 +140,8 @@ def rise(original, model, data):
 
 
 def one_by_one(model, data):
-    """Gradient of every sample's cross-entropy, (N, n_parameters), by as many backward passes in double precision."""
+    """Gradient of every sample's cross-entropy, (N, n_parameters), by as many backward passes in double
+    precision."""
     model, rows = copy.deepcopy(model).double().requires_grad_(True).eval(), []
     for x, y in zip(data.x, data.y, strict=True):
         model.zero_grad()
@@ -150,7 +154,8 @@ def close(found, expected, rtol=1e-4):
     np.testing.assert_allclose(found.detach(), expected, rtol=rtol, atol=rtol * float(abs(expected).max()))
 
 
-# --- gradients --------------------------------------------------------------------------------------------------------
+# --- gradients
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -210,7 +215,8 @@ def test_fisher_diagonal_is_the_weighted_mean_of_squares_over_more_than_a_chunk(
 
 def test_add_to_moves_each_parameter_by_its_own_part():
     images = GroupedDataset(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [0, 1], [0, 0])
-    model = models.build(models.Network(), images, seed=0)  # in channels_last, so that the order of values in memory is another
+    model = models.build(models.Network(), images,
+                         seed=0)  # in channels_last, so that the order of values in memory is another
     before, vector = flat(model), torch.arange(len(flat(model)), dtype=torch.float32)
     assert [part.shape for part in unflatten(vector, model)] == [p.shape for p in model.parameters()]
     add_to(model, vector)
@@ -218,7 +224,8 @@ def test_add_to_moves_each_parameter_by_its_own_part():
     assert all(p.requires_grad for p in model.parameters())
 
 
-# --- L1-sparse --------------------------------------------------------------------------------------------------------
+# --- L1-sparse
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_l1s_penalty_falls_linearly_over_the_epochs(original, train, split):
@@ -227,7 +234,8 @@ def test_l1s_penalty_falls_linearly_over_the_epochs(original, train, split):
     for epoch, gamma in ((0, 0.2), (3, 0.08), (4, 0.04)):
         assert method.before_epoch(epoch) == {}
         norm = sum(np.abs(v.detach().double().numpy()).sum() for v in context.model.parameters())
-        assert method.retain_loss(batch).item() == pytest.approx(ce(context.model(batch.x), batch.y) + gamma * norm, rel=1e-5)
+        assert method.retain_loss(batch).item() == pytest.approx(ce(context.model(batch.x), batch.y)
+                                                                 + gamma * norm, rel=1e-5)
 
 
 def test_l1_ends_with_smaller_weights_than_fine_tuning(original, train, split):
@@ -237,7 +245,8 @@ def test_l1_ends_with_smaller_weights_than_fine_tuning(original, train, split):
     torch.testing.assert_close(flat(free), flat(tuned))
 
 
-# --- random labels and SalUn ------------------------------------------------------------------------------------------
+# --- random labels and SalUn
+# ------------------------------------------------------------------------------------------
 
 
 def test_the_wrong_labels_are_never_right_and_otherwise_even():
@@ -254,7 +263,8 @@ def test_the_wrong_labels_are_never_right_and_otherwise_even():
 def test_random_labels_loss_is_cross_entropy_with_labels_drawn_anew(original, train, split):
     method = RandomLabels()
     context, batch = ready(method, original, train, split), all_of(split.forget)
-    assert method.forget_loss(batch).item() == pytest.approx(ce(context.model(batch.x), 1 - batch.y), rel=1e-5)  # two classes
+    assert method.forget_loss(batch).item() == pytest.approx(ce(context.model(batch.x), 1 - batch.y),
+                                                             rel=1e-5)  # two classes
     three = problem([[30, 12], [12, 30], [20, 20]])
     split = split_forget(three, 0.8, [(1, 1)])
     context, batch = context_of(three, split, QUICK), all_of(split.forget)
@@ -293,12 +303,14 @@ def test_salun_moves_the_salient_weights_and_no_other_by_a_bit(original, train, 
 
 
 def test_salun_with_every_weight_free_is_random_labels_and_with_none_stands_still(original, train, split):
-    whole, labels, none = (trained(m, original, train, split)[0].model for m in (SalUn(share=1), RandomLabels(), SalUn(share=0)))
+    whole, labels, none = (trained(m, original, train, split)[0].model
+                           for m in (SalUn(share=1), RandomLabels(), SalUn(share=0)))
     assert same_state(state_of(whole), state_of(labels))
     assert torch.equal(flat(none), flat(original))
 
 
-# --- SCRUB and Bad Teacher --------------------------------------------------------------------------------------------
+# --- SCRUB and Bad Teacher
+# --------------------------------------------------------------------------------------------
 
 
 def test_distance_is_the_softened_kl_of_the_teacher_from_the_model_times_t_squared():
@@ -311,7 +323,8 @@ def test_distance_is_the_softened_kl_of_the_teacher_from_the_model_times_t_squar
 
 def test_scrubs_losses_are_its_papers(original, train, split):
     method = SCRUB(alpha=0.7, gamma=0.4, temperature=4.0)
-    context, forget, retain = ready(method, original, train, split), all_of(split.forget), all_of(split.retain)
+    context, forget, retain = ready(method, original, train,
+                                    split), all_of(split.forget), all_of(split.retain)
     logits, teacher = context.model(forget.x), original(forget.x)
     assert method.forget_loss(forget).item() == pytest.approx(-16 * kl(teacher, logits, 4.0), rel=1e-4)
     logits, teacher = context.model(retain.x), original(retain.x)
@@ -321,7 +334,8 @@ def test_scrubs_losses_are_its_papers(original, train, split):
 
 def test_scrubs_forget_passes_drive_it_away_from_the_original_on_the_forget_set(original, train, whole):
     def run(**settings):
-        model = trained(SCRUB(**settings), original, train, whole, Recipe(epochs=4, lr=0.05, batch_size=8))[0].model
+        model = trained(SCRUB(**settings), original, train, whole,
+                        Recipe(epochs=4, lr=0.05, batch_size=8))[0].model
         return [kl(answers(original, part), answers(model, part)) for part in (whole.forget, whole.retain)]
 
     never, twice, obedient = run(forget_epochs=0), run(forget_epochs=2), run(forget_epochs=2, alpha=1.0)
@@ -358,7 +372,8 @@ def test_the_ignorant_teacher_has_nothing_of_the_original(original, train, split
     method = BadTeacher()
     method.setup(context_from(original, train, split))
     assert not method.ignorant.training
-    for (name, fresh), taught in zip(state_of(method.ignorant).items(), state_of(original).values(), strict=True):
+    for (name, fresh), taught in zip(state_of(method.ignorant).items(), state_of(original).values(),
+                                     strict=True):
         assert not torch.equal(fresh, taught), name  # BatchNorm's statistics included
 
 
@@ -366,11 +381,13 @@ def test_bad_teacher_comes_nearer_to_ignorance_on_the_forget_set_only(original, 
     method = BadTeacher()
     context, _ = trained(method, original, train, whole, Recipe(epochs=5, lr=0.05, batch_size=8))
     teacher = answers(method.ignorant, whole.forget)
-    assert kl(teacher, answers(context.model, whole.forget)) < 0.6 * kl(teacher, answers(original, whole.forget))
+    assert kl(teacher, answers(context.model, whole.forget)) < 0.6 * kl(teacher,
+                                                                        answers(original, whole.forget))
     assert accuracy(context.model, whole.retain) > 0.85
 
 
-# --- gradient ascent and boundaries -----------------------------------------------------------------------------------
+# --- gradient ascent and boundaries
+# -----------------------------------------------------------------------------------
 
 
 def test_gradient_ascent_climbs_the_forget_sets_cross_entropy(original, train, whole):
@@ -407,7 +424,8 @@ def test_boundary_shrink_asks_the_original_one_signed_step_of_eps_grey_levels_aw
         method.setup(context_of(images, split_forget(images, 0.5), QUICK, original=original, model=model))
         found = method.near_labels(model.scaled(images.x), images.y)
         assert found.tolist() == nears[-1].tolist()
-        assert method.forget_loss(all_of(images)).item() == pytest.approx(ce(model(images.x), nears[-1]), rel=1e-5)
+        assert method.forget_loss(all_of(images)).item() == pytest.approx(ce(model(images.x), nears[-1]),
+                                                                          rel=1e-5)
     right = nears[0] == y
     assert 0.2 < (nears[1] != y)[right].mean() < 1  # eps reaches across the boundary for some
 
@@ -434,14 +452,16 @@ def test_boundary_expands_loss_is_cross_entropy_with_one_class_more(original, tr
     logits = z @ head.weight.detach().double().numpy().T + head.bias.detach().double().numpy()
     logits = np.column_stack([logits, (z * w[:6]).sum(1) + w[6]])
     assert 0.1 < abs(w).max() <= 1 / math.sqrt(6)  # as the head's own weights start
-    assert method.forget_loss(batch).item() == pytest.approx(ce(torch.tensor(logits), np.full(len(batch.y), 2)), rel=1e-5)
+    assert method.forget_loss(batch).item() == pytest.approx(ce(torch.tensor(logits),
+                                                                np.full(len(batch.y), 2)), rel=1e-5)
     assert method.retain_loss(batch).item() == pytest.approx(ce(context.model(batch.x), batch.y), rel=1e-5)
 
 
 @pytest.mark.parametrize("retains", [False, True])
 def test_boundary_expand_moves_the_forget_set_into_a_shadow_that_is_dropped(original, train, whole, retains):
     first, method = BoundaryExpand(), BoundaryExpand(6, retains)
-    first.setup(context_from(original, train, whole))  # the same seed: the shadow that the training starts from
+    first.setup(context_from(original, train,
+                             whole))  # the same seed: the shadow that the training starts from
     context, rows = trained(method, original, train, whole, Recipe(epochs=6, lr=0.1, batch_size=8))
     assert not torch.equal(method.shadow, first.shadow)
     before, after = (np.exp(log_softmax(shadow_logits(model.eval(), m.shadow, whole.forget.x)))[:, 2].mean()
@@ -454,18 +474,22 @@ def test_boundary_expand_moves_the_forget_set_into_a_shadow_that_is_dropped(orig
     assert ["retain_loss" in row for row in rows] == [retains] * 6
 
 
-# --- SSD and influence ------------------------------------------------------------------------------------------------
+# --- SSD and influence
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("lam_from", [0.6, 0.9])  # a quantile: below alpha's all are dampened, above it some keep their size
-def test_ssd_shrinks_just_the_weights_that_matter_more_for_the_forget_set(original, train, split, weights, weighted, lam_from):
+def test_ssd_shrinks_just_the_weights_that_matter_more_for_the_forget_set(original, train, split, weights,
+                                                                          weighted, lam_from):
     of_forget = (one_by_one(original, split.forget) ** 2).mean(0)
     of_all = (weights.double() @ one_by_one(original, split.retain) ** 2 if weighted
               else (one_by_one(original, train) ** 2).mean(0))
     ratio = of_forget / of_all
-    alpha, lam = (float(ratio[ratio.isfinite()].quantile(q)) for q in (0.703, lam_from))  # between two of them
-    context, rows = trained(SSD(alpha, lam), original, train, split, NONE, weights=weights if weighted else None)
+    alpha, lam = (float(ratio[ratio.isfinite()].quantile(q))
+                  for q in (0.703, lam_from))  # between two of them
+    context, rows = trained(SSD(alpha, lam), original, train, split, NONE,
+                            weights=weights if weighted else None)
     chosen = of_forget > alpha * of_all
     assert 5 < chosen.sum() < len(chosen) / 2
     start, end = flat(original), flat(context.model)
@@ -493,9 +517,11 @@ def test_the_inverse_fisher_product_is_that_of_the_dense_matrix(n):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_fisher", [20, 1000])  # 1000: more than there are
-def test_influence_takes_the_newton_step_of_the_dense_matrix(original, train, split, weights, weighted, n_fisher):
+def test_influence_takes_the_newton_step_of_the_dense_matrix(original, train, split, weights, weighted,
+                                                             n_fisher):
     method, retain = Influence(damping=0.2, step=1.5, n_fisher=n_fisher), split.retain
-    found = flat(trained(method, original, train, split, NONE, weights=weights if weighted else None)[0].model)
+    found = flat(trained(method, original, train, split, NONE,
+                         weights=weights if weighted else None)[0].model)
     each, rng = one_by_one(original, retain), torch.Generator().manual_seed(5)
     share = weights.double() if weighted else torch.full((len(retain),), 1 / len(retain), dtype=torch.float64)
     rows = (torch.multinomial(weights, len(retain), replacement=True, generator=rng) if weighted
@@ -516,13 +542,15 @@ def test_influence_says_how_many_gradients_fit(original, train, split, monkeypat
 
 
 def test_influence_raises_the_forget_sets_loss_above_the_retain_sets(original, train, split, weights):
-    plain, weighted = (trained(Influence(step=3.0), original, train, split, NONE, weights=w)[0].model for w in (None, weights))
+    plain, weighted = (trained(Influence(step=3.0), original, train, split, NONE, weights=w)[0].model
+                       for w in (None, weights))
     assert rise(original, plain, split.forget) > max(2 * rise(original, plain, split.retain), 0)
     assert not torch.equal(flat(plain), flat(weighted))
     assert all(torch.equal(a, b) for a, b in zip(plain.buffers(), original.buffers(), strict=True))
 
 
-# --- RWG and SUBG -----------------------------------------------------------------------------------------------------
+# --- RWG and SUBG
+# -----------------------------------------------------------------------------------------------------
 
 
 def groups_and_samples(method_class, train, split, epochs, seed=5):
@@ -572,7 +600,8 @@ def test_subg_sees_each_group_equally_and_the_same_samples_every_epoch(train, ra
     assert len(split.retain) == 92 - round(12 * ratio)
 
 
-# --- all methods ------------------------------------------------------------------------------------------------------
+# --- all methods
+# ------------------------------------------------------------------------------------------------------
 
 
 SETTINGS = {"miu": {"mine_hidden": 8, "first_updates": 5, "later_updates": 2}}
@@ -617,10 +646,12 @@ def test_a_number_out_of_range_is_refused_by_name(name, field, bad):
 
 
 @pytest.mark.parametrize(("method", "field", "bad", "good"), [
-    (L1Sparse, "gamma", 1.1, 1), (SalUn, "share", 1.01, 1), (SalUn, "share", -0.01, 0), (SCRUB, "temperature", 0, 0.01),
+    (L1Sparse, "gamma", 1.1, 1), (SalUn, "share", 1.01, 1), (SalUn, "share", -0.01, 0),
+    (SCRUB, "temperature", 0, 0.01),
     (BadTeacher, "temperature", 0, 0.01), (SCRUB, "alpha", 1001, 1000), (SCRUB, "gamma", 1001, 1000),
     (BoundaryShrink, "eps", 256, 255), (Influence, "damping", 0, 1e-9), (Influence, "n_fisher", 0, 1),
-    (Influence, "n_fisher", 2.5, 2.0), (GradientAscent, "forget_epochs", 1.5, 0), (RandomLabels, "forget_epochs", 10_001, 10_000),
+    (Influence, "n_fisher", 2.5, 2.0), (GradientAscent, "forget_epochs", 1.5, 0),
+    (RandomLabels, "forget_epochs", 10_001, 10_000),
     (SSD, "alpha", -1e-9, 0), (SSD, "lam", 2e6, 1e6), (Influence, "step", 2e6, 0),
 ])
 def test_ranges_end_where_they_say(method, field, bad, good):
@@ -658,7 +689,8 @@ def test_a_methods_file_is_short(name):
         assert len(file.readlines()) < 100
 
 
-# --- hooks of the loop ------------------------------------------------------------------------------------------------
+# --- hooks of the loop
+# ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -1,4 +1,5 @@
-"""Behind run_experiment.ipynb: what is refused, which runs are meant, what is written down; and one real call of papermill."""
+"""Behind run_experiment.ipynb: what is refused, which runs are meant, what is written down; and one real call
+of papermill."""
 
 import json
 import os
@@ -24,7 +25,8 @@ BEFORE = {"batch", "display"}
 
 def read(**parameters):
     """The parameters of a notebook with these names beside its defaults."""
-    return batch.read_parameters({"batch": batch, "display": print, "_i1": "", "before": BEFORE, **parameters}, BEFORE)
+    return batch.read_parameters({"batch": batch, "display": print, "_i1": "", "before": BEFORE,
+                                  **parameters}, BEFORE)
 
 
 def test_parameters_are_read_and_the_notebooks_own_names_are_not():
@@ -32,7 +34,8 @@ def test_parameters_are_read_and_the_notebooks_own_names_are_not():
 
 
 @pytest.mark.parametrize(("name", "sentence"), [
-    ("raito", "unknown parameter 'raito': did you mean ratio?"), ("n_seed", "unknown parameter 'n_seed': did you mean n_seeds?"),
+    ("raito", "unknown parameter 'raito': did you mean ratio?"),
+    ("n_seed", "unknown parameter 'n_seed': did you mean n_seeds?"),
     ("xyz", "unknown parameter 'xyz': known are dataset, device, ")])
 def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(name, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):
@@ -43,7 +46,8 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
     left_behind = {"parameters": Parameters(), "splits": None, "ratio": 0.9}
     everything = {"batch": batch, **left_behind}
     assert batch.read_parameters(everything, BEFORE).ratio == 0.9  # from the parameters on
-    assert batch.read_parameters(everything, set(everything)).ratio == 0.9  # from the top: `before` holds them all
+    assert batch.read_parameters(everything,
+                                 set(everything)).ratio == 0.9  # from the top: `before` holds them all
 
 
 @pytest.mark.parametrize(("bad", "sentence"), [
@@ -67,17 +71,22 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
     ({"lam": -1, "reweight": False}, "lam must be a number from 0"),
     ({"overrides": {"epochs": -1}}, "epochs must be a number from 0"),
     ({"overrides": "epochs=3"}, "overrides must map setting names to values"),
-    ({"overrides": {"epochs": 3}, "method": "retrain"}, "retrain is a reference and keeps the preset's settings"),
+    ({"overrides": {"epochs": 3}, "method": "retrain"},
+     "retrain is a reference and keeps the preset's settings"),
     ({"reweight": True, "method": "group_dro"}, "group_dro does not combine with REWEIGHT"),
-    ({"reweight": True, "method": "gradient_ascent", "overrides": {"retains": False}}, "nothing for REWEIGHT to weigh"),
+    ({"reweight": True, "method": "gradient_ascent", "overrides": {"retains": False}},
+     "nothing for REWEIGHT to weigh"),
     ({"device": "tpu"}, "device must be 'cpu' or 'cuda', but is 'tpu'"),
     ({"output": 3}, "output must be the name of a folder, or empty, but is 3"),
     ({"references": 1}, "references must be true or false, but is 1"),
     ({"references": "no"}, "references must be true or false, but is 'no'"),
     ({"root": 3}, "root must be the name of a folder, or None, but is 3"),
-    ({"dataset": "waterbirds", "overrides": {"model": "resnet"}}, "unknown model 'resnet': choose one of cnn, resnet18"),
-    ({"dataset": "waterbirds", "overrides": {"precision": "fp16"}}, "unknown precision 'fp16': choose one of fp32, bf16"),
-    ({"dataset": "waterbirds", "overrides": {"model": "cnn"}}, "cnn has no pretrained weights: set pretrained to False"),
+    ({"dataset": "waterbirds", "overrides": {"model": "resnet"}},
+     "unknown model 'resnet': choose one of cnn, resnet18"),
+    ({"dataset": "waterbirds", "overrides": {"precision": "fp16"}},
+     "unknown precision 'fp16': choose one of fp32, bf16"),
+    ({"dataset": "waterbirds", "overrides": {"model": "cnn"}},
+     "cnn has no pretrained weights: set pretrained to False"),
 ])
 def test_an_impossible_value_is_refused(bad, sentence):
     with pytest.raises(ValueError, match=sentence):
@@ -97,7 +106,8 @@ def names(parameters):
 def test_the_references_come_before_the_method_for_every_seed():
     assert names(Parameters(seed=3, n_seeds=2)) == [
         (*run, seed) for seed in (3, 4)
-        for run in (("pretrain", False), ("retrain", False), ("retrain", True), ("miu", False), ("miu", True))]
+        for run in (("pretrain", False), ("retrain", False), ("retrain", True), ("miu", False),
+                    ("miu", True))]
 
 
 @pytest.mark.parametrize(("given", "runs"), [
@@ -105,7 +115,8 @@ def test_the_references_come_before_the_method_for_every_seed():
     ({"reweight": True}, [("miu", True, 0)]),
     ({"method": "retrain"}, []),
     ({"method": "pretrain"}, []),
-    ({"method": "group_dro"}, [("group_dro", False, 0)]),  # it samples by itself: "both" is the one that there is
+    ({"method": "group_dro"}, [("group_dro", False,
+                                0)]),  # it samples by itself: "both" is the one that there is
     ({"method": "gradient_ascent", "overrides": {"retains": False}}, [("gradient_ascent", False, 0)]),
     ({"method": "gradient_ascent"}, [("gradient_ascent", False, 0), ("gradient_ascent", True, 0)]),
 ])
@@ -120,10 +131,12 @@ def test_settings_change_the_method_and_not_the_references():
 
 def test_without_references_only_the_method_runs():
     assert names(Parameters(references=False)) == [("miu", False, 0), ("miu", True, 0)]
-    assert names(Parameters(method="retrain", references=False)) == [("retrain", False, 0), ("retrain", True, 0)]
+    assert names(Parameters(method="retrain", references=False)) == [("retrain", False, 0),
+                                                                     ("retrain", True, 0)]
 
 
-OTHER = {"resnet18": "bert", "bert": "resnet18", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd", "cosine": "constant",
+OTHER = {"resnet18": "bert", "bert": "resnet18", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd",
+         "cosine": "constant",
          "constant": "cosine", "exact": "uniform", "original": "unlearned", True: False, False: True}
 
 
@@ -131,13 +144,17 @@ OTHER = {"resnet18": "bert", "bert": "resnet18", "bf16": "fp32", "sgd": "adamw",
 @pytest.mark.parametrize("method", ["finetune", "l1_sparse", "salun", "scrub", "miu"])
 def test_every_setting_of_a_preset_can_be_overridden(dataset, method):
     preset = Parameters(dataset, method, references=False).experiments()[0].settings
-    assert {"model", "pretrained", "precision", "epochs", "lr", "batch_size", "weight_decay", "schedule"} <= set(preset)
+    assert {"model", "pretrained", "precision", "epochs", "lr", "batch_size", "weight_decay",
+            "schedule"} <= set(preset)
     for name, value in preset.items():
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        other = value + 1 if numeric and isinstance(value, int) else value / 2 + 0.01 if numeric else OTHER[value]
-        *references, changed = Parameters(dataset, method, reweight=False, overrides={name: other}).experiments()
+        other = value + 1 if numeric and isinstance(value,
+                                                    int) else value / 2 + 0.01 if numeric else OTHER[value]
+        *references, changed = Parameters(dataset, method, reweight=False,
+                                          overrides={name: other}).experiments()
         assert changed.settings[name] == other
-        network = name in ("model", "pretrained", "precision")  # then PRETRAIN and RETRAIN are of that network, too
+        network = name in ("model", "pretrained",
+                           "precision")  # then PRETRAIN and RETRAIN are of that network, too
         assert [e.overrides for e in references] == 3 * [{name: other} if network else {}], name
 
 
@@ -163,7 +180,8 @@ def test_an_output_folder_that_cannot_be_is_said_before_the_first_run(tmp_path, 
 
 def test_a_folder_without_the_files_is_named_before_the_first_run(tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape(str(tmp_path))):
-        batch.run_parameters(Parameters("waterbirds", overrides={"model": "cnn", "pretrained": False}, root=str(tmp_path)))
+        batch.run_parameters(Parameters("waterbirds", overrides={"model": "cnn", "pretrained": False},
+                                        root=str(tmp_path)))
 
 
 def test_runs_are_told_tabled_and_written_down(few_pictures, tmp_path, monkeypatch, capsys):
@@ -216,7 +234,8 @@ def execute(tmp_path_factory):
     os.environ.pop("MPLBACKEND", None)
 
     def execute(path, **parameters):
-        return papermill.execute_notebook(str(NOTEBOOK), str(path), parameters, kernel_name="python3", progress_bar=False,
+        return papermill.execute_notebook(str(NOTEBOOK), str(path), parameters, kernel_name="python3",
+                                          progress_bar=False,
                                           cwd=str(path.parent))
 
     yield execute
@@ -245,7 +264,8 @@ def test_papermill_runs_the_notebook(execute, tmp_path):
 def test_papermill_runs_the_papers_data_from_their_files(execute, tmp_path):
     root = trees.waterbirds(tmp_path / "waterbirds")
     small = {"model": "cnn", "pretrained": False, "precision": "fp32", "epochs": 1, "first_updates": 2}
-    executed = execute(tmp_path / "out.ipynb", dataset="waterbirds", root=str(root), lam=10, overrides=small, reweight=False,
+    executed = execute(tmp_path / "out.ipynb", dataset="waterbirds", root=str(root), lam=10, overrides=small,
+                       reweight=False,
                        output="out")
     record = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert [(run["method"], run["reweight"]) for run in record["runs"]] == [
@@ -260,5 +280,6 @@ def test_papermill_runs_the_papers_data_from_their_files(execute, tmp_path):
 def test_papermill_ends_at_a_misspelt_parameter_with_the_sentence(execute, tmp_path):
     with pytest.raises(papermill.PapermillExecutionError) as error:
         execute(tmp_path / "out.ipynb", raito=0.9)
-    assert (error.value.ename, error.value.evalue) == ("ValueError", "unknown parameter 'raito': did you mean ratio?")
+    assert (error.value.ename, error.value.evalue) == ("ValueError",
+                                                       "unknown parameter 'raito': did you mean ratio?")
     assert str(error.value).strip().endswith("ValueError: unknown parameter 'raito': did you mean ratio?")

@@ -1,4 +1,5 @@
-"""`make bench`: the table's shape and its judgements. No time is asserted: that is what the command itself is for."""
+"""`make bench`: the table's shape and its judgements. No time is asserted: that is what the command itself is
+for."""
 
 import re
 
@@ -14,7 +15,8 @@ COUNTED = ("yes", "NO")
 
 
 def rows(losses, won=()):
-    """Shipped rows of PRETRAIN, RETRAIN and RETRAIN + REWEIGHT at ratio 0.5: GA from 0.6, less the losses, plus what is won."""
+    """Shipped rows of PRETRAIN, RETRAIN and RETRAIN + REWEIGHT at ratio 0.5: GA from 0.6, less the losses,
+    plus what is won."""
     table = []
     for seed, loss in enumerate(losses):
         for method, reweight, ga in (("pretrain", False, 0.6), ("retrain", False, 0.6 - loss),
@@ -34,7 +36,8 @@ def test_the_quick_table_has_a_line_a_promise(capsys):
         what, target, measured, ok = (line[a:b].strip() for a, b in ((0, 56), (56, 65), (68, 99), (99, None)))
         assert what
         assert re.match(r">= \d|0 inside|-5 to 5|> 0", target)
-        assert (re.match(r"[+-]?\d+\.\d", measured) and ok in COUNTED) or (measured == "-" and ok.startswith("not measured: "))
+        assert (re.match(r"[+-]?\d+\.\d", measured) and ok in COUNTED) or (measured == "-"
+                                                                           and ok.startswith("not measured: "))
     assert re.match(r"\d of 9 targets met", summary)
 
 
@@ -62,7 +65,8 @@ def test_too_few_seeds_are_not_enough(monkeypatch):
         bench.lost(0.5)
 
 
-@pytest.mark.parametrize(("losses", "ok"), [([0.01, -0.01, 0.02, -0.02, 0.0], True), ([0.05, 0.06, 0.05, 0.06, 0.05], False)])
+@pytest.mark.parametrize(("losses", "ok"), [([0.01, -0.01, 0.02, -0.02, 0.0], True),
+                                            ([0.05, 0.06, 0.05, 0.06, 0.05], False)])
 def test_the_control_asks_whether_the_interval_holds_zero(losses, ok, monkeypatch):
     monkeypatch.setattr(results, "load", lambda _: rows(losses).assign(ratio=round(51 / 5692, 5)))
     measured, answer = bench.control(0.5)
@@ -96,7 +100,8 @@ def test_every_promise_has_its_line(tmp_path):
 
 def test_a_lesson_is_timed_with_an_empty_store(tmp_path):
     code = "import os\nassert os.listdir(os.environ['GRMU_STORE']) == []"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), tmp_path / "00_empty.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]),
+                   tmp_path / "00_empty.ipynb")
     (seconds,) = bench.lesson_seconds(tmp_path / "00_empty.ipynb")
     assert seconds > 0
 

@@ -18,7 +18,8 @@ from grmu.runs.store import Store, StoreError
 
 EPOCHS = {"epochs": 4}
 OWN = {"gradient_ascent": {"lr": 1e-4}, "miu": {"lr": 1e-3}, "ssd": {}, "influence": {}}
-TRAINED = [name for name in methods.registry if name not in ("ssd", "influence")]  # those two work in one stroke
+TRAINED = [name for name in methods.registry
+           if name not in ("ssd", "influence")]  # those two work in one stroke
 
 pytestmark = pytest.mark.usefixtures("few_pictures")
 
@@ -40,7 +41,8 @@ def experiment(method: str, **settings) -> Experiment:
     """A short run with everything that a method may have switched on."""
     forget = {"forget_epochs": 3} if "forget_epochs" in methods.get(method).__dataclass_fields__ else {}
     reweight = method in ("miu", "scrub", "retrain")
-    return Experiment(method=method, reweight=reweight, overrides=EPOCHS | forget | OWN.get(method, {}) | settings)
+    return Experiment(method=method, reweight=reweight,
+                      overrides=EPOCHS | forget | OWN.get(method, {}) | settings)
 
 
 def weights_of(result) -> dict:

@@ -1,4 +1,5 @@
-"""The exercises' checks of lessons 00 and 04: right answers pass, every known wrong one is told why, in a sentence."""
+"""The exercises' checks of lessons 00 and 04: right answers pass, every known wrong one is told why, in a
+sentence."""
 
 import numpy as np
 import pytest
@@ -17,7 +18,9 @@ def accuracy_by_counting(predicted, y, group, g):
 @pytest.mark.parametrize(("name", "function"), [
     ("group_accuracy", accuracy_by_counting),
     ("calibration_loss", lambda mi, mi_original, lam: lam * torch.nn.functional.mse_loss(mi, mi_original.detach())),
-    ("average_gap", lambda ours, gold: float(np.mean([1 - abs(o - g) for o, g in zip(ours.ravel(), gold.ravel(), strict=True)]))),
+    ("average_gap", lambda ours, gold: float(np.mean([1 - abs(o - g)
+                                                      for o, g in zip(ours.ravel(), gold.ravel(),
+                                                                      strict=True)]))),
 ])
 def test_an_answer_written_in_another_way_passes(name, function):
     check(name, function)
@@ -42,12 +45,16 @@ def deviation(predicted, y, group, g):
     ("group_accuracy", percent, "or a percentage, is another number"),
     ("group_accuracy", deviation, "the standard error is"),
     ("group_accuracy", lambda predicted, y, group, g: 0.75, "return three numbers"),
-    ("group_accuracy", lambda predicted, y, group, g: (*accuracy_by_counting(predicted, y, group, 0)[:2], 0.2165)
+    ("group_accuracy", lambda predicted, y, group, g: (*accuracy_by_counting(predicted, y, group, 0)[:2],
+                                                       0.2165)
      if g == 0 else (0.0, 4, 0.0), "does g matter"),
     ("calibration_loss", lambda mi, mi_original, lam: lam * (mi - mi_original) ** 2, "detach it"),
-    ("calibration_loss", lambda mi, mi_original, lam: lam * (mi.detach() - mi_original.detach()) ** 2 + 0 * mi, "detach only"),
-    ("calibration_loss", lambda mi, mi_original, lam: lam * (mi - mi_original.detach()).abs(), "squared in Eq. 6"),
-    ("calibration_loss", lambda mi, mi_original, lam: (lam * (mi - mi_original.detach())) ** 2, "multiplies the square"),
+    ("calibration_loss", lambda mi, mi_original, lam: lam * (mi.detach() - mi_original.detach()) ** 2
+     + 0 * mi, "detach only"),
+    ("calibration_loss", lambda mi, mi_original, lam: lam * (mi - mi_original.detach()).abs(),
+     "squared in Eq. 6"),
+    ("calibration_loss", lambda mi, mi_original, lam: (lam * (mi - mi_original.detach())) ** 2,
+     "multiplies the square"),
     ("calibration_loss", lambda mi, mi_original, lam: lam * (mi - mi_original.detach()).clamp(min=0) ** 2,
      "too little information"),
     ("calibration_loss", lambda mi, mi_original, lam: 0.32, "scalar tensor"),

@@ -1,4 +1,5 @@
-"""The exercises' checks of lessons 01 and 02: right answers pass, every known wrong one is told why, in a sentence."""
+"""The exercises' checks of lessons 01 and 02: right answers pass, every known wrong one is told why, in a
+sentence."""
 
 import warnings
 
@@ -82,9 +83,11 @@ def global_seed(group, g, ratio, seed):
     (mask(other_draw_each_time), "two calls differ"),
     (global_seed, "global random state has changed"),
     (lambda group, g, ratio, seed: mask_by_permuting_everyone(group, 1, ratio, seed), "does g matter"),
-    (lambda group, g, ratio, seed: ~mask_by_permuting_everyone(group, g, ratio, seed), "samples of other groups are marked"),
+    (lambda group, g, ratio, seed: ~mask_by_permuting_everyone(group, g, ratio, seed),
+     "samples of other groups are marked"),
     (lambda group, g, ratio, seed: torch.zeros(len(group), dtype=torch.bool), "nothing is marked"),
-    (lambda group, g, ratio, seed: mask_by_permuting_everyone(group, g, ratio, seed).nonzero().squeeze(1), "Boolean tensor"),
+    (lambda group, g, ratio, seed: mask_by_permuting_everyone(group, g, ratio, seed).nonzero().squeeze(1),
+     "Boolean tensor"),
     (lambda group, g, ratio, seed: None, "Boolean tensor"),
 ])
 def test_wrong_forget_masks_are_told_why(wrong, sentence):
@@ -105,7 +108,8 @@ def changes_its_argument(counts, g, ratio):
 
 @pytest.mark.parametrize(("wrong", "sentence"), [
     (lambda counts, g, ratio: (1 - ratio) * counts[g] / sum(counts), "old size of the training set"),
-    (lambda counts, g, ratio: counts[g] * (1 - ratio) / (sum(counts) - ratio * counts[g]) * 100, "not a percentage"),
+    (lambda counts, g, ratio: counts[g] * (1 - ratio) / (sum(counts) - ratio * counts[g]) * 100,
+     "not a percentage"),
     (lambda counts, g, ratio: 0.07287, "does g matter"),
     (lambda counts, g, ratio: counts[g] / sum(counts), "7,163 are left"),
     (lambda counts, g, ratio: counts[g] * ratio / (sum(counts) - ratio * counts[g]), "7,163 are left"),
@@ -124,11 +128,13 @@ def test_wrong_shares_are_told_why(wrong, sentence):
     (lambda before, after: (before / before.sum()) / (after / after.sum()), "divide shares, not counts"),
     (lambda before, after: before / after, "inf or nan"),
     (lambda before, after: before / after.clamp(min=1), "has weight 0 and the others keep theirs"),
-    (lambda before, after: torch.nan_to_num(before / after, posinf=1.0), "has weight 0 and the others keep theirs"),
+    (lambda before, after: torch.nan_to_num(before / after, posinf=1.0),
+     "has weight 0 and the others keep theirs"),
     (lambda before, after: (before / after)[:3], "one weight per group"),
     (lambda before, after: [1.0, 1.0, 1.0, 2.0], "return a tensor"),
     (lambda before, after: torch.ones(4), "alpha is"),
-    (lambda before, after: torch.tensor([1.0, 1.0, 1.0, 2.0])[: len(before)], "several groups may have lost members"),
+    (lambda before, after: torch.tensor([1.0, 1.0, 1.0, 2.0])[: len(before)],
+     "several groups may have lost members"),
 ])
 def test_wrong_weights_are_told_why(wrong, sentence):
     with warnings.catch_warnings(action="error"), pytest.raises(checks.CheckError, match=sentence):
@@ -139,7 +145,8 @@ def test_wrong_weights_are_told_why(wrong, sentence):
     (lambda n, share, draws: share * draws, "how often the group is drawn"),
     (lambda n, share, draws: min(n, share * draws), "51 would mean that every picture"),
     (lambda n, share, draws: float(n), "51 would mean that every picture"),
-    (lambda n, share, draws: n * (1 - (1 - share) ** draws), "one picture has share / n_pictures|51 would mean"),
+    (lambda n, share, draws: n * (1 - (1 - share) ** draws),
+     "one picture has share / n_pictures|51 would mean"),
     (lambda n, share, draws: n * (1 - (1 - 1 / n) ** n), "not 32"),
     (lambda n, share, draws: 102.0, "is too many"),
     (lambda n, share, draws: 43.98, "one draw hits the group"),

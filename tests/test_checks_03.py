@@ -1,4 +1,5 @@
-"""The exercises' checks of lesson 03: right answers pass, every known wrong one is told why, in a sentence."""
+"""The exercises' checks of lesson 03: right answers pass, every known wrong one is told why, in a
+sentence."""
 
 import math
 
@@ -30,7 +31,8 @@ def bar_by_sorting(how, group, n_groups, rng):
     return torch.stack([torch.full((n,), g) for g in range(n_groups)], 1)
 
 
-@pytest.mark.parametrize(("name", "function"), [("my_dv_bound", bound_by_shifting), ("corrected_loss", loss_in_logs),
+@pytest.mark.parametrize(("name", "function"),
+                         [("my_dv_bound", bound_by_shifting), ("corrected_loss", loss_in_logs),
                                                 ("my_group_bar", bar_by_sorting)])
 def test_another_right_answer_passes(name, function):
     check(name, function)
@@ -82,7 +84,8 @@ def test_a_wrong_loss_is_told_why(sentence):
 
 def bar(**replaced):
     """The right answer, but for the ways that are replaced."""
-    return lambda how, group, n, rng: (replaced.get(how) or (lambda g, n, r: bar_by_sorting(how, g, n, r)))(group, n, rng)
+    return lambda how, group, n, rng: (replaced.get(how)
+                                       or (lambda g, n, r: bar_by_sorting(how, g, n, r)))(group, n, rng)
 
 
 def within_own_group(group, n, rng):
@@ -98,7 +101,8 @@ def another_group(group, n, rng):
 
 
 def often_its_own(group, n, rng):
-    return torch.where(torch.rand(group.shape, generator=rng) < 0.5, group, torch.randint(n, group.shape, generator=rng))
+    return torch.where(torch.rand(group.shape, generator=rng) < 0.5, group,
+                       torch.randint(n, group.shape, generator=rng))
 
 
 WRONG_BARS = {
@@ -113,7 +117,8 @@ WRONG_BARS = {
     "exact: all 4 groups": bar(exact=lambda g, n, r: torch.arange(n)),
     "exact: every row": bar(exact=lambda g, n, r: torch.randint(n, (len(g), n), generator=r)),
     "pass generator=rng": bar(uniform=lambda g, n, r: torch.randint(n, g.shape)),
-    "nothing is random": bar(shuffle=lambda g, n, r: g[torch.randperm(len(g), generator=torch.Generator().manual_seed(1))]),
+    "nothing is random": bar(shuffle=lambda g, n, r: g[torch.randperm(len(g),
+                                                                      generator=torch.Generator().manual_seed(1))]),
     "whole numbers": bar(uniform=lambda g, n, r: n * torch.rand(g.shape, generator=r)),
 }
 

@@ -19,7 +19,8 @@ def test_another_right_way_to_write_the_gap_passes(capsys):
     (lambda r, g, m: 1 - abs(r[m].to_numpy() - g[m].to_numpy()[: len(r)]).mean(), "each seed is compared"),
     (lambda r, g, m: 1 - merged(r, g, m), "that is the mean distance"),
     (lambda r, g, m: 100 * merged(r, g, m), "not percent"),
-    (lambda r, g, m: 1 - abs((r.set_index("seed")[m] - g.set_index("seed")[m]).dropna().mean()).mean(), "before the mean"),
+    (lambda r, g, m: 1 - abs((r.set_index("seed")[m] - g.set_index("seed")[m]).dropna().mean()).mean(),
+     "before the mean"),
     (lambda r, g, m: merged(r, g, [*m, "seconds"]), "only in the metrics that are asked for"),
 ])
 def test_a_wrong_gap_is_told_why(wrong, sentence):

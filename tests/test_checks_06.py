@@ -10,7 +10,8 @@ from grmu.teach import checks
 
 def by_stable_sums(logits, y):
     log_p = logits.log_softmax(1)
-    others = torch.stack([row[torch.arange(len(row)) != k].logsumexp(0) for row, k in zip(log_p, y.tolist(), strict=True)])
+    others = torch.stack([row[torch.arange(len(row)) != k].logsumexp(0)
+                          for row, k in zip(log_p, y.tolist(), strict=True)])
     return log_p[torch.arange(len(y)), y] - others
 
 

@@ -1,4 +1,5 @@
-"""The paper's claims: the rule, and effects worked out by hand in a made-up world whose runs are stored as real ones are."""
+"""The paper's claims: the rule, and effects worked out by hand in a made-up world whose runs are stored as
+real ones are."""
 
 import math
 from functools import lru_cache
@@ -16,7 +17,8 @@ WORDS = ("reproduced", "partly", "not reproduced", "mixed", "cannot tell")
 
 # The made-up world. Percent, UA and GA at seed 0; everything else is 50, and 50 is also what others have.
 LEVELS = {("pretrain", False): (60, 60), ("retrain", False): (40, 44), ("retrain", True): (54, 56),
-          ("group_dro", False): (70, 50), ("miu", False): (52, 53), ("miu", True): (55, 57), ("scrub", True): (57, 59),
+          ("group_dro", False): (70, 50), ("miu", False): (52, 53), ("miu", True): (55, 57),
+          ("scrub", True): (57, 59),
           ("salun", True): (50, 51)}
 
 
@@ -40,7 +42,8 @@ def level(e):
     if e.method == "group_dro":
         ua += e.seed
     if e.method == "miu":
-        s = {"lam": 1, "group_bar": "exact", "unlearning": True, "retaining": True, "calibration": True} | dict(e.overrides)
+        s = {"lam": 1, "group_bar": "exact", "unlearning": True, "retaining": True,
+             "calibration": True} | dict(e.overrides)
         ua += e.seed * e.reweight + 8 * (not s["unlearning"]) + (12 + 6 * e.seed) * (not s["retaining"])
         ga += abs(s["lam"] - 1) * (3 + 0.6 * e.seed) + 20 * (s["group_bar"] == "uniform") - (3 + e.seed) * (not s["calibration"])
         values["WG"] += 2 * e.reweight
@@ -92,7 +95,8 @@ def is_of(values, found):
     return found == pytest.approx(interval(values), abs=1e-3)
 
 
-# --- the rule ---------------------------------------------------------------------------------------------------------
+# --- the rule
+# ---------------------------------------------------------------------------------------------------------
 
 
 def about(mean):
@@ -101,8 +105,10 @@ def about(mean):
 
 
 @pytest.mark.parametrize(("means", "verdict"), [
-    ([10], "reproduced"), ([10, 2.5], "reproduced"), ([10, 2.4], "partly"), ([10, -2.4], "partly"), ([1, 10, -1], "partly"),
-    ([-10], "not reproduced"), ([-10, -2.5], "not reproduced"), ([-10, 2.4], "not reproduced"), ([10, -10], "mixed"),
+    ([10], "reproduced"), ([10, 2.5], "reproduced"), ([10, 2.4], "partly"), ([10, -2.4], "partly"),
+    ([1, 10, -1], "partly"),
+    ([-10], "not reproduced"), ([-10, -2.5], "not reproduced"), ([-10, 2.4], "not reproduced"),
+    ([10, -10], "mixed"),
     ([-2.5, 0, 10], "mixed"), ([2.4, -2.4], "cannot tell"), ([0], "cannot tell")])
 def test_the_verdict_follows_the_rule(means, verdict):
     made = Claim("text", "where", {str(i): about(mean) for i, mean in enumerate(means)}, {})
@@ -124,7 +130,8 @@ def test_a_seed_that_only_one_side_has_is_left_out_of_the_pairs():
     assert made.verdict == "reproduced"
 
 
-# --- the paper's side -------------------------------------------------------------------------------------------------
+# --- the paper's side
+# -------------------------------------------------------------------------------------------------
 
 
 def test_published_means_are_those_of_the_paper_s_tables():
@@ -144,14 +151,21 @@ def test_what_the_paper_did_not_print_is_nan():
 
 
 @pytest.mark.parametrize(("beginning", "effect", "by_hand"), [
-    ("Retraining without part", "celeba 0.5", 40.6 - 34.4), ("Retraining without part", "waterbirds 0.9", 55.9 - 41.7),
-    ("RETRAIN + REWEIGHT gives", "fairface 0.9", 53.9 - 37.1), ("RETRAIN + GROUP-DRO", "celeba 0.5", 67.4 - 41.9),
-    ("REWEIGHT raises", "miu, celeba 0.9", 34.3 - 30.9), ("REWEIGHT raises", "salun, waterbirds 0.9", 31.9 - 30.8),
-    ("Without REWEIGHT, MIU", "scrub, celeba 0.5", 5.4 - 5.0), ("With REWEIGHT, MIU", "scrub, celeba 0.5", 99.0 - 98.6),
-    ("With REWEIGHT, MIU", "l1_sparse, fairface 0.5", 98.7 - 97.3), ("With 9 and 25", "l1_sparse, 9 groups", 99.0 - 98.6),
+    ("Retraining without part", "celeba 0.5", 40.6 - 34.4),
+    ("Retraining without part", "waterbirds 0.9", 55.9 - 41.7),
+    ("RETRAIN + REWEIGHT gives", "fairface 0.9", 53.9 - 37.1),
+    ("RETRAIN + GROUP-DRO", "celeba 0.5", 67.4 - 41.9),
+    ("REWEIGHT raises", "miu, celeba 0.9", 34.3 - 30.9),
+    ("REWEIGHT raises", "salun, waterbirds 0.9", 31.9 - 30.8),
+    ("Without REWEIGHT, MIU", "scrub, celeba 0.5", 5.4 - 5.0),
+    ("With REWEIGHT, MIU", "scrub, celeba 0.5", 99.0 - 98.6),
+    ("With REWEIGHT, MIU", "l1_sparse, fairface 0.5", 98.7 - 97.3),
+    ("With 9 and 25", "l1_sparse, 9 groups", 99.0 - 98.6),
     ("With 9 and 25", "scrub, 25 groups", 98.3 - 97.1), ("Calibration raises GA", "celeba 0.5", 36.3 - 35.4),
-    ("Without the retaining", "waterbirds 0.5", 95.3 - 81.9), ("MIU + REWEIGHT keeps", "EP, celeba 0.5", 5.7 - 0.3),
-    ("MIU + REWEIGHT keeps", "WG, waterbirds 0.5", 7.2 - 2.9), ("MIU + REWEIGHT keeps", "WG, fairface 0.5", 1.1 - 6.9),
+    ("Without the retaining", "waterbirds 0.5", 95.3 - 81.9),
+    ("MIU + REWEIGHT keeps", "EP, celeba 0.5", 5.7 - 0.3),
+    ("MIU + REWEIGHT keeps", "WG, waterbirds 0.5", 7.2 - 2.9),
+    ("MIU + REWEIGHT keeps", "WG, fairface 0.5", 1.1 - 6.9),
     ("Where few samples", "share, celeba - waterbirds, 0.9", 100 * (10.5 / 15.7 - 1.3 / 14.2))])
 def test_published_effects_by_hand(world, beginning, effect, by_hand):
     assert the_claim(beginning).published[effect] == pytest.approx(by_hand)
@@ -168,7 +182,8 @@ def test_published_effects_stand_beside_ours_under_the_paper_s_names(world):
         assert set(claim.published) in (names, set()), claim.text
 
 
-# --- our side ---------------------------------------------------------------------------------------------------------
+# --- our side
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_runs_are_found_by_data_set_ratio_groups_and_settings_in_order_of_seeds(world):
@@ -224,7 +239,8 @@ def test_the_largest_group_s_loss_beside_the_smallest_s(world):
 
 def test_what_reweight_gives_back_by_hand(world):
     found = the_claim("RETRAIN + REWEIGHT gives")
-    for at, won in {"groundwear 0.5": 12, "groundwear 0.9": 22, "memorised 0.5": 2, "memorised 0.9": 12, "many 0.5": 12,
+    for at, won in {"groundwear 0.5": 12, "groundwear 0.9": 22, "memorised 0.5": 2, "memorised 0.9": 12,
+                    "many 0.5": 12,
                     "many 0.9": 22}.items():
         assert is_of([won - s for s in range(5)], found.intervals[at]), at
     assert found.verdict == "partly"  # memorised at 0.5: 2, 1, 0, -1, -2
@@ -308,13 +324,15 @@ def test_the_table_has_a_row_a_claim_and_counts_by_hand(world):
     assert table.index.tolist() == [c.text for c in in_the_world()]
     row = table.loc["Retraining without part of a small group lowers that group's test accuracy."]
     assert row.tolist() == ["Fig. 2, Sec. 4.2", "6 of 6", "5, 0, 1", "mixed"]
-    assert table.loc["The largest group loses less than the smallest, at the same ratio.", "paper's effects > 0"] == "not printed"
+    assert table.loc["The largest group loses less than the smallest, at the same ratio.",
+                     "paper's effects > 0"] == "not printed"
     row = table.loc["RETRAIN + REWEIGHT gives the group accuracy back."]
     assert row.tolist()[1:] == ["6 of 6", "5, 1, 0", "partly"]
     assert set(table.verdict) <= set(WORDS)
 
 
-# --- what is shipped --------------------------------------------------------------------------------------------------
+# --- what is shipped
+# --------------------------------------------------------------------------------------------------
 
 
 def test_every_claim_can_be_judged_from_what_is_shipped():

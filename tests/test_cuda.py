@@ -19,7 +19,8 @@ RECIPE = training.Recipe(epochs=2, lr=0.01, batch_size=32, augment=True)
 
 def stored(resident: bool) -> GroupedDataset:
     """256 random pictures in an array that is uploaded whole, or streamed."""
-    storage = Storage(np.random.default_rng(0).integers(0, 256, (256, 72, 72, 3), dtype=np.uint8), pictures=True)
+    storage = Storage(np.random.default_rng(0).integers(0, 256, (256, 72, 72, 3), dtype=np.uint8),
+                      pictures=True)
     storage.resident_share = 0.6 if resident else 0.0
     group = np.random.default_rng(1).integers(0, 4, 256)
     return GroupedDataset(Rows(storage, torch.arange(256), View(64, 64, 64)), group // 2, group % 2)
@@ -32,7 +33,8 @@ def trained(method: training.Method, resident: bool = True, precision: str = "bf
     original = models.build(Network("resnet18", precision=precision), data, 0).cuda()
     parts = (part.to("cuda") for part in (data, split.retain, split.forget))
     context = training.Context(copy.deepcopy(original), original.eval().requires_grad_(False), *parts,
-                               torch.Generator().manual_seed(0), RECIPE, retain_index=split.retain_index.cuda())
+                               torch.Generator().manual_seed(0), RECIPE,
+                               retain_index=split.retain_index.cuda())
     with fixed_threads():  # and kernels that repeat themselves
         training.train(method, context)
     return state_of(context.model)
@@ -40,7 +42,8 @@ def trained(method: training.Method, resident: bool = True, precision: str = "bf
 
 def test_streamed_pictures_are_those_of_the_uploaded_array():
     order = torch.randperm(256, generator=torch.Generator().manual_seed(0))
-    one, other = (torch.cat(list(stored(resident).to("cuda").x.batches(order, 50))) for resident in (True, False))
+    one, other = (torch.cat(list(stored(resident).to("cuda").x.batches(order, 50)))
+                  for resident in (True, False))
     assert one.device.type == "cuda"
     assert torch.equal(one, other)
 
@@ -79,7 +82,8 @@ def test_no_step_waits_for_the_gpu(name, resident):
 
 def test_sixteen_bits_stay_near_thirty_two():
     data = stored(True).to("cuda")
-    logits = [models.build(Network("resnet18", precision=p), data, 0).cuda().eval()(data.x[:32]) for p in ("bf16", "fp32")]
+    logits = [models.build(Network("resnet18", precision=p), data, 0).cuda().eval()(data.x[:32])
+              for p in ("bf16", "fp32")]
     assert (logits[0] - logits[1]).abs().max() < 0.1 * logits[1].abs().max()
     assert not torch.equal(*logits)
 

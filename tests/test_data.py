@@ -14,7 +14,8 @@ from grmu import data
 from grmu.data import GroupedDataset, split_forget
 from grmu.data.groundwear import SHIPPED, compose
 
-# --- Groundwear -------------------------------------------------------------------------------------------------------
+# --- Groundwear
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["groundwear", "groundwear-memorised", "groundwear-many"])
@@ -75,7 +76,8 @@ def test_a_missing_root_is_named(tmp_path):
 
 
 def test_compose_is_the_alpha_blend_for_every_pair_of_grey_levels():
-    objects, grounds = (v.astype(np.uint8) for v in np.meshgrid(np.arange(256), np.arange(256), indexing="ij"))
+    objects, grounds = (v.astype(np.uint8) for v in np.meshgrid(np.arange(256), np.arange(256),
+                                                                indexing="ij"))
     composed = compose(objects, grounds)
     assert composed.dtype == np.uint8
     for o in range(256):
@@ -105,7 +107,8 @@ def test_the_checksum_beside_the_file_is_the_one_in_the_code():
     assert (REPOSITORY / "data" / "groundwear.sha256").read_text().split() == [SHIPPED.sha256, SHIPPED.name]
 
 
-# --- GroupedDataset ---------------------------------------------------------------------------------------------------
+# --- GroupedDataset
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_a_data_set_is_built_from_plain_arrays():
@@ -179,7 +182,8 @@ def test_a_group_is_named_by_a_pair_within_the_declared_range():
             dataset.group_id(bad)
 
 
-# --- split_forget -----------------------------------------------------------------------------------------------------
+# --- split_forget
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9, 1.0])

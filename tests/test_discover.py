@@ -1,4 +1,5 @@
-"""Groups that are inferred: what each way sees and does not see, how its groups are judged, experiments that train on them."""
+"""Groups that are inferred: what each way sees and does not see, how its groups are judged, experiments that
+train on them."""
 
 from dataclasses import replace
 
@@ -37,7 +38,8 @@ def with_attribute(train, a, names=None):
     return replace(train, a=torch.as_tensor(a), attribute_names=names or train.attribute_names)
 
 
-# --- every way --------------------------------------------------------------------------------------------------------
+# --- every way
+# --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", GROUPINGS)
@@ -87,7 +89,8 @@ def test_whoever_is_asked_stays_as_it_is(name, asked):
     assert model.training
 
 
-# --- clusters ---------------------------------------------------------------------------------------------------------
+# --- clusters
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_clusters_are_found_within_each_class_as_many_as_there_are():
@@ -112,7 +115,8 @@ def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
     assert [len(found.a[train.y == c].unique()) for c in (0, 1)] == [discover.MOST_CLUSTERS, 2]
 
 
-# --- errors -----------------------------------------------------------------------------------------------------------
+# --- errors
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_class_of_two_is_one_cluster():
@@ -155,7 +159,8 @@ def test_a_model_without_errors_leaves_one_group_a_class():
     assert found.group.tolist() == train.y.tolist()
 
 
-# --- probes -----------------------------------------------------------------------------------------------------------
+# --- probes
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_one_sample_in_twenty_is_labelled_at_random():
@@ -166,7 +171,8 @@ def test_one_sample_in_twenty_is_labelled_at_random():
     assert rows.tolist() == labelled(train, 0).tolist() != labelled(train, 1).tolist()
     assert len(labelled(train, 0, 0.3)) == 300
     counts = sum(train.subset(torch.from_numpy(labelled(train, seed))).group_counts() for seed in range(100))
-    assert counts.div(5000).tolist() == pytest.approx([0.3, 0.04, 0.06, 0.6], abs=0.03)  # not one share a group, but of all
+    assert counts.div(5000).tolist() == pytest.approx([0.3, 0.04, 0.06, 0.6],
+                                                      abs=0.03)  # not one share a group, but of all
 
 
 @pytest.mark.parametrize("name", ["probe", "probe_last"])
@@ -194,14 +200,16 @@ def test_the_rest_is_told_from_features_and_class_as_learnt_on_the_labelled():
 
 
 @pytest.mark.parametrize(("name", "features"), [("probe", layer_features),
-                                                ("probe_last", lambda model, train: model.features(train.x).detach().numpy())])
+                                                ("probe_last",
+                                                 lambda model, train: model.features(train.x).detach().numpy())])
 def test_probes_are_told_by_the_features_they_are_named_after(name, features, asked):
     model, train = asked
     expected = told(features(model, train), train, labelled(train, 4))
     assert infer(name, model, train, 4).a.tolist() == expected.tolist()
 
 
-# --- what layers see --------------------------------------------------------------------------------------------------
+# --- what layers see
+# --------------------------------------------------------------------------------------------------
 
 
 def test_layer_features_are_mean_and_spread_of_every_relu_s_maps_then_the_last_features(asked):
@@ -234,11 +242,13 @@ def test_no_hook_is_left_behind_even_after_an_error(asked):
 
 def test_a_network_without_maps_has_its_last_features_only():
     sentences = data.load("negation").train.subset(torch.arange(30))
-    for train, model in ((sentences, models.build(Network("text"), sentences, 0)), (toy([[6, 6], [6, 6]]), small_network())):
+    for train, model in ((sentences, models.build(Network("text"), sentences, 0)),
+                         (toy([[6, 6], [6, 6]]), small_network())):
         np.testing.assert_array_equal(layer_features(model, train), predict(model.features, model, train.x))
 
 
-# --- random -----------------------------------------------------------------------------------------------------------
+# --- random
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
@@ -248,7 +258,8 @@ def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
     assert agreement(found, train) == pytest.approx(0, abs=0.005)
 
 
-# --- judging groups ---------------------------------------------------------------------------------------------------
+# --- judging groups
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_groups_agree_with_themselves_under_any_name():
@@ -282,7 +293,8 @@ def test_alpha_by_the_true_groups_is_reweights():
 
 
 def test_alpha_by_inferred_groups_is_a_mean_over_the_retained_of_the_true_group():
-    # class 1: true group 3 holds samples 0 to 5, of whom 0 to 2 are forgotten; 0, 1, 3 are taken for attribute 0, 2, 4, 5 for 1
+    # class 1: true group 3 holds samples 0 to 5, of whom 0 to 2 are forgotten; 0, 1, 3 are taken for
+    # attribute 0, 2, 4, 5 for 1
     train = data.GroupedDataset(torch.zeros(10, 1), [1] * 10, [1] * 6 + [0] * 4, ["x", "y"], ["p", "q"])
     found = with_attribute(train, [0, 0, 1, 0, 1, 1, 0, 0, 0, 0])
     retained = torch.arange(3, 10)
@@ -300,7 +312,8 @@ def test_an_inferred_group_that_vanished_is_no_reason_to_warn():
     assert alpha_of(3, train, found, retained) == 1  # nothing is missed in the group that is left
 
 
-# --- experiments ------------------------------------------------------------------------------------------------------
+# --- experiments
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -325,7 +338,8 @@ def test_a_method_trains_on_inferred_groups_of_the_same_samples(grouping, here, 
     expected = infer(grouping, trained(e.asked, here), splits.train, e.seed)
     assert name == "retrain"
     assert torch.equal(given.train.group, expected.group)
-    for part, index, true in ((given.retain, split.retain_index, split.retain), (given.forget, split.forget_index, split.forget)):
+    for part, index, true in ((given.retain, split.retain_index, split.retain),
+                              (given.forget, split.forget_index, split.forget)):
         assert torch.equal(part.group, expected.group[index])
         assert torch.equal(part.x, true.x)
         assert torch.equal(part.y, true.y)
@@ -353,14 +367,16 @@ def test_what_is_forgotten_and_what_is_measured_goes_by_the_true_groups(grouping
 
 def test_other_groups_change_what_reweight_learns_and_nothing_without_it(here):
     def weights(reweight, grouping):
-        return trained(Experiment(method="retrain", reweight=reweight, grouping=grouping, overrides=ONE), here).state_dict()
+        return trained(Experiment(method="retrain", reweight=reweight, grouping=grouping, overrides=ONE),
+                       here).state_dict()
 
     assert not same_state(weights(True, "random"), weights(True, "true"))
     assert same_state(weights(False, "random"), weights(False, "true"))
 
 
 def test_the_model_asked_is_pretrain_before_anything_is_forgotten(contexts, tmp_path):
-    miu = Experiment(method="miu", overrides={"epochs": 1, "forget_epochs": 1, "first_updates": 2, "later_updates": 1})
+    miu = Experiment(method="miu", overrides={"epochs": 1, "forget_epochs": 1, "first_updates": 2,
+                                              "later_updates": 1})
     run(replace(miu, grouping="clusters"), tmp_path)
     assert [name for name, _ in contexts] == ["pretrain", "miu"]  # the one it starts from
     run(replace(miu, grouping="errors"), tmp_path)

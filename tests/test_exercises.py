@@ -1,4 +1,5 @@
-"""Every exercise of every lesson: its own solution passes, its stub is answered kindly, and its check is one comment away."""
+"""Every exercise of every lesson: its own solution passes, its stub is answered kindly, and its check is one
+comment away."""
 
 import pytest
 from exercises import EXERCISES, cells, check, solution, stub

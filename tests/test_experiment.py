@@ -48,7 +48,8 @@ def trainings(monkeypatch):
     return done
 
 
-# --- what is accepted -------------------------------------------------------------------------------------------------
+# --- what is accepted
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("bad", "said"), [
@@ -79,9 +80,12 @@ def trainings(monkeypatch):
     ({"method": "group_dro", "reweight": True}, "group_dro does not combine"),
     ({"method": "rwg", "reweight": True}, "rwg does not combine"),
     ({"method": "subg", "reweight": True}, "subg does not combine"),
-    ({"method": "gradient_ascent", "reweight": True, "overrides": {"retains": False}}, "gradient_ascent without a retain pass"),
-    ({"method": "boundary_shrink", "reweight": True, "overrides": {"retains": False}}, "boundary_shrink without a retain pass"),
-    ({"method": "boundary_expand", "reweight": True, "overrides": {"retains": False}}, "boundary_expand without a retain pass"),
+    ({"method": "gradient_ascent", "reweight": True, "overrides": {"retains": False}},
+     "gradient_ascent without a retain pass"),
+    ({"method": "boundary_shrink", "reweight": True, "overrides": {"retains": False}},
+     "boundary_shrink without a retain pass"),
+    ({"method": "boundary_expand", "reweight": True, "overrides": {"retains": False}},
+     "boundary_expand without a retain pass"),
     ({"grouping": "cluster"}, "'cluster'"),
     ({"grouping": None}, "None"),
     ({"split_seed": -1}, "split_seed must be a whole number from 0, but is -1"),
@@ -136,7 +140,8 @@ def test_a_method_in_a_notebook_cell_can_be_run_and_edited(tmp_path):
     # a class in __main__ without a file behind it, as in a kernel: its source is with the cells, not on disk
     code = "from IPython.core.interactiveshell import InteractiveShell\nshell = InteractiveShell.instance()\n"
     code += "".join(
-        f"shell.run_cell({CELL.replace('FACTOR', factor)!r}).raise_error()\n" for factor in ("1.0", "2.0", "1.0"))
+        f"shell.run_cell({CELL.replace('FACTOR', factor)!r}).raise_error()\n"
+        for factor in ("1.0", "2.0", "1.0"))
     process = start_python(code, tmp_path)
     out, err = process.communicate()
     assert process.returncode == 0, err[-600:]
@@ -146,7 +151,8 @@ def test_a_method_in_a_notebook_cell_can_be_run_and_edited(tmp_path):
     assert first == restored
 
 
-# --- settings ---------------------------------------------------------------------------------------------------------
+# --- settings
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_settings_are_defaults_then_preset_then_overrides():
@@ -168,12 +174,14 @@ def test_every_known_data_set_and_method_has_valid_settings():
         for method in methods.registry:
             e = Experiment(dataset, method)
             assert e.make_method().name == method
-            assert (e.recipe.epochs == 0) == (method in ("ssd", "influence")), method  # which work in one stroke
+            assert (e.recipe.epochs == 0) == (method in ("ssd",
+                                                         "influence")), method  # which work in one stroke
 
 
 def test_an_experiment_is_called_by_what_runs_differ_in():
     assert str(Experiment(reweight=True, seed=3)) == "miu + REWEIGHT, r=0.5, seed 3"
-    assert str(Experiment(method="retrain", ratio=51 / 5692, groups="uniform")) == "retrain, r=0.00896, seed 0"
+    assert str(Experiment(method="retrain", ratio=51 / 5692,
+                          groups="uniform")) == "retrain, r=0.00896, seed 0"
 
 
 def test_the_original_and_the_gold_standard_are_on_the_same_split():
@@ -181,7 +189,8 @@ def test_the_original_and_the_gold_standard_are_on_the_same_split():
     assert (e.original.method, e.original.reweight, dict(e.original.overrides)) == ("pretrain", False, {"model": "cnn"})
     assert (e.gold.method, e.gold.reweight, dict(e.gold.overrides)) == ("retrain", True, {"model": "cnn"})
     for other in (e.original, e.gold):
-        assert (other.dataset, other.ratio, other.seed, other.groups) == (e.dataset, e.ratio, e.seed, e.groups)
+        assert (other.dataset, other.ratio, other.seed, other.groups) == (e.dataset, e.ratio, e.seed,
+                                                                          e.groups)
 
 
 def test_the_original_and_the_gold_standard_of_a_shadow_are_on_its_half_and_split_with_the_true_groups():
@@ -199,7 +208,8 @@ def test_groups_are_asked_of_the_original_or_of_one_that_stops_early():
     assert early.recipe.epochs == 1 < e.original.recipe.epochs
 
 
-# --- keys -------------------------------------------------------------------------------------------------------------
+# --- keys
+# -------------------------------------------------------------------------------------------------------------
 
 
 def test_equal_experiments_have_equal_keys_and_any_difference_another():
@@ -208,9 +218,11 @@ def test_equal_experiments_have_equal_keys_and_any_difference_another():
     assert Experiment(overrides={"lam": e.settings["lam"]}).key == e.key  # the preset's own value is no difference
     assert Experiment(groups=[[1, 1]]).key == Experiment(groups=((1, 1),)).key
     assert Experiment(root="/elsewhere").key == e.key
-    different = [Experiment(seed=1), Experiment(ratio=0.4), Experiment(groups="uniform"), Experiment(reweight=True),
+    different = [Experiment(seed=1), Experiment(ratio=0.4), Experiment(groups="uniform"),
+                 Experiment(reweight=True),
                  Experiment(method="retrain"), Experiment(dataset="groundwear-memorised"),
-                 *(Experiment(overrides={k: v}) for k, v in (("lam", 7), ("lr", 0.5), ("group_bar", "shuffle")))]
+                 *(Experiment(overrides={k: v})
+                   for k, v in (("lam", 7), ("lr", 0.5), ("group_bar", "shuffle")))]
     assert len({e.key, *(d.key for d in different)}) == 10
     assert len({e.training_key, *(d.training_key for d in different)}) == 10
 
@@ -220,9 +232,12 @@ def test_the_id_differs_with_any_field_or_setting_and_with_nothing_else():
     same = [Experiment(), Experiment(root="/elsewhere"), Experiment(overrides={"lam": e.settings["lam"]})]
     assert {s.id for s in same} == {e.id}
     assert Experiment(groups=[[1, 1]]).id == Experiment(groups=((1, 1),)).id != e.id
-    different = [Experiment(dataset="groundwear-memorised"), Experiment(method="finetune"), Experiment(reweight=True),
-                 Experiment(ratio=0.4), Experiment(groups="uniform"), Experiment(groups=((1, 1),)), Experiment(seed=1)]
-    changed = {name: value + 1 for name, value in e.settings.items() if type(value) in (int, float) and name != "weight_decay"}
+    different = [Experiment(dataset="groundwear-memorised"), Experiment(method="finetune"),
+                 Experiment(reweight=True),
+                 Experiment(ratio=0.4), Experiment(groups="uniform"), Experiment(groups=((1, 1),)),
+                 Experiment(seed=1)]
+    changed = {name: value + 1 for name, value in e.settings.items() if type(value) in (int, float)
+               and name != "weight_decay"}
     changed |= {name: not value for name, value in e.settings.items() if isinstance(value, bool)}
     changed |= {"weight_decay": 0.1, "momentum": 0.5, "schedule": "constant", "group_bar": "shuffle",
                 "calibrate_to": "unlearned", "optimizer": "adamw", "precision": "bf16", "model": "resnet18"}
@@ -250,7 +265,8 @@ def test_each_of_these_fields_names_another_run():
     for method in ("miu", "retrain"):
         e = Experiment(method=method)
         runs = [e, replace(e, split_seed=0), replace(e, split_seed=1), replace(e, half=True),
-                *(replace(e, grouping=name) for name in discover.GROUPINGS), replace(e, half=True, split_seed=1)]
+                *(replace(e, grouping=name) for name in discover.GROUPINGS),
+                replace(e, half=True, split_seed=1)]
         for key in ("id", "training_key", "key"):
             assert len({getattr(r, key) for r in runs}) == len(runs), key
 
@@ -268,7 +284,8 @@ def test_an_edited_inference_is_not_mistaken_for_the_old_one(monkeypatch):
     inferred, true = Experiment(grouping="errors"), Experiment()
     before = inferred.training_key, inferred.id, true.training_key
     real = experiment._source
-    monkeypatch.setattr(experiment, "_source", lambda *names: "edited" if "discover.py" in names else real(*names))
+    monkeypatch.setattr(experiment, "_source",
+                        lambda *names: "edited" if "discover.py" in names else real(*names))
     after = replace(inferred)
     assert after.training_key != before[0]
     assert after.id == before[1]
@@ -347,7 +364,8 @@ def test_an_edited_base_class_is_not_mistaken_for_the_old_one(student_file):
     assert student_file(1.0, 1.0) != student_file(2.5, 1.0)
 
 
-# --- running ----------------------------------------------------------------------------------------------------------
+# --- running
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_run_measures_and_remembers(store):
@@ -358,7 +376,8 @@ def test_a_run_measures_and_remembers(store):
     assert result.folder == store / "models" / RETRAIN.training_key
     assert result.seconds > 0
     row = result.row()
-    assert (row["method"], row["ratio"], row["TA"], row["epochs"]) == ("retrain", 0.5, result.metrics["TA"], 1)
+    assert (row["method"], row["ratio"], row["TA"], row["epochs"]) == ("retrain", 0.5, result.metrics["TA"],
+                                                                       1)
     json.dumps(row)  # plain values only
 
 
@@ -368,7 +387,8 @@ def test_the_accuracies_by_group_are_those_of_the_table_in_group_order(store):
     assert result.by_group() == [table[name] for name in test.group_names] == result.row()["by_group"]
     assert set(table.index) == {*OVERALL, *test.group_names}
     right = training.predict(result.model, result.model, test.x).argmax(1) == test.y
-    assert result.by_group() == pytest.approx([right[test.group == g].float().mean().item() for g in range(4)])
+    assert result.by_group() == pytest.approx([right[test.group == g].float().mean().item()
+                                               for g in range(4)])
 
 
 def test_a_group_without_test_samples_keeps_its_place(store):
@@ -550,7 +570,8 @@ def test_rows_show_these_fields_where_they_are_set(store):
         assert row[name] == value
         assert set(row) == {*plain, name}
         json.dumps(row)
-    table = run_all([RETRAIN, replace(RETRAIN, half=True), replace(RETRAIN, split_seed=2)], store, progress=False)
+    table = run_all([RETRAIN, replace(RETRAIN, half=True), replace(RETRAIN, split_seed=2)], store,
+                    progress=False)
     assert table.half.isna().tolist() == [True, False, True]
     assert table.split_seed.isna().tolist() == [True, True, False]
     assert "grouping" not in table
@@ -574,7 +595,8 @@ def test_pretrains_curves_are_of_the_groups_asked_for_in_any_order(tmp_path):
 def test_many_runs_become_one_table_in_their_order(store):
     table = run_all([replace(RETRAIN, seed=1), RETRAIN], store, progress=False)
     assert list(table["seed"]) == [1, 0]
-    assert {"dataset", "method", "reweight", "ratio", "groups", "RA", "UA", "TA", "MIA", "EO", "GA"} <= set(table)
+    assert {"dataset", "method", "reweight", "ratio", "groups", "RA", "UA", "TA", "MIA", "EO",
+            "GA"} <= set(table)
 
 
 def meet(e, folder):
@@ -590,7 +612,8 @@ def meet(e, folder):
 
 
 def test_several_processes_share_the_work_and_answer_in_the_order_of_the_list(tmp_path):
-    found = list(experiment.each(partial(meet, folder=tmp_path), [replace(RETRAIN, seed=s) for s in (5, 2)], 2, False))
+    found = list(experiment.each(partial(meet, folder=tmp_path), [replace(RETRAIN, seed=s) for s in (5, 2)],
+                                 2, False))
     assert [seed for seed, _ in found] == [5, 2]
     assert len({os.getpid(), *(pid for _, pid in found)}) == 3
 
@@ -611,7 +634,8 @@ def test_what_comes_before_an_error_is_handed_over_and_the_error_is_passed_on(jo
 
 def test_one_process_takes_any_function_and_begins_only_what_is_asked_for():
     begun = []
-    results = experiment.each(lambda e: begun.append(e.seed), [RETRAIN, replace(RETRAIN, seed=1)], progress=False)
+    results = experiment.each(lambda e: begun.append(e.seed), [RETRAIN, replace(RETRAIN, seed=1)],
+                              progress=False)
     assert begun == []
     next(results)
     assert begun == [0]
@@ -626,13 +650,15 @@ def test_the_bar_tells_what_is_being_run(capsys):
 
 def test_two_processes_give_the_rows_that_one_gives(tmp_path):
     # not "groundwear": other processes do not see that it was shrunken
-    quick = Experiment("groundwear-memorised", "retrain", overrides={"epochs": 1, "warmup_epochs": 0, "batch_size": 500})
+    quick = Experiment("groundwear-memorised", "retrain",
+                       overrides={"epochs": 1, "warmup_epochs": 0, "batch_size": 500})
     runs = [replace(quick, seed=1), replace(quick, reweight=True), quick]
     one, two = (run_all(runs, tmp_path / str(jobs), progress=False, jobs=jobs) for jobs in (1, 2))
     assert list(one["seed"]) == [1, 0, 0]
     assert list(one["reweight"]) == [False, True, False]
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), two.drop(columns="seconds"), check_exact=True)
-    pd.testing.assert_frame_equal(run_all(runs, tmp_path / "2", progress=False), two, check_exact=True)  # kept in the store
+    pd.testing.assert_frame_equal(run_all(runs, tmp_path / "2", progress=False), two,
+                                  check_exact=True)  # kept in the store
 
 
 def test_training_takes_as_many_threads_on_any_machine(tmp_path):
@@ -659,7 +685,8 @@ def test_running_leaves_the_number_of_threads_and_the_random_state(tmp_path):
 def test_loss_that_explodes_stops_the_run_and_stores_nothing(tmp_path):
     e = replace(RETRAIN, overrides={"epochs": 2, "warmup_epochs": 0, "lr": 100.0, "weight_decay": 1.0})
     with pytest.raises(FloatingPointError, match="retrain"):
-        run(replace(e, overrides=dict(e.overrides) | {"momentum": 0.9999, "epochs": 60, "batch_size": 4}), tmp_path)
+        run(replace(e, overrides=dict(e.overrides) | {"momentum": 0.9999, "epochs": 60, "batch_size": 4}),
+            tmp_path)
     assert list(tmp_path.glob("models/*")) == []
     assert list(tmp_path.glob("results/*")) == []
 
@@ -703,7 +730,8 @@ def test_fresh_processes_give_the_same_bits_in_any_order_on_any_load(tmp_path):
         assert one[name] == other[name], name
 
 
-# --- interruptions ----------------------------------------------------------------------------------------------------
+# --- interruptions
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_an_interrupt_in_mid_run_leaves_the_store_usable(tmp_path, store):

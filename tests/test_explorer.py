@@ -1,4 +1,5 @@
-"""The explorer's look-ups: what is shown was computed, snapped to and said so, and agrees with the shipped rows."""
+"""The explorer's look-ups: what is shown was computed, snapped to and said so, and agrees with the shipped
+rows."""
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ def row_mean(grid, method, reweight, ratio, metric="GA"):
 
 
 @pytest.mark.parametrize(("choice", "grid"), [
-    (Choice("retrain", False, SMALLEST, 0.7), "references"), (Choice("salun", True, SMALLEST, 0.9), "unlearning"),
+    (Choice("retrain", False, SMALLEST, 0.7), "references"),
+    (Choice("salun", True, SMALLEST, 0.9), "unlearning"),
     (Choice("miu", False, LARGEST, 0.5), "largest_unlearning")])
 def test_numbers_are_those_of_the_shipped_rows(choice, grid):
     shown = find(choice)
@@ -28,7 +30,8 @@ def test_numbers_are_those_of_the_shipped_rows(choice, grid):
     assert shown.metrics.loc[(choice.method, choice.reweight), "GA"] == pytest.approx(
         row_mean(grid, choice.method, choice.reweight, choice.ratio))
     asked = shown.groups[shown.groups.asked]
-    assert asked.after.item() == pytest.approx(shown.metrics.loc[(choice.method, choice.reweight), "GA"][0], abs=1e-4)
+    assert asked.after.item() == pytest.approx(shown.metrics.loc[(choice.method, choice.reweight), "GA"][0],
+                                               abs=1e-4)
     assert asked.gold.item() == pytest.approx(shown.metrics.loc[("retrain", True), "GA"][0], abs=1e-4)
     assert shown.by_ratio.loc[(choice.method, choice.reweight, choice.ratio), "mean"] == pytest.approx(
         shown.metrics.loc[(choice.method, choice.reweight), "GA"][0])
@@ -37,7 +40,8 @@ def test_numbers_are_those_of_the_shipped_rows(choice, grid):
 def test_of_as_many_samples_of_all_groups_the_ratio_is_the_smallest_groups():
     shown = find(Choice("retrain", False, ALIKE, 0.9))
     assert shown.ratio == 0.9
-    assert shown.metrics.loc[("retrain", False), "GA"] == pytest.approx(row_mean("uniform", "retrain", False, round(91.8) / 5692))
+    assert shown.metrics.loc[("retrain", False),
+                             "GA"] == pytest.approx(row_mean("uniform", "retrain", False, round(91.8) / 5692))
 
 
 def test_of_many_groups_those_who_asked_are_beside_the_others():
@@ -100,7 +104,8 @@ def test_titles_say_what_their_numbers_say():
 
 def test_the_figure_draws_the_numbers_and_the_live_run_as_a_star():
     canvas, shown = plots_live.setting_canvas(), find(Choice("retrain", False, SMALLEST, 0.9))
-    own = {"metrics": dict.fromkeys(plots_live.EXPLORED, 0.5), "groups": [0.1, 0.2, 0.3, 0.4], "ratio": 0.8, "lam": None}
+    own = {"metrics": dict.fromkeys(plots_live.EXPLORED, 0.5), "groups": [0.1, 0.2, 0.3, 0.4], "ratio": 0.8,
+           "lam": None}
     figure = plots_live.draw_setting(canvas, shown, own)
     assert isinstance(figure, Figure)
     by_group, _, _, by_lam = figure.axes
@@ -123,7 +128,8 @@ def test_what_moves_is_drawn_over_what_stands_still_as_if_all_were_drawn_anew():
     assert [len(ax.lines) for ax in canvas.axes] == [len(ax.lines) for ax in fresh.axes]
 
 
-# --- cases whose information is known ---------------------------------------------------------------------------------
+# --- cases whose information is known
+# ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nats", [0.0, 0.4, 1.0, closed_form.entropy(closed_form.SHARES)])
@@ -142,7 +148,8 @@ def test_more_than_the_groups_entropy_cannot_be_shared():
 
 
 def test_one_group_alone_shares_nothing_and_a_uniform_draw_says_log_4():
-    ends = {how: list(closed_form.estimates(0.0, closed_form.ONE_GROUP, how, updates=200))[-1] for how in ("shuffle", "uniform")}
+    ends = {how: list(closed_form.estimates(0.0, closed_form.ONE_GROUP, how, updates=200))[-1]
+            for how in ("shuffle", "uniform")}
     assert ends["shuffle"] == pytest.approx(0.0, abs=0.02)
     assert ends["uniform"] == pytest.approx(np.log(4), abs=0.15)
     assert closed_form.from_uniform(closed_form.ONE_GROUP) == pytest.approx(np.log(4))

@@ -1,4 +1,5 @@
-"""What the guides state is what the repository holds: points and mistakes of the labs, the citation, the set-up check."""
+"""What the guides state is what the repository holds: points and mistakes of the labs, the citation, the
+set-up check."""
 
 import importlib.util
 import re

@@ -1,4 +1,5 @@
-"""The labs, end to end with the real nbgrader: release versions, grading, known misconceptions, hostile submissions."""
+"""The labs, end to end with the real nbgrader: release versions, grading, known misconceptions, hostile
+submissions."""
 
 import ast
 import copy
@@ -18,7 +19,8 @@ from nbformat import v4
 from grmu.teach import labs
 
 if importlib.util.find_spec("nbgrader") is None:
-    pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]", allow_module_level=True)
+    pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]",
+                allow_module_level=True)
 
 NAMES = labs.labs()
 QUICK = ("lab3",)
@@ -28,7 +30,8 @@ HARD = labs.Limits(seconds=60, cell_seconds=4, gigabytes=1)
 
 def known_answers(lab):
     """tests/labs/LAB.py as a module: wrong answers and what they cost, right ones in another style."""
-    spec = importlib.util.spec_from_file_location(f"answers_{lab}", Path(__file__).parent / "labs" / f"{lab}.py")
+    spec = importlib.util.spec_from_file_location(f"answers_{lab}",
+                                                  Path(__file__).parent / "labs" / f"{lab}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -80,12 +83,14 @@ def test_a_release_holds_no_solution_and_no_hidden_test(made, lab):
     source, stub = read(made, "source", lab), read(made, "release", lab)
     handed_out = "\n".join(c.source for c in stub.cells)
     assert "BEGIN" not in handed_out
-    secret = {line.strip() for c in source.cells for _, text in REGION.findall(c.source) for line in text.splitlines()}
+    secret = {line.strip() for c in source.cells for _, text in REGION.findall(c.source)
+              for line in text.splitlines()}
     public = {line.strip() for c in source.cells for line in REGION.sub("", c.source).splitlines()}
     lines = {line.strip() for line in handed_out.splitlines()}
     assert not {line for line in secret - public if len(line) > 12} & lines
     assert len(secret) > 10
-    assert all(not c.get("outputs") and c.get("execution_count") is None for c in [*source.cells, *stub.cells])
+    assert all(not c.get("outputs") and c.get("execution_count") is None
+               for c in [*source.cells, *stub.cells])
 
 
 def signatures(source):
@@ -117,7 +122,8 @@ def test_make_labs_writes_a_folder_and_a_zip_that_says_how_to_open_it(tmp_path):
         assert "sh run" in (tmp_path / lab / "README.md").read_text()
         subprocess.run(["sh", "-n", tmp_path / lab / "run"], check=True)
     with zipfile.ZipFile(tmp_path / NAMES[0] / wheel) as archive:
-        assert {"grmu/mine.py", "grmu/shipped/groundwear.safetensors.xz", "grmu/shipped/results/runs.csv"} < set(archive.namelist())
+        assert {"grmu/mine.py", "grmu/shipped/groundwear.safetensors.xz",
+                "grmu/shipped/results/runs.csv"} < set(archive.namelist())
 
 
 # Answers, right and wrong: the cells that a changed answer can reach are run, in this process
@@ -127,8 +133,11 @@ def used_and_set(source):
     """The names that a cell reads, and those that it binds."""
     nodes = list(ast.walk(ast.parse(source)))
     names = [(n.id, isinstance(n.ctx, ast.Load)) for n in nodes if isinstance(n, ast.Name)]
-    bound = {name for name, load in names if not load} | {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-    imported = {(a.asname or a.name).split(".")[0] for n in nodes if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
+    bound = {name for name, load in names if not load} | {n.name
+                                                          for n in nodes
+                                                          if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    imported = {(a.asname or a.name).split(".")[0]
+                for n in nodes if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
     return {name for name, load in names if load}, bound | imported
 
 
@@ -175,7 +184,8 @@ def test_right_answers_in_another_style_lose_nothing(made, lab, tmp_path, monkey
     assert lost_points(read(made, "source", lab), ANSWERS[lab].SECOND, tmp_path) == {}
 
 
-# Grading, with the real nbgrader. `labs.grade` begins with each lab's own solution, and refuses to go on if it loses a point.
+# Grading, with the real nbgrader. `labs.grade` begins with each lab's own solution, and refuses to go on if
+# it loses a point.
 
 
 def one_mistake_a_cell(lab):
@@ -221,7 +231,8 @@ def test_an_untouched_release_gets_nothing_and_breaks_nothing(labs_book, made, l
 
 def test_the_real_autograder_takes_the_same_points_for_mistakes(labs_book, made, lab):
     row, lost = labs_book[0].loc["wrong", lab], one_mistake_a_cell(lab)[1]
-    expected = {name: 0 if name in lost else points for name, points in graded(read(made, "source", lab)).items()}
+    expected = {name: 0 if name in lost else points
+                for name, points in graded(read(made, "source", lab)).items()}
     assert {name: row[f"{lab}/{name}"] for name in expected} == expected
     assert row.by_hand > 0
     assert "to grade by hand" in row.status
@@ -235,7 +246,8 @@ def test_the_real_autograder_takes_the_same_points_for_mistakes(labs_book, made,
 def tiny_lab(folder):
     def cell(new, name, source, **kind):
         made = new(source)
-        made.metadata["nbgrader"] = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3,
+        made.metadata["nbgrader"] = {"grade": False, "solution": False, "locked": False, "task": False,
+                                     "schema_version": 3,
                                      "grade_id": name, "cell_type": made.cell_type} | kind
         return made
 
@@ -248,9 +260,12 @@ def tiny_lab(folder):
                     locked=True, points=points)
 
     cells = [v4.new_markdown_cell("# A tiny lab"), function("double", "return 2 * x"),
-             test("test_double", 2, "assert double(1) == 2", "assert double(2) == 4"), function("square", "return x * x"),
-             test("test_square", 3, "assert square(1) == 1", "assert square(3) == 9, 'a square is a product'"),
-             cell(v4.new_markdown_cell, "why", "### BEGIN SOLUTION\nBecause.\n### END SOLUTION", grade=True, solution=True,
+             test("test_double", 2, "assert double(1) == 2", "assert double(2) == 4"),
+             function("square", "return x * x"),
+             test("test_square", 3, "assert square(1) == 1",
+                  "assert square(3) == 9, 'a square is a product'"),
+             cell(v4.new_markdown_cell, "why", "### BEGIN SOLUTION\nBecause.\n### END SOLUTION", grade=True,
+                  solution=True,
                   points=4)]
     for i, c in enumerate(cells):
         c.id = f"cell-{i}"
@@ -315,7 +330,8 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def hostile(tiny, tmp_path_factory):
-    """The gradebook of a class of good, broken and hostile submissions of the tiny lab; and where it was written."""
+    """The gradebook of a class of good, broken and hostile submissions of the tiny lab; and where it was
+    written."""
     (source, good), folder = tiny, tmp_path_factory.mktemp("class")
     for student, nb in class_of(good, folder).items():
         layouts = {"good": "submitted/good/lab1/lab1.ipynb", "bare": "bare/lab1.ipynb"}
@@ -358,7 +374,8 @@ def test_a_lab_whose_own_solution_fails_grades_nobody(tiny, tmp_path):
     nb = nbformat.read(tiny[0] / "lab1" / "lab1.ipynb", as_version=4)
     source = tmp_path / "source" / "lab1"
     source.mkdir(parents=True)
-    nbformat.write(with_sources(nb, {"double": nb.cells[1].source.replace("2 *", "3 *")}), source / "lab1.ipynb")
+    nbformat.write(with_sources(nb, {"double": nb.cells[1].source.replace("2 *", "3 *")}),
+                   source / "lab1.ipynb")
     (tmp_path / "in").mkdir()
     nbformat.write(tiny[1], tmp_path / "in" / "lab1_a.ipynb")
     with pytest.raises(ValueError, match=r"lab1: its own solution does not get full marks.*test_double"):
@@ -366,7 +383,8 @@ def test_a_lab_whose_own_solution_fails_grades_nobody(tiny, tmp_path):
 
 
 def test_what_is_no_submission_is_named(tmp_path):
-    for name in ("lab1_ann.ipynb", "ann/lab1.ipynb", "bo/lab2.ipynb", "cy/lab3/lab3.ipynb", "lab4.ipynb", "homework.doc",
+    for name in ("lab1_ann.ipynb", "ann/lab1.ipynb", "bo/lab2.ipynb", "cy/lab3/lab3.ipynb", "lab4.ipynb",
+                 "homework.doc",
                  "cy/lab3/.ipynb_checkpoints/lab3.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

@@ -1,4 +1,5 @@
-"""Live demos: what a press does, with everything that can go wrong: stop, a second press, moves while it runs, errors."""
+"""Live demos: what a press does, with everything that can go wrong: stop, a second press, moves while it
+runs, errors."""
 
 import threading
 
@@ -47,7 +48,8 @@ def gate(monkeypatch):
     gate.open.set()
 
 
-# --- a live run -------------------------------------------------------------------------------------------------------
+# --- a live run
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_a_run_grows_curves_and_ends_with_its_result(live):
@@ -136,7 +138,8 @@ def test_the_page_is_not_held_up_while_it_trains(live, gate):
     live.wait(60)
 
 
-# --- the explorer -----------------------------------------------------------------------------------------------------
+# --- the explorer
+# -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -149,7 +152,8 @@ def title(shown):
 
 
 def test_every_control_changes_what_is_drawn_and_what_is_said(shown):
-    moves = [("ratio", 0.9), ("lam", 10.0), ("seed", 3), ("seed", "all five"), ("reweight", False), ("method", "salun"),
+    moves = [("ratio", 0.9), ("lam", 10.0), ("seed", 3), ("seed", "all five"), ("reweight", False),
+             ("method", "salun"),
              ("groups", list(explorer.FORGET_GROUPS)[1])]
     before = bytes(shown.picture.value)
     for name, value in moves:
@@ -228,7 +232,8 @@ def test_every_control_is_named_explained_and_waits_for_the_mouse_to_rest(shown)
     assert "?" in shown.box.children[0].value  # the question first
 
 
-# --- what the model sees ----------------------------------------------------------------------------------------------
+# --- what the model sees
+# ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +274,8 @@ def test_features_lie_on_the_axes_of_the_first_model(looked):
 
 def test_groups_are_told_apart_where_features_give_them_away_and_at_chance_where_they_do_not():
     rng, group = np.random.default_rng(0), np.repeat(range(4), [400, 200, 100, 50])
-    assert model_changes.groups_told(np.eye(4)[group] + 0.05 * rng.normal(size=(750, 4)), group) == pytest.approx(1.0, abs=0.01)
+    assert model_changes.groups_told(np.eye(4)[group] + 0.05 * rng.normal(size=(750, 4)),
+                                     group) == pytest.approx(1.0, abs=0.01)
     assert model_changes.groups_told(rng.normal(size=(750, 4)), group) == pytest.approx(0.25, abs=0.08)
 
 
@@ -291,7 +297,8 @@ def test_each_view_is_drawn_and_an_error_is_shown(looked, store):
     assert "AttributeError" in seen.message.value
 
 
-# --- MINE, live -------------------------------------------------------------------------------------------------------
+# --- MINE, live
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_mine_finds_what_is_known(monkeypatch):
@@ -305,7 +312,8 @@ def test_mine_finds_what_is_known(monkeypatch):
 
 
 @pytest.mark.parametrize(("shares", "bar", "nats", "bounded"), [
-    (0, 0, 0.5, 0.5), (0, 1, 0.5, 0.5 + closed_form.from_uniform(closed_form.SHARES)), (1, 0, 0.0, 0.0), (1, 1, 0.0, np.log(4))])
+    (0, 0, 0.5, 0.5), (0, 1, 0.5, 0.5 + closed_form.from_uniform(closed_form.SHARES)), (1, 0, 0.0, 0.0),
+    (1, 1, 0.0, np.log(4))])
 def test_what_the_bound_can_reach_depends_on_who_is_there_and_on_the_draw(shares, bar, nats, bounded):
     demo = widgets.MineLive()
     demo.controls["shares"].value = demo.controls["shares"].options[shares]
@@ -318,14 +326,16 @@ def test_batch_size_average_and_draw_reach_the_estimator(monkeypatch):
     asked = []
     monkeypatch.setattr(closed_form, "estimates", lambda *a: asked.append(a) or iter([0.1]))
     demo = widgets.MineLive()
-    for name, value in (("size", 16), ("ema", False), ("nats", 1.0), ("bar", demo.controls["bar"].options[2])):
+    for name, value in (("size", 16), ("ema", False), ("nats", 1.0),
+                        ("bar", demo.controls["bar"].options[2])):
         demo.controls[name].value = value
     demo.press()
     demo.wait(20)
     assert asked[0][:5] == (1.0, closed_form.SHARES, "exact", 16, 1.0)
 
 
-# --- REWEIGHT by hand -------------------------------------------------------------------------------------------------
+# --- REWEIGHT by hand
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -385,7 +395,8 @@ def test_a_method_by_hand_needs_no_place_in_the_registry_until_it_is_used(tried)
     assert by_hand.ByHand.starts_from == "fresh"
 
 
-# --- the challenge ----------------------------------------------------------------------------------------------------
+# --- the challenge
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_runs_are_counted_scored_on_validation_data_and_revealed_at_the_end(few_pictures, store):
@@ -400,8 +411,10 @@ def test_runs_are_counted_scored_on_validation_data_and_revealed_at_the_end(few_
     assert game.controls["ratio"].disabled
     gold = game.gold()
     metrics = game.live.result.metrics
-    assert game.attempts[1]["val"] == pytest.approx(100 * (abs(metrics["UA"] - gold.UA) + abs(metrics["val_GA"] - gold.val_GA)))
-    assert game.attempts[1]["test"] == pytest.approx(100 * (abs(metrics["UA"] - gold.UA) + abs(metrics["GA"] - gold.GA)))
+    assert game.attempts[1]["val"] == pytest.approx(100 * (abs(metrics["UA"] - gold.UA)
+                                                           + abs(metrics["val_GA"] - gold.val_GA)))
+    assert game.attempts[1]["test"] == pytest.approx(100 * (abs(metrics["UA"] - gold.UA)
+                                                            + abs(metrics["GA"] - gold.GA)))
     game.live.press()
     game.live.wait(60)
     assert "all 2 runs are used" in game.live.status.value

@@ -33,14 +33,16 @@ def batch_of(dataset, rows):
     return Batch(dataset.x[index], dataset.y[index], dataset.group[index], index)
 
 
-# --- the registry -----------------------------------------------------------------------------------------------------
+# --- the registry
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_methods_are_found_by_name_and_carry_it():
     assert methods.get("miu") is MIU
     assert methods.get("retrain") is Retrain
     assert methods.get("group_dro") is GroupDRO
-    assert {"pretrain", "retrain", "group_dro", "rwg", "subg", "finetune", "l1_sparse", "salun", "scrub", "miu",
+    assert {"pretrain", "retrain", "group_dro", "rwg", "subg", "finetune", "l1_sparse", "salun", "scrub",
+            "miu",
             "gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand", "ssd",
             "influence"} <= set(methods.registry)
     assert all(methods.get(name).name == name for name in methods.registry)
@@ -77,7 +79,8 @@ def test_registering_adds_and_registering_again_replaces(monkeypatch):
 
 
 def test_the_cross_entropy_methods_differ_in_where_they_start_and_in_what_they_see():
-    assert [(m.starts_from, m.trains_on, m().forget_epochs) for m in (Pretrain, Retrain, FineTune, GroupDRO)] == [
+    assert [(m.starts_from, m.trains_on, m().forget_epochs)
+            for m in (Pretrain, Retrain, FineTune, GroupDRO)] == [
         ("fresh", "train", 0), ("fresh", "retain", 0), ("original", "retain", 0), ("fresh", "retain", 0)]
     assert (MIU.starts_from, MIU.trains_on) == ("original", "retain")
 
@@ -93,7 +96,8 @@ def test_their_loss_is_cross_entropy(train, split, method):
     assert method.retain_loss(batch).item() == pytest.approx(expected, rel=1e-5)
 
 
-# --- GROUP-DRO --------------------------------------------------------------------------------------------------------
+# --- GROUP-DRO
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_group_dro_weighs_group_losses_by_q_and_moves_q_towards_the_worst(train, split):
@@ -154,7 +158,8 @@ def test_group_dro_refuses_a_bad_step_size(eta):
         GroupDRO(eta=eta)
 
 
-# --- MIU --------------------------------------------------------------------------------------------------------------
+# --- MIU
+# --------------------------------------------------------------------------------------------------------------
 
 
 def prepared(train, split, first_updates=5, **settings):
@@ -213,7 +218,8 @@ def test_mius_terms_can_be_switched_off_one_by_one(train, split):
 
 def trained(train, split, **settings):
     method = MIU(mine_hidden=8, first_updates=5, later_updates=2, **settings)
-    context, rows = context_of(train, split, QUICK, original=small_network(seed=1), model=small_network(seed=1)), []
+    context, rows = context_of(train, split, QUICK, original=small_network(seed=1),
+                               model=small_network(seed=1)), []
     training.train(method, context, on_epoch=lambda epoch, row: rows.append(row))
     return state_of(context.model), rows
 
@@ -247,7 +253,8 @@ def test_a_forget_pass_lowers_the_bound_on_the_forget_set(train, split):
 @pytest.mark.parametrize(("setting", "said"), [
     ({"lam": -1}, "lam must be"), ({"lam": math.nan}, "lam must be"),
     ({"group_bar": "even"}, "group_bar must be one of"),
-    ({"calibrate_to": "itself"}, "calibrate_to must be one of"), ({"forget_epochs": -1}, "forget_epochs must be"),
+    ({"calibrate_to": "itself"}, "calibrate_to must be one of"),
+    ({"forget_epochs": -1}, "forget_epochs must be"),
     ({"mine_lr": -0.1}, "mine_lr must be"), ({"mine_hidden": 0}, "mine_hidden must be"),
     ({"first_updates": 1.5}, "first_updates must be"), ({"later_updates": -1}, "later_updates must be"),
     ({"retaining": False, "calibration": False}, "both off"), ({"retaining": False, "lam": 0}, "both off"),
@@ -279,7 +286,8 @@ def test_a_run_leaves_the_original_and_its_statistics_as_they_were(train, split)
 
 def test_tuning_the_estimators_changes_nothing_in_the_model(train, split):
     method = MIU(mine_hidden=8, first_updates=5, later_updates=2)
-    context = context_of(train, split, QUICK, original=small_network(seed=1), model=small_network(seed=2).train())
+    context = context_of(train, split, QUICK, original=small_network(seed=1),
+                         model=small_network(seed=2).train())
     before = state_of(context.model)
     method.setup(context)
     for epoch in range(2):

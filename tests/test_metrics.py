@@ -51,7 +51,8 @@ def rates_by_hand(y, a, predicted):
     return np.array([[predicted[(y == i) & (a == j)].mean() for j in range(2)] for i in range(2)])
 
 
-# --- accuracies -------------------------------------------------------------------------------------------------------
+# --- accuracies
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_accuracy_by_group_counts_by_hand():
@@ -81,7 +82,8 @@ def test_the_standard_error_is_binomial():
     assert standard_error(0.3, 50) == pytest.approx((rng.random((20_000, 50)) < 0.3).mean(1).std(), rel=0.05)
 
 
-# --- fairness ---------------------------------------------------------------------------------------------------------
+# --- fairness
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("group", [(0, 0), (0, 1), (1, 0), (1, 1)])
@@ -89,9 +91,11 @@ def test_with_two_classes_and_attributes_the_metrics_are_eq_11_and_its_kin(group
     predicted, dataset, y, a, p = random_case(2, 2)
     table = rates_by_hand(y, a, p)
     found = fairness(predicted, dataset, [group])
-    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())  # whichever class counts as positive
+    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:,
+                                                                   1]).mean())  # whichever class counts as positive
     assert found["DP"] == pytest.approx(abs(p[a == 0].mean() - p[a == 1].mean()))
-    assert found["EP"] == pytest.approx(abs(table[group[0], 0] - table[group[0], 1]))  # of the forget set's class
+    assert found["EP"] == pytest.approx(abs(table[group[0], 0] - table[group[0],
+                                                                       1]))  # of the forget set's class
 
 
 def test_true_positive_rates_agree_with_scikit_learn():
@@ -123,7 +127,8 @@ def test_a_predictor_that_ignores_the_attribute_is_fair_and_one_that_reads_it_is
     assert fairness(torch.tensor(a), dataset, [(1, 1)]) == {"EO": 1, "DP": 1, "EP": 1}
 
 
-# --- membership inference ---------------------------------------------------------------------------------------------
+# --- membership inference
+# ---------------------------------------------------------------------------------------------
 
 
 def losses(low, high, n, seed):
@@ -184,13 +189,15 @@ def test_an_attack_that_can_tell_members_is_right_on_samples_that_it_was_not_fit
 @pytest.mark.parametrize("sizes", [(400, 400), (2000, 200)])
 def test_an_attack_that_knows_nothing_is_right_half_of_the_time(sizes):
     groups = [torch.arange(n) % 4 for n in sizes]
-    found = [attack_accuracy(losses(0, 1, sizes[0], 10 + k), losses(0, 1, sizes[1], 20 + k), *groups) for k in range(2)]
+    found = [attack_accuracy(losses(0, 1, sizes[0], 10 + k), losses(0, 1, sizes[1], 20 + k), *groups)
+             for k in range(2)]
     # tested on what it was fitted to, the forest would be right in two of three cases
     assert np.mean(found) == pytest.approx(0.5, abs=0.04)
 
 
 def test_the_attack_is_not_credited_with_telling_groups_apart():
-    # as in the mirror test of the efficacy: easy and hard groups, mixed 9 : 1 among members and 1 : 1 among others
+    # as in the mirror test of the efficacy: easy and hard groups, mixed 9 : 1 among members and 1 : 1 among
+    # others
     retain, val = (torch.cat([losses(0, 1, easy, seed), losses(1, 2, hard, seed + 1)])
                    for easy, hard, seed in ((1800, 200, 1), (600, 600, 11)))
     groups = torch.tensor([0] * 1800 + [1] * 200), torch.tensor([0] * 600 + [1] * 600)
@@ -199,7 +206,8 @@ def test_the_attack_is_not_credited_with_telling_groups_apart():
     assert attack_accuracy(retain, val, *blind) > 0.65  # the case would fool it
 
 
-# --- evaluate ---------------------------------------------------------------------------------------------------------
+# --- evaluate
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -276,8 +284,10 @@ def test_mia_in_evaluate_is_the_attack_on_cross_entropy_losses(evaluated):
             shares = model.eval()(parts[part].x).softmax(1)
         return -shares[torch.arange(len(shares)), parts[part].y].log()
 
-    expected = mia_efficacy(loss("retain"), loss("val"), loss("forget"), parts["retain"].group, parts["val"].group)
-    assert metrics["MIA"] == pytest.approx(expected, abs=1 / 6 + 1e-9)  # one of six samples may sit on a split
+    expected = mia_efficacy(loss("retain"), loss("val"), loss("forget"), parts["retain"].group,
+                            parts["val"].group)
+    assert metrics["MIA"] == pytest.approx(expected,
+                                           abs=1 / 6 + 1e-9)  # one of six samples may sit on a split
 
 
 def test_a_group_missing_from_the_test_set_is_not_the_worst(evaluated):
@@ -290,7 +300,8 @@ def test_a_group_missing_from_the_test_set_is_not_the_worst(evaluated):
     assert table["n"].tolist()[4:] == [20, 0, 10, 7]
 
 
-# --- avg. gap ---------------------------------------------------------------------------------------------------------
+# --- avg. gap
+# ---------------------------------------------------------------------------------------------------------
 
 
 def rows(values):
@@ -323,7 +334,8 @@ def test_the_gap_can_be_taken_over_chosen_metrics():
     assert average_gap(ours, gold, ["GA", "EO"]) == pytest.approx(0.95)
 
 
-# --- differences paired by seed ---------------------------------------------------------------------------------------
+# --- differences paired by seed
+# ---------------------------------------------------------------------------------------
 
 
 def test_differences_are_paired_by_seed_in_whatever_order_the_rows_stand():
@@ -345,7 +357,8 @@ def test_differences_keep_the_metrics_asked_for_in_their_order():
 
 def test_tug_of_war_multiplies_what_is_left_of_three_accuracies_by_seed():
     gold = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5], 1: [0.9, 0.6, 0.8, 0.1, 0.2, 0.5]})
-    ours = rows({1: [0.9, 0.1, 0.8, 0.9, 0.9, 0.9], 0: [0.8, 0.7, 0.3, 0.1, 0.2, 0.5]})  # MIA, EO and GA have no say
+    ours = rows({1: [0.9, 0.1, 0.8, 0.9, 0.9, 0.9],
+                 0: [0.8, 0.7, 0.3, 0.1, 0.2, 0.5]})  # MIA, EO and GA have no say
     assert tug_of_war(ours, gold) == pytest.approx((0.9 * 0.8 * 0.5 + 1 * 0.5 * 1) / 2)
     assert tug_of_war(gold, gold) == 1
 

@@ -37,7 +37,8 @@ def bound_by_hand(joint, marginal):
     return np.mean(joint) - np.log(np.mean(np.exp(marginal)))
 
 
-# --- the network ------------------------------------------------------------------------------------------------------
+# --- the network
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_the_network_is_a_perceptron_on_features_and_one_hot_group(mine, batch):
@@ -68,7 +69,8 @@ def test_a_seed_fixes_the_network_and_leaves_the_global_random_state_alone():
     assert not torch.equal(one.first.weight, MINE(2, 3, 4, seed=8).first.weight)
 
 
-# --- the bound --------------------------------------------------------------------------------------------------------
+# --- the bound
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_the_exact_bound_sums_over_all_groups(mine, batch):
@@ -88,7 +90,8 @@ def test_the_sampled_bounds_use_the_drawn_groups(mine, batch, how):
 def test_table_terms_and_dv_terms_agree(mine, batch):
     z, g = batch
     for g_bar in (None, torch.tensor([2, 2, 0, 1, 0])):
-        for one, other in zip(table_terms(mine.all_groups(z), g, g_bar), dv_terms(mine, z, g, g_bar), strict=True):
+        for one, other in zip(table_terms(mine.all_groups(z), g, g_bar), dv_terms(mine, z, g, g_bar),
+                              strict=True):
             torch.testing.assert_close(one, other)
 
 
@@ -107,7 +110,8 @@ def test_the_bound_is_differentiable_in_the_features(mine, batch):
     assert torch.autograd.gradcheck(lambda v: dv_bound(mine, v, g, torch.tensor([1, 0, 0, 2, 1])), z)
 
 
-# --- how g_bar is drawn -----------------------------------------------------------------------------------------------
+# --- how g_bar is drawn
+# -----------------------------------------------------------------------------------------------
 
 
 def test_shuffle_permutes_and_uniform_covers_all_groups():
@@ -155,11 +159,13 @@ def test_on_a_one_group_batch_the_shuffled_bound_is_never_positive_and_says_noth
 
 
 def test_on_a_one_group_batch_only_the_uniform_bar_pulls_the_features_towards_other_groups(mine, batch):
-    # T(z, g) = s z_0 [g = 1]: in group 1, z_0 tells the group. All samples share one z, as after complete collapse.
+    # T(z, g) = s z_0 [g = 1]: in group 1, z_0 tells the group. All samples share one z, as after complete
+    # collapse.
     with torch.no_grad():
         for p in mine.parameters():
             p.zero_()
-        mine.first.weight[0] = torch.tensor([1.0, 0, 0, 5, 0])  # relu(z_0 + 5 [g = 1] - 5) is z_0 for g = 1, else 0
+        mine.first.weight[0] = torch.tensor([1.0, 0, 0, 5,
+                                             0])  # relu(z_0 + 5 [g = 1] - 5) is z_0 for g = 1, else 0
         mine.first.bias[0] = -5
         mine.second.weight[0, 0] = 1
     z = torch.full((4, 2), 2.0, requires_grad=True)
@@ -173,7 +179,8 @@ def test_on_a_one_group_batch_only_the_uniform_bar_pulls_the_features_towards_ot
     np.testing.assert_allclose(z.grad, [[expected, 0]] * 4, rtol=1e-5, atol=1e-7)
 
 
-# --- the estimator ----------------------------------------------------------------------------------------------------
+# --- the estimator
+# ----------------------------------------------------------------------------------------------------
 
 
 def gradient_after_one_step(ema, start, group_bar="exact"):
@@ -210,7 +217,8 @@ def test_with_a_moving_average_the_partitions_gradient_is_divided_by_the_average
     average = (1 - ema) * math.exp(start) + ema * partition.item()
     assert after == pytest.approx(math.log(average), abs=1e-5)
     mine.zero_grad()
-    # their Eq. 12: gradient of E T minus the gradient of E exp T over the average (not over the batch's own partition)
+    # their Eq. 12: gradient of E T minus the gradient of E exp T over the average (not over the batch's own
+    # partition)
     (partition / average - mine(z, g).mean()).backward()
     for mine_grad, p in zip(found, mine.parameters(), strict=True):
         torch.testing.assert_close(mine_grad, p.grad, rtol=1e-4, atol=1e-6)
@@ -242,7 +250,8 @@ def test_the_network_is_frozen_outside_fit_and_the_bound_moves_only_the_features
     z.requires_grad_(True)
     estimator.bound(z, g).backward()
     assert z.grad.abs().sum() > 0
-    assert all(torch.equal(p.grad, before) for p, before in zip(estimator.mine.parameters(), grads, strict=True))
+    assert all(torch.equal(p.grad, before) for p, before in zip(estimator.mine.parameters(), grads,
+                                                                strict=True))
 
 
 def test_mine_recovers_the_information_of_correlated_gaussians_on_unseen_samples():
@@ -265,7 +274,8 @@ def separable():
 
 
 @pytest.mark.parametrize(("group_bar", "what"), [
-    ("shuffle", "entropy"), ("exact", "entropy plus divergence from uniform"), ("uniform", "the same, sampled"),
+    ("shuffle", "entropy"), ("exact", "entropy plus divergence from uniform"),
+    ("uniform", "the same, sampled"),
 ])
 def test_separable_groups_carry_all_that_can_be_known(separable, group_bar, what):
     z, g = separable
@@ -287,6 +297,7 @@ def test_features_without_group_information_get_no_bound(separable):
 
 def test_two_estimators_with_equal_streams_agree_to_the_bit(separable):
     z, g = separable
-    one, other = (Estimator(MINE(3, 3, 8), 1e-3, torch.Generator().manual_seed(2), "uniform") for _ in range(2))
+    one, other = (Estimator(MINE(3, 3, 8), 1e-3, torch.Generator().manual_seed(2), "uniform")
+                  for _ in range(2))
     assert one.fit(z, g, 5) == other.fit(z, g, 5)
     assert torch.equal(one.mine.first.weight, other.mine.first.weight)

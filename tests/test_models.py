@@ -1,4 +1,5 @@
-"""Networks: what they see, where they begin, in what precision; with real pretrained weights from installed packages."""
+"""Networks: what they see, where they begin, in what precision; with real pretrained weights from installed
+packages."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ def sentences(n: int = 12, length: int = 10, seed: int = 0) -> GroupedDataset:
     ids = torch.randint(1996, 2040, (n, length), generator=rng)
     ids[:, 0], ids[:, 4], ids[:, 7], ids[:, 8:] = 101, 102, 102, 0
     segments = (torch.arange(length) > 4).long() * (ids != 0)
-    return GroupedDataset(torch.stack([ids, segments], 1).to(torch.int16), torch.arange(n) % 3, torch.arange(n) % 2)
+    return GroupedDataset(torch.stack([ids, segments], 1).to(torch.int16), torch.arange(n) % 3,
+                          torch.arange(n) % 2)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,8 @@ def cat():
 
 
 @pytest.mark.parametrize(("model", "pretrained", "data"), [
-    ("cnn", False, pictures(channels=1)), ("resnet18", False, pictures()), ("resnet18", False, pictures(channels=1)),
+    ("cnn", False, pictures(channels=1)), ("resnet18", False, pictures()),
+    ("resnet18", False, pictures(channels=1)),
     ("text", False, sentences()), ("efficientnet_lite0", True, pictures()), ("minilm", True, sentences()),
 ])
 def test_every_network_gives_features_and_logits_in_32_bits_and_learns_in_either_precision(model, pretrained, data):
@@ -58,10 +61,12 @@ def test_every_network_gives_features_and_logits_in_32_bits_and_learns_in_either
         missing = [name for name, p in network.named_parameters() if p.grad is None]
         assert not missing
         assert all(p.grad.isfinite().all() and p.dtype == torch.float32 for p in network.parameters())
-    assert torch.equal(state, torch.random.get_rng_state()) or model in ("text", "minilm", "efficientnet_lite0")  # dropout
+    assert torch.equal(state, torch.random.get_rng_state()) or model in ("text", "minilm",
+                                                                         "efficientnet_lite0")  # dropout
 
 
-@pytest.mark.parametrize(("model", "data"), [("cnn", pictures()), ("resnet18", pictures()), ("text", sentences())])
+@pytest.mark.parametrize(("model", "data"), [("cnn", pictures()), ("resnet18", pictures()),
+                                             ("text", sentences())])
 def test_the_seed_alone_decides_the_first_weights(model, data):
     one = models.build(Network(model), data, seed=1)
     torch.manual_seed(5)
@@ -83,7 +88,8 @@ def test_pretrained_weights_know_a_cat(cat):
     published = weights.load("efficientnet_lite0")
     network.view = View(224, 300, 300)
     with torch.no_grad():
-        scores = nn.functional.linear(network.features(cat), published["_fc.weight"], published["_fc.bias"])[0]
+        scores = nn.functional.linear(network.features(cat), published["_fc.weight"],
+                                      published["_fc.bias"])[0]
         network.shift.mul_(4)  # control: pictures scaled wrongly
         wrong = nn.functional.linear(network.features(cat), published["_fc.weight"], published["_fc.bias"])[0]
     assert scores.argmax().item() in CATS
@@ -94,11 +100,13 @@ def test_minilm_gives_the_features_of_its_own_package():
     transformers = pytest.importorskip("transformers")
     folder = weights.find("minilm").parent
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    encoded = tokenizer(["a man sleeps", "nobody eats the red apple"], ["he is awake", "an apple"], padding=True,
+    encoded = tokenizer(["a man sleeps", "nobody eats the red apple"], ["he is awake", "an apple"],
+                        padding=True,
                         return_tensors="pt")
     tokens = torch.stack([encoded["input_ids"], encoded["token_type_ids"]], 1).to(torch.int16)
     assert (tokens[:, 0] == 0).any()  # the shorter pair is padded
-    network = models.build(Network("minilm", pretrained=True), GroupedDataset(tokens, [0, 1], [0, 1]), 0).eval()
+    network = models.build(Network("minilm", pretrained=True), GroupedDataset(tokens, [0, 1], [0, 1]),
+                           0).eval()
     reference = transformers.AutoModel.from_pretrained(folder).eval()
     with torch.no_grad():
         hidden = reference(**encoded).last_hidden_state
@@ -147,7 +155,8 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
     assert (published.n_features, len(published.module.bert.encoder.layer)) == (768, 12)
     # a checkpoint with the layout and the old names of the published file, small
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
-    monkeypatch.setitem(models.BACKBONES, "bert", lambda train, pretrained: models._encoder("bert", pretrained, False, **small))
+    monkeypatch.setitem(models.BACKBONES, "bert",
+                        lambda train, pretrained: models._encoder("bert", pretrained, False, **small))
     from safetensors.torch import save_file
     saved = transformers.BertModel(transformers.BertConfig(**small)).state_dict()
     (tmp_path / "bert-base-uncased").mkdir()
@@ -200,14 +209,16 @@ def stored_pictures(few_pictures, monkeypatch):
         return replace(part, x=Rows(Storage(array, pictures=True), torch.arange(len(part)), View(64, 28, 28)))
 
     loader = data.LOADERS["groundwear"]
-    monkeypatch.setitem(data.LOADERS, "groundwear", lambda name, root: Splits(*map(rows, loader(name, root)[:3]), (1, 1)))
+    monkeypatch.setitem(data.LOADERS, "groundwear",
+                        lambda name, root: Splits(*map(rows, loader(name, root)[:3]), (1, 1)))
     data.load.cache_clear()
     yield
     data.load.cache_clear()
 
 
 def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(stored_pictures, store, monkeypatch):
-    """EfficientNet-Lite0 with ImageNet weights unlearns stored pictures, cropped and flipped, in bf16: MIU with REWEIGHT."""
+    """EfficientNet-Lite0 with ImageNet weights unlearns stored pictures, cropped and flipped, in bf16: MIU
+    with REWEIGHT."""
     chosen = {"model": "efficientnet_lite0", "pretrained": True, "precision": "bf16"}
     monkeypatch.setattr("grmu.runs.experiment._preset", lambda name: {
         "network": {"model": "cnn"}, "fresh": {"epochs": 1, "lr": 0.01, "augment": True},

@@ -1,4 +1,5 @@
-"""Negation: the shipped file is what its script builds, labels follow the rules, pairs become the tokens that BERT expects."""
+"""Negation: the shipped file is what its script builds, labels follow the rules, pairs become the tokens that
+BERT expects."""
 
 import importlib.util
 import shutil
@@ -18,7 +19,8 @@ from grmu.study import results
 LABELS = ("contradiction", "entailment", "neutral")
 SAME = {"discovered": "found", "purchased": "bought"}
 PAIRS = [{"found", "lost"}, {"bought", "sold"}, {"pushed", "pulled"}, {"loved", "hated"}]
-KIND = {"dogs": "animals", "horses": "animals", "cars": "vehicles", "boats": "vehicles", "shirts": "clothes", "hats": "clothes"}
+KIND = {"dogs": "animals", "horses": "animals", "cars": "vehicles", "boats": "vehicles", "shirts": "clothes",
+        "hats": "clothes"}
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,8 @@ def splits():
 
 @pytest.fixture(scope="module")
 def sentences(splits):
-    return {name: negation.decode(part.x) for name, part in zip(("train", "val", "test"), splits[:3], strict=True)}
+    return {name: negation.decode(part.x) for name, part in zip(("train", "val", "test"), splits[:3],
+                                                                strict=True)}
 
 
 def judge(premise, hypothesis):
@@ -50,7 +53,8 @@ def judge(premise, hypothesis):
     subject, verb, thing2 = [w for w in words if w not in ("never", "no", *place)]
     act, verb = SAME.get(act, act), SAME.get(verb, verb)
     whole = subject == who and thing2 == thing and place in ([], rest)
-    fits = [subject in (who, "someone", "nobody"), thing2 in (thing, KIND[thing], "something", "nothing"), place in ([], rest)]
+    fits = [subject in (who, "someone", "nobody"), thing2 in (thing, KIND[thing], "something", "nothing"),
+            place in ([], rest)]
     if {act, verb} in PAIRS and not whole:
         return None
     if {act, verb} not in PAIRS and not (all(fits) and act == verb):
@@ -58,7 +62,8 @@ def judge(premise, hypothesis):
     return "entailment" if (act == verb) != denied else "contradiction"
 
 
-# --- the file ---------------------------------------------------------------------------------------------------------
+# --- the file
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_builder_makes_the_shipped_file_bit_for_bit(builder):
@@ -88,7 +93,8 @@ def test_a_missing_file_is_named_with_the_way_to_get_it(tmp_path):
         data.load("negation", tmp_path)
 
 
-# --- what is in it ----------------------------------------------------------------------------------------------------
+# --- what is in it
+# ----------------------------------------------------------------------------------------------------
 
 
 def test_counts_follow_multinli_in_training_and_are_even_elsewhere(splits):
@@ -122,8 +128,10 @@ def test_no_premise_is_in_two_splits_and_no_pair_comes_twice(sentences):
 
 
 @pytest.mark.parametrize(("premise", "hypothesis", "expected"), [
-    ("anna found dogs", "anna discovered animals", "entailment"), ("anna found dogs", "nobody found dogs", "contradiction"),
-    ("anna found dogs", "anna never lost dogs", "entailment"), ("anna found dogs", "anna found nothing", "contradiction"),
+    ("anna found dogs", "anna discovered animals", "entailment"),
+    ("anna found dogs", "nobody found dogs", "contradiction"),
+    ("anna found dogs", "anna never lost dogs", "entailment"),
+    ("anna found dogs", "anna found nothing", "contradiction"),
     ("anna found dogs", "anna sold no dogs", "neutral"), ("anna found dogs", "paul found dogs", "neutral"),
     ("anna found dogs", "anna found dogs today", "neutral"), ("anna found dogs", "nobody lost dogs", None),
     ("anna found dogs", "anna lost animals", None)])
@@ -133,13 +141,15 @@ def test_the_rules_on_pairs_that_one_can_check_by_hand(builder, premise, hypothe
     word = next((w for w in words if w in builder.NEGATIONS), "")
     back = {v: k for k, v in builder.SYNONYMS.items()}
     who, act, thing = [w for w in words if w not in ("never", "no", "today")]
-    claim = {"who": who, "act": back.get(act, act), "thing": thing} | ({"adjunct": "today"} if "today" in words else {})
+    claim = {"who": who, "act": back.get(act, act),
+             "thing": thing} | ({"adjunct": "today"} if "today" in words else {})
     claim.pop({"nobody": "who", "nothing": "thing"}.get(word), None)
     found = builder.label(claim, word, {"who": "anna", "act": "found", "thing": "dogs"})
     assert found == (expected or "")
 
 
-# --- tokens -----------------------------------------------------------------------------------------------------------
+# --- tokens
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_pairs_become_ids_segments_and_padding():
@@ -180,11 +190,13 @@ def test_the_ids_are_those_of_the_real_tokenizer(sentences):
     assert tokenizer.encode(every_word, add_special_tokens=False).ids == list(negation._shipped()["words"].values())
 
 
-# --- results ----------------------------------------------------------------------------------------------------------
+# --- results
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_shipped_run_comes_out_alike_when_it_is_done_again(tmp_path):
-    """Only the same machine and versions give the same bits; what is far from any decision must agree anywhere."""
+    """Only the same machine and versions give the same bits; what is far from any decision must agree
+    anywhere."""
     experiment = Experiment("negation", "retrain", ratio=0.9, seed=0)
     again, shipped = run(experiment, tmp_path).metrics, results.table().loc[experiment.id]
     assert again["RA"] == pytest.approx(shipped.RA, abs=0.03)

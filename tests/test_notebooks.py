@@ -33,7 +33,8 @@ def messy():
         new_output("execute_result", data={"text/plain": "3"}, execution_count=7)])
     training.metadata = nbformat.from_dict({
         "tags": ["nbval-ignore-output"], "execution": {"iopub.status.busy": "2026-01-01"}, "ExecuteTime": {},
-        "papermill": {"duration": 1.2}, "collapsed": False, "scrolled": True, "jupyter": {"source_hidden": True}})
+        "papermill": {"duration": 1.2}, "collapsed": False, "scrolled": True,
+        "jupyter": {"source_hidden": True}})
     metadata = {"kernelspec": {"name": "my-env", "display_name": "My env"}, "papermill": {"duration": 3},
                 "language_info": {"name": "python", "version": "3.11.7"},
                 "widgets": {"application/vnd.jupyter.widget-state+json": {"state": {"1": {}}}}}
@@ -43,12 +44,14 @@ def messy():
 
 def test_normalise_removes_what_is_live_or_timed(messy):
     nb = notebooks.normalise(messy)
-    assert nb.metadata == {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+    assert nb.metadata == {"kernelspec": {"name": "python3", "display_name": "Python 3",
+                                          "language": "python"},
                            "language_info": {"name": "python"}}
     _, cell, last = nb.cells
     assert cell.metadata == {"tags": ["nbval-ignore-output"], "jupyter": {"source_hidden": True}}
     kinds = [(o.output_type, o.get("name"), o.get("text")) for o in cell.outputs]
-    assert kinds == [("stream", "stdout", "one\ntwo\n"), ("display_data", None, None), ("execute_result", None, None)]
+    assert kinds == [("stream", "stdout", "one\ntwo\n"), ("display_data", None, None),
+                     ("execute_result", None, None)]
     assert cell.outputs[1].data["image/png"] == "AAAA"
     assert [cell.execution_count, cell.outputs[2].execution_count, last.execution_count] == [1, 1, 2]
     assert [c.id for c in nb.cells] == ["title", "train", "last"]
@@ -62,7 +65,8 @@ def test_normalise_is_idempotent_and_leaves_its_argument_alone(messy):
     nbformat.validate(once)
 
 
-@pytest.mark.parametrize("text", ["see /home/ada/course", "'/tmp/abc/model'", "/Users/ada/x", "file:///root/x"])
+@pytest.mark.parametrize("text", ["see /home/ada/course", "'/tmp/abc/model'", "/Users/ada/x",
+                                  "file:///root/x"])
 def test_a_machine_path_is_named_with_its_cell(text):
     source = new_notebook(cells=[new_markdown_cell("fine"), new_markdown_cell(text)])
     printed = new_notebook(cells=[new_code_cell("1"), new_code_cell("p", outputs=[stdout(text)])])
@@ -71,7 +75,8 @@ def test_a_machine_path_is_named_with_its_cell(text):
             notebooks.normalise(nb)
 
 
-@pytest.mark.parametrize("text", ["runs/demo", "~/work/course", "https://example.org/home/page", "and/or/work/play"])
+@pytest.mark.parametrize("text", ["runs/demo", "~/work/course", "https://example.org/home/page",
+                                  "and/or/work/play"])
 def test_other_paths_are_fine(text):
     notebooks.normalise(new_notebook(cells=[new_markdown_cell(text)]))
 
@@ -89,13 +94,15 @@ def test_plots_are_saved_in_256_colours_once():
     whole = Image.fromarray(rng.integers(0, 4, (200, 300, 3), dtype=np.uint8) * 80, "RGB").convert("RGBA")
     buffer = io.BytesIO()
     whole.save(buffer, "png")
-    figure = new_output("display_data", data={"image/png": base64.b64encode(buffer.getvalue()).decode() + "\n"})
+    figure = new_output("display_data", data={"image/png": base64.b64encode(buffer.getvalue()).decode()
+                                              + "\n"})
     once = notebooks.normalise(new_notebook(cells=[new_code_cell("plot()", id="a", outputs=[figure])]))
     png = base64.b64decode(once.cells[0].outputs[0].data["image/png"])
     shown = Image.open(io.BytesIO(png))
     assert shown.mode == "P"
     assert len(png) < len(buffer.getvalue())
-    assert np.array_equal(np.asarray(shown.convert("RGB")), np.asarray(whole.convert("RGB")))  # 64 colours: none is lost
+    assert np.array_equal(np.asarray(shown.convert("RGB")),
+                          np.asarray(whole.convert("RGB")))  # 64 colours: none is lost
     assert nbformat.writes(notebooks.normalise(once)) == nbformat.writes(once)
 
 
@@ -185,7 +192,8 @@ def test_lessons_have_an_exercise_with_hint_and_solution(lesson):
     assert re.search(r"^(#+ .*|\*\*)Exercise", prose, re.MULTILINE)
     folded = re.findall(r"<details>\s*<summary>(.*?)</summary>", prose, re.DOTALL)
     for name in ("hint", "solution"):
-        assert [summary for summary in folded if name in summary.lower()], f"no <details> block for the {name}"
+        assert [summary for summary in folded
+                if name in summary.lower()], f"no <details> block for the {name}"
 
 
 def test_code_cells_of_lessons_are_short(lesson):

@@ -22,7 +22,8 @@ def published(name, **wanted):
 def test_results_are_those_of_the_file(dataset, ratio, table, theirs, ours, reweight):
     found = paper.results(dataset, ratio).loc[(ours, reweight)]
     for metric in METRICS:
-        assert found[metric] == published("results", table=table, dataset=dataset, unlearning_ratio=ratio, forget_groups=1,
+        assert found[metric] == published("results", table=table, dataset=dataset, unlearning_ratio=ratio,
+                                          forget_groups=1,
                                           method=theirs, reweight=int(reweight), metric=metric), metric
 
 
@@ -37,7 +38,8 @@ def test_some_values_as_printed_in_the_paper():
 
 def test_the_number_of_forgotten_groups_chooses_the_table():
     one, nine = paper.results("fairface", 0.5), paper.results("fairface", 0.5, forget_groups=9)
-    assert nine.loc[("miu", True), "GA"] == published("results", table=14, method="MIU", reweight=1, metric="GA")
+    assert nine.loc[("miu", True), "GA"] == published("results", table=14, method="MIU", reweight=1,
+                                                      metric="GA")
     assert one.loc[("pretrain", False), "GA"] != nine.loc[("pretrain", False), "GA"]
 
 

@@ -1,6 +1,7 @@
 """Lessons run through papermill, with one seed: three of them to their end, of all the parameters are known.
 
-The runs are those of the default store, so that what nbval computes is not computed again. With one seed a verdict may
+The runs are those of the default store, so that what nbval computes is not computed again. With one seed a
+verdict may
 come out False: only that the lesson executes is asked here.
 """
 
@@ -15,7 +16,8 @@ LESSONS = notebooks.lessons()
 def small_parameters(path):
     """One seed, where the lesson has seeds."""
     known = papermill.inspect_notebook(str(path))
-    return {name: [0] for name in known if name.endswith("seeds")} | {name: True for name in known if name == "quick"}
+    return {name: [0] for name in known if name.endswith("seeds")} | {name: True
+                                                                      for name in known if name == "quick"}
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
@@ -23,7 +25,8 @@ def test_every_lesson_has_seeds_to_set(path):
     assert "seeds" in small_parameters(path)
 
 
-@pytest.mark.parametrize("path", [p for p in LESSONS if p.stem[:2] in ("00", "04", "07")], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [p for p in LESSONS if p.stem[:2] in ("00", "04", "07")],
+                         ids=lambda path: path.stem)
 def test_lesson_runs_with_one_seed(path, tmp_path):
     small = small_parameters(path)
     executed = papermill.execute_notebook(str(path), str(tmp_path / path.name), small, kernel_name="python3",

@@ -1,4 +1,5 @@
-"""The figures draw what they are given, in colours that mean one thing; every function makes one figure, none more."""
+"""The figures draw what they are given, in colours that mean one thing; every function makes one figure, none
+more."""
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -23,7 +24,8 @@ def no_figures():
     plt.close("all")
 
 
-def grid(methods=(("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True)), ratios=(0.1, 0.9), **columns):
+def grid(methods=(("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True)),
+         ratios=(0.1, 0.9), **columns):
     """Two seeds a point; a method's GA is 0.1 apart from the next one's, and seeds are 0.02 apart."""
     return pd.DataFrame([
         {"method": method, "reweight": reweight, "ratio": ratio, "seed": seed,
@@ -39,24 +41,29 @@ def pictures(n=6, n_groups=2):
 
 ACCURACY = pd.DataFrame({"group": ["RA", "TA", "boots", "sneakers"], "accuracy": [0.9, 0.8, 0.9, 0.6],
                          "n": [100, 100, 60, 40], "se": [0.03, 0.04, 0.04, 0.08]})
-CURVES = pd.DataFrame({"epoch": [1, 2], "GA": [0.5, 0.4], "UA": [0.6, 0.3], "TA": [0.8, 0.7], "retain_loss": [0.3, 0.2],
+CURVES = pd.DataFrame({"epoch": [1, 2], "GA": [0.5, 0.4], "UA": [0.6, 0.3], "TA": [0.8, 0.7],
+                       "retain_loss": [0.3, 0.2],
                        "forget_loss": [-1.0, np.nan], "mi_train": [0.5, 0.6], "mi_forget": [-1.0, -0.5]})
 INTERVALS = pd.DataFrame({"mean": [1.0, -2.0], "low": [0.5, -3.0], "high": [2.0, -1.0]}, index=[0.9, 0.1])
 
 FIGURES = {
     "group_sheet": lambda: plots.group_sheet(pictures(), 3),
     "samples": lambda: plots.samples(pictures().x, ["a"] * 6, 4),
-    "group_counts": lambda: plots.group_counts({"train": [100, 20], "retain": [100, 10]}, ["boots", "sneakers"], 1),
+    "group_counts": lambda: plots.group_counts({"train": [100, 20], "retain": [100, 10]},
+                                               ["boots", "sneakers"], 1),
     "ratio_curve": lambda: plots.ratio_curve(grid(), n=500, title="a title", highlight=0.9),
     "compare": lambda: plots.compare(grid(ratios=(0.5,)), title="a title"),
-    "group_change": lambda: plots.group_change(ACCURACY, ACCURACY, ["sneakers"], ("before", "after"), "a title"),
+    "group_change": lambda: plots.group_change(ACCURACY, ACCURACY, ["sneakers"], ("before", "after"),
+                                               "a title"),
     "epoch_curves": lambda: plots.epoch_curves(CURVES, "a title", {"GA": 0.5, "UA": 0.5, "TA": 0.9}),
-    "setting_curve": lambda: plots.setting_curve(grid(lam=1.0), "lam", by="ratio", gold=grid(), title="a title"),
+    "setting_curve": lambda: plots.setting_curve(grid(lam=1.0), "lam", by="ratio", gold=grid(),
+                                                 title="a title"),
     "convergence": lambda: plots.convergence({"one": np.ones(40)}, truth=1.5, title="a title"),
     "forgotten_groups": lambda: plots.forgotten_groups({"sneakers": grid()}, n=500, title="a title"),
     "intervals": lambda: plots.intervals({"GA": INTERVALS}, "ratio", "points", "a title"),
 }
-OF_GIVEN_AXES = ("ratio_curve", "group_counts", "group_change", "convergence", "forgotten_groups", "intervals")
+OF_GIVEN_AXES = ("ratio_curve", "group_counts", "group_change", "convergence", "forgotten_groups",
+                 "intervals")
 
 
 def line_of(ax, label_or_index):
@@ -101,7 +108,8 @@ def test_reweight_is_filled_and_its_absence_hollow_in_the_same_hue():
     hollow, filled = (plots.marker_style("miu", reweight) for reweight in (False, True))
     assert hollow["color"] == filled["color"] == filled["markerfacecolor"] == plots.COLOURS["miu"]
     assert hollow["markerfacecolor"] == "white"
-    assert [plots.marker_style(*m)["linestyle"] for m in (("pretrain", False), ("retrain", True), ("retrain", False))] == [
+    assert [plots.marker_style(*m)["linestyle"]
+            for m in (("pretrain", False), ("retrain", True), ("retrain", False))] == [
         ":", "--", "-"]
 
 
@@ -141,7 +149,9 @@ def test_group_counts_are_written_beside_points_and_the_forget_group_is_vermilio
     assert [t.get_text() for t in ax.texts] == ["1,200", "20", "0"]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["boots", "sneakers"]
     bars = [line for line in ax.lines if len(line.get_xdata()) == 2]
-    assert [list(line.get_xdata()) for line in bars] == [[1200, 1200], [20, 0.5]]  # none left: at the left end of a log axis
+    assert [list(line.get_xdata()) for line in bars] == [[1200, 1200],
+                                                         [20,
+                                                          0.5]]  # none left: at the left end of a log axis
     assert [same_color(line.get_color(), plots.VERMILION) for line in bars] == [False, True]
 
 
@@ -238,7 +248,8 @@ def test_intervals_are_drawn_as_given():
 
 def test_toy_data_of_many_groups_fits_on_one_sheet():
     data = toy([[3] * 3] * 3)
-    many = GroupedDataset(np.zeros((len(data), 1, 4, 4), np.uint8), data.y, data.a, data.class_names, data.attribute_names)
+    many = GroupedDataset(np.zeros((len(data), 1, 4, 4), np.uint8), data.y, data.a, data.class_names,
+                          data.attribute_names)
     figure = plots.group_sheet(many, 2)
     assert len(figure.axes) == 3 * 3 * 2
     assert {t for ax in figure.axes for t in texts(ax)} == set(data.class_names)

@@ -12,10 +12,12 @@ from grmu.show import plots, plots_audit
 matplotlib.use("Agg")
 
 AUDIT = pd.DataFrame([
-    {"method": method, "reweight": reweight, "attack": attack, "AUC": auc, "AUC low": auc - 0.05, "AUC high": auc + 0.02}
+    {"method": method, "reweight": reweight, "attack": attack, "AUC": auc, "AUC low": auc - 0.05,
+     "AUC high": auc + 0.02}
     for method, reweight, aucs in (("pretrain", False, (0.9, 0.8, 0.7)), ("mine", True, (0.6, 0.55, 0.5)))
     for attack, auc in zip(("U-LiRA", "loss", "forest"), aucs, strict=True)])
-PERSON = {"never seen": np.array([-2.0, -1.0, -3.0]), "unlearned": np.array([1.0, 2.0]), "retained": np.array([])}
+PERSON = {"never seen": np.array([-2.0, -1.0, -3.0]), "unlearned": np.array([1.0, 2.0]),
+          "retained": np.array([])}
 PICTURE = np.arange(784, dtype=np.uint8).reshape(1, 28, 28) % 255
 DIAGONAL = np.array([0.0, 0.5, 1.0])
 ROC = {"U-LiRA": (np.array([0.0, 0.01, 1.0]), DIAGONAL), "loss": (DIAGONAL, DIAGONAL)}
@@ -24,7 +26,8 @@ GROUPS = pd.DataFrame({"group": ["large\nn = 9", "small\nn = 2"], "AUC": [0.55, 
                        "AUC low": [0.5, 0.8], "AUC high": [0.6, 0.95]})
 CURVES = {("retrain", False): pd.Series([10.0, 50.0, 100.0], [0, 10, 100]),
           ("mine", True): pd.Series([20.0, 60.0, 90.0], [0, 10, 100])}
-SOURCES = pd.DataFrame([[60.0, 62.0, 64.0], [10.0, 12.0, 14.0], [30.0, 40.0, 50.0]], index=["true", "none", "probe"])
+SOURCES = pd.DataFrame([[60.0, 62.0, 64.0], [10.0, 12.0, 14.0], [30.0, 40.0, 50.0]],
+                       index=["true", "none", "probe"])
 NAMES = {"none": "no groups", "probe": "a probe", "true": "true groups"}
 
 FIGURES = {
@@ -32,7 +35,8 @@ FIGURES = {
     "person": lambda: plots_audit.person(PERSON, PICTURE, "a title"),
     "roc": lambda **more: plots_audit.roc(ROC, "a title", **more),
     "exposures": lambda **more: plots_audit.exposures(EXPOSED, "a title", **more),
-    "by_group": lambda **more: plots_audit.by_group({("miu", True): GROUPS}, "small", title="a title", **more),
+    "by_group": lambda **more: plots_audit.by_group({("miu", True): GROUPS}, "small", title="a title",
+                                                    **more),
     "relearnt": lambda **more: plots_audit.relearnt(CURVES, 95, "a title", **more),
     "recovered": lambda: plots_audit.recovered({"left": SOURCES, "right": SOURCES}, NAMES, "a title"),
 }
@@ -83,14 +87,16 @@ def test_attacks_have_whiskers_from_low_to_high_and_chance_dotted():
     left, _ = FIGURES["attacks"]().axes
     whiskers = [segment for bars in left.collections for segment in bars.get_segments()]
     assert any(np.allclose(sorted(segment[:, 0]), [0.85, 0.92]) for segment in whiskers)
-    assert [line.get_xdata()[0] for line in left.lines if line.get_linestyle() == ":" and len(set(line.get_xdata())) == 1
+    assert [line.get_xdata()[0] for line in left.lines if line.get_linestyle() == ":"
+            and len(set(line.get_xdata())) == 1
             and len(line.get_xdata()) == 2] == [0.5]
 
 
 def test_a_person_has_a_tick_a_model_and_a_curve_a_status_that_occurs():
     _, ax = FIGURES["person"]().axes
     assert sorted(x for x, _ in heights(ax, "|")) == [-3, -2, -1, 1, 2]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["never seen (n = 3)", "unlearned (n = 2)", "retained (n = 0)"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["never seen (n = 3)", "unlearned (n = 2)",
+                                                            "retained (n = 0)"]
     curves = [line for line in ax.lines if len(line.get_xdata()) == 200]
     peaks = [line.get_xdata()[line.get_ydata().argmax()] for line in curves]
     assert np.allclose(peaks, [-2, 1.5], atol=0.05)

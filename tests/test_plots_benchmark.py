@@ -16,8 +16,10 @@ from grmu.study.tables import reweight_effect
 matplotlib.use("Agg")
 
 EFFECT = pd.DataFrame({"without": [44.0, 50.0, 60.0], "with_": [56.0, 57.0, 52.0], "gain": [12.0, 7.0, -8.0],
-                       "low": [9.0, -1.4, -11.0], "high": [15.0, 15.4, -5.0], "n": [5.0] * 3}, index=["retrain", "miu", "mine"])
-CURVES = pd.DataFrame([{"method": method, "reweight": reweight, "epoch": epoch, "UA": 0.6 - 0.1 * epoch * (i + 1),
+                       "low": [9.0, -1.4, -11.0], "high": [15.0, 15.4, -5.0], "n": [5.0] * 3},
+                      index=["retrain", "miu", "mine"])
+CURVES = pd.DataFrame([{"method": method, "reweight": reweight, "epoch": epoch,
+                        "UA": 0.6 - 0.1 * epoch * (i + 1),
                         "GA": 0.5 - 0.05 * epoch + 0.02 * reweight * epoch}
                        for i, method in enumerate(("finetune", "miu", "mine")) for reweight in (False, True)
                        for epoch in range(3)])
@@ -27,11 +29,13 @@ PARTS = pd.DataFrame({"UA": [1.25, 30.0], "GA": [0.0, 4.0]}, index=["MIU", "mine
 FOUND = {"for": (4.0, 1.0, 7.0, 5), "against": (-3.0, -5.0, -1.0, 5), "undecided": (1.0, -1.0, 3.0, 5)}
 
 FIGURES = {
-    "reweight_gains": lambda **more: plots_benchmark.reweight_gains(EFFECT, 57.5, 61.0, title="a title", **more),
+    "reweight_gains": lambda **more: plots_benchmark.reweight_gains(EFFECT, 57.5, 61.0, title="a title",
+                                                                    **more),
     "trajectories": lambda: plots_benchmark.trajectories(CURVES, {"UA": 0.5, "GA": 0.45}, "a title"),
     "ranks": lambda **more: plots_benchmark.ranks(PLACES, ["miu", "mine"], "a title", **more),
     "gap_parts": lambda **more: plots_benchmark.gap_parts(PARTS, "a title", **more),
-    "effects": lambda **more: plots_benchmark.effects(FOUND, {"celeba": 2.5, "not printed": math.nan}, "a title", **more),
+    "effects": lambda **more: plots_benchmark.effects(FOUND, {"celeba": 2.5, "not printed": math.nan},
+                                                      "a title", **more),
 }
 
 
@@ -55,7 +59,8 @@ def words(texts):
     return [t.get_text() for t in texts if t.get_text()]
 
 
-# --- all of them ------------------------------------------------------------------------------------------------------
+# --- all of them
+# ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -83,7 +88,8 @@ def test_what_is_given_stays_as_it_was():
         pd.testing.assert_frame_equal(frame, old)
 
 
-# --- reweight_gains ---------------------------------------------------------------------------------------------------
+# --- reweight_gains
+# ---------------------------------------------------------------------------------------------------
 
 
 def test_gains_go_from_hollow_without_to_filled_with_reweight():
@@ -94,7 +100,8 @@ def test_gains_go_from_hollow_without_to_filled_with_reweight():
     assert points(hollow) == [(44, 0), (50, 1), (60, 2)]
     assert points(filled) == [(56, 0), (57, 1), (52, 2)]
     hues = [plots.colour(method) for method in ("retrain", "miu", "mine")]
-    assert [line.get_markeredgecolor() for line in hollow] == [line.get_markerfacecolor() for line in filled] == hues
+    assert [line.get_markeredgecolor() for line in hollow] == [line.get_markerfacecolor()
+                                                               for line in filled] == hues
     ways = [line for line in ax.lines if line.get_marker() == "None" and len(set(line.get_ydata())) == 1]
     assert [list(line.get_xdata()) for line in ways] == [[44, 56], [50, 57], [60, 52]]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["RETRAIN", "MIU", "mine"]
@@ -106,7 +113,8 @@ def test_gains_are_written_beside_and_grey_where_the_interval_holds_0():
     (ax,) = FIGURES["reweight_gains"]().axes
     written = {t.get_text(): t for t in ax.texts}
     assert list(written)[:3] == ["+12 [+9, +15]", "+7 [-1, +15]", "-8 [-11, -5]"]
-    assert [same_color(written[text].get_color(), "black") for text in list(written)[:3]] == [True, False, True]
+    assert [same_color(written[text].get_color(), "black")
+            for text in list(written)[:3]] == [True, False, True]
     assert [written[text].get_position()[1] for text in list(written)[:3]] == [0, 1, 2]
 
 
@@ -120,19 +128,22 @@ def test_gains_have_the_gold_standard_dashed_and_pretrain_dotted():
 
 
 def test_gains_take_what_the_table_gives():
-    rows = pd.DataFrame([{"dataset": "groundwear", "ratio": 0.5, "groups": "default", "method": "miu", "reweight": reweight,
+    rows = pd.DataFrame([{"dataset": "groundwear", "ratio": 0.5, "groups": "default", "method": "miu",
+                          "reweight": reweight,
                           "seed": seed, "GA": 0.5 + 0.1 * reweight + 0.01 * seed}
                          for reweight in (False, True) for seed in (0, 1)])
     (ax,) = plots_benchmark.reweight_gains(reweight_effect(rows), 50, 50).axes
     assert np.allclose(points(drawn(ax, "o")), [(50.5, 0), (60.5, 0)])
 
 
-# --- trajectories -----------------------------------------------------------------------------------------------------
+# --- trajectories
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_trajectories_have_a_panel_a_method_and_the_rest_of_the_grid_is_empty():
     figure = FIGURES["trajectories"]()
-    assert [ax.get_title() or ax.get_title("left") for ax in figure.axes] == ["fine-tuning", "MIU", "mine", ""]
+    assert [ax.get_title() or ax.get_title("left")
+            for ax in figure.axes] == ["fine-tuning", "MIU", "mine", ""]
     assert [ax.axison for ax in figure.axes] == [True, True, True, False]
     assert not figure.axes[3].lines
     assert len(plots_benchmark.trajectories(CURVES, {"UA": 0.5, "GA": 0.45}, n_columns=2).axes) == 4
@@ -162,7 +173,8 @@ def test_trajectories_of_a_method_without_reweight_have_one_end():
     assert same_color(end.get_markerfacecolor(), "white")
 
 
-# --- ranks ------------------------------------------------------------------------------------------------------------
+# --- ranks
+# ------------------------------------------------------------------------------------------------------------
 
 
 def test_ranks_have_a_line_a_method_at_its_ranks():
@@ -185,19 +197,22 @@ def test_ranks_are_named_at_both_ends_where_the_lines_are():
 def test_ranks_colour_only_what_is_highlighted_and_fill_only_reweight():
     (ax,) = FIGURES["ranks"]().axes
     miu, mine, scrub = ax.lines
-    assert [miu.get_color(), mine.get_color(), scrub.get_color()] == [plots.COLOURS["miu"], plots.colour("mine"), "0.8"]
+    assert [miu.get_color(), mine.get_color(), scrub.get_color()] == [plots.COLOURS["miu"],
+                                                                      plots.colour("mine"), "0.8"]
     assert miu.get_zorder() > scrub.get_zorder()
     assert [same_color(line.get_markerfacecolor(), "white") for line in ax.lines] == [False, True, False]
     (ax,) = plots_benchmark.ranks(PLACES).axes
     assert {line.get_color() for line in ax.lines} == {"0.8"}
 
 
-# --- gap_parts --------------------------------------------------------------------------------------------------------
+# --- gap_parts
+# --------------------------------------------------------------------------------------------------------
 
 
 def test_gap_parts_show_every_number_at_its_place():
     (ax,) = FIGURES["gap_parts"]().axes
-    assert {t.get_position(): t.get_text() for t in ax.texts} == {(0.5, 0.5): "1.2", (1.5, 0.5): "0.0", (0.5, 1.5): "30.0",
+    assert {t.get_position(): t.get_text() for t in ax.texts} == {(0.5, 0.5): "1.2", (1.5, 0.5): "0.0",
+                                                                  (0.5, 1.5): "30.0",
                                                                   (1.5, 1.5): "4.0"}
     assert words(ax.get_xticklabels()) == ["UA", "GA"]
     assert words(ax.get_yticklabels()) == ["MIU", "mine"]
@@ -213,7 +228,8 @@ def test_gap_parts_are_darker_the_farther_and_never_dark_for_small_gaps():
     assert max(darkness(PARTS / 10)) < 0.3  # 3 points are little, though they are the most in this table
 
 
-# --- effects ----------------------------------------------------------------------------------------------------------
+# --- effects
+# ----------------------------------------------------------------------------------------------------------
 
 
 def test_effects_are_drawn_with_their_intervals_and_those_that_hold_0_are_grey():
@@ -237,7 +253,8 @@ def test_effects_of_the_paper_are_crosses_below_and_what_it_did_not_print_is_lef
 
 def test_effects_have_a_line_at_0():
     (ax,) = FIGURES["effects"]().axes
-    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "None" and len(line.get_xdata()) == 2] == [[0, 0]]
+    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "None"
+            and len(line.get_xdata()) == 2] == [[0, 0]]
 
 
 def test_effects_take_intervals_as_claims_give_them_and_no_published_effect():

@@ -15,10 +15,14 @@ def spread(values, digits):
 
 
 @pytest.mark.parametrize(("start", "stated"), [
-    ("| test accuracy that the forgotten group loses", lambda: [spread(bench.lost(r), 1) for r in (0.5, 0.9)]),
-    ("| share of it that REWEIGHT wins back", lambda: [spread(bench.won_back(r), 0) + " %" for r in (0.5, 0.9)]),
-    ("| the same loss if as many samples", lambda: [bench.control(r).measured.split(", n")[0] for r in (0.5, 0.9)]),
-    ("| MIU + REWEIGHT minus the gold standard", lambda: [", ".join(spread(bench.from_gold(m), 1) for m in ("UA", "GA"))]),
+    ("| test accuracy that the forgotten group loses",
+     lambda: [spread(bench.lost(r), 1) for r in (0.5, 0.9)]),
+    ("| share of it that REWEIGHT wins back",
+     lambda: [spread(bench.won_back(r), 0) + " %" for r in (0.5, 0.9)]),
+    ("| the same loss if as many samples", lambda: [bench.control(r).measured.split(", n")[0]
+                                                    for r in (0.5, 0.9)]),
+    ("| MIU + REWEIGHT minus the gold standard",
+     lambda: [", ".join(spread(bench.from_gold(m), 1) for m in ("UA", "GA"))]),
 ])
 def test_a_row_of_the_readme_is_what_the_shipped_results_give(start, stated):
     (line,) = (line for line in README.splitlines() if line.startswith(start))

@@ -1,4 +1,5 @@
-"""The four data sets that are read from their original files, on small folders of the same layout, and the cache of samples."""
+"""The four data sets that are read from their original files, on small folders of the same layout, and the
+cache of samples."""
 
 import json
 import os
@@ -78,7 +79,8 @@ def counts_of(name: str, root: Path) -> dict[str, list[int]]:
     return {split: counts.tolist() for split, counts in original.counts(original.read(root)).items()}
 
 
-# --- what the label files say -----------------------------------------------------------------------------------------
+# --- what the label files say
+# -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["celeba", "waterbirds", "multinli"])
@@ -120,7 +122,8 @@ def test_celebas_labels_are_column_9_and_20_of_its_rows(made):
 def test_celeba_is_found_in_the_folders_of_its_download(made, tmp_path):
     before = ORIGINALS["celeba"].read(made["celeba"])
     root = copy_of(made["celeba"], tmp_path)
-    for folder, name in (("Anno", "list_attr_celeba.txt"), ("Eval", "list_eval_partition.txt"), ("Img", "img_align_celeba")):
+    for folder, name in (("Anno", "list_attr_celeba.txt"), ("Eval", "list_eval_partition.txt"),
+                         ("Img", "img_align_celeba")):
         (root / folder).mkdir()
         (root / name).rename(root / folder / name)
     after = ORIGINALS["celeba"].read(root)
@@ -133,9 +136,11 @@ def test_fairface_uses_rows_whose_service_test_is_true(made):
     assert len(metadata.items) == 42
     rows = [line.split(",") for part in ("train", "val")
             for line in (made["fairface"] / f"fairface_label_{part}.csv").read_text().splitlines()[1:]]
-    labels = {file: (fairface.AGES.index(age), fairface.RACES.index(race)) for file, age, _, race, used in rows if used == "True"}
+    labels = {file: (fairface.AGES.index(age), fairface.RACES.index(race))
+              for file, age, _, race, used in rows if used == "True"}
     assert {file: (y, a) for file, y, a in zip(metadata.items, metadata.y, metadata.a, strict=True)} == labels
-    assert {file.split("/")[0] for file, split in zip(metadata.items, metadata.split, strict=True) if split == 2} == {"val"}
+    assert {file.split("/")[0] for file, split in zip(metadata.items, metadata.split, strict=True)
+            if split == 2} == {"val"}
 
 
 def test_fairfaces_validation_rows_do_not_depend_on_the_order_of_the_file():
@@ -143,7 +148,8 @@ def test_fairfaces_validation_rows_do_not_depend_on_the_order_of_the_file():
     chosen = {files[i] for i in fairface.validation_rows(files)}
     assert len(chosen) == 20
     assert {files[::-1][i] for i in fairface.validation_rows(files[::-1])} == chosen
-    assert sorted(chosen)[:3] == ["train/107.jpg", "train/118.jpg", "train/12.jpg"]  # the rule itself, which must not change
+    assert sorted(chosen)[:3] == ["train/107.jpg", "train/118.jpg",
+                                  "train/12.jpg"]  # the rule itself, which must not change
 
 
 def test_multinlis_rows_are_lines_of_all_three_files_with_those_without_label_counted(made):
@@ -156,13 +162,15 @@ def test_multinlis_rows_are_lines_of_all_three_files_with_those_without_label_co
 
 
 @pytest.mark.parametrize(("sentence", "expected"), [
-    ("No, it is not.", True), ("He never-ending did", False), ("NOBODY!", True), ("nothing", True), ("noble knots", False),
+    ("No, it is not.", True), ("He never-ending did", False), ("NOBODY!", True), ("nothing", True),
+    ("noble knots", False),
     ("It is not", False), ("they said 'no'", True), ("now or none", False)])
 def test_negation_is_one_of_four_words(sentence, expected):
     assert has_negation(sentence) is expected
 
 
-# --- loading ----------------------------------------------------------------------------------------------------------
+# --- loading
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "shape", "group"), [
@@ -178,7 +186,8 @@ def test_splits_labels_and_the_forget_group(name, shape, group, made, tokenizer)
         assert part.x.dtype == (torch.int16 if name == "multinli" else torch.uint8)
         assert part.name == name
         assert part.group.tolist() == (metadata.y * part.n_attributes + metadata.a)[rows].tolist()
-        assert part.n_groups == {"fairface": 63, "multinli": 6}.get(name, 4)  # also those that have no sample here
+        assert part.n_groups == {"fairface": 63, "multinli": 6}.get(name,
+                                                                    4)  # also those that have no sample here
         assert part.x.storage is splits.train.x.storage  # one array for all
     assert splits.train.group_names[splits.train.group_id(splits.forget_group)] == group
     assert splits.train.x[0].shape == torch.Size(shape)
@@ -191,7 +200,8 @@ def test_samples_are_the_pictures_of_their_rows(made):
         for row, index in enumerate(np.flatnonzero(metadata.split == i)):
             with Image.open(made["celeba"] / "img_align_celeba" / metadata.items[index]) as image:
                 expected = np.asarray(image).astype(int)
-            assert np.abs(part.x[row].permute(1, 2, 0).numpy() - expected).max() <= 2  # decoders may differ by rounding
+            assert np.abs(part.x[row].permute(1, 2,
+                                              0).numpy() - expected).max() <= 2  # decoders may differ by rounding
 
 
 def test_waterbirds_are_squashed_whatever_their_size(made):
@@ -245,7 +255,8 @@ def test_nothing_but_making_tokens_needs_a_tokenizer_or_the_sentences(made, toke
     data.load.cache_clear()
     shutil.rmtree(root / "multinli_1.0")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
-    monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file", lambda: pytest.fail("asked for a tokenizer"))
+    monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file",
+                        lambda: pytest.fail("asked for a tokenizer"))
     assert torch.equal(data.load("multinli", root).train.x[:], before)
 
 
@@ -255,7 +266,8 @@ def test_nothing_is_unpickled(made, tokenizer, tmp_path, monkeypatch):
         monkeypatch.setattr(f"{module}.load", lambda *_, **__: pytest.fail("unpickled"))
         monkeypatch.setattr(f"{module}.loads", lambda *_, **__: pytest.fail("unpickled"), raising=False)
     assert len(data.load("multinli", root).train) == 23
-    np.save(root / "grmu-cache" / "multinli.npy", np.array([{}], dtype=object))  # a pickle where the array should be
+    np.save(root / "grmu-cache" / "multinli.npy",
+            np.array([{}], dtype=object))  # a pickle where the array should be
     data.load.cache_clear()
     with pytest.raises(ValueError, match="is damaged"):
         data.load("multinli", root)
@@ -268,18 +280,22 @@ def test_a_missing_root_is_asked_for(name):
 
 
 def test_a_subset_without_an_attribute_value_keeps_the_group_numbers(tmp_path):
-    splits = data.load("celeba", trees.celeba(tmp_path, {"train": (4, 0, 3, 0), "val": (1, 1, 1, 1), "test": (0, 2, 0, 2)}))
+    splits = data.load("celeba", trees.celeba(tmp_path,
+                                              {"train": (4, 0, 3, 0), "val": (1, 1, 1, 1),
+                                               "test": (0, 2, 0, 2)}))
     assert splits.train.group_counts().tolist() == [4, 0, 3, 0]
     assert splits.test.group_counts().tolist() == [0, 2, 0, 2]
     assert splits.test.group.unique().tolist() == [1, 3]
     assert splits.train.n_groups == 4
 
 
-# --- damaged files ----------------------------------------------------------------------------------------------------
+# --- damaged files
+# ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "file"), [
-    ("celeba", "list_attr_celeba.txt"), ("celeba", "list_eval_partition.txt"), ("waterbirds", f"{FOLDER}/metadata.csv"),
+    ("celeba", "list_attr_celeba.txt"), ("celeba", "list_eval_partition.txt"),
+    ("waterbirds", f"{FOLDER}/metadata.csv"),
     ("fairface", "fairface_label_val.csv"), ("multinli", "metadata_random.csv")])
 def test_a_missing_label_file_is_named_with_the_command_that_helps(name, file, made, tmp_path):
     root = copy_of(made[name], tmp_path)
@@ -299,9 +315,11 @@ def test_a_missing_label_file_is_named_with_the_command_that_helps(name, file, m
     ("fairface", "fairface_label_train.csv", "service_test", "service", "lacks the column service_test"),
     ("fairface", "fairface_label_train.csv", "East Asian", "Eastern", "'Eastern' in the column race"),
     ("fairface", "fairface_label_val.csv", "True", "False", "no row whose service_test is True"),
-    ("multinli", "metadata_random.csv", ",gold_label,sentence2_has_negation", "line,gold_label,negation", "lacks the column"),
+    ("multinli", "metadata_random.csv", ",gold_label,sentence2_has_negation", "line,gold_label,negation",
+     "lacks the column"),
     ("multinli", "metadata_random.csv", "\n3,", "\n4,", "none of them twice")])
-def test_damaged_labels_are_refused_with_the_file_and_what_is_wrong(name, file, old, new, message, made, tmp_path):
+def test_damaged_labels_are_refused_with_the_file_and_what_is_wrong(name, file, old, new, message, made,
+                                                                    tmp_path):
     root = copy_of(made[name], tmp_path)
     text = (root / file).read_bytes().decode().replace("\r\n", "\n")
     assert old in text
@@ -324,8 +342,10 @@ def test_mangled_ages_are_refused_with_the_command_that_repairs_them(tmp_path):
         data.load("fairface", root)
 
 
-@pytest.mark.parametrize(("name", "damage"), [("celeba", "cut"), ("celeba", "none"), ("celeba", "empty"), ("celeba", "text"),
-                                              ("celeba", "size"), ("fairface", "cut"), ("waterbirds", "text")])
+@pytest.mark.parametrize(("name", "damage"),
+                         [("celeba", "cut"), ("celeba", "none"), ("celeba", "empty"), ("celeba", "text"),
+                                              ("celeba", "size"), ("fairface", "cut"),
+                          ("waterbirds", "text")])
 def test_a_damaged_picture_is_named_and_not_replaced(name, damage, made, tmp_path):
     root = copy_of(made[name], tmp_path)
     metadata = ORIGINALS[name].read(root)
@@ -334,7 +354,8 @@ def test_a_damaged_picture_is_named_and_not_replaced(name, damage, made, tmp_pat
     for file, content in zip(bad, whole, strict=True):
         path = metadata.folder / file
         {"cut": lambda p, c: p.write_bytes(c[: len(c) // 2]), "none": lambda p, c: p.unlink(),
-         "empty": lambda p, c: p.write_bytes(b""), "text": lambda p, c: p.write_text("<html>quota exceeded</html>"),
+         "empty": lambda p, c: p.write_bytes(b""),
+         "text": lambda p, c: p.write_text("<html>quota exceeded</html>"),
          "size": lambda p, c: trees.write_picture(p, 0, 256, 256)}[damage](path, content)
     with pytest.raises(ValueError, match="2 samples") as caught:
         data.load(name, root)
@@ -379,9 +400,11 @@ def test_a_folder_of_pictures_that_may_not_be_read_is_named(made, tmp_path, monk
         assert original.check_samples(root, metadata) == [f"{locked} cannot be read (Permission denied)"]
         _, make_fill = original.cache(root, metadata)
         _, complaints = make_fill()(0, len(metadata.items))
-        assert complaints == [f"{file} cannot be decoded (Permission denied)" for file in metadata.items if "001" in file[:3]]
+        assert complaints == [f"{file} cannot be decoded (Permission denied)"
+                              for file in metadata.items if "001" in file[:3]]
         (root / FOLDER).chmod(0)
-        with pytest.raises(FileNotFoundError, match=r"metadata.csv is not in .*python -m grmu data waterbirds"):
+        with pytest.raises(FileNotFoundError,
+                           match=r"metadata.csv is not in .*python -m grmu data waterbirds"):
             data.load("waterbirds", root)
         (root / FOLDER).chmod(0o700)  # so that it can be removed
         locked.chmod(0o700)
@@ -389,7 +412,8 @@ def test_a_folder_of_pictures_that_may_not_be_read_is_named(made, tmp_path, monk
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a file that nobody can read")
 @pytest.mark.parametrize(("name", "file"), [
-    ("celeba", "list_attr_celeba.txt"), ("waterbirds", f"{FOLDER}/metadata.csv"), ("fairface", "fairface_label_val.csv"),
+    ("celeba", "list_attr_celeba.txt"), ("waterbirds", f"{FOLDER}/metadata.csv"),
+    ("fairface", "fairface_label_val.csv"),
     ("multinli", "multinli_1.0/multinli_1.0_train.jsonl")])
 def test_a_file_that_cannot_be_read_is_named(name, file, made, tokenizer, tmp_path):
     root = copy_of(made[name], tmp_path)
@@ -421,7 +445,8 @@ def test_sentences_that_do_not_fit_the_metadata_are_refused(change, message, mad
         data.load("multinli", root)
 
 
-# --- the cache --------------------------------------------------------------------------------------------------------
+# --- the cache
+# --------------------------------------------------------------------------------------------------------
 
 
 def small_cache(folder: Path, n: int = 10, **made_from) -> Cache:
@@ -505,7 +530,8 @@ made.load(lambda: slow)
 
 
 def test_a_killed_process_loses_nothing_that_was_recorded(tmp_path, small_blocks):
-    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
     for _ in range(8):
         process.stdout.readline()
     process.kill()
@@ -567,7 +593,8 @@ def test_a_block_that_the_disk_lost_is_made_again(tmp_path, small_blocks):
     manifest = json.loads((tmp_path / "small.json").read_text())
     assert manifest["crc32"][0] is not None
     made = []
-    array = small_cache(tmp_path).load(lambda: lambda start, stop: made.append(start) or numbered(start, stop))
+    array = small_cache(tmp_path).load(lambda: lambda start, stop: made.append(start)
+                                       or numbered(start, stop))
     assert made == [9, 0]  # what was missing, then what was lost
     assert (np.asarray(array) == np.stack(numbered(0, 10)[0])).all()
 
@@ -584,7 +611,8 @@ def test_a_damaged_cache_is_named_with_the_fix(damage, tmp_path):
     cache = small_cache(tmp_path)
     cache.load(lambda: numbered)
     content = cache.array_file.read_bytes()
-    {"short": lambda: cache.array_file.write_bytes(content[:-1]), "header": lambda: cache.array_file.write_bytes(bytes(200)),
+    {"short": lambda: cache.array_file.write_bytes(content[:-1]),
+     "header": lambda: cache.array_file.write_bytes(bytes(200)),
      "no array": cache.array_file.unlink, "no json": lambda: cache.manifest_file.write_text("{"),
      "other json": lambda: cache.manifest_file.write_text("[]")}[damage]()
     with pytest.raises(ValueError, match=r"small\.npy.*delete it and small\.json") as caught:

@@ -1,4 +1,5 @@
-"""The results that ship with the course are those of their grids, and can be had again; how they are computed and kept."""
+"""The results that ship with the course are those of their grids, and can be had again; how they are computed
+and kept."""
 
 import ast
 import json
@@ -38,7 +39,8 @@ def experiment_of(row):
                       json.loads(row.overrides))
 
 
-# --- what ships -------------------------------------------------------------------------------------------------------
+# --- what ships
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", grids.GRIDS)
@@ -76,8 +78,9 @@ def test_shipped_accuracies_by_group_agree_with_the_metrics_of_their_run():
 
 
 def test_shipped_runs_come_out_alike_when_they_are_done_again(tmp_path):
-    """Two rows of the whole table, other ones each time. Only the same machine and versions give the same bits: elsewhere
-    sums of floats round otherwise, and training goes another way from there on, so each accuracy is given some room."""
+    """Two rows of the whole table, other ones each time. Only the same machine and versions give the same
+    bits: elsewhere sums of floats round otherwise, and training goes another way from there on, so each
+    accuracy is given some room."""
     table = results.table()
     pictures = table[~table.dataset.str.startswith("negation")]  # of sentences, tests/test_negation.py does one again
     far = []
@@ -87,7 +90,8 @@ def test_shipped_runs_come_out_alike_when_they_are_done_again(tmp_path):
         again = run(experiment, tmp_path).metrics
         moved = {metric: round(again[metric] - row[metric], 4) for metric in ("GA", "RA", "TA")}
         print(f"{name}: {experiment.dataset}, {experiment}, {experiment.groups}, {row.overrides}: moved by {moved}")
-        far += [(name, metric) for metric, room in (("GA", 0.12), ("RA", 0.03), ("TA", 0.06)) if abs(moved[metric]) > room]
+        far += [(name, metric) for metric, room in (("GA", 0.12), ("RA", 0.03), ("TA", 0.06))
+                if abs(moved[metric]) > room]
     assert far == []
 
 
@@ -112,7 +116,8 @@ def test_the_control_forgets_as_many_samples_as_the_references():
         assert len(forgotten[0]) == len(grids.RATIOS)
 
 
-# --- how results are computed and kept --------------------------------------------------------------------------------
+# --- how results are computed and kept
+# --------------------------------------------------------------------------------
 
 ONE = {"epochs": 1, "warmup_epochs": 0}
 TUNED = {"epochs": 1, "first_updates": 3, "later_updates": 2}
@@ -159,7 +164,8 @@ def test_a_row_says_what_was_run_what_was_measured_and_with_what(few_pictures, s
         assert row["id"] == e.id
         assert {k: row[k] for k in FIELDS} == {k: planned(e)[k] for k in FIELDS}
         assert json.loads(row["overrides"]) == e.overrides
-        assert {k: row[k] for k in MEASURED} == {k: pytest.approx(result.metrics[k], abs=5.1e-6) for k in MEASURED}
+        assert {k: row[k] for k in MEASURED} == {k: pytest.approx(result.metrics[k], abs=5.1e-6)
+                                                 for k in MEASURED}
         assert json.loads(row["by_group"]) == pytest.approx(result.by_group(), abs=5.1e-5)
         assert row["seconds"] == pytest.approx(result.seconds, abs=0.0051)
         assert {k: row[k] for k in MADE_BY} == result.made_by
@@ -167,7 +173,8 @@ def test_a_row_says_what_was_run_what_was_measured_and_with_what(few_pictures, s
 
 def test_a_row_is_the_same_under_any_description_of_its_run(few_pictures, store):
     lam = Experiment().settings["lam"]
-    rows = [results.as_row(run(Experiment(overrides=TUNED | more), store)) for more in ({}, {"lam": lam}, {"augment": True})]
+    rows = [results.as_row(run(Experiment(overrides=TUNED | more), store))
+            for more in ({}, {"lam": lam}, {"augment": True})]
     assert Experiment().settings["augment"] is True
     assert rows[0] == rows[1] == rows[2]
     assert json.loads(rows[0]["overrides"]) == TUNED
@@ -195,14 +202,16 @@ def test_what_is_loaded_is_the_rows_of_the_runs(plan, store):
             result = run(e, store)
             given = stated(row)
             assert {k: given[k] for k in given if k in settings or k in FIELDS} == planned(e)
-            assert {k: row[k] for k in MEASURED} == pytest.approx({k: result.metrics[k] for k in MEASURED}, abs=5.1e-6)
+            assert {k: row[k] for k in MEASURED} == pytest.approx({k: result.metrics[k] for k in MEASURED},
+                                                                  abs=5.1e-6)
             assert row["by_group"] == pytest.approx(result.by_group(), abs=5.1e-5)
             assert {k: row[k] for k in MADE_BY} == result.made_by
     assert rows.augment.tolist()[1] is False
 
 
 def test_a_setting_that_a_grid_names_is_a_column_also_where_it_is_the_presets_own(plan, store):
-    """The run with the preset's value is the run without an override, so grids share it under either description."""
+    """The run with the preset's value is the run without an override, so grids share it under either
+    description."""
     lam = Experiment().settings["lam"]
     plan["plain"] = lambda: iter([Experiment(overrides=TUNED)])
     plan["sweep"] = lambda: iter([Experiment(overrides=TUNED | {"lam": value}) for value in (lam, lam + 2)])

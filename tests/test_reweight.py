@@ -26,7 +26,8 @@ def test_alpha_on_celeba_is_two_for_the_half_forgotten_group_and_one_elsewhere()
 
 def test_alpha_is_the_ratio_of_counts_in_every_group():
     train, retain = np.array([7, 12, 100, 3]), np.array([7, 3, 60, 1])
-    np.testing.assert_allclose(group_weights(torch.tensor(train), torch.tensor(retain)), train / retain, rtol=1e-6)
+    np.testing.assert_allclose(group_weights(torch.tensor(train), torch.tensor(retain)), train / retain,
+                               rtol=1e-6)
 
 
 def test_nothing_forgotten_gives_ones_without_a_warning():
@@ -97,7 +98,8 @@ def test_balanced_weights_give_every_group_the_same_total_which_is_not_reweight(
 
 def test_balanced_weights_share_among_the_groups_that_are_there():
     retain = split_forget(toy([[60, 30], [20, 10]]), 1.0, [(1, 1)]).retain
-    np.testing.assert_allclose(by_group(balanced_weights(retain), retain), [1 / 3, 1 / 3, 1 / 3, 0], atol=1e-6)
+    np.testing.assert_allclose(by_group(balanced_weights(retain), retain), [1 / 3, 1 / 3, 1 / 3, 0],
+                               atol=1e-6)
 
 
 def test_an_epoch_without_weights_is_a_permutation():

@@ -1,4 +1,5 @@
-"""Rows of an array on disk: they are indexed, split and cut into batches as the plain tensor is, and give the same results.
+"""Rows of an array on disk: they are indexed, split and cut into batches as the plain tensor is, and give the
+same results.
 
 What needs a GPU (uploaded whole, or streamed) is in test_cuda.py.
 """
@@ -44,7 +45,8 @@ def labels() -> tuple[torch.Tensor, torch.Tensor]:
     return group // 2, group % 2
 
 
-# --- as a tensor ------------------------------------------------------------------------------------------------------
+# --- as a tensor
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_read_into_memory(array):
@@ -133,7 +135,8 @@ def test_a_float_array_is_checked_as_a_tensor_is():
     assert Rows(Storage(np.zeros((2, 3), np.float32), pictures=False), torch.arange(2)).is_floating_point()
 
 
-# --- what a network sees ----------------------------------------------------------------------------------------------
+# --- what a network sees
+# ----------------------------------------------------------------------------------------------
 
 
 def test_the_centre_at_the_same_size_moves_no_pixel(plain):
@@ -156,12 +159,14 @@ def test_random_crops_have_the_views_side_and_repeat_under_a_generator(plain):
 
 
 def test_each_sample_has_a_crop_of_its_own(plain):
-    crops = View(side=12, height=16, width=16).random(plain[:1].expand(N, -1, -1, -1), torch.Generator().manual_seed(0))
+    crops = View(side=12, height=16, width=16).random(plain[:1].expand(N, -1, -1, -1),
+                                                      torch.Generator().manual_seed(0))
     assert len(crops.flatten(1).unique(dim=0)) == N
 
 
 def test_random_crops_are_parts_of_the_picture_at_the_scale_and_place_they_claim():
-    ramp = torch.arange(100, dtype=torch.uint8).expand(1000, 1, 100, 100) + 50  # a pixel's value says its column
+    ramp = torch.arange(100, dtype=torch.uint8).expand(1000, 1, 100,
+                                                       100) + 50  # a pixel's value says its column
     crops = View(side=50, height=100, width=100).random(ramp, torch.Generator().manual_seed(0)).float()
     first, last = crops[:, 0, 25, 0], crops[:, 0, 25, -1]
     width = (last - first).abs() * 50 / 49
@@ -181,7 +186,8 @@ def test_a_box_with_negative_width_mirrors(plain):
     assert torch.equal(crop(plain, mirrored, 16), plain[:, :, 2:18].flip(-1))
 
 
-# --- as a data set's x ------------------------------------------------------------------------------------------------
+# --- as a data set's x
+# ------------------------------------------------------------------------------------------------
 
 
 def test_a_data_set_of_rows_is_split_as_one_of_tensors(rows, plain):
@@ -200,7 +206,8 @@ def test_predictions_and_metrics_are_those_of_the_tensor(rows, plain):
     results = []
     for split in parts:
         logits = training.predict(model, model, split.retain.x, 17)
-        results.append((logits, metrics.evaluate(model, split.retain, split.forget, split.retain, split.forget, [(1, 1)])))
+        results.append((logits, metrics.evaluate(model, split.retain, split.forget, split.retain,
+                                                 split.forget, [(1, 1)])))
     assert torch.equal(results[0][0], results[1][0])
     assert repr(results[0][1]) == repr(results[1][1])
 
@@ -212,7 +219,8 @@ def trained(x: Rows | torch.Tensor, recipe: training.Recipe) -> dict[str, torch.
     with fixed_threads():
         model = models.build(Network(), data, 0)
         original = models.build(Network(), data, 0).eval().requires_grad_(False)
-        context = training.Context(model, original, data, split.retain, split.forget, torch.Generator().manual_seed(0), recipe,
+        context = training.Context(model, original, data, split.retain, split.forget,
+                                   torch.Generator().manual_seed(0), recipe,
                                    retain_index=split.retain_index)
         training.train(methods.get("salun")(), context)
     return state_of(model)

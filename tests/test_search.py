@@ -1,4 +1,5 @@
-"""The presets are what the recorded search found, and the search never touched a reported seed or the test set."""
+"""The presets are what the recorded search found, and the search never touched a reported seed or the test
+set."""
 
 import ast
 import math
@@ -19,7 +20,8 @@ def setting_of(row):
     return {name: row[name] for name in search.GRIDS[row["method"]]}
 
 
-# --- what is searched -------------------------------------------------------------------------------------------------
+# --- what is searched
+# -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dataset", data.EMBEDDED)
@@ -38,16 +40,19 @@ def test_every_method_has_six_different_settings_that_it_accepts(dataset, method
 
 def test_the_settings_are_the_grid_and_the_memorising_regime_learns_three_times_as_fast():
     for method, grid in search.GRIDS.items():
-        plain, faster = (search.settings(dataset, method) for dataset in ("groundwear", "groundwear-memorised"))
+        plain, faster = (search.settings(dataset, method)
+                         for dataset in ("groundwear", "groundwear-memorised"))
         assert {name: sorted({s[name] for s in plain}) for name in grid} == {name: sorted(set(v)) for name, v in grid.items()}
         assert search.settings("groundwear-many", method) == plain
         assert [s | ({"lr": pytest.approx(3 * s["lr"])} if "lr" in s else {}) for s in plain] == faster
 
 
 def test_all_methods_but_those_that_define_the_aim_are_searched():
-    offered = {getattr(methods, name).name for name in methods.__all__ if isinstance(getattr(methods, name), type)}
+    offered = {getattr(methods, name).name for name in methods.__all__
+               if isinstance(getattr(methods, name), type)}
     assert set(search.GRIDS) == offered - {"pretrain", "retrain"}
-    assert set(search.REFERENCES) == {name for name in search.GRIDS if methods.get(name).starts_from == "fresh"}
+    assert set(search.REFERENCES) == {name for name in search.GRIDS
+                                      if methods.get(name).starts_from == "fresh"}
 
 
 def test_tuning_seeds_are_none_of_the_reported_ones():
@@ -56,14 +61,16 @@ def test_tuning_seeds_are_none_of_the_reported_ones():
     assert min(search.TUNING_SEEDS) == 100
 
 
-# --- scores -----------------------------------------------------------------------------------------------------------
+# --- scores
+# -----------------------------------------------------------------------------------------------------------
 
 ALLOWED = {"UA", "val_GA", "val_WG", "val_TA"}  # the forget set is training data
 
 
 @pytest.fixture
 def runs(monkeypatch):
-    """Measured values by method; reading one that is none of these, such as any of the test set, is a KeyError."""
+    """Measured values by method; reading one that is none of these, such as any of the test set, is a
+    KeyError."""
     values, asked = {}, []
 
     def measured(experiment, store=None):
@@ -81,9 +88,11 @@ def runs(monkeypatch):
 @pytest.mark.parametrize("method", [name for name in search.GRIDS if name not in search.REFERENCES])
 def test_the_score_is_the_distance_from_the_gold_standard_without_the_test_set(runs, method):
     runs.values |= {"retrain": {"UA": 0.6, "val_GA": 0.5}, method: {"UA": 0.7, "val_GA": 0.45}}
-    e = Experiment(method=method, reweight=True, ratio=0.9, seed=101, overrides=search.settings("groundwear", method)[0])
+    e = Experiment(method=method, reweight=True, ratio=0.9, seed=101,
+                   overrides=search.settings("groundwear", method)[0])
     assert search.score(e) == pytest.approx(0.1 + 0.05)
-    assert [a.id for a in runs.asked] == [e.id, Experiment(method="retrain", reweight=True, ratio=0.9, seed=101).id]
+    assert [a.id for a in runs.asked] == [e.id,
+                                          Experiment(method="retrain", reweight=True, ratio=0.9, seed=101).id]
 
 
 @pytest.mark.parametrize("method", search.REFERENCES)
@@ -111,14 +120,17 @@ def test_other_errors_and_a_gold_standard_that_diverges_are_not_taken_for_a_bad_
 
 def test_a_run_that_really_diverges_is_scored(few_pictures, store):
     bad = {"lr": 100.0, "momentum": 0.9999, "weight_decay": 1.0, "batch_size": 4, "epochs": 60}
-    assert search.score(Experiment(method="finetune", reweight=True, seed=100, overrides=bad), store) == math.inf
+    assert search.score(Experiment(method="finetune", reweight=True, seed=100, overrides=bad),
+                        store) == math.inf
 
 
-# --- the search -------------------------------------------------------------------------------------------------------
+# --- the search
+# -------------------------------------------------------------------------------------------------------
 
 
 def made_up(experiment, store=None):
-    """A score that tells method, setting, ratio and seed apart; every method's fourth setting diverges with one seed."""
+    """A score that tells method, setting, ratio and seed apart; every method's fourth setting diverges with
+    one seed."""
     method = list(search.GRIDS).index(experiment.method)
     setting = search.settings(experiment.dataset, experiment.method).index(dict(experiment.overrides))
     if (setting, experiment.seed) == (3, 101):
@@ -129,7 +141,8 @@ def made_up(experiment, store=None):
 def expected_scores(method):
     """Scores at both ratios of the method's settings, in their order."""
     method = list(search.GRIDS).index(method)
-    found = [[(5 * i + method) % 7 + 0.01 * method + 0.1 * ratio + 0.001 for ratio in (0.5, 0.9)] for i in range(6)]
+    found = [[(5 * i + method) % 7 + 0.01 * method + 0.1 * ratio + 0.001 for ratio in (0.5, 0.9)]
+             for i in range(6)]
     return [scores if i != 3 else [math.inf] * 2 for i, scores in enumerate(found)]
 
 
@@ -143,7 +156,8 @@ def test_the_search_runs_every_setting_at_both_ratios_and_all_tuning_seeds(monke
     assert all(e.reweight == (e.method not in search.REFERENCES) for e in seen)
     for method in search.GRIDS:
         got = {(tuple(e.overrides.items()), e.ratio, e.seed) for e in seen if e.method == method}
-        assert got == {(tuple(s.items()), ratio, seed) for s in search.settings("groundwear-memorised", method)
+        assert got == {(tuple(s.items()), ratio, seed)
+                       for s in search.settings("groundwear-memorised", method)
                        for ratio in search.RATIOS for seed in search.TUNING_SEEDS}
 
 
@@ -152,14 +166,17 @@ def test_scores_are_means_over_seeds_then_ratios_and_the_best_comes_first(monkey
     monkeypatch.setattr(search, "score", made_up)
     table = search.search("groundwear", names)
     assert list(dict.fromkeys(table.method)) == names
-    assert set(table) == {"dataset", "method", "score_0.5", "score_0.9", "score", *(k for m in names for k in search.GRIDS[m])}
+    assert set(table) == {"dataset", "method", "score_0.5", "score_0.9", "score",
+                          *(k for m in names for k in search.GRIDS[m])}
     for method, rows in table.groupby("method"):
         assert rows.score.is_monotonic_increasing
-        assert rows.drop(columns=[*search.GRIDS[method], "dataset", "method"]).filter(regex="^(?!score)").isna().all(axis=None)
+        assert rows.drop(columns=[*search.GRIDS[method], "dataset",
+                                  "method"]).filter(regex="^(?!score)").isna().all(axis=None)
         found = {tuple(setting_of(row).values()): [row["score_0.5"], row["score_0.9"], row["score"]]
                  for row in rows.to_dict("records")}
         assert len(rows) == len(found) == 6
-        for setting, scores in zip(search.settings("groundwear", method), expected_scores(method), strict=True):
+        for setting, scores in zip(search.settings("groundwear", method), expected_scores(method),
+                                   strict=True):
             assert found[tuple(setting.values())] == pytest.approx([*scores, sum(scores) / 2])
         assert rows.score.tolist()[-1] == math.inf
 
@@ -188,14 +205,16 @@ def test_the_command_replaces_the_rows_of_its_methods_and_keeps_the_others(tmp_p
     assert ast.literal_eval(line[len("scrub: "):line.index("}") + 1]) == search.settings("groundwear", "scrub")[best]
 
 
-# --- what was found ---------------------------------------------------------------------------------------------------
+# --- what was found
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("dataset", "method"), SEARCHED)
 def test_the_preset_is_the_best_setting_of_the_recorded_search(dataset, method):
     tried = TABLE[(TABLE.dataset == dataset) & (TABLE.method == method)].to_dict("records")
     chosen = Experiment(dataset, method).settings
-    (ours,) = (row for row in tried if setting_of(row) == {name: chosen[name] for name in search.GRIDS[method]})
+    (ours,) = (row for row in tried if setting_of(row) == {name: chosen[name]
+                                                           for name in search.GRIDS[method]})
     assert ours["score"] == min(row["score"] for row in tried) < math.inf
 
 
@@ -204,7 +223,8 @@ def test_the_recorded_search_tried_each_setting_once_and_its_scores_add_up(datas
     rows = TABLE[(TABLE.dataset == dataset) & (TABLE.method == method)]
     tried = [tuple(setting_of(row).values()) for row in rows.to_dict("records")]
     assert sorted(tried) == sorted(tuple(setting.values()) for setting in search.settings(dataset, method))
-    assert rows.score.tolist() == pytest.approx(((rows["score_0.5"] + rows["score_0.9"]) / 2).tolist(), abs=1.1e-5)
+    assert rows.score.tolist() == pytest.approx(((rows["score_0.5"] + rows["score_0.9"]) / 2).tolist(),
+                                                abs=1.1e-5)
     assert rows.score.is_monotonic_increasing
 
 

@@ -46,7 +46,8 @@ def test_weights_that_are_not_contiguous_or_not_on_the_cpu_are_stored_as_they_re
     assert torch.equal(load_file(tmp_path / "models" / "k" / "model.safetensors")["w"], transposed)
 
 
-# --- what cannot be used ----------------------------------------------------------------------------------------------
+# --- what cannot be used
+# ----------------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_cannot_be_made_is_said_with_a_way_out(tmp_path):
@@ -81,7 +82,8 @@ def test_a_full_disk_is_said_and_the_older_record_stays(tmp_path, full_disk, wha
     assert [p.name for p in (tmp_path / "models").iterdir()] == ["k"]
 
 
-@pytest.mark.parametrize("stamp", ['{"format": 99}', '{"other": 1}', "[]", "1", "not json", "", b"\xff\xfe\x00"])
+@pytest.mark.parametrize("stamp", ['{"format": 99}', '{"other": 1}', "[]", "1", "not json", "",
+                                   b"\xff\xfe\x00"])
 def test_a_store_of_another_format_is_not_touched(tmp_path, stamp):
     (tmp_path / "store.json").write_bytes(stamp if isinstance(stamp, bytes) else stamp.encode())
     with pytest.raises(StoreError, match=f"another version.*this one writes {FORMAT}.*delete that folder"):
@@ -121,7 +123,8 @@ def test_damaged_weights_are_named_with_what_to_do(tmp_path, damage):
     assert str(path.parent) in str(caught.value)
 
 
-# --- what killed runs leave -------------------------------------------------------------------------------------------
+# --- what killed runs leave
+# -------------------------------------------------------------------------------------------
 
 
 def test_stale_temporary_folders_are_swept_and_young_ones_are_not(tmp_path):
@@ -138,7 +141,8 @@ def test_stale_temporary_folders_are_swept_and_young_ones_are_not(tmp_path):
 def test_a_temporary_folder_that_goes_away_while_the_store_is_swept_is_no_error(tmp_path):
     store = Store(tmp_path)
     store.write("models", "first", {})
-    # a name that is listed but not there when looked at, as when another process renames its folder in between
+    # a name that is listed but not there when looked at, as when another process renames its folder in
+    # between
     (tmp_path / "models" / ".tmp-gone").symlink_to(tmp_path / "nowhere")
     store.write("models", "second", {})
     assert store.read("models", "second") == {}

@@ -1,4 +1,5 @@
-"""The studies beside the grids: what they tabulate is what the runs are, and they are written and read like the results."""
+"""The studies beside the grids: what they tabulate is what the runs are, and they are written and read like
+the results."""
 
 from types import SimpleNamespace
 
@@ -16,7 +17,8 @@ from grmu.study import audit, studies
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 
 
-# --- membership -------------------------------------------------------------------------------------------------------
+# --- membership
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +50,8 @@ def test_the_auc_is_the_share_of_pairs_in_which_the_forgotten_picture_has_the_lo
     theirs = losses(splits.test.subset((splits.test.group == splits.test.group_id(splits.forget_group)).nonzero().squeeze(1)))
     assert (len(ours), len(theirs)) == (row["n_forget"], 25)
     pairs = (ours[:, None] < theirs).double() + 0.5 * (ours[:, None] == theirs)
-    assert row["AUC"] == pytest.approx(pairs.mean().item(), abs=1.5 / pairs.numel())  # one pair may be a tie but for rounding
+    assert row["AUC"] == pytest.approx(pairs.mean().item(),
+                                       abs=1.5 / pairs.numel())  # one pair may be a tie but for rounding
 
 
 def test_mia_is_the_metric_s_mean_over_forests_and_the_same_forest_has_no_spread(attacked):
@@ -71,7 +74,8 @@ def test_the_attack_is_scored_on_retained_and_validation_losses(attacked):
 
 def test_membership_has_references_and_miu_on_both_variants(monkeypatch):
     monkeypatch.setattr(studies, "SEEDS", (3, 4))
-    monkeypatch.setattr(studies, "membership_of", lambda e, store: {"of": (e.dataset, e.method, e.reweight, e.ratio, e.seed),
+    monkeypatch.setattr(studies, "membership_of",
+                        lambda e, store: {"of": (e.dataset, e.method, e.reweight, e.ratio, e.seed),
                                                                     "attack": 0.1234567})
     table = studies.membership()
     assert len(set(table["of"])) == len(table) == 2 * 2 * 2 * 4
@@ -81,7 +85,8 @@ def test_membership_has_references_and_miu_on_both_variants(monkeypatch):
     assert set(table.attack) == {0.12346}
 
 
-# --- trajectories -----------------------------------------------------------------------------------------------------
+# --- trajectories
+# -----------------------------------------------------------------------------------------------------
 
 
 def test_trajectories_begin_at_pretrain_and_end_at_the_run_s_result(few_pictures, here, monkeypatch):
@@ -91,7 +96,8 @@ def test_trajectories_begin_at_pretrain_and_end_at_the_run_s_result(few_pictures
     n_epochs = Experiment(method="finetune").recipe.epochs
     for (method, reweight, ratio), part in table.groupby(["method", "reweight", "ratio"]):
         experiment = Experiment(method=method, reweight=bool(reweight), ratio=ratio)
-        assert part.epoch.tolist() == list(range(n_epochs + 1 if method == "finetune" else 2))  # SSD is one stroke
+        assert part.epoch.tolist() == list(range(n_epochs + 1 if method == "finetune"
+                                                 else 2))  # SSD is one stroke
         for which, end in ((experiment.original, part.iloc[0]), (experiment, part.iloc[-1])):
             metrics = run(which, here).metrics
             assert end[["UA", "GA"]].tolist() == pytest.approx([metrics["UA"], metrics["GA"]])
@@ -106,7 +112,8 @@ def made_up_run(experiment, store=None):
         return {"epoch": epoch, "UA": ua, "GA": ua + 0.01}
     if experiment.method == "pretrain":
         return SimpleNamespace(metrics=at(0))
-    return SimpleNamespace(metrics=at(2), curves=pd.DataFrame([at(1), at(2)] if experiment.method == "finetune" else []))
+    return SimpleNamespace(metrics=at(2), curves=pd.DataFrame([at(1), at(2)]
+                                                              if experiment.method == "finetune" else []))
 
 
 def test_trajectories_are_means_over_seeds_epoch_by_epoch(monkeypatch):
@@ -124,12 +131,14 @@ def test_trajectories_are_means_over_seeds_epoch_by_epoch(monkeypatch):
     assert stroke.UA.tolist() == pytest.approx([0.7, 0.5])
 
 
-# --- cost -------------------------------------------------------------------------------------------------------------
+# --- cost
+# -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Replaces runs by their calls, and their seconds by three pairs: fine-tuning 2, 4, 1 and the method 3, 4, 30."""
+    """Replaces runs by their calls, and their seconds by three pairs: fine-tuning 2, 4, 1 and the method 3,
+    4, 30."""
     calls, seconds = [], [2, 3, 4, 4, 1, 30]
 
     def timed(experiment, store, fresh=False):
@@ -159,7 +168,8 @@ def test_cost_counts_pictures_seen_by_hand(few_pictures, clock, monkeypatch):
     assert table.epochs.to_dict() == {name: Experiment(method=name).recipe.epochs for name in table.index}
     assert table.forget_epochs.to_dict() == {"retrain": 0, "group_dro": 0, "rwg": 0, "subg": 0, "finetune": 0,
                                              "miu": Experiment(method="miu").settings["forget_epochs"]}
-    an_epoch = pd.Series({"retrain": 182, "group_dro": 182, "rwg": 182, "subg": 48, "finetune": 182, "miu": 182})
+    an_epoch = pd.Series({"retrain": 182, "group_dro": 182, "rwg": 182, "subg": 48, "finetune": 182,
+                          "miu": 182})
     by_hand = (table.epochs * an_epoch + table.forget_epochs * 12) / 194
     assert table.seen.to_dict() == pytest.approx(by_hand.to_dict(), abs=6e-4)
 
@@ -183,12 +193,14 @@ def test_a_method_is_timed_for_real(few_pictures, monkeypatch):
     assert row.over_finetuning == pytest.approx(2 * row.seconds, abs=2e-3)
 
 
-# --- audit and exposure -----------------------------------------------------------------------------------------------
+# --- audit and exposure
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def two_audits(few_pictures, here):
-    """The tables of RETRAIN without and with REWEIGHT on eight shadows of the few pictures, and what was observed, run by run."""
+    """The tables of RETRAIN without and with REWEIGHT on eight shadows of the few pictures, and what was
+    observed, run by run."""
     observed = {}
 
     def few(experiment, store, jobs):
@@ -213,7 +225,8 @@ def test_references_and_the_papers_methods_are_audited_where_models_memorise_and
     assert {e.ratio for e in runs} == {0.5}
     assert len({e.id for e in runs}) == len(runs) == 2 * len(studies.JUDGED)
     judged = {(e.method, e.reweight) for e in runs}
-    assert {("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True), ("scrub", False)} <= judged
+    assert {("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True),
+            ("scrub", False)} <= judged
 
 
 def test_shadows_are_observed_once_for_both_tables(few_pictures, monkeypatch):
@@ -249,7 +262,8 @@ def test_exposure_is_of_the_forget_group_by_row_of_the_training_set(two_audits):
         np.testing.assert_array_equal(part[["even", "odd"]].to_numpy().T, expected)
 
 
-# --- distances and relearning -----------------------------------------------------------------------------------------
+# --- distances and relearning
+# -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("study", "of_one"), [("distances", "distances"), ("relearning", "relearning")])
@@ -270,7 +284,8 @@ def test_distances_and_relearning_are_of_every_judged_run_and_seed(study, of_one
     assert table.distance[0] in (0.12346, 0.1235)
 
 
-# --- inferred groups --------------------------------------------------------------------------------------------------
+# --- inferred groups
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_run_with_inferred_groups_says_what_they_were_worth(few_pictures, here):
@@ -278,7 +293,8 @@ def test_a_run_with_inferred_groups_says_what_they_were_worth(few_pictures, here
     row, metrics = studies.inferred_of(e, here), run(e, here).metrics
     splits, split, groups = load_split(e)
     found = infer("errors", trained(e.asked, here), splits.train, e.seed)
-    assert {"method": "retrain", "reweight": True, "grouping": "errors", "ratio": 0.5, "seed": 0}.items() <= row.items()
+    assert {"method": "retrain", "reweight": True, "grouping": "errors", "ratio": 0.5,
+            "seed": 0}.items() <= row.items()
     assert {name: row[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")}.items() <= metrics.items()
     assert row["agreement"] == agreement(found, splits.train)
     alpha = group_weights(found.group_counts(), found.subset(split.retain_index).group_counts())
@@ -290,7 +306,8 @@ def test_true_groups_agree_with_themselves_and_have_reweight_s_alpha(few_picture
     e = Experiment(method="retrain", reweight=True)
     row, (splits, split, _) = studies.inferred_of(e, here), load_split(e)
     alpha = group_weights(splits.train.group_counts(), split.retain.group_counts())
-    assert (row["grouping"], row["agreement"], row["alpha"]) == ("true", pytest.approx(1), pytest.approx(alpha[3].item()))
+    assert (row["grouping"], row["agreement"], row["alpha"]) == ("true", pytest.approx(1),
+                                                                 pytest.approx(alpha[3].item()))
     assert row["alpha"] == 2  # half of the group asked
     assert row["GA"] == run(e, here).metrics["GA"]
 
@@ -301,14 +318,16 @@ def test_every_way_to_infer_groups_is_tried_beside_the_true_ones_and_what_needs_
         "of": (e.method, e.reweight, e.grouping), "ratio": e.ratio, "seed": e.seed, "GA": 0.1234567})
     table = studies.inferred()
     expected = {("retrain", False, "true"), ("finetune", False, "true"),
-                *((method, True, grouping) for method in ("retrain", "miu") for grouping in ("true", *GROUPINGS))}
+                *((method, True, grouping) for method in ("retrain", "miu")
+                  for grouping in ("true", *GROUPINGS))}
     assert set(table["of"]) == expected
     assert len(table) == len(expected) * 2 * 2
     assert not table.duplicated().any()
     assert set(table.GA) == {0.12346}
 
 
-# --- written and read -------------------------------------------------------------------------------------------------
+# --- written and read
+# -------------------------------------------------------------------------------------------------
 
 
 def forget_tables():
@@ -373,8 +392,10 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                          *(f"{measure}{end}" for measure in audit.MEASURES for end in ("", " low", " high"))],
                "exposure": ["dataset", "method", "reweight", "row", "even", "odd"],
                "distances": [*PLAIN, "method", "reweight", "measure", "distance"],
-               "relearning": [*PLAIN, "method", "reweight", "target", "steps", *(f"UA_{s}" for s in audit.SHOWN_STEPS)],
-               "inferred": ["method", "reweight", "grouping", "ratio", "seed", "GA", "TA", "UA", "RA", "WG", "val_GA",
+               "relearning": [*PLAIN, "method", "reweight", "target", "steps",
+                              *(f"UA_{s}" for s in audit.SHOWN_STEPS)],
+               "inferred": ["method", "reweight", "grouping", "ratio", "seed", "GA", "TA", "UA", "RA", "WG",
+                            "val_GA",
                             "agreement", "alpha"]}[name]
     assert set(table) == set(columns)
     assert not table.isna().any().any()

@@ -12,7 +12,8 @@ from grmu.study import tables
 def rows_of(values, **others):
     """Rows of (method, reweight): the values of UA and GA by seed; every other metric is 0.5."""
     return pd.DataFrame([
-        {"dataset": "groundwear", "method": method, "reweight": reweight, "ratio": 0.5, "groups": "default", "seed": seed,
+        {"dataset": "groundwear", "method": method, "reweight": reweight, "ratio": 0.5, "groups": "default",
+         "seed": seed,
          **dict.fromkeys(METRICS, 0.5), "UA": ua, "GA": ga, "seconds": 1.0 + seed, **others}
         for (method, reweight), pairs in values.items() for seed, (ua, ga) in enumerate(pairs)])
 
@@ -33,14 +34,18 @@ def rows():
 
 def test_summary_has_means_deviations_and_gaps_by_hand(rows):
     table = tables.summary(rows)
-    assert list(table.index) == ["PRETRAIN (do nothing)", "RETRAIN", "RETRAIN + REWEIGHT", "MIU", "MIU + REWEIGHT"]
+    assert list(table.index) == ["PRETRAIN (do nothing)", "RETRAIN", "RETRAIN + REWEIGHT", "MIU",
+                                 "MIU + REWEIGHT"]
     assert list(table.columns) == [*METRICS, "avg. gap", "ToW", "seconds"]
-    assert table.loc["PRETRAIN (do nothing)", "UA"] == "59.0 ± 1.4"  # 1.4 = 2 / sqrt(2): the sample's deviation
+    assert table.loc["PRETRAIN (do nothing)",
+                     "UA"] == "59.0 ± 1.4"  # 1.4 = 2 / sqrt(2): the sample's deviation
     assert table.loc["RETRAIN", "RA"] == "50.0 ± 0.0"
     assert table.loc["MIU", "seconds"] == "1.5"
-    # of six metrics two differ. MIU: UA by 4 and 4, GA by 6 and 6; MIU + REWEIGHT: UA by 2 and 0, GA by 2 and 0, so 1 each
+    # of six metrics two differ. MIU: UA by 4 and 4, GA by 6 and 6; MIU + REWEIGHT: UA by 2 and 0, GA by 2 and
+    # 0, so 1 each
     assert table["avg. gap"].tolist() == ["98.7", "95.5", "gold", "98.3", "99.7"]
-    assert table["ToW"].tolist() == ["96.0", "85.0", "gold", "96.0", "99.0"]  # UA alone: RA and TA are the gold standard's
+    assert table["ToW"].tolist() == ["96.0", "85.0", "gold", "96.0",
+                                     "99.0"]  # UA alone: RA and TA are the gold standard's
 
 
 def test_one_seed_has_no_deviation(rows):
@@ -48,7 +53,8 @@ def test_one_seed_has_no_deviation(rows):
     assert table.loc["MIU", "GA"] == "50.0"
 
 
-@pytest.mark.parametrize(("column", "other"), [("dataset", "groundwear-many"), ("ratio", 0.9), ("groups", "uniform")])
+@pytest.mark.parametrize(("column", "other"),
+                         [("dataset", "groundwear-many"), ("ratio", 0.9), ("groups", "uniform")])
 def test_rows_of_different_experiments_are_refused(rows, column, other):
     mixed = pd.concat([rows, rows_of(VALUES, **{column: other})])
     with pytest.raises(ValueError, match=f"runs of one {column}, but has .*{other}"):
@@ -77,8 +83,10 @@ def with_gold(ga):
     return rows_of(VALUES | {("retrain", True): [(0.54, ga), (0.56, ga)]})
 
 
-@pytest.mark.parametrize(("gold", "said"), [(0.64, "gave back all of them and 3 more."), (0.61, "gave back all of them."),
-                                            (0.45, "gave back none of them."), (0.41, "gave back none of them.")])
+@pytest.mark.parametrize(("gold", "said"), [(0.64, "gave back all of them and 3 more."),
+                                            (0.61, "gave back all of them."),
+                                            (0.45, "gave back none of them."),
+                                            (0.41, "gave back none of them.")])
 def test_the_verdict_counts_what_reweight_gave_back(gold, said):
     assert said in tables.verdict(with_gold(gold))
 
@@ -114,7 +122,8 @@ def test_the_dressed_table_marks_the_do_nothing_row_and_the_gold_standard(rows):
     assert bold_rows(html) == set()
 
 
-# --- with intervals ---------------------------------------------------------------------------------------------------
+# --- with intervals
+# ---------------------------------------------------------------------------------------------------
 
 # Three seeds, the gold standard at 50 % of both. Student's t of 2 degrees of freedom is 4.3027.
 THREE = {
@@ -130,7 +139,8 @@ EXACTLY = {"abs": 1e-3}
 def bold_rows(html):
     """Numbers of the rows that have bold cells in a dressed table."""
     rules = re.findall(r"([^{}]+)\{([^}]*)\}", html)
-    return {int(row) for names, style in rules if "font-weight: bold" in style for row in re.findall(r"row(\d+)_col", names)}
+    return {int(row) for names, style in rules if "font-weight: bold" in style
+            for row in re.findall(r"row(\d+)_col", names)}
 
 
 def without(rows, method, reweight):
@@ -199,18 +209,22 @@ def test_doing_nothing_can_win_and_the_gold_standard_does_not_take_part():
     table = tables.standing(rows_of(THREE | far | {("pretrain", False): [(0.505, 0.50)] * 3}), BOTH)
     assert table.place.to_dict() == {"PRETRAIN (do nothing)": "tied", "MIU + REWEIGHT": "tied", "RETRAIN": ""}
     table = tables.standing(rows_of(THREE | far | {("pretrain", False): [(0.50, 0.50)] * 3,
-                                                   ("miu", True): [(0.53, 0.5), (0.53, 0.5), (0.54, 0.5)]}), BOTH)
+                                                   ("miu", True): [(0.53, 0.5), (0.53, 0.5), (0.54, 0.5)]}),
+                            BOTH)
     assert table.place.to_dict() == {"PRETRAIN (do nothing)": "best", "MIU + REWEIGHT": "", "RETRAIN": ""}
 
 
 def test_standing_compares_within_seeds():
     # each method's seeds are far apart, the difference between the two is 1, 1, 2 in every one
-    apart = {("miu", True): [(0.52, 0.5), (0.62, 0.5), (0.72, 0.5)], ("scrub", True): [(0.46, 0.5), (0.36, 0.5), (0.24, 0.5)]}
+    apart = {("miu", True): [(0.52, 0.5), (0.62, 0.5), (0.72, 0.5)],
+             ("scrub", True): [(0.46, 0.5), (0.36, 0.5), (0.24, 0.5)]}
     table = tables.standing(rows_of({("retrain", True): [(0.5, 0.5)] * 3} | apart).iloc[::-1], BOTH)
     assert table.loc["SCRUB + REWEIGHT", "behind"] == pytest.approx(4 / 3)
-    assert table.place.to_dict() == {"MIU + REWEIGHT": "tied", "SCRUB + REWEIGHT": "tied"}  # 4/3 - 4.3 / 3 is just below 0
+    assert table.place.to_dict() == {"MIU + REWEIGHT": "tied",
+                                     "SCRUB + REWEIGHT": "tied"}  # 4/3 - 4.3 / 3 is just below 0
     apart["scrub", True][2] = (0.26, 0.5)
-    assert tables.standing(rows_of({("retrain", True): [(0.5, 0.5)] * 3} | apart), BOTH).place.tolist() == ["best", ""]
+    assert tables.standing(rows_of({("retrain", True): [(0.5, 0.5)] * 3} | apart),
+                           BOTH).place.tolist() == ["best", ""]
 
 
 def test_one_seed_decides_nothing():
@@ -231,7 +245,8 @@ def test_against_gold_is_a_paired_difference_with_its_interval_by_hand():
                       ("miu", True): [(0.52, 0.50), (0.62, 0.50), (0.74, 0.45)]}
     table = tables.against_gold(rows_of(moving).iloc[::-1], BOTH)
     # +2, +2, +4: 8/3 with a standard error of 2/3; 0, 0, -5: -5/3 with one of 5/3
-    assert table.loc["MIU + REWEIGHT"].to_dict() == {"UA - gold": "+2.7 [-0.2, +5.5]", "GA - gold": "-1.7 [-8.8, +5.5]"}
+    assert table.loc["MIU + REWEIGHT"].to_dict() == {"UA - gold": "+2.7 [-0.2, +5.5]",
+                                                     "GA - gold": "-1.7 [-8.8, +5.5]"}
     assert set(table.index) == {"MIU + REWEIGHT", "RETRAIN", "PRETRAIN (do nothing)"}
 
 
@@ -255,8 +270,10 @@ def test_methods_that_run_only_with_or_only_without_reweight_are_left_out(rows):
 
 
 def test_a_seed_without_its_pair_is_left_out_of_all_columns():
-    rows = rows_of(THREE | {("miu", False): [(0.5, 0.40), (0.5, 0.44)], ("miu", True): [(0.5, 0.50), (0.5, 0.50), (0.5, 0.9)]})
-    assert tables.reweight_effect(rows).loc["miu", ["without", "with_", "gain", "n"]].tolist() == pytest.approx([42, 50, 8, 2])
+    rows = rows_of(THREE | {("miu", False): [(0.5, 0.40), (0.5, 0.44)],
+                            ("miu", True): [(0.5, 0.50), (0.5, 0.50), (0.5, 0.9)]})
+    assert tables.reweight_effect(rows).loc["miu",
+                                            ["without", "with_", "gain", "n"]].tolist() == pytest.approx([42, 50, 8, 2])
 
 
 def test_without_any_pair_there_is_no_effect_to_show(rows):
@@ -293,6 +310,7 @@ def test_a_table_of_numbers_alone_is_shown_plainly(rows):
 def test_plain_tables_are_latex_at_a_call(rows):
     lines = tables.summary(rows).style.to_latex().splitlines()
     (miu,) = (line for line in lines if line.startswith("MIU + REWEIGHT &"))
-    assert miu.rstrip("\\ ").split(" & ") == ["MIU + REWEIGHT", "50.0 ± 0.0", "56.0 ± 0.0", "50.0 ± 0.0", "50.0 ± 0.0",
+    assert miu.rstrip("\\ ").split(" & ") == ["MIU + REWEIGHT", "50.0 ± 0.0", "56.0 ± 0.0", "50.0 ± 0.0",
+                                              "50.0 ± 0.0",
                                               "50.0 ± 0.0", "58.0 ± 0.0", "99.7", "99.0", "1.5"]
     assert r"\begin{tabular}" in lines[0]

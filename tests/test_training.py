@@ -57,7 +57,8 @@ class Recorder(Method):
         return self.note("retain", batch)
 
 
-# --- the loop ---------------------------------------------------------------------------------------------------------
+# --- the loop
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_loss_falls_and_the_model_learns_an_easy_problem(train, split):
@@ -71,7 +72,8 @@ def test_the_loss_falls_and_the_model_learns_an_easy_problem(train, split):
 
 def test_each_epoch_is_preparation_then_forget_pass_then_retain_pass(train, split):
     method, rows = Recorder(forget_epochs=2), []
-    training.train(method, context_of(train, split, QUICK), on_epoch=lambda epoch, row: rows.append((epoch, dict(row))))
+    training.train(method, context_of(train, split, QUICK),
+                   on_epoch=lambda epoch, row: rows.append((epoch, dict(row))))
     assert method.calls == [("before", 0), "forget", "retain", ("before", 1), "forget", "retain",
                             ("before", 2), "retain"]
     assert rows == [(1, {"noted": 0.0, "forget_loss": 2.0, "retain_loss": 2.0}),
@@ -107,7 +109,8 @@ def test_a_methods_own_sampling_goes_before_the_weights_given(train, split):
             return (self.context.retain.group == 1).float()
 
     method = Picky()
-    training.train(method, context_of(train, split, Recipe(epochs=1), weights=(split.retain.group == 2).float()))
+    training.train(method, context_of(train, split, Recipe(epochs=1),
+                                      weights=(split.retain.group == 2).float()))
     assert torch.cat([b.group for _, b in method.batches]).unique().tolist() == [1]
 
 
@@ -125,14 +128,17 @@ class ForgetOnly(Recorder):
 
 def test_a_method_that_does_not_retain_has_no_retain_pass(train, split):
     method, rows = ForgetOnly(forget_epochs=2), []
-    training.train(method, context_of(train, split, QUICK), on_epoch=lambda epoch, row: rows.append((epoch, dict(row))))
+    training.train(method, context_of(train, split, QUICK),
+                   on_epoch=lambda epoch, row: rows.append((epoch, dict(row))))
     assert method.calls == [("before", 0), "forget", ("before", 1), "forget", ("before", 2)]
-    assert rows == [(1, {"noted": 0.0, "forget_loss": 2.0}), (2, {"noted": 1.0, "forget_loss": 2.0}), (3, {"noted": 2.0})]
+    assert rows == [(1, {"noted": 0.0, "forget_loss": 2.0}), (2, {"noted": 1.0, "forget_loss": 2.0}),
+                    (3, {"noted": 2.0})]
 
 
 @dataclass
 class LastWord(Method):
-    """Each step moves the head's bias by the rate; what the method makes of it must be what the next step starts from."""
+    """Each step moves the head's bias by the rate; what the method makes of it must be what the next step
+    starts from."""
 
     forget_epochs: int = 2
     name = "last word"
@@ -190,7 +196,8 @@ def test_parameters_of_the_methods_own_are_trained_like_the_models(train, split,
 
         forget_loss = retain_loss = loss
 
-    method, recipe = WithOwn(), Recipe(epochs=3, lr=0.1, batch_size=1000, weight_decay=weight_decay, schedule="constant")
+    method, recipe = WithOwn(), Recipe(epochs=3, lr=0.1, batch_size=1000, weight_decay=weight_decay,
+                                       schedule="constant")
     context = context_of(train, split, recipe)
     before = state_of(context.model)
     training.train(method, context)
@@ -325,7 +332,8 @@ def test_one_step_is_sgd_with_momentum_and_weight_decay():
     assert not torch.allclose(context.model.head.weight, before, atol=1e-3)
 
 
-# --- batches and augmentation -----------------------------------------------------------------------------------------
+# --- batches and augmentation
+# -----------------------------------------------------------------------------------------
 
 
 def test_augment_images_is_a_shift_and_a_flip_of_each_image():
@@ -348,7 +356,8 @@ def test_augment_images_is_a_shift_and_a_flip_of_each_image():
 
 def test_augmented_batches_are_moved_copies_of_their_rows_and_leave_the_data_alone():
     labels = toy([[8, 8], [8, 8]])
-    images = GroupedDataset(torch.arange(32 * 16, dtype=torch.float32).reshape(32, 1, 4, 4), labels.y, labels.a)
+    images = GroupedDataset(torch.arange(32 * 16, dtype=torch.float32).reshape(32, 1, 4, 4), labels.y,
+                            labels.a)
     before = images.x.clone()
     seen = list(batches(images, Recipe(batch_size=8, augment=True), torch.Generator().manual_seed(0), None))
     assert torch.cat([b.index for b in seen]).sort().values.tolist() == list(range(32))
@@ -367,7 +376,8 @@ def test_the_last_batch_holds_the_rest():
     assert isinstance(next(batches(dataset, Recipe(), torch.Generator().manual_seed(0), None)), Batch)
 
 
-# --- predict ----------------------------------------------------------------------------------------------------------
+# --- predict
+# ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("training_mode", [True, False])
@@ -387,7 +397,8 @@ def test_predict_of_nothing_has_the_right_width(train):
     assert predict(model.features, model, train.x[:0]).shape == (0, 6)
 
 
-# --- schedule and recipe ----------------------------------------------------------------------------------------------
+# --- schedule and recipe
+# ----------------------------------------------------------------------------------------------
 
 
 def rates(recipe):
@@ -433,9 +444,12 @@ def test_the_loop_trains_each_epoch_at_its_rate(train, split):
 
 
 @pytest.mark.parametrize("setting", [
-    {"epochs": -1}, {"epochs": 1.5}, {"epochs": True}, {"epochs": "3"}, {"epochs": None}, {"lr": -0.1}, {"lr": math.nan},
-    {"lr": "fast"}, {"batch_size": 1}, {"batch_size": 16.5}, {"weight_decay": -1}, {"weight_decay": 2}, {"momentum": 1},
-    {"warmup_epochs": -1}, {"warmup_epochs": 15}, {"epochs": 10_001}, {"schedule": "linear"}, {"augment": "false"},
+    {"epochs": -1}, {"epochs": 1.5}, {"epochs": True}, {"epochs": "3"}, {"epochs": None}, {"lr": -0.1},
+    {"lr": math.nan},
+    {"lr": "fast"}, {"batch_size": 1}, {"batch_size": 16.5}, {"weight_decay": -1}, {"weight_decay": 2},
+    {"momentum": 1},
+    {"warmup_epochs": -1}, {"warmup_epochs": 15}, {"epochs": 10_001}, {"schedule": "linear"},
+    {"augment": "false"},
 ])
 def test_a_recipe_out_of_range_is_refused_with_name_and_value(setting):
     (name, value), = setting.items()

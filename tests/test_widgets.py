@@ -19,7 +19,8 @@ def level(ratio, metric="GA"):
 @pytest.fixture
 def shown():
     plt.close("all")
-    yield widgets.demo(level, "What happens at 0.5?", {"ratio": "unlearning ratio"}, {"metric": "what to measure"},
+    yield widgets.demo(level, "What happens at 0.5?", {"ratio": "unlearning ratio"},
+                       {"metric": "what to measure"},
                           ratio=[0.1, 0.5, 0.9], metric=["GA", "UA"])
     plt.close("all")
 

@@ -1,4 +1,5 @@
-"""Sweeps: what a grid means and costs, and a real one by Snakemake that is killed, resumed, hit by a failing run, and mended."""
+"""Sweeps: what a grid means and costs, and a real one by Snakemake that is killed, resumed, hit by a failing
+run, and mended."""
 
 from __future__ import annotations
 
@@ -34,15 +35,18 @@ def grid(*blocks: dict, output: Path | str = "out", **settings: object) -> Grid:
     return Grid(str(output), [BLOCK | block for block in blocks or ({},)], **settings)
 
 
-# --- plans ----------------------------------------------------------------------------------------------------------------
+# --- plans
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_every_run_is_a_job_once_and_references_come_first():
     found = grid({}, {"methods": ["miu", "finetune"], "seeds": [1, 2]}).experiments()
     assert len({e.id for e in found.values()}) == len(found) == len(set(found))
     kinds = [(e.method, e.reweight) for e in found.values()]
-    assert Counter(kinds) == {("pretrain", False): 3, ("retrain", False): 3, ("retrain", True): 3, ("group_dro", False): 2,
-                              ("miu", False): 3, ("miu", True): 3, ("finetune", False): 2, ("finetune", True): 2}
+    assert Counter(kinds) == {("pretrain", False): 3, ("retrain", False): 3, ("retrain", True): 3,
+                              ("group_dro", False): 2,
+                              ("miu", False): 3, ("miu", True): 3, ("finetune", False): 2,
+                              ("finetune", True): 2}
     assert all(method in ("pretrain", "retrain") for method, _ in kinds[:9])
 
 
@@ -59,13 +63,16 @@ def test_a_method_waits_for_its_own_references():
 def test_names_of_jobs_differ_where_experiments_do():
     plain = Experiment()
     changes: list[dict] = [
-        {}, {"ratio": 0.51}, {"groups": "uniform"}, {"groups": ((0, 1),)}, {"groups": ((1, 1),)}, {"seed": 1}, {"reweight": True},
-        {"method": "finetune"}, {"overrides": {"lam": 3}}, {"overrides": {"lam": 3.5}}, {"dataset": "groundwear-many"}]
+        {}, {"ratio": 0.51}, {"groups": "uniform"}, {"groups": ((0, 1),)}, {"groups": ((1, 1),)}, {"seed": 1},
+        {"reweight": True},
+        {"method": "finetune"}, {"overrides": {"lam": 3}}, {"overrides": {"lam": 3.5}},
+        {"dataset": "groundwear-many"}]
     names = [sweep.job_name(replace(plain, **change)) for change in changes]
     assert len(set(names)) == len(names)
     assert names[0] == "groundwear/r0.5/seed0/miu"
     assert all(re.fullmatch(r"[\w./=-]+", name) for name in names)  # no quoting in any shell
-    of_pretrain = [sweep.job_name(replace(e, method="pretrain")) for e in (plain, replace(plain, ratio=0.9, groups="uniform"))]
+    of_pretrain = [sweep.job_name(replace(e, method="pretrain"))
+                   for e in (plain, replace(plain, ratio=0.9, groups="uniform"))]
     assert of_pretrain == ["groundwear/seed0/pretrain"] * 2
 
 
@@ -125,8 +132,10 @@ def test_an_impossible_block_is_refused_by_name(bad, sentence):
     ("{output: x, blocks: [{datasets: [groundwear]}]}", "block 1: a block lacks methods, seeds."),
     ("{output: x, blocks: [1], device: tpu}", "device must be 'cpu' or 'cuda', but is 'tpu'."),
     ("{output: [", "while parsing"),
-    ("{output: x, blocks: [{datasets: [celeba], methods: [miu], seeds: [0]}]}", "celeba does not come with this project, and"),
-    ("{output: x, root: /no, blocks: [{datasets: [celeba], methods: [miu], seeds: [0]}]}", "root is '/no': name an existing"),
+    ("{output: x, blocks: [{datasets: [celeba], methods: [miu], seeds: [0]}]}",
+     "celeba does not come with this project, and"),
+    ("{output: x, root: /no, blocks: [{datasets: [celeba], methods: [miu], seeds: [0]}]}",
+     "root is '/no': name an existing"),
 ])
 def test_the_command_refuses_a_bad_grid_with_one_sentence(text, sentence, tmp_path, capsys):
     (tmp_path / "grid.yaml").write_text(text)
@@ -168,7 +177,8 @@ def test_counting_writes_nothing(tmp_path, capsys, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-# --- costs ----------------------------------------------------------------------------------------------------------------
+# --- costs
+# ----------------------------------------------------------------------------------------------------------------
 
 
 def test_a_run_costs_its_epochs():
@@ -176,7 +186,8 @@ def test_a_run_costs_its_epochs():
     retrain = Experiment("waterbirds", "retrain")
     assert sweep_cost.passes(retrain) == (30 * n, 30 * n_test + n + n_val + n_test)
     trained, forward = sweep_cost.passes(replace(retrain, method="scrub"))
-    assert (trained, forward) == (10 * n, 10 * n_test + n + n_val + n_test + 10 * n)  # the original beside the unlearned
+    assert (trained, forward) == (10 * n, 10 * n_test + n + n_val + n_test
+                                  + 10 * n)  # the original beside the unlearned
     assert sweep_cost.passes(replace(retrain, method="miu"))[0] == trained
     assert sweep_cost.passes(replace(retrain, method="miu"))[1] > forward - 10 * n
 
@@ -189,7 +200,8 @@ def test_sizes_are_the_published_ones():
 
 
 def test_hours_are_samples_over_speed(capsys):
-    assert sweep.main(["cost", str(WORKFLOW / "paper.yaml"), "--images-per-second", "1000", "--gpus", "4"]) == 0
+    assert sweep.main(["cost", str(WORKFLOW / "paper.yaml"), "--images-per-second", "1000", "--gpus",
+                       "4"]) == 0
     text = capsys.readouterr().out
     table = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), 1000, None)
     images = table[table.index.get_level_values(0) != "multinli"]
@@ -205,7 +217,8 @@ def test_the_readmes_table_is_the_commands():
     for (dataset, what), row in found.iterrows():
         trained, forward = row["trained (M)"], row["forward (M)"]
         assert f"| {dataset} | {what} | {row.runs:.0f} | {trained:.1f} | {forward:.1f} | not measured |" in text
-    hours = (found.drop(columns="GPU hours").assign(speed=[1000 if name == "multinli" else 5000 for name, _ in found.index])
+    hours = (found.drop(columns="GPU hours").assign(speed=[1000 if name == "multinli" else 5000
+                                                           for name, _ in found.index])
              .eval("(`trained (M)` + `forward (M)` / 3) * 1e6 / speed / 3600").sum())
     assert f"{hours:.1f} GPU hours, that is {hours / 8:.1f} hours on 8 GPUs" in text
 
@@ -216,7 +229,8 @@ def test_impossible_speeds_are_refused(bad, capsys):
     assert "speeds must be above 0 and GPUs from 1" in capsys.readouterr().err
 
 
-# --- a real sweep ---------------------------------------------------------------------------------------------------------
+# --- a real sweep
+# ---------------------------------------------------------------------------------------------------------
 
 GOOD, BAD = "groundwear/r0.5/seed0/finetune-epochs=1", "groundwear/r0.5/seed0/finetune-epochs=1-lr=100-weight_decay=1"
 
@@ -224,7 +238,8 @@ GOOD, BAD = "groundwear/r0.5/seed0/finetune-epochs=1", "groundwear/r0.5/seed0/fi
 @pytest.fixture(scope="module")
 def snakemake() -> None:
     """Snakemake in its environment, as `make sweep` installs it (`make test` has done so before)."""
-    made = subprocess.run(["make", "workflow/.venv/.installed"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    made = subprocess.run(["make", "workflow/.venv/.installed"], cwd=REPOSITORY, capture_output=True,
+                          text=True, check=False)
     if made.returncode:
         pytest.skip(f"Snakemake's environment cannot be made: {made.stderr.strip().splitlines()[-1]}")
 
@@ -242,7 +257,8 @@ class Sweep:
 
     def call(self, *arguments: object) -> subprocess.Popen:
         environment = os.environ | {"XDG_CACHE_HOME": str(self.home / "cache")}
-        return subprocess.Popen([WORKFLOW / "sweep", *map(str, arguments)], cwd=self.home, env=environment, text=True,
+        return subprocess.Popen([WORKFLOW / "sweep", *map(str, arguments)], cwd=self.home, env=environment,
+                                text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
 
     def finish(self, overrides: list[dict]) -> SimpleNamespace:
@@ -253,11 +269,13 @@ class Sweep:
     def times(self) -> dict[str, int]:
         """When each finished job's notebook was written."""
         runs = self.folder / "runs"
-        return {str(path.parent.relative_to(runs)): path.stat().st_mtime_ns for path in runs.rglob("notebook.ipynb")}
+        return {str(path.parent.relative_to(runs)): path.stat().st_mtime_ns
+                for path in runs.rglob("notebook.ipynb")}
 
     def finished(self) -> dict[str, int]:
         """`times` of the jobs that Snakemake has noted as finished; the others it does again after a kill."""
-        begun = {urlsafe_b64decode(path.name).decode() for path in (self.folder / ".snakemake" / "incomplete").glob("*")}
+        begun = {urlsafe_b64decode(path.name).decode()
+                 for path in (self.folder / ".snakemake" / "incomplete").glob("*")}
         return {job: when for job, when in self.times().items()
                 if not begun & {f"runs/{job}/notebook.ipynb", f"runs/{job}/metrics.json"}}
 
@@ -267,11 +285,13 @@ class Sweep:
 
 @pytest.fixture(scope="module")
 def swept(snakemake, tmp_path_factory) -> SimpleNamespace:
-    """Killed with one reference done and another half trained; resumed, where one run fails; a file deleted, mended."""
+    """Killed with one reference done and another half trained; resumed, where one run fails; a file deleted,
+    mended."""
     sweep_ = Sweep(tmp_path_factory.mktemp("sweep"))
     both, good = [{"epochs": 1}, {"epochs": 1, "lr": 100, "weight_decay": 1}], [{"epochs": 1}]
     process = sweep_.start(both)
-    while process.poll() is None and not (sweep_.finished() and list(sweep_.folder.glob("store/checkpoints/*.pt"))):
+    while process.poll() is None and not (sweep_.finished()
+                                          and list(sweep_.folder.glob("store/checkpoints/*.pt"))):
         time.sleep(0.05)
     assert process.poll() is None, process.communicate()[0]
     os.killpg(process.pid, signal.SIGKILL)
@@ -279,7 +299,8 @@ def swept(snakemake, tmp_path_factory) -> SimpleNamespace:
     killed = SimpleNamespace(times=sweep_.finished())
     resumed = sweep_.finish(both)
     left = (sweep_.folder / "runs").rglob("unfinished.ipynb")
-    resumed.unfinished = {str(path.parent.relative_to(sweep_.folder / "runs")): path.read_text() for path in left}
+    resumed.unfinished = {str(path.parent.relative_to(sweep_.folder / "runs")): path.read_text()
+                          for path in left}
     resumed.page = (sweep_.folder / "index.html").read_text()
     (sweep_.folder / "runs" / "groundwear/r0.5/seed0/retrain" / "notebook.ipynb").unlink()
     return SimpleNamespace(sweep=sweep_, killed=killed, resumed=resumed, mended=sweep_.finish(good))
@@ -299,7 +320,8 @@ def test_a_killed_sweep_goes_on_where_it_was(swept):
 def test_a_killed_and_resumed_sweep_has_the_numbers_of_one_without_a_break(swept, tmp_path):
     job = job_of(swept.resumed.times, GOOD)
     without = run(Experiment(method="finetune", overrides={"epochs": 1}), store=tmp_path)
-    pretrained, tuned = (next(r for r in swept.sweep.metrics(job) if r["method"] == m) for m in ("pretrain", "finetune"))
+    pretrained, tuned = (next(r for r in swept.sweep.metrics(job) if r["method"] == m)
+                         for m in ("pretrain", "finetune"))
     assert {name: tuned[name] for name in without.metrics} == without.metrics
     before = run(without.experiment.original, store=tmp_path)
     assert {name: pretrained[name] for name in before.metrics} == before.metrics
@@ -316,7 +338,8 @@ def test_a_failed_run_is_named_at_the_end_and_stops_no_other(swept):
 
 def test_a_failed_run_leaves_its_notebook_with_the_error(swept):
     (notebook,) = map(json.loads, swept.resumed.unfinished.values())
-    (error,) = (output for cell in notebook["cells"] for output in cell.get("outputs", ()) if output["output_type"] == "error")
+    (error,) = (output for cell in notebook["cells"]
+                for output in cell.get("outputs", ()) if output["output_type"] == "error")
     assert error["ename"] == "FloatingPointError"
 
 
@@ -372,9 +395,12 @@ def test_slurm_without_sbatch_is_refused_at_once(tmp_path):
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("dirname", "sh"):
-        (tools / name).symlink_to(next(p for p in map(Path, (f"/usr/bin/{name}", f"/bin/{name}")) if p.exists()))
-    for arguments in (["--executor", "slurm"], ["--executor=slurm"], ["--profile", "workflow/profiles/slurm"]):
-        refused = subprocess.run([WORKFLOW / "sweep", *arguments], env={"PATH": str(tools)}, capture_output=True, text=True,
+        (tools / name).symlink_to(next(p for p in map(Path, (f"/usr/bin/{name}", f"/bin/{name}"))
+                                       if p.exists()))
+    for arguments in (["--executor", "slurm"], ["--executor=slurm"],
+                      ["--profile", "workflow/profiles/slurm"]):
+        refused = subprocess.run([WORKFLOW / "sweep", *arguments], env={"PATH": str(tools)},
+                                 capture_output=True, text=True,
                                  check=False)
         assert refused.returncode == 1
         assert refused.stderr.startswith("error: there is no sbatch here")
@@ -396,13 +422,15 @@ def test_jobs_at_the_same_time_have_different_gpus(visible, expected, tmp_path):
         home.mkdir()
         (home / "parameters.yaml").write_text("device: cuda\n")
         (home / "unfinished.ipynb").touch()
-        jobs.append(subprocess.Popen([WORKFLOW / "job.sh", tmp_path / "papermill", "x.ipynb", home], env=environment))
+        jobs.append(subprocess.Popen([WORKFLOW / "job.sh", tmp_path / "papermill", "x.ipynb", home],
+                                     env=environment))
     assert [job.wait(timeout=60) for job in jobs] == [0] * len(jobs)
     assert {path.read_text().strip() for path in tmp_path.glob("gpu-*")} == expected
 
 
 def test_a_bad_grid_ends_with_a_sentence(swept, tmp_path):
-    (tmp_path / "bad.yaml").write_text(yaml.safe_dump({"output": str(tmp_path / "x"), "blocks": [BLOCK | {"methods": ["mui"]}]}))
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump({"output": str(tmp_path / "x"),
+                                                       "blocks": [BLOCK | {"methods": ["mui"]}]}))
     process = swept.sweep.call("--configfile", tmp_path / "bad.yaml")
     output = process.communicate()[0]
     assert process.returncode != 0

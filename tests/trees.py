@@ -1,4 +1,5 @@
-"""Small folders in exactly the original layouts of the four data sets, made by the tests. Generated, so nothing is downloaded."""
+"""Small folders in exactly the original layouts of the four data sets, made by the tests. Generated, so
+nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def celeba(root: Path, counts: Counts = FEW, pictures: bool = True) -> Path:
 def waterbirds(root: Path, counts: Counts = FEW, pictures: bool = True) -> Path:
     kinds = mixed(counts, 2)
     files = [f"{1 + i % 3:03d}.Bird/Bird_{i:04d}.jpg" for i in range(len(kinds))]
-    write_rows(root / FOLDER / "metadata.csv", ["img_id", "img_filename", "y", "split", "place", "place_filename"],
+    write_rows(root / FOLDER / "metadata.csv",
+               ["img_id", "img_filename", "y", "split", "place", "place_filename"],
                [(i, file, y, split, a, f"/o/ocean/{i:08d}.jpg")
                 for i, (file, (split, y, a)) in enumerate(zip(files, kinds, strict=True), 1)])
     for i, file in enumerate(files if pictures else ()):
@@ -56,7 +58,8 @@ def waterbirds(root: Path, counts: Counts = FEW, pictures: bool = True) -> Path:
     return root
 
 
-def fairface(root: Path, n_train: int = 30, n_test: int = 12, unused: int = 5, mangled: bool = False, size: int = 224,
+def fairface(root: Path, n_train: int = 30, n_test: int = 12, unused: int = 5, mangled: bool = False,
+             size: int = 224,
              pictures: bool = True) -> Path:
     """Every third age and race, in turn; `unused` rows a file have service_test False."""
     labels = list(product(AGES, RACES))
@@ -70,7 +73,8 @@ def fairface(root: Path, n_train: int = 30, n_test: int = 12, unused: int = 5, m
             if pictures:
                 (root / part).mkdir(parents=True, exist_ok=True)
                 write_picture(root / part / f"{i}.jpg", i, size, size)
-        write_rows(root / f"fairface_label_{part}.csv", ["file", "age", "gender", "race", "service_test"], rows)
+        write_rows(root / f"fairface_label_{part}.csv", ["file", "age", "gender", "race", "service_test"],
+                   rows)
     return root
 
 
@@ -84,10 +88,13 @@ def multinli(root: Path, counts: Counts = FEW_TEXTS, texts: bool = True) -> Path
         for i in chosen:
             split, y, a = kinds[i]
             if name != "train" and (len(lines) - first) % 7 == 0:
-                lines.append({"gold_label": "-", "sentence1": "Nobody agreed.", "sentence2": "They had no label."})
+                lines.append({"gold_label": "-", "sentence1": "Nobody agreed.",
+                              "sentence2": "They had no label."})
             rows.append((len(lines), y, a, split))
-            lines.append({"gold_label": LABELS[y], "sentence1": f"There were {i} horses, by the river; none drank.",
-                          "sentence2": f"NEVER! said horse {i}." if a else f"Nothings and noble knots: horse {i} drank."})
+            lines.append({"gold_label": LABELS[y],
+                          "sentence1": f"There were {i} horses, by the river; none drank.",
+                          "sentence2": f"NEVER! said horse {i}." if a
+                          else f"Nothings and noble knots: horse {i} drank."})
         if texts:
             path = root / "multinli_1.0" / f"multinli_1.0_{name}.jsonl"
             path.parent.mkdir(parents=True, exist_ok=True)

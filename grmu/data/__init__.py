@@ -1,6 +1,8 @@
-"""data: data sets with groups. `load(name)` gives train, val and test; `split_forget` decides what is forgotten.
+"""data: data sets with groups. `load(name)` gives train, val and test; `split_forget` decides what is
+forgotten.
 
-Here: grouped data, forget splits, the embedded sets Groundwear and Negation; `originals`: the paper's own data sets.
+Here: grouped data, forget splits, the embedded sets Groundwear and Negation; `originals`: the paper's own
+data sets.
 Not here: networks, and anything that computes a result. May import: nothing of grmu.
 """
 
@@ -13,7 +15,8 @@ from pathlib import Path
 
 from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, half_of, split_forget
 
-__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "half_of", "load",
+__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "half_of",
+           "load",
            "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
@@ -24,11 +27,13 @@ def _of(module: str) -> Loader:
     return lambda name, root: import_module(f"grmu.data.{module}").load(name, root)
 
 
-EMBEDDED = ("groundwear", "groundwear-memorised", "groundwear-many", "negation")  # what ships with the project
+EMBEDDED = ("groundwear", "groundwear-memorised", "groundwear-many",
+            "negation")  # what ships with the project
 ORIGINALS = ("celeba", "waterbirds", "fairface", "multinli")  # read from their original files
 LOADERS: dict[str, Loader] = {
     **dict.fromkeys(EMBEDDED[:3], _of("groundwear")),
-    **dict.fromkeys(("negation", "negation-pretrained"), _of("negation")),  # one has a preset with a pretrained network
+    **dict.fromkeys(("negation", "negation-pretrained"),
+                    _of("negation")),  # one has a preset with a pretrained network
     **{name: _of(f"originals.{name}") for name in ORIGINALS},
 }
 
@@ -38,12 +43,12 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     """Load a data set by name (the names are the keys of `LOADERS`).
 
     Args:
-        root: folder of its files; None finds what ships with the project, Groundwear and Negation. What must be in it,
-            and where to get that, says `python -m grmu data`.
+        root: folder of its files; None finds what ships with the project, Groundwear and Negation. What must
+            be in it, and where to get that, says `python -m grmu data`.
 
     Raises:
-        ValueError: an unknown name (the message lists the known ones), no root for a data set that does not ship, or
-            files that are damaged; the message names the fix.
+        ValueError: an unknown name (the message lists the known ones), no root for a data set that does not
+            ship, or files that are damaged; the message names the fix.
         FileNotFoundError: its files are not there.
     """
     if name not in LOADERS:

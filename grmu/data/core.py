@@ -1,7 +1,8 @@
 """What a data set is here, and how a part of it is forgotten.
 
-`GroupedDataset` holds samples with a target y and an attribute a; the pair is the group, group = y * n_attributes + a
-(Sec. 3.2 of the paper). `split_forget` divides a training set into retain and forget sets. Nothing here knows of models.
+`GroupedDataset` holds samples with a target y and an attribute a; the pair is the group, group = y *
+n_attributes + a (Sec. 3.2 of the paper). `split_forget` divides a training set into retain and forget sets.
+Nothing here knows of models.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ class GroupedDataset:
     """Samples with targets, attributes and groups; also built from your own arrays.
 
     Args:
-        x: (N, ...) samples: uint8 images (N, C, H, W), token ids (N, 2, L), or floats; or `Rows` of an array on disk.
+        x: (N, ...) samples: uint8 images (N, C, H, W), token ids (N, 2, L), or floats; or `Rows` of an array
+        on disk.
         y, a: (N,) integer target and attribute, from 0.
-        class_names, attribute_names: names in index order. Their lengths *declare* the number of classes and attribute
-            values, which a subset may not contain in full; by default, numbers up to the largest value seen.
+        class_names, attribute_names: names in index order. Their lengths *declare* the number of classes and
+            attribute values, which a subset may not contain in full; by default, numbers up to the largest
+            value seen.
 
     Raises:
         ValueError: lengths differ, a label lies outside its names, or x holds NaN or infinity.
@@ -122,7 +125,8 @@ class Splits(NamedTuple):
 
 
 class ForgetSplit(NamedTuple):
-    """The two parts of a training set, and which of its rows are forgotten and retained (long tensors, ascending)."""
+    """The two parts of a training set, and which of its rows are forgotten and retained (long tensors,
+    ascending)."""
 
     retain: GroupedDataset
     forget: GroupedDataset
@@ -131,24 +135,29 @@ class ForgetSplit(NamedTuple):
 
 
 def half_of(train: GroupedDataset, seed: int) -> Tensor:
-    """Rows of a random half of every group, ascending; a coin decides whether an odd group rounds up or down."""
+    """Rows of a random half of every group, ascending; a coin decides whether an odd group rounds up or
+    down."""
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(train))
     groups = train.group.cpu().numpy()[shuffled]
-    halves = [shuffled[groups == g][: (n + rng.integers(2)) // 2] for g, n in enumerate(train.group_counts().tolist())]
+    halves = [shuffled[groups == g][: (n + rng.integers(2)) // 2]
+              for g, n in enumerate(train.group_counts().tolist())]
     return torch.from_numpy(np.sort(np.concatenate(halves)))
 
 
 def split_forget(
     train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0
 ) -> ForgetSplit:
-    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None: uniform forgetting).
+    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None: uniform
+    forgetting).
 
-    Stratified: every named group loses its share, remainders going to the largest fractions. For one seed the forget
-    set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like with like.
+    Stratified: every named group loses its share, remainders going to the largest fractions. For one seed the
+    forget set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like with
+    like.
 
     Raises:
-        ValueError: ratio outside (0, 1], an unknown group, a forget set that would be empty or the whole training set.
+        ValueError: ratio outside (0, 1], an unknown group, a forget set that would be empty or the whole
+            training set.
     """
     if not isinstance(ratio, (int, float)) or not 0 < ratio <= 1:
         raise ValueError(f"ratio must lie in (0, 1], but is {ratio!r}: 0.5 forgets half of the named groups' samples.")
@@ -159,7 +168,8 @@ def split_forget(
         raise ValueError(f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")
     if total == len(train):
         raise ValueError("the forget set would be the whole training set: name fewer groups or lower the ratio.")
-    # the k-th sample of a group of n goes k - 1/2 n-ths of the way: the shares come out, and more never takes fewer
+    # the k-th sample of a group of n goes k - 1/2 n-ths of the way: the shares come out, and more never takes
+    # fewer
     order = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
     owner = np.repeat(np.arange(len(ids)), counts)
     take = np.bincount(owner[np.argsort(order, kind="stable")[:total]], minlength=len(ids))

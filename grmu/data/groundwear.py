@@ -1,7 +1,8 @@
 """Groundwear: the embedded benchmark, Fashion-MNIST objects on real ground textures (see data/README.md).
 
-The shipped file holds objects, grounds and recipes; this module checks its SHA-256 and puts the pictures together:
-picture = mask * object + (1 - mask) * ground, mask = min(6 * object, 1), in integers, so the bits are the same everywhere.
+The shipped file holds objects, grounds and recipes; this module checks its SHA-256 and puts the pictures
+together: picture = mask * object + (1 - mask) * ground, mask = min(6 * object, 1), in integers, so the bits
+are the same everywhere.
 """
 
 from __future__ import annotations
@@ -18,21 +19,24 @@ from grmu.data.core import GroupedDataset, Splits
 from grmu.data.shipped import ShippedFile
 
 VARIANTS = ("groundwear", "groundwear-memorised", "groundwear-many")
-SHIPPED = ShippedFile("groundwear.safetensors.xz", "33ae62affd8e6bf3b65f5fe02703b8c08725200d17b0e0cf1852f08e28030fd5",
+SHIPPED = ShippedFile("groundwear.safetensors.xz",
+                      "33ae62affd8e6bf3b65f5fe02703b8c08725200d17b0e0cf1852f08e28030fd5",
                       "build_groundwear.py")
 SIDE = 28
 
 
 @lru_cache(maxsize=2)
 def _read(path: Path, mtime_ns: int) -> tuple[dict[str, np.ndarray], dict]:
-    """The file's tensors and its description of the variants. `mtime_ns` only makes a changed file a cache miss."""
+    """The file's tensors and its description of the variants. `mtime_ns` only makes a changed file a cache
+    miss."""
     raw = SHIPPED.unpack(path)
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     return load_tensors(raw), json.loads(header["__metadata__"]["variants"])
 
 
 def compose(objects: np.ndarray, grounds: np.ndarray) -> np.ndarray:
-    """Objects (N, 28, 28) pasted on grounds (N, 28, 28), both uint8; integer arithmetic, rounded to nearest."""
+    """Objects (N, 28, 28) pasted on grounds (N, 28, 28), both uint8; integer arithmetic, rounded to
+    nearest."""
     mask = np.minimum(6 * objects.astype(np.uint32), 255)
     return ((mask * objects + (255 - mask) * grounds + 127) // 255).astype(np.uint8)
 
@@ -51,7 +55,8 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     offsets, on = np.arange(SIDE), [f"on {ground}" for ground in spec["attribute_names"]]
 
     def split(part: str) -> GroupedDataset:
-        object_index, y, a, row, col = (tensors[f"{name}.{part}.{k}"] for k in ("object", "y", "a", "row", "col"))
+        object_index, y, a, row, col = (tensors[f"{name}.{part}.{k}"]
+                                        for k in ("object", "y", "a", "row", "col"))
         rows, cols = row[:, None, None] + offsets[:, None], col[:, None, None] + offsets
         x = compose(tensors["objects"][object_index], textures[a[:, None, None], rows, cols])
         return GroupedDataset(torch.from_numpy(x[:, None]), y, a, spec["class_names"], on, name)

@@ -1,7 +1,8 @@
-"""Negation: the embedded pairs of sentences, a natural-language-inference set with a planted shortcut (see data/README.md).
+"""Negation: the embedded pairs of sentences, a natural-language-inference set with a planted shortcut (see
+data/README.md).
 
-Every word is one token of BERT's vocabulary, and the shipped file has the table, so that no tokenizer is needed: a pair
-becomes [CLS] premise [SEP] hypothesis [SEP], as BERT and MiniLM expect it.
+Every word is one token of BERT's vocabulary, and the shipped file has the table, so that no tokenizer is
+needed: a pair becomes [CLS] premise [SEP] hypothesis [SEP], as BERT and MiniLM expect it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def _shipped(root: str | Path | None = None) -> dict[str, Any]:
 
 
 def encode(pairs: Sequence[tuple[str, str]]) -> Tensor:
-    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 12): token ids, and segments (1 for hypothesis and its [SEP]).
+    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 12): token ids, and segments (1 for
+    hypothesis and its [SEP]).
 
     Raises:
         ValueError: a word that the table lacks, or a pair longer than 12 tokens.
@@ -58,11 +60,13 @@ def encode(pairs: Sequence[tuple[str, str]]) -> Tensor:
 def decode(x: Tensor) -> list[tuple[str, str]]:
     """The inverse of `encode`: (N, 2, 12) -> pairs (premise, hypothesis)."""
     word = {number: w for w, number in _shipped()["words"].items()}
-    return [tuple(" ".join(word[i] for i in ids[segments == s].tolist() if i in word) for s in (0, 1)) for ids, segments in x]
+    return [tuple(" ".join(word[i] for i in ids[segments == s].tolist() if i in word) for s in (0, 1))
+            for ids, segments in x]
 
 
 def load(name: str, root: str | Path | None = None) -> Splits:
-    """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral, a is "with negation".
+    """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral, a is "with
+    negation".
 
     Raises:
         FileNotFoundError: the data file is not there.
@@ -73,6 +77,7 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     def split(part: str) -> GroupedDataset:
         premises, hypotheses, y, a = zip(*shipped["pairs"][part], strict=True)
         x = encode(list(zip(premises, hypotheses, strict=True)))
-        return GroupedDataset(x, torch.tensor(y), torch.tensor(a), shipped["class_names"], shipped["attribute_names"], name)
+        return GroupedDataset(x, torch.tensor(y), torch.tensor(a), shipped["class_names"],
+                              shipped["attribute_names"], name)
 
     return Splits(split("train"), split("val"), split("test"), tuple(shipped["forget_group"]))

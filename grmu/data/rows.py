@@ -1,7 +1,8 @@
 """Samples that are too many to copy: an array on disk, and which of its rows are meant.
 
-`Rows` stands where a data set's tensor x stands: it has its shape, its length and its indexing. Subsets share the array,
-which is memory-mapped; on a GPU it is uploaded once where it fits, else batches are fetched ahead by a thread of its own.
+`Rows` stands where a data set's tensor x stands: it has its shape, its length and its indexing. Subsets share
+the array, which is memory-mapped; on a GPU it is uploaded once where it fits, else batches are fetched ahead
+by a thread of its own.
 `View` is what a network sees of a stored picture: a region of it, at the network's resolution.
 """
 
@@ -23,7 +24,8 @@ AHEAD = 2  # batches fetched while one is being used
 
 @dataclass(frozen=True)
 class View:
-    """A centred region of height x width stored pixels, seen as side x side; random crops come from the whole picture."""
+    """A centred region of height x width stored pixels, seen as side x side; random crops come from the whole
+    picture."""
 
     side: int
     height: int
@@ -39,7 +41,8 @@ class View:
         return crop(x, box.expand(len(x), 4), self.side)
 
     def random(self, x: Tensor, rng: torch.Generator, area: tuple[float, float] = (0.7, 1.0)) -> Tensor:
-        """Random resized crop and flip, per picture: a share of the `area`, an aspect ratio of 3/4 to 4/3, any place.
+        """Random resized crop and flip, per picture: a share of the `area`, an aspect ratio of 3/4 to 4/3,
+        any place.
 
         Sides that would leave the picture are cut to it.
         """
@@ -49,12 +52,14 @@ class View:
         aspect = ((2 * ratio - 1) * math.log(4 / 3)).exp()
         h, w = (pixels / aspect).sqrt().clamp(max=height), (pixels * aspect).sqrt().clamp(max=width)
         left, flip = at_x * (width - w), flip < 0.5
-        box = torch.stack([at_y * (height - h), torch.where(flip, left + w, left), h, torch.where(flip, -w, w)], 1)
+        box = torch.stack([at_y * (height - h), torch.where(flip, left + w, left), h,
+                           torch.where(flip, -w, w)], 1)
         return crop(x, box, self.side)
 
 
 def crop(x: Tensor, box: Tensor, side: int) -> Tensor:
-    """Boxes (B, 4) of top, left, height, width in pixels cut out of pictures and resized, bilinear, on the pictures' device.
+    """Boxes (B, 4) of top, left, height, width in pixels cut out of pictures and resized, bilinear, on the
+    pictures' device.
 
     uint8 (B, C, H, W) -> uint8 (B, C, side, side). A negative width mirrors.
     """
@@ -68,7 +73,8 @@ def crop(x: Tensor, box: Tensor, side: int) -> Tensor:
 
 
 class Storage:
-    """An array (N, ...) that several data sets have rows of. Pictures are stored as (N, H, W, C), as decoders give them.
+    """An array (N, ...) that several data sets have rows of. Pictures are stored as (N, H, W, C), as decoders
+    give them.
 
     Args:
         array: usually memory-mapped.  pictures: hand rows out as (B, C, H, W).
@@ -99,7 +105,8 @@ class Storage:
 class Rows:
     """`rows` of a storage, as one tensor-like of shape (len(rows), ...) on `device`."""
 
-    def __init__(self, storage: Storage, rows: Tensor, view: View | None = None, device: str | torch.device = "cpu") -> None:
+    def __init__(self, storage: Storage, rows: Tensor, view: View | None = None,
+                 device: str | torch.device = "cpu") -> None:
         self.storage, self.view, self.device = storage, view, torch.device(device)
         self._array = storage.on(self.device)
         self._streamed = self._array is None or self.device.type == "cpu"

@@ -1,4 +1,5 @@
-"""The methods, by name. Adding one is a file with its losses and a line here; a notebook may call `register` instead."""
+"""The methods, by name. Adding one is a file with its losses and a line here; a notebook may call `register`
+instead."""
 
 from __future__ import annotations
 
@@ -19,8 +20,10 @@ from grmu.methods.scrub import SCRUB
 from grmu.methods.ssd import SSD
 from grmu.training import Method
 
-__all__ = ["MIU", "RWG", "SCRUB", "SSD", "SUBG", "BadTeacher", "BoundaryExpand", "BoundaryShrink", "FineTune", "GradientAscent",
-           "GroupDRO", "Influence", "L1Sparse", "Pretrain", "RandomLabels", "Retrain", "SalUn", "get", "register", "registry"]
+__all__ = ["MIU", "RWG", "SCRUB", "SSD", "SUBG", "BadTeacher", "BoundaryExpand", "BoundaryShrink", "FineTune",
+           "GradientAscent",
+           "GroupDRO", "Influence", "L1Sparse", "Pretrain", "RandomLabels", "Retrain", "SalUn", "get",
+           "register", "registry"]
 
 registry: dict[str, type[Method]] = {}
 M = TypeVar("M", bound=type[Method])

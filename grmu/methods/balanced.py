@@ -1,7 +1,7 @@
 """Balancing the groups (Idrissi et al. 2022): two simple retraining references beside GROUP-DRO.
 
-RWG draws every group equally often; SUBG cuts every group down to the size of the smallest. Neither restores the old
-proportions, which is what REWEIGHT does.
+RWG draws every group equally often; SUBG cuts every group down to the size of the smallest. Neither restores
+the old proportions, which is what REWEIGHT does.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Boundary unlearning (Chen et al. 2023): move the decision boundary instead of the weights' memory.
 
     BoundaryShrink, forget pass:  CE(x, y_near),  y_near = argmax original(x + eps * sign(d CE(x, y) / dx))
-    BoundaryExpand, forget pass:  CE over n + 1 classes, the last a shadow class that takes the forget set in and is then dropped
+    BoundaryExpand, forget pass:  CE over n + 1 classes, the last a shadow class that takes the forget set in
+        and is then dropped
 
-Shrinking hands each sample to the class across the nearest boundary (with two classes: flips it, if eps reaches that
-far). Both are published as tuning on the forget set alone (retains=False); with the retain pass of the other methods,
-REWEIGHT has something to weigh.
+Shrinking hands each sample to the class across the nearest boundary (with two classes: flips it, if eps
+reaches that far). Both are published as tuning on the forget set alone (retains=False); with the retain pass
+of the other methods, REWEIGHT has something to weigh.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ class BoundaryShrink(Method):
                              "as token ids cannot: choose another method.")
 
     def near_labels(self, x: Tensor, y: Tensor) -> Tensor:
-        """The original's answer one signed gradient step away, (B,); x as the network scales it, in -1 to 1."""
+        """The original's answer one signed gradient step away, (B,); x as the network scales it, in -1 to
+        1."""
         x = x.detach().requires_grad_(True)
         loss = nn.functional.cross_entropy(self.context.original(x), y)
         (gradient,) = torch.autograd.grad(loss, x)

@@ -1,7 +1,7 @@
 """Cross-entropy and nothing else (Eq. 7 without reweighting): PRETRAIN, RETRAIN and plain fine-tuning.
 
-They differ in where they start and in what they see; the loss is the base class's. RETRAIN + REWEIGHT is `Retrain`
-under the experiment's `reweight` switch.
+They differ in where they start and in what they see; the loss is the base class's. RETRAIN + REWEIGHT is
+`Retrain` under the experiment's `reweight` switch.
 """
 
 from __future__ import annotations

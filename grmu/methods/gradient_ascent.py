@@ -1,9 +1,11 @@
-"""Gradient ascent (Golatkar et al. 2020; Thudi et al. 2022): undo training by climbing the loss of the forget set.
+"""Gradient ascent (Golatkar et al. 2020; Thudi et al. 2022): undo training by climbing the loss of the forget
+set.
 
     forget pass:  -CE
 
-The loss has no upper end, so few and small steps are all it stands. Alone (retains=False) it never sees the retain set; with
-the retain pass it is what Kurmanji et al. (2024) call NegGrad+, and REWEIGHT has something to weigh.
+The loss has no upper end, so few and small steps are all it stands. Alone (retains=False) it never sees the
+retain set; with the retain pass it is what Kurmanji et al. (2024) call NegGrad+, and REWEIGHT has something
+to weigh.
 """
 
 from __future__ import annotations

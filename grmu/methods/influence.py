@@ -1,10 +1,13 @@
-"""Influence unlearning (Koh & Liang 2017; as unlearning Izzo et al. 2021, Jia et al. 2023): one Newton step to the retain set.
+"""Influence unlearning (Koh & Liang 2017; as unlearning Izzo et al. 2021, Jia et al. 2023): one Newton step
+to the retain set.
 
-    theta = theta_o + step * H^-1 (grad L(D) - grad L(D_r)),   H = Fisher information on D_r + damping * identity
+    theta = theta_o + step * H^-1 (grad L(D) - grad L(D_r)),   H = Fisher information on D_r + damping *
+    identity
 
-At the original, trained to the end, grad L(D) is nearly 0, so this is H^-1 times the forget set's gradient. H stands for the
-Hessian, as in WoodFisher (Singh & Alistarh 2020): an average of outer products of single samples' gradients, inverted exactly
-by Woodbury's identity, from `n_fisher` of them. One stroke: `setup` does it all. REWEIGHT weighs D_r in both places.
+At the original, trained to the end, grad L(D) is nearly 0, so this is H^-1 times the forget set's gradient. H
+stands for the Hessian, as in WoodFisher (Singh & Alistarh 2020): an average of outer products of single
+samples' gradients, inverted exactly by Woodbury's identity, from `n_fisher` of them. One stroke: `setup` does
+it all. REWEIGHT weighs D_r in both places.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""L1-sparse (Jia et al. 2023): fine-tune on the retain set while an L1 penalty presses the weights towards zero.
+"""L1-sparse (Jia et al. 2023): fine-tune on the retain set while an L1 penalty presses the weights towards
+zero.
 
     retain pass:  CE + gamma_t * |theta|_1,   gamma_t = (1 - t / T) * gamma
 
-A sparse model has less room for what it no longer sees. The penalty decays, so that the last epochs can repair.
+A sparse model has less room for what it no longer sees. The penalty decays, so that the last epochs can
+repair.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     forget pass:  M(D_f; psi, theta)                                                             (Eq. 3)
     retain pass:  CE + lambda * |M(w(D_r); psi, theta) - M(w(D_r); psi_o, theta_o)|^2         (Eqs. 7, 6)
 
-psi is tuned before each epoch on features of the model as it then is; psi_o on those of the original model, once.
+psi is tuned before each epoch on features of the model as it then is; psi_o on those of the original model,
+once.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ class MIU(Method):
     Args:
         lam: weight of the calibration term.  forget_epochs: epochs that begin with a forget pass.
         retaining, unlearning, calibration: switches for the terms, Eqs. 7, 3, 6 (Table 4).
-        mine_lr, mine_hidden, first_updates, later_updates: MINE's tuning before the first and before each later epoch.
+        mine_lr, mine_hidden, first_updates, later_updates: MINE's tuning before the first and before each
+        later epoch.
         group_bar: how the group marginal is taken, see `grmu.mine`.
-        calibrate_to: features that psi_o is fitted to: "original" (the paper's text) or "unlearned" (its released code).
+        calibrate_to: features that psi_o is fitted to: "original" (the paper's text) or "unlearned" (its
+            released code).
     """
 
     lam: float = 1.0
@@ -53,7 +56,8 @@ class MIU(Method):
     def setup(self, context: Context) -> None:
         super().setup(context)
         self.mi, self.mi_o = (
-            Estimator(MINE(self.model.n_features, context.train.n_groups, self.mine_hidden, seed=0).to(context.device),
+            Estimator(MINE(self.model.n_features, context.train.n_groups, self.mine_hidden,
+                           seed=0).to(context.device),
                       self.mine_lr, context.rng, self.group_bar) for _ in range(2))
         if self.calibration:  # the original does not change: its features are extracted once, from images as they are
             self.z_o_train = predict(context.original.features, context.original, context.train.x)
@@ -70,7 +74,8 @@ class MIU(Method):
             self.mi_o.fit(z if self.calibrate_to == "unlearned" else self.z_o_train[seen], group, steps)
             self.t_o = predict(self.mi_o.mine.all_groups, self.mi_o.mine, self.z_o)
         z_f = predict(self.model.features, self.model, forget.x)
-        return {"mi_train": self.mi.bound(z, group).item(), "mi_forget": self.mi.bound(z_f, forget.group).item()}
+        return {"mi_train": self.mi.bound(z, group).item(),
+                "mi_forget": self.mi.bound(z_f, forget.group).item()}
 
     def state(self) -> dict[str, Estimator]:
         return {"mi": self.mi, "mi_o": self.mi_o}

@@ -1,4 +1,5 @@
-"""SCRUB (Kurmanji et al. 2024): a student that obeys the original on the retain set and contradicts it on the forget set.
+"""SCRUB (Kurmanji et al. 2024): a student that obeys the original on the retain set and contradicts it on the
+forget set.
 
     d(x) = T^2 KL(softmax(original(x) / T) || softmax(model(x) / T))
     forget pass:  -d(x)                     for the first epochs only
@@ -21,7 +22,8 @@ class SCRUB(Method):
     """SCalable Remembering and Unlearning unBound.
 
     Args:
-        forget_epochs: epochs that begin with a forget pass.  alpha, gamma: weights of distance and cross-entropy.
+        forget_epochs: epochs that begin with a forget pass.  alpha, gamma: weights of distance and
+        cross-entropy.
         temperature: T above.
     """
 

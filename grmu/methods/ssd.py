@@ -1,10 +1,11 @@
-"""SSD, selective synaptic dampening (Foster et al. 2024): shrink the weights that matter more for the forget set than for all.
+"""SSD, selective synaptic dampening (Foster et al. 2024): shrink the weights that matter more for the forget
+set than for all.
 
     I(D) = diagonal of the Fisher information on D
     where I(D_f) > alpha * I(D):  theta <- theta * min(lam * I(D) / I(D_f), 1)
 
-One stroke, no training: `setup` does it all, and the presets ask for no epochs. D is the whole training set; with
-REWEIGHT it is the weighted retain set, which stands for it once the forget set is gone.
+One stroke, no training: `setup` does it all, and the presets ask for no epochs. D is the whole training set;
+with REWEIGHT it is the weighted retain set, which stands for it once the forget set is gone.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ class SSD(Method):
     """Selective synaptic dampening.
 
     Args:
-        alpha: how many times more important for the forget set a weight must be.  lam: the dampening's strength, less is more.
+        alpha: how many times more important for the forget set a weight must be.  lam: the dampening's
+            strength, less is more.
     """
 
     alpha: float = 10.0
@@ -37,6 +39,7 @@ class SSD(Method):
         of_all = (fisher_diagonal(self.model, context.train) if context.weights is None
                   else fisher_diagonal(self.model, context.retain, context.weights))
         of_forget = fisher_diagonal(self.model, context.forget)
-        factor = torch.where(of_forget > self.alpha * of_all, (self.lam * of_all / of_forget).clamp(max=1), 1.0)
+        factor = torch.where(of_forget > self.alpha * of_all, (self.lam * of_all / of_forget).clamp(max=1),
+                             1.0)
         for p, part in zip(self.model.parameters(), unflatten(factor, self.model), strict=True):
             p *= part

@@ -1,8 +1,10 @@
-"""One experiment: everything a run depends on (`Experiment`), doing it (`run`), and the store that remembers it.
+"""One experiment: everything a run depends on (`Experiment`), doing it (`run`), and the store that remembers
+it.
 
-`run(Experiment(...))` is a function of its argument: the same experiment gives the same numbers on the same machine,
-whatever ran before. Weights are stored as safetensors, the rest as JSON, in folders named by a hash of the experiment and
-of the code it runs; a finished run is never computed twice, an edited method is never mistaken for the old one.
+`run(Experiment(...))` is a function of its argument: the same experiment gives the same numbers on the same
+machine, whatever ran before. Weights are stored as safetensors, the rest as JSON, in folders named by a hash
+of the experiment and of the code it runs; a finished run is never computed twice, an edited method is never
+mistaken for the old one.
 """
 
 from __future__ import annotations
@@ -34,9 +36,11 @@ from grmu.metrics import OVERALL, evaluate
 from grmu.numerics import THREADS, fixed_threads
 from grmu.runs.store import Store
 
-__all__ = ["THREADS", "Experiment", "Result", "each", "fixed_threads", "load_split", "run", "run_all", "trained"]
+__all__ = ["THREADS", "Experiment", "Result", "each", "fixed_threads", "load_split", "run", "run_all",
+           "trained"]
 
-CODE = ("data/core.py", "data/groundwear.py", "data/rows.py", "numerics.py", "models.py", "reweight.py", "training.py", "mine.py",
+CODE = ("data/core.py", "data/groundwear.py", "data/rows.py", "numerics.py", "models.py", "reweight.py",
+        "training.py", "mine.py",
         "gradients.py", "experiment.py")
 
 
@@ -53,12 +57,14 @@ class Experiment:
         ratio: share of the groups' samples to forget, in (0, 1].
         groups: "default" (the data set's forget group), "uniform" (all samples alike), or pairs (y, a).
         seed: of everything random. The forget set depends on it too, and is the same for all methods.
-        overrides: settings that replace the preset's: any field of `models.Network`, `training.Recipe` or the method.
+        overrides: settings that replace the preset's: any field of `models.Network`, `training.Recipe` or the
+        method.
         root: folder of the data set's files; None finds what ships with the project.
         split_seed: chooses the forget set in place of `seed`, for several trainings on one split.
-        half: train on a random half of the training set, drawn by `seed`: a shadow model of `grmu.study.audit`.
-        grouping: where the method takes its groups from: "true", or a name in `grmu.discover.GROUPINGS`. What is asked to
-            be forgotten, and what is measured, goes by the true groups.
+        half: train on a random half of the training set, drawn by `seed`: a shadow model of
+        `grmu.study.audit`.
+        grouping: where the method takes its groups from: "true", or a name in `grmu.discover.GROUPINGS`. What
+            is asked to be forgotten, and what is measured, goes by the true groups.
     """
 
     dataset: str = "groundwear"
@@ -77,10 +83,12 @@ class Experiment:
         if self.dataset not in data.LOADERS:
             raise ValueError(f"unknown data set {self.dataset!r}: choose one of {', '.join(data.LOADERS)}.")
         method = methods.get(self.method)
-        if isinstance(self.ratio, bool) or not isinstance(self.ratio, (int, float)) or not 0 < self.ratio <= 1:
+        if isinstance(self.ratio, bool) or not isinstance(self.ratio,
+                                                          (int, float)) or not 0 < self.ratio <= 1:
             raise ValueError(f"ratio must lie in (0, 1], but is {self.ratio!r}.")
         object.__setattr__(self, "ratio", float(self.ratio))
-        for name, seed in {"seed": self.seed, "split_seed": self.seed if self.split_seed is None else self.split_seed}.items():
+        for name, seed in {"seed": self.seed,
+                           "split_seed": self.seed if self.split_seed is None else self.split_seed}.items():
             if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
                 raise ValueError(f"{name} must be a whole number from 0, but is {seed!r}.")
         training.check_choice(self, half=(False, True))
@@ -95,7 +103,8 @@ class Experiment:
             object.__setattr__(self, "groups", pairs)
         elif self.groups not in ("default", "uniform"):
             raise ValueError(f"groups must be 'default', 'uniform' or pairs (y, a), but is {self.groups!r}.")
-        if self.grouping != "true" and (self.grouping not in discover.GROUPINGS or method.trains_on == "train"):
+        if self.grouping != "true" and (self.grouping not in discover.GROUPINGS
+                                        or method.trains_on == "train"):
             raise ValueError(f"grouping must be one of true, {', '.join(discover.GROUPINGS)}, and true for pretrain, "
                              f"but is {self.grouping!r} for {self.method}.")
         own_sampling = method.trains_on == "train" or method.sampling_weights is not training.Method.sampling_weights
@@ -117,7 +126,8 @@ class Experiment:
     def settings(self) -> dict[str, Any]:
         """Every setting of the run: defaults, then the data set's preset, then `overrides`."""
         preset, method = _preset(self.dataset), methods.get(self.method)
-        defaults = {f.name: f.default for cls in (models.Network, training.Recipe, method) for f in fields(cls)}
+        defaults = {f.name: f.default for cls in (models.Network, training.Recipe, method)
+                    for f in fields(cls)}
         chosen = preset["network"] | preset[method.starts_from] | preset["methods"].get(self.method, {})
         if stray := set(chosen) - set(defaults):
             raise ValueError(f"the preset of {self.dataset} sets {', '.join(sorted(stray))}, unknown to {self.method}.")
@@ -162,7 +172,8 @@ class Experiment:
 
     @cached_property
     def training_key(self) -> str:
-        """Names the trained weights. PRETRAIN's do not depend on what is forgotten, so all splits share them."""
+        """Names the trained weights. PRETRAIN's do not depend on what is forgotten, so all splits share
+        them."""
         config = self.describe() | {"code": _fingerprint(self.method)}
         if self.network.pretrained:
             config["weights"] = weights.fingerprint(weights.find(self.network.model))
@@ -170,7 +181,8 @@ class Experiment:
             config["original"] = self.original.training_key
         if self.grouping != "true":
             infer = discover.GROUPINGS[self.grouping].infer
-            config |= {"asked": self.asked.training_key, "inference": [_source("discover.py"), _function_source(infer)]}
+            config |= {"asked": self.asked.training_key,
+                       "inference": [_source("discover.py"), _function_source(infer)]}
         if methods.get(self.method).trains_on == "train":
             del config["ratio"], config["groups"]
             config.pop("split_seed", None)
@@ -197,7 +209,8 @@ class Result:
     """What `run` returns.
 
     metrics: fractions by name (see `grmu.metrics`).  accuracy: accuracies with n and standard error.
-    curves: one row an epoch: losses, TA, GA, UA, and what the method adds.  seconds: training time when it was computed.
+    curves: one row an epoch: losses, TA, GA, UA, and what the method adds.  seconds: training time when it
+    was computed.
     made_by: versions and machine that it was computed with.
     """
 
@@ -215,7 +228,8 @@ class Result:
         return _load_model(self.experiment, self.folder, torch.device("cpu"))
 
     def row(self) -> dict[str, Any]:
-        """The run as one flat row of a results table; `by_group` holds the test accuracy of every group, in group order."""
+        """The run as one flat row of a results table; `by_group` holds the test accuracy of every group, in
+        group order."""
         e = self.experiment
         return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio,
                 "groups": e.groups if isinstance(e.groups, str) else str(e.groups), "seed": e.seed,
@@ -228,7 +242,8 @@ class Result:
 
 
 def load_split(experiment: Experiment) -> tuple[data.Splits, data.ForgetSplit, tuple[data.Group, ...]]:
-    """The data of an experiment: its splits, what is retained and forgotten, and the group(s) that GA is measured on."""
+    """The data of an experiment: its splits, what is retained and forgotten, and the group(s) that GA is
+    measured on."""
     splits = data.load(experiment.dataset, experiment.root)
     if experiment.half:
         splits = splits._replace(train=splits.train.subset(data.half_of(splits.train, experiment.seed)))
@@ -243,7 +258,8 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
     """Do the experiment, or read it from the store if it was done before.
 
     Args:
-        store: folder of finished runs; None takes $GRMU_STORE, else runs/ in the checkout (see `grmu.runs.store`).
+        store: folder of finished runs; None takes $GRMU_STORE, else runs/ in the checkout (see
+        `grmu.runs.store`).
         on_epoch: called with the epoch's number (from 1) and its row of the curves, while training.
         fresh: train even if the store has the run (to time it, or to watch it).
 
@@ -260,18 +276,24 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
         splits, split, groups = splits_and_more
         with fixed_threads():
             model = _load_model(experiment, folder, torch.device(device))
-            metrics, accuracy = evaluate(model, *(part.to(device) for part in (split.retain, split.forget, splits.val,
+            metrics, accuracy = evaluate(model,
+                                         *(part.to(device)
+                                           for part in (split.retain, split.forget, splits.val,
                                                                                splits.test)), groups)
-        found = {"experiment": experiment.describe(), "metrics": metrics, "accuracy": accuracy.to_dict("records")}
+        found = {"experiment": experiment.describe(), "metrics": metrics,
+                 "accuracy": accuracy.to_dict("records")}
         store.write("results", experiment.key, found)
-    return Result(experiment, found["metrics"], pd.DataFrame(found["accuracy"]), pd.DataFrame(record["curves"]),
+    return Result(experiment, found["metrics"], pd.DataFrame(found["accuracy"]),
+                  pd.DataFrame(record["curves"]),
                   record["seconds"], record["made_by"], folder)
 
 
-def trained(experiment: Experiment, store: str | Path | None = None, device: str = "cpu") -> models.Classifier:
+def trained(experiment: Experiment, store: str | Path | None = None,
+            device: str = "cpu") -> models.Classifier:
     """The experiment's model alone, trained unless the store has it; nothing is measured."""
     store = Store(store)
-    return _load_model(experiment, _train(experiment, store, device, None, False, *load_split(experiment)), torch.device("cpu"))
+    return _load_model(experiment, _train(experiment, store, device, None, False, *load_split(experiment)),
+                       torch.device("cpu"))
 
 
 def run_all(experiments: Iterable[Experiment], store: str | Path | None = None, device: str = "cpu",
@@ -286,8 +308,8 @@ def each(function: Callable[[Experiment], Any], experiments: Iterable[Experiment
     """function(experiment) for each, in the order given, under a progress bar with the time left.
 
     Args:
-        jobs: processes to share the work. With more than one, `function` and its results must be picklable, and methods
-            that a notebook registered are unknown.
+        jobs: processes to share the work. With more than one, `function` and its results must be picklable,
+            and methods that a notebook registered are unknown.
     """
     experiments = list(experiments)
     with tqdm(total=len(experiments), unit="run", leave=False, disable=not progress, smoothing=0.05) as bar:
@@ -308,14 +330,16 @@ def each(function: Callable[[Experiment], Any], experiments: Iterable[Experiment
 
 def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable | None, fresh: bool,
            splits: data.Splits, split: data.ForgetSplit, groups: tuple[data.Group, ...]) -> Path:
-    """Train unless the store has the weights; returns their folder. Other processes wanting the same run wait."""
+    """Train unless the store has the weights; returns their folder. Other processes wanting the same run
+    wait."""
     folder = store.folder("models", experiment.training_key)
     if not fresh and store.read("models", experiment.training_key) is not None:
         return folder
     method, original = experiment.make_method(), None
     if method.starts_from == "original":
         start = experiment.original
-        original = _load_model(start, _train(start, store, device, None, False, splits, split, groups), torch.device(device))
+        original = _load_model(start, _train(start, store, device, None, False, splits, split, groups),
+                               torch.device(device))
     if experiment.grouping != "true":
         splits, split = _regroup(experiment, trained(experiment.asked, store.root, device), splits, split)
     with FileLock(store.lock(experiment.training_key)), fixed_threads():
@@ -337,7 +361,8 @@ def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable
             row |= {"TA": right.float().mean().item()}
             if forget is not None:  # PRETRAIN is shared by all splits, so it has no forget group
                 row["GA"] = right[members].float().mean().item()
-                row["UA"] = (training.predict(model, model, forget.x).argmax(1) == forget.y).float().mean().item()
+                row["UA"] = (training.predict(model, model,
+                                              forget.x).argmax(1) == forget.y).float().mean().item()
             if on_epoch is not None:
                 on_epoch(epoch, {"epoch": epoch} | row)
 
@@ -353,7 +378,8 @@ def _train(experiment: Experiment, store: Store, device: str, on_epoch: Callable
 
 def _regroup(experiment: Experiment, asked: models.Classifier, splits: data.Splits,
              split: data.ForgetSplit) -> tuple[data.Splits, data.ForgetSplit]:
-    """The same training samples, retained and forgotten, with the groups that are inferred in place of the true ones."""
+    """The same training samples, retained and forgotten, with the groups that are inferred in place of the
+    true ones."""
     with fixed_threads():
         train = discover.infer(experiment.grouping, asked, splits.train, experiment.seed)
     return splits._replace(train=train), split._replace(retain=train.subset(split.retain_index),

@@ -1,7 +1,8 @@
-"""The folder of finished runs: JSON and safetensors, written whole or not at all; nothing is unpickled but plain tensors.
+"""The folder of finished runs: JSON and safetensors, written whole or not at all; nothing is unpickled but
+plain tensors.
 
-A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at most a
-temporary folder, which the next start removes.
+A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at
+most a temporary folder, which the next start removes.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ class Store:
         except (OSError, SafetensorError) as error:
             raise StoreError(f"{self.folder('models', key)} is damaged ({error}): delete that folder.") from error
 
-    def write(self, kind: str, key: str, record: Mapping[str, Any], weights: Mapping[str, Tensor] | None = None) -> None:
+    def write(self, kind: str, key: str, record: Mapping[str, Any],
+              weights: Mapping[str, Tensor] | None = None) -> None:
         """Write a record in one step, replacing an older one of that key.
 
         Raises:
@@ -106,7 +108,8 @@ class Store:
             self._sweep(target.parent)
             temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target.parent))
             if weights is not None:
-                save_file({k: v.contiguous().cpu() for k, v in weights.items()}, temporary / "model.safetensors")
+                save_file({k: v.contiguous().cpu() for k, v in weights.items()},
+                          temporary / "model.safetensors")
             (temporary / "record.json").write_text(json.dumps(record, indent=1))
             if target.exists():
                 shutil.rmtree(target)
@@ -121,7 +124,8 @@ class Store:
         return self.root / "checkpoints" / f"{key}.pt"
 
     def write_checkpoint(self, key: str, state: Mapping[str, Any]) -> None:
-        """Keep the state of an unfinished run: nested dicts and lists of tensors, numbers and strings; replaces an older one.
+        """Keep the state of an unfinished run: nested dicts and lists of tensors, numbers and strings;
+        replaces an older one.
 
         Raises:
             StoreError: the disk is full or read-only; the older one stays.

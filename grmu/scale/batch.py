@@ -1,6 +1,8 @@
-"""Behind notebooks/run_experiment.ipynb: parameters checked, runs done, everything written down. What papermill calls.
+"""Behind notebooks/run_experiment.ipynb: parameters checked, runs done, everything written down. What
+papermill calls.
 
-Papermill lets a misspelt parameter pass with a warning and hands over whatever type it parsed; `read_parameters` does not.
+Papermill lets a misspelt parameter pass with a warning and hands over whatever type it parsed;
+`read_parameters` does not.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ REFERENCES = ("pretrain", "retrain")
 class Parameters:
     """The notebook's parameters; the experiments they mean are `experiments()`.
 
-    reweight: True, False or "both" (both that the method allows).  seed, n_seeds: seeds seed, ..., seed + n_seeds - 1.
+    reweight: True, False or "both" (both that the method allows).  seed, n_seeds: seeds seed, ..., seed +
+    n_seeds - 1.
     lam: MIU's calibration weight, None for the preset's.  overrides: any other setting, by name.
-    references: do PRETRAIN, RETRAIN and RETRAIN + REWEIGHT beside the method; without them nothing is compared.
+    references: do PRETRAIN, RETRAIN and RETRAIN + REWEIGHT beside the method; without them nothing is
+    compared.
     root: folder of the data set's files, None for data that ships with the project.
     output: folder for metrics.json and comparison.png, "" for none.  device: "cpu" or "cuda".
     """
@@ -71,12 +75,14 @@ class Parameters:
         self.experiments()
 
     def experiments(self) -> list[Experiment]:
-        """The references (PRETRAIN, RETRAIN, RETRAIN + REWEIGHT) and the method, for every seed; ValueError if impossible."""
+        """The references (PRETRAIN, RETRAIN, RETRAIN + REWEIGHT) and the method, for every seed; ValueError
+        if impossible."""
         chosen = dict(self.overrides) | ({} if self.lam is None else {"lam": self.lam})
         whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
         runs: dict[str, Experiment] = {}
         for seed in range(self.seed, self.seed + self.n_seeds) if whole else [self.seed]:
-            plain = Experiment(self.dataset, self.method, False, self.ratio, self.groups, seed, chosen, self.root)
+            plain = Experiment(self.dataset, self.method, False, self.ratio, self.groups, seed, chosen,
+                               self.root)
             before = plain.original
             if self.method in REFERENCES and plain.overrides != before.overrides:
                 raise ValueError(f"{self.method} is a reference and keeps the preset's settings: leave lam and overrides empty.")
@@ -100,7 +106,8 @@ def hint(name: str, known: Sequence[str]) -> str:
 
 
 def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameters:
-    """The parameters that a notebook holds, checked; `before` are the names that it held ahead of its parameters.
+    """The parameters that a notebook holds, checked; `before` are the names that it held ahead of its
+    parameters.
 
     In a kernel that has read them already, where later cells have left their names, unknown names pass.
 
@@ -109,7 +116,8 @@ def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameter
     """
     known = {f.name for f in fields(Parameters)}
     fresh = "parameters" not in namespace
-    strange = {name for name in set(namespace) - before - known if not name.startswith("_") and name != "before"}
+    strange = {name for name in set(namespace) - before - known if not name.startswith("_")
+               and name != "before"}
     for name in sorted(strange) if fresh else ():
         raise ValueError(f"unknown parameter {name!r}: {hint(name, sorted(known))}")
     return Parameters(**{name: namespace[name] for name in known & set(namespace)})
@@ -150,7 +158,8 @@ def published(parameters: Parameters) -> pd.DataFrame | None:
 
 
 def write(parameters: Parameters, results: list[Result]) -> Path | None:
-    """metrics.json in the output folder, whole or not at all: parameters, every run's row and accuracies, versions.
+    """metrics.json in the output folder, whole or not at all: parameters, every run's row and accuracies,
+    versions.
 
     Strict JSON: what is not a number (the accuracy of a group without samples) is null.
     """
@@ -159,10 +168,13 @@ def write(parameters: Parameters, results: list[Result]) -> Path | None:
     folder = Path(parameters.output)
     record = {
         "parameters": asdict(parameters),
-        "runs": [{"id": r.experiment.id, **r.row(), "overrides": r.experiment.overrides, "settings": r.experiment.settings,
+        "runs": [{"id": r.experiment.id, **r.row(), "overrides": r.experiment.overrides,
+                  "settings": r.experiment.settings,
                   "accuracy": r.accuracy.to_dict("records")} for r in results],
-        "summary": tables.summary(rows(results)).reset_index().to_dict("records") if parameters.references else [],
-        "versions": {"grmu": grmu.__version__, "torch": torch.__version__, "python": platform.python_version()},
+        "summary": tables.summary(rows(results)).reset_index().to_dict("records") if parameters.references
+        else [],
+        "versions": {"grmu": grmu.__version__, "torch": torch.__version__,
+                     "python": platform.python_version()},
         "machine": {"processor": platform.machine(), "device": parameters.device},
     }
     temporary = _writable(folder) / f".metrics-{os.getpid()}.json"

@@ -1,7 +1,8 @@
 """`make bench`: what the project promises, measured, one line a promise.
 
-Accuracies come from the shipped results: mean and standard deviation over seeds, in points; for the control, the mean and its
-95 % interval. The rest is measured now; times (median and range) mean something only on a machine that does nothing else.
+Accuracies come from the shipped results: mean and standard deviation over seeds, in points; for the control,
+the mean and its 95 % interval. The rest is measured now; times (median and range) mean something only on a
+machine that does nothing else.
 """
 
 from __future__ import annotations
@@ -78,12 +79,14 @@ def lost(ratio: float, grid: str = "references") -> pd.Series:
 
 def won_back(ratio: float) -> pd.Series:
     """GA that REWEIGHT adds to RETRAIN, by seed, in percent of the mean loss."""
-    won = by_seed("references", "retrain", True, ratio, "GA") - by_seed("references", "retrain", False, ratio, "GA")
+    won = by_seed("references", "retrain", True, ratio, "GA") - by_seed("references", "retrain", False, ratio,
+                                                                        "GA")
     return 100 * won / lost(ratio).mean()
 
 
 def control(ratio: float) -> Row:
-    """The loss when as many samples leave all groups alike: mean with its 95 % t-interval, which should hold 0."""
+    """The loss when as many samples leave all groups alike: mean with its 95 % t-interval, which should hold
+    0."""
     values = lost(grids.uniform_ratio(ratio), "uniform")
     mean, low, high, n = interval(values)
     return Row(f"{mean:.1f} [{low:.1f}, {high:.1f}], n = {n}", bool(low <= 0 <= high))
@@ -104,7 +107,8 @@ def gains_row() -> Row:
 
 def from_gold(metric: str) -> pd.Series:
     """MIU + REWEIGHT minus the gold standard at ratio 0.5, by seed."""
-    return by_seed("unlearning", "miu", True, 0.5, metric) - by_seed("references", "retrain", True, 0.5, metric)
+    return by_seed("unlearning", "miu", True, 0.5, metric) - by_seed("references", "retrain", True, 0.5,
+                                                                     metric)
 
 
 def gaussian_pairs(mi: float, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -120,11 +124,13 @@ def separable_groups(shares: torch.Tensor, rng: torch.Generator) -> tuple[torch.
 
 
 def mine_errors(draw: Callable, parameter: object, truth: float) -> list[float]:
-    """Relative errors in percent of MINEs of three seeds, each fitted to 10,000 samples and asked about the others."""
+    """Relative errors in percent of MINEs of three seeds, each fitted to 10,000 samples and asked about the
+    others."""
     errors = []
     for seed in range(3):
         z, group = draw(parameter, rng := torch.Generator().manual_seed(seed))
-        estimator = Estimator(MINE(z.shape[1], group.shape[1], 128, seed), 5e-3, rng, "shuffle", batch_size=256)
+        estimator = Estimator(MINE(z.shape[1], group.shape[1], 128, seed), 5e-3, rng, "shuffle",
+                              batch_size=256)
         estimator.fit(z[:10_000], group[:10_000], 400)
         errors.append(100 * abs(estimator.bound(z[10_000:], group[10_000:]).item() / truth - 1))
     return errors
@@ -160,8 +166,10 @@ def explorer_milliseconds(store: Path) -> list[float]:
 
 
 def live_growth(store: Path) -> list[float]:
-    """Percent that the process has grown by after 30 live runs, against after the first; of three epochs, to save time."""
-    live, size = widgets.Live(lambda: replace(MIU, overrides={"epochs": 3, "forget_epochs": 3}), store=store), []
+    """Percent that the process has grown by after 30 live runs, against after the first; of three epochs, to
+    save time."""
+    live, size = widgets.Live(lambda: replace(MIU, overrides={"epochs": 3, "forget_epochs": 3}),
+                              store=store), []
     for _ in range(31):
         live.press()
         live.wait()
@@ -178,7 +186,8 @@ def equal_twice() -> Row:
     weights = []
     for _ in range(2):
         with tempfile.TemporaryDirectory() as store:
-            weights.append(subprocess.run([sys.executable, "-c", code, store], stdout=subprocess.PIPE, check=True).stdout)
+            weights.append(subprocess.run([sys.executable, "-c", code, store], stdout=subprocess.PIPE,
+                                          check=True).stdout)
     same = weights[0] == weights[1]
     return Row(f"{'equal' if same else 'different'}, {len(weights[0]):,} bytes", same)
 
@@ -186,7 +195,8 @@ def equal_twice() -> Row:
 def lesson_seconds(path: Path) -> list[float]:
     """Seconds to execute a lesson that finds an empty store."""
     client = NotebookClient(nbformat.read(path, as_version=4), timeout=1800, kernel_name="python3",
-                            extra_arguments=["--log-level=CRITICAL"], resources={"metadata": {"path": str(path.parent)}})
+                            extra_arguments=["--log-level=CRITICAL"],
+                            resources={"metadata": {"path": str(path.parent)}})
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as store:
         client.execute(env={**os.environ, "GRMU_STORE": store})
@@ -194,7 +204,8 @@ def lesson_seconds(path: Path) -> list[float]:
 
 
 def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, str, Callable[[], Row]]]:
-    """All promises, in the order of the table: what, target, how to measure it. Times are medians, the rest means."""
+    """All promises, in the order of the table: what, target, how to measure it. Times are medians, the rest
+    means."""
     for r, low, back in ((0.5, 10, 80), (0.9, 35, 70)):
         yield f"GA lost by RETRAIN, r = {r} (points)", f">= {low}", partial(mean_row, partial(lost, r), low)
         yield f"won back by REWEIGHT, r = {r} (% of it)", f">= {back}", partial(mean_row, partial(won_back, r), back)
@@ -212,9 +223,12 @@ def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, 
         mean_row, partial(mine_errors, separable_groups, GROUP_SHARES, entropy), high=10)
     yield "a live MIU run, 10 epochs, r = 0.5 (s)", "<= 3", partial(
         median_row, lambda: [run(MIU, store, fresh=True).seconds for _ in range(3)], 3)
-    yield "MIU's time over fine-tuning's, same batches", "<= 1.5", partial(median_row, partial(over_finetuning, store), 1.5)
+    yield "MIU's time over fine-tuning's, same batches", "<= 1.5", partial(median_row,
+                                                                           partial(over_finetuning, store),
+                                                                           1.5)
     yield "all metrics of one model (s)", "<= 0.6", partial(median_row, partial(metrics_seconds, store), 0.6)
-    yield "a move of the explorer, in the kernel (ms)", "<= 100", partial(median_row, partial(explorer_milliseconds, store), 100)
+    yield "a move of the explorer, in the kernel (ms)", "<= 100", partial(median_row,
+                                                                          partial(explorer_milliseconds, store), 100)
     yield "memory after 30 live runs against after one (% more)", "<= 5", partial(median_row, partial(live_growth, store), 5)
     yield "weights of one run in two fresh processes", "equal", equal_twice
     for path in lessons() if with_lessons else ():
@@ -224,9 +238,11 @@ def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, 
 def main(argv: list[str]) -> int:
     """Measure and print the table; 0 also where a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m grmu bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="only what the shipped results say; nothing is run")
+    parser.add_argument("--quick", action="store_true",
+                        help="only what the shipped results say; nothing is run")
     parser.add_argument("--lessons", action="store_true", help="also execute every lesson: minutes")
-    parser.add_argument("--scale", action="store_true", help="only what full-scale runs cost, which a GPU is measured for "
+    parser.add_argument("--scale", action="store_true",
+                        help="only what full-scale runs cost, which a GPU is measured for "
                         "anyway; without one, the same code at a small size")
     options = parser.parse_args(argv)
     if options.scale:

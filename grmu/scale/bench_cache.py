@@ -1,4 +1,5 @@
-"""Two measurements of the real data sets' loading, on generated files of CelebA's form: `python -m grmu.scale.bench_cache`."""
+"""Two measurements of the real data sets' loading, on generated files of CelebA's form: `python -m
+grmu.scale.bench_cache`."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ HEIGHT, WIDTH = 218, 178
 DIFFERENT = 2000  # pictures that are made; more are read again
 ATTRIBUTES = [{9: "Blond_Hair", 20: "Male"}.get(i, f"Attribute_{i}") for i in range(40)]
 
-# Prints seconds and the peak of resident memory in kB. On Linux getrusage also counts the parent's, the status file does not.
+# Prints seconds and the peak of resident memory in kB. On Linux getrusage also counts the parent's, the
+# status file does not.
 LOAD = """
 import resource, sys, time
 start = time.perf_counter()
@@ -43,9 +45,11 @@ print(imported - start, loaded - imported, peak if sys.platform == "linux" else 
 
 
 def write_labels(root: Path, counts: dict[str, Sequence[int]]) -> list[str]:
-    """CelebA's two text files with these group counts per split, in mixed order; returns the pictures' names."""
+    """CelebA's two text files with these group counts per split, in mixed order; returns the pictures'
+    names."""
     kinds = [(i, y, a) for i, split in enumerate(SPLITS)
-             for (y, a), n in zip([(0, 0), (0, 1), (1, 0), (1, 1)], counts[split], strict=True) for _ in range(n)]
+             for (y, a), n in zip([(0, 0), (0, 1), (1, 0), (1, 1)], counts[split], strict=True)
+             for _ in range(n)]
     kinds = [kinds[i] for i in np.random.default_rng(0).permutation(len(kinds))]
     names = [f"{i:06d}.jpg" for i in range(1, len(kinds) + 1)]
     values = {(y, a): " ".join(f"{v:2d}" for v in np.where(np.isin(range(40), [9] * y + [20] * a), 1, -1))
@@ -53,7 +57,8 @@ def write_labels(root: Path, counts: dict[str, Sequence[int]]) -> list[str]:
     rows = [f"{name} {values[y, a]}\n" for name, (_, y, a) in zip(names, kinds, strict=True)]
     root.mkdir(parents=True, exist_ok=True)
     (root / "list_attr_celeba.txt").write_text(f"{len(kinds)}\n{' '.join(ATTRIBUTES)} \n" + "".join(rows))
-    (root / "list_eval_partition.txt").write_text("".join(f"{name} {i}\n" for name, (i, _, _) in zip(names, kinds, strict=True)))
+    (root / "list_eval_partition.txt").write_text("".join(f"{name} {i}\n"
+                                                          for name, (i, _, _) in zip(names, kinds, strict=True)))
     return names
 
 
@@ -66,7 +71,8 @@ def write_picture(path: Path, seed: int, height: int = HEIGHT, width: int = WIDT
 
 
 def loading(folder: Path) -> tuple[float, float, float]:
-    """Seconds to import grmu, to load a cached data set of CelebA's size, and peak resident megabytes, of a fresh process.
+    """Seconds to import grmu, to load a cached data set of CelebA's size, and peak resident megabytes, of a
+    fresh process.
 
     The cache is a sparse file of zeros, so it takes no space in `folder`.
     """
@@ -75,19 +81,24 @@ def loading(folder: Path) -> tuple[float, float, float]:
     cache, _ = CELEBA.cache(folder, read(folder))
     cache.folder.mkdir(exist_ok=True)
     np.lib.format.open_memmap(cache.array_file, mode="w+", dtype=cache.dtype, shape=cache.shape)
-    crc = {n: zlib.crc32(bytes(n * cache.row_bytes)) for n in {stop - start for start, stop in cache.blocks()}}
-    manifest = cache.fresh_manifest() | {"crc32": [crc[stop - start] for start, stop in cache.blocks()], "verified": True}
+    crc = {n: zlib.crc32(bytes(n * cache.row_bytes))
+           for n in {stop - start for start, stop in cache.blocks()}}
+    manifest = cache.fresh_manifest() | {"crc32": [crc[stop - start] for start, stop in cache.blocks()],
+                                         "verified": True}
     cache.manifest_file.write_text(json.dumps(manifest))
-    done = subprocess.run([sys.executable, "-c", LOAD, str(folder)], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", LOAD, str(folder)], stdout=subprocess.PIPE, text=True,
+                          check=True)
     importing, seconds, kilobytes = map(float, done.stdout.split())
     return importing, seconds, kilobytes * 1024 / 1e6
 
 
 def caching(folder: Path, n: int, repeats: int) -> dict[str, list[float]]:
-    """Seconds that n JPEGs of CelebA's size take, `repeats` times side by side, the pictures being made in `folder` first.
+    """Seconds that n JPEGs of CelebA's size take, `repeats` times side by side, the pictures being made in
+    `folder` first.
 
-    "cache" decodes, writes and verifies them; the others only read and decode them to arrays, in a process a core: "Pillow"
-    as one would write it, "torchvision" with the decoder of the cache. "write" only writes as many bytes to the disk.
+    "cache" decodes, writes and verifies them; the others only read and decode them to arrays, in a process a
+    core: "Pillow" as one would write it, "torchvision" with the decoder of the cache. "write" only writes as
+    many bytes to the disk.
     """
     files = [f"{i % DIFFERENT:06d}.jpg" for i in range(n)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +118,8 @@ def caching(folder: Path, n: int, repeats: int) -> dict[str, list[float]]:
             os.fsync(file.fileno())
 
     with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
-        ways = {"cache": lambda: cache.load(make_fill), "Pillow": lambda: list(pool.map(partial(_pillow, folder), chunks)),
+        ways = {"cache": lambda: cache.load(make_fill),
+                "Pillow": lambda: list(pool.map(partial(_pillow, folder), chunks)),
                 "torchvision": lambda: list(pool.map(partial(_torchvision, folder), chunks)), "write": write}
         seconds = {name: [] for name in ways}
         for _ in range(repeats + 1):
@@ -138,7 +150,8 @@ def spread(values: Sequence[float]) -> str:
 def main() -> None:
     """Print both measurements: median, smallest and largest of several runs."""
     parser = argparse.ArgumentParser(prog="python -m grmu.scale.bench_cache", description=__doc__)
-    parser.add_argument("--pictures", type=int, default=20_000, help="JPEGs to decode (on the disk, 116 kB each)")
+    parser.add_argument("--pictures", type=int, default=20_000,
+                        help="JPEGs to decode (on the disk, 116 kB each)")
     parser.add_argument("--repeats", type=int, default=5, help="of each measurement")
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
@@ -148,7 +161,8 @@ def main() -> None:
               f"{spread(np.add(importing, seconds))} s (target: at most 5), peak {spread(megabytes)} MB (at most 500)",
               flush=True)
         found = caching(Path(folder) / "pictures", options.pictures, options.repeats)
-    print(f"{options.pictures} JPEGs, seconds: " + ", ".join(f"{name} {spread(values)}" for name, values in found.items()))
+    print(f"{options.pictures} JPEGs, seconds: "
+          + ", ".join(f"{name} {spread(values)}" for name, values in found.items()))
     for name, target in (("Pillow", " (target: at most 1.3)"), ("torchvision", "")):
         print(f"cache / bare loop with {name}: {spread(np.divide(found['cache'], found[name]))}{target}")
 

@@ -1,10 +1,12 @@
-"""What runs at full scale cost: random pictures of the real data sets' number and size, through the code that trains on them.
+"""What runs at full scale cost: random pictures of the real data sets' number and size, through the code that
+trains on them.
 
     python -m grmu bench --scale                  on a GPU: their true sizes, a quarter of an hour or so
-    python -m grmu bench --scale                  without one: the same code at a small size, to see that it runs
+    python -m grmu bench --scale                  without one: the same code at a small size, to see that it
+    runs
 
-Times do not depend on what the pictures show. A run's time is put together from its first epoch (setup included), one with and
-one without a forget pass; nobody waits for ten epochs.
+Times do not depend on what the pictures show. A run's time is put together from its first epoch (setup
+included), one with and one without a forget pass; nobody waits for ten epochs.
 """
 
 from __future__ import annotations
@@ -64,9 +66,11 @@ def full_or_small() -> Size:
 
 
 def random_splits(original: Original, size: Size) -> data.Splits:
-    """Random pictures with a data set's counts (four of a group at least) and form; the array is one block of noise, repeated."""
+    """Random pictures with a data set's counts (four of a group at least) and form; the array is one block of
+    noise, repeated."""
     form = original.pictures
-    height, width, seen = (math.ceil(v * size.side / form.view.side) for v in (form.height, form.width, form.view.height))
+    height, width, seen = (math.ceil(v * size.side / form.view.side)
+                           for v in (form.height, form.width, form.view.height))
     shrink = max(1, sum(original.published["train"]) / size.most)
     counts = {split: [max(4, round(n / shrink)) for n in original.published[split]] for split in SPLITS}
     total, rng = sum(map(sum, counts.values())), np.random.default_rng(0)
@@ -80,7 +84,8 @@ def random_splits(original: Original, size: Size) -> data.Splits:
         n_a = len(original.attribute_names)
         rows = Rows(storage, torch.arange(first, first + len(group)), view)
         first += len(group)
-        parts.append(data.GroupedDataset(rows, group // n_a, group % n_a, original.class_names, original.attribute_names, split))
+        parts.append(data.GroupedDataset(rows, group // n_a, group % n_a, original.class_names,
+                                         original.attribute_names, split))
     return data.Splits(*parts, original.forget_group)
 
 
@@ -88,7 +93,9 @@ def streamed(splits: data.Splits) -> data.Splits:
     """The same pictures, which never come to lie on a GPU all at once."""
     storage = Storage(splits.train.x.storage.array.numpy(), pictures=True)
     storage.resident_share = 0.0
-    return splits._replace(train=replace(splits.train, x=Rows(storage, torch.arange(len(splits.train)), splits.train.x.view)))
+    return splits._replace(train=replace(splits.train,
+                                         x=Rows(storage, torch.arange(len(splits.train)),
+                                                splits.train.x.view)))
 
 
 def synchronised() -> float:
@@ -99,12 +106,14 @@ def synchronised() -> float:
 
 
 def make_context(splits: data.Splits, recipe: training.Recipe, size: Size) -> training.Context:
-    """What a method gets that unlearns half of the forget group; the original is a network that was never trained."""
+    """What a method gets that unlearns half of the forget group; the original is a network that was never
+    trained."""
     split = data.split_forget(splits.train, 0.5, [splits.forget_group])
     original = models.build(Network("resnet18", precision=size.precision), splits.train, 0).to(size.device)
     model = copy.deepcopy(original)
     parts = (part.to(size.device) for part in (splits.train, split.retain, split.forget))
-    return training.Context(model, original.eval().requires_grad_(False), *parts, torch.Generator().manual_seed(0), recipe,
+    return training.Context(model, original.eval().requires_grad_(False), *parts,
+                            torch.Generator().manual_seed(0), recipe,
                             retain_index=split.retain_index.to(size.device))
 
 
@@ -117,7 +126,8 @@ def epoch_seconds(method: training.Method, context: training.Context) -> list[fl
 
 
 def method_ratios(dataset: str, splits: data.Splits, size: Size) -> Iterator[tuple[str, float]]:
-    """Every method's time with the data set's preset over that of fine-tuning with the same recipe, setup included.
+    """Every method's time with the data set's preset over that of fine-tuning with the same recipe, setup
+    included.
 
     Last: the original's features of the training set, which MIU's calibration needs, over the same.
     """
@@ -130,7 +140,8 @@ def method_ratios(dataset: str, splits: data.Splits, size: Size) -> Iterator[tup
         method, context = e.make_method(), make_context(splits, recipe, size)
         forget_epochs = method.forget_epochs
         first, forgetting, retaining = epoch_seconds(method, context)
-        whole = first + max(forget_epochs - 1, 0) * forgetting + (recipe.epochs - max(forget_epochs, 1)) * retaining
+        whole = first + max(forget_epochs - 1,
+                            0) * forgetting + (recipe.epochs - max(forget_epochs, 1)) * retaining
         yield f"{name}'s time over fine-tuning's", whole / (recipe.epochs * tuned[recipe])
     started = synchronised()
     training.predict(context.original.features, context.original, context.train.x)
@@ -153,7 +164,8 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tenso
 
 
 def step_seconds(network: Network, batch: data.GroupedDataset, size: Size) -> float:
-    """Time a sample of forward, backward and update on one batch that lies on the device: what the hardware can do."""
+    """Time a sample of forward, backward and update on one batch that lies on the device: what the hardware
+    can do."""
     batch, steps = batch.to(size.device), 40 if size.device.type == "cuda" else 3
     model = models.build(network, batch, 0).to(size.device).train()
     optimizer = training.make_optimizer(model.parameters(), training.Recipe(), size.device)
@@ -176,7 +188,8 @@ class Files(Dataset):
     def __init__(self, folder: Path, side: int) -> None:
         self.files = sorted(folder.glob("*.jpg"))
         self.transform = transforms.Compose([
-            transforms.RandomResizedCrop(side, scale=(0.7, 1.0)), transforms.RandomHorizontalFlip(), transforms.ToTensor(),
+            transforms.RandomResizedCrop(side, scale=(0.7, 1.0)), transforms.RandomHorizontalFlip(),
+            transforms.ToTensor(),
             transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
 
     def __len__(self) -> int:
@@ -188,13 +201,16 @@ class Files(Dataset):
 
 
 def plain_seconds(size: Size) -> float:
-    """Time a picture of an epoch by a DataLoader over JPEG files of CelebA's size, torchvision's transforms, 32 bits."""
+    """Time a picture of an epoch by a DataLoader over JPEG files of CelebA's size, torchvision's transforms,
+    32 bits."""
     (n, workers), rng = size.plain, np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(n):
-            small = Image.fromarray(rng.integers(0, 256, (28, 22, 3), dtype=np.uint8))  # smooth, as photographs are
+            small = Image.fromarray(rng.integers(0, 256, (28, 22, 3),
+                                                 dtype=np.uint8))  # smooth, as photographs are
             small.resize((178, 218), Image.Resampling.BICUBIC).save(Path(folder) / f"{i:06}.jpg", quality=90)
-        loader = DataLoader(Files(Path(folder), size.side), size.batch_size, shuffle=True, num_workers=workers,
+        loader = DataLoader(Files(Path(folder), size.side), size.batch_size, shuffle=True,
+                            num_workers=workers,
                             pin_memory=size.device.type == "cuda", persistent_workers=workers > 0)
         model = models.build(Network("resnet18"), fixed_batch(2, 3, 8, 8), 0).to(size.device).train()
         optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
@@ -209,7 +225,8 @@ def plain_seconds(size: Size) -> float:
 def evaluation_seconds(splits: data.Splits, size: Size) -> float:
     """Time of all metrics of one model."""
     split = data.split_forget(splits.train, 0.5, [splits.forget_group])
-    model = models.build(Network("resnet18", precision=size.precision), splits.train, 0).to(size.device).eval()
+    model = models.build(Network("resnet18", precision=size.precision), splits.train,
+                         0).to(size.device).eval()
     started = synchronised()
     parts = (part.to(size.device) for part in (split.retain, split.forget, splits.val, splits.test))
     evaluate(model.requires_grad_(False), *parts, [splits.forget_group])

@@ -1,4 +1,5 @@
-"""`make run`: the project's main job on the embedded data, through papermill, ending in a table and a sentence."""
+"""`make run`: the project's main job on the embedded data, through papermill, ending in a table and a
+sentence."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from grmu.runs.store import Store
 from grmu.scale.batch import Parameters
 from grmu.study import tables
 
-NOTEBOOK = next((path for path in (FOLDER / "run_experiment.ipynb", NOTEBOOKS / "run_experiment.ipynb") if path.is_file()),
+NOTEBOOK = next((path for path in (FOLDER / "run_experiment.ipynb", NOTEBOOKS / "run_experiment.ipynb")
+                 if path.is_file()),
                 NOTEBOOKS / "run_experiment.ipynb")
 OPENING = """\
 The data: photographs of shoes, on grass or on brick; the task: boot or sneaker?
@@ -48,8 +50,10 @@ seconds: training time.
 def main(argv: list[str]) -> int:
     """Run PRETRAIN, RETRAIN and MIU, with and without REWEIGHT, and say what came of it."""
     parser = argparse.ArgumentParser(prog="python -m grmu demo", description=main.__doc__)
-    parser.add_argument("--ratio", type=float, default=0.5, help="share of the group that is forgotten, in (0, 1]")
-    parser.add_argument("--seeds", type=int, default=3, help="how many times, each with another forget set and training")
+    parser.add_argument("--ratio", type=float, default=0.5,
+                        help="share of the group that is forgotten, in (0, 1]")
+    parser.add_argument("--seeds", type=int, default=3,
+                        help="how many times, each with another forget set and training")
     options = parser.parse_args(argv)
     folder = Store().root.resolve() / "demo"
     parameters = {"ratio": options.ratio, "n_seeds": options.seeds, "output": str(folder)}
@@ -62,7 +66,8 @@ def main(argv: list[str]) -> int:
     print(LEGEND.format(spread=", mean \N{PLUS-MINUS SIGN} standard deviation over seeds" * (options.seeds > 1)))
     print(tables.summary(rows).rename_axis(None).to_string())
     print(f"\n{textwrap.fill(tables.verdict(rows), 118)}\n")
-    files = {"notebook": executed, "page": page, "figure": folder / "comparison.png", "numbers": folder / "metrics.json"}
+    files = {"notebook": executed, "page": page, "figure": folder / "comparison.png",
+             "numbers": folder / "metrics.json"}
     for what, path in files.items():
         print(f"{what + ':':10}{path}")
     return 0
@@ -73,8 +78,10 @@ def opening(parameters: Parameters) -> str:
     splits, split, (group,) = load_split(parameters.experiments()[0])
     g = splits.train.group_id(group)
     n_group = int(splits.train.group_counts()[g])
-    return OPENING.format(ratio=100 * parameters.ratio, group=splits.train.group_names[g], n=len(split.forget),
-                          n_group=n_group, n_others=len(splits.train) - n_group, seeds=tables.count_seeds(parameters.n_seeds))
+    return OPENING.format(ratio=100 * parameters.ratio, group=splits.train.group_names[g],
+                          n=len(split.forget),
+                          n_group=n_group, n_others=len(splits.train) - n_group,
+                          seeds=tables.count_seeds(parameters.n_seeds))
 
 
 def execute(parameters: Mapping[str, Any], path: Path) -> None:
@@ -90,7 +97,8 @@ def execute(parameters: Mapping[str, Any], path: Path) -> None:
     try:
         with _environment():
             papermill.execute_notebook(
-                NOTEBOOK, path, dict(parameters), progress_bar=False, stdout_file=sys.stdout, kernel_name="python3",
+                NOTEBOOK, path, dict(parameters), progress_bar=False, stdout_file=sys.stdout,
+                kernel_name="python3",
                 cwd=str(NOTEBOOK.parent), extra_arguments=["--log-level=CRITICAL"])  # else it warns of its own transport
     except papermill.PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":

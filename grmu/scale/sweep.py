@@ -1,11 +1,13 @@
-"""Sweeps: a grid of experiments, in YAML, becomes jobs: one execution of run_experiment.ipynb each. Called by workflow/Snakefile.
+"""Sweeps: a grid of experiments, in YAML, becomes jobs: one execution of run_experiment.ipynb each. Called by
+workflow/Snakefile.
 
     python -m grmu.scale.sweep plan workflow/paper.yaml --count
     python -m grmu.scale.sweep cost workflow/paper.yaml --images-per-second 5000
     python -m grmu.scale.sweep report FOLDER
 
-PRETRAIN is a job once per data set and seed, RETRAIN and RETRAIN + REWEIGHT once per seed and split; a method's job comes after
-these three and finds them in the store, so no two jobs train the same model. See workflow/README.md.
+PRETRAIN is a job once per data set and seed, RETRAIN and RETRAIN + REWEIGHT once per seed and split; a
+method's job comes after these three and finds them in the store, so no two jobs train the same model. See
+workflow/README.md.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ class Block:
     """A product of choices. Of RETRAIN and what is compared with it, only the methods need to be named.
 
     reweight: true, false or "both" (both that a method allows).
-    groups: "default", "uniform", a list of pairs (y, a), or {y: [...], a: [...]} for all pairs of the two lists.
+    groups: "default", "uniform", a list of pairs (y, a), or {y: [...], a: [...]} for all pairs of the two
+    lists.
     overrides: one mapping of settings, or a list of several; {} is the preset.
     """
 
@@ -59,13 +62,16 @@ class Block:
         if isinstance(self.groups, Mapping):
             if set(self.groups) != {"y", "a"} or not all(isinstance(v, list) for v in self.groups.values()):
                 raise ValueError(f"groups must be a name, pairs (y, a), or lists y and a, but is {self.groups!r}.")
-            object.__setattr__(self, "groups", [list(pair) for pair in product(self.groups["y"], self.groups["a"])])
+            object.__setattr__(self, "groups",
+                               [list(pair) for pair in product(self.groups["y"], self.groups["a"])])
 
     def parameters(self, root_of: Callable[[str], str | None]) -> Iterator[Parameters]:
         """The parameters of the notebook that cover the block; some of their runs coincide."""
         overrides = self.overrides if isinstance(self.overrides, list) else [self.overrides]
-        for dataset, seed, ratio, changed, method in product(self.datasets, self.seeds, self.ratios, overrides, self.methods):
-            yield Parameters(dataset, method, self.reweight, ratio, self.groups, seed, overrides=changed, root=root_of(dataset))
+        for dataset, seed, ratio, changed, method in product(self.datasets, self.seeds, self.ratios,
+                                                             overrides, self.methods):
+            yield Parameters(dataset, method, self.reweight, ratio, self.groups, seed, overrides=changed,
+                             root=root_of(dataset))
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,8 @@ class Grid:
         return None if root is None else str((REPOSITORY / root).resolve())
 
     def experiments(self) -> dict[str, Experiment]:
-        """Every run once, by the name of its job, references first; ValueError for an impossible one, with its block's number."""
+        """Every run once, by the name of its job, references first; ValueError for an impossible one, with
+        its block's number."""
         found: dict[str, Experiment] = {}
         for number, settings in enumerate(self.blocks, 1):
             try:
@@ -109,7 +116,8 @@ class Grid:
                         found.setdefault(job_name(experiment), experiment)
             except ValueError as error:
                 raise ValueError(f"block {number}: {error}") from error
-        return dict(sorted(found.items(), key=lambda item: (*REFERENCES, item[1].method).index(item[1].method)))
+        return dict(sorted(found.items(), key=lambda item: (*REFERENCES,
+                                                            item[1].method).index(item[1].method)))
 
 
 def read(source: str) -> Grid:
@@ -146,10 +154,11 @@ def prerequisites(experiment: Experiment) -> list[Experiment]:
 
 
 def write_plan(grid: Grid) -> Path:
-    """plan.json in the grid's folder, and for every job the notebook's parameters as runs/JOB/parameters.yaml.
+    """plan.json in the grid's folder, and for every job the notebook's parameters as
+    runs/JOB/parameters.yaml.
 
-    Files are only touched where they change. A job's file names what its numbers depend on besides (settings, code), so a job is
-    run again after its preset or its method was edited, and no other.
+    Files are only touched where they change. A job's file names what its numbers depend on besides (settings,
+    code), so a job is run again after its preset or its method was edited, and no other.
 
     Raises:
         ValueError: an impossible grid, or a data set without the folder of its files.
@@ -163,8 +172,10 @@ def write_plan(grid: Grid) -> Path:
     for name, e in experiments.items():
         first = [experiments[job_name(p)] for p in prerequisites(e)]
         home = folder / "runs" / name
-        parameters = Parameters(e.dataset, e.method, e.reweight, e.ratio, e.groups if isinstance(e.groups, str) else
-                                [list(pair) for pair in e.groups], e.seed, overrides=dict(e.overrides), root=e.root,
+        parameters = Parameters(e.dataset, e.method, e.reweight, e.ratio,
+                                e.groups if isinstance(e.groups, str) else
+                                [list(pair) for pair in e.groups], e.seed, overrides=dict(e.overrides),
+                                root=e.root,
                                 references=bool(first), output=str(home))
         chosen = {k: v for k, v in asdict(parameters).items() if k != "lam"} | {"device": grid.device}
         keys = " ".join(run.key for run in (e, *first))
@@ -178,7 +189,8 @@ def write_plan(grid: Grid) -> Path:
 def count(grid: Grid) -> str:
     """How many jobs a grid has, by data set and kind, as a table in text."""
     kinds = Counter((e.dataset, label(e.method, e.reweight)) for e in grid.experiments().values())
-    lines = [f"{n:6}  {dataset}: {kind}" for (dataset, kind), n in sorted(kinds.items(), key=lambda item: item[0][0])]
+    lines = [f"{n:6}  {dataset}: {kind}" for (dataset, kind), n in sorted(kinds.items(),
+                                                                          key=lambda item: item[0][0])]
     return "\n".join([*lines, f"{sum(kinds.values()):6}  runs in all"])
 
 
@@ -190,7 +202,8 @@ def _make(cls: type, settings: object, what: str) -> Any:
     for name in settings:
         if name not in known:
             raise ValueError(f"unknown name {name!r} in a {what}: {hint(str(name), known)}")
-    if missing := [f.name for f in fields(cls) if f.default is f.default_factory is MISSING and f.name not in settings]:
+    if missing := [f.name for f in fields(cls) if f.default is f.default_factory is MISSING
+                   and f.name not in settings]:
         raise ValueError(f"a {what} lacks {', '.join(missing)}.")
     return cls(**settings)
 
@@ -216,7 +229,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m grmu.scale.sweep", description=__doc__.split("\n\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     plan = commands.add_parser("plan", help="write the jobs of a grid, or count them")
-    plan.add_argument("--count", action="store_true", help="write nothing, say how many runs of which kind there are")
+    plan.add_argument("--count", action="store_true",
+                      help="write nothing, say how many runs of which kind there are")
     cost = commands.add_parser("cost", help="GPU hours of a grid, from a measured throughput")
     cost.add_argument("--images-per-second", type=float, help="trained by one GPU (forward, backward, step)")
     cost.add_argument("--texts-per-second", type=float, help="the same for MultiNLI")
@@ -230,7 +244,8 @@ def main(argv: list[str] | None = None) -> int:
         if options.command == "plan":
             print(count(read(options.grid)) if options.count else write_plan(read(options.grid)))
         elif options.command == "cost":
-            print(sweep_cost.estimate(read(options.grid), options.images_per_second, options.texts_per_second, options.gpus))
+            print(sweep_cost.estimate(read(options.grid), options.images_per_second, options.texts_per_second,
+                                      options.gpus))
         else:
             print(sweep_report.write(options.folder))
     except (ValueError, FileNotFoundError, StoreError, yaml.YAMLError) as error:

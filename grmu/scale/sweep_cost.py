@@ -1,11 +1,13 @@
-"""What a grid costs: samples that pass through the network, from the presets and the sizes of the data sets, and so GPU hours.
+"""What a grid costs: samples that pass through the network, from the presets and the sizes of the data sets,
+and so GPU hours.
 
     hours = (trained + forward / 3) / samples per second / 3600
 
-trained: samples of a forward and a backward pass, epochs * n_train for every method, since an epoch goes over the retain set and
-in a forget pass over the forget set, and these two are the training set. forward: the other passes, which take a third of that
-time: test set after each epoch, all splits at the end, the original model beside the unlearned one in SCRUB, features for MIU's
-estimators. Loading is assumed to keep up with the GPU. The speed is measured, not assumed.
+trained: samples of a forward and a backward pass, epochs * n_train for every method, since an epoch goes over
+the retain set and in a forget pass over the forget set, and these two are the training set. forward: the
+other passes, which take a third of that
+time: test set after each epoch, all splits at the end, the original model beside the unlearned one in SCRUB,
+features for MIU's estimators. Loading is assumed to keep up with the GPU. The speed is measured, not assumed.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from grmu.runs import Experiment
 from grmu.scale.batch import REFERENCES
 from grmu.scale.sweep import Grid
 
-SIZES = {"celeba": (162_770, 19_867, 19_962), "waterbirds": (4_795, 1_199, 5_794), "multinli": (206_175, 82_462, 123_712),
+SIZES = {"celeba": (162_770, 19_867, 19_962), "waterbirds": (4_795, 1_199, 5_794),
+         "multinli": (206_175, 82_462, 123_712),
          "fairface": (36_227, 4_025, 5_162)}  # train, val, test, as published; of FairFace's training set 10 % are for validation
 TEXTS = ("multinli",)
 MINE_BATCH = inspect.signature(Estimator).parameters["batch_size"].default
@@ -28,7 +31,8 @@ MINE_BATCH = inspect.signature(Estimator).parameters["batch_size"].default
 
 def passes(experiment: Experiment) -> tuple[int, int]:
     """Samples trained on, and samples that only pass forward, in one run."""
-    train, val, test = SIZES.get(experiment.dataset) or [len(part) for part in data.load(experiment.dataset)[:3]]
+    train, val, test = SIZES.get(experiment.dataset) or [len(part)
+                                                         for part in data.load(experiment.dataset)[:3]]
     epochs, settings = experiment.recipe.epochs, experiment.settings
     forward = epochs * test + train + val + test
     if experiment.method == "scrub":
@@ -40,7 +44,8 @@ def passes(experiment: Experiment) -> tuple[int, int]:
 
 
 def table(grid: Grid, images: float | None, texts: float | None) -> pd.DataFrame:
-    """One row a data set and kind of run: runs, millions of samples trained and passed forward, GPU hours (NaN: not measured)."""
+    """One row a data set and kind of run: runs, millions of samples trained and passed forward, GPU hours
+    (NaN: not measured)."""
     rows = []
     for experiment in grid.experiments().values():
         trained, forward = passes(experiment)

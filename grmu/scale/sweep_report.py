@@ -1,4 +1,5 @@
-"""What a sweep found, finished or not: tables of the runs that are done, the names of those that are not, and a report.
+"""What a sweep found, finished or not: tables of the runs that are done, the names of those that are not, and
+a report.
 
 Everything is read from the sweep's folder: plan.json, and what the executed notebooks wrote under runs/.
 """
@@ -61,10 +62,12 @@ def read_plan(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def is_done(folder: Path, job: str) -> bool:
-    """Has the job written its notebook and its numbers, after its parameters (or the code that they name) changed last?"""
+    """Has the job written its notebook and its numbers, after its parameters (or the code that they name)
+    changed last?"""
     home = folder / "runs" / job
     files = [home / name for name in ("notebook.ipynb", "metrics.json")]
-    return all(f.is_file() and f.stat().st_mtime_ns >= (home / "parameters.yaml").stat().st_mtime_ns for f in files)
+    return all(f.is_file() and f.stat().st_mtime_ns >= (home / "parameters.yaml").stat().st_mtime_ns
+               for f in files)
 
 
 def unfinished(folder: Path) -> dict[str, str]:
@@ -101,10 +104,12 @@ def sections(folder: Path) -> list[Section]:
     for job, content in plan.items():
         p = content["parameters"]
         if p["method"] != "pretrain":
-            keys.setdefault((p["dataset"], p["ratio"], str(p["groups"]), json.dumps(p["overrides"])), []).append(job)
+            keys.setdefault((p["dataset"], p["ratio"], str(p["groups"]), json.dumps(p["overrides"])),
+                            []).append(job)
     found = []
     for (dataset, ratio, groups, overrides), jobs in keys.items():
-        if not any(plan[job]["after"] for job in jobs) and sum(key[:3] == (dataset, ratio, groups) for key in keys) > 1:
+        if not any(plan[job]["after"] for job in jobs) and sum(key[:3] == (dataset, ratio, groups)
+                                                               for key in keys) > 1:
             continue  # references alone: they are in the tables of the changed methods
         title = f"{dataset}, ratio {ratio:g}"
         if groups != "default":
@@ -117,7 +122,8 @@ def sections(folder: Path) -> list[Section]:
 
 
 def _rows(folder: Path, jobs: list[str]) -> pd.DataFrame:
-    """Every run that these jobs' notebooks hold, once, references first: a job of a method holds those of its split, too."""
+    """Every run that these jobs' notebooks hold, once, references first: a job of a method holds those of its
+    split, too."""
     runs: dict[str, dict[str, Any]] = {}
     for job in jobs:
         if is_done(folder, job):
@@ -128,7 +134,8 @@ def _rows(folder: Path, jobs: list[str]) -> pd.DataFrame:
 
 
 def write(folder: Path) -> str:
-    """Of what is done: runs.csv (a row a run), tables.csv (the summaries) and index.html; says what is missing.
+    """Of what is done: runs.csv (a row a run), tables.csv (the summaries) and index.html; says what is
+    missing.
 
     Raises:
         FileNotFoundError: the folder holds no sweep.
@@ -140,7 +147,8 @@ def write(folder: Path) -> str:
     n = len(read_plan(folder))
     lines = [f"{n - len(missing)} of {n} runs are done. Report: {(folder / 'index.html').resolve().as_uri()}"]
     if missing:
-        lines += ["These are not; the same command goes on with them:", *(f"  {job}: {why}" for job, why in missing.items())]
+        lines += ["These are not; the same command goes on with them:",
+                  *(f"  {job}: {why}" for job, why in missing.items())]
     return "\n".join(lines)
 
 
@@ -155,14 +163,18 @@ def _write_tables(folder: Path, found: list[Section], summaries: list[pd.DataFra
     _replace(folder / "tables.csv", tables_of.to_csv())
 
 
-def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None], missing: dict[str, str]) -> None:
+def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None],
+                missing: dict[str, str]) -> None:
     plan = read_plan(folder)
-    parts = [{"title": s.title, "jobs": s.jobs, "verdict": s.verdict(), "missing": [job for job in s.jobs if job in missing],
-              "table": "" if table is None else tables.show(table).to_html()} for s, table in zip(found, summaries, strict=True)]
+    parts = [{"title": s.title, "jobs": s.jobs, "verdict": s.verdict(),
+              "missing": [job for job in s.jobs if job in missing],
+              "table": "" if table is None else tables.show(table).to_html()}
+             for s, table in zip(found, summaries, strict=True)]
     names = {job: f"{label(p['method'], p['reweight'])}, seed {p['seed']}" for job, p in (
         (job, content["parameters"]) for job, content in plan.items())}
     pages = {job: _page(folder, job) for job in plan}
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
+                                     undefined=jinja2.StrictUndefined)
     _replace(folder / "index.html", environment.from_string(TEMPLATE.read_text()).render(
         folder=folder.name, n=len(plan), missing=missing, parts=parts, names=names, pages=pages))
 
@@ -175,7 +187,8 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _page(folder: Path, job: str) -> str:
-    """The job's notebook as a web page, made if it is older than the notebook; its path in the folder, empty if there is none."""
+    """The job's notebook as a web page, made if it is older than the notebook; its path in the folder, empty
+    if there is none."""
     home = folder / "runs" / job
     notebook = home / ("notebook.ipynb" if is_done(folder, job) else "unfinished.ipynb")
     page = notebook.with_suffix(".html")

@@ -22,7 +22,8 @@ def _get_resnet18(folder: Path) -> None:
     from torchvision.models import ResNet18_Weights
 
     target = folder / SOURCES["resnet18"].file
-    torch.hub.download_url_to_file(ResNet18_Weights.IMAGENET1K_V1.url, str(target), SOURCES["resnet18"].sha256)
+    torch.hub.download_url_to_file(ResNet18_Weights.IMAGENET1K_V1.url, str(target),
+                                   SOURCES["resnet18"].sha256)
 
 
 def _get_bert(folder: Path) -> None:
@@ -39,7 +40,8 @@ def main(argv: list[str]) -> int:
     """Say which pretrained weights are there, or download some."""
     parser = argparse.ArgumentParser(prog="python -m grmu weights", description=main.__doc__)
     parser.add_argument("name", nargs="?", choices=SOURCES)
-    parser.add_argument("--download", action="store_true", help="fetch them from where their authors publish them")
+    parser.add_argument("--download", action="store_true",
+                        help="fetch them from where their authors publish them")
     options = parser.parse_args(argv)
     if options.download:
         if options.name is None or options.name not in DOWNLOADS:

@@ -2,8 +2,8 @@
 
     python -m grmu app [--port 8866] [--ip 127.0.0.1] [--no-browser]
 
-Everybody who opens the page gets a kernel of their own. On any other address than this machine's own, whoever reaches it can
-start trainings on it, but run nothing else.
+Everybody who opens the page gets a kernel of their own. On any other address than this machine's own, whoever
+reaches it can start trainings on it, but run nothing else.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ FOLDER = NOTEBOOKS / "app"
 
 def command(port: int, ip: str = "127.0.0.1", open_browser: bool = True) -> list[str]:
     """The module and arguments that serve the page."""
-    return ["voila", str(FOLDER / "explorer.ipynb"), "--template=offline", f"--port={port}", f"--Voila.ip={ip}",
-            "--VoilaConfiguration.show_tracebacks=True", f"--VoilaConfiguration.extension_denylist={STRANGERS}",
+    return ["voila", str(FOLDER / "explorer.ipynb"), "--template=offline", f"--port={port}",
+            f"--Voila.ip={ip}",
+            "--VoilaConfiguration.show_tracebacks=True",
+            f"--VoilaConfiguration.extension_denylist={STRANGERS}",
             *([] if open_browser else ["--no-browser"])]
 
 

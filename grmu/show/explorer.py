@@ -1,4 +1,5 @@
-"""What the explorer shows: a setting is looked up among the shipped results; between them nothing is interpolated.
+"""What the explorer shows: a setting is looked up among the shipped results; between them nothing is
+interpolated.
 
 `find(Choice(...))` snaps to the nearest setting that was computed, and `Shown.note` says what it did.
 """
@@ -19,7 +20,8 @@ from grmu.runs import Experiment
 from grmu.study import grids, results
 from grmu.study.names import label
 
-FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # what a reader chooses from: data set and groups
+FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group,
+                                                ...]]] = {  # what a reader chooses from: data set and groups
     "sneakers on brick, the smallest of 4 groups": ("groundwear", "default"),
     "ankle boots on grass, the largest of 4": ("groundwear", ((0, 0),)),
     "as many samples of all 4 groups alike": ("groundwear", "uniform"),
@@ -53,7 +55,8 @@ class Choice:
 class Shown:
     """A computed setting beside its references; accuracies are fractions, means over `n_seeds` seeds.
 
-    groups: before, after, gold and asked (bool) by group's name.  metrics: (mean, standard deviation) by method and metric.
+    groups: before, after, gold and asked (bool) by group's name.  metrics: (mean, standard deviation) by
+    method and metric.
     by_ratio, by_lam: GA's mean and std by (method, reweight, ratio or lam); by_lam is None but for MIU.
     """
 
@@ -82,7 +85,8 @@ class Shown:
 
 @lru_cache
 def rows() -> pd.DataFrame:
-    """Shipped runs with the preset's settings, MIU's also with other lambdas; columns of `results.table`, and lam."""
+    """Shipped runs with the preset's settings, MIU's also with other lambdas; columns of `results.table`, and
+    lam."""
     table = results.table().reset_index()
     overrides = table.overrides.map(json.loads)
     table = table[overrides.map(lambda o: set(o) <= {"lam"}).to_numpy()].copy()
@@ -97,7 +101,8 @@ def rows() -> pd.DataFrame:
 
 @lru_cache
 def rows_of(groups: str) -> pd.DataFrame:
-    """The rows of one of the `FORGET_GROUPS`. Nothing that unlearns was computed for all groups alike: there RETRAIN is gold."""
+    """The rows of one of the `FORGET_GROUPS`. Nothing that unlearns was computed for all groups alike: there
+    RETRAIN is gold."""
     dataset, which = FORGET_GROUPS[groups]
     found = rows()[(rows().dataset == dataset) & (rows().groups == str(which))]
     if which == "uniform":
@@ -114,14 +119,16 @@ def computed(groups: str) -> dict[str, tuple[bool, ...]]:
 
 @lru_cache
 def group_rows(groups: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
-    """Rows of the groups' panel: name, group indices, asked to be forgotten. Of many groups, those that asked and the others."""
+    """Rows of the groups' panel: name, group indices, asked to be forgotten. Of many groups, those that asked
+    and the others."""
     dataset, which = FORGET_GROUPS[groups]
     splits = data.load(dataset)
     train, n_a = splits.train, splits.train.n_attributes
     pairs = [splits.forget_group] if which == "default" else [] if which == "uniform" else which
     asked = [y * n_a + a for y, a in pairs]
     if train.n_groups <= 8:
-        return tuple((name, (g,), g in asked or which == "uniform") for g, name in enumerate(train.group_names))
+        return tuple((name, (g,), g in asked or which == "uniform")
+                     for g, name in enumerate(train.group_names))
     others = tuple(g for g in range(train.n_groups) if g not in asked)
     return ((f"the {len(asked)} that asked", tuple(asked), True), (f"the other {len(others)}", others, False))
 
@@ -156,14 +163,16 @@ def find(choice: Choice) -> Shown:
              for key in REFERENCES} | {(choice.method, choice.reweight): here}
     groups = pd.DataFrame(
         {name: by_row(choice.groups, np.mean(np.stack(list(parts[key].by_group)), 0)) for name, key in (
-            ("before", ("pretrain", False)), ("after", (choice.method, choice.reweight)), ("gold", ("retrain", True)))},
+            ("before", ("pretrain", False)), ("after", (choice.method, choice.reweight)),
+            ("gold", ("retrain", True)))},
         index=[name for name, _, _ in group_rows(choice.groups)]).assign(asked=[a for _, _, a in group_rows(choice.groups)])
     metrics = pd.DataFrame({key: {m: (part[m].mean(), part[m].std(ddof=1) if len(part) > 1 else 0.0)
                                   for m in (*METRICS, *FAIRNESS)} for key, part in parts.items()}).T
     on_curve = every[pd.MultiIndex.from_frame(every[["method", "reweight"]]).isin(parts)]
     preset = on_curve[(on_curve.lam == lam) | (on_curve.method != "miu")] if is_miu else on_curve
     note = _note(choice, ratio, lam, len(here))
-    return Shown(choice.method, choice.reweight, ratio, lam, len(here), groups, metrics, _curve(preset, "ratio"),
+    return Shown(choice.method, choice.reweight, ratio, lam, len(here), groups, metrics,
+                 _curve(preset, "ratio"),
                  _lam_curve(mine, parts, ratio) if is_miu else None, note)
 
 
@@ -174,7 +183,8 @@ def _curve(part: pd.DataFrame, setting: str) -> pd.DataFrame:
 def _lam_curve(mine: pd.DataFrame, parts: dict, ratio: float) -> pd.DataFrame:
     """GA against lambda; the references, which have none, as levels."""
     own = _curve(mine[mine.ratio == ratio], "lam")
-    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in REFERENCES for lam in (0.0, 10.0)}
+    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in REFERENCES
+              for lam in (0.0, 10.0)}
     return pd.concat([pd.DataFrame(levels).T.rename_axis(own.index.names), own])
 
 
@@ -183,6 +193,7 @@ def _note(choice: Choice, ratio: float, lam: float | None, n: int) -> str:
     far = "" if abs(ratio - choice.ratio) < 1e-9 else f" (nearest to {choice.ratio:.2g} that was computed)"
     said = [f"ratio {ratio:.2g}{far}"]
     if lam is not None:
-        said.append(f"λ = {lam:g}" + (f" (nearest to {choice.lam:g} that was computed here)" if lam != choice.lam else ""))
+        said.append(f"λ = {lam:g}" + (f" (nearest to {choice.lam:g} that was computed here)"
+                                      if lam != choice.lam else ""))
     said.append(f"seed {choice.seed}" if choice.seed is not None else f"mean of {n} seeds")
     return "Shown: " + ", ".join(said) + "."

@@ -27,8 +27,8 @@ from grmu.training import predict
 
 @dataclass(frozen=True)
 class Answers:
-    """What two models say of the same samples. before, after: (N,) confidence in the true class; changed: (N,) bool,
-    the prediction is another one; right: (N,) bool, the prediction after is the true class."""
+    """What two models say of the same samples. before, after: (N,) confidence in the true class; changed:
+    (N,) bool, the prediction is another one; right: (N,) bool, the prediction after is the true class."""
 
     data: GroupedDataset
     before: Tensor
@@ -46,8 +46,8 @@ class Answers:
 class Features:
     """Test features in the plane of PRETRAIN's first two principal components.
 
-    before, after: (N, 2).  group: (N,).  told: balanced accuracy of a linear classifier of groups from all features, five-fold
-    cross-validated, before and after; chance is 1 / number of groups.
+    before, after: (N, 2).  group: (N,).  told: balanced accuracy of a linear classifier of groups from all
+    features, five-fold cross-validated, before and after; chance is 1 / number of groups.
     """
 
     before: np.ndarray
@@ -90,7 +90,8 @@ def features(before: Classifier, after: Classifier, data: GroupedDataset) -> Fea
     """Features of both models, on the axes of the first."""
     one, other = (predict(model.features, model, data.x).numpy() for model in (before, after))
     plane, group = PCA(2, svd_solver="full").fit(one), data.group.numpy()
-    return Features(plane.transform(one), plane.transform(other), group, (groups_told(one, group), groups_told(other, group)),
+    return Features(plane.transform(one), plane.transform(other), group,
+                    (groups_told(one, group), groups_told(other, group)),
                     tuple(data.group_names))
 
 

@@ -1,7 +1,8 @@
 """The figures of the course. A colour means one thing everywhere: see `COLOURS` and `GROUP_COLOURS`.
 
-Every function takes data, draws on axes of its own (or those given) and returns the figure; nothing here computes results.
-Percent on screen, fractions in the data. Titles say what is seen, and are computed from the numbers that they name.
+Every function takes data, draws on axes of its own (or those given) and returns the figure; nothing here
+computes results. Percent on screen, fractions in the data. Titles say what is seen, and are computed from the
+numbers that they name.
 """
 
 from __future__ import annotations
@@ -19,19 +20,24 @@ from matplotlib.ticker import MaxNLocator
 from grmu.data import GroupedDataset
 from grmu.study.names import METRIC_NAMES, label
 
-# Okabe-Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the gold standard's family.
+# Okabe-Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the gold
+# standard's family.
 VERMILION = "#D55E00"
 GROUP_COLOURS = ["#0072B2", "#56B4E9", "#009E73", "#004B79", "#8CCBB8", "#3B8EC2", "#00664B"]
-COLOURS = {"pretrain": "#808080", "retrain": "#000000", "group_dro": "#E69F00", "rwg": "#C7822E", "subg": "#8F6A1E",
-           "finetune": "#A89A00", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D", "miu": "#CC79A7",
-           "gradient_ascent": "#6B6B00", "random_labels": "#A04070", "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B",
+COLOURS = {"pretrain": "#808080", "retrain": "#000000", "group_dro": "#E69F00", "rwg": "#C7822E",
+           "subg": "#8F6A1E",
+           "finetune": "#A89A00", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
+           "miu": "#CC79A7",
+           "gradient_ascent": "#6B6B00", "random_labels": "#A04070", "bad_teacher": "#C2A000",
+           "boundary_shrink": "#8C564B",
            "boundary_expand": "#B98B82", "ssd": "#5E4B8B", "influence": "#A08CC8"}
 
 
 def use_style() -> None:
     """Set the course's look; in a notebook also sharp inline figures."""
     sns.set_theme(context="notebook", style="ticks", rc={
-        "figure.figsize": (7.5, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "font.size": 11, "axes.labelsize": 11,
+        "figure.figsize": (7.5, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "font.size": 11,
+        "axes.labelsize": 11,
         "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titleweight": "bold", "xtick.labelsize": 11,
         "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False, "axes.spines.top": False,
         "axes.spines.right": False, "lines.linewidth": 1.2, "figure.constrained_layout.use": True})
@@ -77,22 +83,27 @@ def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
     for ax in axes.flat:
         ax.set_axis_off()
     for group, (name, count) in enumerate(zip(dataset.group_names, counts, strict=True)):
-        row, offset = (group // dataset.n_attributes, group % dataset.n_attributes * n_samples) if many else (group, 0)
+        row, offset = (group // dataset.n_attributes,
+                       group % dataset.n_attributes * n_samples) if many else (group, 0)
         for i, index in enumerate((dataset.group == group).nonzero().flatten()[:n_samples].tolist()):
             show_picture(dataset.x[index], axes[row, offset + i])
         if not many:
-            axes[row, 0].text(-0.15, 0.5, f"{name}\n{count:,}", transform=axes[row, 0].transAxes, ha="right", va="center")
+            axes[row, 0].text(-0.15, 0.5, f"{name}\n{count:,}", transform=axes[row, 0].transAxes, ha="right",
+                              va="center")
         elif offset == 0:
-            axes[row, 0].text(-0.4, 0.5, dataset.class_names[row], transform=axes[row, 0].transAxes, ha="right", va="center")
+            axes[row, 0].text(-0.4, 0.5, dataset.class_names[row], transform=axes[row, 0].transAxes,
+                              ha="right", va="center")
         if many and row == 0:
-            axes[0, offset].set_title(dataset.attribute_names[offset // n_samples], loc="left", fontweight="normal")
+            axes[0, offset].set_title(dataset.attribute_names[offset // n_samples], loc="left",
+                                      fontweight="normal")
     return fig
 
 
 def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> Figure:
     """Pictures (N, 1 or 3, H, W) uint8 in a grid, each under its title."""
     n_rows = -(-len(x) // n_columns)
-    fig, axes = plt.subplots(n_rows, n_columns, figsize=(7.5, (0.85 + 0.2 * bool(titles)) * n_rows), squeeze=False)
+    fig, axes = plt.subplots(n_rows, n_columns, figsize=(7.5, (0.85 + 0.2 * bool(titles)) * n_rows),
+                             squeeze=False)
     for i, ax in enumerate(axes.flat):
         ax.set_axis_off()
         if i < len(x):
@@ -102,8 +113,10 @@ def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> F
     return fig
 
 
-def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int, ax: Axes | None = None) -> Figure:
-    """How many samples each group has in each set, on a log axis: `counts` maps a set's name to (n_groups,) counts."""
+def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int,
+                 ax: Axes | None = None) -> Figure:
+    """How many samples each group has in each set, on a log axis: `counts` maps a set's name to (n_groups,)
+    counts."""
     ax = axes_or_new(ax, figsize=(7.5, 0.5 + 0.55 * len(names)))
     markers = dict(zip(counts, "os^D", strict=False))
     for group in range(len(names)):
@@ -113,21 +126,25 @@ def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forg
         for which, x in zip(counts, values, strict=True):
             ax.plot(x, group, markers[which], color=hue, mfc="white" if which == next(iter(counts)) else hue)
         for x in dict.fromkeys(values):  # where sets agree, the number once
-            ax.annotate(f"{int(x):,}", (x, group), (0, 7), textcoords="offset points", ha="center", fontsize=11)
+            ax.annotate(f"{int(x):,}", (x, group), (0, 7), textcoords="offset points", ha="center",
+                        fontsize=11)
     for which, m in markers.items():
         ax.plot([], [], m, color="0.3", mfc="white" if which == next(iter(counts)) else "0.3", label=which)
-    ax.set(xscale="log", yticks=range(len(names)), xlabel="samples (log scale)", ylim=(len(names) - 0.5, -0.7))
+    ax.set(xscale="log", yticks=range(len(names)), xlabel="samples (log scale)",
+           ylim=(len(names) - 0.5, -0.7))
     ax.set_yticklabels(names)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return ax.figure
 
 
-def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, title: str = "", ax: Axes | None = None,
+def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, title: str = "",
+                ax: Axes | None = None,
                 highlight: float | None = None) -> Figure:
-    """A metric against the unlearning ratio, mean and standard deviation over seeds, one line per method and REWEIGHT.
+    """A metric against the unlearning ratio, mean and standard deviation over seeds, one line per method and
+    REWEIGHT.
 
-    PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label. `highlight`
-    marks one ratio.
+    PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label.
+    `highlight` marks one ratio.
     """
     ax = axes_or_new(ax)
     ends = []
@@ -163,11 +180,14 @@ def _direct_labels(ax: Axes, ends: list[tuple[float, str, str]], gap: float = 0.
         ax.text(1.02, place, text, transform=ax.transAxes, color=hue, va="center")
 
 
-def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), gold: tuple[str, bool] = ("retrain", True),
+def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"),
+            gold: tuple[str, bool] = ("retrain", True),
             title: str = "") -> Figure:
-    """One panel a metric, one line a method: every seed as a dot, mean and standard deviation; the gold standard dashed."""
+    """One panel a metric, one line a method: every seed as a dot, mean and standard deviation; the gold
+    standard dashed."""
     order = list(rows.groupby(["method", "reweight"], sort=False).groups)
-    fig, axes = plt.subplots(1, len(metrics), figsize=(max(7.5, 2.6 * len(metrics) + 2.2), 1.3 + 0.38 * len(order)),
+    fig, axes = plt.subplots(1, len(metrics),
+                             figsize=(max(7.5, 2.6 * len(metrics) + 2.2), 1.3 + 0.38 * len(order)),
                              sharey=True, squeeze=False)
     for ax, metric in zip(axes[0], metrics, strict=True):
         for y, (method, rw) in enumerate(order):
@@ -186,15 +206,18 @@ def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), gol
     return fig
 
 
-def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str], names: tuple[str, str], title: str = "",
+def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str], names: tuple[str, str],
+                 title: str = "",
                  ax: Axes | None = None) -> Figure:
-    """Accuracy of every group before and after, each with its standard error: frames as `Result.accuracy` has them."""
+    """Accuracy of every group before and after, each with its standard error: frames as `Result.accuracy` has
+    them."""
     skip = {"RA", "UA", "TA", "GA"}
     before, after = (f[~f.group.isin(skip)].reset_index(drop=True) for f in (before, after))
     ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.5 * len(before)))
     for i, (b, a) in enumerate(zip(before.itertuples(), after.itertuples(), strict=True)):
         hue = VERMILION if b.group in forget else GROUP_COLOURS[i % len(GROUP_COLOURS)]
-        ax.annotate("", (a.accuracy * 100, i), (b.accuracy * 100, i), arrowprops={"arrowstyle": "-", "color": hue})
+        ax.annotate("", (a.accuracy * 100, i), (b.accuracy * 100, i),
+                    arrowprops={"arrowstyle": "-", "color": hue})
         ax.errorbar(b.accuracy * 100, i, xerr=b.se * 100, fmt="o", color=hue, mfc="white", capsize=3)
         ax.errorbar(a.accuracy * 100, i, xerr=a.se * 100, fmt="o", color=hue, capsize=3)
         change = round(100 * (a.accuracy - b.accuracy))
@@ -206,7 +229,8 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
 
 
 def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float] | None = None) -> Figure:
-    """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates where the method makes them."""
+    """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates where the method makes
+    them."""
     has_mi = "mi_train" in curves
     fig, axes = plt.subplots(1, 2 + has_mi, figsize=(3.3 * (2 + has_mi), 3.2))
     hues = {"GA": VERMILION, "UA": "#8C3D00", "TA": "#0072B2"}
@@ -215,7 +239,8 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
             axes[0].plot(curves.epoch, curves[name] * 100, "o-", color=hues[name], ms=4, label=name)
             if gold is not None:
                 axes[0].axhline(gold[name] * 100, color=hues[name], ls="--", lw=1)
-    axes[0].set(xlabel="epoch", ylabel="accuracy (%)" + ("\ndashed: gold standard" if gold is not None else ""))
+    axes[0].set(xlabel="epoch", ylabel="accuracy (%)"
+                + ("\ndashed: gold standard" if gold is not None else ""))
     axes[0].legend()
     for name, hue in (("retain_loss", "#009E73"), ("forget_loss", VERMILION)):
         if name in curves and curves[name].notna().any():
@@ -231,9 +256,11 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
     return fig
 
 
-def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("UA", "GA"), by: str | None = None,
+def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("UA", "GA"),
+                  by: str | None = None,
                   gold: pd.DataFrame | None = None, xlabel: str = "", title: str = "") -> Figure:
-    """Metrics against one setting (such as lam), mean and standard deviation over seeds, a line per value of `by`."""
+    """Metrics against one setting (such as lam), mean and standard deviation over seeds, a line per value of
+    `by`."""
     fig, axes = plt.subplots(1, len(metrics), figsize=(4 * len(metrics), 3.6), squeeze=False)
     ticks = sorted(rows[setting].unique())
     parts = {None: rows} if by is None else dict(iter(rows.groupby(by, sort=False)))
@@ -254,12 +281,15 @@ def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("U
     return fig
 
 
-def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = None, smooth: int = 25, title: str = "",
+def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = None, smooth: int = 25,
+                title: str = "",
                 ax: Axes | None = None, ylim: tuple[float, float] | None = None) -> Figure:
-    """Estimates of mutual information against updates, a moving mean over `smooth` of them; the known value dashed."""
+    """Estimates of mutual information against updates, a moving mean over `smooth` of them; the known value
+    dashed."""
     ax = axes_or_new(ax, figsize=(7.5, 3.6))
     ends = []
-    for (name, values), hue in zip(histories.items(), ["#0072B2", "#009E73", "#56B4E9", "#004B79", "#8CCBB8"], strict=False):
+    for (name, values), hue in zip(histories.items(), ["#0072B2", "#009E73", "#56B4E9", "#004B79", "#8CCBB8"],
+                                   strict=False):
         smoothed = pd.Series(list(values)).rolling(smooth, min_periods=1).mean()
         ax.plot(range(len(values))[::4], values[::4], color=hue, alpha=0.2, lw=0.8)
         ax.plot(smoothed, color=hue, lw=1.6)
@@ -274,11 +304,14 @@ def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = 
     return ax.figure
 
 
-def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, title: str = "", ax: Axes | None = None) -> Figure:
-    """GA of RETRAIN against the ratio, one line per forgotten group; PRETRAIN's GA on that group is the dotted level.
+def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, title: str = "",
+                     ax: Axes | None = None) -> Figure:
+    """GA of RETRAIN against the ratio, one line per forgotten group; PRETRAIN's GA on that group is the
+    dotted level.
 
-    `parts` maps a group's name to its PRETRAIN and RETRAIN rows; the first is the dominant forget group, in vermilion.
-    Means and standard deviations over seeds; the lines begin at ratio 0, where nothing is forgotten yet.
+    `parts` maps a group's name to its PRETRAIN and RETRAIN rows; the first is the dominant forget group, in
+    vermilion. Means and standard deviations over seeds; the lines begin at ratio 0, where nothing is
+    forgotten yet.
     """
     ax = axes_or_new(ax, figsize=(7.5, 3.7))
     ends = []
@@ -301,7 +334,8 @@ def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, ti
 
 def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "", title: str = "",
               ax: Axes | None = None) -> Figure:
-    """Means with intervals (columns mean, low, high) against each table's index, around a line at 0; the first in vermilion."""
+    """Means with intervals (columns mean, low, high) against each table's index, around a line at 0; the
+    first in vermilion."""
     ax = axes_or_new(ax)
     ax.axhline(0, color="0.6", lw=1)
     ends = []

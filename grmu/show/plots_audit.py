@@ -18,23 +18,27 @@ ATTACK_MARKS = {"U-LiRA": "o", "loss": "s", "forest": "^"}
 STATUS_COLOURS = {"never seen": "0.45", "unlearned": VERMILION, "retained": "#0072B2"}
 
 
-def attacks(tables: Mapping[str, pd.DataFrame], measure: str = "AUC", chance: float = 0.5, title: str = "") -> Figure:
+def attacks(tables: Mapping[str, pd.DataFrame], measure: str = "AUC", chance: float = 0.5,
+            title: str = "") -> Figure:
     """How well each attack tells two statuses apart, with its 95 % interval: a panel a table, a row a method.
 
-    `tables`: by the panel's name, rows with method, reweight, attack, and the measure with its low and high, of one group (see
-    `grmu.study.audit.audit`). The dotted line is chance.
+    `tables`: by the panel's name, rows with method, reweight, attack, and the measure with its low and high,
+    of one group (see `grmu.study.audit.audit`). The dotted line is chance.
     """
     order = list(next(iter(tables.values())).groupby(["method", "reweight"], sort=False).groups)
-    fig, axes = plt.subplots(1, len(tables), figsize=(7.8, 1.5 + 0.42 * len(order)), sharey=True, sharex=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(tables), figsize=(7.8, 1.5 + 0.42 * len(order)), sharey=True, sharex=True,
+                             squeeze=False)
     for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
         ax.axvline(chance, color="0.6", ls=":", lw=1)
         for y, key in enumerate(order):
             rows = table[(table.method == key[0]) & (table.reweight == key[1])].set_index("attack")
-            for shift, attack in zip((-0.22, 0, 0.22), [a for a in ATTACK_MARKS if a in rows.index], strict=False):
+            for shift, attack in zip((-0.22, 0, 0.22), [a for a in ATTACK_MARKS if a in rows.index],
+                                     strict=False):
                 row, style = rows.loc[attack], marker_style(*key)
                 away = [[row[measure] - row[f"{measure} low"]], [row[f"{measure} high"] - row[measure]]]
                 ax.errorbar(row[measure], y + shift, xerr=away, capsize=2,
-                            **style | {"marker": ATTACK_MARKS[attack], "alpha": 1 if attack == "U-LiRA" else 0.55})
+                            **style | {"marker": ATTACK_MARKS[attack],
+                                       "alpha": 1 if attack == "U-LiRA" else 0.55})
         ax.set_title(name, fontsize=11, fontweight="normal")
         ax.set_xlabel(measure)
     axes[0, 0].set_yticks(range(len(order)), [label(*key) for key in order])
@@ -47,7 +51,8 @@ def attacks(tables: Mapping[str, pd.DataFrame], measure: str = "AUC", chance: fl
 
 
 def person(confidence: Mapping[str, np.ndarray], picture: np.ndarray, title: str = "") -> Figure:
-    """One sample and what shadow models say of it, a dot a model: its confidence by status, with each status's Gaussian."""
+    """One sample and what shadow models say of it, a dot a model: its confidence by status, with each
+    status's Gaussian."""
     fig, (left, ax) = plt.subplots(1, 2, figsize=(7.5, 2.7), width_ratios=[1, 4])
     show_picture(picture, left)
     left.set_axis_off()
@@ -59,29 +64,34 @@ def person(confidence: Mapping[str, np.ndarray], picture: np.ndarray, title: str
         ax.plot(values, np.full(len(values), -y), "|", color=hue, ms=12, mew=1.5)
         if len(values):
             ax.plot(x, 0.75 * np.exp(-(((x - values.mean()) / sd) ** 2) / 2) - y + 0.12, color=hue)
-    ax.set_yticks([-y for y in range(len(confidence))], [f"{s} (n = {len(v)})" for s, v in confidence.items()])
+    ax.set_yticks([-y for y in range(len(confidence))],
+                  [f"{s} (n = {len(v)})" for s, v in confidence.items()])
     ax.set(xlabel="confidence in the right class, log p / (1 - p)")
     ax.axvline(0, color="0.8", lw=1, zorder=0)
     fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
     return fig
 
 
-def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "", ax: Axes | None = None) -> Figure:
-    """True against false positives, both on log axes, where it matters whether *anybody* is found for sure."""
+def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "",
+        ax: Axes | None = None) -> Figure:
+    """True against false positives, both on log axes, where it matters whether *anybody* is found for
+    sure."""
     ax = axes_or_new(ax, figsize=(5.6, 4.2))
     floor = 1e-3
     for (name, (false, true)), style in zip(curves.items(), ("-", "--", "-."), strict=False):
         hue = VERMILION if name == "U-LiRA" else "0.35"
         ax.plot(np.maximum(false, floor), np.maximum(true, floor), style, color=hue, label=name, lw=1.8)
     ax.plot([floor, 1], [floor, 1], ":", color="0.6", label="chance")
-    ax.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.2), xlabel="false positives: never seen, taken for seen",
+    ax.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.2),
+           xlabel="false positives: never seen, taken for seen",
            ylabel="true positives")
     ax.legend(loc="lower right")
     ax.set_title(title)
     return ax.figure
 
 
-def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "", ax: Axes | None = None) -> Figure:
+def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "",
+              ax: Axes | None = None) -> Figure:
     """How exposed each person is, from the most to the least, a line a method; 0 is as if never seen.
 
     `curves`: by (method, reweight), one value a person, in standard deviations.
@@ -97,12 +107,13 @@ def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "
     return ax.figure
 
 
-def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measure: str = "AUC", chance: float = 0.5,
+def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measure: str = "AUC",
+             chance: float = 0.5,
              title: str = "", ax: Axes | None = None) -> Figure:
     """A measure of an attack on every group, with 95 % intervals; a mark a method.
 
-    `tables`: by (method, reweight), rows with group and the measure with its low and high. `forget`: the group in vermilion.
-    The dotted line is chance.
+    `tables`: by (method, reweight), rows with group and the measure with its low and high. `forget`: the
+    group in vermilion. The dotted line is chance.
     """
     groups = list(next(iter(tables.values())).group)
     ax = axes_or_new(ax, figsize=(7.5, 1.4 + 0.65 * len(groups)))
@@ -120,8 +131,10 @@ def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measu
     return ax.figure
 
 
-def relearnt(curves: Mapping[tuple[str, bool], pd.Series], target: float, title: str = "", ax: Axes | None = None) -> Figure:
-    """Accuracy on the forget set against steps of fine-tuning on it (index), percent, a line a method; dotted: PRETRAIN's."""
+def relearnt(curves: Mapping[tuple[str, bool], pd.Series], target: float, title: str = "",
+             ax: Axes | None = None) -> Figure:
+    """Accuracy on the forget set against steps of fine-tuning on it (index), percent, a line a method;
+    dotted: PRETRAIN's."""
     ax = axes_or_new(ax, figsize=(7.5, 3.6))
     ax.axhline(target, color=colour("pretrain"), ls=":", lw=1.5)
     for key, values in curves.items():
@@ -138,7 +151,8 @@ def recovered(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], titl
 
     `tables`: index as `names` (key to words), a column a seed. Dashed: the true groups. Dotted: no groups.
     """
-    fig, axes = plt.subplots(1, len(tables), figsize=(7.8, 1.3 + 0.42 * len(names)), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(tables), figsize=(7.8, 1.3 + 0.42 * len(names)), sharey=True,
+                             squeeze=False)
     for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
         ax.axvline(table.loc["true"].mean(), color="black", ls="--", lw=1)
         ax.axvline(table.loc["none"].mean(), color="0.5", ls=":", lw=1.5)
@@ -147,7 +161,8 @@ def recovered(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], titl
             hue = "black" if key == "true" else "0.5" if key in ("none", "random") else GROUP_COLOURS[0]
             mean, low, high, n = interval(values)
             ax.plot(values, np.full(n, y + 0.2), ".", color=hue, alpha=0.45, ms=5)
-            ax.errorbar(mean, y, xerr=[[mean - low], [high - mean]] if n > 1 else None, fmt="o", color=hue, capsize=3)
+            ax.errorbar(mean, y, xerr=[[mean - low], [high - mean]] if n > 1 else None, fmt="o", color=hue,
+                        capsize=3)
         ax.set_title(name, fontsize=11, fontweight="normal")
         ax.set_xlabel("accuracy of the group, test (%)")
     axes[0, 0].set_yticks(range(len(names)), list(names.values()))

@@ -1,4 +1,5 @@
-"""The benchmark's figures: many methods side by side, in the look of `grmu.show.plots`. Lesson 05 reads them."""
+"""The benchmark's figures: many methods side by side, in the look of `grmu.show.plots`. Lesson 05 reads
+them."""
 
 from __future__ import annotations
 
@@ -17,17 +18,20 @@ from grmu.study.names import METRIC_NAMES, label
 
 def reweight_gains(effect: pd.DataFrame, gold: float, idle: float, metric: str = "GA", title: str = "",
                    ax: Axes | None = None) -> Figure:
-    """What REWEIGHT adds to each method: hollow without, filled with it, the paired difference and its 95 % interval beside.
+    """What REWEIGHT adds to each method: hollow without, filled with it, the paired difference and its 95 %
+    interval beside.
 
     Args:
-        effect: as `tables.reweight_effect` gives, percent.  gold, idle: the gold standard's value and PRETRAIN's, percent.
+        effect: as `tables.reweight_effect` gives, percent.  gold, idle: the gold standard's value and
+            PRETRAIN's, percent.
     """
     ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.36 * len(effect)))
     for i, (method, row) in enumerate(effect.iterrows()):
         ax.plot([row.without, row.with_], [i, i], color=colour(method), lw=1.5)
         for value, reweight in ((row.without, False), (row.with_, True)):
             ax.plot(value, i, **marker_style(method, reweight))
-        ax.text(1.02, i, f"{row.gain:+.0f} [{row.low:+.0f}, {row.high:+.0f}]", transform=ax.get_yaxis_transform(), va="center",
+        ax.text(1.02, i, f"{row.gain:+.0f} [{row.low:+.0f}, {row.high:+.0f}]",
+                transform=ax.get_yaxis_transform(), va="center",
                 color="black" if row.low > 0 or row.high < 0 else "0.5")
     ax.axvline(gold, color="black", ls="--", lw=1, zorder=0)
     ax.axvline(idle, color=colour("pretrain"), ls=":", lw=1.5, zorder=0)
@@ -39,14 +43,18 @@ def reweight_gains(effect: pd.DataFrame, gold: float, idle: float, metric: str =
     return ax.figure
 
 
-def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "", n_columns: int = 4) -> Figure:
-    """One small panel a method: where UA and GA go, epoch by epoch, from PRETRAIN (grey) towards the gold standard (cross).
+def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "",
+                 n_columns: int = 4) -> Figure:
+    """One small panel a method: where UA and GA go, epoch by epoch, from PRETRAIN (grey) towards the gold
+    standard (cross).
 
-    `curves`: method, reweight, epoch, UA, GA, fractions, of one ratio; hollow ends without REWEIGHT, filled with it.
+    `curves`: method, reweight, epoch, UA, GA, fractions, of one ratio; hollow ends without REWEIGHT, filled
+    with it.
     """
     names = list(dict.fromkeys(curves.method))
     n_rows = -(-len(names) // n_columns)
-    fig, axes = plt.subplots(n_rows, n_columns, figsize=(2.45 * n_columns, 2.2 * n_rows), sharex=True, sharey=True, squeeze=False)
+    fig, axes = plt.subplots(n_rows, n_columns, figsize=(2.45 * n_columns, 2.2 * n_rows), sharex=True,
+                             sharey=True, squeeze=False)
     for ax in axes.flat[len(names):]:
         ax.set_axis_off()
     for ax, method in zip(axes.flat, names, strict=False):
@@ -64,8 +72,10 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
     return fig
 
 
-def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "", ax: Axes | None = None) -> Figure:
-    """Ranks (1 is best) of methods under several measures: a line a method, named at both ends; `highlight` in colour.
+def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "",
+          ax: Axes | None = None) -> Figure:
+    """Ranks (1 is best) of methods under several measures: a line a method, named at both ends; `highlight`
+    in colour.
 
     `places`: a row a method key (method, reweight), a column a measure.
     """
@@ -73,7 +83,8 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "", 
     x = np.arange(places.shape[1])
     for (method, reweight), row in places.iterrows():
         chosen = method in highlight
-        ax.plot(x, row, "o-", color=colour(method) if chosen else "0.8", lw=2.5 if chosen else 1, zorder=2 + chosen,
+        ax.plot(x, row, "o-", color=colour(method) if chosen else "0.8", lw=2.5 if chosen else 1,
+                zorder=2 + chosen,
                 mfc="white" if not reweight else None, ms=6)
         for side, where, align in ((0, -0.12, "right"), (-1, x[-1] + 0.12, "left")):
             ax.text(where, row.iloc[side], label(method, reweight), ha=align, va="center", fontsize=11,
@@ -83,14 +94,17 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "", 
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(axis="x", length=0)
     ax.xaxis.tick_top()
-    ax.figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)  # from the labels' edge, not the axes'
+    ax.figure.suptitle(title, x=0.01, ha="left", fontweight="bold",
+                       fontsize=12)  # from the labels' edge, not the axes'
     return ax.figure
 
 
 def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> Figure:
-    """What an avg. gap is made of: the distance from the gold standard in points, a row a method, a column a metric."""
+    """What an avg. gap is made of: the distance from the gold standard in points, a row a method, a column a
+    metric."""
     ax = axes_or_new(ax, figsize=(7.5, 1.1 + 0.36 * len(parts)))
-    sns.heatmap(parts, annot=True, fmt=".1f", cmap="Greys", vmin=0, vmax=max(20, parts.to_numpy().max()), cbar=False, ax=ax,
+    sns.heatmap(parts, annot=True, fmt=".1f", cmap="Greys", vmin=0, vmax=max(20, parts.to_numpy().max()),
+                cbar=False, ax=ax,
                 linewidths=1, annot_kws={"fontsize": 11})
     ax.set(xlabel="", ylabel="")
     ax.xaxis.tick_top()
@@ -102,7 +116,8 @@ def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> F
 
 def effects(found: Mapping[str, Sequence[float]], published: Mapping[str, float], title: str = "",
             ax: Axes | None = None) -> Figure:
-    """Our effects of a claim with their 95 % intervals (mean, low, high, ...), and below them the paper's (crosses).
+    """Our effects of a claim with their 95 % intervals (mean, low, high, ...), and below them the paper's
+    (crosses).
 
     Right of the line speaks for the claim, left against it; an interval that holds 0 is grey.
     """

@@ -1,6 +1,7 @@
 """Figures that are drawn again and again behind the course's demos, fast: no pyplot, no layout to be found.
 
-A `Canvas` keeps its axes; what a figure shows is a plain function of canvas and numbers, so that a lesson can draw it once.
+A `Canvas` keeps its axes; what a figure shows is a plain function of canvas and numbers, so that a lesson can
+draw it once.
 """
 
 from __future__ import annotations
@@ -21,19 +22,22 @@ from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, marker_style, show
 
 SCREEN_DPI, SHARPNESS = 85, 1.6  # of the course's figures, and how many times that is drawn
 EXPLORED = ("UA", "TA", "GA", "EO")
-METRIC_ROWS = ("forget set,\naccuracy", "test set,\naccuracy", "those who asked,\ntest accuracy", "equalized-odds\ndifference")
+METRIC_ROWS = ("forget set,\naccuracy", "test set,\naccuracy", "those who asked,\ntest accuracy",
+               "equalized-odds\ndifference")
 REFERENCES = (("pretrain", False), ("retrain", True))
 
 
 class Canvas:
-    """A figure of rows x columns axes with fixed margins. What stands still is drawn once, what moves is drawn over it.
+    """A figure of rows x columns axes with fixed margins. What stands still is drawn once, what moves is
+    drawn over it.
 
     Args:
         width, height: in inches of the screen.  margins: as `Figure.subplots_adjust` takes them.
         sharpness: how many times its size on screen `png` is; 1 for a figure that the notebook itself shows.
     """
 
-    def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1, sharpness: float = SHARPNESS,
+    def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1,
+                 sharpness: float = SHARPNESS,
                  **margins: float) -> None:
         self.figure = Figure(figsize=(width, height), dpi=sharpness * SCREEN_DPI, layout="none")
         FigureCanvasAgg(self.figure)
@@ -44,8 +48,10 @@ class Canvas:
         self._still: object = None
         self._moving: list[Artist] = []
 
-    def draw(self, key: Hashable, frame: Callable[[list[Axes]], None], paint: Callable[[list[Axes]], None]) -> Figure:
-        """Draw what `paint` adds to the axes, in place of what it added last, over what `frame` set up for this `key`."""
+    def draw(self, key: Hashable, frame: Callable[[list[Axes]], None],
+             paint: Callable[[list[Axes]], None]) -> Figure:
+        """Draw what `paint` adds to the axes, in place of what it added last, over what `frame` set up for
+        this `key`."""
         canvas = self.figure.canvas
         for artist in self._moving:
             artist.remove()
@@ -58,7 +64,8 @@ class Canvas:
             self._frame, self._still = key, canvas.copy_from_bbox(self.figure.bbox)
         before = set(self._artists())
         paint(self.axes)
-        self._moving = sorted((a for a in self._artists() if a not in before), key=lambda artist: artist.zorder)
+        self._moving = sorted((a for a in self._artists() if a not in before),
+                              key=lambda artist: artist.zorder)
         canvas.restore_region(self._still)
         for artist in self._moving:
             self.figure.draw_artist(artist)
@@ -85,14 +92,16 @@ def png_of(figure: Figure) -> tuple[bytes, str]:
 
 def setting_canvas(sharpness: float = SHARPNESS) -> Canvas:
     """Where `draw_setting` draws."""
-    return Canvas(10.6, 7.2, 2, 2, sharpness, left=0.19, right=0.98, top=0.88, bottom=0.09, wspace=0.36, hspace=0.45)
+    return Canvas(10.6, 7.2, 2, 2, sharpness, left=0.19, right=0.98, top=0.88, bottom=0.09, wspace=0.36,
+                  hspace=0.45)
 
 
 def draw_setting(canvas: Canvas, shown: Shown, own: Mapping[str, object] | None = None) -> Figure:
     """One setting of the shipped results: groups before and after, metrics, and where it lies on both curves.
 
     Args:
-        own: a live run to be drawn beside it as a star: "metrics" (fractions), "groups" (as in `shown`), "ratio", "lam".
+        own: a live run to be drawn beside it as a star: "metrics" (fractions), "groups" (as in `shown`),
+            "ratio", "lam".
     """
     def paint(axes: list[Axes]) -> None:
         by_group, by_metric, by_ratio, by_lam = axes
@@ -104,7 +113,8 @@ def draw_setting(canvas: Canvas, shown: Shown, own: Mapping[str, object] | None 
         canvas.figure.text(0.01, 0.985, shown.title(), ha="left", va="top", fontweight="bold", fontsize=12)
 
     names = tuple(shown.groups.index)
-    return canvas.draw((names, shown.by_lam is None), lambda axes: _frame_setting(axes, names, shown.by_lam is not None), paint)
+    return canvas.draw((names, shown.by_lam is None),
+                       lambda axes: _frame_setting(axes, names, shown.by_lam is not None), paint)
 
 
 def setting_figure(**choice: object) -> Figure:
@@ -116,7 +126,8 @@ def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> Non
     by_group, by_metric, by_ratio, by_lam = axes
     for ax, rows, said, title in (
             (by_group, names, "test accuracy (%)", "hollow: before   filled: after   | : gold standard"),
-            (by_metric, METRIC_ROWS, "%, mean ± standard deviation over seeds", "grey: do nothing   black: gold standard")):
+            (by_metric, METRIC_ROWS, "%, mean ± standard deviation over seeds",
+             "grey: do nothing   black: gold standard")):
         ax.set_yticks(range(len(rows)), rows)
         ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 101), xlabel=said)
         ax.set_title(title, fontsize=11, fontweight="normal")
@@ -160,7 +171,8 @@ def _paint_curve(ax: Axes, shown: Shown, setting: str, own: Mapping[str, object]
             ax.axhline(100 * part["mean"].mean(), color=colour(method), ls=":", lw=1.5)
             continue
         level = setting == "lam" and method in ("pretrain", "retrain")
-        style = marker_style(method, reweight) | ({"marker": "none"} if level or (method, reweight) in REFERENCES else {})
+        style = marker_style(method, reweight) | ({"marker": "none"} if level
+                                                  or (method, reweight) in REFERENCES else {})
         ax.errorbar(at, 100 * part["mean"].to_numpy(), 100 * part["std"].to_numpy(), capsize=3, **style)
     ax.axvline(getattr(shown, setting), color="0.87", lw=9, zorder=0)
     if own is not None and own[setting] is not None:
@@ -178,13 +190,17 @@ def curves_canvas() -> Canvas:
 
 
 EPOCH_PANELS = (  # axis label, and the curves: name, words, colour
-    ("accuracy (%)", (("GA", "group, test", VERMILION), ("UA", "forget set", "#8C3D00"), ("TA", "test set", "#0072B2"))),
-    ("bound M before the epoch (nats)", (("mi_forget", "forget set", VERMILION), ("mi_train", "training set", "#0072B2"))),
-    ("loss, mean over the pass", (("forget_loss", "forget pass", VERMILION), ("retain_loss", "retain pass", "#009E73"))))
+    ("accuracy (%)", (("GA", "group, test", VERMILION), ("UA", "forget set", "#8C3D00"),
+                      ("TA", "test set", "#0072B2"))),
+    ("bound M before the epoch (nats)", (("mi_forget", "forget set", VERMILION),
+                                         ("mi_train", "training set", "#0072B2"))),
+    ("loss, mean over the pass", (("forget_loss", "forget pass", VERMILION),
+                                  ("retain_loss", "retain pass", "#009E73"))))
 
 
 def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int) -> Figure:
-    """The curves of a run that may still be going on: accuracies, information, losses, over all epochs that it will have."""
+    """The curves of a run that may still be going on: accuracies, information, losses, over all epochs that
+    it will have."""
     def limits(names: Sequence[str]) -> tuple[float, float]:
         values = [row[name] for row in rows for name in names if name in row] or [0.0]
         return min(np.floor(2 * min(values)) / 2, -0.5), max(np.ceil(2 * max(values)) / 2, 0.5)
@@ -200,7 +216,8 @@ def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int
     def paint(axes: list[Axes]) -> None:
         for ax, (_, curves) in zip(axes, EPOCH_PANELS, strict=True):
             for name, _, hue in curves:
-                points = [(row["epoch"], row[name] * (100 if ax is axes[0] else 1)) for row in rows if name in row]
+                points = [(row["epoch"], row[name] * (100 if ax is axes[0] else 1))
+                          for row in rows if name in row]
                 if points:
                     ax.plot(*zip(*points, strict=True), "o-", color=hue, ms=4, label=name)
 
@@ -208,39 +225,47 @@ def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int
 
 
 
-def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str, n: int = 9) -> Figure:
-    """Samples of these groups whose confidence in the true class moved most, a row a group; crossed where the answer is wrong."""
+def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str,
+                  n: int = 9) -> Figure:
+    """Samples of these groups whose confidence in the true class moved most, a row a group; crossed where the
+    answer is wrong."""
     height = 0.5 + 1.42 * len(groups)
-    canvas = Canvas(10.6, height, len(groups), n, 1, left=0.145, right=0.995, bottom=0.02, top=1 - 0.75 / height, wspace=0.1,
+    canvas = Canvas(10.6, height, len(groups), n, 1, left=0.145, right=0.995, bottom=0.02,
+                    top=1 - 0.75 / height, wspace=0.1,
                     hspace=0.42)
     grid = np.array(canvas.axes).reshape(len(groups), n)
     for row, group in zip(grid, groups, strict=True):
         index = answers.most_moved(group, n, only_changed)
         total = int(((answers.data.group == group) & (answers.changed | (not only_changed))).sum())
         name = answers.data.group_names[group].replace(" on ", "\non ")
-        row[0].text(-0.12, 0.5, f"{name}\n{len(index)} of {total}", transform=row[0].transAxes, ha="right", va="center")
+        row[0].text(-0.12, 0.5, f"{name}\n{len(index)} of {total}", transform=row[0].transAxes, ha="right",
+                    va="center")
         for ax in row:
             ax.set_axis_off()
         for ax, i in zip(row, index.tolist(), strict=False):
             show_picture(answers.data.x[i], ax)
             mark = "" if answers.right[i] else " ✗"
-            ax.set_title(f"{100 * answers.before[i]:.0f} → {100 * answers.after[i]:.0f}{mark}", fontsize=10, loc="center",
+            ax.set_title(f"{100 * answers.before[i]:.0f} → {100 * answers.after[i]:.0f}{mark}", fontsize=10,
+                         loc="center",
                          fontweight="normal", color="black" if answers.right[i] else VERMILION)
     canvas.figure.text(0.01, 0.99, title, ha="left", va="top", fontweight="bold", fontsize=12)
     return canvas.figure
 
 
 def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str], most: int = 300) -> Figure:
-    """Features before and after on the same two axes, coloured by group; how well a linear classifier tells the groups."""
+    """Features before and after on the same two axes, coloured by group; how well a linear classifier tells
+    the groups."""
     canvas = Canvas(10.6, 4.6, 1, 2, 1, left=0.07, right=0.98, bottom=0.2, top=0.82, wspace=0.12)
     points = np.concatenate([features.before, features.after])
     low, high = points.min(0), points.max(0)
-    for ax, z, name, told in zip(canvas.axes, (features.before, features.after), names, features.told, strict=True):
+    for ax, z, name, told in zip(canvas.axes, (features.before, features.after), names, features.told,
+                                 strict=True):
         for group, who in enumerate(features.group_names):
             hue = VERMILION if group in forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
             mine = z[features.group == group][:most]
             ax.plot(mine[:, 0], mine[:, 1], ".", color=hue, ms=3.5, alpha=0.6, label=who)
-        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="first principal component of the features before")
+        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]),
+               xlabel="first principal component of the features before")
         ax.set_title(f"{name}: groups told apart {100 * told:.0f} %", fontsize=11, fontweight="normal")
     canvas.axes[0].set_ylabel("second")
     canvas.axes[1].set_yticklabels([])
@@ -250,13 +275,17 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
     first, then = (round(100 * told) for told in features.told)
     change, chance = then - first, 100 / len(features.group_names)
     title = f"A linear classifier of groups loses {-change} points" if change < 0 else (
-        f"A linear classifier of groups gains {change} points" if change > 0 else "The groups can be told apart as before")
-    canvas.figure.text(0.01, 0.985, f"{title} (test set; chance is {chance:.0f} %)", va="top", fontweight="bold", fontsize=12)
+        f"A linear classifier of groups gains {change} points" if change > 0
+        else "The groups can be told apart as before")
+    canvas.figure.text(0.01, 0.985, f"{title} (test set; chance is {chance:.0f} %)", va="top",
+                       fontweight="bold", fontsize=12)
     return canvas.figure
 
 
-def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates: int, truth: float, bounded: float) -> Figure:
-    """An estimate that grows update by update, beside the information and, where it is another, what the bound can reach."""
+def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates: int, truth: float,
+                     bounded: float) -> Figure:
+    """An estimate that grows update by update, beside the information and, where it is another, what the
+    bound can reach."""
     top, low = max(1.7, 1.15 * max(said, default=0), 1.3 * bounded), min(-0.2, 1.15 * min(said, default=0))
     limits = max(low, -5), min(top, 10)
 
@@ -267,7 +296,8 @@ def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates:
         ax.text(1.01, truth, f"I(Z; G) = {truth:.2f}", transform=ax.get_yaxis_transform(), va="center")
         if bounded - truth > 0.02:
             ax.axhline(bounded, color="#0072B2", ls=":", lw=1.5)
-            ax.text(1.01, bounded, f"+ KL = {bounded:.2f}", transform=ax.get_yaxis_transform(), va="center", color="#0072B2")
+            ax.text(1.01, bounded, f"+ KL = {bounded:.2f}", transform=ax.get_yaxis_transform(), va="center",
+                    color="#0072B2")
 
     def paint(axes: list[Axes]) -> None:
         axes[0].plot(every * np.arange(1, len(said) + 1), said, "o-", color="#CC79A7", ms=4)
@@ -283,13 +313,16 @@ def by_hand_canvas(sharpness: float = SHARPNESS) -> Canvas:
 
 
 def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int, shares: Mapping[str, Sequence[float]],
-                 accuracies: Mapping[str, Sequence[float]], title: str = "", of: str = "validation") -> Figure:
+                 accuracies: Mapping[str, Sequence[float]], title: str = "",
+                 of: str = "validation") -> Figure:
     """Left each group's share of what training draws, right its accuracy: one marker a choice of weights.
 
-    shares, accuracies: (n_groups,) fractions by name, one of `MARKS`.  of: the data that accuracies are measured on.
+    shares, accuracies: (n_groups,) fractions by name, one of `MARKS`.  of: the data that accuracies are
+        measured on.
     """
     def frame(axes: list[Axes]) -> None:
-        for ax, said in zip(axes, ("share of an epoch's samples (%, log scale)", f"{of} accuracy (%)"), strict=True):
+        for ax, said in zip(axes, ("share of an epoch's samples (%, log scale)", f"{of} accuracy (%)"),
+                            strict=True):
             ax.set_yticks(range(len(names)), names if ax is axes[0] else [""] * len(names))
             ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=said)
         axes[0].set(xscale="log", xlim=(0.05, 130))
@@ -302,15 +335,19 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int, shares: Mapp
                 mark, colour_, size = MARKS.get(name, MARKS["by hand"])
                 for i, value in enumerate(by_group):
                     own = VERMILION if name == "by hand" and i == forget else colour_
-                    ax.plot(max(100 * value, 0.05), i, mark, color=own, ms=size, mfc="none" if name == "before" else own, mew=1.5)
+                    ax.plot(max(100 * value, 0.05), i, mark, color=own, ms=size,
+                            mfc="none" if name == "before" else own, mew=1.5)
         for name, (mark, colour_, _) in MARKS.items():
             if name in shares or name in accuracies:
-                axes[0].plot([], [], mark, color=colour_, mfc="none" if name == "before" else colour_, label=name)
-        canvas.figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(0.15, 0.94), ncols=4)
+                axes[0].plot([], [], mark, color=colour_, mfc="none" if name == "before" else colour_,
+                             label=name)
+        canvas.figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left",
+                             bbox_to_anchor=(0.15, 0.94), ncols=4)
         canvas.figure.text(0.01, 0.985, title, ha="left", va="top", fontweight="bold", fontsize=12)
 
     return canvas.draw((tuple(names), of), frame, paint)
 
 
-MARKS = {"before": ("o", "#808080", 12), "no weights": ("s", "#0072B2", 6), "α (REWEIGHT)": ("|", "black", 18),
+MARKS = {"before": ("o", "#808080", 12), "no weights": ("s", "#0072B2", 6),
+         "α (REWEIGHT)": ("|", "black", 18),
          "by hand": ("D", "#CC79A7", 6)}

@@ -1,14 +1,15 @@
 """An audit: can anybody tell that a model has unlearned a sample from never having seen it?
 
-U-LiRA (Hayes et al. 2024): shadow models train on random halves of the training set and unlearn by the method under test, so that
-every sample is *unlearned* by some, *retained* by some and *never seen* by others. For each sample, a Gaussian likelihood
-ratio between two of these states, fitted to the other shadows, guesses its state in one. A shadow model is an `Experiment`
-with `half=True`: PRETRAINs are shared by all methods, and the store remembers what is finished.
+U-LiRA (Hayes et al. 2024): shadow models train on random halves of the training set and unlearn by the method
+under test, so that every sample is *unlearned* by some, *retained* by some and *never seen* by others. For
+each sample, a Gaussian likelihood ratio between two of these states, fitted to the other shadows, guesses its
+state in one. A shadow model is an `Experiment` with `half=True`: PRETRAINs are shared by all methods, and the
+store remembers what is finished.
 
     python -m grmu audit --dataset groundwear-memorised --method miu --reweight     some minutes on two cores
 
-Beside it: the same models under attacks on an average (loss, random forest); the noise floor between gold standards that differ
-in their seed; how fast the forget set is learnt again.
+Beside it: the same models under attacks on an average (loss, random forest); the noise floor between gold
+standards that differ in their seed; how fast the forget set is learnt again.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Observations(NamedTuple):
 
 
 def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
-    """The experiment on n random halves of the training set; what is asked to be forgotten is drawn anew in each half."""
+    """The experiment on n random halves of the training set; what is asked to be forgotten is drawn anew in
+    each half."""
     return [replace(experiment, seed=seed, half=True) for seed in range(n)]
 
 
@@ -80,7 +82,8 @@ def observe(experiment: Experiment, store: str | Path | None = None) -> Observat
         logits, val_logits = (predict(model, model, part.x).double() for part in (whole, splits.val))
         others = logits.scatter(1, whole.y[:, None], -torch.inf).logsumexp(1)
         losses = cross_entropy(logits, whole.y, reduction="none")
-        forest = membership_forest(losses[half[split.retain_index]], cross_entropy(val_logits, splits.val.y, reduction="none"),
+        forest = membership_forest(losses[half[split.retain_index]],
+                                   cross_entropy(val_logits, splits.val.y, reduction="none"),
                                    split.retain.group, splits.val.group)
         member = forest.predict_proba(losses[:, None].numpy())[:, 1]
     confidence = logits.gather(1, whole.y[:, None])[:, 0] - others
@@ -94,12 +97,13 @@ def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | No
     return Observations(*map(np.concatenate, zip(*seen, strict=True)))
 
 
-def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int = UNLEARNED, negative: int = NEVER) -> np.ndarray:
+def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int = UNLEARNED,
+                      negative: int = NEVER) -> np.ndarray:
     """log N(c; mean where positive) - log N(c; mean where negative), of each shadow and sample, (K, N).
 
-    Each sample has two means, from its confidences in all *other* shadows, so that no shadow is judged by itself; all share one
-    variance (Carlini et al. 2022 advise so for few shadows). NaN where a sample is of neither status, or fewer than two other
-    shadows are of one of them.
+    Each sample has two means, from its confidences in all *other* shadows, so that no shadow is judged by
+    itself; all share one variance (Carlini et al. 2022 advise so for few shadows). NaN where a sample is of
+    neither status, or fewer than two other shadows are of one of them.
     """
     means, counts, spread, n_all = [], [], 0.0, 0.0
     for kind in (positive, negative):
@@ -114,19 +118,24 @@ def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int 
     return np.where(usable, ratio, np.nan)
 
 
-def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int = UNLEARNED, negative: int = NEVER) -> np.ndarray:
+def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int = UNLEARNED,
+                negative: int = NEVER) -> np.ndarray:
     """The scores of an attack that has nothing to fit."""
     return scores
 
 
-ATTACKS = {"U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are), "forest": ("forest", as_they_are)}
+ATTACKS = {"U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are),
+           "forest": ("forest", as_they_are)}
 
 
-def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED, negative: int = NEVER) -> dict[str, Interval]:
-    """How well an attack tells two statuses apart, over all shadows and samples: AUC, and true positives at the `RATES`.
+def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
+          negative: int = NEVER) -> dict[str, Interval]:
+    """How well an attack tells two statuses apart, over all shadows and samples: AUC, and true positives at
+    the `RATES`.
 
-    The 95 % intervals are jackknifed: the attack is fitted and judged anew without each of `BLOCKS` blocks of shadow models,
-    since the samples of one model are not independent. They are wider than need be where the AUC is near 0.5.
+    The 95 % intervals are jackknifed: the attack is fitted and judged anew without each of `BLOCKS` blocks of
+    shadow models, since the samples of one model are not independent. They are wider than need be where the
+    AUC is near 0.5.
 
     Raises:
         ValueError: too few shadow models.
@@ -145,10 +154,12 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
 
     everyone, n_blocks = np.arange(len(values)), min(BLOCKS, len(values))
     point = np.array(measures(everyone))
-    without = np.array([measures(np.setdiff1d(everyone, block)) for block in np.array_split(everyone, n_blocks)])
+    without = np.array([measures(np.setdiff1d(everyone, block))
+                        for block in np.array_split(everyone, n_blocks)])
     half = stats.t.ppf(0.975, n_blocks - 1) * np.sqrt((n_blocks - 1) * without.var(0))
     low, high = np.clip([point - half, point + half], 0, 1)
-    return {name: Interval(*map(float, values), len(everyone)) for name, *values in zip(MEASURES, point, low, high, strict=True)}
+    return {name: Interval(*map(float, values), len(everyone))
+            for name, *values in zip(MEASURES, point, low, high, strict=True)}
 
 
 def never_again(seen: Observations, seed: int = 0) -> Observations:
@@ -164,9 +175,11 @@ def select(seen: Observations, samples: np.ndarray) -> Observations:
 
 
 def exposure(seen: Observations, positive: int = UNLEARNED) -> np.ndarray:
-    """How far each sample's confidence where `positive` lies above where it was never seen, in standard deviations, (2, N).
+    """How far each sample's confidence where `positive` lies above where it was never seen, in standard
+    deviations, (2, N).
 
-    Once from the even and once from the odd shadows: who looks most exposed in one half should be looked up in the other.
+    Once from the even and once from the odd shadows: who looks most exposed in one half should be looked up
+        in the other.
     """
     both = []
     for start in (0, 1):
@@ -175,14 +188,17 @@ def exposure(seen: Observations, positive: int = UNLEARNED) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a sample that no shadow of this half has: NaN
             centred = [v - np.nanmean(v, 0) for v in means]
-            both.append((np.nanmean(means[0], 0) - np.nanmean(means[1], 0)) / np.nanstd(np.concatenate(centred)))
+            both.append((np.nanmean(means[0], 0) - np.nanmean(means[1],
+                                                              0)) / np.nanstd(np.concatenate(centred)))
     return np.array(both)
 
 
 def audit(experiment: Experiment, seen: Observations) -> pd.DataFrame:
-    """All attacks on an experiment's shadow models: a row an attack, whom it looks for, and group, with n and intervals.
+    """All attacks on an experiment's shadow models: a row an attack, whom it looks for, and group, with n and
+    intervals.
 
-    `who`: "unlearned", of the groups that ask to be forgotten; "retained", of every group; "never", the control.
+    `who`: "unlearned", of the groups that ask to be forgotten; "retained", of every group; "never", the
+    control.
     """
     train, (_, _, asking) = data.load(experiment.dataset, experiment.root).train, load_split(experiment)
     rows = []
@@ -194,7 +210,8 @@ def audit(experiment: Experiment, seen: Observations) -> pd.DataFrame:
             cases += [("unlearned", UNLEARNED, of_group), ("never", UNLEARNED, never_again(of_group))]
         for (who, positive, those), attack in product(cases, ATTACKS):
             found = judge(those, attack, positive)
-            rows.append({"attack": attack, "who": who, "group": name, "n": int((those.status == positive).sum()),
+            rows.append({"attack": attack, "who": who, "group": name,
+                         "n": int((those.status == positive).sum()),
                          "n_never": int((those.status == NEVER).sum()), "shadows": len(seen.status),
                          **{f"{measure}{end}": value for measure, i in found.items()
                             for end, value in (("", i.mean), (" low", i.low), (" high", i.high))}})
@@ -203,26 +220,30 @@ def audit(experiment: Experiment, seen: Observations) -> pd.DataFrame:
 
 def about(e: Experiment) -> dict[str, object]:
     """What a row of a table says of its run."""
-    return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio, "seed": e.seed}
+    return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio,
+            "seed": e.seed}
 
 
 def output_distances(logits: Tensor, other: Tensor) -> dict[str, float]:
-    """How differently two models answer the same samples, (N, C) each: mean KL(other || one) in nats, mean total variation,
-    and the share of samples on which they disagree."""
+    """How differently two models answer the same samples, (N, C) each: mean KL(other || one) in nats, mean
+    total variation, and the share of samples on which they disagree."""
     p, q = log_softmax(other, 1), log_softmax(logits, 1)
-    return {"KL": (p.exp() * (p - q)).sum(1).mean().item(), "TV": ((p.exp() - q.exp()).abs().sum(1) / 2).mean().item(),
+    return {"KL": (p.exp() * (p - q)).sum(1).mean().item(),
+            "TV": ((p.exp() - q.exp()).abs().sum(1) / 2).mean().item(),
             "disagreement": (p.argmax(1) != q.argmax(1)).float().mean().item()}
 
 
 def distances(experiment: Experiment, store: str | Path | None = None) -> list[dict[str, object]]:
-    """How far a model is from GOLDS gold standards of its split, trained with other seeds: one row a measure, a mean over them.
+    """How far a model is from GOLDS gold standards of its split, trained with other seeds: one row a measure,
+    a mean over them.
 
     For a gold standard, this is the noise floor: no method can be asked to come nearer.
     """
     splits, split, _ = load_split(experiment)
     runs = [run(e, store) for e in (experiment, *others_of(experiment))]
     with fixed_threads():
-        outputs = [{name: predict(r.model, r.model, part.x) for name, part in (("forget", split.forget), ("test", splits.test))}
+        outputs = [{name: predict(r.model, r.model, part.x)
+                    for name, part in (("forget", split.forget), ("test", splits.test))}
                    for r in runs]
     rows = []
     for r, out in zip(runs[1:], outputs[1:], strict=True):
@@ -230,19 +251,24 @@ def distances(experiment: Experiment, store: str | Path | None = None) -> list[d
         for name, logits in outputs[0].items():
             row |= {f"{what}, {name}": value for what, value in output_distances(logits, out[name]).items()}
         rows.append(row)
-    return [about(experiment) | {"measure": name, "distance": value} for name, value in pd.DataFrame(rows).mean().items()]
+    return [about(experiment) | {"measure": name, "distance": value}
+            for name, value in pd.DataFrame(rows).mean().items()]
 
 
 def others_of(experiment: Experiment) -> list[Experiment]:
     """Gold standards of the same split with seeds of their own."""
     seed = experiment.seed
     split_seed = seed if experiment.split_seed is None else experiment.split_seed
-    return [replace(experiment.gold, seed=1000 * k + seed, split_seed=split_seed) for k in range(1, GOLDS + 1)]
+    return [replace(experiment.gold, seed=1000 * k + seed, split_seed=split_seed)
+            for k in range(1, GOLDS + 1)]
 
 
-def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0.01, seed: int = 0) -> list[float]:
-    """Accuracy on the forget set before and after each of `steps` steps of fine-tuning on all of it, (steps + 1,)."""
-    recipe = Recipe(epochs=steps, lr=lr, batch_size=max(2, len(forget)), weight_decay=0.0, schedule="constant")
+def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0.01,
+            seed: int = 0) -> list[float]:
+    """Accuracy on the forget set before and after each of `steps` steps of fine-tuning on all of it, (steps +
+    1,)."""
+    recipe = Recipe(epochs=steps, lr=lr, batch_size=max(2, len(forget)), weight_decay=0.0,
+                    schedule="constant")
     learner = copy.deepcopy(model).requires_grad_(True)
     accuracies = []
 
@@ -257,12 +283,14 @@ def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0
 
 
 def relearning(experiment: Experiment, store: str | Path | None = None) -> dict[str, object]:
-    """`relearn` a run's forget set; `steps` until its accuracy is PRETRAIN's again, STEPS + 1 if it never is."""
+    """`relearn` a run's forget set; `steps` until its accuracy is PRETRAIN's again, STEPS + 1 if it never
+    is."""
     _, split, _ = load_split(experiment)
     curve = relearn(trained(experiment, store), split.forget, STEPS)
     target = run(experiment.original, store).metrics["UA"]
     steps = next((step for step, accuracy in enumerate(curve) if accuracy >= target - 1e-6), STEPS + 1)
-    return about(experiment) | {"target": target, "steps": steps, **{f"UA_{step}": curve[step] for step in SHOWN_STEPS}}
+    return about(experiment) | {"target": target, "steps": steps,
+                                **{f"UA_{step}": curve[step] for step in SHOWN_STEPS}}
 
 
 def main(argv: list[str]) -> int:
@@ -271,14 +299,17 @@ def main(argv: list[str]) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="groundwear-memorised", choices=data.EMBEDDED, metavar="NAME",
                         help=f"one of {', '.join(data.EMBEDDED)} (default: %(default)s)")
-    parser.add_argument("--method", default="miu", metavar="NAME", help="a method's name (default: %(default)s)")
+    parser.add_argument("--method", default="miu", metavar="NAME",
+                        help="a method's name (default: %(default)s)")
     parser.add_argument("--reweight", action="store_true", help="with REWEIGHT")
-    parser.add_argument("--ratio", type=float, default=0.5, help="share of the group that is unlearned (default: %(default)s)")
+    parser.add_argument("--ratio", type=float, default=0.5,
+                        help="share of the group that is unlearned (default: %(default)s)")
     parser.add_argument("--shadows", type=int, default=SHADOWS, help="shadow models (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
                         help="processes that share the work (default: the cores, at most 4)")
     options = parser.parse_args(argv)
-    experiment, started = Experiment(options.dataset, options.method, options.reweight, options.ratio), time.perf_counter()
+    experiment, started = Experiment(options.dataset, options.method, options.reweight,
+                                     options.ratio), time.perf_counter()
     table = audit(experiment, observe_all(experiment, options.shadows, jobs=options.jobs))
     for measure in MEASURES:
         ends = zip(*(table.pop(f"{measure}{end}") for end in ("", " low", " high")), strict=True)

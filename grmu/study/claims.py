@@ -1,8 +1,9 @@
-"""The paper's claims, one by one, against our runs: the same effect from its published means and from our rows.
+"""The paper's claims, one by one, against our runs: the same effect from its published means and from our
+rows.
 
-An effect is a difference that is positive where the claim holds. Ours is paired by seed and has a 95 % t-interval for each data
-set and ratio; `verdict` is the rule that turns intervals into one word. CelebA, Waterbirds and FairFace stand beside the
-variants of Groundwear that play their roles.
+An effect is a difference that is positive where the claim holds. Ours is paired by seed and has a 95 %
+t-interval for each data set and ratio; `verdict` is the rule that turns intervals into one word. CelebA,
+Waterbirds and FairFace stand beside the variants of Groundwear that play their roles.
 """
 
 from __future__ import annotations
@@ -43,8 +44,10 @@ class Ours:
         return rows
 
     def gap(self, method: str, reweight: bool, overrides: str = "{}") -> pd.Series:
-        """100 - avg. gap of each seed: the mean distance from the gold standard over the six metrics, in points."""
-        return 100 * distance_by_seed(self.runs(method, reweight, overrides), self.runs("retrain", True)).sort_index()
+        """100 - avg. gap of each seed: the mean distance from the gold standard over the six metrics, in
+        points."""
+        return 100 * distance_by_seed(self.runs(method, reweight, overrides),
+                                      self.runs("retrain", True)).sort_index()
 
     def off(self, method: str, reweight: bool, metric: str) -> pd.Series:
         """Distance of one metric from the gold standard, in points."""
@@ -52,7 +55,8 @@ class Ours:
 
 
 class Paper:
-    """The paper's published means of one data set and ratio, asked in the same way; NaN where it printed nothing."""
+    """The paper's published means of one data set and ratio, asked in the same way; NaN where it printed
+    nothing."""
 
     def __init__(self, dataset: str, ratio: float, forget_groups: int = 1) -> None:
         self.table = paper.results(dataset, ratio, forget_groups)
@@ -104,7 +108,8 @@ class Claim:
 
 def claim(text: str, where: str, effect: Callable, ratios: tuple[float, ...] = (0.5, 0.9),
           datasets: tuple[str, ...] = tuple(ROLES), variants: Mapping[str, tuple] | None = None) -> Claim:
-    """A claim from one function: effect(source, *variant) for `Ours` and for `Paper`, at every data set, ratio and variant."""
+    """A claim from one function: effect(source, *variant) for `Ours` and for `Paper`, at every data set,
+    ratio and variant."""
     ours, published = {}, {}
     for (name, extra), dataset, ratio in product((variants or {"": ()}).items(), datasets, ratios):
         at = f"{name + ', ' if name else ''}{dataset.removeprefix('groundwear-')} {ratio:g}"
@@ -118,7 +123,8 @@ def all_claims() -> list[Claim]:
     others = {name: (name,) for name in OTHERS}
     approximate = {name: (name,) for name in (*OTHERS, "miu")}
     return [
-        claim("Retraining without part of a small group lowers that group's test accuracy.", "Fig. 2, Sec. 4.2",
+        claim("Retraining without part of a small group lowers that group's test accuracy.",
+              "Fig. 2, Sec. 4.2",
               lambda s: s("pretrain", False, "GA") - s("retrain", False, "GA")),
         _largest_group(),
         claim("RETRAIN + REWEIGHT gives the group accuracy back.", "Sec. 3.3, Tables 1 to 3",
@@ -128,7 +134,8 @@ def all_claims() -> list[Claim]:
               lambda s: s("group_dro", False, "UA") - s("pretrain", False, "UA"), (0.5,), ("groundwear",)),
         claim("REWEIGHT raises GA of every approximate method.", "Fig. 4, Sec. 4.2",
               lambda s, m: s(m, True, "GA") - s(m, False, "GA"), (0.9,), variants=approximate),
-        claim("Without REWEIGHT, MIU is nearer to the gold standard's GA than the other methods.", "Tables 1 to 3",
+        claim("Without REWEIGHT, MIU is nearer to the gold standard's GA than the other methods.",
+              "Tables 1 to 3",
               lambda s, m: s.off(m, False, "GA") - s.off("miu", False, "GA"), (0.5,), variants=others),
         claim("With REWEIGHT, MIU has the best avg. gap.", "Tables 1 to 3, Fig. 5",
               lambda s, m: s.gap(m, True) - s.gap("miu", True), variants=others),
@@ -154,9 +161,11 @@ def _memorising() -> Claim:
         return 100 * won / (lost.mean() if isinstance(lost, pd.Series) else lost)
 
     learnt, by_heart = "groundwear", "groundwear-memorised"
-    return Claim("Where few samples are left and memorised, REWEIGHT returns a smaller share of the loss.", "Sec. 4.2, B.2",
+    return Claim("Where few samples are left and memorised, REWEIGHT returns a smaller share of the loss.",
+                 "Sec. 4.2, B.2",
                  {"share, groundwear - memorised, 0.9": share(Ours(learnt, 0.9)) - share(Ours(by_heart, 0.9))},
-                 {"share, celeba - waterbirds, 0.9": share(Paper(ROLES[learnt], 0.9)) - share(Paper(ROLES[by_heart], 0.9))})
+                 {"share, celeba - waterbirds, 0.9": share(Paper(ROLES[learnt],
+                                                                 0.9)) - share(Paper(ROLES[by_heart], 0.9))})
 
 
 def _multi_group() -> list[Claim]:
@@ -166,7 +175,8 @@ def _multi_group() -> list[Claim]:
         for other in OTHERS:
             ours[f"{other}, {n} groups"] = source.gap(other, True) - source.gap("miu", True)
             published[f"{other}, {n} groups"] = theirs.gap(other, True) - theirs.gap("miu", True)
-    return [Claim("With 9 and 25 groups asking, MIU + REWEIGHT has the best avg. gap.", "Fig. 6, Tables 14, 15", ours, published)]
+    return [Claim("With 9 and 25 groups asking, MIU + REWEIGHT has the best avg. gap.",
+                  "Fig. 6, Tables 14, 15", ours, published)]
 
 
 def _ablation() -> list[Claim]:
@@ -193,13 +203,15 @@ def _ablation() -> list[Claim]:
 
     return [
         Claim("Calibration raises GA (without REWEIGHT).", "Table 4, Sec. 4.5",
-              {f"{n} 0.5": s("miu", False, "GA") - s("miu", False, "GA", off["calibration"]) for n, s in at_half.items()},
+              {f"{n} 0.5": s("miu", False, "GA") - s("miu", False, "GA", off["calibration"])
+               for n, s in at_half.items()},
               difference("calibration", "GA")),
         Claim("The unlearning term unlearns: UA is lower with it.", "Sec. 4.5 (no such row in Table 4)",
               {f"groundwear {r:g}": s("miu", False, "UA", off["unlearning"]) - s("miu", False, "UA")
                for r in (0.5, 0.9) for s in [Ours("groundwear", r)]}, {}),
         Claim("Without the retaining term the avg. gap is the worst.", "Table 4, Sec. 4.5",
-              {f"{n} 0.5": s.gap("miu", False, off["retaining"]) - s.gap("miu", False) for n, s in at_half.items()},
+              {f"{n} 0.5": s.gap("miu", False, off["retaining"]) - s.gap("miu", False)
+               for n, s in at_half.items()},
               difference("retaining", "avg_gap")),
         Claim("λ = 1 brings the avg. gap nearer to the gold standard than λ = 0.", "Fig. 8, B.5",
               {f"groundwear {r:g}": gains(r) for r in (0.5, 0.9)}, {}),
@@ -209,22 +221,28 @@ def _ablation() -> list[Claim]:
 def _fairness() -> Claim:
     def nearer(source: Ours, metric: str) -> pd.Series:
         before = source("pretrain", False, metric)
-        return (source("retrain", False, metric) - before).abs() - (source("miu", True, metric) - before).abs()
+        return (source("retrain", False, metric) - before).abs() - (source("miu", True,
+                                                                           metric) - before).abs()
 
     published, table = {}, paper.table("fairness")
-    value = table[table.reweight == 0].pivot_table(index=["dataset", "method"], columns="metric", values="value")
-    miu = table[table.method.str.startswith("MIU")].pivot_table(index="dataset", columns="metric", values="value")
+    value = table[table.reweight == 0].pivot_table(index=["dataset", "method"], columns="metric",
+                                                   values="value")
+    miu = table[table.method.str.startswith("MIU")].pivot_table(index="dataset", columns="metric",
+                                                                values="value")
     metrics = ("DP", "EP", "EO", "WG")
     for d, m in product(ROLES.values(), metrics):
         before = value.loc[(d, "PRETRAIN"), m]
         published[f"{m}, {d} 0.5"] = abs(value.loc[(d, "RETRAIN"), m] - before) - abs(miu.loc[d, m] - before)
-    return Claim("MIU + REWEIGHT keeps DP, EP, EO and WG nearer to PRETRAIN's than RETRAIN does.", "Table 18, B.6",
-                 {f"{m}, {d.removeprefix('groundwear-')} 0.5": nearer(Ours(d, 0.5), m) for d in ROLES for m in metrics},
+    return Claim("MIU + REWEIGHT keeps DP, EP, EO and WG nearer to PRETRAIN's than RETRAIN does.",
+                 "Table 18, B.6",
+                 {f"{m}, {d.removeprefix('groundwear-')} 0.5": nearer(Ours(d, 0.5), m) for d in ROLES
+                  for m in metrics},
                  published)
 
 
 def claims_table() -> pd.DataFrame:
-    """A row a claim: where it stands, how many of the paper's effects are positive, how many of our intervals, verdict."""
+    """A row a claim: where it stands, how many of the paper's effects are positive, how many of our
+    intervals, verdict."""
     rows = []
     for c in all_claims():
         printed = [value for value in c.published.values() if value == value]

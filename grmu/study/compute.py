@@ -19,7 +19,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="grmu results", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=names, nargs="*", default=names)
-    parser.add_argument("--missing", action="store_true", help="only runs that the table lacks, as after adding a method")
+    parser.add_argument("--missing", action="store_true",
+                        help="only runs that the table lacks, as after adding a method")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
                         help="processes that share the work (default: the cores, at most 4)")
     options = parser.parse_args(argv)

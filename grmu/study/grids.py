@@ -1,4 +1,5 @@
-"""The grids: every experiment of the paper as a list of ours, and the further ones; `grmu.study.results` has their rows."""
+"""The grids: every experiment of the paper as a list of ours, and the further ones; `grmu.study.results` has
+their rows."""
 
 from __future__ import annotations
 
@@ -13,14 +14,17 @@ RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
 PAPER_RATIOS = (0.1, 0.5, 0.9)
 LAMBDAS = {"exact": (0.0, 1.0, 3.0, 5.0, 10.0), "uniform": (0.0, 1.0, 3.0, 10.0)}
 PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
-FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand", "ssd", "influence")
+FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand",
+                   "ssd", "influence")
 MANY = "groundwear-many"
-NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # three classes by three grounds, the default forget group among them
+NINE_GROUPS = tuple(product((4, 6, 8), (0, 1,
+                                        2)))  # three classes by three grounds, the default forget group among them
 TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
 
 
 def references() -> Iterator[Experiment]:
-    """Figs. 2 and 3: PRETRAIN, RETRAIN and RETRAIN + REWEIGHT against the ratio; retraining for robustness beside them."""
+    """Figs. 2 and 3: PRETRAIN, RETRAIN and RETRAIN + REWEIGHT against the ratio; retraining for robustness
+    beside them."""
     for seed, ratio in product(SEEDS, RATIOS):
         yield from _references(ratio=ratio, seed=seed)
         if ratio in PAPER_RATIOS:
@@ -40,14 +44,16 @@ def uniform_ratio(ratio: float) -> float:
 
 
 def uniform() -> Iterator[Experiment]:
-    """The control: as many samples as `references` forgets (102 * ratio of 5,692), but of all groups alike."""
+    """The control: as many samples as `references` forgets (102 * ratio of 5,692), but of all groups
+    alike."""
     for seed, ratio in product(SEEDS, RATIOS):
         for method in ("pretrain", "retrain"):
             yield Experiment(method=method, ratio=uniform_ratio(ratio), groups="uniform", seed=seed)
 
 
 def unlearning() -> Iterator[Experiment]:
-    """Tables 1 and 5 to 7, Figs. 2, 4 and 5: fine-tuning and the paper's methods; MIU + REWEIGHT at all ratios."""
+    """Tables 1 and 5 to 7, Figs. 2, 4 and 5: fine-tuning and the paper's methods; MIU + REWEIGHT at all
+    ratios."""
     for seed, ratio in product(SEEDS, RATIOS):
         if ratio in PAPER_RATIOS:
             yield from _both(("finetune", *PAPER_METHODS), ratio=ratio, seed=seed)
@@ -68,14 +74,16 @@ def further() -> Iterator[Experiment]:
 
 
 def forget_only() -> Iterator[Experiment]:
-    """Methods that their papers run on the forget set alone, so without the retain pass that they get in `further`."""
+    """Methods that their papers run on the forget set alone, so without the retain pass that they get in
+    `further`."""
     for seed, ratio in product(SEEDS, PAPER_RATIOS):
         for method in ("gradient_ascent", "boundary_shrink", "boundary_expand"):
             yield Experiment(method=method, ratio=ratio, seed=seed, overrides={"retains": False})
 
 
 def calibration() -> Iterator[Experiment]:
-    """Fig. 8 and the question of ch. 4: lambda from 0 to 10, the group marginal summed (exact) or sampled (uniform)."""
+    """Fig. 8 and the question of ch. 4: lambda from 0 to 10, the group marginal summed (exact) or sampled
+    (uniform)."""
     for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
         yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
         for group_bar, lambdas in LAMBDAS.items():
@@ -92,7 +100,8 @@ def ablation() -> Iterator[Experiment]:
 
 
 def memorised() -> Iterator[Experiment]:
-    """Tables 2 and 8 to 10 in the memorising regime (Waterbirds' counts): references, fine-tuning, the paper's methods."""
+    """Tables 2 and 8 to 10 in the memorising regime (Waterbirds' counts): references, fine-tuning, the
+    paper's methods."""
     yield from _tables("groundwear-memorised")
 
 
@@ -117,7 +126,8 @@ def ablation_elsewhere() -> Iterator[Experiment]:
 
 
 def text() -> Iterator[Experiment]:
-    """Lesson 07: pairs of sentences. References and as many samples forgotten of all groups alike; fine-tuning and MIU."""
+    """Lesson 07: pairs of sentences. References and as many samples forgotten of all groups alike;
+    fine-tuning and MIU."""
     for seed, ratio in product(SEEDS, (0.5, 0.9)):
         yield from _references(dataset="negation", ratio=ratio, seed=seed)
         yield Experiment("negation", "retrain", ratio=round(66 * ratio) / 2883, groups="uniform", seed=seed)
@@ -125,10 +135,12 @@ def text() -> Iterator[Experiment]:
 
 
 def text_pretrained() -> Iterator[Experiment]:
-    """The same sentences and a pretrained MiniLM, three seeds: references, the uniform control, MIU + REWEIGHT."""
+    """The same sentences and a pretrained MiniLM, three seeds: references, the uniform control, MIU +
+    REWEIGHT."""
     for seed in SEEDS[:3]:
         yield from _references(dataset="negation-pretrained", ratio=0.9, seed=seed)
-        yield Experiment("negation-pretrained", "retrain", ratio=round(66 * 0.9) / 2883, groups="uniform", seed=seed)
+        yield Experiment("negation-pretrained", "retrain", ratio=round(66 * 0.9) / 2883, groups="uniform",
+                         seed=seed)
         yield Experiment("negation-pretrained", "miu", reweight=True, ratio=0.9, seed=seed)
 
 
@@ -149,5 +161,6 @@ def _both(names: Iterable[str], **settings: object) -> Iterator[Experiment]:
 
 
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
-    references, uniform, largest_group, unlearning, memorised, many, further, forget_only, calibration, ablation,
+    references, uniform, largest_group, unlearning, memorised, many, further, forget_only, calibration,
+    ablation,
     largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained)}

@@ -1,6 +1,8 @@
-"""The numbers that the paper published, as data frames: De Min et al., Group-robust Machine Unlearning, TMLR 2025.
+"""The numbers that the paper published, as data frames: De Min et al., Group-robust Machine Unlearning, TMLR
+2025.
 
-Percent, as printed. `results` holds Tables 1-3 and 5-16, `ablation` Table 17 (and so Table 4), `fairness` Table 18.
+Percent, as printed. `results` holds Tables 1-3 and 5-16, `ablation` Table 17 (and so Table 4), `fairness`
+Table 18.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 FOLDER = Path(__file__).parent / "published"
-METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro", "L1-SPARSE": "l1_sparse",  # to ours
+METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro",
+           "L1-SPARSE": "l1_sparse",  # to ours
            "SALUN": "salun", "SCRUB": "scrub", "MIU": "miu"}
 
 
@@ -28,7 +31,8 @@ def table(name: str) -> pd.DataFrame:
 
 
 def results(dataset: str, ratio: float = 0.5, forget_groups: int = 1) -> pd.DataFrame:
-    """Published means of one data set and ratio, a row per (method, reweight), a column per metric, in percent.
+    """Published means of one data set and ratio, a row per (method, reweight), a column per metric, in
+    percent.
 
     Empty if the paper has no such experiment (as for the embedded data sets, which are this project's own).
     """

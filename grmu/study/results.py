@@ -1,7 +1,8 @@
-"""Shipped results: every experiment of the benchmark, one row a run in one table; `load` gives the rows of a grid.
+"""Shipped results: every experiment of the benchmark, one row a run in one table; `load` gives the rows of a
+grid.
 
-Grids overlap, and a run that several need is done once. Finished runs are taken from the store, so an interrupted call
-resumes where it stopped.
+Grids overlap, and a run that several need is done once. Finished runs are taken from the store, so an
+interrupted call resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
 
 @lru_cache
 def table() -> pd.DataFrame:
-    """All shipped runs, indexed by the experiment's id: its fields, metrics as fractions, seconds, versions, machine.
+    """All shipped runs, indexed by the experiment's id: its fields, metrics as fractions, seconds, versions,
+    machine.
 
-    `overrides` is JSON, without what the preset says anyway; `by_group` a JSON list: every group's test accuracy, in group order.
+    `overrides` is JSON, without what the preset says anyway; `by_group` a JSON list: every group's test
+    accuracy, in group order.
     """
     path = FOLDER / "runs.csv"
     if not path.is_file():
@@ -50,7 +53,8 @@ def _rows(name: str) -> pd.DataFrame:
 
 
 def load(name: str) -> pd.DataFrame:
-    """The shipped rows of a grid: the columns of `Result.row`, fractions, one row a run; and versions and machine.
+    """The shipped rows of a grid: the columns of `Result.row`, fractions, one row a run; and versions and
+    machine.
 
     Raises:
         ValueError: unknown grid.  FileNotFoundError: some of its runs were never computed.
@@ -73,7 +77,8 @@ def as_row(result: Result) -> dict[str, object]:
 
 
 def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missing: bool = False) -> Path:
-    """Compute (or resume) grids and put their rows into the table; rows that no grid plans any more are dropped.
+    """Compute (or resume) grids and put their rows into the table; rows that no grid plans any more are
+    dropped.
 
     Args:
         missing: leave out runs that the table has already.

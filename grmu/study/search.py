@@ -1,9 +1,11 @@
-"""How the hyperparameters in `presets/` were chosen: six settings a method, scored on validation data, never on the test set.
+"""How the hyperparameters in `presets/` were chosen: six settings a method, scored on validation data, never
+on the test set.
 
     python -m grmu search [--dataset groundwear] [--method miu ...] [--jobs 2]
 
-Score of a setting: |UA - UA of the gold standard| + |validation GA - that of the gold standard|, a mean over tuning seeds
-(from 100: none of them is reported) and over ratios 0.5 and 0.9, with REWEIGHT. Methods that retrain for robustness are scored
+Score of a setting: |UA - UA of the gold standard| + |validation GA - that of the gold standard|, a mean over
+tuning seeds (from 100: none of them is reported) and over ratios 0.5 and 0.9, with REWEIGHT. Methods that
+retrain for robustness are scored
 by their own aim: 1 - the worst group's validation accuracy. The lowest score wins; all scores are kept in
 data/results/search.csv. A practitioner has no gold standard to tune against: this is a benchmark's luxury.
 """
@@ -74,8 +76,10 @@ def search(dataset: str, names: Iterable[str], store: str | None = None, jobs: i
     """Every setting of the methods' grids with its scores; of each method the best first."""
     names = list(names)
     runs = [Experiment(dataset, method, method not in REFERENCES, ratio, seed=seed, overrides=overrides)
-            for method in names for overrides in settings(dataset, method) for ratio in RATIOS for seed in TUNING_SEEDS]
-    rows = [{"dataset": dataset, "method": e.method, **e.overrides, "ratio": e.ratio, "seed": e.seed, "score": value}
+            for method in names for overrides in settings(dataset, method) for ratio in RATIOS
+            for seed in TUNING_SEEDS]
+    rows = [{"dataset": dataset, "method": e.method, **e.overrides, "ratio": e.ratio, "seed": e.seed,
+             "score": value}
             for e, value in zip(runs, each(partial(score, store=store), runs, jobs), strict=True)]
     rows = pd.DataFrame(rows)
     chosen = [c for c in rows if c not in ("ratio", "seed", "score")]
@@ -92,7 +96,8 @@ def main(argv: list[str]) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="groundwear", choices=data.EMBEDDED)
     parser.add_argument("--method", choices=list(GRIDS), nargs="*", default=list(GRIDS))
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4), help="processes that share the work")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
+                        help="processes that share the work")
     options = parser.parse_args(argv)
     found = search(options.dataset, options.method, jobs=options.jobs)
     if PATH.is_file():

@@ -1,7 +1,9 @@
-"""Small studies beside the grids of `grmu.study.results`, shipped as tables of their own; `python -m grmu results` makes them last.
+"""Small studies beside the grids of `grmu.study.results`, shipped as tables of their own; `python -m grmu
+results` makes them last.
 
-trajectories: UA and GA after every epoch of the approximate methods.  membership: can the attack behind MIA tell members
-at all, and how much does it depend on its own seed?  cost: each method's time over fine-tuning's.  audit, exposure, distances,
+trajectories: UA and GA after every epoch of the approximate methods.  membership: can the attack behind MIA
+tell members at all, and how much does it depend on its own seed?  cost: each method's time over
+fine-tuning's.  audit, exposure, distances,
 relearning: lesson 06.  inferred: lesson 08.
 """
 
@@ -34,7 +36,8 @@ AUDITED_ON = ("groundwear", "groundwear-memorised")
 
 
 def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """Mean UA and GA over seeds after every epoch, on `groundwear`: method, reweight, ratio, epoch (0 is PRETRAIN), UA, GA."""
+    """Mean UA and GA over seeds after every epoch, on `groundwear`: method, reweight, ratio, epoch (0 is
+    PRETRAIN), UA, GA."""
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed)
             for ratio, method, reweight, seed in product((0.5, 0.9), METHODS, (False, True), SEEDS)]
     rows = []
@@ -42,42 +45,49 @@ def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
         points = [run(e.original, store).metrics, *result.curves.to_dict("records")]
         if len(points) == 1:  # done in one stroke
             points.append(result.metrics)
-        rows += [{"method": e.method, "reweight": e.reweight, "ratio": e.ratio, "epoch": i, "UA": p["UA"], "GA": p["GA"]}
+        rows += [{"method": e.method, "reweight": e.reweight, "ratio": e.ratio, "epoch": i, "UA": p["UA"],
+                  "GA": p["GA"]}
                  for i, p in enumerate(points)]
     by = ["method", "reweight", "ratio", "epoch"]
     return pd.DataFrame(rows).groupby(by, sort=False)[["UA", "GA"]].mean().reset_index()
 
 
 def membership_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
-    """The attack on one model: its accuracy on members against others, MIA's mean and spread over forests, and how well
-    the loss alone ranks the forget set below test samples of its group (AUC; 0.5 is chance)."""
+    """The attack on one model: its accuracy on members against others, MIA's mean and spread over forests,
+    and how well the loss alone ranks the forget set below test samples of its group (AUC; 0.5 is chance)."""
     splits, split, groups = load_split(experiment)
     model = run(experiment, store).model
     with fixed_threads():
         parts = {"retain": split.retain, "val": splits.val, "forget": split.forget, "test": splits.test}
-        losses = {name: cross_entropy(predict(model, model, d.x), d.y, reduction="none") for name, d in parts.items()}
+        losses = {name: cross_entropy(predict(model, model, d.x), d.y, reduction="none")
+                  for name, d in parts.items()}
     in_group = sum(splits.test.group == splits.test.group_id(g) for g in groups).bool()
     ours, theirs = losses["forget"].numpy(), losses["test"][in_group].numpy()
     known = (losses["retain"], losses["val"], split.retain.group, splits.val.group)
     mia = [mia_efficacy(*known[:2], losses["forget"], *known[2:], seed) for seed in FOREST_SEEDS]
     return audits.about(experiment) | {
-        "attack": attack_accuracy(*known), "MIA": np.mean(mia), "MIA_sd": np.std(mia, ddof=1), "n_forget": len(ours),
+        "attack": attack_accuracy(*known), "MIA": np.mean(mia), "MIA_sd": np.std(mia, ddof=1),
+        "n_forget": len(ours),
         "AUC": roc_auc_score(np.r_[np.ones(len(ours)), np.zeros(len(theirs))], -np.r_[ours, theirs])}
 
 
 def membership(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """`membership_of` references and MIU + REWEIGHT, on the variant that memorises and the one that does not."""
+    """`membership_of` references and MIU + REWEIGHT, on the variant that memorises and the one that does
+    not."""
     runs = [Experiment(dataset, method, reweight, ratio, seed=seed)
             for dataset, ratio, seed in product(("groundwear", "groundwear-memorised"), (0.5, 0.9), SEEDS)
-            for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True))]
+            for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True),
+                                     ("miu", True))]
     return pd.DataFrame(each(partial(membership_of, store=store), runs, jobs)).round(5)
 
 
 def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """What each method costs on `groundwear` at ratio 0.5: epochs, passes over data, seconds, and its time over fine-tuning's.
+    """What each method costs on `groundwear` at ratio 0.5: epochs, passes over data, seconds, and its time
+    over fine-tuning's.
 
-    Timed in turns with fine-tuning, alone in one process whatever `jobs` says; the median of three pairs. `seen`: pictures
-    in the forward-and-backward passes of the epochs, as a multiple of the training set; what `setup` does is in the seconds.
+    Timed in turns with fine-tuning, alone in one process whatever `jobs` says; the median of three pairs.
+    `seen`: pictures in the forward-and-backward passes of the epochs, as a multiple of the training set; what
+    `setup` does is in the seconds.
     """
     rows = []
     for method in ("retrain", "group_dro", "rwg", "subg", *METHODS):
@@ -85,21 +95,24 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
         plain = Experiment(method="finetune", ratio=0.5)
         with TemporaryDirectory() as scratch:
             run(experiment.original, scratch)
-            pairs = np.array([[run(e, scratch, fresh=True).seconds for e in (plain, experiment)] for _ in range(3)])
+            pairs = np.array([[run(e, scratch, fresh=True).seconds for e in (plain, experiment)]
+                              for _ in range(3)])
         _, split, _ = load_split(experiment)
         own = experiment.make_method()
         epochs, forget_epochs = experiment.recipe.epochs, min(own.forget_epochs, experiment.recipe.epochs)
         n_retain = split.retain.n_groups * int(split.retain.group_counts().min()) if method == "subg" else len(split.retain)
         seen = epochs * n_retain + forget_epochs * len(split.forget)
         rows.append({"method": method, "epochs": epochs, "forget_epochs": forget_epochs,
-                     "seen": seen / (len(split.retain) + len(split.forget)), "seconds": np.median(pairs[:, 1]),
+                     "seen": seen / (len(split.retain) + len(split.forget)),
+                     "seconds": np.median(pairs[:, 1]),
                      "over_finetuning": np.median(pairs[:, 1] / pairs[:, 0])})
     return pd.DataFrame(rows).round(3)
 
 
 @cache
 def audited() -> tuple[Experiment, ...]:
-    """What lesson 06 audits, at ratio 0.5: references and the paper's methods, where models memorise and where they do not."""
+    """What lesson 06 audits, at ratio 0.5: references and the paper's methods, where models memorise and
+    where they do not."""
     return tuple(Experiment(dataset, *judged, ratio=0.5) for dataset, judged in product(AUDITED_ON, JUDGED))
 
 
@@ -110,20 +123,22 @@ def _seen(experiment: Experiment, store: str | None, jobs: int) -> audits.Observ
 
 def audit(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`grmu.study.audit.audit` of all that is `audited`, on 64 shadow models each."""
-    tables = [audits.audit(e, _seen(e, store, jobs)).assign(dataset=e.dataset, method=e.method, reweight=e.reweight)
+    tables = [audits.audit(e, _seen(e, store, jobs)).assign(dataset=e.dataset, method=e.method,
+                                                            reweight=e.reweight)
               for e in audited()]
     return pd.concat(tables)[["dataset", "method", "reweight", *tables[0].columns[:-3]]].round(4)
 
 
 def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """How exposed each sample of the forget group is once unlearned (`grmu.study.audit.exposure`): its row in the training set, and
-    the two halves' values."""
+    """How exposed each sample of the forget group is once unlearned (`grmu.study.audit.exposure`): its row in
+    the training set, and the two halves' values."""
     rows = []
     for e in audited():
         splits, _, groups = load_split(e)
         members = (splits.train.group == splits.train.group_id(groups[0])).nonzero()[:, 0].numpy()
         even, odd = audits.exposure(audits.select(_seen(e, store, jobs), members))
-        rows.append(pd.DataFrame({"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "row": members,
+        rows.append(pd.DataFrame({"dataset": e.dataset, "method": e.method, "reweight": e.reweight,
+                                  "row": members,
                                   "even": even, "odd": odd}))
     return pd.concat(rows).round(3)
 
@@ -140,30 +155,35 @@ def relearning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 def _judged() -> list[Experiment]:
-    return [Experiment(dataset, *judged, ratio=0.5, seed=seed) for dataset, seed, judged in product(AUDITED_ON, SEEDS, JUDGED)]
+    return [Experiment(dataset, *judged, ratio=0.5, seed=seed)
+            for dataset, seed, judged in product(AUDITED_ON, SEEDS, JUDGED)]
 
 
 def inferred_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
-    """One run with inferred groups, and what became of them: agreement with the true ones, and the alpha that the retained
-    samples of the forget group get."""
+    """One run with inferred groups, and what became of them: agreement with the true ones, and the alpha that
+    the retained samples of the forget group get."""
     e, (splits, split, groups) = experiment, load_split(experiment)
     found = splits.train
     if e.grouping != "true":
         with fixed_threads():
             found = infer(e.grouping, trained(e.asked, store), splits.train, e.seed)
     metrics = run(e, store).metrics
-    return {"method": e.method, "reweight": e.reweight, "grouping": e.grouping, "ratio": e.ratio, "seed": e.seed,
+    return {"method": e.method, "reweight": e.reweight, "grouping": e.grouping, "ratio": e.ratio,
+            "seed": e.seed,
             **{name: metrics[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")},
             "agreement": agreement(found, splits.train),
             "alpha": alpha_of(splits.train.group_id(groups[0]), splits.train, found, split.retain_index)}
 
 
 def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """`inferred_of` on `groundwear`: REWEIGHT and MIU on every way to infer groups and on the true ones; what needs no groups."""
+    """`inferred_of` on `groundwear`: REWEIGHT and MIU on every way to infer groups and on the true ones; what
+    needs no groups."""
     plain = [("retrain", False, "true"), ("finetune", False, "true")]
-    by_groups = [(method, True, grouping) for method, grouping in product(("retrain", "miu"), ("true", *GROUPINGS))]
+    by_groups = [(method, True, grouping) for method, grouping in product(("retrain", "miu"),
+                                                                          ("true", *GROUPINGS))]
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed, grouping=grouping)
-            for ratio, seed, (method, reweight, grouping) in product((0.5, 0.9), MANY_SEEDS, plain + by_groups)]
+            for ratio, seed, (method, reweight, grouping) in product((0.5, 0.9), MANY_SEEDS,
+                                                                     plain + by_groups)]
     return pd.DataFrame(each(partial(inferred_of, store=store), runs, jobs)).round(5)
 
 

@@ -1,7 +1,8 @@
-"""Result tables: rows of `grmu.run_all` in, a table of means with spread out, the do-nothing row and the gold standard named.
+"""Result tables: rows of `grmu.run_all` in, a table of means with spread out, the do-nothing row and the gold
+standard named.
 
-`summary`, `standing` and `against_gold` compute, `show` dresses for a notebook. The plain frames print well on a terminal, and
-are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
+`summary`, `standing` and `against_gold` compute, `show` dresses for a notebook. The plain frames print well
+on a terminal, and are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ GOLD = ("retrain", True)
 
 
 def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """One row per method and REWEIGHT, in the order of `rows`: "mean ± sd" over seeds in percent, avg. gap, seconds.
+    """One row per method and REWEIGHT, in the order of `rows`: "mean ± sd" over seeds in percent, avg. gap,
+    seconds.
 
     Args:
-        rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups; RETRAIN + REWEIGHT among them.
+        rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups; RETRAIN + REWEIGHT among
+            them.
 
     Raises:
-        ValueError: the rows mix data sets, ratios or groups, hold two runs of a method and seed (such as two settings of
-            it), or lack the gold standard of a seed.
+        ValueError: the rows mix data sets, ratios or groups, hold two runs of a method and seed (such as two
+            settings of it), or lack the gold standard of a seed.
     """
     gold = gold_of(rows)
     table = []
@@ -45,7 +48,8 @@ def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
 
 
 def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the gold standard, RETRAIN + REWEIGHT, one a seed; ValueError if these rows do not belong into one table."""
+    """The rows of the gold standard, RETRAIN + REWEIGHT, one a seed; ValueError if these rows do not belong
+    into one table."""
     for column in ("dataset", "ratio", "groups"):
         if rows[column].nunique() > 1:
             raise ValueError(f"one table compares runs of one {column}, but has {sorted(rows[column].unique())}.")
@@ -56,7 +60,8 @@ def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_gap(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """The rows with a column `gap`: avg. gap of each run, against the gold standard of its ratio and seed, as a fraction."""
+    """The rows with a column `gap`: avg. gap of each run, against the gold standard of its ratio and seed, as
+    a fraction."""
     parts = []
     for _, part in rows.groupby("ratio", sort=False):
         gold = gold_of(part)
@@ -69,9 +74,10 @@ def with_gap(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
 def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     """Who is nearest to the gold standard: a row a method, nearest first, distances in points.
 
-    A seed's distance is its mean |difference| from the gold standard of the same seed over `metrics`. Columns: distance, the mean
-    over seeds; behind, low, high: how much farther than the first, with its 95 % interval paired by seed; place: "best" for a
-    first whom no other is tied with, "tied" for those whose interval holds 0 and for their first, else "". PRETRAIN competes.
+    A seed's distance is its mean |difference| from the gold standard of the same seed over `metrics`.
+    Columns: distance, the mean over seeds; behind, low, high: how much farther than the first, with its 95 %
+    interval paired by seed; place: "best" for a first whom no other is tied with, "tied" for those whose
+    interval holds 0 and for their first, else "". PRETRAIN competes.
     """
     gold = gold_of(rows)
     by_seed = {key: 100 * distance_by_seed(part, gold, metrics)
@@ -80,33 +86,39 @@ def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     first, lines = by_seed[order[0]], []
     for key in order:
         behind = interval((by_seed[key] - first).dropna())  # over the seeds that both have
-        lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": behind.mean, "low": behind.low,
+        lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": behind.mean,
+                      "low": behind.low,
                       "high": behind.high, "place": "tied" if key != order[0] and behind.low <= 0 else ""})
     lines[0]["place"] = "tied" if any(line["place"] for line in lines) else "best"
     return pd.DataFrame(lines).set_index("method")
 
 
 def against_gold(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA")) -> pd.DataFrame:
-    """Method minus gold standard in points, paired by seed, as "mean [low, high]" with 95 % intervals; a row a method."""
+    """Method minus gold standard in points, paired by seed, as "mean [low, high]" with 95 % intervals; a row
+    a method."""
     gold = gold_of(rows)
     lines = {}
     for key, part in rows.groupby(["method", "reweight"], sort=False):
         if key != GOLD:
             found = {m: interval(100 * d) for m, d in differences(part, gold, metrics).items()}
-            lines[label(*key)] = {f"{m} - gold": f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]" for m, i in found.items()}
+            lines[label(*key)] = {f"{m} - gold": f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]"
+                                  for m, i in found.items()}
     return pd.DataFrame(lines).T.rename_axis("method")
 
 
 def reweight_effect(rows: pd.DataFrame, metric: str = "GA") -> pd.DataFrame:
-    """What REWEIGHT adds to each method, in points: without, with_, and the paired difference gain, low, high; n seeds."""
+    """What REWEIGHT adds to each method, in points: without, with_, and the paired difference gain, low,
+    high; n seeds."""
     gold_of(rows)
-    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values=metric).reindex(columns=[False, True]).dropna()
+    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight",
+                            values=metric).reindex(columns=[False, True]).dropna()
     lines = {}
     for method in rows.method.unique():
         if method in wide.index:
             part = wide.loc[method]
             i = interval(part[True] - part[False])
-            lines[method] = {"without": part[False].mean(), "with_": part[True].mean(), "gain": i.mean, "low": i.low,
+            lines[method] = {"without": part[False].mean(), "with_": part[True].mean(), "gain": i.mean,
+                             "low": i.low,
                              "high": i.high, "n": i.n}
     return pd.DataFrame(lines).T
 
@@ -117,7 +129,8 @@ def count_seeds(n: int) -> str:
 
 
 def verdict(rows: pd.DataFrame) -> str:
-    """One paragraph in plain words on what the table means, every number computed from `rows` (see `summary`).
+    """One paragraph in plain words on what the table means, every number computed from `rows` (see
+    `summary`).
 
     Points are differences of the whole percentages that the paragraph shows, so that it agrees with itself.
     """
@@ -148,14 +161,16 @@ def verdict(rows: pd.DataFrame) -> str:
 
 
 def show(table: pd.DataFrame, caption: str = "") -> Styler:
-    """The table for a notebook: the do-nothing row in grey, the gold standard in italics, a sole best in bold."""
+    """The table for a notebook: the do-nothing row in grey, the gold standard in italics, a sole best in
+    bold."""
 
     def dress(row: pd.Series) -> list[str]:
         css = "color: #707070" if "do nothing" in str(row.name) else "font-style: italic" if "gold" in row.values else ""
         return [f"{css}; font-weight: bold" if "best" in row.values else css] * len(row)
 
     uuid = hashlib.sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]  # its own: a page's tables share their styles
-    styler = table.rename_axis(None).style.format(precision=1).apply(dress, axis=1).set_caption(caption).set_uuid(uuid)
+    styler = table.rename_axis(None).style.format(precision=1).apply(dress,
+                                                                     axis=1).set_caption(caption).set_uuid(uuid)
     return styler.set_table_styles([{"selector": "th", "props": "text-align: left"},
                                     {"selector": "td", "props": "text-align: right; padding: 0.2em 0.8em"},
                                     {"selector": "caption", "props": "text-align: left; font-weight: bold"}])

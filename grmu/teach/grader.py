@@ -1,6 +1,8 @@
-"""One submission, graded by nbgrader in a process of its own: `grmu.teach.labs` starts this file, contained, and reads result.json.
+"""One submission, graded by nbgrader in a process of its own: `grmu.teach.labs` starts this file, contained,
+and reads result.json.
 
-Its folder is a course of one student: submitted/student/LAB/LAB.ipynb, release/LAB/LAB.ipynb, gradebook.db, limits.json.
+Its folder is a course of one student: submitted/student/LAB/LAB.ipynb, release/LAB/LAB.ipynb, gradebook.db,
+    limits.json.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = refuse
 
 
 class Contained(Execute):
-    """Executes a submission to its end, whatever its cells do; `notes` says in sentences what was stopped or cut."""
+    """Executes a submission to its end, whatever its cells do; `notes` says in sentences what was stopped or
+    cut."""
 
     notes: list[str] = []
     limits: dict[str, float] = {}
@@ -66,7 +69,8 @@ class Contained(Execute):
         errors = {output.ename for output in cell.outputs if output.output_type == "error"}
         if errors & {"CellTimeoutError", "KeyboardInterrupt"}:
             self.notes.append(f"cell {index + 1} was stopped after {self.timeout} s")
-        if any("allocate memory" in str(o.get("evalue")) or o.get("ename") == "MemoryError" for o in cell.outputs):
+        if any("allocate memory" in str(o.get("evalue")) or o.get("ename") == "MemoryError"
+               for o in cell.outputs):
             self.notes.append(f"cell {index + 1} wanted more than {self.limits['gigabytes']:g} GB of memory")
         if self.shown > SHOWN:
             self.notes.append(f"cell {index + 1} printed {self.shown:,} characters: cut")
@@ -98,11 +102,13 @@ class Contained(Execute):
 
     @staticmethod
     def _fail(cell: NotebookNode, name: str, why: str) -> None:
-        cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=why, traceback=[f"{name}: {why}"]))
+        cell.outputs.append(nbformat.v4.new_output("error", ename=name, evalue=why,
+                                                   traceback=[f"{name}: {why}"]))
 
 
 def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
-    """Put back, in place, what a student may not change: metadata, sources of locked cells, graded cells that are gone."""
+    """Put back, in place, what a student may not change: metadata, sources of locked cells, graded cells that
+    are gone."""
     changed, missing, gone = [], [], []
     ours = {c.metadata.nbgrader.grade_id: c for c in release.cells if "nbgrader" in c.metadata}
     by_id = {c.id: c for c in ours.values()}
@@ -133,22 +139,26 @@ def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
         place = {c.metadata.nbgrader.grade_id: i for i, c in enumerate(nb.cells) if "nbgrader" in c.metadata}
         if name not in place and (original.metadata.nbgrader.grade or original.metadata.nbgrader.locked):
             missing.append(name)
-            nb.cells.insert(place[previous] + 1 if previous in place else len(nb.cells), copy.deepcopy(original))
+            nb.cells.insert(place[previous] + 1 if previous in place else len(nb.cells),
+                            copy.deepcopy(original))
         elif name not in place:
             gone.append(name)
             continue
         previous = name
-    said = (("changed cells put back", changed), ("missing cells put back", missing), ("answers missing", gone))
+    said = (("changed cells put back", changed), ("missing cells put back", missing),
+            ("answers missing", gone))
     return [f"{what}: {', '.join(names)}" for what, names in said if names]
 
 
 def configuration(folder: Path) -> Config:
-    """nbgrader's settings for a course in `folder`: kernels that talk through files, not through the network."""
+    """nbgrader's settings for a course in `folder`: kernels that talk through files, not through the
+    network."""
     config = Config()
     config.CourseDirectory.root = config.Exchange.root = str(folder)
     config.CourseDirectory.student_id = STUDENT
     config.KernelManager.transport, config.KernelManager.ip = "ipc", str(folder / "k")
-    config.Autograde.autograde_preprocessors = [Contained if p is Execute else p for p in Autograde().autograde_preprocessors]
+    config.Autograde.autograde_preprocessors = [Contained if p is Execute else p
+                                                for p in Autograde().autograde_preprocessors]
     return config
 
 
@@ -170,7 +180,8 @@ def grade(folder: Path) -> dict[str, Any]:
         nbformat.validate(nb)
     except Exception as error:
         why = str(error).strip().splitlines() or [type(error).__name__]
-        return {"points": {}, "notes": [f"this is not a notebook that can be read: {why[0][:200]}"], "ok": False}
+        return {"points": {}, "notes": [f"this is not a notebook that can be read: {why[0][:200]}"],
+                "ok": False}
     release = nbformat.read(folder / "release" / lab / f"{lab}.ipynb", as_version=4)
     Contained.notes += restore(nb, release)
     path.write_text(nbformat.writes(nb), encoding="utf-8")
@@ -182,7 +193,8 @@ def grade(folder: Path) -> dict[str, Any]:
     api.generate_feedback(lab, STUDENT)
     with Gradebook(api.coursedir.db_url) as book:
         (notebook,) = book.find_submission(lab, STUDENT).notebooks
-        points = {grade.name: None if grade.needs_manual_grade else grade.auto_score for grade in notebook.grades}
+        points = {grade.name: None if grade.needs_manual_grade else grade.auto_score
+                  for grade in notebook.grades}
     return {"points": points, "notes": Contained.notes, "ok": True}
 
 

@@ -1,7 +1,9 @@
-"""Labs for a class. `make labs` writes what students get, without solutions; `make grade` grades what they hand in.
+"""Labs for a class. `make labs` writes what students get, without solutions; `make grade` grades what they
+hand in.
 
-nbgrader makes the release versions and runs the tests. Each submission runs in a process of its own (`grmu/teach/grader.py`) with
-limits on time, memory and output and without network, in a course folder of its own. That contains accidents and simple tricks;
+nbgrader makes the release versions and runs the tests. Each submission runs in a process of its own
+(`grmu/teach/grader.py`) with limits on time, memory and output and without network, in a course folder of its
+own. That contains accidents and simple tricks;
 it is no prison for an attacker: grade strangers' code in a virtual machine.
 """
 
@@ -38,8 +40,10 @@ SOURCE = REPOSITORY / "notebooks" / "labs" / "source"
 LABS = ("lab1", "lab2", "lab3", "lab4", "project")
 IGNORED = {".ipynb_checkpoints", "timestamp.txt", ".DS_Store"}  # what editors and nbgrader leave
 EXPECTED = "LAB_STUDENT.ipynb, STUDENT/LAB.ipynb or STUDENT/LAB/LAB.ipynb"
-UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-# hides folders from what runs; a shell stays process 1, because kernels whose parent is process 1 think that they are orphans
+UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child",
+           "--mount-proc"]
+# hides folders from what runs; a shell stays process 1, because kernels whose parent is process 1 think that
+# they are orphans
 INSIDE = 'n=$1; shift; while [ "$n" -gt 0 ]; do mount -t tmpfs none "$1" || exit 9; shift; n=$((n - 1)); done; "$@"; exit $?'
 
 README = """# {title}
@@ -87,7 +91,8 @@ def labs(source: Path = SOURCE) -> list[str]:
 
 
 def recognise(folder: Path) -> tuple[list[Submission], list[str]]:
-    """The submissions in a folder: student/lab/lab.ipynb (nbgrader's), student/lab.ipynb, lab_student.ipynb; and what is none."""
+    """The submissions in a folder: student/lab/lab.ipynb (nbgrader's), student/lab.ipynb, lab_student.ipynb;
+    and what is none."""
     found, strange = dict[tuple[str, str], Submission](), list[str]()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and not IGNORED & set(p.parts)):
         *parents, name = path.relative_to(folder).parts
@@ -111,7 +116,8 @@ def recognise(folder: Path) -> tuple[list[Submission], list[str]]:
 
 @contextmanager
 def course(names: list[str], source: Path = SOURCE) -> Iterator[Path]:
-    """A temporary nbgrader course with the release versions of these labs, and the gradebook that remembers their tests."""
+    """A temporary nbgrader course with the release versions of these labs, and the gradebook that remembers
+    their tests."""
     if find_spec("nbgrader") is None:
         raise FileNotFoundError("nbgrader is missing: `make labs` and `make grade` install it, or `pip install -e .[labs]`.")
     from nbgrader.apps import NbGraderAPI
@@ -123,7 +129,8 @@ def course(names: list[str], source: Path = SOURCE) -> Iterator[Path]:
         os.environ["PATH"] = search_path()
         Path(folder, "runs").mkdir()
         for name in names:
-            shutil.copytree(source / name, Path(folder, "source", name), ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+            shutil.copytree(source / name, Path(folder, "source", name),
+                            ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
             made = NbGraderAPI(config=config).generate_assignment(name)
             if not made["success"]:
                 raise ValueError(f"{name} has no release version: {made.get('error') or made.get('log')}")
@@ -131,10 +138,12 @@ def course(names: list[str], source: Path = SOURCE) -> Iterator[Path]:
 
 
 def release(out: Path, source: Path = SOURCE) -> list[Path]:
-    """A folder and a zip for each lab, without solutions: the notebook, how to open it, and the package. Returns the zips."""
+    """A folder and a zip for each lab, without solutions: the notebook, how to open it, and the package.
+    Returns the zips."""
     zips = []
     with course(labs(source), source) as made:
-        subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",
+        subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check",
+                        "--no-deps",
                         "--no-build-isolation", "--wheel-dir", made, REPOSITORY], check=True)
         (wheel,) = made.glob("*.whl")
         for name in labs(source):
@@ -143,7 +152,8 @@ def release(out: Path, source: Path = SOURCE) -> list[Path]:
             nb = nbformat.read(out / name / f"{name}.ipynb", as_version=4)
             title = nb.cells[0].source.splitlines()[0].lstrip("# ")
             for file, text in (("README.md", README), ("run", RUN)):
-                (out / name / file).write_text(text.format(title=title, lab=name, wheel=wheel.name), encoding="utf-8")
+                (out / name / file).write_text(text.format(title=title, lab=name, wheel=wheel.name),
+                                               encoding="utf-8")
             (out / name / "run").chmod(0o755)
             zips.append(out / f"{name}.zip")
             with zipfile.ZipFile(zips[-1], "w", zipfile.ZIP_DEFLATED) as archive:
@@ -154,30 +164,37 @@ def release(out: Path, source: Path = SOURCE) -> list[Path]:
 
 def search_path() -> str:
     """$PATH, beginning with this environment's programs: nbgrader calls some by name."""
-    return os.pathsep.join(dict.fromkeys([str(Path(sys.executable).parent), *os.environ.get("PATH", "").split(os.pathsep)]))
+    return os.pathsep.join(dict.fromkeys([str(Path(sys.executable).parent),
+                                          *os.environ.get("PATH", "").split(os.pathsep)]))
 
 
 @lru_cache
 def isolated() -> bool:
     """Whether a submission can have namespaces of its own: no network, and no process that outlives it."""
-    return shutil.which("unshare") is not None and subprocess.run([*UNSHARE, "true"], capture_output=True).returncode == 0
+    return shutil.which("unshare") is not None and subprocess.run([*UNSHARE, "true"],
+                                                                  capture_output=True).returncode == 0
 
 
 def tests(made: Path, lab: str) -> dict[str, tuple[float, bool]]:
     """The graded cells of a lab: their points, and whether nbgrader gives them (else a person does)."""
     nb = nbformat.read(made / "release" / lab / f"{lab}.ipynb", as_version=4)
-    graded = [(c.cell_type, c.metadata.nbgrader) for c in nb.cells if c.metadata.get("nbgrader", {}).get("grade")]
+    graded = [(c.cell_type, c.metadata.nbgrader)
+              for c in nb.cells if c.metadata.get("nbgrader", {}).get("grade")]
     return {m.grade_id: (float(m.points), kind == "code" and not m.solution) for kind, m in graded}
 
 
-def grade_one(made: Path, lab: str, path: Path, limits: Limits, hidden: tuple[Path, ...], keep: bool = False) -> dict[str, Any]:
-    """Grade one notebook in a process of its own: points by cell, notes, feedback (HTML). Never raises for what a notebook does.
+def grade_one(made: Path, lab: str, path: Path, limits: Limits, hidden: tuple[Path, ...],
+              keep: bool = False) -> dict[str, Any]:
+    """Grade one notebook in a process of its own: points by cell, notes, feedback (HTML). Never raises for
+    what a notebook does.
 
     Args:
-        made: the course; a submission gets a copy of its finished runs.  hidden: folders that it shall not see.
+        made: the course; a submission gets a copy of its finished runs.  hidden: folders that it shall not
+        see.
         keep: add this one's runs to the course's.
     """
-    with tempfile.TemporaryDirectory(prefix="grmu-", dir="/tmp") as folder:  # short: a socket's path has room for 100 letters
+    with tempfile.TemporaryDirectory(prefix="grmu-",
+                                     dir="/tmp") as folder:  # short: a socket's path has room for 100 letters
         own = Path(folder)
         target = own / "submitted" / "student" / lab / f"{lab}.ipynb"
         target.parent.mkdir(parents=True)
@@ -185,7 +202,8 @@ def grade_one(made: Path, lab: str, path: Path, limits: Limits, hidden: tuple[Pa
         shutil.copytree(made / "release" / lab, own / "release" / lab)
         shutil.copy(made / "gradebook.db", own)
         shutil.copytree(made / "runs", own / "runs")
-        (own / "limits.json").write_text(json.dumps({"lab": lab, "block_sockets": not isolated(), **vars(limits)}))
+        (own / "limits.json").write_text(json.dumps({"lab": lab, "block_sockets": not isolated(),
+                                                     **vars(limits)}))
         error = _run(own, limits, (made, SOURCE, *hidden))
         try:
             result = json.loads((own / "result.json").read_text())
@@ -204,11 +222,14 @@ def _run(own: Path, limits: Limits, hidden: tuple[Path, ...]) -> str:
     command = [sys.executable, "-P", str(Path(__file__).with_name("grader.py")), str(own)]
     if isolated():
         needed = (own, REPOSITORY, Path(sys.prefix), Path(sys.base_prefix))
-        away = [str(f) for f in hidden if f.is_dir() and not any(p.is_relative_to(f.resolve()) for p in needed)]
+        away = [str(f) for f in hidden if f.is_dir()
+                and not any(p.is_relative_to(f.resolve()) for p in needed)]
         command = [*UNSHARE, "sh", "-c", INSIDE, "sh", str(len(away)), *away, *command]
-    environment = kernel_environment() | {"PATH": search_path(), "GRMU_STORE": str(own / "runs"), "JUPYTER_RUNTIME_DIR": str(own),
+    environment = kernel_environment() | {"PATH": search_path(), "GRMU_STORE": str(own / "runs"),
+                                          "JUPYTER_RUNTIME_DIR": str(own),
                                           "IPYTHONDIR": str(own / "ipython"), "JUPYTER_CONFIG_DIR": str(own)}
-    process = subprocess.Popen(command, env=environment, cwd=own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    process = subprocess.Popen(command, env=environment, cwd=own, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True,
                                errors="replace", start_new_session=True)
     try:
         lines = process.communicate(timeout=limits.seconds + 60)[1].strip().splitlines()
@@ -223,12 +244,15 @@ def _run(own: Path, limits: Limits, hidden: tuple[Path, ...]) -> str:
 
 def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = Limits(), jobs: int = 1,
           source: Path = SOURCE) -> pd.DataFrame:
-    """Grade a folder of submissions: gradebook.csv and feedback/STUDENT/LAB.html in `out`; returns the gradebook.
+    """Grade a folder of submissions: gradebook.csv and feedback/STUDENT/LAB.html in `out`; returns the
+    gradebook.
 
-    Each lab's own solution is graded first: submissions find its finished runs, and a lab that fails itself grades nobody.
+    Each lab's own solution is graded first: submissions find its finished runs, and a lab that fails itself
+    grades nobody.
 
     Raises:
-        FileNotFoundError: no folder, or no submission in it.  ValueError: a lab's own solution does not get full marks.
+        FileNotFoundError: no folder, or no submission in it.  ValueError: a lab's own solution does not get
+            full marks.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}: name the one with the submissions, make grade SUBMISSIONS=folder.")
@@ -239,7 +263,8 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = Lim
         raise FileNotFoundError(f"{folder} holds no submission{f' of {only}' if only else ''}: expected {EXPECTED}.")
     names = sorted({s.lab for s in submissions})
     print(f"{len(submissions)} submissions of {', '.join(names)}. Network: "
-          + ("none (a namespace of its own)." if isolated() else "Python's sockets are blocked, other programs' are not."))
+          + ("none (a namespace of its own)." if isolated()
+             else "Python's sockets are blocked, other programs' are not."))
     out.mkdir(parents=True, exist_ok=True)
     with course(names, source) as made, ThreadPoolExecutor(jobs) as pool:
         hidden = (folder.resolve(), out.resolve(), source)
@@ -262,7 +287,8 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = Lim
 
 def _check_solution(made: Path, lab: str, limits: Limits, hidden: tuple[Path, ...]) -> None:
     result = grade_one(made, lab, made / "source" / lab / f"{lab}.ipynb", limits, hidden, keep=True)
-    lost = [name for name, (points, auto) in tests(made, lab).items() if auto and result["points"].get(name) != points]
+    lost = [name for name, (points, auto) in tests(made, lab).items() if auto
+            and result["points"].get(name) != points]
     if lost:
         why = ", ".join([*lost, *result["notes"]])
         raise ValueError(f"{lab}: its own solution does not get full marks on this machine ({why}). Nothing was graded: "
@@ -271,31 +297,40 @@ def _check_solution(made: Path, lab: str, limits: Limits, hidden: tuple[Path, ..
 
 def _row(s: Submission, result: dict[str, Any], cells: dict[str, tuple[float, bool]]) -> dict[str, Any]:
     """A line of the gradebook. Cells that a person grades are left empty, and 0 where there is no answer."""
-    points = {name: result["points"].get(name, 0.0 if auto or not result["ok"] else None) for name, (_, auto) in cells.items()}
+    points = {name: result["points"].get(name, 0.0 if auto or not result["ok"] else None)
+              for name, (_, auto) in cells.items()}
     by_hand = [name for name, (_, auto) in cells.items() if not auto and points[name] is None]
     waiting = [f"to grade by hand: {', '.join(by_hand)}"] if by_hand else []
     status = "; ".join(["graded" if result["ok"] else "not graded", *result["notes"], *waiting])
     return {"student": s.student, "lab": s.lab, "total": sum(p for p in points.values() if p is not None),
-            "max": sum(p for p, auto in cells.values() if auto), "by_hand": sum(cells[name][0] for name in by_hand),
+            "max": sum(p for p, auto in cells.values() if auto),
+            "by_hand": sum(cells[name][0] for name in by_hand),
             "status": status, **{f"{s.lab}/{name}": value for name, value in points.items()}}
 
 
 def main(argv: list[str]) -> int:
-    """`python -m grmu labs [--out FOLDER]` or `python -m grmu labs --grade SUBMISSIONS [--lab LAB] [--out FOLDER]`."""
+    """`python -m grmu labs [--out FOLDER]` or `python -m grmu labs --grade SUBMISSIONS [--lab LAB] [--out
+    FOLDER]`."""
     parser = argparse.ArgumentParser(prog="python -m grmu labs", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--grade", type=Path, metavar="SUBMISSIONS", help="grade this folder, else write the release versions")
+    parser.add_argument("--grade", type=Path, metavar="SUBMISSIONS",
+                        help="grade this folder, else write the release versions")
     parser.add_argument("--lab", choices=LABS, help="only this lab")
     parser.add_argument("--out", type=Path, help="where to write (default: build/labs, build/grades)")
-    parser.add_argument("--seconds", type=float, default=Limits.seconds, help="time for a notebook (default: %(default)g)")
-    parser.add_argument("--cell-seconds", type=float, default=Limits.cell_seconds, help="time for a cell (default: %(default)g)")
-    parser.add_argument("--gigabytes", type=float, default=Limits.gigabytes, help="memory of a kernel (default: %(default)g)")
+    parser.add_argument("--seconds", type=float, default=Limits.seconds,
+                        help="time for a notebook (default: %(default)g)")
+    parser.add_argument("--cell-seconds", type=float, default=Limits.cell_seconds,
+                        help="time for a cell (default: %(default)g)")
+    parser.add_argument("--gigabytes", type=float, default=Limits.gigabytes,
+                        help="memory of a kernel (default: %(default)g)")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2),
                         help="notebooks graded at the same time (default: %(default)s)")
     options = parser.parse_args(argv)
     if options.grade is None:
         print(*release(options.out or REPOSITORY / "build" / "labs"), sep="\n")
         return 0
-    out, limits = options.out or REPOSITORY / "build" / "grades", Limits(options.seconds, options.cell_seconds, options.gigabytes)
+    out, limits = options.out or REPOSITORY / "build" / "grades", Limits(options.seconds,
+                                                                         options.cell_seconds,
+                                                                         options.gigabytes)
     grade(options.grade, out, options.lab, limits, options.jobs)
     print(f"written: {out / 'gradebook.csv'}, {out / 'feedback'}")
     return 0

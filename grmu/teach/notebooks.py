@@ -1,4 +1,5 @@
-"""Lessons as they are committed: executed, and normalised so that two executions differ only where results do."""
+"""Lessons as they are committed: executed, and normalised so that two executions differ only where results
+do."""
 
 from __future__ import annotations
 
@@ -33,10 +34,11 @@ MACHINE_PATH = re.compile(r"(?<![\w.~<}])/(?:home|root|tmp|work|Users|var/folder
 
 
 def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> NotebookNode:
-    """Execute a lesson in place, in its own folder, with a progress bar; save it normalised, or not at all if it fails.
+    """Execute a lesson in place, in its own folder, with a progress bar; save it normalised, or not at all if
+    it fails.
 
-    `parameters` are set after the cell tagged "parameters", as papermill does it. ValueError if a cell fails (with its
-    traceback) or shows a path of this machine.
+    `parameters` are set after the cell tagged "parameters", as papermill does it. ValueError if a cell fails
+    (with its traceback) or shows a path of this machine.
     """
     nb = load_notebook_node(str(path))
     if parameters:
@@ -59,7 +61,8 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Notebook
 
 
 def normalise(nb: NotebookNode) -> NotebookNode:
-    """A copy without what is live, timed or of one machine: widgets, stderr, timings, editor state. Idempotent.
+    """A copy without what is live, timed or of one machine: widgets, stderr, timings, editor state.
+    Idempotent.
 
     ValueError if a source or an output holds an absolute path under a home or temporary folder.
     """
@@ -86,7 +89,8 @@ def normalise(nb: NotebookNode) -> NotebookNode:
 
 
 def check(paths: Iterable[Path]) -> list[str]:
-    """What keeps these notebooks from being committed, one sentence each. Labs have no outputs and are passed over."""
+    """What keeps these notebooks from being committed, one sentence each. Labs have no outputs and are passed
+    over."""
     checked = [path for path in map(Path, paths) if path.parent.name != "labs"]
     return [f"{path.name}: {problem}" for path in checked for problem in _problems(path)]
 
@@ -102,7 +106,8 @@ def _problems(path: Path) -> Iterator[str]:
     outputs = [(index, output) for index, cell in enumerate(nb.cells) for output in cell.get("outputs", ())]
     if not outputs:
         yield "holds no outputs; `make notebooks` executes the lessons."
-    yield from (f"cell {i} ended in {output.ename}." for i, output in outputs if output.output_type == "error")
+    yield from (f"cell {i} ended in {output.ename}."
+                for i, output in outputs if output.output_type == "error")
 
 
 def _live(output: NotebookNode) -> bool:
@@ -122,7 +127,8 @@ def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
 
 
 def _small(png: str) -> str:
-    """A PNG (base64) in 256 colours, which a plot does not miss: a third of the size. One that has a palette stays as it is."""
+    """A PNG (base64) in 256 colours, which a plot does not miss: a third of the size. One that has a palette
+    stays as it is."""
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode == "P":
         return png
@@ -138,7 +144,8 @@ def _check_texts(index: int, cell: NotebookNode) -> None:
         texts += [output.get("text", ""), *output.get("traceback", ())]
         texts += [str(value) for kind, value in data.items() if kind not in IMAGES]
         if (size := 3 * len(data.get("image/png", "")) // 4) > PNG_BYTES:
-            warnings.warn(f"cell {index} shows a picture of {size // 1000} kB: draw it smaller.", stacklevel=3)
+            warnings.warn(f"cell {index} shows a picture of {size // 1000} kB: draw it smaller.",
+                          stacklevel=3)
     if found := MACHINE_PATH.search("\n".join(texts)):
         raise ValueError(f"cell {index} holds a path of this machine, {found[0]}: show names or relative paths.")
 
@@ -146,7 +153,8 @@ def _check_texts(index: int, cell: NotebookNode) -> None:
 def main(argv: list[str]) -> int:
     """`python -m grmu notebooks [--check] [LESSON ...]`."""
     parser = argparse.ArgumentParser(prog="python -m grmu notebooks", description=__doc__)
-    parser.add_argument("lessons", nargs="*", type=Path, help="paths of notebooks; all lessons if none is given")
+    parser.add_argument("lessons", nargs="*", type=Path,
+                        help="paths of notebooks; all lessons if none is given")
     parser.add_argument("--check", action="store_true", help="only say what is wrong with what is there")
     options = parser.parse_args(argv)
     paths = options.lessons or lessons()

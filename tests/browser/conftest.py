@@ -1,4 +1,5 @@
-"""A real JupyterLab, a real Voila page and a real Chromium, on this machine alone. `make test-browser` runs these."""
+"""A real JupyterLab, a real Voila page and a real Chromium, on this machine alone. `make test-browser` runs
+these."""
 
 import importlib.util
 import json
@@ -63,7 +64,8 @@ class Server:
 
 def group_members(group: int) -> list[str]:
     """Command lines of the processes of a group."""
-    listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True,
+                            check=True).stdout.splitlines()
     rows = (line.split(None, 2) for line in listed)
     return [args for pgid, stat, args in rows if int(pgid) == group and not stat.startswith("Z")]
 
@@ -78,7 +80,8 @@ def start(command: list[str], url: str, log: Path, **environment: str) -> Server
     """Start a server and wait until it answers."""
     env = kernel_environment() | environment
     with log.open("w") as file:
-        process = subprocess.Popen([sys.executable, "-m", *command], cwd=REPOSITORY, env=env, stdout=file, stderr=file,
+        process = subprocess.Popen([sys.executable, "-m", *command], cwd=REPOSITORY, env=env, stdout=file,
+                                   stderr=file,
                                    start_new_session=True)
     server, deadline = Server(process, url, log), time.monotonic() + 90
     while process.poll() is None and time.monotonic() < deadline:
@@ -99,14 +102,18 @@ def lab(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(NOTEBOOKS, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     settings = folder / "settings" / "@jupyterlab"
-    for name, values in (("notebook-extension/tracker", {"windowingMode": "none", "autoStartDefaultKernel": True}),
-                         ("apputils-extension/notification", {"fetchNews": "false", "checkForUpdates": False})):
+    for name, values in (("notebook-extension/tracker",
+                          {"windowingMode": "none", "autoStartDefaultKernel": True}),
+                         ("apputils-extension/notification",
+                          {"fetchNews": "false", "checkForUpdates": False})):
         path = settings / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
     port, token = free_port(), secrets.token_hex(16)
-    command = ["jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", f"--IdentityProvider.token={token}",
-               f"--ServerApp.root_dir={folder / 'notebooks'}", f"--LabApp.user_settings_dir={folder / 'settings'}",
+    command = ["jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}",
+               f"--IdentityProvider.token={token}",
+               f"--ServerApp.root_dir={folder / 'notebooks'}",
+               f"--LabApp.user_settings_dir={folder / 'settings'}",
                f"--LabApp.workspaces_dir={folder / 'workspaces'}", "--LabApp.news_url=None", "--allow-root"]
     server = start(command, f"http://127.0.0.1:{port}/lab?token={token}", folder / "lab.log",
                    JUPYTER_CONFIG_DIR=str(folder / "config"), JUPYTER_RUNTIME_DIR=str(folder / "runtime"))
@@ -120,7 +127,8 @@ def app(tmp_path_factory):
     from grmu.show.app import command, environment
 
     port = free_port()
-    server = start(command(port, open_browser=False), f"http://127.0.0.1:{port}/", tmp_path_factory.mktemp("app") / "app.log",
+    server = start(command(port, open_browser=False), f"http://127.0.0.1:{port}/",
+                   tmp_path_factory.mktemp("app") / "app.log",
                    **environment())
     yield server
     server.stop()

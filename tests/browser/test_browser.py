@@ -81,7 +81,8 @@ class Explorer:
             expect(self.box.get_by_text(re.compile("^Shown: "))).not_to_have_text(before)
 
     def train(self):
-        """Press the button and wait for the end; milliseconds to the first curves and to the end, by the browser's clock."""
+        """Press the button and wait for the end; milliseconds to the first curves and to the end, by the
+        browser's clock."""
         first, whole = self.box.evaluate(TRAIN)
         expect(self.box.locator("img").nth(1)).to_be_visible()
         expect(self.box.get_by_text(re.compile(r"^Done in .* s: "))).to_be_visible()

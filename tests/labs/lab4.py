@@ -11,7 +11,8 @@ class MyMIU(Prepared):
         target = {target}
         return nn.functional.cross_entropy(self.model.head(z), batch.y) + {lam} * (self.mi.bound(z, batch.group) - target) ** 2
 """
-RIGHT = {"forget": "", "target": "self.mi_o.bound(self.z_o[batch.index], batch.group).detach()", "lam": "self.lam"}
+RIGHT = {"forget": "", "target": "self.mi_o.bound(self.z_o[batch.index], batch.group).detach()",
+         "lam": "self.lam"}
 
 MISCONCEPTIONS = {
     "the sign of the unlearning term": ({"unlearning_loss": """

@@ -1,7 +1,9 @@
-"""Samples decoded once into one array on disk, which is then memory-mapped: `<name>.npy`, and its manifest `<name>.json`.
+"""Samples decoded once into one array on disk, which is then memory-mapped: `<name>.npy`, and its manifest
+`<name>.json`.
 
-The array is filled in blocks of rows by threads. A block that was written is recorded in the manifest, with its CRC-32, so what
-a killed run finished is kept. When all blocks are there, and on the disk, they are read back and compared once.
+The array is filled in blocks of rows by threads. A block that was written is recorded in the manifest, with
+its CRC-32, so what a killed run finished is kept. When all blocks are there, and on the disk, they are read
+back and compared once.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ RECORD_SECONDS = 0.25  # of work that a killed run may lose
 SYNC_SECONDS = 0.2  # between writes to the disk
 LISTED = 20  # files that an error names
 
-Fill = Callable[[int, int], tuple[Sequence[np.ndarray], list[str]]]  # (start, stop) -> those rows, what is wrong with their files
+Fill = Callable[[int, int], tuple[Sequence[np.ndarray],
+                                  list[str]]]  # (start, stop) -> those rows, what is wrong with their files
 
 
 def default_folder(root: Path) -> Path:
@@ -46,7 +49,8 @@ def digest(items: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """One array of `shape` (N, ...) and `dtype` in `folder`; `made_from` are JSON values that tell it from another's."""
+    """One array of `shape` (N, ...) and `dtype` in `folder`; `made_from` are JSON values that tell it from
+    another's."""
 
     folder: Path
     name: str
@@ -80,7 +84,8 @@ class Cache:
         return [(i, min(i + step, n)) for i in range(0, n, step)]
 
     def open(self) -> np.ndarray | None:
-        """The memory-mapped array, None where it is not finished. Manifest, shape and size are checked, not the content.
+        """The memory-mapped array, None where it is not finished. Manifest, shape and size are checked, not
+        the content.
 
         Raises:
             ValueError: it is damaged, or was made from other files; the message names what to delete.
@@ -92,7 +97,8 @@ class Cache:
         """The memory-mapped array, made or finished first if need be; `make_fill` is only called then.
 
         Raises:
-            ValueError: samples that cannot be read (up to 20 are named), a full or read-only disk, a damaged cache.
+            ValueError: samples that cannot be read (up to 20 are named), a full or read-only disk, a damaged
+                cache.
         """
         array = self.open()
         if array is None:
@@ -186,7 +192,8 @@ class Cache:
     def _make(self, manifest: dict, fill: Fill) -> None:
         """Make what is missing, see that it is on the disk, and read all of it back.
 
-        Blocks of a run that ended with its machine may be recorded, but never have come to the disk: they are made again.
+        Blocks of a run that ended with its machine may be recorded, but never have come to the disk: they are
+            made again.
         """
         for _ in range(2):
             with reaching_the_disk(self.array_file):
@@ -238,16 +245,19 @@ class Cache:
                              "their place and start again; what was read is kept.")
 
     def _differing(self, manifest: dict) -> list[int]:
-        """The blocks that are not what was written: the whole array is read and compared with its checksums."""
+        """The blocks that are not what was written: the whole array is read and compared with its
+        checksums."""
         array, blocks = self._mapped(), self.blocks()
 
         def differs(i: int) -> bool:
             start, stop = blocks[i]
-            found = os.pread(file.fileno(), (stop - start) * self.row_bytes, array.offset + start * self.row_bytes)
+            found = os.pread(file.fileno(), (stop - start) * self.row_bytes,
+                             array.offset + start * self.row_bytes)
             return zlib.crc32(found) != manifest["crc32"][i]
 
         with open(self.array_file, "rb") as file, ThreadPoolExecutor(cores()) as pool:
-            progress = tqdm(pool.map(differs, range(len(blocks))), f"{self.name}: verification", len(blocks), unit=" blocks")
+            progress = tqdm(pool.map(differs, range(len(blocks))), f"{self.name}: verification", len(blocks),
+                            unit=" blocks")
             return [i for i, different in enumerate(progress) if different]
 
 
@@ -278,7 +288,8 @@ def reaching_the_disk(path: Path) -> Iterator[None]:
 def write_at(file: int, samples: Iterable[np.ndarray], offset: int) -> int:
     """Write samples one after the other at that place of the file, and return the CRC-32 of them all.
 
-    By calls, since a full disk kills who writes to a memory map; from where the decoder left them, since a copy takes time.
+    By calls, since a full disk kills who writes to a memory map; from where the decoder left them, since a
+    copy takes time.
     """
     crc = 0
     for sample in samples:
@@ -296,7 +307,8 @@ def listed(names: list[str], separator: str = "; ", n: int = LISTED) -> str:
 
 
 def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
-    """One picture as uint8 (height, width, 3); of another size it is resized (bilinear, antialiased) or refused.
+    """One picture as uint8 (height, width, 3); of another size it is resized (bilinear, antialiased) or
+    refused.
 
     Raises:
         ValueError, OSError, RuntimeError: it is damaged, no picture, or of another size.
@@ -307,7 +319,8 @@ def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
         content = path.read_bytes()
         if not content:
             raise ValueError("the file is empty")
-        picture = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB).permute(1, 2, 0)
+        picture = decode_jpeg(torch.frombuffer(bytearray(content), dtype=torch.uint8),
+                              ImageReadMode.RGB).permute(1, 2, 0)
         if picture.shape[:2] != (height, width):
             raise ValueError(f"{picture.shape[1]} x {picture.shape[0]} pixels instead of {width} x {height}")
         return picture.numpy()

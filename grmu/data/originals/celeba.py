@@ -1,4 +1,5 @@
-"""CelebA: is the hair blond, with male or not as the attribute (Liu et al., *Deep Learning Face Attributes in the Wild*, 2015).
+"""CelebA: is the hair blond, with male or not as the attribute (Liu et al., *Deep Learning Face Attributes in
+the Wild*, 2015).
 
 Pictures are stored as they are, 218 x 178; a network sees the central 178 x 178 of them as 224 x 224.
 """
@@ -29,13 +30,15 @@ PLUS_MINUS = {"-1": 0, "1": 1}
 
 
 def read_attributes(path: Path) -> pd.DataFrame:
-    """File name, Blond_Hair and Male of every row. The first line holds the number of rows, the second the columns' names."""
+    """File name, Blond_Hair and Male of every row. The first line holds the number of rows, the second the
+    columns' names."""
     try:
         with open(path) as file:
             n_rows, names = file.readline().strip(), file.readline().split()
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): get it again.") from error
-    table = read_table(path, ["file", "Blond_Hair", "Male"], sep=r"\s+", skiprows=2, header=None, names=["file", *names])
+    table = read_table(path, ["file", "Blond_Hair", "Male"], sep=r"\s+", skiprows=2, header=None,
+                       names=["file", *names])
     if n_rows != str(len(table)):
         raise ValueError(f"{path} has {len(table)} rows, but its first line says {n_rows or 'nothing'}: it was cut short, or "
                          "edited without that line. Get it again, or correct the first line.")
@@ -61,5 +64,6 @@ CELEBA = Original(
     name="celeba", source=SOURCE, needs=(LABELS, PARTITION, PICTURES), class_names=("not blond", "blond"),
     attribute_names=("female", "male"), forget_group=(1, 1), read=read,
     pictures=Pictures(218, 178, resize=False, view=View(side=224, height=178, width=178)),
-    published={"train": (71629, 66874, 22880, 1387), "val": (8535, 8276, 2874, 182), "test": (9767, 7535, 2480, 180)})
+    published={"train": (71629, 66874, 22880, 1387), "val": (8535, 8276, 2874, 182),
+               "test": (9767, 7535, 2480, 180)})
 load = CELEBA.load

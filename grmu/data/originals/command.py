@@ -14,12 +14,17 @@ from grmu.data.originals.registry import ORIGINALS
 
 def main(argv: list[str]) -> int:
     """Explain, or check and prepare; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m grmu data", description="Data sets that must be downloaded by hand: what to "
+    parser = argparse.ArgumentParser(prog="python -m grmu data",
+                                     description="Data sets that must be downloaded by hand: what to "
                                      "download, whether a folder has it all, and the cache of its samples.")
-    parser.add_argument("name", nargs="?", choices=ORIGINALS, help="the data set; without one, all are listed")
-    parser.add_argument("--root", type=Path, help="its folder; without one, says what to download and how it must look")
-    parser.add_argument("--cache", action="store_true", help="also make the cache of decoded samples, or verify it")
-    parser.add_argument("--repair", action="store_true", help="repair labels that a spreadsheet damaged (FairFace)")
+    parser.add_argument("name", nargs="?", choices=ORIGINALS,
+                        help="the data set; without one, all are listed")
+    parser.add_argument("--root", type=Path,
+                        help="its folder; without one, says what to download and how it must look")
+    parser.add_argument("--cache", action="store_true",
+                        help="also make the cache of decoded samples, or verify it")
+    parser.add_argument("--repair", action="store_true",
+                        help="repair labels that a spreadsheet damaged (FairFace)")
     options = parser.parse_args(argv)
     if options.name is None:
         print("\n".join(original.source.splitlines()[0] for original in ORIGINALS.values()))
@@ -40,7 +45,8 @@ def main(argv: list[str]) -> int:
 
 
 def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[str]:
-    """Check labels, published counts and samples, and with `cache` make or verify the cache; what is missing or wrong."""
+    """Check labels, published counts and samples, and with `cache` make or verify the cache; what is missing
+    or wrong."""
     missing = original.missing(root)
     try:
         if repair:
@@ -63,7 +69,8 @@ def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[s
             _say("samples", "missing or damaged")
             return problems + wrong
         else:
-            _say("samples", "all there, and fit" if original.pictures is None else "all there; those looked at can be decoded")
+            _say("samples", "all there, and fit" if original.pictures is None
+                 else "all there; those looked at can be decoded")
         if cache:
             array.verify() if made else array.load(make_fill)
             _say("cache", f"{array.array_file}, verified")

@@ -1,9 +1,11 @@
-"""FairFace: nine ages of faces, with seven races as the attribute (Karkkainen and Joo, *FairFace*, WACV 2021).
+"""FairFace: nine ages of faces, with seven races as the attribute (Karkkainen and Joo, *FairFace*, WACV
+2021).
 
-Only rows whose service_test is True are used, as in the paper. FairFace's own validation file is the test set. A tenth of
-the train file is the validation set: the files whose name, after "grmu validation ", has the smallest SHA-256. This rule
-is ours, since the paper's is not known. Pictures are stored at 224 x 224, the size of those with padding 0.25; the larger
-ones with padding 1.25 are resized to it.
+Only rows whose service_test is True are used, as in the paper. FairFace's own validation file is the test
+set. A tenth of
+the train file is the validation set: the files whose name, after "grmu validation ", has the smallest
+SHA-256. This rule is ours, since the paper's is not known. Pictures are stored at 224 x 224, the size of
+those with padding 0.25; the larger ones with padding 1.25 are resized to it.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ def read(root: Path) -> Metadata:
     """Labels and split of the rows of both files that are used."""
     tables = [_read_file(find("fairface", root, name), root) for name in FILES]
     paths, n_train = [root / name for name in FILES], len(tables[0])
-    y, a = (np.concatenate([codes(table[column], allowed, path) for table, path in zip(tables, paths, strict=True)])
+    y, a = (np.concatenate([codes(table[column], allowed, path)
+                            for table, path in zip(tables, paths, strict=True)])
             for column, allowed in (("age", AGES), ("race", RACES)))
     files = [file for table in tables for file in table.file]
     split = np.repeat([0, 2], [n_train, len(tables[1])])
@@ -51,7 +54,8 @@ def read(root: Path) -> Metadata:
 
 
 def validation_rows(files: list[str]) -> np.ndarray:
-    """The tenth of the train file's rows that is the validation set, whatever order and number of rows it has."""
+    """The tenth of the train file's rows that is the validation set, whatever order and number of rows it
+    has."""
     ranks = [hashlib.sha256(f"grmu validation {file}".encode()).digest() for file in files]
     order = sorted(range(len(files)), key=ranks.__getitem__)
     return np.array(sorted(order[: round(VAL_SHARE * len(files))]), np.int64)
@@ -71,7 +75,8 @@ def _read_file(path: Path, root: Path) -> pd.DataFrame:
 
 
 def repair(root: Path) -> list[str]:
-    """Restore the ages that a spreadsheet turned into dates; the original stays beside the file. Returns what was done."""
+    """Restore the ages that a spreadsheet turned into dates; the original stays beside the file. Returns what
+    was done."""
     changes = []
     for path in (find("fairface", root, name) for name in FILES):
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -95,7 +100,8 @@ def _free_name(path: Path) -> Path:
 
 
 FAIRFACE = Original(
-    name="fairface", source=SOURCE, needs=tuple((place,) for place in (*FILES, "train", "val")), class_names=AGES,
+    name="fairface", source=SOURCE, needs=tuple((place,) for place in (*FILES, "train", "val")),
+    class_names=AGES,
     attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
     pictures=Pictures(224, 224, resize=True, view=View(side=224, height=224, width=224)),
     published={"train": (36227,), "val": (4025,), "test": (5162,)})

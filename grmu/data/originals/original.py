@@ -1,4 +1,5 @@
-"""What data sets that are read from their original files share: how labels are read, and how splits are made of them."""
+"""What data sets that are read from their original files share: how labels are read, and how splits are made
+of them."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ LOOKED_AT = 64  # pictures that a check decodes
 class Metadata:
     """What the label files say, without a look at the samples.
 
-    items: (N,) files relative to `folder`, or the numbers of lines.  y, a: (N,) from 0.  split: (N,) 0 train, 1 val, 2 test.
+    items: (N,) files relative to `folder`, or the numbers of lines.  y, a: (N,) from 0.  split: (N,) 0 train,
+        1 val, 2 test.
     """
 
     folder: Path
@@ -35,7 +37,8 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Pictures:
-    """How a data set's pictures are stored (height x width, resized or refused if they differ), and what a network sees."""
+    """How a data set's pictures are stored (height x width, resized or refused if they differ), and what a
+    network sees."""
 
     height: int
     width: int
@@ -48,7 +51,8 @@ class Original:
     """A data set that must be downloaded by hand.
 
     source: what to download from where, under which terms, and how the folder must look.
-    needs: the files and folders of it; of each, the places below the root where it may be, the usual one first.
+    needs: the files and folders of it; of each, the places below the root where it may be, the usual one
+    first.
     read: folder -> `Metadata`.  published: per split the group counts in group order, or one total.
     pictures: None for a text, which has a cache and a check of its own.  repair: folder -> what it changed.
     """
@@ -70,7 +74,8 @@ class Original:
         """Train, val and test as rows of one memory-mapped array, which is made on the first call.
 
         Raises:
-            ValueError: no root, labels or samples that cannot be read, a damaged cache (the message names the fix).
+            ValueError: no root, labels or samples that cannot be read, a damaged cache (the message names the
+            fix).
             FileNotFoundError: files are missing.
         """
         if root is None:
@@ -93,7 +98,8 @@ class Original:
         if self.pictures is None:
             return self.text_cache(root, metadata)
         form = self.pictures
-        return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width, form.resize)
+        return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width,
+                             form.resize)
 
     def missing(self, root: Path) -> list[str]:
         """Which files and folders are not there."""
@@ -104,7 +110,8 @@ class Original:
         """Per split, the number of samples of every group, in group order."""
         n_attributes = len(self.attribute_names)
         group, n_groups = metadata.y * n_attributes + metadata.a, len(self.class_names) * n_attributes
-        return {name: np.bincount(group[metadata.split == i], minlength=n_groups) for i, name in enumerate(SPLITS)}
+        return {name: np.bincount(group[metadata.split == i], minlength=n_groups)
+                for i, name in enumerate(SPLITS)}
 
     def deviations(self, metadata: Metadata) -> list[str]:
         """Where the counts are not the published ones, one sentence a split."""
@@ -139,7 +146,8 @@ def find(name: str, root: Path, *places: str) -> Path:
     """The first of the places under root that is a file.
 
     Raises:
-        FileNotFoundError: none is, or may be looked at; the message names the first and the command that helps.
+        FileNotFoundError: none is, or may be looked at; the message names the first and the command that
+            helps.
     """
     for place in places:
         if os.path.isfile(root / place):  # Path.is_file raises in a folder that may not be entered
@@ -155,7 +163,8 @@ def read_table(path: Path, columns: Sequence[str], **options: object) -> pd.Data
         ValueError: the file cannot be read, lacks a column, or has no rows.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=lambda name: name in columns, **options)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=lambda name: name in columns,
+                            **options)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({str(error).strip()}): get it again.") from error
     if lacking := [column for column in columns if column not in table]:

@@ -8,4 +8,5 @@ from grmu.data.originals.multinli import MULTINLI
 from grmu.data.originals.original import Original
 from grmu.data.originals.waterbirds import WATERBIRDS
 
-ORIGINALS: dict[str, Original] = {original.name: original for original in (CELEBA, WATERBIRDS, FAIRFACE, MULTINLI)}
+ORIGINALS: dict[str, Original] = {original.name: original
+                                  for original in (CELEBA, WATERBIRDS, FAIRFACE, MULTINLI)}

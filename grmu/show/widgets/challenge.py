@@ -1,4 +1,5 @@
-"""A challenge: come as close to the gold standard as a few live runs can, scored on validation data; then the test set."""
+"""A challenge: come as close to the gold standard as a few live runs can, scored on validation data; then the
+test set."""
 
 from __future__ import annotations
 
@@ -17,30 +18,38 @@ QUESTION = "Choose a ratio, then λ, epochs and learning rate. How close to the 
 
 
 class Challenge(Displayed):
-    """A limited number of live runs of MIU + REWEIGHT; `attempts` has a row a run, with scores that `reveal` uncovers.
+    """A limited number of live runs of MIU + REWEIGHT; `attempts` has a row a run, with scores that `reveal`
+    uncovers.
 
-    score: |UA - UA of the gold standard| + |GA - that of the gold standard|, in points; GA on validation data while one plays, on
-    test data once it is over. The gold standard is the shipped RETRAIN + REWEIGHT of the same seed.
+    score: |UA - UA of the gold standard| + |GA - that of the gold standard|, in points; GA on validation data
+    while one plays, on test data once it is over. The gold standard is the shipped RETRAIN + REWEIGHT of the
+    same seed.
     """
 
-    def __init__(self, runs: int = 5, seed: int = 0, store: str | Path | None = None, question: str = QUESTION) -> None:
+    def __init__(self, runs: int = 5, seed: int = 0, store: str | Path | None = None,
+                 question: str = QUESTION) -> None:
         self.runs, self.seed = runs, seed
         self.controls: dict[str, w.Widget] = {
             "ratio": w.SelectionSlider(options=list(grids.RATIOS), value=0.9, description="unlearning ratio",
                                        tooltip="fixed with the first run; arrow keys move it", **SLIDER),
-            "lam": w.FloatSlider(1, min=0, max=10, step=0.5, description="λ, calibration", readout_format=".1f",
+            "lam": w.FloatSlider(1, min=0, max=10, step=0.5, description="λ, calibration",
+                                 readout_format=".1f",
                                  tooltip="0 switches calibration off; arrow keys move it", **SLIDER),
-            "epochs": w.IntSlider(10, min=5, max=20, description="epochs", tooltip="arrow keys move it", **SLIDER),
-            "lr": w.FloatLogSlider(0.01, base=10, min=-3.5, max=-1, step=0.1, description="learning rate", readout_format=".2g",
+            "epochs": w.IntSlider(10, min=5, max=20, description="epochs", tooltip="arrow keys move it",
+                                  **SLIDER),
+            "lr": w.FloatLogSlider(0.01, base=10, min=-3.5, max=-1, step=0.1, description="learning rate",
+                                   readout_format=".2g",
                                    tooltip="arrow keys move it", **SLIDER),
         }
         self.attempts: list[dict[str, float]] = []
         self.live = Live(self._next, self._finished, store, "Use a run")
-        self.reveal = w.Button(description="Reveal the test set", icon="eye", disabled=True, layout=w.Layout(width="16em"),
+        self.reveal = w.Button(description="Reveal the test set", icon="eye", disabled=True,
+                               layout=w.Layout(width="16em"),
                                tooltip="ends the game: scores on the test set")
         self.reveal.on_click(lambda _: self.end())
         self.table, self.over = w.HTML(), False
-        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), *self.controls.values(), self.live.box, self.table, self.reveal])
+        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), *self.controls.values(), self.live.box, self.table,
+                           self.reveal])
         self._show()
 
     def gold(self) -> pd.Series:
@@ -51,17 +60,20 @@ class Challenge(Displayed):
 
     def _next(self) -> Experiment:
         if self.over or len(self.attempts) >= self.runs:
-            raise ValueError(f"all {self.runs} runs are used: reveal the test set." if not self.over else "the game is over.")
+            raise ValueError(f"all {self.runs} runs are used: reveal the test set." if not self.over
+                             else "the game is over.")
         values = {name: control.value for name, control in self.controls.items()}
         self.controls["ratio"].disabled = True
         chosen = {"lam": values["lam"], "epochs": values["epochs"], "lr": round(values["lr"], 6),
                   "forget_epochs": min(5, values["epochs"])}
-        return Experiment(method="miu", reweight=True, ratio=values["ratio"], seed=self.seed, overrides=chosen)
+        return Experiment(method="miu", reweight=True, ratio=values["ratio"], seed=self.seed,
+                          overrides=chosen)
 
     def _finished(self, result: Result) -> None:
         gold, ours = self.gold(), result.metrics
         shown = {name: result.experiment.overrides[name] for name in ("lam", "epochs", "lr")}
-        self.attempts.append(shown | {"val": 100 * distance(ours, gold), "test": 100 * distance(ours, gold, "GA")})
+        self.attempts.append(shown | {"val": 100 * distance(ours, gold),
+                                      "test": 100 * distance(ours, gold, "GA")})
         self.reveal.disabled = False
         self._show()
 
@@ -89,7 +101,8 @@ class Challenge(Displayed):
             f"<td>{a['test']:.1f}</td></tr>" if self.over else
             f"<tr><td>{i}</td><td>{a['lam']:g}</td><td>{a['epochs']}</td><td>{a['lr']:.2g}</td><td>{a['val']:.1f}</td><td>?</td></tr>"
             for i, a in enumerate(self.attempts, 1))
-        head = "".join(f"<th>{h}</th>" for h in ("run", "λ", "epochs", "lr", "score, validation", "score, test"))
+        head = "".join(f"<th>{h}</th>" for h in ("run", "λ", "epochs", "lr", "score, validation",
+                                                 "score, test"))
         self.table.value = (f"<table><tr>{head}</tr>{rows}</table>" if rows else "") + (
             self.verdict() if self.over else f"{left} of {self.runs} runs left. Score: points of forget accuracy and of group "
                                              "accuracy from the gold standard, added; 0 is best.")

@@ -1,7 +1,7 @@
 """Interactive demos: labelled controls over a plain plotting function. `demo` is all that a lesson needs.
 
-The function gets the controls' values as keywords and returns a figure; the lesson calls the same function in the cell
-before, so that the page says the same where no widgets run.
+The function gets the controls' values as keywords and returns a figure; the lesson calls the same function in
+the cell before, so that the page says the same where no widgets run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from grmu.show.widgets.common import Displayed, explained
 
 
 class Demo(Displayed):
-    """Controls and the figure that follows them; `controls[name].value = ...` works from code as from the keyboard.
+    """Controls and the figure that follows them; `controls[name].value = ...` works from code as from the
+    keyboard.
 
     Args:
         draw: takes one keyword per control, returns a figure.
@@ -26,7 +27,8 @@ class Demo(Displayed):
         question: what the reader should guess before moving anything.
     """
 
-    def __init__(self, draw: Callable, options: Mapping[str, Sequence], labels: Mapping[str, str] | None = None,
+    def __init__(self, draw: Callable, options: Mapping[str, Sequence],
+                 labels: Mapping[str, str] | None = None,
                  tips: Mapping[str, str] | None = None, question: str = "") -> None:
         labels, tips = labels or {}, tips or {}
         # a picture and a line of text, not an Output widget: its capture deadlocks some notebook runners
@@ -34,7 +36,8 @@ class Demo(Displayed):
         self.draw, self.figure, self.error = draw, None, None
         self.controls = {
             name: w.SelectionSlider(
-                options=list(values), value=next(iter(values)), description=labels.get(name, name), continuous_update=False,
+                options=list(values), value=next(iter(values)), description=labels.get(name, name),
+                continuous_update=False,
                 tooltip=tips.get(name, f"arrow keys move {labels.get(name, name)}"),
                 style={"description_width": "initial"}, layout=w.Layout(width="28em"))
             for name, values in options.items()}
@@ -66,7 +69,8 @@ def _png(figure: Figure) -> tuple[bytes, str]:
     return file.getvalue(), str(width // 2)
 
 
-def demo(draw: Callable, question: str, labels: Mapping[str, str] | None = None, tips: Mapping[str, str] | None = None,
+def demo(draw: Callable, question: str, labels: Mapping[str, str] | None = None,
+         tips: Mapping[str, str] | None = None,
             **options: Sequence) -> Demo:
     """A `Demo` in one call: `demo(draw, "What happens at 0.9?", ratio=[0.1, 0.5, 0.9])`."""
     return Demo(draw, options, labels, tips, question)

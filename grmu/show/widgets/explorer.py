@@ -1,4 +1,5 @@
-"""The unlearning explorer: what every setting did, at once, from the shipped results; and what this one does, live."""
+"""The unlearning explorer: what every setting did, at once, from the shipped results; and what this one does,
+live."""
 
 from __future__ import annotations
 
@@ -24,24 +25,31 @@ ALL = "all five"
 class Explorer(Displayed):
     """Controls over `grmu.show.explorer.find`, a figure, and a live run; `choice` is what the controls say.
 
-    `controls[name].value = ...` works from code as from the keyboard. Whatever was not computed is snapped to the nearest
-    setting that was, and `message` says so. A live run trains exactly what the controls say, and is drawn as a star.
+    `controls[name].value = ...` works from code as from the keyboard. Whatever was not computed is snapped to
+    the nearest setting that was, and `message` says so. A live run trains exactly what the controls say, and
+    is drawn as a star.
     """
 
     def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: object) -> None:
         first = explorer.Choice(**start)
         self.controls: dict[str, w.Widget] = {
-            "groups": w.Dropdown(options=list(explorer.FORGET_GROUPS), value=first.groups, description="who asks",
+            "groups": w.Dropdown(options=list(explorer.FORGET_GROUPS), value=first.groups,
+                                 description="who asks",
                                  tooltip="the groups whose samples are forgotten", style=STYLE, layout=WIDE),
-            "method": w.Dropdown(options=self._methods(first.groups), value=first.method, description="method",
-                                 tooltip="how the model unlearns, or that it is trained anew", style=STYLE, layout=WIDE),
-            "reweight": w.Checkbox(value=first.reweight, description="REWEIGHT: sample those who stay in the old proportions",
+            "method": w.Dropdown(options=self._methods(first.groups), value=first.method,
+                                 description="method",
+                                 tooltip="how the model unlearns, or that it is trained anew", style=STYLE,
+                                 layout=WIDE),
+            "reweight": w.Checkbox(value=first.reweight,
+                                   description="REWEIGHT: sample those who stay in the old proportions",
                                    tooltip="the retain set is sampled in the training set's group proportions",
                                    indent=False, layout=w.Layout(width="38em", margin="0 0 0 13.5em")),
             "ratio": w.FloatSlider(first.ratio, min=0.05, max=0.95, step=0.05, description="unlearning ratio",
-                                   readout_format=".2f", tooltip="share of these groups that is forgotten; arrow keys move it",
+                                   readout_format=".2f",
+                                   tooltip="share of these groups that is forgotten; arrow keys move it",
                                    **SLIDER),
-            "lam": w.FloatSlider(first.lam, min=0, max=10, step=0.5, description="λ, calibration", readout_format=".1f",
+            "lam": w.FloatSlider(first.lam, min=0, max=10, step=0.5, description="λ, calibration",
+                                 readout_format=".1f",
                                  tooltip="how strongly MIU holds to the original's mutual information; arrow keys move it",
                                  **SLIDER),
             "seed": w.Dropdown(options=[ALL, *grids.SEEDS], description="seeds",
@@ -57,7 +65,8 @@ class Explorer(Displayed):
         self.live, self.inside = Live(lambda: self.choice.experiment(), self._finished, store), Inside(store)
         for control in self.controls.values():
             control.observe(self._moved, names="value")
-        self.box = w.VBox([w.HTML(f"<b>{escape(question)}</b>"), *self.controls.values(), self.message, self.picture,
+        self.box = w.VBox([w.HTML(f"<b>{escape(question)}</b>"), *self.controls.values(), self.message,
+                           self.picture,
                            self.live.box, self.inside.box])
         self._allow()
         self.update()
@@ -113,7 +122,8 @@ class Explorer(Displayed):
         """Draw the live run beside its neighbours, if the controls still say what it was."""
         choice, e = self.choice, result.experiment
         if choice.experiment().id == e.id:
-            self.own = {"metrics": result.metrics, "groups": explorer.by_row(choice.groups, result.by_group()),
+            self.own = {"metrics": result.metrics,
+                        "groups": explorer.by_row(choice.groups, result.by_group()),
                         "ratio": choice.ratio, "lam": choice.lam if choice.method == "miu" else None}
             self.update()
         self.inside.show(result)

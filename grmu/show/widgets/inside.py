@@ -24,7 +24,8 @@ class Inside:
     def __init__(self, store: str | Path | None = None) -> None:
         self.store, self.look, self.result = store, None, None
         self.error: Exception | None = None
-        self.view = w.ToggleButtons(options=list(VIEWS), tooltips=list(VIEWS.values()), style={"button_width": "12em"})
+        self.view = w.ToggleButtons(options=list(VIEWS), tooltips=list(VIEWS.values()),
+                                    style={"button_width": "12em"})
         self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
         self.view.observe(lambda _: self.update(), names="value")
         self.box = w.VBox([w.HTML("<b>What the model sees now</b>"), self.view, self.message, self.picture],

@@ -21,7 +21,8 @@ class Live(Background):
 
     def __init__(self, experiment: Callable[[], Experiment], finished: Callable[[Result], None] | None = None,
                  store: str | Path | None = None, description: str = "Train this setting now") -> None:
-        super().__init__(curves_canvas(), description, "trains on this computer, a few seconds; the controls stay usable")
+        super().__init__(curves_canvas(), description,
+                         "trains on this computer, a few seconds; the controls stay usable")
         self.experiment, self.finished, self.store = experiment, finished, store
         self.rows: list[dict[str, float]] = []
         self.result: Result | None = None

@@ -9,7 +9,8 @@ from grmu.show.plots_live import Canvas, draw_convergence
 from grmu.show.widgets.background import Background
 from grmu.show.widgets.common import SLIDER, STYLE, WIDE
 
-SHARES = {"all four groups, 40, 30, 20 and 10 %": closed_form.SHARES, "one group alone, as in a forget set": closed_form.ONE_GROUP}
+SHARES = {"all four groups, 40, 30, 20 and 10 %": closed_form.SHARES,
+          "one group alone, as in a forget set": closed_form.ONE_GROUP}
 BARS = {"shuffled in the batch (Eq. 2)": "shuffle", "uniform over the groups (Algorithm 1)": "uniform",
         "summed over the groups": "exact"}
 UPDATES, EVERY = 600, 20
@@ -23,16 +24,20 @@ class MineLive(Background):
         super().__init__(Canvas(8.4, 3.6, left=0.1, right=0.8, bottom=0.15, top=0.86), "Fit MINE now",
                          "fits the network T on this computer, a few seconds")
         self.controls: dict[str, w.Widget] = {
-            "shares": w.Dropdown(options=list(SHARES), description="who is in the data", style=STYLE, layout=WIDE,
+            "shares": w.Dropdown(options=list(SHARES), description="who is in the data", style=STYLE,
+                                 layout=WIDE,
                                  tooltip="how often each group comes"),
-            "nats": w.FloatSlider(0.5, min=0, max=1.2, step=0.1, description="true information (nats)", readout_format=".1f",
+            "nats": w.FloatSlider(0.5, min=0, max=1.2, step=0.1, description="true information (nats)",
+                                  readout_format=".1f",
                                   tooltip="what features and groups share; arrow keys move it", **SLIDER),
             "bar": w.Dropdown(options=list(BARS), description="ḡ", style=STYLE, layout=WIDE,
                               tooltip="where the groups of mismatched pairs come from"),
             "size": w.SelectionSlider(options=[8, 16, 32, 64, 128, 256], value=128, description="batch size",
                                       tooltip="samples of an update; arrow keys move it", **SLIDER),
-            "ema": w.Checkbox(value=True, description="moving average of the partition (bias correction)", indent=False,
-                              tooltip="corrects the gradient's bias", layout=w.Layout(width="38em", margin="0 0 0 13.5em")),
+            "ema": w.Checkbox(value=True, description="moving average of the partition (bias correction)",
+                              indent=False,
+                              tooltip="corrects the gradient's bias",
+                              layout=w.Layout(width="38em", margin="0 0 0 13.5em")),
         }
         self.controls["shares"].observe(self._allow, names="value")
         self.said: list[float] = []
@@ -42,11 +47,13 @@ class MineLive(Background):
         """I(Z; G), and what the bound with this ḡ estimates, in nats."""
         shares = SHARES[self.controls["shares"].value]
         nats = self.controls["nats"].value if max(shares) < 1 else 0.0
-        return nats, nats + (0.0 if BARS[self.controls["bar"].value] == "shuffle" else closed_form.from_uniform(shares))
+        return nats, nats + (0.0 if BARS[self.controls["bar"].value] == "shuffle"
+                             else closed_form.from_uniform(shares))
 
     def work(self) -> str:
         """Fit, and ask samples that it was not fitted to, every few updates."""
-        values, (nats, bounded) = {name: control.value for name, control in self.controls.items()}, self.truth()
+        values, (nats, bounded) = {name: control.value
+                                   for name, control in self.controls.items()}, self.truth()
         self.said = []
         self.begin(UPDATES // EVERY, "Fitting")
         shares, group_bar, ema = SHARES[values["shares"]], BARS[values["bar"]], 0.05 if values["ema"] else 1.0
