@@ -1,5 +1,4 @@
-"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group, avg.
-gap, ToW.
+"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group.
 
 `evaluate` makes one forward pass over each split and derives everything from the logits. Values are
 fractions; the higher
@@ -7,7 +6,6 @@ is not the better: unlearning wants each to be what the gold standard has, RETRA
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +17,6 @@ from fairlearn.metrics import (
     equal_opportunity_difference,
     equalized_odds_difference,
 )
-from scipy import stats
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -153,60 +150,3 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
     overall = pd.DataFrame([{"group": name, "accuracy": metrics[name], "n": len(hits),
                              "se": standard_error(metrics[name], len(hits))} for name, hits in samples.items()])
     return metrics, pd.concat([overall, by_group], ignore_index=True)
-
-
-def differences(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Method minus gold standard **of the same seed**, fractions: one row a seed, one column a metric.
-
-    Args:
-        rows, gold: one row a seed, with a column `seed` and one per metric.
-
-    Raises:
-        ValueError: a seed of `rows` has no gold standard.
-    """
-    ours, reference = rows.set_index("seed")[list(metrics)], gold.set_index("seed")[list(metrics)]
-    if missing := sorted(set(ours.index) - set(reference.index)):
-        raise ValueError(f"no gold standard for seeds {missing}: run RETRAIN + REWEIGHT for them.")
-    return ours - reference.loc[ours.index]
-
-
-def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
-    """Per metric, |method - gold| of each seed, averaged over seeds: the deltas in brackets in the paper's
-    tables."""
-    return differences(rows, gold, metrics).abs().mean()
-
-
-def distance_by_seed(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
-    """Mean |difference| from the gold standard over the metrics, one value a seed: what is averaged to 1 -
-    avg. gap."""
-    return differences(rows, gold, metrics).abs().mean(axis=1)
-
-
-def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
-    """avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself. Beware: doing
-    nothing often scores high, so show PRETRAIN's beside it."""
-    return 1 - float(gap_by_metric(rows, gold, metrics).mean())
-
-
-def tug_of_war(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
-    """ToW (Zhao et al. 2024): product of 1 - |difference| over forget, retain and test accuracy, a mean over
-    seeds; 1 is best."""
-    return float((1 - differences(rows, gold, ("UA", "RA", "TA")).abs()).prod(axis=1).mean())
-
-
-class Interval(NamedTuple):
-    """A mean with its 95 % t-interval, and the number of values."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % t-interval of independent values, such as differences paired by seed; infinite for a
-    single value."""
-    values = np.asarray(values, dtype=float)
-    mean, n = float(values.mean()), len(values)
-    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values)) if n > 1 else float("inf")
-    return Interval(mean, mean - half, mean + half, n)

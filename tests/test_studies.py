@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
-from grmu.discover import GROUPINGS, agreement, infer
+from grmu.discover import GROUPINGS, infer
 from grmu.metrics import attack_accuracy
 from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, run, trained
 from grmu.study import audit, studies
+from grmu.study.groupings import agreement
 
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 

@@ -36,10 +36,11 @@ from torch.nn.functional import cross_entropy, log_softmax
 from grmu import data
 from grmu.data import GroupedDataset
 from grmu.methods import FineTune
-from grmu.metrics import METRICS, Interval, membership_forest
+from grmu.metrics import METRICS, membership_forest
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
+from grmu.study.compare import Interval
 from grmu.training import Context, Recipe, predict, train
 
 SHADOWS = 64

@@ -20,12 +20,13 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from torch.nn.functional import cross_entropy
 
-from grmu.discover import GROUPINGS, agreement, alpha_of, infer
+from grmu.discover import GROUPINGS, infer
 from grmu.metrics import attack_accuracy, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
+from grmu.study.groupings import agreement, alpha_of
 from grmu.study.results import FOLDER
 from grmu.training import predict
 
