@@ -36,7 +36,8 @@ def information(noise: float, shares: Sequence[float] = SHARES) -> float:
     return entropy(shown) - rest
 
 
-def noisy_groups(nats: float, n: int, rng: torch.Generator, shares: Sequence[float] = SHARES) -> tuple[Tensor, Tensor]:
+def noisy_groups(nats: float, n: int, rng: torch.Generator,
+                 shares: Sequence[float] = SHARES) -> tuple[Tensor, Tensor]:
     """n features (n, groups) that share that many nats with their groups (n,): the sign of `information`,
     slightly blurred.
 
@@ -45,7 +46,8 @@ def noisy_groups(nats: float, n: int, rng: torch.Generator, shares: Sequence[flo
     """
     most = entropy(shares)
     if not 0 <= nats <= most + 1e-9:
-        raise ValueError(f"groups with shares {tuple(shares)} share 0 to {most:.2f} nats with anything, but not {nats!r}.")
+        raise ValueError(f"groups with shares {tuple(shares)} share 0 to {most:.2f} nats with anything, "
+                         f"but not {nats!r}.")
     noise = 1.0 if nats == 0 else 0.0 if nats >= most else brentq(lambda e: information(e, shares) - nats,
                                                                   0.0, 1.0)
     k, group = len(shares), torch.multinomial(torch.tensor(shares), n, replacement=True, generator=rng)

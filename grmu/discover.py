@@ -44,7 +44,8 @@ class Grouping:
 
 def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """Cluster of each sample among those of its class; 2 to MOST_CLUSTERS a class, by the best silhouette."""
-    z, y, found = _features(model, train), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
+    z, y, found = predict(model.features, model,
+                          train.x).cpu().numpy(), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]
         if len(members) < 3:  # nothing to divide
@@ -74,9 +75,10 @@ def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
     if len(np.unique(a[known])) == 1:  # nothing to tell apart
         return np.full(len(a), a[known][0])
     x = np.c_[z, np.eye(train.n_classes)[y]]
-    said = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known]).predict(x)
-    said[known] = a[known]
-    return said
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known])
+    found = fitted.predict(x)
+    found[known] = a[known]
+    return found
 
 
 def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -86,7 +88,7 @@ def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
 
 def probe_last(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """`told` by the features that the head gets."""
-    return told(_features(model, train), train, labelled(train, seed))
+    return told(predict(model.features, model, train.x).cpu().numpy(), train, labelled(train, seed))
 
 
 def random(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -127,7 +129,3 @@ def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    return predict(model.features, model, train.x).cpu().numpy()

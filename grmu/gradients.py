@@ -10,8 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from grmu.data import GroupedDataset
-from grmu.data.rows import Rows
+from grmu.data import GroupedDataset, Rows
 from grmu.models import Classifier
 
 

@@ -42,7 +42,8 @@ class MINE(nn.Module):
     def _first(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The first layer in two parts: W_z z + b, (B, hidden), and W_g^T, (n_groups, hidden)."""
         w = self.first.weight
-        return nn.functional.linear(z, w[:, : self.n_features], self.first.bias), w[:, self.n_features :].T.contiguous()
+        return (nn.functional.linear(z, w[:, : self.n_features], self.first.bias),
+                w[:, self.n_features :].T.contiguous())
 
     def _second(self, hidden: Tensor) -> Tensor:
         return hidden.relu() @ self.second.weight[0] + self.second.bias
@@ -126,7 +127,8 @@ class Estimator:
         in nats."""
         mine, bounds = self.mine.requires_grad_(True), []
         for _ in range(steps):
-            index = torch.randint(len(z), (self.batch_size,), generator=self.rng).to(z.device, non_blocking=True)
+            index = torch.randint(len(z), (self.batch_size,),
+                                  generator=self.rng).to(z.device, non_blocking=True)
             joint, log_partition = dv_terms(mine, z[index], group[index], self.draw(group[index]))
             self._average(log_partition.detach())
             # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving

@@ -17,12 +17,12 @@ from grmu.metrics import (
     METRICS,
     OVERALL,
     accuracy_by_group,
-    attack_accuracy,
     evaluate,
     fairness,
     mia_efficacy,
     standard_error,
 )
+from grmu.study.studies import attack_accuracy
 from grmu.training import Recipe
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from grmu.discover import GROUPINGS, infer
-from grmu.metrics import attack_accuracy
 from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, run, trained
 from grmu.study import audit, studies
 from grmu.study.groupings import agreement
+from grmu.study.studies import attack_accuracy
 
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 

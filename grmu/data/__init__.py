@@ -14,10 +14,11 @@ from importlib import import_module
 from pathlib import Path
 
 from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, half_of, split_forget
+from grmu.data.errors import require
+from grmu.data.rows import Rows
 
-__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "half_of",
-           "load",
-           "split_forget"]
+__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Rows", "Splits",
+           "half_of", "load", "require", "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
 

@@ -6,9 +6,7 @@ are the same everywhere.
 """
 
 import json
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,15 +20,6 @@ SHIPPED = ShippedFile("groundwear.safetensors.xz",
                       "33ae62affd8e6bf3b65f5fe02703b8c08725200d17b0e0cf1852f08e28030fd5",
                       "build_groundwear.py")
 SIDE = 28
-
-
-@lru_cache(maxsize=2)
-def _read(path: Path, mtime_ns: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The file's tensors and its description of the variants. `mtime_ns` only makes a changed file a cache
-    miss."""
-    raw = SHIPPED.unpack(path)
-    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    return load_tensors(raw), json.loads(header["__metadata__"]["variants"])
 
 
 def compose(objects: np.ndarray, grounds: np.ndarray) -> np.ndarray:
@@ -47,9 +36,9 @@ def load(name: str, root: str | Path | None = None) -> Splits:
         FileNotFoundError: the data file is not there.
         ValueError: it is not, bit for bit, the one that this version ships.
     """
-    path = SHIPPED.find(root)
-    tensors, variants = _read(path, path.stat().st_mtime_ns)
-    spec = variants[name]
+    raw = SHIPPED.content(root)
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    tensors, spec = load_tensors(raw), json.loads(header["__metadata__"]["variants"])[name]
     textures = tensors["textures"][spec["textures"]]
     offsets, on = np.arange(SIDE), [f"on {ground}" for ground in spec["attribute_names"]]
 
@@ -58,7 +47,7 @@ def load(name: str, root: str | Path | None = None) -> Splits:
                                         for k in ("object", "y", "a", "row", "col"))
         rows, cols = row[:, None, None] + offsets[:, None], col[:, None, None] + offsets
         x = compose(tensors["objects"][index], textures[a[:, None, None], rows, cols])
-        x, y, a = (torch.from_numpy(values) for values in (x[:, None], y, a))
-        return GroupedDataset(x, y, a, spec["class_names"], on, name)
+        return GroupedDataset(torch.from_numpy(x[:, None]), torch.from_numpy(y), torch.from_numpy(a),
+                              spec["class_names"], on, name)
 
     return Splits(split("train"), split("val"), split("test"), tuple(spec["forget_group"]))

@@ -1,4 +1,5 @@
-"""What a network sees of a stored picture: a region of it, at the network's resolution; for training, random crops."""
+"""What a network sees of a stored picture: a region of it, at the network's resolution; for training, random
+crops."""
 
 import math
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ class View:
         return crop(x, box.expand(len(x), 4), self.side)
 
     def random(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Random resized crop and flip, per picture: 0.7 to 1 of the area, an aspect ratio of 3/4 to 4/3, any place.
+        """Random resized crop and flip, per picture: 0.7 to 1 of the area, an aspect ratio of 3/4 to 4/3, any
+        place.
 
         Sides that would leave the picture are cut to it.
         """
