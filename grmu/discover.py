@@ -12,9 +12,6 @@ An `Experiment` takes them by name (`grouping="clusters"`); the model asked is i
 is forgotten.
 """
 
-from __future__ import annotations
-
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -22,14 +19,13 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
+from sklearn.metrics import silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from grmu.data import GroupedDataset
 from grmu.models import Classifier
-from grmu.reweight import group_weights
 from grmu.training import predict
 
 MOST_CLUSTERS = 5
@@ -108,24 +104,6 @@ def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> Gro
     found = torch.as_tensor(GROUPINGS[name].infer(model, train, seed))
     return replace(train, a=found.to(train.y.device),
                    attribute_names=[f"{name} {i}" for i in range(int(found.max()) + 1)])
-
-
-def agreement(inferred: GroupedDataset, true: GroupedDataset) -> float:
-    """Adjusted mutual information of inferred and true attribute within each class, a mean over samples: 1
-    same, 0 chance."""
-    y, a, found = (v.cpu().numpy() for v in (true.y, true.a, inferred.a))
-    return float(sum((y == c).mean() * adjusted_mutual_info_score(a[y == c], found[y == c])
-                     for c in np.unique(y)))
-
-
-def alpha_of(group: int, true: GroupedDataset, inferred: GroupedDataset, retained: Tensor) -> float:
-    """REWEIGHT's alpha by the inferred groups, a mean over the retained samples (rows `retained`) of a true
-    group."""
-    counts = inferred.group_counts(), inferred.subset(retained).group_counts()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an inferred group that has vanished weighs nothing here
-        alpha = group_weights(*counts)
-    return float(alpha[inferred.group[retained]][true.group[retained] == group].mean())
 
 
 def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:

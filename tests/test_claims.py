@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from grmu.metrics import FAIRNESS, METRICS, OVERALL, interval
+from grmu.metrics import FAIRNESS, METRICS, OVERALL
 from grmu.runs import Result
 from grmu.study import claims, grids, paper, results
 from grmu.study.claims import Claim, Ours, Paper
+from grmu.study.compare import interval
 
 WORDS = ("reproduced", "partly", "not reproduced", "mixed", "cannot tell")
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 
-from grmu.metrics import interval
 from grmu.show import plots, plots_benchmark
+from grmu.study.compare import interval
 from grmu.study.tables import reweight_effect
 
 matplotlib.use("Agg")

@@ -29,7 +29,7 @@ import torch
 from nbclient import NotebookClient
 
 from grmu import closed_form, training
-from grmu.metrics import evaluate, interval
+from grmu.metrics import evaluate
 from grmu.mine import MINE, Estimator
 from grmu.numerics import THREADS, fixed_threads
 from grmu.runs import Experiment, load_split, run
@@ -37,6 +37,7 @@ from grmu.runs.kernels import lessons
 from grmu.scale import bench_scale
 from grmu.show import widgets
 from grmu.study import grids, results, tables
+from grmu.study.compare import interval
 from grmu.study.names import label
 
 MIU = Experiment(method="miu", ratio=0.5)

@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grmu.metrics import interval
 from grmu.show.plots import GROUP_COLOURS, VERMILION, axes_or_new, colour, marker_style, show_picture
+from grmu.study.compare import interval
 from grmu.study.names import label
 
 ATTACK_MARKS = {"U-LiRA": "o", "loss": "s", "forest": "^"}

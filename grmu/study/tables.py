@@ -14,7 +14,8 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from grmu import methods
-from grmu.metrics import METRICS, average_gap, differences, distance_by_seed, interval, tug_of_war
+from grmu.metrics import METRICS
+from grmu.study.compare import average_gap, differences, distance_by_seed, interval, tug_of_war
 from grmu.study.names import label
 
 GOLD = ("retrain", True)
