@@ -251,8 +251,8 @@ def test_what_reweight_adds_to_each_approximate_method_by_hand(world):
     found = the_claim("REWEIGHT raises").intervals
     for method, gain in {"l1_sparse": 0, "salun": 1, "scrub": 9, "miu": 4}.items():
         for dataset in ("groundwear", "memorised", "many"):
-            assert is_of([gain - s for s in range(5)], found[f"{method}, {dataset} 0.9"])
-    assert len(found) == 12
+            assert is_of([gain - s for s in range(5)], found.pop(f"{method}, {dataset} 0.9"))
+    assert found == {}
 
 
 def test_the_share_that_reweight_returns_by_hand(world):
@@ -317,7 +317,7 @@ def test_fairness_by_hand(world):
     found = the_claim("MIU + REWEIGHT keeps").intervals
     assert is_of([5 + s - 2 for s in range(5)], found["WG, many 0.5"])
     assert is_of([0] * 5, found["DP, groundwear 0.5"])
-    assert len(found) == 12
+    assert set(found) == {f"{m}, {d} 0.5" for m in ("EO", *FAIRNESS) for d in ("groundwear", "memorised", "many")}
 
 
 def test_the_table_has_a_row_a_claim_and_counts_by_hand(world):

@@ -150,7 +150,7 @@ def test_the_search_runs_every_setting_at_both_ratios_and_all_tuning_seeds(monke
     seen = []
     monkeypatch.setattr(search, "score", lambda e, store: seen.append(e) or made_up(e))
     search.search("groundwear-memorised", list(search.GRIDS))
-    assert len(seen) == 15 * 6 * 2 * 3
+    assert len(seen) == 6 * len(search.GRIDS) * len(search.RATIOS) * len(search.TUNING_SEEDS)
     assert len({e.id for e in seen}) == len(seen)
     assert {(e.dataset, e.groups) for e in seen} == {("groundwear-memorised", "default")}
     assert all(e.reweight == (e.method not in search.REFERENCES) for e in seen)

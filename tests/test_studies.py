@@ -244,7 +244,7 @@ def test_the_audit_s_table_has_every_run_s_rows(two_audits):
     assert list(table)[:6] == ["dataset", "method", "reweight", "attack", "who", "group"]
     assert set(table.dataset) == {"groundwear"}
     assert len(observed) == 2  # once for both tables
-    assert len(table) == 2 * 18
+    assert len(table) == sum(len(audit.audit(e, seen)) for e, seen in observed.items())
     for e, seen in observed.items():
         part = table[(table.method == e.method) & (table.reweight == e.reweight)].drop(columns=["dataset", "method", "reweight"])
         pd.testing.assert_frame_equal(part.reset_index(drop=True), audit.audit(e, seen).round(4))

@@ -114,11 +114,12 @@ def test_a_methods_own_sampling_goes_before_the_weights_given(train, split):
     assert torch.cat([b.group for _, b in method.batches]).unique().tolist() == [1]
 
 
-def test_without_weights_all_samples_are_alike(train, split):
-    context = context_of(train, split, QUICK)
-    assert context.weights is None
-    given = [value for name, value in vars(context).items() if name not in ("weights", "retain_index")]
-    assert training.Context(*given).weights is None
+def test_without_weights_every_epoch_shows_every_sample_once_in_a_new_order(train, split):
+    method = Recorder()
+    training.train(method, context_of(train, split, Recipe(epochs=2, batch_size=16)))
+    first, second = torch.cat([b.index for term, b in method.batches if term == "retain"]).chunk(2)
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(len(split.retain)))
+    assert not torch.equal(first, second)
 
 
 @dataclass
@@ -464,9 +465,10 @@ def test_nothing_warms_up_where_there_are_no_epochs():
         Recipe(epochs=0, warmup_epochs=1)
 
 
-def test_a_whole_number_that_comes_as_a_float_trains_or_is_refused(train, split):
-    try:
-        recipe = Recipe(epochs=2.0, batch_size=16.0)
-    except ValueError:
-        return
-    training.train(Retrain(), context_of(train, split, recipe))
+def test_a_whole_number_that_comes_as_a_float_is_that_number(train, split):
+    recipe = Recipe(epochs=2.0, batch_size=16.0)
+    assert [type(value) for value in (recipe.epochs, recipe.batch_size)] == [int, int]
+    assert recipe == Recipe(epochs=2, batch_size=16)
+    rows = []
+    training.train(Retrain(), context_of(train, split, recipe), on_epoch=lambda epoch, row: rows.append(epoch))
+    assert rows == [1, 2]
