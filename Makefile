@@ -17,7 +17,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-browser test-labs lab app bench notebooks results search sweep labs grade check-notebooks clean
+.PHONY: help run test test-slow test-browser test-labs mutants lab app bench notebooks results search sweep labs grade check-notebooks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ test-browser: .venv/.installed-browser ## lessons and the explorer in a real bro
 
 test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes one)
 	$(PY) -m pytest tests/test_labs.py tests/test_guides.py --all-labs $(ARGS)
+
+mutants: .venv/.installed-mutants ## how many small faults in the core would the unit tests notice? at most 90 minutes, resumes; docs/mutants.md
+	@export OMP_NUM_THREADS=1 && timeout --foreground 90m $(PY) -m mutmut run --max-children 2 $(ARGS); $(PY) tests/mutants.py
 
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
@@ -74,7 +77,7 @@ sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all core
 	@workflow/sweep --configfile $(GRID) $(ARGS)
 
 clean: ## remove .venv, finished runs and caches
-	rm -rf .venv workflow/.venv runs .snakemake build dist .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv workflow/.venv runs mutants .snakemake build dist .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
