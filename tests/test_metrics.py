@@ -259,7 +259,7 @@ def test_the_attack_is_not_credited_with_telling_groups_apart():
 # ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture  # of each test its own, so that make mutants knows which tests call `evaluate`
 def evaluated():
     train, val = toy([[40, 20], [20, 12]], seed=0), toy([[9, 8], [7, 6]], seed=1)
     test = toy([[20, 10], [10, 7]], seed=2)
