@@ -43,7 +43,7 @@ test-labs: .venv/.installed-test ## the labs' tests, with every lab through the 
 	$(PY) -m pytest tests/test_labs.py tests/test_guides.py --all-labs $(ARGS)
 
 mutants: .venv/.installed-mutants ## how many small faults in the core would the unit tests notice? at most 90 minutes, resumes; docs/mutants.md
-	@export OMP_NUM_THREADS=1 && timeout --foreground 90m $(PY) -m mutmut run --max-children 2 $(ARGS); $(PY) tests/mutants.py
+	@export OMP_NUM_THREADS=1 && timeout --foreground -s INT -k 30 90m $(PY) -m mutmut run --max-children 2 $(ARGS); $(PY) tests/mutants.py
 
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)

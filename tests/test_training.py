@@ -508,7 +508,9 @@ def test_only_images_are_augmented_and_only_on_request():
 
 @pytest.mark.parametrize("view", [View(6, 6, 6), None])
 @pytest.mark.parametrize("augment", [False, True])
-def test_batches_of_stored_pictures_are_fetched_from_where_they_are(view, augment):
+def test_batches_of_stored_pictures_are_fetched_ahead_from_where_they_are(view, augment, monkeypatch):
+    ahead, fetched = Rows.batches, []
+    monkeypatch.setattr(Rows, "batches", lambda *order: fetched.append(order) or ahead(*order))
     pictures = np.random.default_rng(0).integers(0, 256, (32, 8, 6, 1), dtype=np.uint8)
     labels, weights = toy([[8, 8], [8, 8]]), torch.arange(32.0)
     rows = Rows(Storage(pictures, pictures=True), torch.arange(32), view)
@@ -523,6 +525,7 @@ def test_batches_of_stored_pictures_are_fetched_from_where_they_are(view, augmen
             plain = view.random(plain, rng) if view else augment_images(plain, rng)
         assert torch.equal(batch.x, plain)
         assert torch.equal(batch.group, stored.group[index])
+    assert len(fetched) == 1
 
 
 def test_the_last_batch_holds_the_rest():
