@@ -386,11 +386,11 @@ def test_the_ignorant_teacher_has_nothing_of_the_original(original, train, split
         assert not torch.equal(fresh, taught), name  # BatchNorm's statistics included
 
 
-def test_the_ignorant_teacher_is_what_a_seed_of_the_contexts_makes_of_the_network(original, train, split):
-    method = BadTeacher()
-    method.setup(context_from(original, train, split, seed=5))
-    fresh = copy.deepcopy(original)
-    with seeded(torch.randint(2**31, (1,), generator=torch.Generator().manual_seed(5)).item()):
+@pytest.mark.parametrize("seed", [5, 6])
+def test_the_ignorant_teacher_is_what_a_seed_of_the_contexts_makes_of_the_net(original, train, split, seed):
+    method, fresh = BadTeacher(), copy.deepcopy(original)
+    method.setup(context_from(original, train, split, seed=seed))
+    with seeded(torch.randint(2**31, (1,), generator=torch.Generator().manual_seed(seed)).item()):
         for part in (fresh.backbone[0], fresh.backbone[1], fresh.head):
             part.reset_parameters()
     assert same_state(state_of(fresh), state_of(method.ignorant))
