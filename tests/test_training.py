@@ -553,6 +553,14 @@ def test_predict_leaves_batchnorm_alone_and_restores_the_mode(train, training_mo
     torch.testing.assert_close(outputs, model.eval()(train.x))
 
 
+@pytest.mark.parametrize(("more", "sizes"), [({"batch_size": 200}, [200, 200, 101]), ({}, [500, 1])])
+def test_predict_takes_a_batch_at_a_time(more, sizes):
+    seen = []
+    outputs = predict(lambda x: seen.append(len(x)) or 2 * x, nn.Identity(), torch.arange(501.0), **more)
+    assert seen == sizes
+    assert torch.equal(outputs, 2 * torch.arange(501.0))
+
+
 def test_predict_of_nothing_has_the_right_width(train):
     model = small_network()
     assert predict(model.features, model, train.x[:0]).shape == (0, 6)
