@@ -1,5 +1,5 @@
-"""Groups that nobody wrote down: an attribute inferred for every training sample, so that REWEIGHT and MIU
-have groups to go by.
+"""Groups that nobody wrote down: an attribute inferred for every training sample,
+so that REWEIGHT and MIU have groups to go by.
 
 clusters: k-means on PRETRAIN's features within each class, k by silhouette (Sohoni et al. 2020, GEORGE).
 errors: what a model that stops early gets wrong, against the rest (Liu et al. 2021, the identification step
@@ -35,8 +35,8 @@ SILHOUETTE_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class Grouping:
-    """infer(model, train, seed) -> (N,) inferred attribute, from 0.  early: overrides of PRETRAIN that make
-    the model asked."""
+    """infer(model, train, seed) -> (N,) inferred attribute, from 0.
+    early: overrides of PRETRAIN that make the model asked."""
 
     infer: Callable[[Classifier, GroupedDataset, int], np.ndarray]
     early: Mapping[str, object] = field(default_factory=dict)
@@ -63,8 +63,8 @@ def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
 
 
 def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.ndarray:
-    """The rows whose attribute is known, `share` of all: a random draw, so small groups are small in it
-    too."""
+    """The rows whose attribute is known, `share` of all: a random draw,
+    so small groups are small in it too."""
     return np.random.default_rng(seed).permutation(len(train))[: round(share * len(train))]
 
 
@@ -109,8 +109,10 @@ def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> Gro
 
 
 def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d). A network
-    without maps (text) has only the last."""
+    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d).
+
+    A network without maps (text) has only the last.
+    """
     seen: list[Tensor] = []
 
     def look(module: nn.Module, inputs: object, output: Tensor) -> None:

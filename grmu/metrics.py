@@ -1,8 +1,7 @@
 """What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group.
 
-`evaluate` makes one forward pass over each split and derives everything from the logits. Values are
-fractions; the higher
-is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
+`evaluate` makes one forward pass over each split and derives everything from the logits. Values are fractions;
+the higher is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
 """
 
 from collections.abc import Sequence
@@ -35,8 +34,10 @@ def standard_error(accuracy: float, n: int) -> float:
 
 
 def accuracy_by_group(predicted: torch.Tensor, data: GroupedDataset) -> pd.DataFrame:
-    """One row per declared group: group (its name), accuracy, n, se. A group without samples has accuracy
-    NaN, n 0."""
+    """One row per declared group: group (its name), accuracy, n, se.
+
+    A group without samples has accuracy NaN, n 0.
+    """
     frame = MetricFrame(metrics={"accuracy": accuracy_score, "n": count}, y_true=data.y.cpu().numpy(),
                         y_pred=predicted.cpu().numpy(), sensitive_features=data.group.cpu().numpy()).by_group
     frame = frame.reindex(range(data.n_groups)).fillna({"n": 0}).astype({"n": int, "accuracy": float})
@@ -63,8 +64,9 @@ def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Gro
 def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, retain_group: torch.Tensor,
                  val_group: torch.Tensor,
                  seed: int = 0) -> float:
-    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10). Higher: better
-    hidden.
+    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10).
+
+    Higher: better hidden.
 
     The attacker is one random forest with fixed settings on one feature, the loss, fitted to retain (members)
     against validation samples (non-members). Validation samples are weighted to the retain set's group

@@ -43,8 +43,10 @@ class Network(Settings):
 
 
 class Backbone(NamedTuple):
-    """A network up to its features. Pictures reach it as (x - mean) / std, x in 0 to 1, with `channels`
-    channels (0: any)."""
+    """A network up to its features.
+
+    Pictures reach it as (x - mean) / std, x in 0 to 1, with `channels` channels (0: any).
+    """
 
     module: nn.Module
     n_features: int
@@ -76,8 +78,8 @@ class Classifier(nn.Module):
         self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled; other samples as they
-        are."""
+        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled;
+        other samples as they are."""
         if x.dtype != torch.uint8:
             return x
         if self.view is not None and x.shape[-2:] != (self.view.side, self.view.side):
@@ -120,8 +122,8 @@ def pooled(tokens: Tensor, of_tokens: Tensor) -> Tensor:
 
 
 class TextTransformer(nn.Module):
-    """A transformer of two layers for token ids and segments (B, 2, L), mean-pooled; knows the words of
-    `train`.
+    """A transformer of two layers for token ids and segments (B, 2, L), mean-pooled;
+    knows the words of `train`.
 
     Words that the training set lacks are one word to it, number 0 like the padding.
     """

@@ -128,8 +128,8 @@ def efficientnet_lite0(train: GroupedDataset, pretrained: bool) -> Backbone:
 
 
 class Encoder(nn.Module):
-    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout, or the mean over
-    tokens."""
+    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout,
+    or the mean over tokens."""
 
     def __init__(self, bert: Any, mean: bool) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
-"""The folder of finished runs: JSON and safetensors, written whole or not at all; nothing is unpickled but
-plain tensors.
+"""The folder of finished runs: JSON and safetensors, written whole or not at all;
+nothing is unpickled but plain tensors.
 
 A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at
 most a temporary folder, which the next start removes.
