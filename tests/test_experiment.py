@@ -48,8 +48,7 @@ def trainings(monkeypatch):
     return done
 
 
-# --- what is accepted
-# -------------------------------------------------------------------------------------------------
+# --- what is accepted ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("bad", "said"), [
@@ -151,8 +150,7 @@ def test_a_method_in_a_notebook_cell_can_be_run_and_edited(tmp_path):
     assert first == restored
 
 
-# --- settings
-# ---------------------------------------------------------------------------------------------------------
+# --- settings -----------------------------------------------------------------------------------------------
 
 
 def test_settings_are_defaults_then_preset_then_overrides():
@@ -208,8 +206,7 @@ def test_groups_are_asked_of_the_original_or_of_one_that_stops_early():
     assert early.recipe.epochs == 1 < e.original.recipe.epochs
 
 
-# --- keys
-# -------------------------------------------------------------------------------------------------------------
+# --- keys ---------------------------------------------------------------------------------------------------
 
 
 def test_equal_experiments_have_equal_keys_and_any_difference_another():
@@ -364,8 +361,7 @@ def test_an_edited_base_class_is_not_mistaken_for_the_old_one(student_file):
     assert student_file(1.0, 1.0) != student_file(2.5, 1.0)
 
 
-# --- running
-# ----------------------------------------------------------------------------------------------------------
+# --- running ------------------------------------------------------------------------------------------------
 
 
 def test_a_run_measures_and_remembers(store):
@@ -730,8 +726,7 @@ def test_fresh_processes_give_the_same_bits_in_any_order_on_any_load(tmp_path):
         assert one[name] == other[name], name
 
 
-# --- interruptions
-# ----------------------------------------------------------------------------------------------------
+# --- interruptions ------------------------------------------------------------------------------------------
 
 
 def test_an_interrupt_in_mid_run_leaves_the_store_usable(tmp_path, store):

@@ -35,8 +35,7 @@ def batch_of(dataset, rows):
     return Batch(dataset.x[index], dataset.y[index], dataset.group[index], index)
 
 
-# --- the registry
-# -----------------------------------------------------------------------------------------------------
+# --- the registry -------------------------------------------------------------------------------------------
 
 
 def test_methods_are_found_by_name_and_carry_it():
@@ -101,8 +100,7 @@ def test_their_loss_is_cross_entropy(train, split, method):
     assert method.retain_loss(batch).item() == pytest.approx(expected, rel=1e-5)
 
 
-# --- GROUP-DRO
-# --------------------------------------------------------------------------------------------------------
+# --- GROUP-DRO ----------------------------------------------------------------------------------------------
 
 
 def test_group_dro_weighs_group_losses_by_q_and_moves_q_towards_the_worst(train, split):
@@ -163,8 +161,7 @@ def test_group_dro_refuses_a_bad_step_size(eta):
         GroupDRO(eta=eta)
 
 
-# --- MIU
-# --------------------------------------------------------------------------------------------------------------
+# --- MIU ----------------------------------------------------------------------------------------------------
 
 
 def prepared(train, split, first_updates=5, **settings):

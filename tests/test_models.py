@@ -157,7 +157,7 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
     # a checkpoint with the layout and the old names of the published file, small
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     monkeypatch.setitem(models.BACKBONES, "bert",
-                        lambda train, pretrained: pretrained._encoder("bert", pretrained, False, **small))
+                        lambda train, weights: pretrained._encoder("bert", weights, False, **small))
     from safetensors.torch import save_file
     saved = transformers.BertModel(transformers.BertConfig(**small)).state_dict()
     (tmp_path / "bert-base-uncased").mkdir()
@@ -231,7 +231,7 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
     assert result.model.n_features == 1280
     published = models.build(e.network, data.load("groundwear").train, 0).state_dict()
     start = run(e.original, store).model.state_dict()
-    first = "backbone.network._conv_stem.weight"
+    first = "backbone._conv_stem.weight"
     moved = (start[first] - published[first]).norm() / published[first].norm()
     assert 0 < moved < 0.2  # one epoch from ImageNet's weights; fresh ones would be elsewhere altogether
     key = e.training_key

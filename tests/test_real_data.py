@@ -79,8 +79,7 @@ def counts_of(name: str, root: Path) -> dict[str, list[int]]:
     return {split: counts.tolist() for split, counts in original.counts(original.read(root)).items()}
 
 
-# --- what the label files say
-# -----------------------------------------------------------------------------------------
+# --- what the label files say -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["celeba", "waterbirds", "multinli"])
@@ -169,8 +168,7 @@ def test_negation_is_one_of_four_words(sentence, expected):
     assert has_negation(sentence) is expected
 
 
-# --- loading
-# ----------------------------------------------------------------------------------------------------------
+# --- loading ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "shape", "group"), [
@@ -289,8 +287,7 @@ def test_a_subset_without_an_attribute_value_keeps_the_group_numbers(tmp_path):
     assert splits.train.n_groups == 4
 
 
-# --- damaged files
-# ----------------------------------------------------------------------------------------------------
+# --- damaged files ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "file"), [
@@ -445,8 +442,7 @@ def test_sentences_that_do_not_fit_the_metadata_are_refused(change, message, mad
         data.load("multinli", root)
 
 
-# --- the cache
-# --------------------------------------------------------------------------------------------------------
+# --- the cache ----------------------------------------------------------------------------------------------
 
 
 def small_cache(folder: Path, n: int = 10, **made_from) -> Cache:

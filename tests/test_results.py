@@ -39,8 +39,7 @@ def experiment_of(row):
                       json.loads(row.overrides))
 
 
-# --- what ships
-# -------------------------------------------------------------------------------------------------------
+# --- what ships ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", grids.GRIDS)
@@ -115,8 +114,7 @@ def test_the_control_forgets_as_many_samples_as_the_references():
         assert len(forgotten[0]) == len(grids.RATIOS)
 
 
-# --- how results are computed and kept
-# --------------------------------------------------------------------------------
+# --- how results are computed and kept ----------------------------------------------------------------------
 
 ONE = {"epochs": 1, "warmup_epochs": 0}
 TUNED = {"epochs": 1, "first_updates": 3, "later_updates": 2}

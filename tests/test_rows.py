@@ -46,8 +46,7 @@ def labels() -> tuple[torch.Tensor, torch.Tensor]:
     return group // 2, group % 2
 
 
-# --- as a tensor
-# ------------------------------------------------------------------------------------------------------
+# --- as a tensor --------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_read_into_memory(array):
@@ -132,12 +131,13 @@ def test_samples_that_are_no_pictures_stay_as_they_are():
     assert torch.equal(rows[:], torch.from_numpy(tokens[[9, 0, 4]]))
 
 
-def test_a_float_array_is_checked_as_a_tensor_is():
-    assert Rows(Storage(np.zeros((2, 3), np.float32), pictures=False), torch.arange(2)).is_floating_point()
+def test_a_float_array_on_disk_is_a_data_set_of_floats():
+    rows = Rows(Storage(np.ones((2, 3), np.float32), pictures=False), torch.arange(2))
+    dataset = GroupedDataset(rows, torch.tensor([0, 1]), torch.tensor([0, 0]))
+    assert dataset.subset(torch.tensor([1])).x[:].equal(torch.ones(1, 3))
 
 
-# --- what a network sees
-# ----------------------------------------------------------------------------------------------
+# --- what a network sees ------------------------------------------------------------------------------------
 
 
 def test_the_centre_at_the_same_size_moves_no_pixel(plain):
@@ -187,8 +187,7 @@ def test_a_box_with_negative_width_mirrors(plain):
     assert torch.equal(crop(plain, mirrored, 16), plain[:, :, 2:18].flip(-1))
 
 
-# --- as a data set's x
-# ------------------------------------------------------------------------------------------------
+# --- as a data set's x --------------------------------------------------------------------------------------
 
 
 def test_a_data_set_of_rows_is_split_as_one_of_tensors(rows, plain):
