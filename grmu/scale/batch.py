@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 
 import grmu
+from grmu.data.files import write_whole
 from grmu.runs import Experiment, Result, run
 from grmu.study import paper, tables
 from grmu.study.names import label
@@ -177,13 +178,9 @@ def write(parameters: Parameters, results: list[Result]) -> Path | None:
                      "python": platform.python_version()},
         "machine": {"processor": platform.machine(), "device": parameters.device},
     }
-    temporary = _writable(folder) / f".metrics-{os.getpid()}.json"
-    try:
-        temporary.write_text(json.dumps(_strict(record), indent=1, allow_nan=False))
-        os.replace(temporary, folder / "metrics.json")
-    finally:
-        temporary.unlink(missing_ok=True)
-    return folder / "metrics.json"
+    path = _writable(folder) / "metrics.json"
+    write_whole(path, json.dumps(_without_nan(record), indent=1, allow_nan=False))
+    return path
 
 
 def _writable(folder: Path) -> Path:
@@ -198,10 +195,10 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _strict(value: Any) -> Any:
+def _without_nan(value: Any) -> Any:
     """The value with None in place of NaN and infinities."""
     if isinstance(value, Mapping):
-        return {key: _strict(v) for key, v in value.items()}
+        return {key: _without_nan(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(v) for v in value]
+        return [_without_nan(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

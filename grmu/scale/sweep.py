@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import re
 import sys
 from collections import Counter
@@ -28,6 +27,7 @@ from typing import Any
 import yaml
 
 from grmu import data
+from grmu.data.files import write_whole
 from grmu.data.shipped import PACKAGE
 from grmu.runs import Experiment
 from grmu.runs.store import StoreError
@@ -136,12 +136,12 @@ def job_name(experiment: Experiment) -> str:
     method = e.method + "-reweight" * e.reweight
     if e.overrides:
         settings = "-".join(f"{name}={value}" for name, value in sorted(e.overrides.items()))
-        method += f"-{re.sub(r'[^A-Za-z0-9_.=-]', '_', settings)[:80]}-{_short(dict(sorted(e.overrides.items())))}"
+        method += f"-{re.sub(r'[^A-Za-z0-9_.=-]', '_', settings)[:80]}-{_digest(dict(sorted(e.overrides.items())))}"
     if e.method == "pretrain":  # trained on everything, so shared by all splits
         return f"{e.dataset}/seed{e.seed}/{method}"
     split = f"r{e.ratio:.6g}"
     if e.groups != "default":
-        split += f"-{e.groups}" if isinstance(e.groups, str) else f"-{len(e.groups)}groups-{_short(e.groups)}"
+        split += f"-{e.groups}" if isinstance(e.groups, str) else f"-{len(e.groups)}groups-{_digest(e.groups)}"
     return f"{e.dataset}/{split}/seed{e.seed}/{method}"
 
 
@@ -208,18 +208,14 @@ def _make(cls: type, settings: object, what: str) -> Any:
     return cls(**settings)
 
 
-def _short(value: object) -> str:
+def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
 
 
 def _write(path: Path, text: str) -> None:
     """The text as that file, in one step; a file that holds it already keeps its time."""
-    if path.is_file() and path.read_text() == text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)
+    if not path.is_file() or path.read_text() != text:
+        write_whole(path, text)
 
 
 def main(argv: list[str] | None = None) -> int:

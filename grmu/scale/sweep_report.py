@@ -7,7 +7,6 @@ Everything is read from the sweep's folder: plan.json, and what the executed not
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from grmu.data.files import write_whole
 from grmu.metrics import METRICS
 from grmu.scale.batch import REFERENCES
 from grmu.scale.demo import write_page
@@ -159,8 +159,8 @@ def _write_tables(folder: Path, found: list[Section], summaries: list[pd.DataFra
         runs[column] = runs[column].map(json.dumps)
     parts = {s.title: table for s, table in zip(found, summaries, strict=True) if table is not None}
     tables_of = pd.concat(parts, names=["table"]) if parts else pd.DataFrame(columns=["table", "method"])
-    _replace(folder / "runs.csv", runs.to_csv(index=False))
-    _replace(folder / "tables.csv", tables_of.to_csv())
+    write_whole(folder / "runs.csv", runs.to_csv(index=False))
+    write_whole(folder / "tables.csv", tables_of.to_csv())
 
 
 def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None],
@@ -175,15 +175,8 @@ def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame
     pages = {job: _page(folder, job) for job in plan}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
-    _replace(folder / "index.html", environment.from_string(TEMPLATE.read_text()).render(
+    write_whole(folder / "index.html", environment.from_string(TEMPLATE.read_text()).render(
         folder=folder.name, n=len(plan), missing=missing, parts=parts, names=names, pages=pages))
-
-
-def _replace(path: Path, text: str) -> None:
-    """The text as that file, in one step."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def _page(folder: Path, job: str) -> str:
