@@ -11,7 +11,8 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize(("content", "expected"), [("λ = 1\n", "λ = 1\n".encode()), (b"\x00\r\n", b"\x00\r\n")])
+@pytest.mark.parametrize(("content", "expected"), [
+    ("λ = 1\n", "λ = 1\n".encode()), (b"\x00\r\n", b"\x00\r\n")])
 def test_the_content_is_the_file_to_the_byte_and_missing_folders_are_made(tmp_path, content, expected):
     path = tmp_path / "new" / "folder" / "file.csv"
     for _ in range(2):  # the second takes the place of the first

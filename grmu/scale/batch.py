@@ -26,7 +26,7 @@ from grmu.runs import Experiment, Result, run
 from grmu.study import paper, tables
 from grmu.study.names import label
 
-REFERENCES = ("pretrain", "retrain")
+COMPARED_WITH = ("pretrain", "retrain")  # what every other method stands beside
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Parameters:
             plain = Experiment(self.dataset, self.method, False, self.ratio, self.groups, seed, chosen,
                                self.root)
             before = plain.original
-            if self.method in REFERENCES and plain.overrides != before.overrides:
+            if self.method in COMPARED_WITH and plain.overrides != before.overrides:
                 raise ValueError(f"{self.method} is a reference and keeps the preset's settings: leave lam and overrides empty.")
             if self.references:
                 runs |= {e.id: e for e in (before, replace(before, method="retrain"), before.gold)}

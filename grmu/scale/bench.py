@@ -66,8 +66,7 @@ def median_row(measure: Callable[[], Sequence[float]], high: float) -> Row:
 
 def by_seed(grid: str, method: str, reweight: bool, ratio: float, metric: str) -> pd.Series:
     """One metric of the shipped rows at a ratio, in percent, by seed, with the preset's settings."""
-    rows = results.load(grid)
-    rows = rows[(rows.method == method) & (rows.reweight == reweight) & (rows.ratio.round(5) == round(ratio, 5))]
+    rows = results.load(grid, method=method, reweight=reweight, ratio=ratio)
     if rows.seed.nunique() < 5 or rows.seed.duplicated().any():
         raise ValueError(f"{grid} has {len(rows)} rows of {rows.seed.nunique()} seeds at ratio {ratio:g}")
     return 100 * rows.set_index("seed")[metric]
@@ -95,8 +94,8 @@ def control(ratio: float) -> Row:
 
 def reweight_gains() -> pd.Series:
     """GA that REWEIGHT adds to each approximate method at ratio 0.9, mean over seeds, in points."""
-    rows = pd.concat([results.load("unlearning"), results.load("further")])
-    return tables.reweight_effect(rows[rows.ratio == 0.9]).gain
+    rows = pd.concat([results.load(grid, ratio=0.9) for grid in ("unlearning", "further")])
+    return tables.reweight_effect(rows).gain
 
 
 def gains_row() -> Row:

@@ -31,7 +31,7 @@ from grmu.data.files import write_whole
 from grmu.data.shipped import PACKAGE
 from grmu.runs import Experiment
 from grmu.runs.store import StoreError
-from grmu.scale.batch import REFERENCES, Parameters, hint
+from grmu.scale.batch import COMPARED_WITH, Parameters, hint
 from grmu.study.names import label
 
 REPOSITORY = PACKAGE.parent
@@ -116,7 +116,7 @@ class Grid:
                         found.setdefault(job_name(experiment), experiment)
             except ValueError as error:
                 raise ValueError(f"block {number}: {error}") from error
-        return dict(sorted(found.items(), key=lambda item: (*REFERENCES,
+        return dict(sorted(found.items(), key=lambda item: (*COMPARED_WITH,
                                                             item[1].method).index(item[1].method)))
 
 
@@ -147,7 +147,7 @@ def job_name(experiment: Experiment) -> str:
 
 def prerequisites(experiment: Experiment) -> list[Experiment]:
     """The references that a method starts from or is compared with: their jobs come before."""
-    if experiment.method in REFERENCES:
+    if experiment.method in COMPARED_WITH:
         return []
     before = experiment.original
     return [before, replace(before, method="retrain"), before.gold]

@@ -19,7 +19,7 @@ import pandas as pd
 from grmu import data
 from grmu.mine import Estimator
 from grmu.runs import Experiment
-from grmu.scale.batch import REFERENCES
+from grmu.scale.batch import COMPARED_WITH
 from grmu.scale.sweep import Grid
 
 SIZES = {"celeba": (162_770, 19_867, 19_962), "waterbirds": (4_795, 1_199, 5_794),
@@ -51,7 +51,7 @@ def table(grid: Grid, images: float | None, texts: float | None) -> pd.DataFrame
         trained, forward = passes(experiment)
         speed = texts if experiment.dataset in TEXTS else images
         hours = (trained + forward / 3) / speed / 3600 if speed else float("nan")
-        kind = experiment.method.upper() if experiment.method in REFERENCES else "methods"
+        kind = experiment.method.upper() if experiment.method in COMPARED_WITH else "methods"
         rows.append({"data set": experiment.dataset, "what": kind, "runs": 1, "trained (M)": trained / 1e6,
                      "forward (M)": forward / 1e6, "GPU hours": hours})
     found = pd.DataFrame(rows).groupby(["data set", "what"], sort=False).sum(min_count=1)

@@ -16,10 +16,11 @@ import pandas as pd
 
 from grmu.data.files import write_whole
 from grmu.metrics import METRICS
-from grmu.scale.batch import REFERENCES
+from grmu.scale.batch import COMPARED_WITH
 from grmu.scale.demo import write_page
 from grmu.study import tables
 from grmu.study.names import label
+from grmu.study.results import select
 
 TEMPLATE = Path(__file__).with_name("sweep_report.html")
 
@@ -40,8 +41,8 @@ class Section:
         """The rows of the seeds that have the gold standard."""
         if self.rows.empty:
             return self.rows
-        is_gold = (self.rows.method == tables.GOLD[0]) & self.rows.reweight
-        return self.rows[self.rows.seed.isin(self.rows.seed[is_gold])]
+        gold = select(self.rows, method=tables.GOLD[0], reweight=tables.GOLD[1])
+        return self.rows[self.rows.seed.isin(gold.seed)]
 
     def summary(self) -> pd.DataFrame | None:
         """`tables.summary` of these rows; None without a gold standard."""
@@ -129,7 +130,7 @@ def _rows(folder: Path, jobs: list[str]) -> pd.DataFrame:
         if is_done(folder, job):
             for run in json.loads((folder / "runs" / job / "metrics.json").read_text())["runs"]:
                 runs.setdefault(run["id"], {"job": job} | run)
-    ordered = sorted(runs.values(), key=lambda run: (*REFERENCES, run["method"]).index(run["method"]))
+    ordered = sorted(runs.values(), key=lambda run: (*COMPARED_WITH, run["method"]).index(run["method"]))
     return pd.DataFrame(ordered).astype(dict.fromkeys(METRICS, float)) if ordered else pd.DataFrame()
 
 

@@ -25,9 +25,9 @@ from grmu.metrics import attack_accuracy, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, each, load_split, run, trained
 from grmu.study import audit as audits
+from grmu.study import results
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
-from grmu.study.results import FOLDER
 from grmu.training import predict
 
 METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
@@ -194,9 +194,7 @@ STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
     """Make a study and write its table."""
-    path = FOLDER / f"{name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    STUDIES[name](store, jobs).to_csv(path, index=False)
+    path = results.write(name, STUDIES[name](store, jobs))
     _table.cache_clear()
     return path
 
@@ -210,7 +208,8 @@ def load(name: str) -> pd.DataFrame:
     """A study's shipped table; ValueError for another name, FileNotFoundError if it was never computed."""
     if name not in STUDIES:
         raise ValueError(f"unknown study {name!r}: choose one of {', '.join(STUDIES)}.")
-    path = FOLDER / f"{name}.csv"
+    path = results.path_of(name)
     if not path.is_file():
-        raise FileNotFoundError(f"no results for {name}: compute them with `python -m grmu results --only {name}`.")
+        raise FileNotFoundError(f"no results for {name}: compute them with "
+                                f"`python -m grmu results --only {name}`.")
     return _table(path).copy()

@@ -17,6 +17,7 @@ from grmu import methods
 from grmu.metrics import METRICS
 from grmu.study.compare import average_gap, differences, distance_by_seed, interval, tug_of_war
 from grmu.study.names import label
+from grmu.study.results import select
 
 GOLD = ("retrain", True)
 
@@ -57,7 +58,7 @@ def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
     if (twice := rows[rows.duplicated(["method", "reweight", "seed"])]).size:
         raise ValueError(f"{label(twice.method.iloc[0], twice.reweight.iloc[0])} has several runs of seed "
                          f"{twice.seed.iloc[0]}: choose the rows of one setting.")
-    return rows[(rows.method == GOLD[0]) & (rows.reweight == GOLD[1])]
+    return select(rows, method=GOLD[0], reweight=GOLD[1])
 
 
 def with_gap(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
@@ -154,8 +155,7 @@ def verdict(rows: pd.DataFrame) -> str:
         (method, rw), best = min(others, key=lambda item: (item[1] - gold).abs().sum())
         said += (f". Without retraining, {label(method, rw)} came closest to the gold standard, {label(*GOLD)}: "
                  f"UA {best.UA - gold.UA:+.0f}, GA {best.GA - gold.GA:+.0f} points")
-    gold_rows = rows[(rows.method == GOLD[0]) & rows.reweight]
-    idle = 100 * average_gap(rows[rows.method == "pretrain"], gold_rows)
+    idle = 100 * average_gap(select(rows, method="pretrain"), gold_of(rows))
     n_seeds = rows.seed.nunique()
     basis = count_seeds(n_seeds) if n_seeds > 1 else "one seed only: no spread, no conclusion"
     return f"{said}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({basis})"
