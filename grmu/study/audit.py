@@ -18,6 +18,7 @@ import argparse
 import copy
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -122,8 +123,8 @@ def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int) -> np.nda
     return scores
 
 
-ATTACKS = {"U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are),
-           "forest": ("forest", as_they_are)}
+ATTACKS: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]]] = {
+    "U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are), "forest": ("forest", as_they_are)}
 
 
 def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED) -> dict[str, Interval]:
