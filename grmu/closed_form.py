@@ -1,8 +1,6 @@
 """Features and groups whose mutual information is known in closed form: what an estimator can be held
 against."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 

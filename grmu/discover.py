@@ -12,8 +12,6 @@ An `Experiment` takes them by name (`grouping="clusters"`); the model asked is i
 is forgotten.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 

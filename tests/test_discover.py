@@ -140,7 +140,7 @@ def test_maps_of_one_place_have_no_spread():
 
 
 def test_errors_are_exactly_the_wrong_predictions(here, few_pictures):
-    e = Experiment(method="retrain", grouping="errors").asked
+    e = Experiment(method="retrain", grouping="errors").inferred_from
     model, train = trained(e, here), load_split(e)[0].train
     wrong = model(train.x).argmax(1) != train.y
     assert 0 < wrong.sum() < len(train)
@@ -281,7 +281,7 @@ def test_a_method_trains_on_inferred_groups_of_the_same_samples(grouping, here, 
     run(e, here)
     name, given = contexts[-1]
     splits, split, _ = load_split(e)
-    expected = infer(grouping, trained(e.asked, here), splits.train, e.seed)
+    expected = infer(grouping, trained(e.inferred_from, here), splits.train, e.seed)
     assert name == "retrain"
     assert torch.equal(given.train.group, expected.group)
     for part, index, true in ((given.retain, split.retain_index, split.retain),

@@ -201,8 +201,8 @@ def test_the_original_and_the_gold_standard_of_a_shadow_are_on_its_half_and_spli
 
 def test_groups_are_asked_of_the_original_or_of_one_that_stops_early():
     e = Experiment(seed=4, half=True, grouping="clusters", overrides={"model": "cnn", "lam": 2})
-    assert e.asked.training_key == e.original.training_key
-    early = replace(e, grouping="errors").asked
+    assert e.inferred_from.training_key == e.original.training_key
+    early = replace(e, grouping="errors").inferred_from
     assert (early.method, early.grouping, early.seed, early.half) == ("pretrain", "true", 4, True)
     assert dict(early.overrides) == {"model": "cnn", **discover.GROUPINGS["errors"].early}
     assert early.recipe.epochs == 1 < e.original.recipe.epochs
@@ -612,7 +612,7 @@ def meet(e, folder):
 
 
 def test_several_processes_share_the_work_and_answer_in_the_order_of_the_list(tmp_path):
-    found = list(experiment.each(partial(meet, folder=tmp_path), [replace(RETRAIN, seed=s) for s in (5, 2)],
+    found = list(experiment.map_experiments(partial(meet, folder=tmp_path), [replace(RETRAIN, seed=s) for s in (5, 2)],
                                  2, False))
     assert [seed for seed, _ in found] == [5, 2]
     assert len({os.getpid(), *(pid for _, pid in found)}) == 3
@@ -626,7 +626,7 @@ def refuse_one(e):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_comes_before_an_error_is_handed_over_and_the_error_is_passed_on(jobs):
-    results = experiment.each(refuse_one, [replace(RETRAIN, seed=s) for s in (3, 0, 1, 2)], jobs, False)
+    results = map_experiments(refuse_one, [replace(RETRAIN, seed=s) for s in (3, 0, 1, 2)], jobs, False)
     assert [next(results), next(results)] == [3, 0]
     with pytest.raises(FloatingPointError, match="one is bad"):
         next(results)
@@ -634,7 +634,7 @@ def test_what_comes_before_an_error_is_handed_over_and_the_error_is_passed_on(jo
 
 def test_one_process_takes_any_function_and_begins_only_what_is_asked_for():
     begun = []
-    results = experiment.each(lambda e: begun.append(e.seed), [RETRAIN, replace(RETRAIN, seed=1)],
+    results = map_experiments(lambda e: begun.append(e.seed), [RETRAIN, replace(RETRAIN, seed=1)],
                               progress=False)
     assert begun == []
     next(results)
@@ -642,9 +642,9 @@ def test_one_process_takes_any_function_and_begins_only_what_is_asked_for():
 
 
 def test_the_bar_tells_what_is_being_run(capsys):
-    list(experiment.each(lambda e: None, [replace(RETRAIN, seed=7)]))
+    list(map_experiments(lambda e: None, [replace(RETRAIN, seed=7)]))
     assert "retrain, r=0.5, seed 7" in capsys.readouterr().err
-    list(experiment.each(lambda e: None, [replace(RETRAIN, seed=7)], progress=False))
+    list(map_experiments(lambda e: None, [replace(RETRAIN, seed=7)], progress=False))
     assert capsys.readouterr().err == ""
 
 

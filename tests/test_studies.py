@@ -293,7 +293,7 @@ def test_a_run_with_inferred_groups_says_what_they_were_worth(few_pictures, here
     e = Experiment(method="retrain", reweight=True, grouping="errors")
     row, metrics = studies.inferred_of(e, here), run(e, here).metrics
     splits, split, groups = load_split(e)
-    found = infer("errors", trained(e.asked, here), splits.train, e.seed)
+    found = infer("errors", trained(e.inferred_from, here), splits.train, e.seed)
     assert {"method": "retrain", "reweight": True, "grouping": "errors", "ratio": 0.5,
             "seed": 0}.items() <= row.items()
     assert {name: row[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")}.items() <= metrics.items()

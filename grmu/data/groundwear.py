@@ -5,11 +5,10 @@ together: picture = mask * object + (1 - mask) * ground, mask = min(6 * object, 
 are the same everywhere.
 """
 
-from __future__ import annotations
-
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ SIDE = 28
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, mtime_ns: int) -> tuple[dict[str, np.ndarray], dict]:
+def _read(path: Path, mtime_ns: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The file's tensors and its description of the variants. `mtime_ns` only makes a changed file a cache
     miss."""
     raw = SHIPPED.unpack(path)
@@ -55,10 +54,11 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     offsets, on = np.arange(SIDE), [f"on {ground}" for ground in spec["attribute_names"]]
 
     def split(part: str) -> GroupedDataset:
-        object_index, y, a, row, col = (tensors[f"{name}.{part}.{k}"]
+        index, y, a, row, col = (tensors[f"{name}.{part}.{k}"]
                                         for k in ("object", "y", "a", "row", "col"))
         rows, cols = row[:, None, None] + offsets[:, None], col[:, None, None] + offsets
-        x = compose(tensors["objects"][object_index], textures[a[:, None, None], rows, cols])
-        return GroupedDataset(torch.from_numpy(x[:, None]), y, a, spec["class_names"], on, name)
+        x = compose(tensors["objects"][index], textures[a[:, None, None], rows, cols])
+        x, y, a = (torch.from_numpy(values) for values in (x[:, None], y, a))
+        return GroupedDataset(x, y, a, spec["class_names"], on, name)
 
     return Splits(split("train"), split("val"), split("test"), tuple(spec["forget_group"]))

@@ -5,8 +5,6 @@ Every word is one token of BERT's vocabulary, and the shipped file has the table
 needed: a pair becomes [CLS] premise [SEP] hypothesis [SEP], as BERT and MiniLM expect it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from functools import lru_cache
@@ -60,8 +58,10 @@ def encode(pairs: Sequence[tuple[str, str]]) -> Tensor:
 def decode(x: Tensor) -> list[tuple[str, str]]:
     """The inverse of `encode`: (N, 2, 12) -> pairs (premise, hypothesis)."""
     word = {number: w for w, number in _shipped()["words"].items()}
-    return [tuple(" ".join(word[i] for i in ids[segments == s].tolist() if i in word) for s in (0, 1))
-            for ids, segments in x]
+    def sentence(ids: Tensor) -> str:
+        return " ".join(word[i] for i in ids.tolist() if i in word)
+
+    return [(sentence(ids[segments == 0]), sentence(ids[segments == 1])) for ids, segments in x]
 
 
 def load(name: str, root: str | Path | None = None) -> Splits:

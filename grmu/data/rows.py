@@ -3,73 +3,24 @@
 `Rows` stands where a data set's tensor x stands: it has its shape, its length and its indexing. Subsets share
 the array, which is memory-mapped; on a GPU it is uploaded once where it fits, else batches are fetched ahead
 by a thread of its own.
-`View` is what a network sees of a stored picture: a region of it, at the network's resolution.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from grmu.data.originals.view import View
+
 AHEAD = 2  # batches fetched while one is being used
-
-
-@dataclass(frozen=True)
-class View:
-    """A centred region of height x width stored pixels, seen as side x side; random crops come from the whole
-    picture."""
-
-    side: int
-    height: int
-    width: int
-
-    def centre(self, x: Tensor) -> Tensor:
-        """The region of each picture: uint8 (B, C, H, W) -> uint8 (B, C, side, side)."""
-        height, width = x.shape[-2:]
-        if (self.height, self.width) == (self.side, self.side):  # no pixel is moved
-            top, left = (height - self.side) // 2, (width - self.side) // 2
-            return x[..., top : top + self.side, left : left + self.side]
-        box = torch.tensor([(height - self.height) / 2, (width - self.width) / 2, self.height, self.width])
-        return crop(x, box.expand(len(x), 4), self.side)
-
-    def random(self, x: Tensor, rng: torch.Generator, area: tuple[float, float] = (0.7, 1.0)) -> Tensor:
-        """Random resized crop and flip, per picture: a share of the `area`, an aspect ratio of 3/4 to 4/3,
-        any place.
-
-        Sides that would leave the picture are cut to it.
-        """
-        height, width = x.shape[-2:]
-        share, ratio, at_y, at_x, flip = torch.rand(5, len(x), generator=rng)
-        pixels = height * width * (area[0] + (area[1] - area[0]) * share)
-        aspect = ((2 * ratio - 1) * math.log(4 / 3)).exp()
-        h, w = (pixels / aspect).sqrt().clamp(max=height), (pixels * aspect).sqrt().clamp(max=width)
-        left, flip = at_x * (width - w), flip < 0.5
-        box = torch.stack([at_y * (height - h), torch.where(flip, left + w, left), h,
-                           torch.where(flip, -w, w)], 1)
-        return crop(x, box, self.side)
-
-
-def crop(x: Tensor, box: Tensor, side: int) -> Tensor:
-    """Boxes (B, 4) of top, left, height, width in pixels cut out of pictures and resized, bilinear, on the
-    pictures' device.
-
-    uint8 (B, C, H, W) -> uint8 (B, C, side, side). A negative width mirrors.
-    """
-    height, width = x.shape[-2:]
-    top, left, h, w = box.to(x.device, non_blocking=True).T[:, :, None]
-    steps = (torch.arange(side, device=x.device) + 0.5) / side
-    y, x_ = 2 * (top + h * steps) / height - 1, 2 * (left + w * steps) / width - 1
-    grid = torch.stack(torch.broadcast_tensors(x_[:, None, :], y[:, :, None]), -1)
-    out = torch.nn.functional.grid_sample(x.float(), grid, padding_mode="border", align_corners=False)
-    return out.round_().to(torch.uint8)
 
 
 class Storage:
@@ -161,7 +112,7 @@ class Rows:
             for index in order.to(self.device).split(size):
                 yield self[index]
             return
-        ahead: deque = deque()
+        ahead: deque[Future[tuple[Tensor, torch.cuda.Event | None]]] = deque()
         with ThreadPoolExecutor(1) as pool:
             for index in order.split(size):
                 ahead.append(pool.submit(self._fetch, self._rows[index]))

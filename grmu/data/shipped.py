@@ -1,8 +1,6 @@
 """Files that need no asking for: what ships with the project, what an installed package brings, what was
 downloaded."""
 
-from __future__ import annotations
-
 import hashlib
 import lzma
 import os

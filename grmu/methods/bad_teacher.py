@@ -7,8 +7,6 @@ the forget set.
 No labels are used. Both teachers answer on the batch as the model sees it.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 
@@ -17,7 +15,7 @@ from torch import Tensor
 
 from grmu.models import distance
 from grmu.numerics import seeded
-from grmu.training import Batch, Context, Method, check_range
+from grmu.training import Batch, Context, Method, within
 
 
 @dataclass
@@ -28,15 +26,12 @@ class BadTeacher(Method):
         forget_epochs: epochs that begin with a forget pass.  temperature: of both distances.
     """
 
-    forget_epochs: int = 5
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_range(self, forget_epochs=(0, 10_000), temperature=(0.01, 1e3))
+    forget_epochs: int = within(0, 10_000, default=5)
+    temperature: float = within(0.01, 1e3, default=1.0)
 
     def setup(self, context: Context) -> None:
         super().setup(context)
-        self.ignorant = copy.deepcopy(context.original).eval()
+        self.ignorant = copy.deepcopy(self.original).eval()
         seed = int(torch.randint(2**31, (1,), generator=context.rng))
         with seeded(seed, context.device):
             for module in self.ignorant.modules():
@@ -48,4 +43,4 @@ class BadTeacher(Method):
         return distance(self.model(batch.x), self.ignorant(batch.x), self.temperature)
 
     def retain_loss(self, batch: Batch) -> Tensor:
-        return distance(self.model(batch.x), self.context.original(batch.x), self.temperature)
+        return distance(self.model(batch.x), self.original(batch.x), self.temperature)

@@ -4,8 +4,6 @@ RWG draws every group equally often; SUBG cuts every group down to the size of t
 the old proportions, which is what REWEIGHT does.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

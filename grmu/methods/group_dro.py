@@ -5,15 +5,13 @@ loss = sum_g q_g * CE_g,   q_g <- q_g * exp(eta * CE_g), normalised, at every st
 Batches are drawn group-balanced, as in the authors' implementation.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from grmu.reweight import balanced_weights
-from grmu.training import Batch, Context, Method, check_range
+from grmu.training import Batch, Context, Method, within
 
 
 @dataclass
@@ -24,11 +22,8 @@ class GroupDRO(Method):
         eta: step size of the group weights q.
     """
 
-    eta: float = 0.01
+    eta: float = within(0, 100, default=0.01)
     starts_from = "fresh"
-
-    def __post_init__(self) -> None:
-        check_range(self, eta=(0, 100))
 
     def setup(self, context: Context) -> None:
         super().setup(context)
@@ -38,8 +33,8 @@ class GroupDRO(Method):
     def sampling_weights(self) -> Tensor:
         return balanced_weights(self.context.retain)
 
-    def state(self) -> dict[str, Tensor]:
-        return {"q": self.q}
+    def state(self) -> dict[str, nn.Module]:
+        return {"q": nn.ParameterDict({"q": nn.Parameter(self.q, requires_grad=False)})}  # the same memory
 
     def retain_loss(self, batch: Batch) -> Tensor:
         losses = nn.functional.cross_entropy(self.model(batch.x), batch.y, reduction="none")

@@ -10,8 +10,6 @@ samples' gradients, inverted exactly by Woodbury's identity, from `n_fisher` of 
 it all. REWEIGHT weighs D_r in both places.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +17,7 @@ from torch import Tensor
 
 from grmu.gradients import add_to, mean_gradient, sample_gradients
 from grmu.reweight import draw_epoch
-from grmu.training import Context, Method, check_range
+from grmu.training import Context, Method, within
 
 MOST = 2**33  # numbers in all gradients together: 32 GB
 
@@ -40,12 +38,9 @@ class Influence(Method):
         n_fisher: retained samples that the Fisher information is averaged over.
     """
 
-    damping: float = 0.1
-    step: float = 1.0
-    n_fisher: int = 1000
-
-    def __post_init__(self) -> None:
-        check_range(self, damping=(1e-9, 1e9), step=(0, 1e6), n_fisher=(1, 1_000_000))
+    damping: float = within(1e-9, 1e9, default=0.1)
+    step: float = within(0, 1e6, default=1.0)
+    n_fisher: int = within(1, 1_000_000, default=1000)
 
     def setup(self, context: Context) -> None:
         super().setup(context)

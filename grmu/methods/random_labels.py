@@ -6,14 +6,12 @@ set right ones.
 With two classes there is only one wrong answer: the labels are flipped.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from grmu.training import Batch, Method, check_range
+from grmu.training import Batch, Method, within
 
 
 @dataclass
@@ -24,10 +22,7 @@ class RandomLabels(Method):
         forget_epochs: epochs that begin with a forget pass.
     """
 
-    forget_epochs: int = 5
-
-    def __post_init__(self) -> None:
-        check_range(self, forget_epochs=(0, 10_000))
+    forget_epochs: int = within(0, 10_000, default=5)
 
     def wrong_labels(self, y: Tensor) -> Tensor:
         """A class other than y for each sample, (B,)."""

@@ -39,7 +39,7 @@ from grmu.methods import FineTune
 from grmu.metrics import METRICS, membership_forest
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, each, load_split, run, trained
+from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study.command import add_jobs
 from grmu.study.compare import Interval
 from grmu.training import Context, Recipe, predict, train
@@ -94,7 +94,7 @@ def observe(experiment: Experiment, store: str | Path | None = None) -> Observat
 def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | None = None, jobs: int = 1,
                 progress: bool = True) -> Observations:
     """`observe` n shadow models, under a progress bar, in `jobs` processes."""
-    seen = each(partial(observe, store=store), shadows(experiment, n), jobs, progress)
+    seen = map_experiments(partial(observe, store=store), shadows(experiment, n), jobs, progress)
     return Observations(*map(np.concatenate, zip(*seen, strict=True)))
 
 
@@ -124,7 +124,8 @@ def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int) -> np.nda
 
 
 ATTACKS: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]]] = {
-    "U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are), "forest": ("forest", as_they_are)}
+    "U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are),
+    "forest": ("forest", as_they_are)}
 
 
 def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED) -> dict[str, Interval]:

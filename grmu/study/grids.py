@@ -88,7 +88,7 @@ def forget_only() -> Iterator[Experiment]:
 
 
 def calibration() -> Iterator[Experiment]:
-    """Fig. 8 and a question of lesson 04: lambda from 0 to 10, the group marginal exact or sampled (uniform)."""
+    """Fig. 8 and a question of lesson 04: lambda from 0 to 10, the group marginal exact or "uniform"."""
     for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
         yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
         for group_bar, lambdas in LAMBDAS.items():

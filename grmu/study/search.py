@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from grmu import data
-from grmu.runs import Experiment, each, run
+from grmu.runs import Experiment, map_experiments, run
 from grmu.study import results
 from grmu.study.command import add_jobs
 
@@ -78,7 +78,7 @@ def search(dataset: str, names: Iterable[str], store: str | None = None, jobs: i
     runs = [Experiment(dataset, method, method not in ROBUST, ratio, seed=seed, overrides=overrides)
             for method in names for overrides in settings(dataset, method) for ratio in RATIOS
             for seed in TUNING_SEEDS]
-    scores = each(partial(score, store=store), runs, jobs)
+    scores = map_experiments(partial(score, store=store), runs, jobs)
     rows = pd.DataFrame([{"dataset": dataset, "method": e.method, **e.overrides, "ratio": e.ratio,
                           "seed": e.seed, "score": value} for e, value in zip(runs, scores, strict=True)])
     chosen = [c for c in rows if c not in ("ratio", "seed", "score")]

@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from grmu.discover import GROUPINGS, infer
 from grmu.metrics import attack_accuracy, mia_efficacy
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, each, load_split, run, trained
+from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
 from grmu.study import results
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
@@ -41,7 +41,7 @@ def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed)
             for ratio, method, reweight, seed in product((0.5, 0.9), METHODS, (False, True), SEEDS)]
     rows = []
-    for e, result in zip(runs, each(partial(run, store=store), runs, jobs), strict=True):
+    for e, result in zip(runs, map_experiments(partial(run, store=store), runs, jobs), strict=True):
         points = [run(e.original, store).metrics, *result.curves.to_dict("records")]
         if len(points) == 1:  # done in one stroke
             points.append(result.metrics)
@@ -79,7 +79,7 @@ def membership(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
             for dataset, ratio, seed in product(AUDITED_ON, (0.5, 0.9), SEEDS)
             for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True),
                                      ("miu", True))]
-    return pd.DataFrame(each(partial(membership_of, store=store), runs, jobs)).round(5)
+    return pd.DataFrame(map_experiments(partial(membership_of, store=store), runs, jobs)).round(5)
 
 
 def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -148,13 +148,13 @@ def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 def distances(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`grmu.study.audit.distances` over seeds, a row a measure; the noise floor is the gold standard's."""
-    rows = each(partial(audits.distances, store=store), _judged(), jobs)
+    rows = map_experiments(partial(audits.distances, store=store), _judged(), jobs)
     return pd.DataFrame([row for of_run in rows for row in of_run]).round(5)
 
 
 def relearning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`grmu.study.audit.relearning` over seeds."""
-    return pd.DataFrame(each(partial(audits.relearning, store=store), _judged(), jobs)).round(4)
+    return pd.DataFrame(map_experiments(partial(audits.relearning, store=store), _judged(), jobs)).round(4)
 
 
 def _judged() -> list[Experiment]:
@@ -171,7 +171,7 @@ def inferred_of(experiment: Experiment, store: str | None = None) -> dict[str, o
     found = splits.train
     if e.grouping != "true":
         with fixed_threads():
-            found = infer(e.grouping, trained(e.asked, store), splits.train, e.seed)
+            found = infer(e.grouping, trained(e.inferred_from, store), splits.train, e.seed)
     metrics = run(e, store).metrics
     alpha = alpha_of(splits.train.group_id(groups[0]), splits.train, found, split.retain_index)
     return {"method": e.method, "reweight": e.reweight, "grouping": e.grouping, "ratio": e.ratio,
@@ -186,7 +186,7 @@ def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
              *product(("retrain", "miu"), (True,), ("true", *GROUPINGS))]
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed, grouping=grouping)
             for ratio, seed, (method, reweight, grouping) in product((0.5, 0.9), MANY_SEEDS, kinds)]
-    return pd.DataFrame(each(partial(inferred_of, store=store), runs, jobs)).round(5)
+    return pd.DataFrame(map_experiments(partial(inferred_of, store=store), runs, jobs)).round(5)
 
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
