@@ -19,7 +19,7 @@ from grmu.data import shipped
 from grmu.data.files import write_whole
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Result, map_experiments, run
-from grmu.study.grids import GRIDS
+from grmu.study import grids
 
 FOLDER = shipped.FOLDER / "results"
 KEYS = ["id", "dataset", "method", "reweight", "ratio", "groups", "seed", "overrides"]
@@ -54,9 +54,9 @@ def _rows(grid: str | None) -> pd.DataFrame:
     if grid is None:
         rows = table().reset_index(drop=True)
         return rows.assign(overrides=rows.overrides.map(json.loads), by_group=rows.by_group.map(json.loads))
-    if grid not in GRIDS:
-        raise ValueError(f"unknown grid {grid!r}: choose one of {', '.join(GRIDS)}.")
-    experiments = {e.id: e for e in GRIDS[grid]()}
+    if grid not in grids.GRIDS:
+        raise ValueError(f"unknown grid {grid!r}: choose one of {', '.join(grids.GRIDS)}.")
+    experiments = {e.id: e for e in grids.GRIDS[grid]()}
     if missing := [e for i, e in experiments.items() if i not in table().index]:
         raise FileNotFoundError(
             f"{len(missing)} of {len(experiments)} runs of {grid} have no shipped results, such as "
@@ -120,8 +120,8 @@ def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missi
     Args:
         missing: leave out runs that the table has already.
     """
-    planned = {e.id: e for name in GRIDS for e in GRIDS[name]()}
-    chosen = list({e.id: e for name in names for e in GRIDS[name]()}.items())
+    planned = {e.id: e for name in grids.GRIDS for e in grids.GRIDS[name]()}
+    chosen = list({e.id: e for name in names for e in grids.GRIDS[name]()}.items())
     table.cache_clear()
     old = table().reset_index() if path_of("runs").is_file() else pd.DataFrame(columns=KEYS)
     rows = {row["id"]: row for row in old.to_dict("records") if row["id"] in planned}
