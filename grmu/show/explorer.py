@@ -6,7 +6,6 @@ interpolated.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,7 +28,7 @@ FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group,
     "25 groups of 63": (grids.MANY, grids.TWENTY_FIVE_GROUPS),
 }
 SMALLEST = next(iter(FORGET_GROUPS))
-REFERENCES = (("pretrain", False), ("retrain", False), ("retrain", True))
+ALWAYS_SHOWN = (("pretrain", False), ("retrain", False), ("retrain", True))
 
 
 @dataclass(frozen=True)
@@ -85,17 +84,14 @@ class Shown:
 
 @lru_cache
 def rows() -> pd.DataFrame:
-    """Shipped runs with the preset's settings, MIU's also with other lambdas; columns of `results.table`, and
-    lam."""
-    table = results.table().reset_index()
-    overrides = table.overrides.map(json.loads)
-    table = table[overrides.map(lambda o: set(o) <= {"lam"}).to_numpy()].copy()
-    is_miu, chosen = table.method == "miu", overrides[table.index].map(lambda o: o.get("lam", np.nan))
+    """Shipped runs with the preset's settings, MIU's also with other lambdas: `results.load`'s, and lam."""
+    table = results.load()
+    table = table[table.overrides.map(lambda o: set(o) <= {"lam"})].copy()
+    is_miu, chosen = table.method == "miu", table.overrides.map(lambda o: o.get("lam", np.nan))
     preset = {name: Experiment(name, "miu").settings["lam"] for name in table.dataset[is_miu].unique()}
     table["lam"] = chosen.fillna(table.dataset.map(preset)).where(is_miu)
     alike = table.groups == "uniform"
     table.loc[alike, "ratio"] = (table.ratio[alike] / grids.uniform_ratio(1)).round(1)
-    table["by_group"] = table.by_group.map(lambda text: np.array(json.loads(text)))
     return table[table.seed.isin(grids.SEEDS)]
 
 
@@ -104,9 +100,9 @@ def rows_of(groups: str) -> pd.DataFrame:
     """The rows of one of the `FORGET_GROUPS`. Nothing that unlearns was computed for all groups alike: there
     RETRAIN is gold."""
     dataset, which = FORGET_GROUPS[groups]
-    found = rows()[(rows().dataset == dataset) & (rows().groups == str(which))]
+    found = results.select(rows(), dataset=dataset, groups=which)
     if which == "uniform":
-        gold = found[found.method == "retrain"].assign(reweight=True)
+        gold = results.select(found, method="retrain").assign(reweight=True)
         found = pd.concat([found, gold])
     return found
 
@@ -150,7 +146,7 @@ def find(choice: Choice) -> Shown:
         ValueError: no run of the method was shipped for these groups.
     """
     every = rows_of(choice.groups)
-    mine = every[(every.method == choice.method) & (every.reweight == choice.reweight)]
+    mine = results.select(every, method=choice.method, reweight=choice.reweight)
     if mine.empty:
         raise ValueError(f"{label(choice.method, choice.reweight)} was not computed for {choice.groups}: choose one of "
                          f"{', '.join(label(m, r) for m, options in computed(choice.groups).items() for r in options)}.")
@@ -159,8 +155,8 @@ def find(choice: Choice) -> Shown:
     if choice.seed is not None:
         every, mine = every[every.seed == choice.seed], mine[mine.seed == choice.seed]
     here = mine[(mine.ratio == ratio) & ((mine.lam == lam) | (not is_miu))]
-    parts = {key: every[(every.method == key[0]) & (every.reweight == key[1]) & (every.ratio == ratio)]
-             for key in REFERENCES} | {(choice.method, choice.reweight): here}
+    parts = {(method, reweight): results.select(every, method=method, reweight=reweight, ratio=ratio)
+             for method, reweight in ALWAYS_SHOWN} | {(choice.method, choice.reweight): here}
     groups = pd.DataFrame(
         {name: by_row(choice.groups, np.mean(np.stack(list(parts[key].by_group)), 0)) for name, key in (
             ("before", ("pretrain", False)), ("after", (choice.method, choice.reweight)),
@@ -183,7 +179,7 @@ def _curve(part: pd.DataFrame, setting: str) -> pd.DataFrame:
 def _lam_curve(mine: pd.DataFrame, parts: dict, ratio: float) -> pd.DataFrame:
     """GA against lambda; the references, which have none, as levels."""
     own = _curve(mine[mine.ratio == ratio], "lam")
-    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in REFERENCES
+    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in ALWAYS_SHOWN
               for lam in (0.0, 10.0)}
     return pd.concat([pd.DataFrame(levels).T.rename_axis(own.index.names), own])
 

@@ -24,7 +24,7 @@ SCREEN_DPI, SHARPNESS = 85, 1.6  # of the course's figures, and how many times t
 EXPLORED = ("UA", "TA", "GA", "EO")
 METRIC_ROWS = ("forget set,\naccuracy", "test set,\naccuracy", "those who asked,\ntest accuracy",
                "equalized-odds\ndifference")
-REFERENCES = (("pretrain", False), ("retrain", True))
+DO_NOTHING, GOLD = ("pretrain", False), ("retrain", True)
 
 
 class Canvas:
@@ -154,7 +154,7 @@ def _paint_groups(ax: Axes, shown: Shown, own: Mapping[str, object] | None) -> N
 
 
 def _paint_metrics(ax: Axes, shown: Shown, own: Mapping[str, object] | None) -> None:
-    for key, shift in ((REFERENCES[0], -0.2), (REFERENCES[1], 0.2), ((shown.method, shown.reweight), 0)):
+    for key, shift in ((DO_NOTHING, -0.2), (GOLD, 0.2), ((shown.method, shown.reweight), 0)):
         means, deviations = (100 * np.array([shown.metrics.loc[key, m][k] for m in EXPLORED]) for k in (0, 1))
         style = marker_style(*key) | {"linestyle": "none"}
         ax.errorbar(means, np.arange(len(EXPLORED)) + shift, xerr=deviations, capsize=3, **style)
@@ -167,12 +167,12 @@ def _paint_curve(ax: Axes, shown: Shown, setting: str, own: Mapping[str, object]
     curve = shown.by_ratio if setting == "ratio" else shown.by_lam
     for (method, reweight), part in curve.groupby(level=[0, 1], sort=False):
         at = part.index.get_level_values(2).to_numpy()
-        if (method, reweight) == REFERENCES[0] and setting == "ratio":
+        if (method, reweight) == DO_NOTHING and setting == "ratio":
             ax.axhline(100 * part["mean"].mean(), color=colour(method), ls=":", lw=1.5)
             continue
         level = setting == "lam" and method in ("pretrain", "retrain")
         style = marker_style(method, reweight) | ({"marker": "none"} if level
-                                                  or (method, reweight) in REFERENCES else {})
+                                                  or (method, reweight) in (DO_NOTHING, GOLD) else {})
         ax.errorbar(at, 100 * part["mean"].to_numpy(), 100 * part["std"].to_numpy(), capsize=3, **style)
     ax.axvline(getattr(shown, setting), color="0.87", lw=9, zorder=0)
     if own is not None and own[setting] is not None:

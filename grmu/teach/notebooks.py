@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import base64
 import io
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from papermill.parameterize import parameterize_notebook
 from PIL import Image
 from tqdm import tqdm
 
+from grmu.data.files import write_whole
 from grmu.show.kernels import NOTEBOOKS, kernel_environment, lessons
 
 CELL_SECONDS, PNG_BYTES = 1800, 100_000
@@ -55,8 +55,7 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Notebook
                 warnings.warn(f"{path.name}, cell {index} shows widgets or writes to stderr, which are not saved: "
                               "give it the tag nbval-ignore-output.", stacklevel=2)
     nb = normalise(nb)
-    path.with_suffix(".tmp").write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
-    os.replace(path.with_suffix(".tmp"), path)
+    write_whole(path, nbformat.writes(nb) + "\n")
     return nb
 
 

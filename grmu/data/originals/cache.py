@@ -27,6 +27,8 @@ from filelock import FileLock
 from PIL import Image
 from tqdm.auto import tqdm
 
+from grmu.data.files import write_whole
+
 FORMAT = 1
 BLOCK_BYTES = 2**20  # of a block, about: what fits a core's cache is decoded, summed and written fastest
 RECORD_SECONDS = 0.25  # of work that a killed run may lose
@@ -172,10 +174,7 @@ class Cache:
         return array
 
     def _record(self, manifest: dict) -> None:
-        """Write the manifest, whole or not at all."""
-        temporary = self.folder / f".{self.name}.json.tmp"  # one name: whoever writes holds the lock
-        temporary.write_text(json.dumps(manifest))
-        os.replace(temporary, self.manifest_file)
+        write_whole(self.manifest_file, json.dumps(manifest))
 
     def _start(self) -> dict:
         """An empty array of full size, which takes no space yet, and its manifest."""

@@ -11,13 +11,13 @@ those with padding 0.25; the larger ones with padding 1.25 are resized to it.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from grmu.data.files import replacing, write_whole
 from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
 from grmu.data.view import View
 
@@ -83,11 +83,10 @@ def repair(root: Path) -> list[str]:
         if "age" not in table or (mangled := table.age[table.age.isin(list(MANGLED))].value_counts()).empty:
             continue
         table["age"] = table.age.replace(MANGLED)
-        temporary, kept = path.with_suffix(".csv.tmp"), _free_name(path)
-        shutil.copy2(path, temporary)
-        os.replace(temporary, kept)
-        table.to_csv(temporary, index=False)
-        os.replace(temporary, path)
+        kept = _free_name(path)
+        with replacing(kept) as temporary:
+            shutil.copy2(path, temporary)
+        write_whole(path, table.to_csv(index=False))
         done = ", ".join(f"{n} ages {old} are {MANGLED[old]} again" for old, n in mangled.items())
         changes.append(f"{path.name}: {done}; the file as it was is {kept.name}")
     return changes
