@@ -77,11 +77,13 @@ def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]
     for name, expected in SOURCES.items():
         path = folder / name
         if not path.is_file():
-            raise SystemExit(f"{path} is missing. Install Debian's dataset-fashion-mnist, or let torchvision download "
-                             "FashionMNIST, and pass the folder that holds the four .gz files.")
+            raise SystemExit(f"{path} is missing. Install Debian's dataset-fashion-mnist, "
+                             "or let torchvision download FashionMNIST, "
+                             "and pass the folder that holds the four .gz files.")
         raw[name] = gzip.decompress(path.read_bytes())
         if (found := hashlib.sha256(raw[name]).hexdigest()) != expected:
-            raise SystemExit(f"{path} is not the original file: unpacked SHA-256 {found}, expected {expected}.")
+            raise SystemExit(f"{path} is not the original file: "
+                             f"unpacked SHA-256 {found}, expected {expected}.")
 
     def read(prefix: str) -> tuple[np.ndarray, np.ndarray]:
         images = np.frombuffer(raw[f"{prefix}-images-idx3-ubyte.gz"], np.uint8, offset=16).reshape(-1, SIDE, SIDE)
@@ -130,7 +132,8 @@ def build(folder: Path) -> bytes:
                     taken[part, label] = start + count
                     objects = order[part, label][start : start + count]
                     if len(objects) < count:
-                        raise SystemExit(f"{name}/{split}: only {len(order[part, label])} pictures of {FASHION[label]}")
+                        raise SystemExit(f"{name}/{split}: "
+                                         f"only {len(order[part, label])} pictures of {FASHION[label]}")
                     rows += [(used.setdefault((part, int(i)), len(used)), y, a) for i in objects]
             table = np.array(rows)[rng.permutation(len(rows))]
             key = f"{name}.{split}."
@@ -175,7 +178,8 @@ def main() -> None:
     digest = hashlib.sha256(packed).hexdigest()
     if options.check:
         same = OUTPUT.read_bytes() == packed
-        raise SystemExit(0 if same else f"{OUTPUT.name} differs from what this script builds (SHA-256 {digest}).")
+        raise SystemExit(0 if same else f"{OUTPUT.name} differs from what this script builds "
+                                        f"(SHA-256 {digest}).")
     OUTPUT.write_bytes(packed)
     (HERE / "groundwear.sha256").write_text(f"{digest}  {OUTPUT.name}\n")
     print(f"{OUTPUT.name}: {len(packed) / 2**20:.2f} MiB, SHA-256 {digest}")

@@ -184,7 +184,8 @@ def main() -> None:
     digest = hashlib.sha256(packed).hexdigest()
     if options.check:
         same = OUTPUT.read_bytes() == packed
-        raise SystemExit(0 if same else f"{OUTPUT.name} differs from what this script builds (SHA-256 {digest}).")
+        raise SystemExit(0 if same else f"{OUTPUT.name} differs from what this script builds "
+                                        f"(SHA-256 {digest}).")
     OUTPUT.write_bytes(packed)
     (HERE / "negation.sha256").write_text(f"{digest}  {OUTPUT.name}\n")
     print(f"{OUTPUT.name}: {len(packed) / 2**10:.0f} KiB, SHA-256 {digest}")

@@ -223,7 +223,8 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
         change = round(100 * (a.accuracy - b.accuracy))
         ax.text(1.01, i, f"{change:+d}", transform=ax.get_yaxis_transform(), color=hue, va="center")
     ax.set_yticks(range(len(before)), [f"{g} (n = {n})" for g, n in zip(before.group, before.n, strict=True)])
-    ax.set(ylim=(len(before) - 0.5, -0.5), xlabel=f"test accuracy (%): hollow {names[0]}, filled {names[1]}, ± standard error")
+    ax.set(ylim=(len(before) - 0.5, -0.5), xlabel="test accuracy (%): "
+                                                  f"hollow {names[0]}, filled {names[1]}, ± standard error")
     ax.set_title(title)
     return ax.figure
 

@@ -52,8 +52,8 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Notebook
             except CellExecutionError as error:
                 raise ValueError(f"{path.name}, cell {index} failed.\n{error}") from error
             if any(map(_live, cell.get("outputs", ()))) and "nbval-ignore-output" not in cell.metadata.tags:
-                warnings.warn(f"{path.name}, cell {index} shows widgets or writes to stderr, which are not saved: "
-                              "give it the tag nbval-ignore-output.", stacklevel=2)
+                warnings.warn(f"{path.name}, cell {index} shows widgets or writes to stderr, "
+                              "which are not saved: give it the tag nbval-ignore-output.", stacklevel=2)
     nb = normalise(nb)
     path.with_suffix(".tmp").write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
     os.replace(path.with_suffix(".tmp"), path)
@@ -147,7 +147,8 @@ def _check_texts(index: int, cell: NotebookNode) -> None:
             warnings.warn(f"cell {index} shows a picture of {size // 1000} kB: draw it smaller.",
                           stacklevel=3)
     if found := MACHINE_PATH.search("\n".join(texts)):
-        raise ValueError(f"cell {index} holds a path of this machine, {found[0]}: show names or relative paths.")
+        raise ValueError(f"cell {index} holds a path of this machine, {found[0]}: "
+                         "show names or relative paths.")
 
 
 def main(argv: list[str]) -> int:
@@ -159,7 +160,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     paths = options.lessons or lessons()
     if not paths:
-        raise FileNotFoundError(f"there are no lessons in {NOTEBOOKS}: run this in a checkout of the repository.")
+        raise FileNotFoundError(f"there are no lessons in {NOTEBOOKS}: "
+                                "run this in a checkout of the repository.")
     if options.check:
         problems = check(paths)
         print("\n".join(problems) or f"{len(paths)} lessons are as they should be.")

@@ -117,7 +117,8 @@ class Cache:
         """
         with self._explained(), self._locked():
             if wrong := self._differing(self._manifest()):
-                raise self._broken(f"is damaged ({len(wrong)} of {len(self.blocks())} blocks are not what was written)")
+                raise self._broken("is damaged "
+                                   f"({len(wrong)} of {len(self.blocks())} blocks are not what was written)")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -132,11 +133,13 @@ class Cache:
         except OSError as error:
             if error.filename is None and isinstance(error, FileNotFoundError):  # of the samples, and says so
                 raise
-            raise ValueError(f"the cache {self.array_file} cannot be written: {error.strerror or error}. Free some space, or "
-                             "name a folder that can be written to in the environment variable GRMU_CACHE.") from error
+            raise ValueError(f"the cache {self.array_file} cannot be written: {error.strerror or error}. "
+                             "Free some space, or name a folder that can be written to in the environment "
+                             "variable GRMU_CACHE.") from error
 
     def _broken(self, why: object) -> ValueError:
-        return ValueError(f"the cache {self.array_file} {why}: delete it and {self.manifest_file.name} to have it made again, "
+        return ValueError(f"the cache {self.array_file} {why}: "
+                          f"delete it and {self.manifest_file.name} to have it made again, "
                           "or name another folder in the environment variable GRMU_CACHE.")
 
     def fresh_manifest(self) -> dict:
@@ -156,7 +159,8 @@ class Cache:
         differ = [k for k in fresh if not isinstance(manifest, dict) or k not in manifest
                   or (k not in ("crc32", "verified") and manifest[k] != fresh[k])]
         if differ:
-            raise self._broken(f"was made from other files or by another version (its {', '.join(differ)} differ)")
+            raise self._broken("was made from other files or by another version "
+                               f"(its {', '.join(differ)} differ)")
         crc = manifest["crc32"]
         if not isinstance(crc, list) or len(crc) != len(fresh["crc32"]) or (manifest["verified"] and None in crc):
             raise self._broken("has a damaged manifest")
@@ -168,7 +172,8 @@ class Cache:
         except (OSError, ValueError, EOFError) as error:
             raise self._broken(f"is damaged ({getattr(error, 'strerror', None) or error})") from error
         if array.shape != self.shape or array.dtype != self.dtype:
-            raise self._broken(f"is damaged (it holds {array.dtype} {array.shape}, not {self.dtype} {self.shape})")
+            raise self._broken(f"is damaged (it holds {array.dtype} {array.shape}, "
+                               f"not {self.dtype} {self.shape})")
         return array
 
     def _record(self, manifest: dict) -> None:
@@ -181,9 +186,9 @@ class Cache:
         """An empty array of full size, which takes no space yet, and its manifest."""
         needed, free = self.shape[0] * self.row_bytes, shutil.disk_usage(self.folder).free
         if needed > free:
-            raise ValueError(f"the cache of {self.name} needs {needed / 1e9:.1f} GB in {self.folder}, which has "
-                             f"{free / 1e9:.1f} GB free: free some space, or name another folder in the environment "
-                             "variable GRMU_CACHE.")
+            raise ValueError(f"the cache of {self.name} needs {needed / 1e9:.1f} GB in {self.folder}, "
+                             f"which has {free / 1e9:.1f} GB free: free some space, "
+                             "or name another folder in the environment variable GRMU_CACHE.")
         np.lib.format.open_memmap(self.array_file, mode="w+", dtype=self.dtype, shape=self.shape)
         manifest = self.fresh_manifest()
         self._record(manifest)
@@ -204,7 +209,8 @@ class Cache:
             self._record(manifest | {"verified": not wrong})
             if not wrong:
                 return
-        raise self._broken(f"does not keep what is written to it ({len(wrong)} of {len(self.blocks())} blocks)")
+        raise self._broken("does not keep what is written to it "
+                           f"({len(wrong)} of {len(self.blocks())} blocks)")
 
     def _fill(self, manifest: dict, fill: Fill) -> None:
         """Make the blocks that are missing, over all cores, and record them."""
@@ -241,8 +247,8 @@ class Cache:
                 pool.shutdown(cancel_futures=True)
                 record()
         if bad:
-            raise ValueError(f"{len(bad)} samples of {self.name} cannot be read: {listed(sorted(bad))}. Put the right files in "
-                             "their place and start again; what was read is kept.")
+            raise ValueError(f"{len(bad)} samples of {self.name} cannot be read: {listed(sorted(bad))}. "
+                             "Put the right files in their place and start again; what was read is kept.")
 
     def _differing(self, manifest: dict) -> list[int]:
         """The blocks that are not what was written: the whole array is read and compared with its
@@ -351,8 +357,8 @@ def picture_cache(root: Path, name: str, folder: Path, files: list[str], height:
 
     def make_fill() -> Fill:
         if not folder.is_dir():
-            raise FileNotFoundError(f"{folder} is no folder, but should hold the pictures: "
-                                    f"`python -m grmu data {name} --root {root}` says what is missing and where to get it.")
+            raise FileNotFoundError(f"{folder} is no folder, but should hold the pictures: `python -m grmu "
+                                    f"data {name} --root {root}` says what is missing and where to get it.")
 
         def fill(start: int, stop: int) -> tuple[list[np.ndarray], list[str]]:
             looks = [try_decode(folder, file, height, width, resize) for file in files[start:stop]]

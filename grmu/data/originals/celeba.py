@@ -40,8 +40,9 @@ def read_attributes(path: Path) -> pd.DataFrame:
     table = read_table(path, ["file", "Blond_Hair", "Male"], sep=r"\s+", skiprows=2, header=None,
                        names=["file", *names])
     if n_rows != str(len(table)):
-        raise ValueError(f"{path} has {len(table)} rows, but its first line says {n_rows or 'nothing'}: it was cut short, or "
-                         "edited without that line. Get it again, or correct the first line.")
+        raise ValueError(f"{path} has {len(table)} rows, but its first line says {n_rows or 'nothing'}: "
+                         "it was cut short, or edited without that line. "
+                         "Get it again, or correct the first line.")
     return table
 
 
@@ -52,8 +53,8 @@ def read(root: Path) -> Metadata:
     partition = read_table(parts, ["file", "partition"], sep=r"\s+", header=None, names=["file", "partition"])
     split = table.file.map(partition.drop_duplicates("file").set_index("file").partition).rename("partition")
     if split.isna().any():
-        raise ValueError(f"{parts} says nothing of {int(split.isna().sum())} pictures of {path.name}, the first "
-                         f"{table.file[split.isna()].iloc[0]}: get both files again.")
+        raise ValueError(f"{parts} says nothing of {int(split.isna().sum())} pictures of {path.name}, "
+                         f"the first {table.file[split.isna()].iloc[0]}: get both files again.")
     folder = next((root / place for place in PICTURES if (root / place).is_dir()), root / PICTURES[0])
     return Metadata(folder, table.file.tolist(),
                     codes(table.Blond_Hair, PLUS_MINUS, path), codes(table.Male, PLUS_MINUS, path),

@@ -65,9 +65,9 @@ def _read_file(path: Path, root: Path) -> pd.DataFrame:
     table = read_table(path, ["file", "age", "race", "service_test"])
     mangled = table.age.isin(list(MANGLED))
     if mangled.any():
-        raise ValueError(f"{path} holds {int(mangled.sum())} ages that a spreadsheet turned into dates "
-                         f"({', '.join(table.age[mangled].unique())}): `python -m grmu data fairface --root {root} --repair` "
-                         "restores them.")
+        raise ValueError(f"{path} holds {int(mangled.sum())} ages that a spreadsheet turned "
+                         f"into dates ({', '.join(table.age[mangled].unique())}): "
+                         f"`python -m grmu data fairface --root {root} --repair` restores them.")
     used = codes(table.service_test.str.lower(), ("false", "true"), path).astype(bool)
     if not used.any():
         raise ValueError(f"{path} has no row whose service_test is True: get it again.")

