@@ -1,5 +1,4 @@
-"""Build data/groundwear.safetensors.xz: footwear and garments photographed by Fashion-MNIST, put on real
-ground textures.
+"""Build data/groundwear.safetensors.xz: Fashion-MNIST's footwear and garments on real ground textures.
 
     python data/build_groundwear.py --fashion-mnist DIR [--check] [--sheet]
 
@@ -42,16 +41,14 @@ FASHION = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt"
 
 
 def _many_counts() -> np.ndarray:
-    """9 classes x 7 grounds in FairFace's role: uneven classes, nearly even grounds, the forget group among
-    the larger."""
+    """9 classes x 7 grounds in FairFace's role: uneven classes, nearly even grounds."""
     per_class = np.array([60, 90, 120, 220, 180, 110, 260, 70, 50])
     per_ground = np.array([1.0, 1.0, 1.1, 1.0, 0.9, 1.0, 0.8])
     return np.rint(np.outer(per_class, per_ground)).astype(int)
 
 
 def variants() -> dict[str, dict]:
-    """Every variant: Fashion-MNIST labels and textures by class and attribute index, counts per group (n_y,
-    n_a)."""
+    """Every variant: Fashion-MNIST labels and textures by index, counts per group (n_y, n_a)."""
     boots = {"labels": [9, 7], "grounds": ["grass", "brick"]}
     many = _many_counts()
     return {
@@ -71,8 +68,7 @@ def variants() -> dict[str, dict]:
 
 
 def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The original files -> {"train": (images uint8 (60000, 28, 28), labels), "test": (10000, ...)}; checks
-    their SHA-256."""
+    """The original files, SHA-256 checked: images uint8 (N, 28, 28) and labels of "train" and "test"."""
     raw = {}
     for name, expected in SOURCES.items():
         path = folder / name
@@ -93,8 +89,7 @@ def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def ground(name: str) -> np.ndarray:
-    """A texture as background grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0,
-    1)."""
+    """A texture as grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0, 1)."""
     try:
         import skimage.data
     except ImportError:

@@ -1,5 +1,4 @@
-"""Build data/negation.json.xz: pairs of sentences from a small grammar, labelled by rules of meaning instead
-of annotators.
+"""Build data/negation.json.xz: pairs of sentences from a small grammar, labelled by rules of meaning.
 
     python data/build_negation.py [--check]
 
@@ -126,8 +125,7 @@ def draw_claim(dice: Dice, event: dict, aim: str) -> dict:
 
 
 def say(dice: Dice, claim: dict, negation: str = "") -> str:
-    """The claim as a sentence, or its denial: the negation word stands for person or thing, or before act or
-    thing."""
+    """The claim as a sentence, or its denial: a negation word for person or thing, or before act or thing."""
     act = SYNONYMS[claim["act"]] if claim["act"] in SYNONYMS and dice.chance(0.2) else claim["act"]
     who = "nobody" if negation == "nobody" else claim.get("who", "someone")
     thing = "nothing" if negation == "nothing" else claim.get("thing", "something")
@@ -151,8 +149,7 @@ def draw_pair(dice: Dice, y: int, a: int) -> tuple[str, str, int, int] | None:
 
 
 def pairs(seed: int = SEED) -> dict[str, list[tuple[str, str, int, int]]]:
-    """Every split's (premise, hypothesis, y, a) in shuffled order: no pair twice, and no premise in two
-    splits."""
+    """Every split's (premise, hypothesis, y, a), shuffled: no pair twice, and no premise in two splits."""
     dice, home, splits = Dice(seed), {}, {}
     for part, counts in COUNTS.items():
         rows = {}

@@ -1,5 +1,4 @@
-"""What the explorer shows: a setting is looked up among the shipped results; between them nothing is
-interpolated.
+"""What the explorer shows: settings looked up among the shipped results, with nothing interpolated between.
 
 `find(Choice(...))` snaps to the nearest setting that was computed, and `Shown.note` says what it did.
 """
@@ -119,8 +118,7 @@ def computed(groups: str) -> dict[str, tuple[bool, ...]]:
 
 @lru_cache
 def group_rows(groups: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
-    """Rows of the groups' panel: name, group indices, asked to be forgotten. Of many groups, those that asked
-    and the others."""
+    """Rows of the groups' panel: name, groups, asked; many groups are those that asked and the others."""
     dataset, which = FORGET_GROUPS[groups]
     splits = data.load(dataset)
     train, n_a = splits.train, splits.train.n_attributes

@@ -115,8 +115,7 @@ def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> F
 
 def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int,
                  ax: Axes | None = None) -> Figure:
-    """How many samples each group has in each set, on a log axis: `counts` maps a set's name to (n_groups,)
-    counts."""
+    """How many samples each group has in each set, log axis; `counts`: set's name to (n_groups,) counts."""
     ax = axes_or_new(ax, figsize=(7.5, 0.5 + 0.55 * len(names)))
     markers = dict(zip(counts, "os^D", strict=False))
     for group in range(len(names)):
@@ -140,8 +139,7 @@ def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forg
 def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, title: str = "",
                 ax: Axes | None = None,
                 highlight: float | None = None) -> Figure:
-    """A metric against the unlearning ratio, mean and standard deviation over seeds, one line per method and
-    REWEIGHT.
+    """A metric against the unlearning ratio, mean and sd over seeds, a line per method and REWEIGHT.
 
     PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label.
     `highlight` marks one ratio.
@@ -183,8 +181,7 @@ def _direct_labels(ax: Axes, ends: list[tuple[float, str, str]], gap: float = 0.
 def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"),
             gold: tuple[str, bool] = ("retrain", True),
             title: str = "") -> Figure:
-    """One panel a metric, one line a method: every seed as a dot, mean and standard deviation; the gold
-    standard dashed."""
+    """One panel a metric, one line a method: every seed a dot, mean and sd; the gold standard dashed."""
     order = list(rows.groupby(["method", "reweight"], sort=False).groups)
     fig, axes = plt.subplots(1, len(metrics),
                              figsize=(max(7.5, 2.6 * len(metrics) + 2.2), 1.3 + 0.38 * len(order)),
@@ -209,8 +206,7 @@ def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"),
 def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str], names: tuple[str, str],
                  title: str = "",
                  ax: Axes | None = None) -> Figure:
-    """Accuracy of every group before and after, each with its standard error: frames as `Result.accuracy` has
-    them."""
+    """Every group's accuracy before and after, with standard errors: frames as `Result.accuracy` has them."""
     skip = {"RA", "UA", "TA", "GA"}
     before, after = (f[~f.group.isin(skip)].reset_index(drop=True) for f in (before, after))
     ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.5 * len(before)))
@@ -230,8 +226,7 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
 
 
 def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float] | None = None) -> Figure:
-    """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates where the method makes
-    them."""
+    """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates if there are any."""
     has_mi = "mi_train" in curves
     fig, axes = plt.subplots(1, 2 + has_mi, figsize=(3.3 * (2 + has_mi), 3.2))
     hues = {"GA": VERMILION, "UA": "#8C3D00", "TA": "#0072B2"}
@@ -260,8 +255,7 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
 def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("UA", "GA"),
                   by: str | None = None,
                   gold: pd.DataFrame | None = None, xlabel: str = "", title: str = "") -> Figure:
-    """Metrics against one setting (such as lam), mean and standard deviation over seeds, a line per value of
-    `by`."""
+    """Metrics against one setting (such as lam), mean and sd over seeds, a line per value of `by`."""
     fig, axes = plt.subplots(1, len(metrics), figsize=(4 * len(metrics), 3.6), squeeze=False)
     ticks = sorted(rows[setting].unique())
     parts = {None: rows} if by is None else dict(iter(rows.groupby(by, sort=False)))
@@ -285,8 +279,7 @@ def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("U
 def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = None, smooth: int = 25,
                 title: str = "",
                 ax: Axes | None = None, ylim: tuple[float, float] | None = None) -> Figure:
-    """Estimates of mutual information against updates, a moving mean over `smooth` of them; the known value
-    dashed."""
+    """Estimates of information against updates, a moving mean over `smooth`; the known value dashed."""
     ax = axes_or_new(ax, figsize=(7.5, 3.6))
     ends = []
     for (name, values), hue in zip(histories.items(), ["#0072B2", "#009E73", "#56B4E9", "#004B79", "#8CCBB8"],
@@ -307,8 +300,7 @@ def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = 
 
 def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, title: str = "",
                      ax: Axes | None = None) -> Figure:
-    """GA of RETRAIN against the ratio, one line per forgotten group; PRETRAIN's GA on that group is the
-    dotted level.
+    """GA of RETRAIN against the ratio, a line per forgotten group; PRETRAIN's GA on it is the dotted level.
 
     `parts` maps a group's name to its PRETRAIN and RETRAIN rows; the first is the dominant forget group, in
     vermilion. Means and standard deviations over seeds; the lines begin at ratio 0, where nothing is
@@ -335,8 +327,7 @@ def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, ti
 
 def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "", title: str = "",
               ax: Axes | None = None) -> Figure:
-    """Means with intervals (columns mean, low, high) against each table's index, around a line at 0; the
-    first in vermilion."""
+    """Means with intervals (columns mean, low, high) against each table's index; the first in vermilion."""
     ax = axes_or_new(ax)
     ax.axhline(0, color="0.6", lw=1)
     ends = []

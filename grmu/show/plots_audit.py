@@ -51,8 +51,7 @@ def attacks(tables: Mapping[str, pd.DataFrame], measure: str = "AUC", chance: fl
 
 
 def person(confidence: Mapping[str, np.ndarray], picture: np.ndarray, title: str = "") -> Figure:
-    """One sample and what shadow models say of it, a dot a model: its confidence by status, with each
-    status's Gaussian."""
+    """One sample, and its confidence by status: a dot a shadow model, with each status's Gaussian."""
     fig, (left, ax) = plt.subplots(1, 2, figsize=(7.5, 2.7), width_ratios=[1, 4])
     show_picture(picture, left)
     left.set_axis_off()
@@ -74,8 +73,7 @@ def person(confidence: Mapping[str, np.ndarray], picture: np.ndarray, title: str
 
 def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "",
         ax: Axes | None = None) -> Figure:
-    """True against false positives, both on log axes, where it matters whether *anybody* is found for
-    sure."""
+    """True against false positives on log axes, where it matters whether *anybody* is found for sure."""
     ax = axes_or_new(ax, figsize=(5.6, 4.2))
     floor = 1e-3
     for (name, (false, true)), style in zip(curves.items(), ("-", "--", "-."), strict=False):
@@ -133,8 +131,7 @@ def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measu
 
 def relearnt(curves: Mapping[tuple[str, bool], pd.Series], target: float, title: str = "",
              ax: Axes | None = None) -> Figure:
-    """Accuracy on the forget set against steps of fine-tuning on it (index), percent, a line a method;
-    dotted: PRETRAIN's."""
+    """Forget accuracy (%) against steps of fine-tuning on the forget set, a line a method."""
     ax = axes_or_new(ax, figsize=(7.5, 3.6))
     ax.axhline(target, color=colour("pretrain"), ls=":", lw=1.5)
     for key, values in curves.items():

@@ -1,5 +1,4 @@
-"""The benchmark's figures: many methods side by side, in the look of `grmu.show.plots`. Lesson 05 reads
-them."""
+"""The benchmark's figures: many methods side by side, in the look of `grmu.show.plots` (lesson 05)."""
 
 from __future__ import annotations
 
@@ -18,8 +17,7 @@ from grmu.study.names import METRIC_NAMES, label
 
 def reweight_gains(effect: pd.DataFrame, gold: float, idle: float, metric: str = "GA", title: str = "",
                    ax: Axes | None = None) -> Figure:
-    """What REWEIGHT adds to each method: hollow without, filled with it, the paired difference and its 95 %
-    interval beside.
+    """What REWEIGHT adds to each method: hollow without, filled with it, the paired gain and its interval.
 
     Args:
         effect: as `tables.reweight_effect` gives, percent.  gold, idle: the gold standard's value and
@@ -45,8 +43,7 @@ def reweight_gains(effect: pd.DataFrame, gold: float, idle: float, metric: str =
 
 def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "",
                  n_columns: int = 4) -> Figure:
-    """One small panel a method: where UA and GA go, epoch by epoch, from PRETRAIN (grey) towards the gold
-    standard (cross).
+    """A panel a method: where UA and GA go, by epoch, from PRETRAIN (grey) to the gold standard (cross).
 
     `curves`: method, reweight, epoch, UA, GA, fractions, of one ratio; hollow ends without REWEIGHT, filled
     with it.
@@ -74,8 +71,7 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
 
 def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "",
           ax: Axes | None = None) -> Figure:
-    """Ranks (1 is best) of methods under several measures: a line a method, named at both ends; `highlight`
-    in colour.
+    """Ranks (1 is best) under several measures: a line a method, named at both ends; `highlight` in colour.
 
     `places`: a row a method key (method, reweight), a column a measure.
     """
@@ -100,8 +96,7 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "",
 
 
 def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> Figure:
-    """What an avg. gap is made of: the distance from the gold standard in points, a row a method, a column a
-    metric."""
+    """What an avg. gap is made of: points from the gold standard, a row a method, a column a metric."""
     ax = axes_or_new(ax, figsize=(7.5, 1.1 + 0.36 * len(parts)))
     sns.heatmap(parts, annot=True, fmt=".1f", cmap="Greys", vmin=0, vmax=max(20, parts.to_numpy().max()),
                 cbar=False, ax=ax,
@@ -116,8 +111,7 @@ def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> F
 
 def effects(found: Mapping[str, Sequence[float]], published: Mapping[str, float], title: str = "",
             ax: Axes | None = None) -> Figure:
-    """Our effects of a claim with their 95 % intervals (mean, low, high, ...), and below them the paper's
-    (crosses).
+    """Our effects of a claim with 95 % intervals (mean, low, high, ...); below them the paper's (crosses).
 
     Right of the line speaks for the claim, left against it; an interval that holds 0 is grey.
     """

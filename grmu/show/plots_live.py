@@ -28,8 +28,7 @@ REFERENCES = (("pretrain", False), ("retrain", True))
 
 
 class Canvas:
-    """A figure of rows x columns axes with fixed margins. What stands still is drawn once, what moves is
-    drawn over it.
+    """Rows x columns of axes with fixed margins: what stands still is drawn once, what moves over it.
 
     Args:
         width, height: in inches of the screen.  margins: as `Figure.subplots_adjust` takes them.
@@ -50,8 +49,7 @@ class Canvas:
 
     def draw(self, key: Hashable, frame: Callable[[list[Axes]], None],
              paint: Callable[[list[Axes]], None]) -> Figure:
-        """Draw what `paint` adds to the axes, in place of what it added last, over what `frame` set up for
-        this `key`."""
+        """Draw what `paint` adds, in place of what it added last, over what `frame` set up for this `key`."""
         canvas = self.figure.canvas
         for artist in self._moving:
             artist.remove()
@@ -199,8 +197,7 @@ EPOCH_PANELS = (  # axis label, and the curves: name, words, colour
 
 
 def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int) -> Figure:
-    """The curves of a run that may still be going on: accuracies, information, losses, over all epochs that
-    it will have."""
+    """The curves of a run that may still be going on, over all epochs that it will have."""
     def limits(names: Sequence[str]) -> tuple[float, float]:
         values = [row[name] for row in rows for name in names if name in row] or [0.0]
         return min(np.floor(2 * min(values)) / 2, -0.5), max(np.ceil(2 * max(values)) / 2, 0.5)
@@ -227,8 +224,7 @@ def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int
 
 def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str,
                   n: int = 9) -> Figure:
-    """Samples of these groups whose confidence in the true class moved most, a row a group; crossed where the
-    answer is wrong."""
+    """The samples whose confidence in the true class moved most, a row a group; crossed where wrong."""
     height = 0.5 + 1.42 * len(groups)
     canvas = Canvas(10.6, height, len(groups), n, 1, left=0.145, right=0.995, bottom=0.02,
                     top=1 - 0.75 / height, wspace=0.1,
@@ -253,8 +249,7 @@ def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, t
 
 
 def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str], most: int = 300) -> Figure:
-    """Features before and after on the same two axes, coloured by group; how well a linear classifier tells
-    the groups."""
+    """Features before and after on the same axes, by group, and how well a classifier tells the groups."""
     canvas = Canvas(10.6, 4.6, 1, 2, 1, left=0.07, right=0.98, bottom=0.2, top=0.82, wspace=0.12)
     points = np.concatenate([features.before, features.after])
     low, high = points.min(0), points.max(0)
@@ -284,8 +279,7 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
 
 def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates: int, truth: float,
                      bounded: float) -> Figure:
-    """An estimate that grows update by update, beside the information and, where it is another, what the
-    bound can reach."""
+    """An estimate that grows update by update, beside the information and what the bound can reach."""
     top, low = max(1.7, 1.15 * max(said, default=0), 1.3 * bounded), min(-0.2, 1.15 * min(said, default=0))
     limits = max(low, -5), min(top, 10)
 

@@ -1,5 +1,4 @@
-"""Samples decoded once into one array on disk, which is then memory-mapped: `<name>.npy`, and its manifest
-`<name>.json`.
+"""Samples decoded once into one memory-mapped array on disk: `<name>.npy`, and its manifest `<name>.json`.
 
 The array is filled in blocks of rows by threads. A block that was written is recorded in the manifest, with
 its CRC-32, so what a killed run finished is kept. When all blocks are there, and on the disk, they are read
@@ -49,8 +48,7 @@ def digest(items: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """One array of `shape` (N, ...) and `dtype` in `folder`; `made_from` are JSON values that tell it from
-    another's."""
+    """One array of `shape` (N, ...) and `dtype`; `made_from`: JSON values that tell it from another's."""
 
     folder: Path
     name: str
@@ -84,8 +82,7 @@ class Cache:
         return [(i, min(i + step, n)) for i in range(0, n, step)]
 
     def open(self) -> np.ndarray | None:
-        """The memory-mapped array, None where it is not finished. Manifest, shape and size are checked, not
-        the content.
+        """The memory-mapped array, None where it is not finished; all but its content is checked.
 
         Raises:
             ValueError: it is damaged, or was made from other files; the message names what to delete.
@@ -251,8 +248,7 @@ class Cache:
                              "Put the right files in their place and start again; what was read is kept.")
 
     def _differing(self, manifest: dict) -> list[int]:
-        """The blocks that are not what was written: the whole array is read and compared with its
-        checksums."""
+        """The blocks that are not what was written: all is read and compared with its checksums."""
         array, blocks = self._mapped(), self.blocks()
 
         def differs(i: int) -> bool:
@@ -313,8 +309,7 @@ def listed(names: list[str], separator: str = "; ", n: int = LISTED) -> str:
 
 
 def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
-    """One picture as uint8 (height, width, 3); of another size it is resized (bilinear, antialiased) or
-    refused.
+    """One picture as uint8 (height, width, 3); one of another size is resized (antialiased) or refused.
 
     Raises:
         ValueError, OSError, RuntimeError: it is damaged, no picture, or of another size.

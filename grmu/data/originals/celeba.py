@@ -1,5 +1,4 @@
-"""CelebA: is the hair blond, with male or not as the attribute (Liu et al., *Deep Learning Face Attributes in
-the Wild*, 2015).
+"""CelebA: blond hair, with male or not as the attribute (Liu et al., *Deep Learning Face Attributes*, 2015).
 
 Pictures are stored as they are, 218 x 178; a network sees the central 178 x 178 of them as 224 x 224.
 """
@@ -30,8 +29,7 @@ PLUS_MINUS = {"-1": 0, "1": 1}
 
 
 def read_attributes(path: Path) -> pd.DataFrame:
-    """File name, Blond_Hair and Male of every row. The first line holds the number of rows, the second the
-    columns' names."""
+    """File name, Blond_Hair and Male of every row, below lines with the number of rows and the names."""
     try:
         with open(path) as file:
             n_rows, names = file.readline().strip(), file.readline().split()

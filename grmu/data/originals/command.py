@@ -46,8 +46,7 @@ def main(argv: list[str]) -> int:
 
 
 def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[str]:
-    """Check labels, published counts and samples, and with `cache` make or verify the cache; what is missing
-    or wrong."""
+    """What is missing or wrong with labels, counts and samples; with `cache`, make or verify that too."""
     missing = original.missing(root)
     try:
         if repair:

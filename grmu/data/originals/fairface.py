@@ -1,5 +1,4 @@
-"""FairFace: nine ages of faces, with seven races as the attribute (Karkkainen and Joo, *FairFace*, WACV
-2021).
+"""FairFace: nine ages of faces, seven races as the attribute (Karkkainen and Joo, *FairFace*, WACV 2021).
 
 Only rows whose service_test is True are used, as in the paper. FairFace's own validation file is the test
 set. A tenth of
@@ -54,8 +53,7 @@ def read(root: Path) -> Metadata:
 
 
 def validation_rows(files: list[str]) -> np.ndarray:
-    """The tenth of the train file's rows that is the validation set, whatever order and number of rows it
-    has."""
+    """The tenth of the train file's rows that is the validation set, in whatever order they come."""
     ranks = [hashlib.sha256(f"grmu validation {file}".encode()).digest() for file in files]
     order = sorted(range(len(files)), key=ranks.__getitem__)
     return np.array(sorted(order[: round(VAL_SHARE * len(files))]), np.int64)
@@ -75,8 +73,7 @@ def _read_file(path: Path, root: Path) -> pd.DataFrame:
 
 
 def repair(root: Path) -> list[str]:
-    """Restore the ages that a spreadsheet turned into dates; the original stays beside the file. Returns what
-    was done."""
+    """Restore the ages that a spreadsheet turned into dates, keeping the original; what was done."""
     changes = []
     for path in (find("fairface", root, name) for name in FILES):
         table = pd.read_csv(path, dtype=str, keep_default_na=False)

@@ -1,5 +1,4 @@
-"""What data sets that are read from their original files share: how labels are read, and how splits are made
-of them."""
+"""What data sets that are read from their original files share: reading labels, and making splits of them."""
 
 from __future__ import annotations
 
@@ -37,8 +36,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Pictures:
-    """How a data set's pictures are stored (height x width, resized or refused if they differ), and what a
-    network sees."""
+    """How pictures are stored (height x width; resized, or refused if they differ), what a network sees."""
 
     height: int
     width: int

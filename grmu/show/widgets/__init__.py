@@ -1,5 +1,4 @@
-"""The course's interactive demos: labelled controls over plain functions of `grmu.show`, and over
-`grmu.run`."""
+"""The course's interactive demos: labelled controls over plain functions of `grmu.show`, and `grmu.run`."""
 
 from grmu.show.widgets.by_hand import ReweightByHand
 from grmu.show.widgets.challenge import Challenge

@@ -1,5 +1,4 @@
-"""Work in a thread of its own, so that the page answers meanwhile: start and stop, a bar with the time left,
-a picture."""
+"""Work in a thread of its own while the page answers: start, stop, a bar with the time left, a picture."""
 
 from __future__ import annotations
 
@@ -62,8 +61,7 @@ class Background(Displayed):
         self.box = w.VBox([w.HBox([self.start, self.stop, self.bar, self.status]), self.picture])
 
     def work(self) -> str:
-        """What is to be done, in the thread, with a call of `step` now and then; returns the sentence that
-        ends it."""
+        """Do the work, in the thread, calling `step` now and then; returns the sentence that ends it."""
         raise NotImplementedError
 
     @property

@@ -1,5 +1,4 @@
-"""REWEIGHT by hand: set each group's sampling weight yourself, see the proportions, train, and try to beat
-α."""
+"""REWEIGHT by hand: set each group's sampling weight, see the proportions, train, and try to beat α."""
 
 from __future__ import annotations
 
@@ -83,8 +82,7 @@ class ReweightByHand(Background):
         return tuple(round(control.value, 3) for control in self.controls)
 
     def update(self) -> None:
-        """Draw the proportions that these weights give; what they lead to is known once they were trained
-        with."""
+        """Draw these weights' proportions; what they lead to is known once they were trained with."""
         self.shares["by hand"] = self._shares(self.weights)
         self.accuracies.pop("by hand", None)
         if not self.running:
@@ -97,8 +95,7 @@ class ReweightByHand(Background):
         self.show(self.canvas)
 
     def work(self) -> str:
-        """Train the references if the store lacks them, then with the weights; measure all on validation
-        data."""
+        """Train the references if the store lacks them, then with the weights; measure on validation data."""
         weights = self.weights
         methods.register("by_hand", ByHand)
         for name, experiment in self.references.items():
@@ -124,8 +121,7 @@ class ReweightByHand(Background):
         return accuracy_by_group(said, self.splits.val).accuracy.to_numpy()
 
     def _distance(self, accuracies: np.ndarray) -> float:
-        """Mean over groups of the distance from the accuracy before forgetting, a fraction, on validation
-        data."""
+        """Mean over groups of the distance from the accuracy before, a fraction, on validation data."""
         return float(np.abs(accuracies - self.accuracies["before"]).mean())
 
     def summary(self) -> str:

@@ -1,5 +1,4 @@
-"""A challenge: come as close to the gold standard as a few live runs can, scored on validation data; then the
-test set."""
+"""A challenge: how close to the gold standard do a few live runs come, on validation and on test data?"""
 
 from __future__ import annotations
 
@@ -18,8 +17,7 @@ QUESTION = "Choose a ratio, then λ, epochs and learning rate. How close to the 
 
 
 class Challenge(Displayed):
-    """A limited number of live runs of MIU + REWEIGHT; `attempts` has a row a run, with scores that `reveal`
-    uncovers.
+    """A few live runs of MIU + REWEIGHT; `attempts` has a row a run, with scores that `reveal` uncovers.
 
     score: |UA - UA of the gold standard| + |GA - that of the gold standard|, in points; GA on validation data
     while one plays, on test data once it is over. The gold standard is the shipped RETRAIN + REWEIGHT of the

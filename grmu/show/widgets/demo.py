@@ -17,8 +17,7 @@ from grmu.show.widgets.common import Displayed, explained
 
 
 class Demo(Displayed):
-    """Controls and the figure that follows them; `controls[name].value = ...` works from code as from the
-    keyboard.
+    """Controls and the figure that follows them; `controls[name].value = ...` works from code too.
 
     Args:
         draw: takes one keyword per control, returns a figure.

@@ -1,5 +1,4 @@
-"""The unlearning explorer: what every setting did, at once, from the shipped results; and what this one does,
-live."""
+"""The unlearning explorer: what every setting did, from the shipped results; and what this one does, live."""
 
 from __future__ import annotations
 
