@@ -34,23 +34,17 @@ PEOPLE = ("anna", "david", "emma", "john", "laura", "maria", "paul", "peter")
 KINDS = {"dogs": "animals", "horses": "animals", "cars": "vehicles", "boats": "vehicles", "shirts": "clothes",
          "hats": "clothes"}
 OPPOSITES = {"found": "lost", "lost": "found", "bought": "sold", "sold": "bought", "pushed": "pulled",
-             "pulled": "pushed",
-             "loved": "hated", "hated": "loved"}
+             "pulled": "pushed", "loved": "hated", "hated": "loved"}
 SYNONYMS = {"found": "discovered", "bought": "purchased"}  # said instead once in five times
 ADJUNCTS = ("today", "yesterday", "here", "outside")
 
 IDS = {  # every word's number in the vocabulary of bert-base-uncased
     "animals": 4176, "anna": 4698, "boats": 6242, "bought": 4149, "cars": 3765, "clothes": 4253,
-    "david": 2585,
-    "discovered": 3603, "dogs": 6077, "emma": 5616, "found": 2179, "hated": 6283, "hats": 16717, "here": 2182,
-    "horses":
-    5194, "john": 2198, "laura": 6874, "lost": 2439, "loved": 3866, "maria": 3814, "never": 2196, "no": 2053,
-    "nobody":
-    6343, "nothing": 2498, "outside": 2648, "paul": 2703, "peter": 2848, "pulled": 2766, "purchased": 4156,
-    "pushed":
-    3724, "shirts": 11344, "sold": 2853, "someone": 2619, "something": 2242, "today": 2651, "vehicles": 4683,
-    "yesterday":
-    7483}
+    "david": 2585, "discovered": 3603, "dogs": 6077, "emma": 5616, "found": 2179, "hated": 6283,
+    "hats": 16717, "here": 2182, "horses": 5194, "john": 2198, "laura": 6874, "lost": 2439, "loved": 3866,
+    "maria": 3814, "never": 2196, "no": 2053, "nobody": 6343, "nothing": 2498, "outside": 2648,
+    "paul": 2703, "peter": 2848, "pulled": 2766, "purchased": 4156, "pushed": 3724, "shirts": 11344,
+    "sold": 2853, "someone": 2619, "something": 2242, "today": 2651, "vehicles": 4683, "yesterday": 7483}
 
 
 class Dice:
@@ -75,9 +69,11 @@ class Dice:
 # What is true. Events and claims are dicts of what is told: who, act, thing, adjunct.
 
 def truth(claim: dict, event: dict) -> str:
-    """ "true" if the premise tells all of the claim, "false" if it tells the same of the opposite act,
-    "unknown" if it leaves a part open and rules none out; "unclear" otherwise, and such claims are not
-    used."""
+    """What the premise makes of the claim.
+
+    "true" if it tells all of the claim, "false" if it tells the same of the opposite act, "unknown" if it
+    leaves a part open and rules none out; "unclear" otherwise, and such claims are not used.
+    """
     opposite = claim["act"] == OPPOSITES[event["act"]]
     if opposite and claim.get("who") == event["who"] and claim.get("thing") == event["thing"]:
         return "false" if claim.get("adjunct") in (None, event.get("adjunct")) else "unclear"
@@ -166,8 +162,7 @@ def pairs(seed: int = SEED) -> dict[str, list[tuple[str, str, int, int]]]:
 def build() -> bytes:
     """The shipped file: names, the table of words, and every split's pairs."""
     content = {"class_names": CLASSES, "attribute_names": ATTRIBUTES, "forget_group": (2, 1),
-               "length": MAX_TOKENS,
-               "words": IDS, "pairs": pairs()}
+               "length": MAX_TOKENS, "words": IDS, "pairs": pairs()}
     packed = json.dumps(content, separators=(",", ":")).encode()
     return lzma.compress(packed, format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, filters=XZ_FILTERS)
 

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,8 +33,9 @@ RECORD_SECONDS = 0.25  # of work that a killed run may lose
 SYNC_SECONDS = 0.2  # between writes to the disk
 LISTED = 20  # files that an error names
 
-Fill = Callable[[int, int], tuple[Sequence[np.ndarray],
-                                  list[str]]]  # (start, stop) -> those rows, what is wrong with their files
+# (start, stop) -> those rows, what is wrong with their files
+Fill = Callable[[int, int], tuple[Sequence[np.ndarray] | np.ndarray, list[str]]]
+Manifest = dict[str, Any]  # JSON
 
 
 def default_folder(root: Path) -> Path:
@@ -54,7 +56,7 @@ class Cache:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    made_from: dict
+    made_from: Manifest
 
     @property
     def array_file(self) -> Path:
@@ -98,13 +100,13 @@ class Cache:
                 cache.
         """
         array = self.open()
-        if array is None:
-            with self._explained(), self._locked():
-                manifest = self._manifest() or self._start()  # another process may have made it meanwhile
-                if not manifest["verified"]:
-                    self._make(manifest, make_fill())
-            array = self.open()
-        return array
+        if array is not None:
+            return array
+        with self._explained(), self._locked():
+            manifest = self._manifest() or self._start()  # another process may have made it meanwhile
+            if not manifest["verified"]:
+                self._make(manifest, make_fill())
+        return self._mapped()
 
     def verify(self) -> None:
         """Read the whole of a finished array and compare it with its checksums.
@@ -113,7 +115,7 @@ class Cache:
             ValueError: the array is not what was written.
         """
         with self._explained(), self._locked():
-            if wrong := self._differing(self._manifest()):
+            if wrong := self._differing(self._manifest() or self.fresh_manifest()):
                 raise self._broken("is damaged "
                                    f"({len(wrong)} of {len(self.blocks())} blocks are not what was written)")
 
@@ -139,12 +141,12 @@ class Cache:
                           f"delete it and {self.manifest_file.name} to have it made again, "
                           "or name another folder in the environment variable GRMU_CACHE.")
 
-    def fresh_manifest(self) -> dict:
+    def fresh_manifest(self) -> Manifest:
         """The manifest of an array that has no block yet."""
         return {"format": FORMAT, "shape": list(self.shape), "dtype": self.dtype, "made_from": self.made_from,
                 "block_rows": self.block_rows, "crc32": [None] * len(self.blocks()), "verified": False}
 
-    def _manifest(self) -> dict | None:
+    def _manifest(self) -> Manifest | None:
         """The manifest if it is this array's, None if there is none."""
         try:
             manifest = json.loads(self.manifest_file.read_text())
@@ -159,7 +161,8 @@ class Cache:
             raise self._broken("was made from other files or by another version "
                                f"(its {', '.join(differ)} differ)")
         crc = manifest["crc32"]
-        if not isinstance(crc, list) or len(crc) != len(fresh["crc32"]) or (manifest["verified"] and None in crc):
+        if (not isinstance(crc, list) or len(crc) != len(fresh["crc32"])
+                or (manifest["verified"] and None in crc)):
             raise self._broken("has a damaged manifest")
         return manifest
 
@@ -173,13 +176,13 @@ class Cache:
                                f"not {self.dtype} {self.shape})")
         return array
 
-    def _record(self, manifest: dict) -> None:
+    def _record(self, manifest: Manifest) -> None:
         """Write the manifest, whole or not at all."""
         temporary = self.folder / f".{self.name}.json.tmp"  # one name: whoever writes holds the lock
         temporary.write_text(json.dumps(manifest))
         os.replace(temporary, self.manifest_file)
 
-    def _start(self) -> dict:
+    def _start(self) -> Manifest:
         """An empty array of full size, which takes no space yet, and its manifest."""
         needed, free = self.shape[0] * self.row_bytes, shutil.disk_usage(self.folder).free
         if needed > free:
@@ -191,11 +194,11 @@ class Cache:
         self._record(manifest)
         return manifest
 
-    def _make(self, manifest: dict, fill: Fill) -> None:
+    def _make(self, manifest: Manifest, fill: Fill) -> None:
         """Make what is missing, see that it is on the disk, and read all of it back.
 
         Blocks of a run that ended with its machine may be recorded, but never have come to the disk: they are
-            made again.
+        made again.
         """
         for _ in range(2):
             with reaching_the_disk(self.array_file):
@@ -209,7 +212,7 @@ class Cache:
         raise self._broken("does not keep what is written to it "
                            f"({len(wrong)} of {len(self.blocks())} blocks)")
 
-    def _fill(self, manifest: dict, fill: Fill) -> None:
+    def _fill(self, manifest: Manifest, fill: Fill) -> None:
         """Make the blocks that are missing, over all cores, and record them."""
         blocks, crc, offset = self.blocks(), manifest["crc32"], self._mapped().offset
         missing = [i for i, value in enumerate(crc) if value is None]
@@ -247,7 +250,7 @@ class Cache:
             raise ValueError(f"{len(bad)} samples of {self.name} cannot be read: {listed(sorted(bad))}. "
                              "Put the right files in their place and start again; what was read is kept.")
 
-    def _differing(self, manifest: dict) -> list[int]:
+    def _differing(self, manifest: Manifest) -> list[int]:
         """The blocks that are not what was written: all is read and compared with its checksums."""
         array, blocks = self._mapped(), self.blocks()
 
@@ -295,7 +298,7 @@ def write_at(file: int, samples: Iterable[np.ndarray], offset: int) -> int:
     """
     crc = 0
     for sample in samples:
-        rest = memoryview(np.ascontiguousarray(sample)).cast("B")
+        rest = memoryview(np.ascontiguousarray(sample).data).cast("B")
         crc = zlib.crc32(rest, crc)
         while rest:
             written = os.pwrite(file, rest, offset)
@@ -333,7 +336,8 @@ def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
         return np.asarray(picture)
 
 
-def try_decode(folder: Path, file: str, height: int, width: int, resize: bool) -> tuple[np.ndarray | None, str]:
+def try_decode(folder: Path, file: str, height: int, width: int,
+               resize: bool) -> tuple[np.ndarray | None, str]:
     """The picture, or None and a word on what is wrong with its file."""
     try:
         return decode(folder / file, height, width, resize), ""
@@ -357,7 +361,8 @@ def picture_cache(root: Path, name: str, folder: Path, files: list[str], height:
 
         def fill(start: int, stop: int) -> tuple[list[np.ndarray], list[str]]:
             looks = [try_decode(folder, file, height, width, resize) for file in files[start:stop]]
-            return [picture for picture, _ in looks if picture is not None], [complaint for _, complaint in looks if complaint]
+            return ([picture for picture, _ in looks if picture is not None],
+                    [complaint for _, complaint in looks if complaint])
 
         return fill
 

@@ -14,7 +14,7 @@ from grmu.data.rows import View
 
 SOURCE = """\
 CelebA: 202,599 aligned pictures of faces of celebrities, with 40 attributes each.
-Get it from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, whose Google Drive and Baidu Drive hold the files.
+Get it from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, whose Google and Baidu Drive hold the files.
 Terms: for non-commercial research only; the pictures may not be passed on. Read the agreement on that page.
 The folder (root) must hold, where the letters after the arrow name where the download has them:
   img_align_celeba/000001.jpg ... 202599.jpg   <- Img/img_align_celeba.zip, unpacked

@@ -1,10 +1,9 @@
 """FairFace: nine ages of faces, seven races as the attribute (Karkkainen and Joo, *FairFace*, WACV 2021).
 
 Only rows whose service_test is True are used, as in the paper. FairFace's own validation file is the test
-set. A tenth of
-the train file is the validation set: the files whose name, after "grmu validation ", has the smallest
-SHA-256. This rule is ours, since the paper's is not known. Pictures are stored at 224 x 224, the size of
-those with padding 0.25; the larger ones with padding 1.25 are resized to it.
+set. A tenth of the train file is the validation set: the files whose name, after "grmu validation ", has the
+smallest SHA-256. This rule is ours, since the paper's is not known. Pictures are stored at 224 x 224, the
+size of those with padding 0.25; the larger ones with padding 1.25 are resized to it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from grmu.data.rows import View
 
 SOURCE = """\
 FairFace: 97,698 faces with age, gender and race, of which 45,414 are used.
-Get it from https://github.com/joojs/fairface, whose page links to the pictures (padding 0.25) and both label files.
+Get it from https://github.com/joojs/fairface, which links to pictures (padding 0.25) and both label files.
 Terms: CC BY 4.0, attribution required.
 The folder (root) must hold:
   train/1.jpg ...              <- the archive of pictures, unpacked
@@ -98,8 +97,7 @@ def _free_name(path: Path) -> Path:
 
 FAIRFACE = Original(
     name="fairface", source=SOURCE, needs=tuple((place,) for place in (*FILES, "train", "val")),
-    class_names=AGES,
-    attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
+    class_names=AGES, attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
     pictures=Pictures(224, 224, resize=True, view=View(side=224, height=224, width=224)),
     published={"train": (36227,), "val": (4025,), "test": (5162,)})
 load = FAIRFACE.load

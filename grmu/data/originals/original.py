@@ -95,6 +95,8 @@ class Original:
     def cache(self, root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
         """The array of all samples, made or not, and what makes it."""
         if self.pictures is None:
+            if self.text_cache is None:
+                raise ValueError(f"{self.name} says neither how pictures nor how texts are stored.")
             return self.text_cache(root, metadata)
         form = self.pictures
         return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width,
@@ -127,7 +129,7 @@ class Original:
     def check_samples(self, root: Path, metadata: Metadata) -> list[str]:
         """What is wrong with the samples: all files must be there, and some, evenly spread, must decode."""
         if self.pictures is None:
-            return self.text_check(root, metadata)
+            return self.text_check(root, metadata) if self.text_check else []
         form, folders = self.pictures, {str(Path(file).parent) for file in metadata.items}
         try:
             there = {str(Path(folder) / name) for folder in folders if (metadata.folder / folder).is_dir()

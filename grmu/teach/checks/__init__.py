@@ -1,5 +1,5 @@
-"""The checks behind the exercises, a module a lesson. Each takes the student's function, prints one line if it
-is right, and otherwise fails with a sentence that says what was expected. None holds a solution's code.
+"""The checks behind the exercises, a module a lesson. Each takes the student's function, prints one line if
+it is right, and otherwise fails with a sentence that says what was expected. None holds a solution's code.
 """
 
 from grmu.teach.checks.audit import check_logit_confidence, check_tpr_at_fpr

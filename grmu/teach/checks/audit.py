@@ -38,8 +38,10 @@ def check_logit_confidence(function: Callable[..., Any]) -> None:
 
 
 def check_tpr_at_fpr(function: Callable[..., Any]) -> None:
-    """`function(seen, never, rate)` for two score arrays -> the largest share of `seen` above a threshold
-    that at most `rate` of `never` lie above."""
+    """`function(seen, never, rate)` for two score arrays -> the largest share of `seen` above a threshold.
+
+    At most `rate` of `never` lie above it.
+    """
     never, seen = np.arange(100.0), np.array([50.0, 97.5, 98.5, 99.5, 120.0])
     at = {rate: float(call(function, seen.copy(), never.copy(), rate)) for rate in (0.0, 0.01, 0.02, 0.5)}
     expect(min(at.values()) >= 0 and max(at.values()) <= 1, "return a share, from 0 to 1.")

@@ -30,8 +30,10 @@ def check_error_groups(function: Callable[..., Any]) -> None:
 
 
 def check_labels_needed(function: Callable[..., Any]) -> None:
-    """`function(share, k, sure)` -> the smallest n so that n random samples hold at least k of a group of
-    that share, with probability `sure` or more (binomial)."""
+    """`function(share, k, sure)` -> the smallest n so that n random samples hold k of a group, or more.
+
+    share: the group's.  sure: with this probability or more (binomial).
+    """
     n = {case: call(function, *case) for case in ((0.5, 1, 0.5), (0.5, 1, 0.9), (0.02, 1, 0.95),
                                                    (0.02, 5, 0.95), (1.0, 3, 0.99))}
     expect(all(isinstance(v, int | np.integer) for v in n.values()), "return a whole number of labels.")
