@@ -87,8 +87,7 @@ def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "",
         ax.plot(np.maximum(false, floor), np.maximum(true, floor), style, color=hue, label=name, lw=1.8)
     ax.plot([floor, 1], [floor, 1], ":", color="0.6", label="chance")
     ax.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.2),
-           xlabel="false positives: never seen, taken for seen",
-           ylabel="true positives")
+           xlabel="false positives: never seen, taken for seen", ylabel="true positives")
     ax.legend(loc="lower right")
     return titled(ax, title)
 
