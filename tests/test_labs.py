@@ -4,15 +4,18 @@ submissions."""
 import ast
 import copy
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import nbformat
 import pandas as pd
+import psutil
 import pytest
 from nbformat import v4
 
@@ -357,6 +360,27 @@ def test_a_submission_gets_its_points_and_a_sentence_whatever_its_neighbours_do(
     assert (row.total, row["max"]) == (total, 5), row.status
     assert status in row.status
     assert 0 < len((out / "feedback" / student / "lab1.html").read_text()) < 1_000_000
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system does not count waiting")
+def test_what_a_process_waits_for_a_processor_is_not_counted():
+    from grmu.teach.grader import Clock
+
+    core = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, {{{core}}}); print(flush=True)\nwhile True: pass"
+    rivals = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(3)]
+    try:
+        for rival in rivals:
+            rival.stdout.readline()
+        clocks, begun = [Clock(rival.pid) for rival in rivals], time.monotonic()
+        while sum(psutil.Process(rival.pid).cpu_times().user for rival in rivals) < 1:
+            time.sleep(0.05)
+        passed = time.monotonic() - begun
+        had = [clock.seconds() for clock in clocks]
+    finally:
+        for rival in rivals:
+            rival.kill()
+    assert sum(had) < 2 * passed  # three that never sleep, on one core: by the wall's clock it were 3
 
 
 def test_without_namespaces_sockets_are_refused_and_it_is_said(tiny, tmp_path, monkeypatch, capsys):
