@@ -567,15 +567,15 @@ def test_who_waited_for_another_to_finish_makes_nothing(tmp_path, small_blocks):
 
     def held(start, stop):
         begun.set()
-        may_end.wait(10)
+        may_end.wait(600)
         return numbered(start, stop)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(small_cache(tmp_path).load, lambda: held)
-        begun.wait(10)
+        begun.wait(600)
         second = pool.submit(small_cache(tmp_path).load, lambda: waiting.append("made twice"))
         may_end.set()
-        assert (np.asarray(second.result(10)) == np.asarray(first.result(10))).all()
+        assert (np.asarray(second.result(600)) == np.asarray(first.result(600))).all()
     assert not waiting
 
 

@@ -111,7 +111,7 @@ def test_batches_are_fetched_ahead_and_only_a_few(rows, monkeypatch):
     monkeypatch.setattr(Rows, "_fetch", fetch)
     batches = rows.batches(torch.arange(N), 10)
     next(batches)
-    assert third.wait(10)  # while the first is being used
+    assert third.wait(600)  # while the first is being used
     assert len(fetched) == 1 + AHEAD
     assert threading.current_thread() not in fetched
     batches.close()

@@ -427,7 +427,7 @@ def test_jobs_at_the_same_time_have_different_gpus(visible, expected, tmp_path):
         (home / "unfinished.ipynb").touch()
         jobs.append(subprocess.Popen([WORKFLOW / "job.sh", tmp_path / "papermill", "x.ipynb", home],
                                      env=environment))
-    assert [job.wait(timeout=60) for job in jobs] == [0] * len(jobs)
+    assert [job.wait(timeout=600) for job in jobs] == [0] * len(jobs)
     assert {path.read_text().strip() for path in tmp_path.glob("gpu-*")} == expected
 
 
