@@ -229,7 +229,7 @@ def test_an_interrupted_write_leaves_the_old_file(few_pictures, tmp_path, monkey
 
 @pytest.fixture(scope="module")
 def execute():
-    """A call of papermill as users make it, on real data, with the default store: its references are the lessons'."""
+    """A call of papermill as users make it, on real data; the references are the lessons' runs."""
     before = dict(os.environ)
     os.environ["GRMU_STORE"] = str(default_folder())
     os.environ.pop("MPLBACKEND", None)

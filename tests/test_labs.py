@@ -259,8 +259,14 @@ def tiny_lab(folder):
         return cell(v4.new_code_cell, name, source, solution=True)
 
     def test(name, points, visible, hidden):
-        return cell(v4.new_code_cell, name, f"{visible}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS", grade=True,
-                    locked=True, points=points)
+        return cell(
+            v4.new_code_cell,
+            name,
+            f"{visible}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS",
+            grade=True,
+            locked=True,
+            points=points,
+        )
 
     cells = [v4.new_markdown_cell("# A tiny lab"), function("double", "return 2 * x"),
              test("test_double", 2, "assert double(1) == 2", "assert double(2) == 4"),
@@ -354,7 +360,9 @@ def hostile(tiny, tmp_path_factory):
     ("hog", 3, "cell 3 wanted more than 1 GB of memory"),
     ("crash", 2, "the kernel died in cell 5: the cells after it were not run"),
     ("odd", 5, "cell 2 printed 20,0"), ("torn", 0, "not graded; this is not a notebook that can be read")])
-def test_a_submission_gets_its_points_and_a_sentence_whatever_its_neighbours_do(hostile, student, total, status):
+def test_a_submission_gets_its_points_and_a_sentence_whatever_its_neighbours_do(
+    hostile, student, total, status
+):
     book, out = hostile
     row = book.loc[student]
     assert (row.total, row["max"]) == (total, 5), row.status
@@ -390,7 +398,10 @@ def test_without_namespaces_sockets_are_refused_and_it_is_said(tiny, tmp_path, m
     nbformat.write(with_sources(good, {"double": caller}), tmp_path / "lab1_caller.ipynb")
     book = labs.grade(tmp_path, tmp_path / "out", limits=HARD, source=source)
     assert book.total.tolist() == [3]
-    assert "there is no network while a lab is graded" in (tmp_path / "out" / "feedback" / "caller" / "lab1.html").read_text()
+    assert (
+        "there is no network while a lab is graded"
+        in (tmp_path / "out" / "feedback" / "caller" / "lab1.html").read_text()
+    )
     assert "Python's sockets are blocked" in capsys.readouterr().out
 
 

@@ -170,7 +170,8 @@ def test_every_control_changes_what_is_drawn_and_what_is_said(shown):
 def test_a_control_that_is_moved_draws_once(shown, monkeypatch):
     drawn, update = [], shown.update
     monkeypatch.setattr(shown, "update", lambda: drawn.append(1) or update())
-    shown.controls["groups"].value = list(explorer.FORGET_GROUPS)[2]  # which changes method and REWEIGHT as well
+    # which changes method and REWEIGHT as well
+    shown.controls["groups"].value = list(explorer.FORGET_GROUPS)[2]
     assert drawn == [1]
     assert shown.choice.method == "retrain"
 

@@ -49,7 +49,9 @@ def cat():
     ("resnet18", False, pictures(channels=1)),
     ("text", False, sentences()), ("efficientnet_lite0", True, pictures()), ("minilm", True, sentences()),
 ])
-def test_every_network_gives_features_and_logits_in_32_bits_and_learns_in_either_precision(model, pretrained, data):
+def test_every_network_gives_features_and_logits_in_32_bits_and_learns_in_either_precision(
+    model, pretrained, data
+):
     state = torch.random.get_rng_state()
     for precision in ("fp32", "bf16"):
         network = models.build(Network(model, pretrained, precision), data, seed=1)
@@ -161,8 +163,13 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
     saved = transformers.BertModel(transformers.BertConfig(**small)).state_dict()
     (tmp_path / "bert-base-uncased").mkdir()
     path = tmp_path / "bert-base-uncased" / "model.safetensors"
-    old = {"bert." + k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v.contiguous()
-           for k, v in saved.items()}
+    old = {
+        "bert."
+        + k.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): v.contiguous()
+        for k, v in saved.items()
+    }
     save_file(old | {"cls.predictions.bias": torch.zeros(3)}, path)
     network = models.build(Network("bert", pretrained=True), sentences(), 0)
     assert same_state(saved, {k: v for k, v in network.backbone.bert.state_dict().items() if k in saved})
@@ -171,12 +178,18 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
         models.build(Network("bert", pretrained=True), sentences(), 0)
 
 
-@pytest.mark.parametrize(("settings", "words"), [
-    ({"model": "resnet1000"}, "unknown model 'resnet1000': choose one of cnn, resnet18"),
-    ({"precision": "fp8"}, "unknown precision 'fp8': choose one of fp32, bf16"),
-    ({"pretrained": "yes"}, "unknown pretrained 'yes': choose one of False, True"),
-    ({"pretrained": True}, "cnn has no pretrained weights: set pretrained to False, or choose one of resnet18"),
-])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": "resnet1000"}, "unknown model 'resnet1000': choose one of cnn, resnet18"),
+        ({"precision": "fp8"}, "unknown precision 'fp8': choose one of fp32, bf16"),
+        ({"pretrained": "yes"}, "unknown pretrained 'yes': choose one of False, True"),
+        (
+            {"pretrained": True},
+            "cnn has no pretrained weights: set pretrained to False, or choose one of resnet18",
+        ),
+    ],
+)
 def test_bad_networks_are_refused_with_the_fix(settings, words):
     with pytest.raises(ValueError, match=words):
         Network(**settings)
@@ -216,7 +229,9 @@ def stored_pictures(few_pictures, monkeypatch):
     data.load.cache_clear()
 
 
-def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(stored_pictures, store, monkeypatch):
+def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(
+    stored_pictures, store, monkeypatch
+):
     """EfficientNet-Lite0 with ImageNet weights unlearns stored pictures, cropped and flipped, in bf16: MIU
     with REWEIGHT."""
     chosen = {"model": "efficientnet_lite0", "pretrained": True, "precision": "bf16"}
@@ -241,14 +256,19 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
 
 def test_weights_are_looked_up_checked_and_never_unpickled(tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"put resnet18-f37072fd\.pth into .* call `python -m grmu weights resnet18"):
+    with pytest.raises(
+        FileNotFoundError, match=r"put resnet18-f37072fd\.pth into .* call `python -m grmu weights resnet18"
+    ):
         weights.find("resnet18")
     (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"something else")
     with pytest.raises(ValueError, match="is damaged, or another file: its SHA-256 begins with"):
         weights.find("resnet18")
-    with pytest.raises(ValueError, match=r"no pretrained weights are known for 'vgg': choose one of resnet18"):
+    with pytest.raises(
+        ValueError, match=r"no pretrained weights are known for 'vgg': choose one of resnet18"
+    ):
         weights.find("vgg")
-    torch.save(Network(), path := tmp_path / "resnet18-f37072fd.pth")  # a pickle of an object, under the right checksum
+    # a pickle of an object, under the right checksum
+    torch.save(Network(), path := tmp_path / "resnet18-f37072fd.pth")
     beginning = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     monkeypatch.setitem(weights.SOURCES, "resnet18", replace(weights.SOURCES["resnet18"], sha256=beginning))
     with pytest.raises(Exception, match=r"weights_only|Weights only"):

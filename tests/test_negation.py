@@ -69,7 +69,9 @@ def judge(premise, hypothesis):
 def test_the_builder_makes_the_shipped_file_bit_for_bit(builder):
     packed = builder.build()
     assert packed == negation.SHIPPED.find().read_bytes()
-    assert (REPOSITORY / "data" / "negation.sha256").read_text() == f"{negation.SHIPPED.sha256}  {negation.SHIPPED.name}\n"
+    assert (
+        REPOSITORY / "data" / "negation.sha256"
+    ).read_text() == f"{negation.SHIPPED.sha256}  {negation.SHIPPED.name}\n"
 
 
 def test_another_seed_makes_other_pairs_of_the_same_counts(builder):
@@ -187,7 +189,9 @@ def test_the_ids_are_those_of_the_real_tokenizer(sentences):
         encoded = tokenizer.encode_batch(pairs)
         assert [[one.ids, one.type_ids] for one in encoded] == negation.encode(pairs).tolist()
     every_word = " ".join(negation._shipped()["words"])
-    assert tokenizer.encode(every_word, add_special_tokens=False).ids == list(negation._shipped()["words"].values())
+    assert tokenizer.encode(every_word, add_special_tokens=False).ids == list(
+        negation._shipped()["words"].values()
+    )
 
 
 # --- results

@@ -17,7 +17,9 @@ def small_parameters(path):
     """One seed and few epochs, where the lesson has seeds and epochs."""
     known = papermill.inspect_notebook(str(path))
     small = {"quick": True, "epochs": 2}
-    return {name: [0] for name in known if name.endswith("seeds")} | {k: v for k, v in small.items() if k in known}
+    return {name: [0] for name in known if name.endswith("seeds")} | {
+        k: v for k, v in small.items() if k in known
+    }
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

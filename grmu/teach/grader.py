@@ -42,7 +42,7 @@ socket.socket.connect = socket.socket.connect_ex = socket.socket.sendto = refuse
 
 
 class Clock:
-    """How long a process has had: the time that has passed, less what it waited for a processor that others used.
+    """How long a process has had: the time that has passed, less what it waited for a processor.
 
     So a limit means the same on a busy machine. Linux counts the waiting; elsewhere nothing is taken off.
     """
@@ -56,7 +56,8 @@ class Clock:
         """Seconds that each process was ready to run and did not; of a process, its main thread counts."""
         pids, found = [self.pid], {}
         with suppress(psutil.Error):
-            pids += [c.pid for c in psutil.Process(self.pid).children(recursive=True)] if self.with_children else []
+            if self.with_children:
+                pids += [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
         for pid in pids:
             with suppress(OSError, IndexError):
                 found[pid] = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
@@ -81,7 +82,7 @@ class Contained(Execute):
         """Run all cells."""
         self.ended, self.left = "", float(self.limits["seconds"])
         self.timeout = 1  # each second `_async_handle_timeout` asks whether the cell's time is over
-        self.iopub_timeout, self.startup_timeout = 60, 600  # generous: a busy machine is no fault of a submission's
+        self.iopub_timeout, self.startup_timeout = 60, 600  # a busy machine is no fault of a submission's
         return super().preprocess(nb, resources)
 
     def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Any:
@@ -115,8 +116,9 @@ class Contained(Execute):
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
         return cell, resources
 
-    async def _async_handle_timeout(self, timeout: int, cell: NotebookNode | None = None) -> dict[str, Any] | None:
-        """Called each second that a cell runs: interrupt it once its time is over, and end a kernel that goes on."""
+    async def _async_handle_timeout(self, timeout: int,
+                                    cell: NotebookNode | None = None) -> dict[str, Any] | None:
+        """Each second that a cell runs: interrupt it once its time is over, and end a kernel that goes on."""
         if self.clock.seconds() < self.allowed:
             await asyncio.sleep(0.05)
             return None
@@ -170,7 +172,8 @@ def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
     ours = {c.metadata.nbgrader.grade_id: c for c in release.cells if "nbgrader" in c.metadata}
     by_id = {c.id: c for c in ours.values()}
     for cell in nb.cells:
-        if "nbgrader" not in cell.metadata and cell.get("id") in by_id:  # some editors drop what they do not know
+        # some editors drop what they do not know
+        if "nbgrader" not in cell.metadata and cell.get("id") in by_id:
             cell.metadata["nbgrader"] = dict(by_id[cell.id].metadata.nbgrader)
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
         if name not in ours:
