@@ -30,8 +30,8 @@ EXPLAINED = (ValueError, FloatingPointError, FileNotFoundError,
 
 
 def _explanation(error: Exception) -> str | None:
-    """The sentence that explains an error, also one raised in a notebook that papermill ran; None if it has
-    none."""
+    """The sentence that explains an error, also one raised in a notebook that papermill ran;
+    None if it has none."""
     if isinstance(error, EXPLAINED):
         return str(error)
     return error.evalue if getattr(error, "ename", None) in {kind.__name__ for kind in EXPLAINED} else None

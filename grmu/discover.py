@@ -1,5 +1,5 @@
-"""Groups that nobody wrote down: an attribute inferred for every training sample, so that REWEIGHT and MIU
-have groups to go by.
+"""Groups that nobody wrote down: an attribute inferred for every training sample,
+so that REWEIGHT and MIU have groups to go by.
 
 clusters: k-means on PRETRAIN's features within each class, k by silhouette (Sohoni et al. 2020, GEORGE).
 errors: what a model that stops early gets wrong, against the rest (Liu et al. 2021, the identification step
@@ -35,8 +35,8 @@ SILHOUETTE_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class Grouping:
-    """infer(model, train, seed) -> (N,) inferred attribute, from 0.  early: overrides of PRETRAIN that make
-    the model asked."""
+    """infer(model, train, seed) -> (N,) inferred attribute, from 0.
+    early: overrides of PRETRAIN that make the model asked."""
 
     infer: Callable[[Classifier, GroupedDataset, int], np.ndarray]
     early: Mapping[str, object] = field(default_factory=dict)
@@ -44,7 +44,8 @@ class Grouping:
 
 def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """Cluster of each sample among those of its class; 2 to MOST_CLUSTERS a class, by the best silhouette."""
-    z, y, found = _features(model, train), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
+    z, y, found = predict(model.features, model,
+                          train.x).cpu().numpy(), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]
         if len(members) < 3:  # nothing to divide
@@ -62,8 +63,8 @@ def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
 
 
 def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.ndarray:
-    """The rows whose attribute is known, `share` of all: a random draw, so small groups are small in it
-    too."""
+    """The rows whose attribute is known, `share` of all: a random draw,
+    so small groups are small in it too."""
     return np.random.default_rng(seed).permutation(len(train))[: round(share * len(train))]
 
 
@@ -74,9 +75,10 @@ def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
     if len(np.unique(a[known])) == 1:  # nothing to tell apart
         return np.full(len(a), a[known][0])
     x = np.c_[z, np.eye(train.n_classes)[y]]
-    said = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known]).predict(x)
-    said[known] = a[known]
-    return said
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known])
+    found = fitted.predict(x)
+    found[known] = a[known]
+    return found
 
 
 def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -86,7 +88,7 @@ def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
 
 def probe_last(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """`told` by the features that the head gets."""
-    return told(_features(model, train), train, labelled(train, seed))
+    return told(predict(model.features, model, train.x).cpu().numpy(), train, labelled(train, seed))
 
 
 def random(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -107,8 +109,10 @@ def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> Gro
 
 
 def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d). A network
-    without maps (text) has only the last."""
+    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d).
+
+    A network without maps (text) has only the last.
+    """
     seen: list[Tensor] = []
 
     def look(module: nn.Module, inputs: object, output: Tensor) -> None:
@@ -127,7 +131,3 @@ def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    return predict(model.features, model, train.x).cpu().numpy()

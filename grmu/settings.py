@@ -7,11 +7,10 @@
         retains: bool = True                       # a switch is True or False
 """
 
-from collections.abc import Mapping
-from dataclasses import Field, field
-from typing import Any, ClassVar
+from dataclasses import Field, field, fields
+from typing import Any
 
-from grmu.data.errors import require
+from grmu.data import require
 
 
 def within(low: float, high: float, *, default: float) -> Any:
@@ -31,16 +30,15 @@ class Settings:
         ValueError: a value that is not allowed; the message names the field, what is allowed, and the value.
     """
 
-    __dataclass_fields__: ClassVar[Mapping[str, Field[Any]]]
-
     def __post_init__(self) -> None:
-        for f in self.__dataclass_fields__.values():
+        for f in fields(self):  # type: ignore[arg-type]  # a subclass is a dataclass
             value = getattr(self, f.name)
             if "range" in f.metadata:
                 value = _number(f, value, *f.metadata["range"])
                 object.__setattr__(self, f.name, value)
             allowed = f.metadata.get("allowed", (False, True) if isinstance(f.default, bool) else (value,))
-            require(value in allowed, f"{f.name} must be one of {', '.join(map(str, allowed))}, but is {value!r}.")
+            require(value in allowed,
+                    f"{f.name} must be one of {', '.join(map(str, allowed))}, but is {value!r}.")
 
 
 def _number(f: Field[Any], value: Any, low: float, high: float) -> float:

@@ -1,8 +1,9 @@
 """The one training loop. A method is a pair of losses; this loop gives it batches.
 
 Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pass over the forget set with
-`forget_loss`, then a pass over the retain set with `retain_loss`. Pretraining, retraining and every unlearning
-method run through here. A method that works in one stroke does so in `setup`, and asks for no epochs.
+`forget_loss`, then a pass over the retain set with `retain_loss`. Pretraining, retraining and every
+unlearning method run through here. A method that works in one stroke does so in `setup`, and asks for no
+epochs.
 """
 
 import math
@@ -14,9 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
 
-from grmu.data import GroupedDataset
-from grmu.data.errors import require
-from grmu.data.rows import Rows
+from grmu.data import GroupedDataset, Rows, require
 from grmu.models import Classifier
 from grmu.numerics import seeded
 from grmu.reweight import draw_epoch
@@ -27,7 +26,8 @@ OnEpoch = Callable[[int, dict[str, float]], None]  # epoch's number, from 1, and
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one step, augmented if the recipe says so; `index` are their rows in the set they come from."""
+    """Samples of one step, augmented if the recipe says so;
+    `index` are their rows in the set they come from."""
 
     x: Tensor
     y: Tensor
@@ -57,17 +57,17 @@ class Recipe(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        most = max(self.epochs - 1, 0)
-        require(self.warmup_epochs <= most,
-                f"warmup_epochs must be a number from 0 to {most}, but is {self.warmup_epochs!r}.")
+        require(self.warmup_epochs <= max(self.epochs - 1, 0), "warmup_epochs must be a number from 0 to "
+                f"{max(self.epochs - 1, 0)}, but is {self.warmup_epochs!r}.")
 
 
 @dataclass
 class Context:
-    """All that a method may look at: the model it changes, the frozen original (None if it starts afresh), the data.
+    """All that a method may look at: the model it changes, the frozen original (None if it starts afresh),
+    the data.
 
-    `weights` are REWEIGHT's, one per retained sample, summing to 1; None leaves all alike. `retain_index` says which
-    rows of `train` are retained, so that what is known of those need not be computed again.
+    `weights` are REWEIGHT's, one per retained sample, summing to 1; None leaves all alike. `retain_index`
+    says which rows of `train` are retained, so that what is known of those need not be computed again.
     """
 
     model: Classifier
@@ -87,7 +87,9 @@ class Context:
 
 
 class Method(Settings):
-    """Base of all methods: override the losses. Subclasses are dataclasses whose fields are their hyperparameters.
+    """Base of all methods: override the losses.
+
+    Subclasses are dataclasses whose fields are their hyperparameters.
 
     starts_from: "fresh" weights or the "original" (PRETRAIN) model.  trains_on: "train" or "retain".
     forget_epochs: number of first epochs with a forget pass.  retains: do epochs have a retain pass?
@@ -106,15 +108,15 @@ class Method(Settings):
     @property
     def original(self) -> Classifier:
         """The frozen model that unlearning starts from, in eval mode."""
-        assert self.context.original is not None, f"{self.name} starts afresh"
-        return self.context.original
+        return self.context.original  # type: ignore[return-value]  # None only where a method starts afresh
 
     def parameters(self) -> Iterable[Tensor]:
         """Parameters of the method's own, trained together with the model's; asked for after `setup`."""
         return ()
 
     def sampling_weights(self) -> Tensor | None:
-        """The method's own sampling of the retain set; None leaves it (uniform or REWEIGHT) to the experiment."""
+        """The method's own sampling of the retain set;
+        None leaves it (uniform or REWEIGHT) to the experiment."""
         return None
 
     def forgets(self, epoch: int) -> bool:
@@ -137,40 +139,42 @@ class Method(Settings):
         """Called after every step of the optimiser, of either pass."""
 
     def state(self) -> Mapping[str, Any]:
-        """What changes while training besides the model, kept in checkpoints: objects with a `state_dict`."""
+        """What changes while training besides the model, for checkpoints: tensors,
+        or what has a `state_dict`."""
         return {}
 
 
-def augment_images(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Shift each image (B, C, H, W) by up to 3 pixels (edges replicated), flip every second one on average."""
+def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
+    """Shift each image (B, C, H, W) by up to `shift` pixels (edges repeated),
+    flip every second one on average."""
     n, (height, width) = len(x), x.shape[-2:]
-    moves = torch.randint(0, 7, (2, n, 1), generator=rng).to(x.device, non_blocking=True)
+    moves = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=rng).to(x.device, non_blocking=True)
     flip = (torch.rand(n, 1, generator=rng) < 0.5).to(x.device, non_blocking=True)
-    rows = (torch.arange(height, device=x.device) + moves[0] - 3).clamp_(0, height - 1)  # (B, H)
-    cols = (torch.arange(width, device=x.device) + moves[1] - 3).clamp_(0, width - 1)  # (B, W)
+    rows = (torch.arange(height, device=x.device) + moves[0] - shift).clamp_(0, height - 1)  # (B, H)
+    cols = (torch.arange(width, device=x.device) + moves[1] - shift).clamp_(0, width - 1)  # (B, W)
     cols = torch.where(flip, cols.flip(1), cols)
     every = torch.arange(n, device=x.device)[:, None, None]
     pixels = x.permute(0, 2, 3, 1)[every, rows[:, :, None], cols[:, None, :]]  # (B, H, W, C)
     return pixels.permute(0, 3, 1, 2)
 
 
-def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator, weights: Tensor | None) -> Iterator[Batch]:
+def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator,
+            weights: Tensor | None) -> Iterator[Batch]:
     """One epoch of shuffled batches: cut from memory, or fetched ahead from where the samples are."""
-    order = draw_epoch(len(data), weights, rng)
-    indices, view = order.to(data.y.device).split(recipe.batch_size), None
-    if isinstance(data.x, Rows):
-        samples, view = data.x.batches(order, recipe.batch_size), data.x.view
-    else:
-        samples = map(data.x.__getitem__, indices)
+    order, stored = draw_epoch(len(data), weights, rng), data.x if isinstance(data.x, Rows) else None
+    indices = order.to(data.y.device).split(recipe.batch_size)
+    samples = stored.batches(order, recipe.batch_size) if stored else map(data.x.__getitem__, indices)
     for x, index in zip(samples, indices, strict=True):
         if recipe.augment and x.ndim == 4:  # sentences are not augmented
-            x = view.random(x, rng) if view else augment_images(x, rng)
+            x = stored.view.random(x, rng) if stored and stored.view else augment_images(x, rng)
         yield Batch(x, data.y[index], data.group[index], index)
 
 
 @torch.no_grad()
-def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | Rows, batch_size: int = 500) -> Tensor:
-    """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are; restores the mode."""
+def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | Rows,
+            batch_size: int = 500) -> Tensor:
+    """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are;
+    restores the mode."""
     was_training = model.training
     model.eval()
     outputs = torch.cat([function(part) for part in x.split(batch_size)]) if len(x) else function(x[:])
@@ -178,18 +182,21 @@ def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | 
     return outputs
 
 
-def make_optimizer(parameters: Iterable[Tensor], recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+def make_optimizer(parameters: Iterable[Tensor], recipe: Recipe,
+                   device: torch.device) -> torch.optim.Optimizer:
     """SGD or AdamW; on a GPU all tensors are updated by one kernel."""
     fused = True if device.type == "cuda" else None
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=fused)
-    return torch.optim.SGD(parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=fused)
+    return torch.optim.SGD(parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay,
+                           fused=fused)
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> LRScheduler:
     """Linear warm-up, then cosine to 0 or constant, stepped once per epoch."""
     warmup, rest = recipe.warmup_epochs, recipe.epochs - recipe.warmup_epochs
-    main = CosineAnnealingLR(optimizer, rest) if recipe.schedule == "cosine" else ConstantLR(optimizer, factor=1.0)
+    main = (CosineAnnealingLR(optimizer, rest) if recipe.schedule == "cosine"
+            else ConstantLR(optimizer, factor=1.0))
     if warmup == 0:
         return main
     rising = LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
@@ -213,7 +220,8 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
     The retain set is sampled by the method's own weights if it has some, else by `context.weights`.
 
     Args:
-        on_epoch: called after each epoch with its number, from 1, and its losses and whatever `before_epoch` returned.
+        on_epoch: called after each epoch with its number, from 1, and its losses and whatever `before_epoch`
+        returned.
         checkpoint: training goes on from what it holds, with the same numbers as if it had never stopped.
 
     Returns:
@@ -228,9 +236,9 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
     weights = context.weights if own is None else own
     optimizer = make_optimizer([*model.parameters(), *method.parameters()], recipe, context.device)
     schedule = make_schedule(optimizer, recipe)
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule, **method.state()}
+    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     saved = checkpoint.load() if checkpoint else None
-    rows = restore(parts, context.rng, saved) if saved else []
+    rows = restore(parts, method, saved) if saved else []
     for epoch in range(len(rows), recipe.epochs):
         with seeded(context.rng.initial_seed() + 1000 * epoch, context.device):  # dropout
             row = method.before_epoch(epoch)
@@ -241,13 +249,14 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
             schedule.step()
         for term in ("forget", "retain"):
             if not math.isfinite(loss := row.get(f"{term}_loss", 0.0)):
-                raise FloatingPointError(f"the {term} loss of {method.name} is {loss} in epoch {epoch + 1} of "
-                                         f"{recipe.epochs}: lower lr (now {recipe.lr:g}) or look for NaN in the data.")
+                raise FloatingPointError(
+                    f"the {term} loss of {method.name} is {loss} in epoch {epoch + 1} of {recipe.epochs}: "
+                    f"lower lr (now {recipe.lr:g}) or look for NaN in the data.")
         rows.append(row)
         if on_epoch:
             on_epoch(epoch + 1, row)
         if checkpoint and epoch + 1 < recipe.epochs:
-            checkpoint.save(snapshot(parts, context.rng, rows))
+            checkpoint.save(snapshot(parts, method, rows))
     if not all(p.isfinite().all() for p in model.parameters()):
         raise FloatingPointError(f"{method.name} left weights that are NaN or infinite: take a smaller step.")
     return rows
@@ -268,14 +277,22 @@ def one_pass(method: Method, optimizer: torch.optim.Optimizer, data: GroupedData
     return total.item() / steps
 
 
-def snapshot(parts: Mapping[str, Any], rng: torch.Generator, rows: list[dict[str, float]]) -> dict[str, Any]:
+def snapshot(parts: Mapping[str, Any], method: Method, rows: list[dict[str, float]]) -> dict[str, Any]:
     """All that the next epoch depends on."""
-    return {"rows": rows, "rng": rng.get_state(), "parts": {name: part.state_dict() for name, part in parts.items()}}
+    return {"rows": rows, "rng": method.context.rng.get_state(),
+            "parts": {name: part.state_dict() for name, part in _stateful(parts, method).items()}}
 
 
-def restore(parts: Mapping[str, Any], rng: torch.Generator, saved: Mapping[str, Any]) -> list[dict[str, float]]:
+def restore(parts: Mapping[str, Any], method: Method, saved: Mapping[str, Any]) -> list[dict[str, float]]:
     """Put a snapshot back, in place; returns its rows."""
-    rng.set_state(saved["rng"])
-    for name, part in parts.items():
+    method.context.rng.set_state(saved["rng"])
+    for name, part in _stateful(parts, method).items():
         part.load_state_dict(saved["parts"][name])
     return list(saved["rows"])
+
+
+def _stateful(parts: Mapping[str, Any], method: Method) -> dict[str, Any]:
+    """Those parts and the method's own as objects with a `state_dict`; a tensor's shares its memory."""
+    own = {f"own {name}": nn.ParameterDict({"value": nn.Parameter(part.detach(), requires_grad=False)})
+           if isinstance(part, Tensor) else part for name, part in method.state().items()}
+    return {**parts, **own}

@@ -100,8 +100,7 @@ def is_of(values, found):
     return found == pytest.approx(interval(values), abs=1e-3)
 
 
-# --- the rule
-# ---------------------------------------------------------------------------------------------------------
+# --- the rule -----------------------------------------------------------------------------------------------
 
 
 def about(mean):
@@ -135,8 +134,7 @@ def test_a_seed_that_only_one_side_has_is_left_out_of_the_pairs():
     assert made.verdict == "reproduced"
 
 
-# --- the paper's side
-# -------------------------------------------------------------------------------------------------
+# --- the paper's side ---------------------------------------------------------------------------------------
 
 
 def test_published_means_are_those_of_the_paper_s_tables():
@@ -196,8 +194,7 @@ def test_published_effects_stand_beside_ours_under_the_paper_s_names(world):
         assert set(claim.published) in (names, set()), claim.text
 
 
-# --- our side
-# ---------------------------------------------------------------------------------------------------------
+# --- our side -----------------------------------------------------------------------------------------------
 
 
 def test_runs_are_found_by_data_set_ratio_groups_and_settings_in_order_of_seeds(world):
@@ -350,8 +347,7 @@ def test_the_table_has_a_row_a_claim_and_counts_by_hand(world):
     assert set(table.verdict) <= set(WORDS)
 
 
-# --- what is shipped
-# --------------------------------------------------------------------------------------------------
+# --- what is shipped ----------------------------------------------------------------------------------------
 
 
 def test_every_claim_can_be_judged_from_what_is_shipped():

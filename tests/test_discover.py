@@ -38,8 +38,7 @@ def with_attribute(train, a, names=None):
     return replace(train, a=torch.as_tensor(a), attribute_names=names or train.attribute_names)
 
 
-# --- every way
-# --------------------------------------------------------------------------------------------------------
+# --- every way ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", GROUPINGS)
@@ -89,8 +88,7 @@ def test_whoever_is_asked_stays_as_it_is(name, asked):
     assert model.training
 
 
-# --- clusters
-# ---------------------------------------------------------------------------------------------------------
+# --- clusters -----------------------------------------------------------------------------------------------
 
 
 def test_clusters_are_found_within_each_class_as_many_as_there_are():
@@ -115,8 +113,7 @@ def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
     assert [len(found.a[train.y == c].unique()) for c in (0, 1)] == [discover.MOST_CLUSTERS, 2]
 
 
-# --- errors
-# -----------------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------
 
 
 def test_a_class_of_two_is_one_cluster():
@@ -159,8 +156,7 @@ def test_a_model_without_errors_leaves_one_group_a_class():
     assert found.group.tolist() == train.y.tolist()
 
 
-# --- probes
-# -----------------------------------------------------------------------------------------------------------
+# --- probes -------------------------------------------------------------------------------------------------
 
 
 def test_one_sample_in_twenty_is_labelled_at_random():
@@ -212,8 +208,7 @@ def test_probes_are_told_by_the_features_they_are_named_after(name, features, as
     assert infer(name, model, train, 4).a.tolist() == expected.tolist()
 
 
-# --- what layers see
-# --------------------------------------------------------------------------------------------------
+# --- what layers see ----------------------------------------------------------------------------------------
 
 
 def test_layer_features_are_mean_and_spread_of_every_relu_s_maps_then_the_last_features(asked):
@@ -251,8 +246,7 @@ def test_a_network_without_maps_has_its_last_features_only():
         np.testing.assert_array_equal(layer_features(model, train), predict(model.features, model, train.x))
 
 
-# --- random
-# -----------------------------------------------------------------------------------------------------------
+# --- random -------------------------------------------------------------------------------------------------
 
 
 def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
@@ -262,8 +256,7 @@ def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
     assert agreement(found, train) == pytest.approx(0, abs=0.005)
 
 
-# --- experiments
-# ------------------------------------------------------------------------------------------------------
+# --- experiments --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

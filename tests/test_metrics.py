@@ -17,12 +17,12 @@ from grmu.metrics import (
     METRICS,
     OVERALL,
     accuracy_by_group,
-    attack_accuracy,
     evaluate,
     fairness,
     mia_efficacy,
     standard_error,
 )
+from grmu.study.studies import attack_accuracy
 from grmu.training import Recipe
 
 
@@ -44,8 +44,7 @@ def rates_by_hand(y, a, predicted):
     return np.array([[predicted[(y == i) & (a == j)].mean() for j in range(2)] for i in range(2)])
 
 
-# --- accuracies
-# -------------------------------------------------------------------------------------------------------
+# --- accuracies ---------------------------------------------------------------------------------------------
 
 
 def test_accuracy_by_group_counts_by_hand():
@@ -75,8 +74,7 @@ def test_the_standard_error_is_binomial():
     assert standard_error(0.3, 50) == pytest.approx((rng.random((20_000, 50)) < 0.3).mean(1).std(), rel=0.05)
 
 
-# --- fairness
-# ---------------------------------------------------------------------------------------------------------
+# --- fairness -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("group", [(0, 0), (0, 1), (1, 0), (1, 1)])
@@ -122,8 +120,7 @@ def test_a_predictor_that_ignores_the_attribute_is_fair_and_one_that_reads_it_is
     assert fairness(torch.tensor(a), dataset, [(1, 1)]) == {"EO": 1, "DP": 1, "EP": 1}
 
 
-# --- membership inference
-# ---------------------------------------------------------------------------------------------
+# --- membership inference -----------------------------------------------------------------------------------
 
 
 def losses(low, high, n, seed):
@@ -201,8 +198,7 @@ def test_the_attack_is_not_credited_with_telling_groups_apart():
     assert attack_accuracy(retain, val, *blind) > 0.65  # the case would fool it
 
 
-# --- evaluate
-# ---------------------------------------------------------------------------------------------------------
+# --- evaluate -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -62,8 +62,7 @@ def judge(premise, hypothesis):
     return "entailment" if (act == verb) != denied else "contradiction"
 
 
-# --- the file
-# ---------------------------------------------------------------------------------------------------------
+# --- the file -----------------------------------------------------------------------------------------------
 
 
 def test_the_builder_makes_the_shipped_file_bit_for_bit(builder):
@@ -95,8 +94,7 @@ def test_a_missing_file_is_named_with_the_way_to_get_it(tmp_path):
         data.load("negation", tmp_path)
 
 
-# --- what is in it
-# ----------------------------------------------------------------------------------------------------
+# --- what is in it ------------------------------------------------------------------------------------------
 
 
 def test_counts_follow_multinli_in_training_and_are_even_elsewhere(splits):
@@ -150,8 +148,7 @@ def test_the_rules_on_pairs_that_one_can_check_by_hand(builder, premise, hypothe
     assert found == (expected or "")
 
 
-# --- tokens
-# -----------------------------------------------------------------------------------------------------------
+# --- tokens -------------------------------------------------------------------------------------------------
 
 
 def test_pairs_become_ids_segments_and_padding():
@@ -194,8 +191,7 @@ def test_the_ids_are_those_of_the_real_tokenizer(sentences):
     )
 
 
-# --- results
-# ----------------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------------------
 
 
 def test_a_shipped_run_comes_out_alike_when_it_is_done_again():

@@ -24,8 +24,7 @@ def setting_of(row):
     return {name: row[name] for name in search.GRIDS[row["method"]]}
 
 
-# --- what is searched
-# -------------------------------------------------------------------------------------------------
+# --- what is searched ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dataset", data.EMBEDDED)
@@ -67,8 +66,7 @@ def test_tuning_seeds_are_none_of_the_reported_ones():
     assert min(search.TUNING_SEEDS) == 100
 
 
-# --- scores
-# -----------------------------------------------------------------------------------------------------------
+# --- scores -------------------------------------------------------------------------------------------------
 
 ALLOWED = {"UA", "val_GA", "val_WG", "val_TA"}  # the forget set is training data
 
@@ -130,8 +128,7 @@ def test_a_run_that_really_diverges_is_scored(few_pictures, store):
                         store) == math.inf
 
 
-# --- the search
-# -------------------------------------------------------------------------------------------------------
+# --- the search ---------------------------------------------------------------------------------------------
 
 
 def made_up(experiment, store=None):
@@ -216,8 +213,7 @@ def test_the_command_replaces_the_rows_of_its_methods_and_keeps_the_others(tmp_p
     )
 
 
-# --- what was found
-# ---------------------------------------------------------------------------------------------------
+# --- what was found -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("dataset", "method"), SEARCHED)

@@ -9,17 +9,16 @@ import pytest
 import torch
 
 from grmu.discover import GROUPINGS, infer
-from grmu.metrics import attack_accuracy
 from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, run, trained
 from grmu.study import audit, studies
 from grmu.study.groupings import agreement
+from grmu.study.studies import attack_accuracy
 
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 
 
-# --- membership
-# -------------------------------------------------------------------------------------------------------
+# --- membership ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +89,7 @@ def test_membership_has_references_and_miu_on_both_variants(monkeypatch):
     assert set(table.attack) == {0.12346}
 
 
-# --- trajectories
-# -----------------------------------------------------------------------------------------------------
+# --- trajectories -------------------------------------------------------------------------------------------
 
 
 def test_trajectories_begin_at_pretrain_and_end_at_the_run_s_result(few_pictures, here, monkeypatch):
@@ -136,8 +134,7 @@ def test_trajectories_are_means_over_seeds_epoch_by_epoch(monkeypatch):
     assert stroke.UA.tolist() == pytest.approx([0.7, 0.5])
 
 
-# --- cost
-# ------------------------------------------------------------------------------------------------------------
+# --- cost ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -198,8 +195,7 @@ def test_a_method_is_timed_for_real(few_pictures, monkeypatch):
     assert row.over_finetuning == pytest.approx(2 * row.seconds, abs=2e-3)
 
 
-# --- audit and exposure
-# -----------------------------------------------------------------------------------------------
+# --- audit and exposure -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +266,7 @@ def test_exposure_is_of_the_forget_group_by_row_of_the_training_set(two_audits):
         np.testing.assert_array_equal(part[["even", "odd"]].to_numpy().T, expected)
 
 
-# --- distances and relearning
-# -----------------------------------------------------------------------------------------
+# --- distances and relearning -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("study", "of_one"), [("distances", "distances"), ("relearning", "relearning")])
@@ -292,8 +287,7 @@ def test_distances_and_relearning_are_of_every_judged_run_and_seed(study, of_one
     assert table.distance[0] in (0.12346, 0.1235)
 
 
-# --- inferred groups
-# --------------------------------------------------------------------------------------------------
+# --- inferred groups ----------------------------------------------------------------------------------------
 
 
 def test_a_run_with_inferred_groups_says_what_they_were_worth(few_pictures, here):
@@ -334,8 +328,7 @@ def test_every_way_to_infer_groups_is_tried_beside_the_true_ones_and_what_needs_
     assert set(table.GA) == {0.12346}
 
 
-# --- written and read
-# -------------------------------------------------------------------------------------------------
+# --- written and read ---------------------------------------------------------------------------------------
 
 
 def forget_tables():

@@ -57,8 +57,7 @@ class Recorder(Method):
         return self.note("retain", batch)
 
 
-# --- the loop
-# ---------------------------------------------------------------------------------------------------------
+# --- the loop -----------------------------------------------------------------------------------------------
 
 
 def test_the_loss_falls_and_the_model_learns_an_easy_problem(train, split):
@@ -336,8 +335,7 @@ def test_one_step_is_sgd_with_momentum_and_weight_decay():
     assert not torch.allclose(context.model.head.weight, before, atol=1e-3)
 
 
-# --- batches and augmentation
-# -----------------------------------------------------------------------------------------
+# --- batches and augmentation -------------------------------------------------------------------------------
 
 
 def test_augment_images_is_a_shift_and_a_flip_of_each_image():
@@ -380,8 +378,7 @@ def test_the_last_batch_holds_the_rest():
     assert isinstance(next(batches(dataset, Recipe(), torch.Generator().manual_seed(0), None)), Batch)
 
 
-# --- predict
-# ----------------------------------------------------------------------------------------------------------
+# --- predict ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("training_mode", [True, False])
@@ -401,8 +398,7 @@ def test_predict_of_nothing_has_the_right_width(train):
     assert predict(model.features, model, train.x[:0]).shape == (0, 6)
 
 
-# --- schedule and recipe
-# ----------------------------------------------------------------------------------------------
+# --- schedule and recipe ------------------------------------------------------------------------------------
 
 
 def rates(recipe):

@@ -35,8 +35,7 @@ def grid(*blocks: dict, output: Path | str = "out", **settings: object) -> Grid:
     return Grid(str(output), [BLOCK | block for block in blocks or ({},)], **settings)
 
 
-# --- plans
-# ------------------------------------------------------------------------------------------------------------
+# --- plans --------------------------------------------------------------------------------------------------
 
 
 def test_every_run_is_a_job_once_and_references_come_first():
@@ -186,8 +185,7 @@ def test_counting_writes_nothing(tmp_path, capsys, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-# --- costs
-# ------------------------------------------------------------------------------------------------------------
+# --- costs --------------------------------------------------------------------------------------------------
 
 
 def test_a_run_costs_its_epochs():
@@ -242,8 +240,7 @@ def test_impossible_speeds_are_refused(bad, capsys):
     assert "speeds must be above 0 and GPUs from 1" in capsys.readouterr().err
 
 
-# --- a real sweep
-# ---------------------------------------------------------------------------------------------------------
+# --- a real sweep -------------------------------------------------------------------------------------------
 
 GOOD, BAD = (
     "groundwear/r0.5/seed0/finetune-epochs=1",

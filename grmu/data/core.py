@@ -5,15 +5,12 @@ n_attributes + a (Sec. 3.2 of the paper). `split_forget` divides a training set 
 Nothing here knows of models.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from grmu.data.errors import require
 from grmu.data.rows import Rows
@@ -37,20 +34,20 @@ class GroupedDataset:
         ValueError: lengths differ, a label lies outside its names, or x holds NaN or infinity.
     """
 
-    x: Tensor | Rows
-    y: Tensor
-    a: Tensor
+    x: torch.Tensor | Rows
+    y: torch.Tensor
+    a: torch.Tensor
     class_names: Sequence[str] = ()
     attribute_names: Sequence[str] = ()
     name: str = "custom"
-    group: Tensor = field(init=False)
+    group: torch.Tensor = field(init=False)
 
     def __post_init__(self) -> None:
         x = self.x if isinstance(self.x, Rows) else torch.as_tensor(self.x)
         y, a = _whole("y", self.y), _whole("a", self.a)
         require(len(x) == len(y) == len(a),
                 f"x, y and a need one row per sample, but have {len(x)}, {len(y)} and {len(a)}.")
-        if isinstance(x, Tensor) and x.is_floating_point() and not x.isfinite().all():
+        if isinstance(x, torch.Tensor) and x.is_floating_point() and not x.isfinite().all():
             bad = int((~x.isfinite()).reshape(len(x), -1).any(1).nonzero()[0])
             raise ValueError(f"x holds NaN or infinity, first in sample {bad}: remove or repair it.")
         classes, attributes = _names("y", y, self.class_names), _names("a", a, self.attribute_names)
@@ -82,7 +79,7 @@ class GroupedDataset:
         """Names in group order, such as "sneaker on brick" (attribute names read on from class names)."""
         return [f"{c} {a}" for c in self.class_names for a in self.attribute_names]
 
-    def group_counts(self) -> Tensor:
+    def group_counts(self) -> torch.Tensor:
         """(n_groups,) number of samples of every declared group, zeros included: the paper's nu."""
         return torch.bincount(self.group, minlength=self.n_groups)
 
@@ -97,32 +94,33 @@ class GroupedDataset:
                 f"{self.n_attributes - 1} in {self.name}.")
         return y * self.n_attributes + a
 
-    def in_groups(self, groups: Sequence[Group]) -> Tensor:
+    def in_groups(self, groups: Sequence[Group]) -> torch.Tensor:
         """(N,) bool: is the sample in one of these groups (y, a)?"""
-        return torch.isin(self.group, torch.tensor([self.group_id(g) for g in groups], device=self.group.device))
+        return torch.isin(self.group, torch.tensor([self.group_id(g) for g in groups],
+                                                   device=self.group.device))
 
-    def subset(self, index: Tensor) -> GroupedDataset:
+    def subset(self, index: torch.Tensor) -> Self:
         """The samples at `index`, with the same declared classes and attributes."""
-        x = self.x.select(index) if isinstance(self.x, Rows) else self.x[index]
-        return replace(self, x=x, y=self.y[index], a=self.a[index])
+        return replace(self, x=self.x.select(index) if isinstance(self.x, Rows) else self.x[index],
+                       y=self.y[index], a=self.a[index])
 
-    def to(self, device: str | torch.device) -> GroupedDataset:
+    def to(self, device: str | torch.device) -> Self:
         """The same data on another device."""
         return replace(self, x=self.x.to(device), y=self.y.to(device), a=self.a.to(device))
 
 
-def _whole(what: str, values: Tensor) -> Tensor:
+def _whole(what: str, values: torch.Tensor) -> torch.Tensor:
     values = torch.as_tensor(values)
     require((values == values.long()).all(), f"{what} holds values that are not whole numbers.")
     return values.long()
 
 
-def _names(what: str, values: Tensor, given: Sequence[str]) -> tuple[str, ...]:
+def _names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[str, ...]:
     top = int(values.max()) if len(values) else -1
     names = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
     low = int(values.min()) if len(values) else 0
-    require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} declared "
-                                           f"names allow 0 to {len(names) - 1}.")
+    require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} "
+                                           f"declared names allow 0 to {len(names) - 1}.")
     return names
 
 
@@ -141,13 +139,13 @@ class ForgetSplit(NamedTuple):
 
     retain: GroupedDataset
     forget: GroupedDataset
-    forget_index: Tensor
-    retain_index: Tensor
+    forget_index: torch.Tensor
+    retain_index: torch.Tensor
 
 
-def half_of(train: GroupedDataset, seed: int) -> Tensor:
-    """Rows of a random half of every group, ascending; a coin decides whether an odd group rounds up or
-    down."""
+def half_of(train: GroupedDataset, seed: int) -> torch.Tensor:
+    """Rows of a random half of every group, ascending;
+    a coin decides whether an odd group rounds up or down."""
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(train))
     groups = train.group.cpu().numpy()[shuffled]
@@ -159,8 +157,8 @@ def half_of(train: GroupedDataset, seed: int) -> Tensor:
 def split_forget(
     train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0
 ) -> ForgetSplit:
-    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None: uniform
-    forgetting).
+    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None:
+    uniform forgetting).
 
     Stratified: every named group loses its share, remainders going to the largest fractions. For one seed the
     forget set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like with
@@ -188,7 +186,5 @@ def split_forget(
     shuffled = torch.randperm(len(train), generator=rng)  # one permutation for all groups and ratios
     chosen = [shuffled[train.group[shuffled] == g][:k] for g, k in zip(ids, take.tolist(), strict=True)]
     forget_index = torch.cat(chosen).sort().values
-    keep = torch.ones(len(train), dtype=torch.bool)
-    keep[forget_index] = False
-    retain_index = keep.nonzero().squeeze(1)
+    retain_index = (~torch.isin(torch.arange(len(train)), forget_index)).nonzero().squeeze(1)
     return ForgetSplit(train.subset(retain_index), train.subset(forget_index), forget_index, retain_index)

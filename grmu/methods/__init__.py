@@ -4,22 +4,23 @@ A method is imported when it is first asked for, by its name (`get("miu")`) or i
 """
 
 from importlib import import_module
-from typing import TypeVar
 
 from grmu.training import Method
 
 BUILT_IN = {
-    "pretrain": "erm.Pretrain", "retrain": "erm.Retrain", "group_dro": "group_dro.GroupDRO", "rwg": "balanced.RWG",
-    "subg": "balanced.SUBG", "finetune": "erm.FineTune", "l1_sparse": "l1_sparse.L1Sparse", "salun": "salun.SalUn",
+    "pretrain": "erm.Pretrain", "retrain": "erm.Retrain", "group_dro": "group_dro.GroupDRO",
+    "rwg": "balanced.RWG",
+    "subg": "balanced.SUBG", "finetune": "erm.FineTune", "l1_sparse": "l1_sparse.L1Sparse",
+    "salun": "salun.SalUn",
     "scrub": "scrub.SCRUB", "miu": "miu.MIU", "gradient_ascent": "gradient_ascent.GradientAscent",
     "random_labels": "random_labels.RandomLabels", "bad_teacher": "bad_teacher.BadTeacher",
-    "boundary_shrink": "boundary.BoundaryShrink", "boundary_expand": "boundary.BoundaryExpand", "ssd": "ssd.SSD",
+    "boundary_shrink": "boundary.BoundaryShrink", "boundary_expand": "boundary.BoundaryExpand",
+    "ssd": "ssd.SSD",
     "influence": "influence.Influence"}
 registry: dict[str, str | type[Method]] = dict(BUILT_IN)  # what was not asked for yet stands as module.class
-M = TypeVar("M", bound=type[Method])
 
 
-def register(name: str, method: M) -> M:
+def register(name: str, method: type[Method]) -> type[Method]:
     """Make a `Method` dataclass known under `name`; a second registration replaces the first."""
     method.name = name
     registry[name] = method

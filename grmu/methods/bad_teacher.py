@@ -1,5 +1,5 @@
-"""Bad Teacher (Chundawat et al. 2023): learn from the original on the retain set, from an ignorant network on
-the forget set.
+"""Bad Teacher (Chundawat et al. 2023): learn from the original on the retain set,
+from an ignorant network on the forget set.
 
     forget pass:  KL(ignorant(x) || model(x)),  the ignorant teacher being a network with fresh weights
     retain pass:  KL(original(x) || model(x))
@@ -11,7 +11,6 @@ import copy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from grmu.models import distance
 from grmu.numerics import seeded
@@ -35,12 +34,13 @@ class BadTeacher(Method):
         seed = int(torch.randint(2**31, (1,), generator=context.rng))
         with seeded(seed, context.device):
             for module in self.ignorant.modules():
-                if reset := getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None):
+                if reset := (getattr(module, "reset_parameters", None)
+                             or getattr(module, "_reset_parameters", None)):
                     reset()
         self.ignorant.requires_grad_(False)
 
-    def forget_loss(self, batch: Batch) -> Tensor:
+    def forget_loss(self, batch: Batch) -> torch.Tensor:
         return distance(self.model(batch.x), self.ignorant(batch.x), self.temperature)
 
-    def retain_loss(self, batch: Batch) -> Tensor:
+    def retain_loss(self, batch: Batch) -> torch.Tensor:
         return distance(self.model(batch.x), self.original(batch.x), self.temperature)

@@ -7,7 +7,6 @@ the old proportions, which is what REWEIGHT does.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from grmu.reweight import balanced_weights
 from grmu.training import Context, Method
@@ -19,7 +18,7 @@ class RWG(Method):
 
     starts_from = "fresh"
 
-    def sampling_weights(self) -> Tensor:
+    def sampling_weights(self) -> torch.Tensor:
         return balanced_weights(self.context.retain)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from grmu.data import require
 from grmu.training import Batch, Context, Method, within
 
 
@@ -33,13 +34,14 @@ class BoundaryShrink(Method):
 
     def setup(self, context: Context) -> None:
         super().setup(context)
-        if context.train.x.dtype != torch.uint8 and not context.train.x.is_floating_point():
-            raise ValueError(f"boundary_shrink moves samples towards another class, which {context.train.x.dtype} samples such "
-                             "as token ids cannot: choose another method.")
+        kind = context.train.x[:1].dtype
+        require(kind == torch.uint8 or kind.is_floating_point,
+                f"boundary_shrink moves samples towards another class, which {kind} samples such as token "
+                "ids cannot: choose another method.")
 
     def near_labels(self, x: Tensor, y: Tensor) -> Tensor:
-        """The original's answer one signed gradient step away, (B,); x as the network scales it, in -1 to
-        1."""
+        """The original's answer one signed gradient step away, (B,); x as the network scales it,
+        in -1 to 1."""
         x = x.detach().requires_grad_(True)
         loss = nn.functional.cross_entropy(self.original(x), y)
         (gradient,) = torch.autograd.grad(loss, x)
@@ -73,8 +75,8 @@ class BoundaryExpand(Method):
     def parameters(self) -> list[Tensor]:
         return [self.shadow]
 
-    def state(self) -> dict[str, nn.Module]:
-        return {"shadow": nn.ParameterDict({"shadow": self.shadow})}
+    def state(self) -> dict[str, Tensor]:
+        return {"shadow": self.shadow}
 
     def forget_loss(self, batch: Batch) -> Tensor:
         z = self.model.features(batch.x)

@@ -1,5 +1,5 @@
-"""GROUP-DRO (Sagawa et al. 2020): retraining for the worst group, with group weights q that follow the
-losses.
+"""GROUP-DRO (Sagawa et al. 2020): retraining for the worst group,
+with group weights q that follow the losses.
 
 loss = sum_g q_g * CE_g,   q_g <- q_g * exp(eta * CE_g), normalised, at every step.
 Batches are drawn group-balanced, as in the authors' implementation.
@@ -33,13 +33,13 @@ class GroupDRO(Method):
     def sampling_weights(self) -> Tensor:
         return balanced_weights(self.context.retain)
 
-    def state(self) -> dict[str, nn.Module]:
-        return {"q": nn.ParameterDict({"q": nn.Parameter(self.q, requires_grad=False)})}  # the same memory
+    def state(self) -> dict[str, Tensor]:
+        return {"q": self.q}
 
     def retain_loss(self, batch: Batch) -> Tensor:
         losses = nn.functional.cross_entropy(self.model(batch.x), batch.y, reduction="none")
         members = nn.functional.one_hot(batch.group, len(self.q)).to(losses.dtype)
-        group_losses = losses @ members / members.sum(0).clamp(min=1)  # CE_g; 0 for a group that the batch lacks
+        group_losses = losses @ members / members.sum(0).clamp(min=1)  # CE_g; 0 if the batch lacks the group
         self.q *= (self.eta * group_losses.detach()).exp()
         self.q /= self.q.sum()
         return self.q @ group_losses

@@ -10,9 +10,8 @@ once.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
-from grmu.data.errors import require
+from grmu.data import require
 from grmu.mine import GROUP_BARS, MINE, Estimator, dv_bound, table_terms
 from grmu.training import Batch, Context, Method, one_of, predict, within
 
@@ -62,7 +61,7 @@ class MIU(Method):
             Estimator(MINE(self.model.n_features, context.train.n_groups, self.mine_hidden,
                            seed=0).to(context.device),
                       self.mine_lr, context.rng, self.group_bar) for _ in range(2))
-        if self.calibrates:  # the original does not change: its features are extracted once, from images as they are
+        if self.calibrates:  # the original does not change: features once, from images as they are
             self.z_o_train = predict(self.original.features, self.original, context.train.x)
             self.z_o = self.z_o_train[context.retain_index]
 
@@ -83,10 +82,10 @@ class MIU(Method):
     def state(self) -> dict[str, Estimator]:
         return {"mi": self.mi, "mi_o": self.mi_o}
 
-    def forget_loss(self, batch: Batch) -> Tensor:
+    def forget_loss(self, batch: Batch) -> torch.Tensor:
         return self.mi.bound(self.model.features(batch.x), batch.group)  # Eq. 3
 
-    def retain_loss(self, batch: Batch) -> Tensor:
+    def retain_loss(self, batch: Batch) -> torch.Tensor:
         z = self.model.features(batch.x)
         loss = torch.zeros((), device=z.device)
         if self.retaining:

@@ -1,5 +1,5 @@
-"""Random labels (Golatkar et al. 2020; Graves et al. 2021): teach the forget set wrong answers, the retain
-set right ones.
+"""Random labels (Golatkar et al. 2020; Graves et al. 2021): teach the forget set wrong answers,
+the retain set right ones.
 
     forget pass:  CE(x, y'),  y' drawn evenly from the classes that are not y
 
@@ -27,8 +27,8 @@ class RandomLabels(Method):
     def wrong_labels(self, y: Tensor) -> Tensor:
         """A class other than y for each sample, (B,)."""
         n_classes = self.context.train.n_classes
-        shift = torch.randint(1, n_classes, (len(y),), generator=self.context.rng).to(y.device, non_blocking=True)
-        return (y + shift) % n_classes
+        shift = torch.randint(1, n_classes, (len(y),), generator=self.context.rng)
+        return (y + shift.to(y.device, non_blocking=True)) % n_classes
 
     def forget_loss(self, batch: Batch) -> Tensor:
         return nn.functional.cross_entropy(self.model(batch.x), self.wrong_labels(batch.y))

@@ -41,4 +41,5 @@ class SCRUB(Method):
 
     def retain_loss(self, batch: Batch) -> Tensor:
         logits = self.model(batch.x)
-        return self.gamma * nn.functional.cross_entropy(logits, batch.y) + self.alpha * self.distance(batch.x, logits)
+        return (self.gamma * nn.functional.cross_entropy(logits, batch.y)
+                + self.alpha * self.distance(batch.x, logits))

@@ -1,20 +1,17 @@
-"""What is asked: an `Experiment` holds all that a run depends on, and refuses what cannot be done before any work."""
-
-from __future__ import annotations
+"""What is asked: an `Experiment` holds all that a run depends on,
+and refuses what cannot be done before any work."""
 
 import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 from grmu import data, discover, methods, models, training
-from grmu.data.errors import require
 from grmu.runs.identity import Identity
-from grmu.settings import Settings
 
 GROUPS = "'default', 'uniform' or pairs (y, a)"
 
@@ -29,12 +26,14 @@ class Experiment(Identity):
         ratio: share of the groups' samples to forget, in (0, 1].
         groups: "default" (the data set's forget group), "uniform" (all samples alike), or pairs (y, a).
         seed: of everything random. The forget set depends on it too, and is the same for all methods.
-        overrides: settings that replace the preset's: any field of `models.Network`, `training.Recipe` or the method.
+        overrides: settings that replace the preset's: any field of `models.Network`, `training.Recipe` or the
+        method.
         root: folder of the data set's files; None finds what ships with the project.
         split_seed: chooses the forget set in place of `seed`, for several trainings on one split.
-        half: train on a random half of the training set, drawn by `seed`: a shadow model of `grmu.study.audit`.
-        grouping: where the method takes its groups from: "true", or a name in `grmu.discover.GROUPINGS`. What is
-            asked to be forgotten, and what is measured, goes by the true groups.
+        half: train on a random half of the training set, drawn by `seed`: a shadow model of
+        `grmu.study.audit`.
+        grouping: where the method takes its groups from: "true", or a name in `grmu.discover.GROUPINGS`. What
+            is asked to be forgotten, and what is measured, goes by the true groups.
     """
 
     dataset: str = "groundwear"
@@ -67,7 +66,8 @@ class Experiment(Identity):
         chosen = preset["network"] | preset[method.starts_from] | preset["methods"].get(self.method, {})
         defaults = _defaults(method)
         stray = sorted(set(chosen) - set(defaults))
-        require(not stray, f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
+        data.require(not stray,
+                     f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
         return defaults | chosen | dict(self.overrides)
 
     def _make(self, kind: type) -> Any:
@@ -88,32 +88,33 @@ class Experiment(Identity):
         return self._make(methods.get(self.method))
 
     @cached_property
-    def original(self) -> Experiment:
+    def original(self) -> Self:
         """The PRETRAIN run that this one starts from and is compared with, on the same split."""
         shared = {k: v for k, v in self.overrides.items() if k in models.Network.__dataclass_fields__}
         return replace(self, method="pretrain", reweight=False, overrides=shared, grouping="true")
 
     @cached_property
-    def inferred_from(self) -> Experiment:
+    def inferred_from(self) -> Self:
         """The PRETRAIN run whose model `grouping` infers groups with; some stop early."""
         early = discover.GROUPINGS[self.grouping].early
-        return replace(self.original, overrides=dict(self.original.overrides) | dict(early))
+        return replace(self.original, overrides={**self.original.overrides, **early})
 
     @cached_property
-    def gold(self) -> Experiment:
+    def gold(self) -> Self:
         """The gold standard of this seed and split: RETRAIN + REWEIGHT."""
         return replace(self.original, method="retrain", reweight=True)
 
 
 def _check_split(e: Experiment) -> None:
-    require(e.dataset in data.LOADERS, f"unknown data set {e.dataset!r}: choose one of {', '.join(data.LOADERS)}.")
-    require(isinstance(e.ratio, int | float) and not isinstance(e.ratio, bool) and 0 < e.ratio <= 1,
+    data.require(e.dataset in data.LOADERS,
+            f"unknown data set {e.dataset!r}: choose one of {', '.join(data.LOADERS)}.")
+    data.require(isinstance(e.ratio, int | float) and not isinstance(e.ratio, bool) and 0 < e.ratio <= 1,
             f"ratio must lie in (0, 1], but is {e.ratio!r}.")
     for name, seed in ("seed", e.seed), ("split_seed", e.seed if e.split_seed is None else e.split_seed):
-        require(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0,
+        data.require(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0,
                 f"{name} must be a whole number from 0, but is {seed!r}.")
-    require(e.half in (False, True), f"half must be one of False, True, but is {e.half!r}.")
-    require(not isinstance(e.groups, str) or e.groups in ("default", "uniform"),
+    data.require(e.half in (False, True), f"half must be one of False, True, but is {e.half!r}.")
+    data.require(not isinstance(e.groups, str) or e.groups in ("default", "uniform"),
             f"groups must be {GROUPS}, but is {e.groups!r}.")
 
 
@@ -122,31 +123,31 @@ def _pairs(groups: Any) -> tuple[data.Group, ...]:
         pairs = tuple((operator.index(y), operator.index(a)) for y, a in groups)
     except (TypeError, ValueError):
         pairs = ()
-    require(pairs, f"groups must be {GROUPS}, but is {groups!r}.")
+    data.require(pairs, f"groups must be {GROUPS}, but is {groups!r}.")
     return pairs
 
 
 def _check_method(e: Experiment) -> None:
     method = methods.get(e.method)
     sees_all, known = method.trains_on == "train", _defaults(method)
-    require(e.grouping == "true" or e.grouping in discover.GROUPINGS and not sees_all,
+    data.require(e.grouping == "true" or (e.grouping in discover.GROUPINGS and not sees_all),
             f"grouping must be one of true, {', '.join(discover.GROUPINGS)}, and true for pretrain, "
             f"but is {e.grouping!r} for {e.method}.")
     samples_itself = method.sampling_weights is not training.Method.sampling_weights
-    require(not e.reweight or not (sees_all or samples_itself),
+    data.require(not e.reweight or not (sees_all or samples_itself),
             f"{e.method} does not combine with REWEIGHT: it "
             f"{'sees the whole training set' if sees_all else 'samples by itself'}.")
     unknown = sorted(set(e.overrides) - set(known))
-    require(not unknown, f"unknown setting {', '.join(unknown)} for {e.method}: choose from "
+    data.require(not unknown, f"unknown setting {', '.join(unknown)} for {e.method}: choose from "
                          f"{', '.join(sorted(known))}.")
     made = e.network, e.recipe, e.make_method()  # all check their values
-    require(not e.reweight or made[2].retains,
+    data.require(not e.reweight or made[2].retains,
             f"{e.method} without a retain pass has nothing for REWEIGHT to weigh: set reweight to False.")
 
 
 def _defaults(method: type[training.Method]) -> dict[str, Any]:
-    kinds: tuple[type[Settings], ...] = (models.Network, training.Recipe, method)
-    return {f.name: f.default for kind in kinds for f in kind.__dataclass_fields__.values()}
+    return {f.name: f.default for kind in (models.Network, training.Recipe, method)
+            for f in fields(kind)}  # type: ignore[arg-type]  # settings are dataclasses
 
 
 @lru_cache

@@ -1,5 +1,5 @@
-"""The folder of finished runs: JSON and safetensors, written whole or not at all; nothing is unpickled but
-plain tensors.
+"""The folder of finished runs: JSON and safetensors, written whole or not at all;
+nothing is unpickled but plain tensors.
 
 A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at
 most a temporary folder, which the next start removes.
@@ -66,7 +66,8 @@ class Store:
         except ValueError:
             found = "unreadable"
         if found != FORMAT:
-            raise StoreError(f"{self.root} was written by another version (format {found}, this one writes {FORMAT}): "
+            raise StoreError(f"{self.root} was written by another version (format {found}, this one writes "
+                             f"{FORMAT}): "
                              "delete that folder, or choose another with store=... or $GRMU_STORE.")
 
     def folder(self, kind: str, key: str) -> Path:
@@ -111,7 +112,8 @@ class Store:
         try:
             return load_file(self.folder("models", key) / "model.safetensors")
         except (OSError, SafetensorError) as error:
-            raise StoreError(f"{self.folder('models', key)} is damaged ({error}): delete that folder.") from error
+            folder = self.folder("models", key)
+            raise StoreError(f"{folder} is damaged ({error}): delete that folder.") from error
 
     def write(self, kind: str, key: str, record: Mapping[str, Any],
               weights: Mapping[str, Tensor] | None = None) -> None:
@@ -158,7 +160,8 @@ class Store:
     def unwritable(self, error: Exception) -> StoreError:
         """What to raise when nothing can be written."""
         why = getattr(error, "strerror", None) or error
-        return StoreError(f"cannot write runs to {self.root}: {why}. Free some space or choose another folder with store=... "
+        return StoreError(f"cannot write runs to {self.root}: {why}. Free some space or choose another "
+                          "folder with store=... "
                           "or the environment variable GRMU_STORE.")
 
 
@@ -180,7 +183,8 @@ class Checkpoint:
         try:
             state = torch.load(self.path, weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise StoreError(f"{self.path} is damaged ({str(error).splitlines()[0]}): delete that file.") from error
+            why = str(error).splitlines()[0]
+            raise StoreError(f"{self.path} is damaged ({why}): delete that file.") from error
         self.before = state["seconds"]
         return state
 

@@ -17,11 +17,13 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from grmu.discover import GROUPINGS, infer
-from grmu.metrics import attack_accuracy, mia_efficacy
+from grmu.metrics import attack_data, membership_forest, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
@@ -51,6 +53,22 @@ def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
                  for i, p in enumerate(points)]
     by = ["method", "reweight", "ratio", "epoch"]
     return pd.DataFrame(rows).groupby(by, sort=False)[["UA", "GA"]].mean().reset_index()
+
+
+def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor,
+                    seed: int = 0) -> float:
+    """How well the attacker of `mia_efficacy` tells members from others at all: balanced accuracy on held-out
+    samples.
+
+    Five-fold cross-validation; 0.5 is chance. An efficacy means something only where this is clearly above
+    it.
+    """
+    losses, member, weights = attack_data(retain, val, retain_group, val_group)
+    forest = membership_forest(retain, val, retain_group, val_group, seed)  # fitted anew in every fold
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    guessed = cross_val_predict(forest, losses, member, cv=folds,
+                                params={"sample_weight": weights})
+    return float(balanced_accuracy_score(member, guessed, sample_weight=weights))
 
 
 def membership_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
