@@ -7,6 +7,10 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
 
+# The long files come first (tests/conftest.py), not those with many tests.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
+PROCESSORS ?= default:1 default:2 avx2:1 avx2:2
+
 # Kernels start in notebooks/: a relative folder would mean another one there.
 ifdef GRMU_STORE
 export GRMU_STORE := $(abspath $(GRMU_STORE))
@@ -17,7 +21,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-browser test-labs lab app bench notebooks results search sweep labs grade check-notebooks clean
+.PHONY: help run test test-slow test-processors test-browser test-labs lab app bench notebooks results search sweep labs grade check-notebooks clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -28,7 +32,17 @@ run: .venv/.installed ## the five methods on the embedded data: a table, a noteb
 
 test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in two processes
 	@$(MAKE) --no-print-directory workflow/.venv/.installed || echo "Without Snakemake, the tests of sweeps are skipped."
-	$(NBVAL) -n 2 --dist loadfile tests notebooks $(ARGS)
+	$(NBVAL) $(TWO) tests notebooks $(ARGS)
+
+# Each beginning with an empty store; what OpenBLAS shall use stays as it is set.
+test-processors: .venv/.installed-test ## make test as other processors would do it: PROCESSORS="default:1 avx2:2", four ways if not set
+	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && failed= && \
+	for processor in $(PROCESSORS); do rm -rf "$$store"/*; \
+	  export GRMU_STORE="$$store" MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY="$${processor%:*}" \
+	    OMP_NUM_THREADS="$${processor#*:}" MKL_NUM_THREADS="$${processor#*:}"; \
+	  echo "ATEN_CPU_CAPABILITY=$$ATEN_CPU_CAPABILITY MKL_CBWR=$$MKL_CBWR, threads: $$OMP_NUM_THREADS"; \
+	  $(NBVAL) $(TWO) tests notebooks $(ARGS) || failed="$$failed $$processor"; \
+	done; test -z "$$failed" || { echo "Failed as:$$failed" >&2; exit 1; }
 
 test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with an empty store
 	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && export GRMU_STORE="$$store" && \

@@ -65,7 +65,9 @@ def simulated(seed, shift, n_shadows=24, n_samples=40):
     shape = n_shadows, n_samples
     status = np.where(rng.random(shape) < 0.5, NEVER, np.where(rng.random(shape) < 0.5, UNLEARNED, RETAINED))
     easy, sure = 2 * rng.normal(size=n_samples), 0.7 * rng.normal(size=(n_shadows, 1))
-    confidence = easy + sure + rng.normal(size=shape) + shift * (status == UNLEARNED) + 3 * (status == RETAINED)
+    confidence = (
+        easy + sure + rng.normal(size=shape) + shift * (status == UNLEARNED) + 3 * (status == RETAINED)
+    )
     return made_up(status, confidence=confidence)
 
 
@@ -574,7 +576,8 @@ def test_the_command_prints_a_row_an_attack_and_group(here, monkeypatch, capsys)
     head, _, columns, *rows = capsys.readouterr().out.splitlines()
     assert head.startswith("retrain on groundwear, ratio 0.5, 12 shadow models, ")
     assert columns.split()[:5] == ["attack", "who", "group", "n", "n_never"]
-    assert len(rows) == 3 * (4 + 2)  # three attacks: retained of four groups, unlearned and never of the one that asks
+    # three attacks: retained of four groups, unlearned and never of the one that asks
+    assert len(rows) == 3 * (4 + 2)
 
 
 def test_the_command_refuses_too_few_shadows_and_unknown_methods_in_a_sentence(here, monkeypatch, capsys):

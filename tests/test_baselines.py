@@ -473,7 +473,8 @@ def test_boundary_expand_moves_the_forget_set_into_a_shadow_that_is_dropped(orig
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("lam_from", [0.6, 0.9])  # a quantile: below alpha's all are dampened, above it some keep their size
+# a quantile: below alpha's all are dampened, above it some keep their size
+@pytest.mark.parametrize("lam_from", [0.6, 0.9])
 def test_ssd_shrinks_just_the_weights_that_matter_more_for_the_forget_set(original, train, split, weights,
                                                                           weighted, lam_from):
     of_forget = (one_by_one(original, split.forget) ** 2).mean(0)

@@ -15,6 +15,7 @@ import trees
 from grmu.data.originals.registry import ORIGINALS
 from grmu.metrics import METRICS
 from grmu.runs import load_split
+from grmu.runs.store import default_folder
 from grmu.scale import batch
 from grmu.scale.batch import Parameters
 from grmu.scale.demo import NOTEBOOK
@@ -227,10 +228,10 @@ def test_an_interrupted_write_leaves_the_old_file(few_pictures, tmp_path, monkey
 
 
 @pytest.fixture(scope="module")
-def execute(tmp_path_factory):
-    """A call of papermill as users make it, on real data, with a store that all of these tests share."""
-    folder, before = tmp_path_factory.getbasetemp() / "real runs", dict(os.environ)
-    os.environ["GRMU_STORE"] = str(folder)
+def execute():
+    """A call of papermill as users make it, on real data; the references are the lessons' runs."""
+    before = dict(os.environ)
+    os.environ["GRMU_STORE"] = str(default_folder())
     os.environ.pop("MPLBACKEND", None)
 
     def execute(path, **parameters):

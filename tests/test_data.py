@@ -250,7 +250,8 @@ def test_smaller_forget_sets_lie_within_larger_ones(groups):
 @pytest.mark.parametrize("counts", [[[6, 6], [2, 0]], [[61, 33], [17, 9]]])
 def test_smaller_uniform_forget_sets_lie_within_larger_ones(counts):
     train, before = toy(counts), set()
-    for n in range(1, len(train)):  # largest remainders alone fail this: a larger total can take fewer of a small group
+    # largest remainders alone fail this: a larger total can take fewer of a small group
+    for n in range(1, len(train)):
         now = set(split_forget(train, n / len(train), seed=2).forget_index.tolist())
         assert before <= now, f"forgetting {n} keeps samples that forgetting {n - 1} gave up"
         before = now

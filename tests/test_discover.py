@@ -195,9 +195,13 @@ def test_the_rest_is_told_from_features_and_class_as_learnt_on_the_labelled():
     assert (told(np.zeros((len(train), 1)), by_class, known) == train.y.numpy()).all()
 
 
-@pytest.mark.parametrize(("name", "features"), [("probe", layer_features),
-                                                ("probe_last",
-                                                 lambda model, train: model.features(train.x).detach().numpy())])
+@pytest.mark.parametrize(
+    ("name", "features"),
+    [
+        ("probe", layer_features),
+        ("probe_last", lambda model, train: model.features(train.x).detach().numpy()),
+    ],
+)
 def test_probes_are_told_by_the_features_they_are_named_after(name, features, asked):
     model, train = asked
     expected = told(features(model, train), train, labelled(train, 4))

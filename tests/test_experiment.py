@@ -184,7 +184,11 @@ def test_an_experiment_is_called_by_what_runs_differ_in():
 
 def test_the_original_and_the_gold_standard_are_on_the_same_split():
     e = Experiment(ratio=0.3, seed=4, groups=((0, 1),), reweight=True, overrides={"model": "cnn", "lam": 2})
-    assert (e.original.method, e.original.reweight, dict(e.original.overrides)) == ("pretrain", False, {"model": "cnn"})
+    assert (e.original.method, e.original.reweight, dict(e.original.overrides)) == (
+        "pretrain",
+        False,
+        {"model": "cnn"},
+    )
     assert (e.gold.method, e.gold.reweight, dict(e.gold.overrides)) == ("retrain", True, {"model": "cnn"})
     for other in (e.original, e.gold):
         assert (other.dataset, other.ratio, other.seed, other.groups) == (e.dataset, e.ratio, e.seed,
@@ -212,7 +216,8 @@ def test_groups_are_asked_of_the_original_or_of_one_that_stops_early():
 def test_equal_experiments_have_equal_keys_and_any_difference_another():
     e = Experiment()
     assert Experiment().key == e.key
-    assert Experiment(overrides={"lam": e.settings["lam"]}).key == e.key  # the preset's own value is no difference
+    # the preset's own value is no difference
+    assert Experiment(overrides={"lam": e.settings["lam"]}).key == e.key
     assert Experiment(groups=[[1, 1]]).key == Experiment(groups=((1, 1),)).key
     assert Experiment(root="/elsewhere").key == e.key
     different = [Experiment(seed=1), Experiment(ratio=0.4), Experiment(groups="uniform"),
@@ -336,8 +341,10 @@ def student_file(tmp_path, monkeypatch):
         for name in ("student_base", "student_method"):
             sys.modules.pop(name, None)
         (tmp_path / "student_base.py").write_text(
-            "from dataclasses import dataclass\nfrom grmu.training import Method\n@dataclass\nclass Base(Method):\n"
-            f"    def retain_loss(self, batch):\n        return {base_factor} * super().retain_loss(batch)\n")
+            "from dataclasses import dataclass\nfrom grmu.training import Method\n"
+            "@dataclass\nclass Base(Method):\n"
+            f"    def retain_loss(self, batch):\n        return {base_factor} * super().retain_loss(batch)\n"
+        )
         (tmp_path / "student_method.py").write_text(
             "from dataclasses import dataclass\nfrom student_base import Base\n@dataclass\nclass Own(Base):\n"
             f"    def forget_loss(self, batch):\n        return {own_factor} * self.retain_loss(batch)\n")

@@ -198,7 +198,10 @@ def test_mius_retain_loss_is_cross_entropy_plus_lambda_times_the_squared_differe
     g_bar = draw_again(context, method, batch.group)
     found = method.retain_loss(batch)
     z, z_o = context.model.features(batch.x), context.original.features(batch.x)
-    now, before = dv_bound(method.mi.mine, z, batch.group, g_bar), dv_bound(method.mi_o.mine, z_o, batch.group, g_bar)
+    now, before = (
+        dv_bound(method.mi.mine, z, batch.group, g_bar),
+        dv_bound(method.mi_o.mine, z_o, batch.group, g_bar),
+    )
     expected = cross_entropy(context.model.head(z), batch.y) + 3.0 * (now - before) ** 2
     torch.testing.assert_close(found, expected)
     assert abs(now - before) > 1e-3  # else lambda would not matter

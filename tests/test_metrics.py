@@ -82,11 +82,11 @@ def test_with_two_classes_and_attributes_the_metrics_are_eq_11_and_its_kin(group
     predicted, dataset, y, a, p = random_case(2, 2)
     table = rates_by_hand(y, a, p)
     found = fairness(predicted, dataset, [group])
-    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:,
-                                                                   1]).mean())  # whichever class counts as positive
+    # whichever class counts as positive
+    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
     assert found["DP"] == pytest.approx(abs(p[a == 0].mean() - p[a == 1].mean()))
-    assert found["EP"] == pytest.approx(abs(table[group[0], 0] - table[group[0],
-                                                                       1]))  # of the forget set's class
+    of_its_class = table[group[0]]  # the forget set's
+    assert found["EP"] == pytest.approx(abs(of_its_class[0] - of_its_class[1]))
 
 
 def test_true_positive_rates_agree_with_scikit_learn():
@@ -107,7 +107,9 @@ def test_with_many_classes_labels_are_binarised_first_and_eq_11_applied_then(gro
     found = fairness(predicted, dataset, groups)
     assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
     assert found["EP"] == pytest.approx(abs(table[1, 0] - table[1, 1]))
-    assert found["DP"] == pytest.approx(abs(binary[2][binary[1] == 0].mean() - binary[2][binary[1] == 1].mean()))
+    assert found["DP"] == pytest.approx(
+        abs(binary[2][binary[1] == 0].mean() - binary[2][binary[1] == 1].mean())
+    )
     assert found["EO"] > 0.01
 
 

@@ -199,7 +199,11 @@ def test_epoch_curves_show_accuracies_losses_and_estimates():
     lines = {line.get_label(): line for line in accuracy.lines}
     assert np.allclose(lines["GA"].get_ydata(), [50, 40])
     assert same_color(lines["GA"].get_color(), plots.VERMILION)
-    assert sorted(line.get_ydata()[0] for line in accuracy.lines if line.get_linestyle() == "--") == [45, 50, 90]
+    assert sorted(line.get_ydata()[0] for line in accuracy.lines if line.get_linestyle() == "--") == [
+        45,
+        50,
+        90,
+    ]
     assert {line.get_label() for line in loss.lines} == {"retain loss", "forget loss"}
     assert np.allclose(mi.lines[1].get_ydata(), [-1.0, -0.5])
 

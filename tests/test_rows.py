@@ -92,7 +92,8 @@ def test_split_is_the_tensors(size, rows, plain):
 
 @pytest.mark.parametrize("size", [1, 16, 500])
 def test_batches_come_in_the_order_given(size, rows, plain):
-    order = torch.randint(0, N, (75,), generator=torch.Generator().manual_seed(3))  # with repetitions, as REWEIGHT draws
+    # with repetitions, as REWEIGHT draws
+    order = torch.randint(0, N, (75,), generator=torch.Generator().manual_seed(3))
     ours = list(rows.batches(order, size))
     assert [len(x) for x in ours] == [len(part) for part in order.split(size)]
     assert torch.equal(torch.cat(ours), plain[order])
@@ -111,7 +112,7 @@ def test_batches_are_fetched_ahead_and_only_a_few(rows, monkeypatch):
     monkeypatch.setattr(Rows, "_fetch", fetch)
     batches = rows.batches(torch.arange(N), 10)
     next(batches)
-    assert third.wait(10)  # while the first is being used
+    assert third.wait(600)  # while the first is being used
     assert len(fetched) == 1 + AHEAD
     assert threading.current_thread() not in fetched
     batches.close()

@@ -42,7 +42,9 @@ def test_the_settings_are_the_grid_and_the_memorising_regime_learns_three_times_
     for method, grid in search.GRIDS.items():
         plain, faster = (search.settings(dataset, method)
                          for dataset in ("groundwear", "groundwear-memorised"))
-        assert {name: sorted({s[name] for s in plain}) for name in grid} == {name: sorted(set(v)) for name, v in grid.items()}
+        assert {name: sorted({s[name] for s in plain}) for name in grid} == {
+            name: sorted(set(v)) for name, v in grid.items()
+        }
         assert search.settings("groundwear-many", method) == plain
         assert [s | ({"lr": pytest.approx(3 * s["lr"])} if "lr" in s else {}) for s in plain] == faster
 
@@ -131,7 +133,9 @@ def made_up(experiment, store=None):
     setting = search.settings(experiment.dataset, experiment.method).index(dict(experiment.overrides))
     if (setting, experiment.seed) == (3, 101):
         return math.inf
-    return (5 * setting + method) % 7 + 0.01 * method + 0.1 * experiment.ratio + 0.001 * (experiment.seed - 100)
+    return (
+        (5 * setting + method) % 7 + 0.01 * method + 0.1 * experiment.ratio + 0.001 * (experiment.seed - 100)
+    )
 
 
 def expected_scores(method):
@@ -198,7 +202,10 @@ def test_the_command_replaces_the_rows_of_its_methods_and_keeps_the_others(tmp_p
     pd.testing.assert_frame_equal(part(after, "groundwear", "ssd"), part(before, "groundwear", "ssd") + 1)
     best = min(range(6), key=lambda i: sum(expected_scores("scrub")[i]))
     (line,) = (line for line in said.splitlines() if line.startswith("scrub: "))
-    assert ast.literal_eval(line[len("scrub: "):line.index("}") + 1]) == search.settings("groundwear", "scrub")[best]
+    assert (
+        ast.literal_eval(line[len("scrub: ") : line.index("}") + 1])
+        == search.settings("groundwear", "scrub")[best]
+    )
 
 
 # --- what was found -----------------------------------------------------------------------------------------

@@ -47,7 +47,11 @@ def test_membership_says_which_run_it_is_about(attacked):
 def test_the_auc_is_the_share_of_pairs_in_which_the_forgotten_picture_has_the_lower_loss(attacked):
     row, _, splits, split, losses = attacked
     ours = losses(split.forget)
-    theirs = losses(splits.test.subset((splits.test.group == splits.test.group_id(splits.forget_group)).nonzero().squeeze(1)))
+    theirs = losses(
+        splits.test.subset(
+            (splits.test.group == splits.test.group_id(splits.forget_group)).nonzero().squeeze(1)
+        )
+    )
     assert (len(ours), len(theirs)) == (row["n_forget"], 25)
     pairs = (ours[:, None] < theirs).double() + 0.5 * (ours[:, None] == theirs)
     assert row["AUC"] == pytest.approx(pairs.mean().item(),
@@ -234,7 +238,8 @@ def test_shadows_are_observed_once_for_both_tables(few_pictures, monkeypatch):
     assert len(seen) == 2
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")  # so few shadows leave the control no ratio
+# so few shadows leave the control no ratio
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_the_audit_s_table_has_every_run_s_rows(two_audits):
     table, _, observed = two_audits
     assert list(table)[:6] == ["dataset", "method", "reweight", "attack", "who", "group"]
@@ -242,7 +247,9 @@ def test_the_audit_s_table_has_every_run_s_rows(two_audits):
     assert len(observed) == 2  # once for both tables
     assert len(table) == sum(len(audit.audit(e, seen)) for e, seen in observed.items())
     for e, seen in observed.items():
-        part = table[(table.method == e.method) & (table.reweight == e.reweight)].drop(columns=["dataset", "method", "reweight"])
+        part = table[(table.method == e.method) & (table.reweight == e.reweight)].drop(
+            columns=["dataset", "method", "reweight"]
+        )
         pd.testing.assert_frame_equal(part.reset_index(drop=True), audit.audit(e, seen).round(4))
 
 
@@ -365,12 +372,16 @@ def test_what_is_loaded_can_be_changed_without_changing_the_next(elsewhere):
 
 
 def test_an_unknown_study_is_refused(elsewhere):
-    with pytest.raises(ValueError, match="unknown study 'costs': choose one of trajectories, membership, cost"):
+    with pytest.raises(
+        ValueError, match="unknown study 'costs': choose one of trajectories, membership, cost"
+    ):
         studies.load("costs")
 
 
 def test_a_study_that_was_never_computed_says_how_to(elsewhere):
-    with pytest.raises(FileNotFoundError, match=r"no results for membership: .*`python -m grmu results --only membership`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no results for membership: .*`python -m grmu results --only membership`"
+    ):
         studies.load("membership")
 
 
