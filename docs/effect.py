@@ -1,4 +1,4 @@
-"""Draws docs/effect.png, the picture at the top of the README, from the shipped results, and prints its alt text.
+"""Draws docs/effect.png, the picture of the README, from the shipped results, and prints its alt text.
 
 python docs/effect.py
 """
@@ -35,11 +35,12 @@ def alt_text(by: dict[str, pd.DataFrame]) -> str:
     def at(what: str, ratio: float) -> str:
         return f"{by[what]['mean'][ratio]:.0f}"
 
-    return (f"Test accuracy of {GROUP} against the share of them that is forgotten. Trained anew without them, "
-            f"it falls from {at('retrain', first)} % at {first:.0%} to {at('retrain', last)} % at {last:.0%}. "
-            f"With REWEIGHT it is {at('retrain + reweight', first)} and {at('retrain + reweight', last)} %; "
-            f"where as many pictures of everyone are forgotten, {at('retrain uniform', first)} and "
-            f"{at('retrain uniform', last)} %.").replace("0%", "0 %")
+    said = (f"Test accuracy of {GROUP} against the share of them that is forgotten. Trained anew without "
+            f"them, it falls from {at('retrain', first)} % at {first:.0%} to {at('retrain', last)} % at "
+            f"{last:.0%}. With REWEIGHT it is {at('retrain + reweight', first)} and "
+            f"{at('retrain + reweight', last)} %; where as many pictures of everyone are forgotten, "
+            f"{at('retrain uniform', first)} and {at('retrain uniform', last)} %.")
+    return said.replace("0%", "0 %")
 
 
 def draw(path: Path) -> str:
@@ -48,18 +49,19 @@ def draw(path: Path) -> str:
     plots.use_style()
     by = lines()
     ax = plots.axes_or_new(None, figsize=(8.6, 4.2))
-    control = plots.marker_style("retrain", False) | {"color": plots.GROUP_COLOURS[0], "markerfacecolor": "white",
-                                                      "markeredgecolor": plots.GROUP_COLOURS[0]}
-    styles = {"retrain + reweight": (plots.marker_style("retrain", True), "the same, with REWEIGHT", 0.006),
-              "retrain": (plots.marker_style("retrain", False), "trained anew without them", 0.0),
-              "retrain uniform": (control, "as many of everyone", -0.006)}
+    hollow, filled = plots.marker_style("retrain", False), plots.marker_style("retrain", True)
+    blue = plots.GROUP_COLOURS[0]
+    styles = {"retrain + reweight": (filled, "trained anew, with REWEIGHT", 0.006),
+              "retrain": (hollow, "trained anew without them", 0.0),
+              "retrain uniform": (hollow | {"color": blue, "markeredgecolor": blue},
+                                  "as many of everyone", -0.006)}
     before = by["pretrain"]["mean"].mean()
     ax.axhline(before, color=plots.colour("pretrain"), ls=":", lw=1.5)
     ends = {"before anyone leaves": (before, plots.colour("pretrain"))}
     for what, (style, name, shift) in styles.items():
         one = by[what]
-        ax.errorbar(one.index + shift, one["mean"], [one["mean"] - one.low, one.high - one["mean"]], capsize=3,
-                    **style)
+        error = [one["mean"] - one.low, one.high - one["mean"]]
+        ax.errorbar(one.index + shift, one["mean"], error, capsize=3, **style)
         ends[name] = (one["mean"].iloc[-1], style["color"])
     gap = 0.065 * (ax.get_ylim()[1] - ax.get_ylim()[0])
     place = float("inf")
@@ -69,8 +71,9 @@ def draw(path: Path) -> str:
     losses = by["pretrain"]["mean"] - by["retrain"]["mean"]
     won = by["retrain + reweight"]["mean"] - by["retrain"]["mean"]
     last = grids.RATIOS[-1]
-    ax.set_title(f"{last:.0%} of a small group leave: those who stay lose {losses[last]:.0f} points of accuracy,\n"
-                 f"and REWEIGHT gives back {won[last]:.0f}".replace("0%", "0 %"))
+    title = (f"{last:.0%} of a small group leave: those who stay lose {losses[last]:.0f} points of "
+             f"accuracy,\nand REWEIGHT gives back {won[last]:.0f}")
+    ax.set_title(title.replace("0%", "0 %"))
     ax.set(xlabel="share of the group that is forgotten", xlim=(0.05, 0.93), xticks=grids.RATIOS,
            ylabel=f"accuracy of {GROUP},\ntest, n = 500 (%)")
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}".replace("%", " %"))
