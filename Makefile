@@ -88,7 +88,7 @@ constraints: .venv/.ready ## the newest versions that fit, into constraints.txt 
 	  -e ".[test,browser,app]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
 
 clean: ## remove .venv, finished runs and caches
-	rm -rf .venv workflow/.venv runs .snakemake build dist .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv workflow/.venv runs .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
