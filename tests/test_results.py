@@ -301,7 +301,8 @@ def test_all_runs_are_there_once_with_what_differs_from_the_preset(plan, store):
     rows = results.load()
     assert list(rows) == [c for c in results.table().reset_index() if c != "id"]
     assert rows.overrides.tolist() == [A.overrides, B.overrides, C.overrides]
-    assert rows.by_group.tolist() == results.load("one").by_group.tolist() + results.load("two").by_group.tolist()[1:]
+    one, two = (results.load(name).by_group.tolist() for name in ("one", "two"))
+    assert rows.by_group.tolist() == one + two[1:]
 
 
 @pytest.mark.parametrize(("where", "expected"), [
@@ -321,7 +322,7 @@ def test_runs_of_a_grid_are_asked_for_by_the_settings_that_it_varies(plan, store
 
 def test_an_unknown_column_is_refused(plan, store):
     results.compute(["one"], store)
-    with pytest.raises(ValueError, match=r"these runs have no column 'methods': choose among dataset, method, "):
+    with pytest.raises(ValueError, match=r"these runs have no column 'methods': choose among dataset, "):
         results.load("one", methods="miu")
 
 
