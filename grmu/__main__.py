@@ -22,6 +22,7 @@ COMMANDS = {  # name: (module, arguments put before the user's, what it does)
              "write the labs for students, without solutions, or grade what they hand in"),
     "results": ("grmu.study.compute", [], "compute the results that ship with the course"),
     "weights": ("grmu.scale.weights_command", [], "say which pretrained weights are there, or download some"),
+    "sweep": ("grmu.scale.sweep_command", [], "the jobs of a grid of experiments, their cost, their report"),
     "search": ("grmu.study.search", [], "choose hyperparameters on validation data"),
 }
 

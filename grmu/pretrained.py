@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from grmu.backbones import Backbone, pooled
 from grmu.data import GroupedDataset, require
 from grmu.data.shipped import downloads, in_package
-from grmu.models import Backbone, pooled
 
 
 @dataclass(frozen=True)

@@ -59,17 +59,9 @@ def test_every_wing_says_what_lives_there_what_does_not_and_what_it_may_import(w
 
 
 def test_importing_the_package_loads_no_figures_no_forests_and_no_data():
-    program = (
-        "import sys, grmu; print(*sorted({m.split('.')[0] for m in sys.modules} & {'matplotlib', 'IPython'}), "
-        "*[m for m in sys.modules if m.startswith(('sklearn.ensemble', 'grmu.data.', 'grmu.methods.', 'grmu.show', "
-        "'grmu.study', 'grmu.teach', 'grmu.scale'))])"
-    )
-    loaded = call("-c", program)
+    loaded = call("-c", "import sys, grmu; print(*sys.modules)")
     assert loaded.returncode == 0, loaded.stderr
-    assert set(loaded.stdout.split()) <= {
-        "grmu.data.core",
-        "grmu.data.errors",
-        "grmu.data.rows",
-        "grmu.data.view",
-        "grmu.data.shipped",
-    }
+    heavy = ("matplotlib", "IPython", "sklearn.ensemble", "grmu.data.groundwear", "grmu.data.negation",
+             "grmu.data.originals", "grmu.methods.", "grmu.study", "grmu.show", "grmu.teach", "grmu.scale")
+    assert "torch" in loaded.stdout.split()
+    assert [name for name in loaded.stdout.split() if name.startswith(heavy)] == []

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from grmu.__main__ import main
 from grmu.data.originals.fairface import AGES, RACES
 from grmu.runs import Experiment, run
 from grmu.scale import sweep, sweep_cost, sweep_report
@@ -141,13 +142,13 @@ def test_an_impossible_block_is_refused_by_name(bad, sentence):
 ])
 def test_the_command_refuses_a_bad_grid_with_one_sentence(text, sentence, tmp_path, capsys):
     (tmp_path / "grid.yaml").write_text(text)
-    assert sweep.main(["plan", str(tmp_path / "grid.yaml")]) == 2
+    assert main(["sweep", "plan", str(tmp_path / "grid.yaml")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (REPOSITORY / "x").exists()
 
 
 def test_a_grid_that_is_not_there_is_said(tmp_path, capsys):
-    assert sweep.main(["plan", str(tmp_path / "none.yaml")]) == 2
+    assert main(["sweep", "plan", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml" in capsys.readouterr().err
 
 
@@ -178,7 +179,7 @@ def test_a_plan_touches_only_what_changed(tmp_path):
 
 def test_counting_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert sweep.main(["plan", str(WORKFLOW / "paper.yaml"), "--count"]) == 0
+    assert main(["sweep", "plan", str(WORKFLOW / "paper.yaml"), "--count"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "     3  celeba: PRETRAIN (do nothing)" in lines
     assert lines[-1].split() == [str(sum(int(line.split()[0]) for line in lines[:-1])), "runs", "in", "all"]
@@ -207,7 +208,7 @@ def test_sizes_are_the_published_ones():
 
 
 def test_hours_are_samples_over_speed(capsys):
-    assert sweep.main(["cost", str(WORKFLOW / "paper.yaml"), "--images-per-second", "1000", "--gpus",
+    assert main(["sweep", "cost", str(WORKFLOW / "paper.yaml"), "--images-per-second", "1000", "--gpus",
                        "4"]) == 0
     text = capsys.readouterr().out
     table = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), 1000, None)
@@ -236,7 +237,7 @@ def test_the_table_of_the_page_on_sweeps_is_the_commands():
 
 @pytest.mark.parametrize("bad", [["--images-per-second", "0"], ["--texts-per-second", "-1"], ["--gpus", "0"]])
 def test_impossible_speeds_are_refused(bad, capsys):
-    assert sweep.main(["cost", str(WORKFLOW / "embedded.yaml"), *bad]) == 2
+    assert main(["sweep", "cost", str(WORKFLOW / "embedded.yaml"), *bad]) == 2
     assert "speeds must be above 0 and GPUs from 1" in capsys.readouterr().err
 
 

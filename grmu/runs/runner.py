@@ -176,11 +176,11 @@ def _recorder(context: training.Context, test: data.GroupedDataset, groups: tupl
 
 def _measure(experiment: Experiment, parts: Parts, store: Store, device: str) -> Made:
     """What the store keeps of the measuring."""
-    (_, val, test, _), split, groups = parts.splits, parts.split, parts.groups
     with fixed_threads():
-        model = _load_model(experiment, store).to(device)
-        metrics, accuracy = evaluate(model, split.retain.to(device), split.forget.to(device), val.to(device),
-                                     test.to(device), groups)
+        metrics, accuracy = evaluate(
+            _load_model(experiment, store).to(device), parts.split.retain.to(device),
+            parts.split.forget.to(device),
+            parts.splits.val.to(device), parts.splits.test.to(device), parts.groups)
     return {"experiment": experiment.describe(), "metrics": metrics,
             "accuracy": accuracy.to_dict("records")}, None
 

@@ -1,19 +1,12 @@
-"""Sweeps: a grid of experiments, in YAML, becomes jobs, one execution of run_experiment.ipynb each.
-
-workflow/Snakefile calls this:
-
-    python -m grmu.scale.sweep plan workflow/paper.yaml --count
-    python -m grmu.scale.sweep cost workflow/paper.yaml --images-per-second 5000
-    python -m grmu.scale.sweep report FOLDER
+"""Sweeps: a grid of experiments, in YAML, becomes jobs: one execution of run_experiment.ipynb each.
 
 PRETRAIN is a job once per data set and seed, RETRAIN and RETRAIN + REWEIGHT once per seed and split; a
-method's job comes after these three and finds them in the store, so no two jobs train the same model.
-See workflow/README.md.
+method's job comes after these three and finds them in the store, so no two jobs train the same model. See
+docs/sweeps.md.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import re
@@ -31,7 +24,6 @@ from grmu import data
 from grmu.data.files import write_whole
 from grmu.data.shipped import PACKAGE
 from grmu.runs import Experiment
-from grmu.runs.store import StoreError
 from grmu.scale.batch import COMPARED_WITH, Parameters, hint, rank
 from grmu.study.names import label
 
@@ -133,7 +125,11 @@ def read(source: str) -> Grid:
     """
     if source == "-":
         return _make(Grid, json.load(sys.stdin), "grid")  # not as YAML, to which 1e-05 is text
-    return _make(Grid, yaml.safe_load(Path(source).read_text()), "grid")
+    try:
+        settings = yaml.safe_load(Path(source).read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source} is not YAML: {error}") from error
+    return _make(Grid, settings, "grid")
 
 
 def job_name(experiment: Experiment) -> str:
@@ -225,39 +221,3 @@ def _write_changed(path: Path, text: str) -> None:
     """The text as that file, in one step; a file that holds it already keeps its time."""
     if not path.is_file() or path.read_text() != text:
         write_whole(path, text)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; its exit code, 2 for an error with an explanation."""
-    from grmu.scale import sweep_cost, sweep_report
-
-    parser = argparse.ArgumentParser(prog="python -m grmu.scale.sweep", description=__doc__.split("\n\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    plan = commands.add_parser("plan", help="write the jobs of a grid, or count them")
-    plan.add_argument("--count", action="store_true",
-                      help="write nothing, say how many runs of which kind there are")
-    cost = commands.add_parser("cost", help="GPU hours of a grid, from a measured throughput")
-    cost.add_argument("--images-per-second", type=float, help="trained by one GPU (forward, backward, step)")
-    cost.add_argument("--texts-per-second", type=float, help="the same for MultiNLI")
-    cost.add_argument("--gpus", type=int, default=1, help="that share the work")
-    for command in (plan, cost):
-        command.add_argument("grid", help="YAML file, - for JSON from standard input")
-    report = commands.add_parser("report", help="write the tables and the report of what is done")
-    report.add_argument("folder", type=Path, help="of the sweep: its grid's output")
-    options = parser.parse_args(argv)
-    try:
-        if options.command == "plan":
-            print(count(read(options.grid)) if options.count else write_plan(read(options.grid)))
-        elif options.command == "cost":
-            print(sweep_cost.estimate(read(options.grid), options.images_per_second, options.texts_per_second,
-                                      options.gpus))
-        else:
-            print(sweep_report.write(options.folder))
-    except (ValueError, FileNotFoundError, StoreError, yaml.YAMLError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
