@@ -161,7 +161,7 @@ def test_a_row_says_what_was_run_what_was_measured_and_with_what(few_pictures, s
         result = run(e, store)
         row = results.as_row(result)
         assert list(row) == [*results.as_row(run(A, store))]
-        assert set(row) == {"id", *FIELDS, "overrides", *MEASURED, "by_group", "seconds", *MADE_BY}
+        assert set(row) == {"id", *FIELDS, "overrides", *MEASURED, "by_group", "seconds", *result.made_by}
         assert row["id"] == e.id
         assert {k: row[k] for k in FIELDS} == {k: planned(e)[k] for k in FIELDS}
         assert json.loads(row["overrides"]) == e.overrides
@@ -169,7 +169,7 @@ def test_a_row_says_what_was_run_what_was_measured_and_with_what(few_pictures, s
                                                  for k in MEASURED}
         assert json.loads(row["by_group"]) == pytest.approx(result.by_group(), abs=5.1e-5)
         assert row["seconds"] == pytest.approx(result.seconds, abs=0.0051)
-        assert {k: row[k] for k in MADE_BY} == result.made_by
+        assert {k: row[k] for k in result.made_by} == result.made_by
 
 
 def test_a_row_is_the_same_under_any_description_of_its_run(few_pictures, store):
@@ -198,7 +198,7 @@ def test_what_is_loaded_is_the_rows_of_the_runs(plan, store):
     for name, experiments in (("one", [A, B]), ("two", [B, C])):
         rows = results.load(name)
         settings = {key for e in experiments for key in e.overrides}
-        assert set(rows) == {*FIELDS, *settings, *MEASURED, "by_group", "seconds", *MADE_BY}
+        assert set(rows) == {*FIELDS, *settings, *MEASURED, "by_group", "seconds", *run(A, store).made_by}
         for row, e in zip(rows.to_dict("records"), experiments, strict=True):
             result = run(e, store)
             given = stated(row)
@@ -206,7 +206,7 @@ def test_what_is_loaded_is_the_rows_of_the_runs(plan, store):
             assert {k: row[k] for k in MEASURED} == pytest.approx({k: result.metrics[k] for k in MEASURED},
                                                                   abs=5.1e-6)
             assert row["by_group"] == pytest.approx(result.by_group(), abs=5.1e-5)
-            assert {k: row[k] for k in MADE_BY} == result.made_by
+            assert {k: row[k] for k in result.made_by} == result.made_by
     assert rows.augment.tolist()[1] is False
 
 
