@@ -62,7 +62,7 @@ test-labs: .venv/.installed-test ## the labs' tests, with every lab through the 
 lint: .venv/.installed-test ## what is checked first: style, types, walls, notebooks as they are committed
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	.venv/bin/lint-imports
+	.venv/bin/lint-imports --no-cache
 	$(PY) -m grmu check-notebooks
 
 lab: .venv/.installed ## open the course in JupyterLab
