@@ -1,4 +1,5 @@
-# `make help` says what there is. Everything is installed into .venv, once; later calls start at once and need no network.
+# `make help` says what there is. Everything is installed into .venv, once; later calls start at once and need
+# no network.
 
 PYTHON ?= python3
 ARGS ?=
@@ -106,10 +107,11 @@ clean: ## remove .venv, finished runs and caches
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
-# --- installing ---------------------------------------------------------------------------------------------------------
+# --- installing
+# ---------------------------------------------------------------------------------------------------------
 
-# The stamps are copies of pyproject.toml and the constraints: newer files with the same content install nothing, and need
-# no network.
+# The stamps are copies of pyproject.toml and the constraints: newer files with the same content install
+# nothing, and need no network.
 STAMP := cat pyproject.toml $(CONSTRAINTS)
 
 .venv/.installed: pyproject.toml $(CONSTRAINTS) .venv/.ready
@@ -123,7 +125,8 @@ STAMP := cat pyproject.toml $(CONSTRAINTS)
 	  $(PIP) -e ".[$*]"; }
 	@$(STAMP) > $@ && cp $@ .venv/.installed
 
-# .ready holds the folder that .venv serves: a .venv that was moved, or whose Python is gone, is made ready again.
+# .ready holds the folder that .venv serves: a .venv that was moved, or whose Python is gone, is made ready
+# again.
 ifneq ($(shell test -x $(PY) && cat .venv/.ready 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.ready
 endif
