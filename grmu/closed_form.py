@@ -1,7 +1,5 @@
-"""Features and groups whose mutual information is known in closed form: what an estimator can be held
-against."""
-
-from __future__ import annotations
+"""Features and groups whose mutual information is known in closed form:
+what an estimator can be held against."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -29,8 +27,8 @@ def from_uniform(shares: Sequence[float]) -> float:
 
 
 def information(noise: float, shares: Sequence[float] = SHARES) -> float:
-    """I(S; G) in nats of a sign S that shows the group, and with probability `noise` one drawn evenly from
-    all groups."""
+    """I(S; G) in nats of a sign S that shows the group,
+    and with probability `noise` one drawn evenly from all groups."""
     k = len(shares)
     shown = [(1 - noise) * p + noise / k for p in shares]
     right, wrong = 1 - noise + noise / k, noise / k
@@ -38,7 +36,8 @@ def information(noise: float, shares: Sequence[float] = SHARES) -> float:
     return entropy(shown) - rest
 
 
-def noisy_groups(nats: float, n: int, rng: torch.Generator, shares: Sequence[float] = SHARES) -> tuple[Tensor, Tensor]:
+def noisy_groups(nats: float, n: int, rng: torch.Generator,
+                 shares: Sequence[float] = SHARES) -> tuple[Tensor, Tensor]:
     """n features (n, groups) that share that many nats with their groups (n,): the sign of `information`,
     slightly blurred.
 
@@ -47,7 +46,8 @@ def noisy_groups(nats: float, n: int, rng: torch.Generator, shares: Sequence[flo
     """
     most = entropy(shares)
     if not 0 <= nats <= most + 1e-9:
-        raise ValueError(f"groups with shares {tuple(shares)} share 0 to {most:.2f} nats with anything, but not {nats!r}.")
+        raise ValueError(f"groups with shares {tuple(shares)} share 0 to {most:.2f} nats with anything, "
+                         f"but not {nats!r}.")
     noise = 1.0 if nats == 0 else 0.0 if nats >= most else brentq(lambda e: information(e, shares) - nats,
                                                                   0.0, 1.0)
     k, group = len(shares), torch.multinomial(torch.tensor(shares), n, replacement=True, generator=rng)
@@ -59,8 +59,8 @@ def noisy_groups(nats: float, n: int, rng: torch.Generator, shares: Sequence[flo
 def estimates(nats: float, shares: Sequence[float] = SHARES, group_bar: str = "exact", batch_size: int = 128,
               ema: float = 0.05,
               updates: int = 600, every: int = 20, seed: int = 0) -> Iterator[float]:
-    """Fit MINE to such a case; every few updates what it says of samples that it was not fitted to, in
-    nats."""
+    """Fit MINE to such a case; every few updates what it says of samples that it was not fitted to,
+    in nats."""
     rng = torch.Generator().manual_seed(seed)
     z, group = noisy_groups(nats, 3 * HELD_OUT, rng, shares)
     estimator = Estimator(MINE(z.shape[1], len(shares), 128, seed), 5e-3, rng, group_bar, batch_size, ema)

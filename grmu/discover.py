@@ -1,5 +1,5 @@
-"""Groups that nobody wrote down: an attribute inferred for every training sample, so that REWEIGHT and MIU
-have groups to go by.
+"""Groups that nobody wrote down: an attribute inferred for every training sample,
+so that REWEIGHT and MIU have groups to go by.
 
 clusters: k-means on PRETRAIN's features within each class, k by silhouette (Sohoni et al. 2020, GEORGE).
 errors: what a model that stops early gets wrong, against the rest (Liu et al. 2021, the identification step
@@ -12,9 +12,6 @@ An `Experiment` takes them by name (`grouping="clusters"`); the model asked is i
 is forgotten.
 """
 
-from __future__ import annotations
-
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -22,14 +19,13 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
+from sklearn.metrics import silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from grmu.data import GroupedDataset
 from grmu.models import Classifier
-from grmu.reweight import group_weights
 from grmu.training import predict
 
 MOST_CLUSTERS = 5
@@ -39,8 +35,8 @@ SILHOUETTE_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class Grouping:
-    """infer(model, train, seed) -> (N,) inferred attribute, from 0.  early: overrides of PRETRAIN that make
-    the model asked."""
+    """infer(model, train, seed) -> (N,) inferred attribute, from 0.
+    early: overrides of PRETRAIN that make the model asked."""
 
     infer: Callable[[Classifier, GroupedDataset, int], np.ndarray]
     early: Mapping[str, object] = field(default_factory=dict)
@@ -48,7 +44,8 @@ class Grouping:
 
 def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """Cluster of each sample among those of its class; 2 to MOST_CLUSTERS a class, by the best silhouette."""
-    z, y, found = _features(model, train), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
+    z, y, found = predict(model.features, model,
+                          train.x).cpu().numpy(), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]
         if len(members) < 3:  # nothing to divide
@@ -66,8 +63,8 @@ def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
 
 
 def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.ndarray:
-    """The rows whose attribute is known, `share` of all: a random draw, so small groups are small in it
-    too."""
+    """The rows whose attribute is known, `share` of all: a random draw,
+    so small groups are small in it too."""
     return np.random.default_rng(seed).permutation(len(train))[: round(share * len(train))]
 
 
@@ -78,9 +75,10 @@ def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
     if len(np.unique(a[known])) == 1:  # nothing to tell apart
         return np.full(len(a), a[known][0])
     x = np.c_[z, np.eye(train.n_classes)[y]]
-    said = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known]).predict(x)
-    said[known] = a[known]
-    return said
+    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known])
+    found = fitted.predict(x)
+    found[known] = a[known]
+    return found
 
 
 def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -90,7 +88,7 @@ def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
 
 def probe_last(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """`told` by the features that the head gets."""
-    return told(_features(model, train), train, labelled(train, seed))
+    return told(predict(model.features, model, train.x).cpu().numpy(), train, labelled(train, seed))
 
 
 def random(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -110,27 +108,11 @@ def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> Gro
                    attribute_names=[f"{name} {i}" for i in range(int(found.max()) + 1)])
 
 
-def agreement(inferred: GroupedDataset, true: GroupedDataset) -> float:
-    """Adjusted mutual information of inferred and true attribute within each class, a mean over samples: 1
-    same, 0 chance."""
-    y, a, found = (v.cpu().numpy() for v in (true.y, true.a, inferred.a))
-    return float(sum((y == c).mean() * adjusted_mutual_info_score(a[y == c], found[y == c])
-                     for c in np.unique(y)))
-
-
-def alpha_of(group: int, true: GroupedDataset, inferred: GroupedDataset, retained: Tensor) -> float:
-    """REWEIGHT's alpha by the inferred groups, a mean over the retained samples (rows `retained`) of a true
-    group."""
-    counts = inferred.group_counts(), inferred.subset(retained).group_counts()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an inferred group that has vanished weighs nothing here
-        alpha = group_weights(*counts)
-    return float(alpha[inferred.group[retained]][true.group[retained] == group].mean())
-
-
 def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d). A network
-    without maps (text) has only the last."""
+    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d).
+
+    A network without maps (text) has only the last.
+    """
     seen: list[Tensor] = []
 
     def look(module: nn.Module, inputs: object, output: Tensor) -> None:
@@ -149,7 +131,3 @@ def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    return predict(model.features, model, train.x).cpu().numpy()

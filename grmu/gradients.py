@@ -5,20 +5,18 @@ flat vector has the order of `model.parameters()`, which `unflatten` undoes. Sam
 smaller ones for larger networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
-from grmu.data import GroupedDataset
+from grmu.data import GroupedDataset, Rows
 from grmu.models import Classifier
 
 
 def fitting(model: nn.Module, most: int, budget: int) -> int:
-    """Samples of a chunk: `most` for a small network, else as many as `budget` holds, counted in
-    parameters."""
+    """Samples of a chunk: `most` for a small network, else as many as `budget` holds,
+    counted in parameters."""
     return max(1, min(most, budget // sum(p.numel() for p in model.parameters())))
 
 
@@ -32,7 +30,7 @@ def unflatten(vector: Tensor, model: nn.Module) -> list[Tensor]:
 def add_to(model: nn.Module, vector: Tensor) -> None:
     """Move the parameters by a vector (n_parameters,), in place."""
     for p, part in zip(model.parameters(), unflatten(vector, model), strict=True):
-        p += part
+        p.add_(part)
 
 
 def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
@@ -49,7 +47,7 @@ def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | Non
     return total
 
 
-def sample_gradients(model: Classifier, x: Tensor, y: Tensor) -> Iterator[Tensor]:
+def sample_gradients(model: Classifier, x: Tensor | Rows, y: Tensor) -> Iterator[Tensor]:
     """Gradient of each sample's cross-entropy, (B, n_parameters), in chunks of B (that fill 1 GB at most)."""
     was_training, chunk = model.training, fitting(model, 250, 2**28)
     model.eval()
@@ -60,16 +58,16 @@ def sample_gradients(model: Classifier, x: Tensor, y: Tensor) -> Iterator[Tensor
         logits = torch.func.functional_call(model, fixed | parameters, (one_x[None],))
         return nn.functional.cross_entropy(logits, one_y[None])
 
-    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
+    per_sample = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
     for part_x, part_y in zip(x.split(chunk), y.split(chunk), strict=True):
-        found = each({name: fixed[name] for name in names}, model.scaled(part_x), part_y)
+        found = per_sample({name: fixed[name] for name in names}, model.scaled(part_x), part_y)
         yield torch.cat([found[name].flatten(1) for name in names], 1)
     model.train(was_training)
 
 
 def fisher_diagonal(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
-    """Mean of the squared gradients of single samples, (n_parameters,): the diagonal of the empirical Fisher
-    information."""
+    """Mean of the squared gradients of single samples, (n_parameters,):
+    the diagonal of the empirical Fisher information."""
     weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
     total, first = torch.zeros((), device=data.y.device), 0
     for gradients in sample_gradients(model, data.x, data.y):

@@ -1,15 +1,10 @@
-"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group, avg.
-gap, ToW.
+"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group.
 
-`evaluate` makes one forward pass over each split and derives everything from the logits. Values are
-fractions; the higher
-is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
+`evaluate` makes one forward pass over each split and derives everything from the logits. Values are fractions;
+the higher is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,11 +16,8 @@ from fairlearn.metrics import (
     equal_opportunity_difference,
     equalized_odds_difference,
 )
-from scipy import stats
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from torch import Tensor
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 
 from grmu.data import Group, GroupedDataset
 from grmu.models import Classifier
@@ -33,7 +25,7 @@ from grmu.training import predict
 
 METRICS = ("RA", "UA", "TA", "MIA", "EO", "GA")
 FAIRNESS = ("DP", "EP", "WG")
-OVERALL = ("RA", "UA", "TA", "GA")  # accuracies over parts of the data; the rest of an accuracy table is by group
+OVERALL = ("RA", "UA", "TA", "GA")  # accuracies over parts of the data; the rest of the table is by group
 
 
 def standard_error(accuracy: float, n: int) -> float:
@@ -41,9 +33,11 @@ def standard_error(accuracy: float, n: int) -> float:
     return float(np.sqrt(accuracy * (1 - accuracy) / n)) if n else float("nan")
 
 
-def accuracy_by_group(predicted: Tensor, data: GroupedDataset) -> pd.DataFrame:
-    """One row per declared group: group (its name), accuracy, n, se. A group without samples has accuracy
-    NaN, n 0."""
+def accuracy_by_group(predicted: torch.Tensor, data: GroupedDataset) -> pd.DataFrame:
+    """One row per declared group: group (its name), accuracy, n, se.
+
+    A group without samples has accuracy NaN, n 0.
+    """
     frame = MetricFrame(metrics={"accuracy": accuracy_score, "n": count}, y_true=data.y.cpu().numpy(),
                         y_pred=predicted.cpu().numpy(), sensitive_features=data.group.cpu().numpy()).by_group
     frame = frame.reindex(range(data.n_groups)).fillna({"n": 0}).astype({"n": int, "accuracy": float})
@@ -52,7 +46,7 @@ def accuracy_by_group(predicted: Tensor, data: GroupedDataset) -> pd.DataFrame:
     return frame.reset_index(drop=True)
 
 
-def fairness(predicted: Tensor, data: GroupedDataset, groups: Sequence[Group]) -> dict[str, float]:
+def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Group]) -> dict[str, float]:
     """EO (Eq. 11), DP and EP as differences over the attribute, with classes and attributes binarised.
 
     The positive class is "one of the target classes of `groups`", the attribute "one of their attribute
@@ -67,10 +61,12 @@ def fairness(predicted: Tensor, data: GroupedDataset, groups: Sequence[Group]) -
             "EP": float(equal_opportunity_difference(y, y_hat, sensitive_features=a))}
 
 
-def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tensor, val_group: Tensor,
+def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, retain_group: torch.Tensor,
+                 val_group: torch.Tensor,
                  seed: int = 0) -> float:
-    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10). Higher: better
-    hidden.
+    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10).
+
+    Higher: better hidden.
 
     The attacker is one random forest with fixed settings on one feature, the loss, fitted to retain (members)
     against validation samples (non-members). Validation samples are weighted to the retain set's group
@@ -84,33 +80,20 @@ def mia_efficacy(retain: Tensor, val: Tensor, forget: Tensor, retain_group: Tens
     return float((forest.predict(forget[:, None].numpy()) == 0).mean())
 
 
-def membership_forest(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor,
-                      seed: int = 0) -> RandomForestClassifier:
+def membership_forest(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
+                      val_group: torch.Tensor, seed: int = 0) -> ClassifierMixin:
     """The fitted attacker of `mia_efficacy`, to be asked about losses (N, 1): 1 is a member."""
-    losses, member, weights = _attack_data(retain, val, retain_group, val_group)
-    return _attacker(seed).fit(losses, member, sample_weight=weights)
+    from sklearn.ensemble import RandomForestClassifier  # a second, that only measuring takes
+
+    losses, member, weights = attack_data(retain, val, retain_group, val_group)
+    forest = RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01,
+                                    random_state=seed)
+    return forest.fit(losses, member, sample_weight=weights)
 
 
-def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor,
-                    seed: int = 0) -> float:
-    """How well the attacker of `mia_efficacy` tells members from others at all: balanced accuracy on held-out
-    samples.
-
-    Five-fold cross-validation; 0.5 is chance. An efficacy means something only where this is clearly above
-    it.
-    """
-    losses, member, weights = _attack_data(retain, val, retain_group, val_group)
-    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    guessed = cross_val_predict(_attacker(seed), losses, member, cv=folds, params={"sample_weight": weights})
-    return float(balanced_accuracy_score(member, guessed, sample_weight=weights))
-
-
-def _attacker(seed: int) -> RandomForestClassifier:
-    return RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01,
-                                  random_state=seed)
-
-
-def _attack_data(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor) -> tuple[np.ndarray, ...]:
+def attack_data(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
+                val_group: torch.Tensor) -> tuple[np.ndarray, ...]:
+    """Losses (N, 1), who is a member (N,), and the samples' weights (N,): see `mia_efficacy`."""
     n_groups = int(max(retain_group.max(), val_group.max())) + 1
     share_retain, share_val = (torch.bincount(g, minlength=n_groups) / len(g)
                                for g in (retain_group, val_group))
@@ -122,8 +105,8 @@ def _attack_data(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: T
 
 
 def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, val: GroupedDataset,
-             test: GroupedDataset,
-             groups: Sequence[Group], forest_seed: int = 0) -> tuple[dict[str, float], pd.DataFrame]:
+             test: GroupedDataset, groups: Sequence[Group],
+             forest_seed: int = 0) -> tuple[dict[str, float], pd.DataFrame]:
     """All metrics of one model.
 
     Args:
@@ -131,89 +114,27 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
 
     Returns:
         The metrics by name, fractions, with val_TA, val_GA and val_WG (for choosing hyperparameters), and the
-        accuracies
-        with their n and standard error: rows RA, UA, TA, GA, then every group of the test set.
+        accuracies with their n and standard error: rows RA, UA, TA, GA, then every group of the test set.
     """
-    logits = {name: predict(model, model, data.x).float().cpu() for name, data in
-              (("retain", retain), ("forget", forget), ("val", val), ("test", test))}
     parts = {"retain": retain, "forget": forget, "val": val, "test": test}
-    right = {name: logits[name].argmax(1) == parts[name].y.cpu() for name in parts}
-    losses = {name: torch.nn.functional.cross_entropy(logits[name], parts[name].y.cpu(), reduction="none")
+    truth = {name: part.y.cpu() for name, part in parts.items()}
+    logits = {name: predict(model, model, part.x).float().cpu() for name, part in parts.items()}
+    predicted = {name: logits[name].argmax(1) for name in parts}
+    right = {name: (predicted[name] == truth[name]).float() for name in parts}
+    losses = {name: torch.nn.functional.cross_entropy(logits[name], truth[name], reduction="none")
               for name in parts if name != "test"}
-    ids = torch.tensor([test.group_id(g) for g in groups])
-
-    def in_groups(name: str) -> Tensor:
-        return right[name][torch.isin(parts[name].group.cpu(), ids)]
-
-    predicted = logits["test"].argmax(1)
-    by_group = accuracy_by_group(predicted, test)
-    samples = {"RA": right["retain"], "UA": right["forget"], "TA": right["test"], "GA": in_groups("test")}
-    metrics = {name: hits.float().mean().item() for name, hits in samples.items()}
-    metrics |= fairness(predicted, test, groups)
+    by_group = accuracy_by_group(predicted["test"], test)
+    samples = {"RA": right["retain"], "UA": right["forget"], "TA": right["test"],
+               "GA": right["test"][test.in_groups(groups).cpu()]}
+    metrics = {name: hits.mean().item() for name, hits in samples.items()}
+    metrics |= fairness(predicted["test"], test, groups)
     metrics["WG"] = float(by_group["accuracy"].min())
     metrics["MIA"] = mia_efficacy(losses["retain"], losses["val"], losses["forget"],
                                   retain.group.cpu(), val.group.cpu(), forest_seed)
-    metrics |= {"val_TA": right["val"].float().mean().item(),
-                "val_GA": in_groups("val").float().mean().item(),
-                "val_WG": float(accuracy_by_group(logits["val"].argmax(1), val)["accuracy"].min())}
+    metrics |= {"val_TA": right["val"].mean().item(),
+                "val_GA": right["val"][val.in_groups(groups).cpu()].mean().item(),
+                "val_WG": float(accuracy_by_group(predicted["val"], val)["accuracy"].min())}
     overall = pd.DataFrame([{"group": name, "accuracy": metrics[name], "n": len(hits),
                              "se": standard_error(metrics[name], len(hits))}
                             for name, hits in samples.items()])
     return metrics, pd.concat([overall, by_group], ignore_index=True)
-
-
-def differences(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Method minus gold standard **of the same seed**, fractions: one row a seed, one column a metric.
-
-    Args:
-        rows, gold: one row a seed, with a column `seed` and one per metric.
-
-    Raises:
-        ValueError: a seed of `rows` has no gold standard.
-    """
-    ours, reference = rows.set_index("seed")[list(metrics)], gold.set_index("seed")[list(metrics)]
-    if missing := sorted(set(ours.index) - set(reference.index)):
-        raise ValueError(f"no gold standard for seeds {missing}: run RETRAIN + REWEIGHT for them.")
-    return ours - reference.loc[ours.index]
-
-
-def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
-    """Per metric, |method - gold| of each seed, averaged over seeds: the deltas in brackets in the paper's
-    tables."""
-    return differences(rows, gold, metrics).abs().mean()
-
-
-def distance_by_seed(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
-    """Mean |difference| from the gold standard over the metrics, one value a seed: what is averaged to 1 -
-    avg. gap."""
-    return differences(rows, gold, metrics).abs().mean(axis=1)
-
-
-def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
-    """avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself. Beware: doing
-    nothing often scores high, so show PRETRAIN's beside it."""
-    return 1 - float(gap_by_metric(rows, gold, metrics).mean())
-
-
-def tug_of_war(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
-    """ToW (Zhao et al. 2024): product of 1 - |difference| over forget, retain and test accuracy, a mean over
-    seeds; 1 is best."""
-    return float((1 - differences(rows, gold, ("UA", "RA", "TA")).abs()).prod(axis=1).mean())
-
-
-class Interval(NamedTuple):
-    """A mean with its 95 % t-interval, and the number of values."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % t-interval of independent values, such as differences paired by seed; infinite for a
-    single value."""
-    values = np.asarray(values, dtype=float)
-    mean, n = float(values.mean()), len(values)
-    half = float(stats.t.ppf(0.975, n - 1) * stats.sem(values)) if n > 1 else float("inf")
-    return Interval(mean, mean - half, mean + half, n)

@@ -8,8 +8,6 @@ of features z = f_theta(x) and group g. How g_bar is drawn decides what is bound
 - "exact": the same quantity as "uniform", but the expectation over the groups is summed, not sampled.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -23,13 +21,15 @@ GROUP_BARS = ("exact", "uniform", "shuffle")
 
 
 class MINE(nn.Module):
-    """The statistics network T_psi: a two-layer perceptron with ReLU on [z, one-hot g] -> one number a
-    sample.
+    """The statistics network T_psi: a two-layer perceptron with ReLU on [z,
+    one-hot g] -> one number a sample.
 
     The second argument may also be a float vector (B, n_groups) in place of a one-hot group, for variables
     that are not groups. `log_partition` is the moving average of E[exp T] that corrects the gradient's bias
     (their Sec. 3.2).
     """
+
+    log_partition: Tensor
 
     def __init__(self, n_features: int, n_groups: int, hidden: int = 512, seed: int = 0) -> None:
         super().__init__()
@@ -42,7 +42,8 @@ class MINE(nn.Module):
     def _first(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """The first layer in two parts: W_z z + b, (B, hidden), and W_g^T, (n_groups, hidden)."""
         w = self.first.weight
-        return nn.functional.linear(z, w[:, : self.n_features], self.first.bias), w[:, self.n_features :].T.contiguous()
+        return (nn.functional.linear(z, w[:, : self.n_features], self.first.bias),
+                w[:, self.n_features :].T.contiguous())
 
     def _second(self, hidden: Tensor) -> Tensor:
         return hidden.relu() @ self.second.weight[0] + self.second.bias
@@ -103,8 +104,8 @@ def dv_bound(mine: MINE, z: Tensor, group: Tensor, group_bar: Tensor | None = No
 
 
 class Estimator:
-    """A MINE with its optimiser, its way to take g_bar and its random stream: `fit` to features, then ask for
-    the `bound`.
+    """A MINE with its optimiser, its way to take g_bar and its random stream: `fit` to features,
+    then ask for the `bound`.
 
     Features are extracted once and passed in. Optimiser and moving average live as long as the estimator, so
     that later fits go on where earlier ones stopped; the network is frozen outside `fit`.
@@ -122,11 +123,12 @@ class Estimator:
         mine.requires_grad_(False)
 
     def fit(self, z: Tensor, group: Tensor, steps: int) -> list[float]:
-        """`steps` updates on batches drawn from z (N, n_features), group (N, ...); returns each batch's bound
-        in nats."""
+        """`steps` updates on batches drawn from z (N, n_features), group (N, ...);
+        returns each batch's bound in nats."""
         mine, bounds = self.mine.requires_grad_(True), []
         for _ in range(steps):
-            index = torch.randint(len(z), (self.batch_size,), generator=self.rng).to(z.device, non_blocking=True)
+            index = torch.randint(len(z), (self.batch_size,),
+                                  generator=self.rng).to(z.device, non_blocking=True)
             joint, log_partition = dv_terms(mine, z[index], group[index], self.draw(group[index]))
             self._average(log_partition.detach())
             # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving
@@ -144,8 +146,10 @@ class Estimator:
         return draw_group_bar(self.group_bar, group, self.mine.n_groups, self.rng)
 
     def bound(self, z: Tensor, group: Tensor) -> Tensor:
-        """Eq. 2 on these samples, a scalar that is differentiable in z. An estimate only on samples it was
-        not fitted to."""
+        """Eq. 2 on these samples, a scalar that is differentiable in z.
+
+        An estimate only on samples it was not fitted to.
+        """
         return dv_bound(self.mine, z, group, self.draw(group))
 
     def _average(self, log_partition: Tensor) -> None:

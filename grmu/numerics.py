@@ -1,7 +1,5 @@
 """What numbers depend on besides their inputs, fixed: threads, kernels, PyTorch's global random state."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +14,8 @@ THREADS = 1
 
 @contextmanager
 def fixed_threads() -> Iterator[None]:
-    """Run with THREADS threads, whatever the machine has, and with kernels that repeat themselves; restore
-    both after."""
+    """Run with THREADS threads, whatever the machine has, and with kernels that repeat themselves;
+    restore both after."""
     threads, kernels = torch.get_num_threads(), torch.backends.cudnn.deterministic
     torch.set_num_threads(THREADS)
     torch.backends.cudnn.deterministic = True
@@ -35,9 +33,9 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
     Their states, the CPU's and that of the GPU `device`, are as they were after.
     """
-    on_gpu = device is not None and device.type == "cuda"
-    with torch.random.fork_rng([device.index or 0] if on_gpu else []):
+    gpus = [device.index or 0] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(gpus):
         torch.default_generator.manual_seed(seed)
-        if on_gpu:
+        if gpus:
             torch.cuda.manual_seed(seed)
         yield

@@ -6,21 +6,18 @@ alpha = nu_tr / nu_r per group, P(x_i) = alpha_{g_i} / sum_j alpha_{g_j}. That i
 these weights.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
-from grmu.data import GroupedDataset
+from grmu.data import GroupedDataset, require
 
 
 def group_weights(
-    train_counts: Tensor | Sequence[int], retain_counts: Tensor | Sequence[int],
+    train_counts: torch.Tensor | Sequence[int], retain_counts: torch.Tensor | Sequence[int],
     names: Sequence[str] | None = None
-) -> Tensor:
+) -> torch.Tensor:
     """alpha = nu_tr / nu_r, (n_groups,). A group with no retained sample gets 0 and a warning that names it.
 
     Args:
@@ -31,35 +28,36 @@ def group_weights(
         ValueError: shapes differ, or a group has more samples in the retain set than in the training set.
     """
     nu_tr, nu_r = (torch.as_tensor(c, dtype=torch.float64) for c in (train_counts, retain_counts))
-    if nu_tr.shape != nu_r.shape or nu_tr.ndim != 1:
-        raise ValueError(f"need two count vectors of one length, but got {tuple(nu_tr.shape)} and {tuple(nu_r.shape)}.")
+    require(nu_tr.shape == nu_r.shape and nu_tr.ndim == 1,
+            f"need two count vectors of one length, but got {tuple(nu_tr.shape)} and {tuple(nu_r.shape)}.")
     if (nu_r < 0).any() or (nu_r > nu_tr).any():
         bad = int(((nu_r < 0) | (nu_r > nu_tr)).nonzero()[0])
-        raise ValueError(f"group {bad}: {int(nu_r[bad])} retained of {int(nu_tr[bad])} samples is impossible.")
+        raise ValueError(f"group {bad}: {int(nu_r[bad])} retained of {int(nu_tr[bad])} samples is "
+                         "impossible.")
     vanished = ((nu_r == 0) & (nu_tr > 0)).nonzero().flatten().tolist()
     if vanished:
         said = ", ".join(names[g] if names else f"group {g}" for g in vanished)
-        warnings.warn(f"nothing is left of {said}: REWEIGHT cannot bring back a group that has vanished; its weight is 0.",
+        warnings.warn(f"nothing is left of {said}: REWEIGHT cannot bring back a group that has vanished; its "
+                      "weight is 0.",
                       stacklevel=2)
     return torch.where(nu_r > 0, nu_tr / nu_r.clamp(min=1), torch.zeros_like(nu_r)).float()
 
 
-def sample_weights(train: GroupedDataset, retain: GroupedDataset) -> Tensor:
+def sample_weights(train: GroupedDataset, retain: GroupedDataset) -> torch.Tensor:
     """P(x_i) for every retained sample, (len(retain),), summing to 1."""
     alpha = group_weights(train.group_counts().cpu(), retain.group_counts().cpu(), train.group_names)
     weights = alpha.to(retain.group.device)[retain.group]
     return weights / weights.sum()
 
 
-def balanced_weights(retain: GroupedDataset) -> Tensor:
-    """Equal total weight for every group present (RWG, Idrissi et al. 2022): what REWEIGHT is often mistaken
-    for."""
-    counts = retain.group_counts()
-    weights = 1.0 / counts[retain.group]
+def balanced_weights(retain: GroupedDataset) -> torch.Tensor:
+    """Equal total weight for every group present (RWG, Idrissi et al. 2022):
+    what REWEIGHT is often mistaken for."""
+    weights = 1.0 / retain.group_counts()[retain.group]
     return weights / weights.sum()
 
 
-def draw_epoch(n: int, weights: Tensor | None, rng: torch.Generator) -> Tensor:
+def draw_epoch(n: int, weights: torch.Tensor | None, rng: torch.Generator) -> torch.Tensor:
     """Indices of one epoch, (n,): a permutation, or with weights n draws with replacement."""
     if weights is None:
         return torch.randperm(n, generator=rng)

@@ -131,25 +131,25 @@ def test_another_experiment_does_not_take_up_the_checkpoint(tmp_path):
 
 def test_a_damaged_checkpoint_is_named_with_the_fix(tmp_path):
     store = Store(tmp_path)
-    store.write_checkpoint("abc", {"rows": [], "parts": {"x": torch.ones(3)}})
-    assert torch.equal(store.read_checkpoint("abc")["parts"]["x"], torch.ones(3))
+    store.checkpoint("abc").save({"rows": [], "parts": {"x": torch.ones(3)}})
+    assert torch.equal(store.checkpoint("abc").load()["parts"]["x"], torch.ones(3))
     path = tmp_path / "checkpoints" / "abc.pt"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(StoreError, match=r"abc\.pt is damaged .*: delete that file\."):
-        store.read_checkpoint("abc")
+        store.checkpoint("abc").load()
 
 
 def test_a_checkpoint_is_never_code(tmp_path):
     store = Store(tmp_path)
-    store.write_checkpoint("abc", {})
+    store.checkpoint("abc").save({})
     torch.save(models.Network(), tmp_path / "checkpoints" / "abc.pt")  # a pickled object of some class
     with pytest.raises(StoreError, match="is damaged"):
-        store.read_checkpoint("abc")
+        store.checkpoint("abc").load()
 
 
 def test_a_checkpoint_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
     store = Store(tmp_path)
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     with pytest.raises(StoreError, match="cannot write runs to"):
-        store.write_checkpoint("abc", {})
+        store.checkpoint("abc").save({})
     assert not list(tmp_path.glob("*.tmp"))

@@ -9,7 +9,8 @@ from conftest import same_state, state_of
 
 from grmu import methods, models, training
 from grmu.data import GroupedDataset, split_forget
-from grmu.data.rows import Rows, Storage, View
+from grmu.data.rows import Rows, Storage
+from grmu.data.view import View
 from grmu.models import Network
 from grmu.numerics import fixed_threads
 

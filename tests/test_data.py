@@ -14,8 +14,7 @@ from grmu import data
 from grmu.data import GroupedDataset, split_forget
 from grmu.data.groundwear import SHIPPED, compose
 
-# --- Groundwear
-# -------------------------------------------------------------------------------------------------------
+# --- Groundwear ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["groundwear", "groundwear-memorised", "groundwear-many"])
@@ -107,8 +106,7 @@ def test_the_checksum_beside_the_file_is_the_one_in_the_code():
     assert (REPOSITORY / "data" / "groundwear.sha256").read_text().split() == [SHIPPED.sha256, SHIPPED.name]
 
 
-# --- GroupedDataset
-# ---------------------------------------------------------------------------------------------------
+# --- GroupedDataset -----------------------------------------------------------------------------------------
 
 
 def test_a_data_set_is_built_from_plain_arrays():
@@ -182,8 +180,7 @@ def test_a_group_is_named_by_a_pair_within_the_declared_range():
             dataset.group_id(bad)
 
 
-# --- split_forget
-# -----------------------------------------------------------------------------------------------------
+# --- split_forget -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9, 1.0])

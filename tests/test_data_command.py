@@ -182,8 +182,7 @@ def test_sentences_without_a_tokenizer_are_not_ready(capsys, tmp_path, published
     assert "no tokenizer.json" in out or 'pip install "grmu[text]"' in out
 
 
-# --- ages that a spreadsheet turned into dates
-# ------------------------------------------------------------------------
+# --- ages that a spreadsheet turned into dates --------------------------------------------------------------
 
 
 def test_mangled_ages_are_reported_and_left_alone_unless_told(capsys, tmp_path):

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import same_state, small_network, toy
-from sklearn.metrics import adjusted_mutual_info_score
 from torch import nn
 
 from grmu import Experiment, data, discover, models, reweight, run, training
-from grmu.discover import GROUPINGS, agreement, alpha_of, infer, labelled, layer_features, told
+from grmu.discover import GROUPINGS, infer, labelled, layer_features, told
 from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
 from grmu.runs import load_split, trained
+from grmu.study.groupings import agreement
 from grmu.training import predict
 
 pytestmark = pytest.mark.usefixtures("few_pictures")
@@ -38,8 +38,7 @@ def with_attribute(train, a, names=None):
     return replace(train, a=torch.as_tensor(a), attribute_names=names or train.attribute_names)
 
 
-# --- every way
-# --------------------------------------------------------------------------------------------------------
+# --- every way ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", GROUPINGS)
@@ -89,8 +88,7 @@ def test_whoever_is_asked_stays_as_it_is(name, asked):
     assert model.training
 
 
-# --- clusters
-# ---------------------------------------------------------------------------------------------------------
+# --- clusters -----------------------------------------------------------------------------------------------
 
 
 def test_clusters_are_found_within_each_class_as_many_as_there_are():
@@ -115,8 +113,7 @@ def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
     assert [len(found.a[train.y == c].unique()) for c in (0, 1)] == [discover.MOST_CLUSTERS, 2]
 
 
-# --- errors
-# -----------------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------
 
 
 def test_a_class_of_two_is_one_cluster():
@@ -140,7 +137,7 @@ def test_maps_of_one_place_have_no_spread():
 
 
 def test_errors_are_exactly_the_wrong_predictions(here, few_pictures):
-    e = Experiment(method="retrain", grouping="errors").asked
+    e = Experiment(method="retrain", grouping="errors").inferred_from
     model, train = trained(e, here), load_split(e)[0].train
     wrong = model(train.x).argmax(1) != train.y
     assert 0 < wrong.sum() < len(train)
@@ -159,8 +156,7 @@ def test_a_model_without_errors_leaves_one_group_a_class():
     assert found.group.tolist() == train.y.tolist()
 
 
-# --- probes
-# -----------------------------------------------------------------------------------------------------------
+# --- probes -------------------------------------------------------------------------------------------------
 
 
 def test_one_sample_in_twenty_is_labelled_at_random():
@@ -208,8 +204,7 @@ def test_probes_are_told_by_the_features_they_are_named_after(name, features, as
     assert infer(name, model, train, 4).a.tolist() == expected.tolist()
 
 
-# --- what layers see
-# --------------------------------------------------------------------------------------------------
+# --- what layers see ----------------------------------------------------------------------------------------
 
 
 def test_layer_features_are_mean_and_spread_of_every_relu_s_maps_then_the_last_features(asked):
@@ -247,8 +242,7 @@ def test_a_network_without_maps_has_its_last_features_only():
         np.testing.assert_array_equal(layer_features(model, train), predict(model.features, model, train.x))
 
 
-# --- random
-# -----------------------------------------------------------------------------------------------------------
+# --- random -------------------------------------------------------------------------------------------------
 
 
 def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
@@ -258,62 +252,7 @@ def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
     assert agreement(found, train) == pytest.approx(0, abs=0.005)
 
 
-# --- judging groups
-# ---------------------------------------------------------------------------------------------------
-
-
-def test_groups_agree_with_themselves_under_any_name():
-    train = toy([[50, 20], [30, 60]])
-    assert agreement(train, train) == pytest.approx(1)
-    assert agreement(with_attribute(train, 1 - train.a), train) == pytest.approx(1)
-    renamed_in_one_class = torch.where(train.y == 0, 1 - train.a, train.a)
-    assert agreement(with_attribute(train, renamed_in_one_class), train) == pytest.approx(1)
-
-
-def test_an_attribute_that_only_repeats_the_class_agrees_with_nothing():
-    train = toy([[90, 10], [10, 90]])  # class and attribute go together
-    assert agreement(with_attribute(train, train.y), train) == pytest.approx(0, abs=1e-9)
-
-
-def test_agreement_is_a_mean_over_samples_of_what_each_class_has():
-    train = toy([[100, 60], [20, 20]])
-    coins = torch.randint(2, (len(train),), generator=torch.Generator().manual_seed(0))
-    known_in_one = torch.where(train.y == 0, train.a, coins)
-    in_other = adjusted_mutual_info_score(train.a[train.y == 1], coins[train.y == 1])
-    assert agreement(with_attribute(train, known_in_one), train) == pytest.approx(0.8 + 0.2 * in_other)
-
-
-def test_alpha_by_the_true_groups_is_reweights():
-    train = toy([[40, 20], [30, 12]])
-    split = data.split_forget(train, 0.5, [(1, 1), (0, 1)])
-    alpha = reweight.group_weights(train.group_counts(), split.retain.group_counts())
-    found = [alpha_of(g, train, train, split.retain_index) for g in range(4)]
-    assert found == pytest.approx(alpha.tolist())
-    assert alpha.tolist() == [1, 2, 1, 2]
-
-
-def test_alpha_by_inferred_groups_is_a_mean_over_the_retained_of_the_true_group():
-    # class 1: true group 3 holds samples 0 to 5, of whom 0 to 2 are forgotten; 0, 1, 3 are taken for
-    # attribute 0, 2, 4, 5 for 1
-    train = data.GroupedDataset(torch.zeros(10, 1), [1] * 10, [1] * 6 + [0] * 4, ["x", "y"], ["p", "q"])
-    found = with_attribute(train, [0, 0, 1, 0, 1, 1, 0, 0, 0, 0])
-    retained = torch.arange(3, 10)
-    by_hand = {0: 7 / 5, 1: 3 / 2}  # of seven five are left, of three two
-    assert alpha_of(3, train, found, retained) == pytest.approx((by_hand[0] + 2 * by_hand[1]) / 3)
-    assert alpha_of(2, train, found, retained) == pytest.approx(by_hand[0])
-
-
-@pytest.mark.filterwarnings("error")
-def test_an_inferred_group_that_vanished_is_no_reason_to_warn():
-    train = toy([[10, 10], [10, 10]])
-    gone = (train.group == 3).nonzero()[:, 0][:4]
-    found = with_attribute(train, torch.zeros(40).index_fill(0, gone, 1))
-    retained = torch.tensor([i for i in range(40) if i not in gone.tolist()])
-    assert alpha_of(3, train, found, retained) == 1  # nothing is missed in the group that is left
-
-
-# --- experiments
-# ------------------------------------------------------------------------------------------------------
+# --- experiments --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -335,7 +274,7 @@ def test_a_method_trains_on_inferred_groups_of_the_same_samples(grouping, here, 
     run(e, here)
     name, given = contexts[-1]
     splits, split, _ = load_split(e)
-    expected = infer(grouping, trained(e.asked, here), splits.train, e.seed)
+    expected = infer(grouping, trained(e.inferred_from, here), splits.train, e.seed)
     assert name == "retrain"
     assert torch.equal(given.train.group, expected.group)
     for part, index, true in ((given.retain, split.retain_index, split.retain),

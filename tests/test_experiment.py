@@ -19,10 +19,10 @@ from conftest import REPOSITORY, same_state, start_python
 from filelock import FileLock
 from safetensors.torch import load_file
 
-from grmu import Experiment, data, discover, methods, reweight, run, run_all, training
+from grmu import Experiment, data, discover, methods, numerics, reweight, run, run_all, training
 from grmu.metrics import OVERALL
-from grmu.runs import experiment
-from grmu.runs.store import Store
+from grmu.runs import identity, load_split, map_experiments, trained
+from grmu.runs.store import Store, processor
 
 pytestmark = pytest.mark.usefixtures("few_pictures")
 
@@ -48,8 +48,7 @@ def trainings(monkeypatch):
     return done
 
 
-# --- what is accepted
-# -------------------------------------------------------------------------------------------------
+# --- what is accepted ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("bad", "said"), [
@@ -151,12 +150,11 @@ def test_a_method_in_a_notebook_cell_can_be_run_and_edited(tmp_path):
     assert first == restored
 
 
-# --- settings
-# ---------------------------------------------------------------------------------------------------------
+# --- settings -----------------------------------------------------------------------------------------------
 
 
 def test_settings_are_defaults_then_preset_then_overrides():
-    preset = yaml.safe_load((REPOSITORY / "grmu" / "presets" / "groundwear.yaml").read_text())
+    preset = yaml.safe_load((REPOSITORY / "grmu" / "runs" / "presets" / "groundwear.yaml").read_text())
     retrain, miu = Experiment(method="retrain").settings, Experiment(method="miu").settings
     assert retrain["momentum"] == training.Recipe.momentum  # in no preset: the default
     assert {k: retrain[k] for k in preset["fresh"]} == preset["fresh"]
@@ -201,15 +199,14 @@ def test_the_original_and_the_gold_standard_of_a_shadow_are_on_its_half_and_spli
 
 def test_groups_are_asked_of_the_original_or_of_one_that_stops_early():
     e = Experiment(seed=4, half=True, grouping="clusters", overrides={"model": "cnn", "lam": 2})
-    assert e.asked.training_key == e.original.training_key
-    early = replace(e, grouping="errors").asked
+    assert e.inferred_from.training_key == e.original.training_key
+    early = replace(e, grouping="errors").inferred_from
     assert (early.method, early.grouping, early.seed, early.half) == ("pretrain", "true", 4, True)
     assert dict(early.overrides) == {"model": "cnn", **discover.GROUPINGS["errors"].early}
     assert early.recipe.epochs == 1 < e.original.recipe.epochs
 
 
-# --- keys
-# -------------------------------------------------------------------------------------------------------------
+# --- keys ---------------------------------------------------------------------------------------------------
 
 
 def test_equal_experiments_have_equal_keys_and_any_difference_another():
@@ -283,8 +280,8 @@ def test_split_seeds_share_pretrains_weights_but_not_its_results_and_halves_shar
 def test_an_edited_inference_is_not_mistaken_for_the_old_one(monkeypatch):
     inferred, true = Experiment(grouping="errors"), Experiment()
     before = inferred.training_key, inferred.id, true.training_key
-    real = experiment._source
-    monkeypatch.setattr(experiment, "_source",
+    real = identity._source
+    monkeypatch.setattr(identity, "_source",
                         lambda *names: "edited" if "discover.py" in names else real(*names))
     after = replace(inferred)
     assert after.training_key != before[0]
@@ -315,7 +312,7 @@ def test_pretrain_has_an_id_for_every_split_though_the_weights_are_the_same():
 def test_the_id_stays_when_the_code_changes_and_the_keys_do_not(monkeypatch):
     before = Experiment()
     ids = before.id, before.key, before.training_key
-    monkeypatch.setattr(experiment, "_fingerprint", lambda method: ["other code"])
+    monkeypatch.setattr(identity, "_own_code", lambda method: ["other code"])
     after = Experiment()
     assert after.id == ids[0]
     assert after.key != ids[1]
@@ -364,8 +361,7 @@ def test_an_edited_base_class_is_not_mistaken_for_the_old_one(student_file):
     assert student_file(1.0, 1.0) != student_file(2.5, 1.0)
 
 
-# --- running
-# ----------------------------------------------------------------------------------------------------------
+# --- running ------------------------------------------------------------------------------------------------
 
 
 def test_a_run_measures_and_remembers(store):
@@ -382,7 +378,7 @@ def test_a_run_measures_and_remembers(store):
 
 
 def test_the_accuracies_by_group_are_those_of_the_table_in_group_order(store):
-    result, test = run(RETRAIN, store), experiment.load_split(RETRAIN)[0].test
+    result, test = run(RETRAIN, store), load_split(RETRAIN)[0].test
     table = result.accuracy.set_index("group").accuracy
     assert result.by_group() == [table[name] for name in test.group_names] == result.row()["by_group"]
     assert set(table.index) == {*OVERALL, *test.group_names}
@@ -394,13 +390,13 @@ def test_the_accuracies_by_group_are_those_of_the_table_in_group_order(store):
 def test_a_group_without_test_samples_keeps_its_place(store):
     result = run(RETRAIN, store)
     result.accuracy.loc[result.accuracy.group == "sneaker on grass", "accuracy"] = float("nan")
-    names = experiment.load_split(RETRAIN)[0].test.group_names
+    names = load_split(RETRAIN)[0].test.group_names
     assert [str(v) == "nan" for v in result.by_group()] == [name == "sneaker on grass" for name in names]
 
 
 def test_a_run_says_with_what_it_was_computed_and_not_with_what_it_is_read(tmp_path):
     expected = {"torch": torch.__version__, "python": platform.python_version(),
-                "machine": f"{platform.system()} {platform.machine()}, cpu"}
+                "machine": f"{platform.system()} {platform.machine()}, cpu", "processor": processor()}
     result = run(RETRAIN, tmp_path)
     path = result.folder / "record.json"
     record = json.loads(path.read_text())
@@ -414,7 +410,7 @@ def test_the_loaded_model_is_the_trained_one(store):
     result = run(RETRAIN, store)
     assert not result.model.training
     assert same_state(result.model.state_dict(), weights(result))
-    splits, split, _ = experiment.load_split(RETRAIN)
+    splits, split, _ = load_split(RETRAIN)
     right = training.predict(result.model, result.model, splits.test.x).argmax(1) == splits.test.y
     assert right.float().mean().item() == pytest.approx(result.metrics["TA"])
     assert result.curves["TA"].iloc[-1] == pytest.approx(result.metrics["TA"])
@@ -515,7 +511,7 @@ def test_a_run_without_a_retain_pass_has_no_such_loss(store):
 
 
 def test_methods_of_one_seed_forget_the_same_samples():
-    splits = [experiment.load_split(Experiment(method=m, seed=3))[1].forget_index
+    splits = [load_split(Experiment(method=m, seed=3))[1].forget_index
               for m in ("retrain", "miu", "group_dro")]
     assert torch.equal(splits[0], splits[1])
     assert torch.equal(splits[0], splits[2])
@@ -524,21 +520,21 @@ def test_methods_of_one_seed_forget_the_same_samples():
 def test_a_split_seed_chooses_the_forget_set_and_the_seed_all_else(store):
     e = replace(RETRAIN, seed=3)
     one, other = (replace(RETRAIN, seed=seed, split_seed=3) for seed in (4, 5))
-    chosen = [experiment.load_split(x)[1].forget_index for x in (e, one, other)]
+    chosen = [load_split(x)[1].forget_index for x in (e, one, other)]
     assert torch.equal(chosen[0], chosen[1])
     assert torch.equal(chosen[0], chosen[2])
-    assert not torch.equal(chosen[0], experiment.load_split(replace(RETRAIN, seed=4))[1].forget_index)
+    assert not torch.equal(chosen[0], load_split(replace(RETRAIN, seed=4))[1].forget_index)
     assert not same_state(weights(run(one, store)), weights(run(other, store)))
     assert same_state(weights(run(replace(e, split_seed=3), store)), weights(run(e, store)))
-    assert experiment.load_split(replace(e, split_seed=0))[1].forget_index.tolist() == \
-        experiment.load_split(RETRAIN)[1].forget_index.tolist()  # 0 is a seed, not "unset"
+    assert load_split(replace(e, split_seed=0))[1].forget_index.tolist() == \
+        load_split(RETRAIN)[1].forget_index.tolist()  # 0 is a seed, not "unset"
 
 
 def test_a_half_is_trained_on_a_half_and_measured_on_all_of_the_test_set(store, contexts):
     e = replace(MIU, seed=6, half=True)
     result = run(e, store)
-    splits, split, _ = experiment.load_split(e)
-    whole = experiment.load_split(MIU)[0]
+    splits, split, _ = load_split(e)
+    whole = load_split(MIU)[0]
     expected = whole.train.subset(data.half_of(whole.train, 6))
     assert torch.equal(splits.train.x, expected.x)
     assert (len(split.retain) + len(split.forget), len(split.forget)) == (97, 6)
@@ -551,12 +547,12 @@ def test_a_half_is_trained_on_a_half_and_measured_on_all_of_the_test_set(store, 
 
 
 def test_trained_is_the_model_of_the_run_and_nothing_is_measured(tmp_path, trainings):
-    model = experiment.trained(MIU, tmp_path)
+    model = trained(MIU, tmp_path)
     assert trainings == ["pretrain", "miu"]
     assert list(tmp_path.glob("results/*")) == []
     assert not model.training
     assert not any(p.requires_grad for p in model.parameters())
-    assert same_state(experiment.trained(MIU, tmp_path).state_dict(), model.state_dict())
+    assert same_state(trained(MIU, tmp_path).state_dict(), model.state_dict())
     assert same_state(weights(run(MIU, tmp_path)), model.state_dict())
     assert trainings == ["pretrain", "miu"]  # the run is read, and so is the model
 
@@ -578,7 +574,7 @@ def test_rows_show_these_fields_where_they_are_set(store):
 
 
 def test_uniform_forgetting_takes_all_groups_and_measures_the_default_one():
-    splits, split, groups = experiment.load_split(Experiment(groups="uniform", ratio=0.5))
+    splits, split, groups = load_split(Experiment(groups="uniform", ratio=0.5))
     assert (split.forget.group_counts() > 0).all()
     assert groups == (splits.forget_group,) == ((1, 1),)
 
@@ -612,7 +608,7 @@ def meet(e, folder):
 
 
 def test_several_processes_share_the_work_and_answer_in_the_order_of_the_list(tmp_path):
-    found = list(experiment.each(partial(meet, folder=tmp_path), [replace(RETRAIN, seed=s) for s in (5, 2)],
+    found = list(map_experiments(partial(meet, folder=tmp_path), [replace(RETRAIN, seed=s) for s in (5, 2)],
                                  2, False))
     assert [seed for seed, _ in found] == [5, 2]
     assert len({os.getpid(), *(pid for _, pid in found)}) == 3
@@ -626,7 +622,7 @@ def refuse_one(e):
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_what_comes_before_an_error_is_handed_over_and_the_error_is_passed_on(jobs):
-    results = experiment.each(refuse_one, [replace(RETRAIN, seed=s) for s in (3, 0, 1, 2)], jobs, False)
+    results = map_experiments(refuse_one, [replace(RETRAIN, seed=s) for s in (3, 0, 1, 2)], jobs, False)
     assert [next(results), next(results)] == [3, 0]
     with pytest.raises(FloatingPointError, match="one is bad"):
         next(results)
@@ -634,7 +630,7 @@ def test_what_comes_before_an_error_is_handed_over_and_the_error_is_passed_on(jo
 
 def test_one_process_takes_any_function_and_begins_only_what_is_asked_for():
     begun = []
-    results = experiment.each(lambda e: begun.append(e.seed), [RETRAIN, replace(RETRAIN, seed=1)],
+    results = map_experiments(lambda e: begun.append(e.seed), [RETRAIN, replace(RETRAIN, seed=1)],
                               progress=False)
     assert begun == []
     next(results)
@@ -642,9 +638,9 @@ def test_one_process_takes_any_function_and_begins_only_what_is_asked_for():
 
 
 def test_the_bar_tells_what_is_being_run(capsys):
-    list(experiment.each(lambda e: None, [replace(RETRAIN, seed=7)]))
+    list(map_experiments(lambda e: None, [replace(RETRAIN, seed=7)]))
     assert "retrain, r=0.5, seed 7" in capsys.readouterr().err
-    list(experiment.each(lambda e: None, [replace(RETRAIN, seed=7)], progress=False))
+    list(map_experiments(lambda e: None, [replace(RETRAIN, seed=7)], progress=False))
     assert capsys.readouterr().err == ""
 
 
@@ -662,7 +658,7 @@ def test_two_processes_give_the_rows_that_one_gives(tmp_path):
 
 
 def test_training_takes_as_many_threads_on_any_machine(tmp_path):
-    assert experiment.THREADS == 1
+    assert numerics.THREADS == 1
     seen, before = [], torch.get_num_threads()
     try:
         torch.set_num_threads(2)
@@ -730,8 +726,7 @@ def test_fresh_processes_give_the_same_bits_in_any_order_on_any_load(tmp_path):
         assert one[name] == other[name], name
 
 
-# --- interruptions
-# ----------------------------------------------------------------------------------------------------
+# --- interruptions ------------------------------------------------------------------------------------------
 
 
 def test_an_interrupt_in_mid_run_leaves_the_store_usable(tmp_path, store):

@@ -127,8 +127,7 @@ def test_what_moves_is_drawn_over_what_stands_still_as_if_all_were_drawn_anew():
     assert [len(ax.lines) for ax in canvas.axes] == [len(ax.lines) for ax in fresh.axes]
 
 
-# --- cases whose information is known
-# ---------------------------------------------------------------------------------
+# --- cases whose information is known -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nats", [0.0, 0.4, 1.0, closed_form.entropy(closed_form.SHARES)])

@@ -48,8 +48,7 @@ def gate(monkeypatch):
     gate.open.set()
 
 
-# --- a live run
-# -------------------------------------------------------------------------------------------------------
+# --- a live run ---------------------------------------------------------------------------------------------
 
 
 def test_a_run_grows_curves_and_ends_with_its_result(live):
@@ -138,8 +137,7 @@ def test_the_page_is_not_held_up_while_it_trains(live, gate):
     live.wait(60)
 
 
-# --- the explorer
-# -----------------------------------------------------------------------------------------------------
+# --- the explorer -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -232,8 +230,7 @@ def test_every_control_is_named_explained_and_waits_for_the_mouse_to_rest(shown)
     assert "?" in shown.box.children[0].value  # the question first
 
 
-# --- what the model sees
-# ----------------------------------------------------------------------------------------------
+# --- what the model sees ------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -297,8 +294,7 @@ def test_each_view_is_drawn_and_an_error_is_shown(changed, store):
     assert "no run yet" in seen.message.value
 
 
-# --- MINE, live
-# -------------------------------------------------------------------------------------------------------
+# --- MINE, live ---------------------------------------------------------------------------------------------
 
 
 def test_mine_finds_what_is_known(monkeypatch):
@@ -334,8 +330,7 @@ def test_batch_size_average_and_draw_reach_the_estimator(monkeypatch):
     assert asked[0][:5] == (1.0, closed_form.SHARES, "exact", 16, 1.0)
 
 
-# --- REWEIGHT by hand
-# -------------------------------------------------------------------------------------------------
+# --- REWEIGHT by hand ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -395,8 +390,7 @@ def test_a_method_by_hand_needs_no_place_in_the_registry_until_it_is_used(tried)
     assert by_hand.ByHand.starts_from == "fresh"
 
 
-# --- the challenge
-# ----------------------------------------------------------------------------------------------------
+# --- the challenge ------------------------------------------------------------------------------------------
 
 
 def test_runs_are_counted_scored_on_validation_data_and_revealed_at_the_end(few_pictures, store):

@@ -1,12 +1,14 @@
 """The methods' losses against the same terms put together by hand."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import context_of, same_state, small_network, state_of, toy
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from grmu import methods, training
@@ -33,8 +35,7 @@ def batch_of(dataset, rows):
     return Batch(dataset.x[index], dataset.y[index], dataset.group[index], index)
 
 
-# --- the registry
-# -----------------------------------------------------------------------------------------------------
+# --- the registry -------------------------------------------------------------------------------------------
 
 
 def test_methods_are_found_by_name_and_carry_it():
@@ -49,9 +50,12 @@ def test_methods_are_found_by_name_and_carry_it():
 
 
 def test_every_method_that_the_package_offers_is_registered():
-    offered = {getattr(methods, name) for name in methods.__all__ if isinstance(getattr(methods, name), type)}
-    assert len(offered) == 17
-    assert offered <= set(methods.registry.values())
+    files = {p.stem for p in Path(methods.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == {methods.get(name).__module__.split(".")[-1] for name in methods.BUILT_IN}
+    for name in methods.BUILT_IN:
+        assert getattr(methods, methods.get(name).__name__) is methods.get(name)
+    with pytest.raises(AttributeError, match="no attribute 'MUI'"):
+        methods.MUI  # noqa: B018
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():
@@ -96,8 +100,7 @@ def test_their_loss_is_cross_entropy(train, split, method):
     assert method.retain_loss(batch).item() == pytest.approx(expected, rel=1e-5)
 
 
-# --- GROUP-DRO
-# --------------------------------------------------------------------------------------------------------
+# --- GROUP-DRO ----------------------------------------------------------------------------------------------
 
 
 def test_group_dro_weighs_group_losses_by_q_and_moves_q_towards_the_worst(train, split):
@@ -158,8 +161,7 @@ def test_group_dro_refuses_a_bad_step_size(eta):
         GroupDRO(eta=eta)
 
 
-# --- MIU
-# --------------------------------------------------------------------------------------------------------------
+# --- MIU ----------------------------------------------------------------------------------------------------
 
 
 def prepared(train, split, first_updates=5, **settings):
@@ -212,8 +214,8 @@ def test_mius_terms_can_be_switched_off_one_by_one(train, split):
     assert retaining == pytest.approx(cross_entropy(context.model(batch.x), batch.y).item(), rel=1e-5)
     assert calibration > 0
     assert both == pytest.approx(calibration + retaining, rel=1e-4)
-    assert MIU(unlearning=False, forget_epochs=5).forget_epochs == 0
-    assert MIU(forget_epochs=5).forget_epochs == 5
+    assert not MIU(unlearning=False, forget_epochs=5).forgets(0)
+    assert [MIU(forget_epochs=5).forgets(epoch) for epoch in (0, 4, 5)] == [True, True, False]
 
 
 def trained(train, split, **settings):
@@ -352,8 +354,39 @@ def test_the_two_estimators_share_neither_network_nor_moving_average(train, spli
     assert method.mi.mine.log_partition != method.mi_o.mine.log_partition
 
 
-def test_miu_runs_where_the_forgotten_group_has_vanished_and_where_images_are_augmented(train):
+def test_miu_trains_where_the_forgotten_group_has_vanished(train):
     split = split_forget(train, 1.0, [(1, 1)])
+    assert not (split.retain.group == 3).any()
     state, rows = trained(train, split)
-    assert len(rows) == 2
+    assert all("forget_loss" in row for row in rows)
     assert all(v.isfinite().all() for v in state.values())
+    assert not same_state(state, state_of(small_network(seed=1)))
+
+
+def test_miu_is_shown_augmented_pictures_in_both_passes():
+    flat = toy([[40, 20], [20, 12]], n_features=16)
+    train = replace(flat, x=flat.x.reshape(-1, 1, 4, 4))
+    split, shown = split_forget(train, 0.5, [(1, 1)]), {}
+
+    class Watched(MIU):
+        def forget_loss(self, batch):
+            shown.setdefault("forget", []).append((batch.x, split.forget.x[batch.index]))
+            return super().forget_loss(batch)
+
+        def retain_loss(self, batch):
+            shown.setdefault("retain", []).append((batch.x, split.retain.x[batch.index]))
+            return super().retain_loss(batch)
+
+    models = [small_network(16), small_network(16)]
+    for model in models:
+        model.backbone.insert(0, nn.Flatten())
+    recipe = replace(QUICK, augment=True)
+    context = context_of(train, split, recipe, original=models[0], model=models[1])
+    training.train(Watched(mine_hidden=8, first_updates=5, later_updates=2), context)
+    for pairs in shown.values():
+        seen, stored = map(torch.cat, zip(*pairs, strict=True))
+        assert seen.shape == stored.shape
+        assert not torch.equal(seen, stored)
+        assert set(seen.unique().tolist()) <= set(stored.unique().tolist())  # moved, and no value made up
+    assert shown.keys() == {"forget", "retain"}
+    assert all(v.isfinite().all() for v in state_of(context.model).values())

@@ -4,11 +4,9 @@ import itertools
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from conftest import context_of, same_state, small_network, state_of, toy
-from scipy import stats
 from sklearn.metrics import recall_score
 
 from grmu import training
@@ -19,17 +17,12 @@ from grmu.metrics import (
     METRICS,
     OVERALL,
     accuracy_by_group,
-    attack_accuracy,
-    average_gap,
-    differences,
     evaluate,
     fairness,
-    gap_by_metric,
-    interval,
     mia_efficacy,
     standard_error,
-    tug_of_war,
 )
+from grmu.study.studies import attack_accuracy
 from grmu.training import Recipe
 
 
@@ -51,8 +44,7 @@ def rates_by_hand(y, a, predicted):
     return np.array([[predicted[(y == i) & (a == j)].mean() for j in range(2)] for i in range(2)])
 
 
-# --- accuracies
-# -------------------------------------------------------------------------------------------------------
+# --- accuracies ---------------------------------------------------------------------------------------------
 
 
 def test_accuracy_by_group_counts_by_hand():
@@ -82,8 +74,7 @@ def test_the_standard_error_is_binomial():
     assert standard_error(0.3, 50) == pytest.approx((rng.random((20_000, 50)) < 0.3).mean(1).std(), rel=0.05)
 
 
-# --- fairness
-# ---------------------------------------------------------------------------------------------------------
+# --- fairness -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("group", [(0, 0), (0, 1), (1, 0), (1, 1)])
@@ -127,8 +118,7 @@ def test_a_predictor_that_ignores_the_attribute_is_fair_and_one_that_reads_it_is
     assert fairness(torch.tensor(a), dataset, [(1, 1)]) == {"EO": 1, "DP": 1, "EP": 1}
 
 
-# --- membership inference
-# ---------------------------------------------------------------------------------------------
+# --- membership inference -----------------------------------------------------------------------------------
 
 
 def losses(low, high, n, seed):
@@ -206,8 +196,7 @@ def test_the_attack_is_not_credited_with_telling_groups_apart():
     assert attack_accuracy(retain, val, *blind) > 0.65  # the case would fool it
 
 
-# --- evaluate
-# ---------------------------------------------------------------------------------------------------------
+# --- evaluate -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -298,87 +287,3 @@ def test_a_group_missing_from_the_test_set_is_not_the_worst(evaluated):
     assert math.isfinite(metrics["WG"])
     assert math.isfinite(metrics["val_WG"])
     assert table["n"].tolist()[4:] == [20, 0, 10, 7]
-
-
-# --- avg. gap
-# ---------------------------------------------------------------------------------------------------------
-
-
-def rows(values):
-    return pd.DataFrame([{"seed": seed, **dict(zip(METRICS, v, strict=True))} for seed, v in values.items()])
-
-
-def test_the_average_gap_takes_absolute_differences_per_seed_first():
-    gold = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5], 1: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5]})
-    ours = rows({1: [0.9, 0.3, 0.8, 0.1, 0.2, 0.6], 0: [0.9, 0.7, 0.8, 0.2, 0.2, 0.8]})
-    gaps = gap_by_metric(ours, gold)
-    # UA is off by +0.2 and -0.2: the means agree, the seeds do not (footnote 3)
-    assert gaps.to_dict() == pytest.approx({"RA": 0, "UA": 0.2, "TA": 0, "MIA": 0.05, "EO": 0, "GA": 0.2})
-    assert average_gap(ours, gold) == pytest.approx(1 - (0.2 + 0.05 + 0.2) / 6)
-
-
-def test_each_seed_is_compared_with_its_own_gold_standard():
-    gold = rows({0: [0.1] * 6, 1: [0.5] * 6, 2: [0.9] * 6})
-    assert average_gap(gold.iloc[[2, 0, 1]], gold) == 1
-    assert average_gap(rows({2: [0.8] * 6}), gold) == pytest.approx(0.9)
-
-
-def test_a_seed_without_gold_standard_is_named():
-    gold = rows({0: [0.1] * 6})
-    with pytest.raises(ValueError, match=r"no gold standard for seeds \[3\]"):
-        average_gap(rows({0: [0.1] * 6, 3: [0.1] * 6}), gold)
-
-
-def test_the_gap_can_be_taken_over_chosen_metrics():
-    gold, ours = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5]}), rows({0: [0.9, 0.1, 0.8, 0.1, 0.2, 0.4]})
-    assert average_gap(ours, gold, ["GA", "EO"]) == pytest.approx(0.95)
-
-
-# --- differences paired by seed
-# ---------------------------------------------------------------------------------------
-
-
-def test_differences_are_paired_by_seed_in_whatever_order_the_rows_stand():
-    gold = rows({0: [0.1] * 6, 1: [0.5] * 6, 2: [0.9] * 6})
-    ours = rows({2: [0.8] * 6, 0: [0.3, 0.1, 0.1, 0.1, 0.1, 0.0], 1: [0.5] * 6})
-    found = differences(ours, gold)
-    assert list(found.columns) == list(METRICS)
-    expected = {2: [-0.1] * 6, 0: [0.2, 0, 0, 0, 0, -0.1], 1: [0] * 6}
-    assert found.index.tolist() == list(expected)
-    np.testing.assert_allclose(found, list(expected.values()), atol=1e-12)
-    pd.testing.assert_frame_equal(differences(ours, gold.iloc[::-1]), found)
-    pd.testing.assert_frame_equal(differences(ours.iloc[::-1], gold).loc[found.index], found)
-
-
-def test_differences_keep_the_metrics_asked_for_in_their_order():
-    found = differences(rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5]}), rows({0: [0.8] * 6}), ["GA", "RA"])
-    assert found.to_dict("records") == [pytest.approx({"GA": -0.3, "RA": 0.1})]
-
-
-def test_tug_of_war_multiplies_what_is_left_of_three_accuracies_by_seed():
-    gold = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5], 1: [0.9, 0.6, 0.8, 0.1, 0.2, 0.5]})
-    ours = rows({1: [0.9, 0.1, 0.8, 0.9, 0.9, 0.9],
-                 0: [0.8, 0.7, 0.3, 0.1, 0.2, 0.5]})  # MIA, EO and GA have no say
-    assert tug_of_war(ours, gold) == pytest.approx((0.9 * 0.8 * 0.5 + 1 * 0.5 * 1) / 2)
-    assert tug_of_war(gold, gold) == 1
-
-
-def test_an_interval_is_student_s_by_hand_and_by_scipy():
-    found = interval([1.0, 2.0, 3.0, 4.0, 5.0])
-    # sd sqrt(2.5), standard error sqrt(0.5), t of 4 degrees of freedom 2.776
-    assert found == pytest.approx((3, 3 - 2.776 * math.sqrt(0.5), 3 + 2.776 * math.sqrt(0.5), 5), abs=1e-3)
-    values = np.random.default_rng(0).normal(3, 2, 9)
-    found = interval(pd.Series(values, index=range(9)[::-1]))
-    confidence = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert found == pytest.approx((values.mean(), confidence.low, confidence.high, 9))
-
-
-def test_ninety_five_of_a_hundred_intervals_hold_the_true_mean():
-    draws = np.random.default_rng(0).normal(1, 3, (2000, 5))
-    held = np.mean([found.low < 1 < found.high for found in map(interval, draws)])
-    assert held == pytest.approx(0.95, abs=0.015)
-
-
-def test_one_value_says_nothing_about_its_spread_and_equal_values_have_none():
-    assert interval([2.0]) == (2, -math.inf, math.inf, 1)
-    assert interval([2.0, 2.0, 2.0]) == (2, 2, 2, 3)

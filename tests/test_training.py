@@ -57,8 +57,7 @@ class Recorder(Method):
         return self.note("retain", batch)
 
 
-# --- the loop
-# ---------------------------------------------------------------------------------------------------------
+# --- the loop -----------------------------------------------------------------------------------------------
 
 
 def test_the_loss_falls_and_the_model_learns_an_easy_problem(train, split):
@@ -114,11 +113,12 @@ def test_a_methods_own_sampling_goes_before_the_weights_given(train, split):
     assert torch.cat([b.group for _, b in method.batches]).unique().tolist() == [1]
 
 
-def test_without_weights_all_samples_are_alike(train, split):
-    context = context_of(train, split, QUICK)
-    assert context.weights is None
-    given = [value for name, value in vars(context).items() if name not in ("weights", "retain_index")]
-    assert training.Context(*given).weights is None
+def test_without_weights_every_epoch_shows_every_sample_once_in_a_new_order(train, split):
+    method = Recorder()
+    training.train(method, context_of(train, split, Recipe(epochs=2, batch_size=16)))
+    first, second = torch.cat([b.index for term, b in method.batches if term == "retain"]).chunk(2)
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(len(split.retain)))
+    assert not torch.equal(first, second)
 
 
 @dataclass
@@ -332,8 +332,7 @@ def test_one_step_is_sgd_with_momentum_and_weight_decay():
     assert not torch.allclose(context.model.head.weight, before, atol=1e-3)
 
 
-# --- batches and augmentation
-# -----------------------------------------------------------------------------------------
+# --- batches and augmentation -------------------------------------------------------------------------------
 
 
 def test_augment_images_is_a_shift_and_a_flip_of_each_image():
@@ -376,8 +375,7 @@ def test_the_last_batch_holds_the_rest():
     assert isinstance(next(batches(dataset, Recipe(), torch.Generator().manual_seed(0), None)), Batch)
 
 
-# --- predict
-# ----------------------------------------------------------------------------------------------------------
+# --- predict ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("training_mode", [True, False])
@@ -397,8 +395,7 @@ def test_predict_of_nothing_has_the_right_width(train):
     assert predict(model.features, model, train.x[:0]).shape == (0, 6)
 
 
-# --- schedule and recipe
-# ----------------------------------------------------------------------------------------------
+# --- schedule and recipe ------------------------------------------------------------------------------------
 
 
 def rates(recipe):
@@ -464,9 +461,10 @@ def test_nothing_warms_up_where_there_are_no_epochs():
         Recipe(epochs=0, warmup_epochs=1)
 
 
-def test_a_whole_number_that_comes_as_a_float_trains_or_is_refused(train, split):
-    try:
-        recipe = Recipe(epochs=2.0, batch_size=16.0)
-    except ValueError:
-        return
-    training.train(Retrain(), context_of(train, split, recipe))
+def test_a_whole_number_that_comes_as_a_float_is_that_number(train, split):
+    recipe = Recipe(epochs=2.0, batch_size=16.0)
+    assert [type(value) for value in (recipe.epochs, recipe.batch_size)] == [int, int]
+    assert recipe == Recipe(epochs=2, batch_size=16)
+    rows = []
+    training.train(Retrain(), context_of(train, split, recipe), on_epoch=lambda epoch, row: rows.append(epoch))
+    assert rows == [1, 2]

@@ -1,5 +1,6 @@
-"""data: data sets with groups. `load(name)` gives train, val and test; `split_forget` decides what is
-forgotten.
+"""data: data sets with groups.
+
+`load(name)` gives train, val and test; `split_forget` decides what is forgotten.
 
 Here: grouped data, forget splits, the embedded sets Groundwear and Negation; `originals`: the paper's own
 data sets.
@@ -14,10 +15,11 @@ from importlib import import_module
 from pathlib import Path
 
 from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, half_of, split_forget
+from grmu.data.errors import require
+from grmu.data.rows import Rows
 
-__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Splits", "half_of",
-           "load",
-           "split_forget"]
+__all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Rows", "Splits",
+           "half_of", "load", "require", "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
 

@@ -5,16 +5,14 @@ n_attributes + a (Sec. 3.2 of the paper). `split_forget` divides a training set 
 Nothing here knows of models.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from grmu.data.errors import require
 from grmu.data.rows import Rows
 
 Group = tuple[int, int]
@@ -36,34 +34,25 @@ class GroupedDataset:
         ValueError: lengths differ, a label lies outside its names, or x holds NaN or infinity.
     """
 
-    x: Tensor | Rows
-    y: Tensor
-    a: Tensor
+    x: torch.Tensor | Rows
+    y: torch.Tensor
+    a: torch.Tensor
     class_names: Sequence[str] = ()
     attribute_names: Sequence[str] = ()
     name: str = "custom"
-    group: Tensor = field(init=False)
+    group: torch.Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        x, y, a = (v if isinstance(v, Rows) else torch.as_tensor(v) for v in (self.x, self.y, self.a))
-        for what, values in (("y", y), ("a", a)):
-            if values.is_floating_point() and not (values == values.round()).all():
-                raise ValueError(f"{what} holds values that are not whole numbers.")
-        y, a = y.long(), a.long()
-        if not len(x) == len(y) == len(a):
-            raise ValueError(f"x, y and a need one row per sample, but have {len(x)}, {len(y)} and {len(a)}.")
-        if x.is_floating_point() and not x.isfinite().all():
+        x = self.x if isinstance(self.x, Rows) else torch.as_tensor(self.x)
+        y, a = _whole("y", self.y), _whole("a", self.a)
+        require(len(x) == len(y) == len(a),
+                f"x, y and a need one row per sample, but have {len(x)}, {len(y)} and {len(a)}.")
+        if isinstance(x, torch.Tensor) and x.is_floating_point() and not x.isfinite().all():
             bad = int((~x.isfinite()).reshape(len(x), -1).any(1).nonzero()[0])
             raise ValueError(f"x holds NaN or infinity, first in sample {bad}: remove or repair it.")
-        names = {}
-        for what, values, given in (("y", y, self.class_names), ("a", a, self.attribute_names)):
-            top = int(values.max()) if len(values) else -1
-            names[what] = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
-            if len(values) and (values.min() < 0 or top >= len(names[what])):
-                raise ValueError(f"{what} holds values from {int(values.min())} to {top}, but the "
-                                 f"{len(names[what])} declared names allow 0 to {len(names[what]) - 1}.")
-        values = {"x": x, "y": y, "a": a, "class_names": names["y"], "attribute_names": names["a"],
-                  "group": y * len(names["a"]) + a}
+        classes, attributes = _names("y", y, self.class_names), _names("a", a, self.attribute_names)
+        values = {"x": x, "y": y, "a": a, "class_names": classes, "attribute_names": attributes,
+                  "group": y * len(attributes) + a}
         for key, value in values.items():
             object.__setattr__(self, key, value)
 
@@ -90,7 +79,7 @@ class GroupedDataset:
         """Names in group order, such as "sneaker on brick" (attribute names read on from class names)."""
         return [f"{c} {a}" for c in self.class_names for a in self.attribute_names]
 
-    def group_counts(self) -> Tensor:
+    def group_counts(self) -> torch.Tensor:
         """(n_groups,) number of samples of every declared group, zeros included: the paper's nu."""
         return torch.bincount(self.group, minlength=self.n_groups)
 
@@ -100,19 +89,39 @@ class GroupedDataset:
             y, a = (int(v) for v in group)
         except (TypeError, ValueError):
             raise ValueError(f"a group is a pair (y, a) of integers, not {group!r}.") from None
-        if not (0 <= y < self.n_classes and 0 <= a < self.n_attributes):
-            raise ValueError(f"unknown group {(y, a)}: y goes from 0 to {self.n_classes - 1}, "
-                             f"a from 0 to {self.n_attributes - 1} in {self.name}.")
+        require(0 <= y < self.n_classes and 0 <= a < self.n_attributes,
+                f"unknown group {(y, a)}: y goes from 0 to {self.n_classes - 1}, a from 0 to "
+                f"{self.n_attributes - 1} in {self.name}.")
         return y * self.n_attributes + a
 
-    def subset(self, index: Tensor) -> GroupedDataset:
-        """The samples at `index`, with the same declared classes and attributes."""
-        x = self.x.select(index) if isinstance(self.x, Rows) else self.x[index]
-        return replace(self, x=x, y=self.y[index], a=self.a[index])
+    def in_groups(self, groups: Sequence[Group]) -> torch.Tensor:
+        """(N,) bool: is the sample in one of these groups (y, a)?"""
+        return torch.isin(self.group, torch.tensor([self.group_id(g) for g in groups],
+                                                   device=self.group.device))
 
-    def to(self, device: str | torch.device) -> GroupedDataset:
+    def subset(self, index: torch.Tensor) -> Self:
+        """The samples at `index`, with the same declared classes and attributes."""
+        return replace(self, x=self.x.select(index) if isinstance(self.x, Rows) else self.x[index],
+                       y=self.y[index], a=self.a[index])
+
+    def to(self, device: str | torch.device) -> Self:
         """The same data on another device."""
         return replace(self, x=self.x.to(device), y=self.y.to(device), a=self.a.to(device))
+
+
+def _whole(what: str, values: torch.Tensor) -> torch.Tensor:
+    values = torch.as_tensor(values)
+    require((values == values.long()).all(), f"{what} holds values that are not whole numbers.")
+    return values.long()
+
+
+def _names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[str, ...]:
+    top = int(values.max()) if len(values) else -1
+    names = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
+    low = int(values.min()) if len(values) else 0
+    require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} "
+                                           f"declared names allow 0 to {len(names) - 1}.")
+    return names
 
 
 class Splits(NamedTuple):
@@ -130,13 +139,13 @@ class ForgetSplit(NamedTuple):
 
     retain: GroupedDataset
     forget: GroupedDataset
-    forget_index: Tensor
-    retain_index: Tensor
+    forget_index: torch.Tensor
+    retain_index: torch.Tensor
 
 
-def half_of(train: GroupedDataset, seed: int) -> Tensor:
-    """Rows of a random half of every group, ascending; a coin decides whether an odd group rounds up or
-    down."""
+def half_of(train: GroupedDataset, seed: int) -> torch.Tensor:
+    """Rows of a random half of every group, ascending;
+    a coin decides whether an odd group rounds up or down."""
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(train))
     groups = train.group.cpu().numpy()[shuffled]
@@ -148,8 +157,8 @@ def half_of(train: GroupedDataset, seed: int) -> Tensor:
 def split_forget(
     train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0
 ) -> ForgetSplit:
-    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None: uniform
-    forgetting).
+    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None:
+    uniform forgetting).
 
     Stratified: every named group loses its share, remainders going to the largest fractions. For one seed the
     forget set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like with
@@ -159,15 +168,14 @@ def split_forget(
         ValueError: ratio outside (0, 1], an unknown group, a forget set that would be empty or the whole
             training set.
     """
-    if not isinstance(ratio, (int, float)) or not 0 < ratio <= 1:
-        raise ValueError(f"ratio must lie in (0, 1], but is {ratio!r}: 0.5 forgets half of the named groups' samples.")
+    require(isinstance(ratio, int | float) and 0 < ratio <= 1,
+            f"ratio must lie in (0, 1], but is {ratio!r}: 0.5 forgets half of the named groups' samples.")
     ids = list(range(train.n_groups)) if groups is None else sorted({train.group_id(g) for g in groups})
     counts = train.group_counts()[ids].numpy()
     total = int(np.rint(ratio * counts.sum()))
-    if total == 0:
-        raise ValueError(f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")
-    if total == len(train):
-        raise ValueError("the forget set would be the whole training set: name fewer groups or lower the ratio.")
+    require(total > 0, f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")
+    require(total < len(train),
+            "the forget set would be the whole training set: name fewer groups or lower the ratio.")
     # the k-th sample of a group of n goes k - 1/2 n-ths of the way: the shares come out, and more never takes
     # fewer
     order = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
@@ -178,7 +186,5 @@ def split_forget(
     shuffled = torch.randperm(len(train), generator=rng)  # one permutation for all groups and ratios
     chosen = [shuffled[train.group[shuffled] == g][:k] for g, k in zip(ids, take.tolist(), strict=True)]
     forget_index = torch.cat(chosen).sort().values
-    keep = torch.ones(len(train), dtype=torch.bool)
-    keep[forget_index] = False
-    retain_index = keep.nonzero().squeeze(1)
+    retain_index = (~torch.isin(torch.arange(len(train)), forget_index)).nonzero().squeeze(1)
     return ForgetSplit(train.subset(retain_index), train.subset(forget_index), forget_index, retain_index)

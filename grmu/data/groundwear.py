@@ -5,10 +5,7 @@ together: picture = mask * object + (1 - mask) * ground, mask = min(6 * object, 
 are the same everywhere.
 """
 
-from __future__ import annotations
-
 import json
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,18 +22,9 @@ SHIPPED = ShippedFile("groundwear.safetensors.xz",
 SIDE = 28
 
 
-@lru_cache(maxsize=2)
-def _read(path: Path, mtime_ns: int) -> tuple[dict[str, np.ndarray], dict]:
-    """The file's tensors and its description of the variants. `mtime_ns` only makes a changed file a cache
-    miss."""
-    raw = SHIPPED.unpack(path)
-    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
-    return load_tensors(raw), json.loads(header["__metadata__"]["variants"])
-
-
 def compose(objects: np.ndarray, grounds: np.ndarray) -> np.ndarray:
-    """Objects (N, 28, 28) pasted on grounds (N, 28, 28), both uint8; integer arithmetic, rounded to
-    nearest."""
+    """Objects (N, 28, 28) pasted on grounds (N, 28, 28), both uint8; integer arithmetic,
+    rounded to nearest."""
     mask = np.minimum(6 * objects.astype(np.uint32), 255)
     return ((mask * objects + (255 - mask) * grounds + 127) // 255).astype(np.uint8)
 
@@ -48,17 +36,18 @@ def load(name: str, root: str | Path | None = None) -> Splits:
         FileNotFoundError: the data file is not there.
         ValueError: it is not, bit for bit, the one that this version ships.
     """
-    path = SHIPPED.find(root)
-    tensors, variants = _read(path, path.stat().st_mtime_ns)
-    spec = variants[name]
+    raw = SHIPPED.content(root)
+    header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    tensors, spec = load_tensors(raw), json.loads(header["__metadata__"]["variants"])[name]
     textures = tensors["textures"][spec["textures"]]
     offsets, on = np.arange(SIDE), [f"on {ground}" for ground in spec["attribute_names"]]
 
     def split(part: str) -> GroupedDataset:
-        object_index, y, a, row, col = (tensors[f"{name}.{part}.{k}"]
+        index, y, a, row, col = (tensors[f"{name}.{part}.{k}"]
                                         for k in ("object", "y", "a", "row", "col"))
         rows, cols = row[:, None, None] + offsets[:, None], col[:, None, None] + offsets
-        x = compose(tensors["objects"][object_index], textures[a[:, None, None], rows, cols])
-        return GroupedDataset(torch.from_numpy(x[:, None]), y, a, spec["class_names"], on, name)
+        x = compose(tensors["objects"][index], textures[a[:, None, None], rows, cols])
+        return GroupedDataset(torch.from_numpy(x[:, None]), torch.from_numpy(y), torch.from_numpy(a),
+                              spec["class_names"], on, name)
 
     return Splits(split("train"), split("val"), split("test"), tuple(spec["forget_group"]))

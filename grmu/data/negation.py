@@ -1,22 +1,19 @@
-"""Negation: the embedded pairs of sentences, a natural-language-inference set with a planted shortcut (see
-data/README.md).
+"""Negation: the embedded pairs of sentences,
+a natural-language-inference set with a planted shortcut (see data/README.md).
 
 Every word is one token of BERT's vocabulary, and the shipped file has the table, so that no tokenizer is
 needed: a pair becomes [CLS] premise [SEP] hypothesis [SEP], as BERT and MiniLM expect it.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from grmu.data.core import GroupedDataset, Splits
+from grmu.data.errors import require
 from grmu.data.shipped import ShippedFile
 
 SHIPPED = ShippedFile("negation.json.xz", "254cfab3715e8772be32d615169239ba6e05beee03645fe53fe7e00de642afc0",
@@ -25,48 +22,45 @@ CLS, SEP = 101, 102  # BERT's numbers for what marks the beginning, and the end 
 NEGATIONS = ("no", "never", "nobody", "nothing")  # one of them in the hypothesis is the attribute
 
 
-@lru_cache(maxsize=2)
-def _read(path: Path, mtime_ns: int) -> dict[str, Any]:
-    """The file's content. `mtime_ns` only makes a changed file a cache miss."""
-    return json.loads(SHIPPED.unpack(path))
-
-
 def _shipped(root: str | Path | None = None) -> dict[str, Any]:
-    path = SHIPPED.find(root)
-    return _read(path, path.stat().st_mtime_ns)
+    return json.loads(SHIPPED.content(root))
 
 
-def encode(pairs: Sequence[tuple[str, str]]) -> Tensor:
-    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 12): token ids, and segments (1 for
-    hypothesis and its [SEP]).
+def encode(pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
+    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 12): token ids,
+    and segments (1 for hypothesis and its [SEP]).
 
     Raises:
         ValueError: a word that the table lacks, or a pair longer than 12 tokens.
     """
-    words, length = _shipped()["words"], _shipped()["length"]
+    shipped = _shipped()
+    words, length = shipped["words"], shipped["length"]
     x = torch.zeros(len(pairs), 2, length, dtype=torch.int16)
     for row, pair in zip(x, pairs, strict=True):
-        if unknown := [w for w in " ".join(pair).split() if w not in words]:
-            raise ValueError(f"{unknown[0]!r} is not among the {len(words)} words of this data set: {', '.join(words)}.")
+        unknown = [w for w in " ".join(pair).split() if w not in words]
+        require(not unknown, f"{', '.join(map(repr, unknown[:1]))} is not among the {len(words)} words of "
+                             f"this data set: {', '.join(words)}.")
         first, second = ([words[w] for w in sentence.split()] + [SEP] for sentence in pair)
         ids = [CLS, *first, *second]
-        if len(ids) > length:
-            raise ValueError(f"{pair} has {len(ids)} tokens with [CLS] and [SEP], but {length} fit: shorten it.")
+        require(len(ids) <= length,
+                f"{pair} has {len(ids)} tokens with [CLS] and [SEP], but {length} fit: shorten it.")
         row[0, : len(ids)] = torch.tensor(ids)
         row[1, len(ids) - len(second) : len(ids)] = 1
     return x
 
 
-def decode(x: Tensor) -> list[tuple[str, str]]:
+def decode(x: torch.Tensor) -> list[tuple[str, str]]:
     """The inverse of `encode`: (N, 2, 12) -> pairs (premise, hypothesis)."""
     word = {number: w for w, number in _shipped()["words"].items()}
-    return [tuple(" ".join(word[i] for i in ids[segments == s].tolist() if i in word) for s in (0, 1))
-            for ids, segments in x]
+    premises, hypotheses = ([" ".join(word[i] for i in ids[segments == s].tolist() if i in word)
+                             for ids, segments in x]
+                            for s in (0, 1))
+    return list(zip(premises, hypotheses, strict=True))
 
 
 def load(name: str, root: str | Path | None = None) -> Splits:
-    """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral, a is "with
-    negation".
+    """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral,
+    a is "with negation".
 
     Raises:
         FileNotFoundError: the data file is not there.

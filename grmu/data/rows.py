@@ -1,80 +1,28 @@
 """Samples that are too many to copy: an array on disk, and which of its rows are meant.
 
-`Rows` stands where a data set's tensor x stands: it has its shape, its length and its indexing. Subsets share
-the array, which is memory-mapped; on a GPU it is uploaded once where it fits, else batches are fetched ahead
-by a thread of its own.
-`View` is what a network sees of a stored picture: a region of it, at the network's resolution.
+`Rows` stands where a data set's tensor x stands: it has its length and its indexing. Subsets share the array,
+which is memory-mapped; on a GPU it is uploaded once where it fits, else batches are fetched ahead by a thread
+of its own.
 """
 
-from __future__ import annotations
-
-import math
 import warnings
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
 
 import numpy as np
 import torch
-from torch import Tensor
+
+from grmu.data.view import View
 
 AHEAD = 2  # batches fetched while one is being used
 
 
-@dataclass(frozen=True)
-class View:
-    """A centred region of height x width stored pixels, seen as side x side; random crops come from the whole
-    picture."""
-
-    side: int
-    height: int
-    width: int
-
-    def centre(self, x: Tensor) -> Tensor:
-        """The region of each picture: uint8 (B, C, H, W) -> uint8 (B, C, side, side)."""
-        height, width = x.shape[-2:]
-        if (self.height, self.width) == (self.side, self.side):  # no pixel is moved
-            top, left = (height - self.side) // 2, (width - self.side) // 2
-            return x[..., top : top + self.side, left : left + self.side]
-        box = torch.tensor([(height - self.height) / 2, (width - self.width) / 2, self.height, self.width])
-        return crop(x, box.expand(len(x), 4), self.side)
-
-    def random(self, x: Tensor, rng: torch.Generator, area: tuple[float, float] = (0.7, 1.0)) -> Tensor:
-        """Random resized crop and flip, per picture: a share of the `area`, an aspect ratio of 3/4 to 4/3,
-        any place.
-
-        Sides that would leave the picture are cut to it.
-        """
-        height, width = x.shape[-2:]
-        share, ratio, at_y, at_x, flip = torch.rand(5, len(x), generator=rng)
-        pixels = height * width * (area[0] + (area[1] - area[0]) * share)
-        aspect = ((2 * ratio - 1) * math.log(4 / 3)).exp()
-        h, w = (pixels / aspect).sqrt().clamp(max=height), (pixels * aspect).sqrt().clamp(max=width)
-        left, flip = at_x * (width - w), flip < 0.5
-        box = torch.stack([at_y * (height - h), torch.where(flip, left + w, left), h,
-                           torch.where(flip, -w, w)], 1)
-        return crop(x, box, self.side)
-
-
-def crop(x: Tensor, box: Tensor, side: int) -> Tensor:
-    """Boxes (B, 4) of top, left, height, width in pixels cut out of pictures and resized, bilinear, on the
-    pictures' device.
-
-    uint8 (B, C, H, W) -> uint8 (B, C, side, side). A negative width mirrors.
-    """
-    height, width = x.shape[-2:]
-    top, left, h, w = box.to(x.device, non_blocking=True).T[:, :, None]
-    steps = (torch.arange(side, device=x.device) + 0.5) / side
-    y, x_ = 2 * (top + h * steps) / height - 1, 2 * (left + w * steps) / width - 1
-    grid = torch.stack(torch.broadcast_tensors(x_[:, None, :], y[:, :, None]), -1)
-    out = torch.nn.functional.grid_sample(x.float(), grid, padding_mode="border", align_corners=False)
-    return out.round_().to(torch.uint8)
-
-
 class Storage:
-    """An array (N, ...) that several data sets have rows of. Pictures are stored as (N, H, W, C), as decoders
-    give them.
+    """An array (N, ...) that several data sets have rows of.
+
+    Pictures are stored as (N, H, W, C), as decoders give them.
 
     Args:
         array: usually memory-mapped.  pictures: hand rows out as (B, C, H, W).
@@ -83,13 +31,12 @@ class Storage:
     resident_share = 0.6  # of a GPU's free memory that an array may take; more is streamed
 
     def __init__(self, array: np.ndarray, pictures: bool) -> None:
-        with warnings.catch_warnings():  # a memory map is read-only, and nobody writes to it
-            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        with warnings.catch_warnings(action="ignore"):  # a memory map is read-only, and nobody writes to it
             self.array = torch.from_numpy(array)
         self.pictures = pictures
-        self._on: dict[torch.device, Tensor] = {}
+        self._on: dict[torch.device, torch.Tensor] = {}
 
-    def on(self, device: torch.device) -> Tensor | None:
+    def on(self, device: torch.device) -> torch.Tensor | None:
         """The whole array on that device, uploaded once; None where it does not fit beside the training."""
         if device.type == "cpu":
             return self.array
@@ -105,63 +52,43 @@ class Storage:
 class Rows:
     """`rows` of a storage, as one tensor-like of shape (len(rows), ...) on `device`."""
 
-    def __init__(self, storage: Storage, rows: Tensor, view: View | None = None,
+    def __init__(self, storage: Storage, rows: torch.Tensor, view: View | None = None,
                  device: str | torch.device = "cpu") -> None:
         self.storage, self.view, self.device = storage, view, torch.device(device)
         self._array = storage.on(self.device)
         self._streamed = self._array is None or self.device.type == "cpu"
         self._rows = rows.cpu() if self._streamed else rows.to(self.device)
 
-    @property
-    def shape(self) -> torch.Size:
-        """As a tensor's."""
-        rest = self.storage.array.shape[1:]
-        return torch.Size((len(self), *((rest[2], *rest[:2]) if self.storage.pictures else rest)))
-
-    @property
-    def ndim(self) -> int:
-        """As a tensor's."""
-        return len(self.shape)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """As a tensor's."""
-        return self.storage.array.dtype
-
-    def is_floating_point(self) -> bool:
-        """As a tensor's."""
-        return self.dtype.is_floating_point
-
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: Tensor | slice | int) -> Tensor:
+    def __getitem__(self, index: torch.Tensor | slice | int) -> torch.Tensor:
         """The samples at `index`, on the device; one sample without its first dimension for an int."""
-        if isinstance(index, int | np.integer) or (isinstance(index, Tensor) and index.ndim == 0):
+        if isinstance(index, int | np.integer) or (isinstance(index, torch.Tensor) and index.ndim == 0):
             return self[torch.tensor([int(index)])][0]
-        if isinstance(index, Tensor):
+        if isinstance(index, torch.Tensor):
             index = index.to(self._rows.device)
         return self._arrived(*self._fetch(self._rows[index]))
 
-    def select(self, index: Tensor) -> Rows:
+    def select(self, index: torch.Tensor) -> Self:
         """The rows at `index` as `Rows`: nothing is copied."""
-        return Rows(self.storage, self._rows[index.to(self._rows.device)], self.view, self.device)
+        return type(self)(self.storage, self._rows[index.to(self._rows.device)], self.view, self.device)
 
-    def to(self, device: str | torch.device) -> Rows:
+    def to(self, device: str | torch.device) -> Self:
         """The same rows on another device."""
-        return Rows(self.storage, self._rows, self.view, device)
+        return type(self)(self.storage, self._rows, self.view, device)
 
-    def split(self, size: int) -> Iterator[Tensor]:
-        """The samples in order, `size` at a time, as `Tensor.split`."""
+    def split(self, size: int) -> Iterator[torch.Tensor]:
+        """The samples in order, `size` at a time, as `torch.Tensor.split`."""
         return self.batches(torch.arange(len(self)), size)
 
-    def batches(self, order: Tensor, size: int) -> Iterator[Tensor]:
+    def batches(self, order: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
         """The samples at `order` (on the CPU), `size` at a time; what must be read is fetched ahead."""
         if not self._streamed:
             for index in order.to(self.device).split(size):
                 yield self[index]
             return
-        ahead: deque = deque()
+        ahead: deque[Future[tuple[torch.Tensor, torch.cuda.Event | None]]] = deque()
         with ThreadPoolExecutor(1) as pool:
             for index in order.split(size):
                 ahead.append(pool.submit(self._fetch, self._rows[index]))
@@ -170,7 +97,7 @@ class Rows:
             while ahead:
                 yield self._arrived(*ahead.popleft().result())
 
-    def _fetch(self, rows: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+    def _fetch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
         """Those rows of the storage; on their way to a GPU, with the event that says when they are there."""
         if self._array is not None:
             return self._array.index_select(0, rows), None
@@ -180,7 +107,7 @@ class Rows:
         with torch.cuda.stream(torch.cuda.Stream(self.device)):
             return page_locked.to(self.device, non_blocking=True), torch.cuda.current_stream().record_event()
 
-    def _arrived(self, samples: Tensor, event: torch.cuda.Event | None) -> Tensor:
+    def _arrived(self, samples: torch.Tensor, event: torch.cuda.Event | None) -> torch.Tensor:
         if event is not None:  # the GPU waits for the copy, the program does not
             torch.cuda.current_stream(self.device).wait_event(event)
             samples.record_stream(torch.cuda.current_stream(self.device))

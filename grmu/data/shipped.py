@@ -1,16 +1,17 @@
-"""Files that need no asking for: what ships with the project, what an installed package brings, what was
-downloaded."""
-
-from __future__ import annotations
+"""Files that need no asking for: what ships with the project, what an installed package brings,
+what was downloaded."""
 
 import hashlib
 import lzma
 import os
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+
+from grmu.data.errors import require
 
 PACKAGE = Path(__file__).parents[1]
 # what an installed package carries, else the checkout's folder
@@ -47,14 +48,20 @@ class ShippedFile(NamedTuple):
         raise FileNotFoundError(f"{self.name} is not in {folder}: restore it with `git checkout data`, "
                                 f"or build it with `python data/{self.script}`.")
 
-    def unpack(self, path: Path) -> bytes:
-        """The content of the file at `path`.
+    def content(self, root: str | Path | None = None) -> bytes:
+        """What the file holds, remembered while the file stays as it is.
 
         Raises:
-            ValueError: it is not the one that this version ships.
+            FileNotFoundError: it is not there.  ValueError: it is not the one that this version ships.
         """
+        path = self.find(root)
+        return self._unpack(path, path.stat().st_mtime_ns)
+
+    @lru_cache(maxsize=2)  # noqa: B019  # of a constant: nothing is kept alive by it
+    def _unpack(self, path: Path, mtime_ns: int) -> bytes:
         packed = path.read_bytes()
-        if (found := hashlib.sha256(packed).hexdigest()) != self.sha256:
-            raise ValueError(f"{path} is damaged or altered: SHA-256 {found}, expected {self.sha256}. Restore it with "
-                             f"`git checkout data`, or build it again with `python data/{self.script}`.")
+        found = hashlib.sha256(packed).hexdigest()
+        require(found == self.sha256,
+                f"{path} is damaged or altered: SHA-256 {found}, expected {self.sha256}. Restore it with "
+                f"`git checkout data`, or build it again with `python data/{self.script}`.")
         return lzma.decompress(packed)

@@ -1,35 +1,26 @@
-"""The methods, by name. Adding one is a file with its losses and a line here; a notebook may call `register`
-instead."""
+"""The methods, by name. Adding one is a file with its losses and a line here; a notebook may call `register`.
 
-from __future__ import annotations
+A method is imported when it is first asked for, by its name (`get("miu")`) or its class (`methods.MIU`).
+"""
 
-from typing import TypeVar
+from importlib import import_module
 
-from grmu.methods.bad_teacher import BadTeacher
-from grmu.methods.balanced import RWG, SUBG
-from grmu.methods.boundary import BoundaryExpand, BoundaryShrink
-from grmu.methods.erm import FineTune, Pretrain, Retrain
-from grmu.methods.gradient_ascent import GradientAscent
-from grmu.methods.group_dro import GroupDRO
-from grmu.methods.influence import Influence
-from grmu.methods.l1_sparse import L1Sparse
-from grmu.methods.miu import MIU
-from grmu.methods.random_labels import RandomLabels
-from grmu.methods.salun import SalUn
-from grmu.methods.scrub import SCRUB
-from grmu.methods.ssd import SSD
 from grmu.training import Method
 
-__all__ = ["MIU", "RWG", "SCRUB", "SSD", "SUBG", "BadTeacher", "BoundaryExpand", "BoundaryShrink", "FineTune",
-           "GradientAscent",
-           "GroupDRO", "Influence", "L1Sparse", "Pretrain", "RandomLabels", "Retrain", "SalUn", "get",
-           "register", "registry"]
+BUILT_IN = {
+    "pretrain": "erm.Pretrain", "retrain": "erm.Retrain", "group_dro": "group_dro.GroupDRO",
+    "rwg": "balanced.RWG",
+    "subg": "balanced.SUBG", "finetune": "erm.FineTune", "l1_sparse": "l1_sparse.L1Sparse",
+    "salun": "salun.SalUn",
+    "scrub": "scrub.SCRUB", "miu": "miu.MIU", "gradient_ascent": "gradient_ascent.GradientAscent",
+    "random_labels": "random_labels.RandomLabels", "bad_teacher": "bad_teacher.BadTeacher",
+    "boundary_shrink": "boundary.BoundaryShrink", "boundary_expand": "boundary.BoundaryExpand",
+    "ssd": "ssd.SSD",
+    "influence": "influence.Influence"}
+registry: dict[str, str | type[Method]] = dict(BUILT_IN)  # what was not asked for yet stands as module.class
 
-registry: dict[str, type[Method]] = {}
-M = TypeVar("M", bound=type[Method])
 
-
-def register(name: str, method: M) -> M:
+def register(name: str, method: type[Method]) -> type[Method]:
     """Make a `Method` dataclass known under `name`; a second registration replaces the first."""
     method.name = name
     registry[name] = method
@@ -40,23 +31,15 @@ def get(name: str) -> type[Method]:
     """The method of that name; ValueError with the known names otherwise."""
     if name not in registry:
         raise ValueError(f"unknown method {name!r}: choose one of {', '.join(registry)}.")
-    return registry[name]
+    method = registry[name]
+    if isinstance(method, str):
+        module, cls = method.split(".")
+        method = register(name, getattr(import_module(f"grmu.methods.{module}"), cls))
+    return method
 
 
-register("pretrain", Pretrain)
-register("retrain", Retrain)
-register("group_dro", GroupDRO)
-register("rwg", RWG)
-register("subg", SUBG)
-register("finetune", FineTune)
-register("l1_sparse", L1Sparse)
-register("salun", SalUn)
-register("scrub", SCRUB)
-register("miu", MIU)
-register("gradient_ascent", GradientAscent)
-register("random_labels", RandomLabels)
-register("bad_teacher", BadTeacher)
-register("boundary_shrink", BoundaryShrink)
-register("boundary_expand", BoundaryExpand)
-register("ssd", SSD)
-register("influence", Influence)
+def __getattr__(name: str) -> type[Method]:
+    for key, place in BUILT_IN.items():
+        if place.split(".")[1] == name:
+            return get(key)
+    raise AttributeError(f"module 'grmu.methods' has no attribute {name!r}")

@@ -1,5 +1,5 @@
-"""Bad Teacher (Chundawat et al. 2023): learn from the original on the retain set, from an ignorant network on
-the forget set.
+"""Bad Teacher (Chundawat et al. 2023): learn from the original on the retain set,
+from an ignorant network on the forget set.
 
     forget pass:  KL(ignorant(x) || model(x)),  the ignorant teacher being a network with fresh weights
     retain pass:  KL(original(x) || model(x))
@@ -7,17 +7,14 @@ the forget set.
 No labels are used. Both teachers answer on the batch as the model sees it.
 """
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from grmu.models import distance
 from grmu.numerics import seeded
-from grmu.training import Batch, Context, Method, check_range
+from grmu.training import Batch, Context, Method, within
 
 
 @dataclass
@@ -28,24 +25,22 @@ class BadTeacher(Method):
         forget_epochs: epochs that begin with a forget pass.  temperature: of both distances.
     """
 
-    forget_epochs: int = 5
-    temperature: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_range(self, forget_epochs=(0, 10_000), temperature=(0.01, 1e3))
+    forget_epochs: int = within(0, 10_000, default=5)
+    temperature: float = within(0.01, 1e3, default=1.0)
 
     def setup(self, context: Context) -> None:
         super().setup(context)
-        self.ignorant = copy.deepcopy(context.original).eval()
+        self.ignorant = copy.deepcopy(self.original).eval()
         seed = int(torch.randint(2**31, (1,), generator=context.rng))
         with seeded(seed, context.device):
             for module in self.ignorant.modules():
-                if reset := getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None):
+                if reset := (getattr(module, "reset_parameters", None)
+                             or getattr(module, "_reset_parameters", None)):
                     reset()
         self.ignorant.requires_grad_(False)
 
-    def forget_loss(self, batch: Batch) -> Tensor:
+    def forget_loss(self, batch: Batch) -> torch.Tensor:
         return distance(self.model(batch.x), self.ignorant(batch.x), self.temperature)
 
-    def retain_loss(self, batch: Batch) -> Tensor:
-        return distance(self.model(batch.x), self.context.original(batch.x), self.temperature)
+    def retain_loss(self, batch: Batch) -> torch.Tensor:
+        return distance(self.model(batch.x), self.original(batch.x), self.temperature)

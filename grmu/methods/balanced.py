@@ -4,12 +4,9 @@ RWG draws every group equally often; SUBG cuts every group down to the size of t
 the old proportions, which is what REWEIGHT does.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from grmu.reweight import balanced_weights
 from grmu.training import Context, Method
@@ -21,7 +18,7 @@ class RWG(Method):
 
     starts_from = "fresh"
 
-    def sampling_weights(self) -> Tensor:
+    def sampling_weights(self) -> torch.Tensor:
         return balanced_weights(self.context.retain)
 
 

@@ -9,15 +9,14 @@ reaches that far). Both are published as tuning on the forget set alone (retains
 of the other methods, REWEIGHT has something to weigh.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from grmu.training import Batch, Context, Method, check_choice, check_range
+from grmu.data import require
+from grmu.training import Batch, Context, Method, within
 
 
 @dataclass
@@ -29,30 +28,27 @@ class BoundaryShrink(Method):
         eps: how far the neighbour is searched, in grey levels of 255.
     """
 
-    forget_epochs: int = 5
+    forget_epochs: int = within(0, 10_000, default=5)
     retains: bool = True
-    eps: float = 25.0
-
-    def __post_init__(self) -> None:
-        check_range(self, forget_epochs=(0, 10_000), eps=(0, 255))
-        check_choice(self, retains=(False, True))
+    eps: float = within(0, 255, default=25.0)
 
     def setup(self, context: Context) -> None:
         super().setup(context)
-        if context.train.x.dtype != torch.uint8 and not context.train.x.is_floating_point():
-            raise ValueError(f"boundary_shrink moves samples towards another class, which {context.train.x.dtype} samples such "
-                             "as token ids cannot: choose another method.")
+        kind = context.train.x[:1].dtype
+        require(kind == torch.uint8 or kind.is_floating_point,
+                f"boundary_shrink moves samples towards another class, which {kind} samples such as token "
+                "ids cannot: choose another method.")
 
     def near_labels(self, x: Tensor, y: Tensor) -> Tensor:
-        """The original's answer one signed gradient step away, (B,); x as the network scales it, in -1 to
-        1."""
+        """The original's answer one signed gradient step away, (B,); x as the network scales it,
+        in -1 to 1."""
         x = x.detach().requires_grad_(True)
-        loss = nn.functional.cross_entropy(self.context.original(x), y)
+        loss = nn.functional.cross_entropy(self.original(x), y)
         (gradient,) = torch.autograd.grad(loss, x)
         with torch.no_grad():
             moved = x + self.eps * 2 / 255 * gradient.sign()
             low, high = x.min().clamp(max=-1), x.max().clamp(min=1)  # wider for samples that are no pictures
-            return self.context.original(moved.clamp(low, high)).argmax(1)
+            return self.original(moved.clamp(low, high)).argmax(1)
 
     def forget_loss(self, batch: Batch) -> Tensor:
         x = self.model.scaled(batch.x)
@@ -67,12 +63,8 @@ class BoundaryExpand(Method):
         forget_epochs: epochs that begin with a forget pass.  retains: False leaves out the retain pass.
     """
 
-    forget_epochs: int = 5
+    forget_epochs: int = within(0, 10_000, default=5)
     retains: bool = True
-
-    def __post_init__(self) -> None:
-        check_range(self, forget_epochs=(0, 10_000))
-        check_choice(self, retains=(False, True))
 
     def setup(self, context: Context) -> None:
         super().setup(context)

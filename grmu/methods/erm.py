@@ -4,8 +4,6 @@ They differ in where they start and in what they see; the loss is the base class
 `Retrain` under the experiment's `reweight` switch.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from grmu.training import Method

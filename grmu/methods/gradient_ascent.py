@@ -1,5 +1,5 @@
-"""Gradient ascent (Golatkar et al. 2020; Thudi et al. 2022): undo training by climbing the loss of the forget
-set.
+"""Gradient ascent (Golatkar et al. 2020; Thudi et al. 2022):
+undo training by climbing the loss of the forget set.
 
     forget pass:  -CE
 
@@ -8,13 +8,11 @@ retain set; with the retain pass it is what Kurmanji et al. (2024) call NegGrad+
 to weigh.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from grmu.training import Batch, Method, check_choice, check_range
+from grmu.training import Batch, Method, within
 
 
 @dataclass
@@ -25,12 +23,8 @@ class GradientAscent(Method):
         forget_epochs: epochs that begin with a forget pass.  retains: False leaves out the retain pass.
     """
 
-    forget_epochs: int = 1
+    forget_epochs: int = within(0, 10_000, default=1)
     retains: bool = True
-
-    def __post_init__(self) -> None:
-        check_range(self, forget_epochs=(0, 10_000))
-        check_choice(self, retains=(False, True))
 
     def forget_loss(self, batch: Batch) -> Tensor:
         return -nn.functional.cross_entropy(self.model(batch.x), batch.y)

@@ -1,11 +1,9 @@
-"""GROUP-DRO (Sagawa et al. 2020): retraining for the worst group, with group weights q that follow the
-losses.
+"""GROUP-DRO (Sagawa et al. 2020): retraining for the worst group,
+with group weights q that follow the losses.
 
 loss = sum_g q_g * CE_g,   q_g <- q_g * exp(eta * CE_g), normalised, at every step.
 Batches are drawn group-balanced, as in the authors' implementation.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -13,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from grmu.reweight import balanced_weights
-from grmu.training import Batch, Context, Method, check_range
+from grmu.training import Batch, Context, Method, within
 
 
 @dataclass
@@ -24,11 +22,8 @@ class GroupDRO(Method):
         eta: step size of the group weights q.
     """
 
-    eta: float = 0.01
+    eta: float = within(0, 100, default=0.01)
     starts_from = "fresh"
-
-    def __post_init__(self) -> None:
-        check_range(self, eta=(0, 100))
 
     def setup(self, context: Context) -> None:
         super().setup(context)
@@ -44,7 +39,7 @@ class GroupDRO(Method):
     def retain_loss(self, batch: Batch) -> Tensor:
         losses = nn.functional.cross_entropy(self.model(batch.x), batch.y, reduction="none")
         members = nn.functional.one_hot(batch.group, len(self.q)).to(losses.dtype)
-        group_losses = losses @ members / members.sum(0).clamp(min=1)  # CE_g; 0 for a group that the batch lacks
+        group_losses = losses @ members / members.sum(0).clamp(min=1)  # CE_g; 0 if the batch lacks the group
         self.q *= (self.eta * group_losses.detach()).exp()
         self.q /= self.q.sum()
         return self.q @ group_losses

@@ -1,5 +1,5 @@
-"""Influence unlearning (Koh & Liang 2017; as unlearning Izzo et al. 2021, Jia et al. 2023): one Newton step
-to the retain set.
+"""Influence unlearning (Koh & Liang 2017; as unlearning Izzo et al. 2021, Jia et al. 2023):
+one Newton step to the retain set.
 
     theta = theta_o + step * H^-1 (grad L(D) - grad L(D_r)),   H = Fisher information on D_r + damping *
     identity
@@ -10,21 +10,19 @@ samples' gradients, inverted exactly by Woodbury's identity, from `n_fisher` of 
 it all. REWEIGHT weighs D_r in both places.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
+from grmu.data import require
 from grmu.gradients import add_to, mean_gradient, sample_gradients
 from grmu.reweight import draw_epoch
-from grmu.training import Context, Method, check_range
+from grmu.training import Context, Method, within
 
 MOST = 2**33  # numbers in all gradients together: 32 GB
 
 
-def inverse_fisher_product(gradients: Tensor, vector: Tensor, damping: float) -> Tensor:
+def inverse_fisher_product(gradients: torch.Tensor, vector: torch.Tensor, damping: float) -> torch.Tensor:
     """(G^T G / n + damping I)^-1 v for gradients G (n, P) and v (P,), by way of an n x n system."""
     n = len(gradients)
     inner = gradients @ gradients.T + n * damping * torch.eye(n, device=vector.device)
@@ -40,19 +38,17 @@ class Influence(Method):
         n_fisher: retained samples that the Fisher information is averaged over.
     """
 
-    damping: float = 0.1
-    step: float = 1.0
-    n_fisher: int = 1000
-
-    def __post_init__(self) -> None:
-        check_range(self, damping=(1e-9, 1e9), step=(0, 1e6), n_fisher=(1, 1_000_000))
+    damping: float = within(1e-9, 1e9, default=0.1)
+    step: float = within(0, 1e6, default=1.0)
+    n_fisher: int = within(1, 1_000_000, default=1000)
 
     def setup(self, context: Context) -> None:
         super().setup(context)
         retain, n_parameters = context.retain, sum(p.numel() for p in self.model.parameters())
-        if (n := min(self.n_fisher, len(retain))) * n_parameters > MOST:
-            raise ValueError(f"n_fisher is {self.n_fisher}, but {n:,} gradients of {n_parameters:,} parameters take "
-                             f"{n * n_parameters / 2**28:,.0f} GB: lower it to {MOST // n_parameters} or less.")
+        n = min(self.n_fisher, len(retain))
+        require(n * n_parameters <= MOST,
+                f"n_fisher is {self.n_fisher}, but {n:,} gradients of {n_parameters:,} parameters take "
+                f"{n * n_parameters / 2**28:,.0f} GB: lower it to {MOST // n_parameters} or less.")
         rows = draw_epoch(len(retain), context.weights, context.rng)[: self.n_fisher].to(context.device)
         gradients = torch.cat(list(sample_gradients(self.model, retain.x[rows], retain.y[rows])))
         away = mean_gradient(self.model, context.train) - mean_gradient(self.model, retain, context.weights)

@@ -7,13 +7,11 @@ A sparse model has less room for what it no longer sees. The penalty decays, so 
 repair.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from grmu.training import Batch, Method, check_range
+from grmu.training import Batch, Method, within
 
 
 @dataclass
@@ -24,10 +22,7 @@ class L1Sparse(Method):
         gamma: weight of the penalty in the first epoch.
     """
 
-    gamma: float = 5e-4
-
-    def __post_init__(self) -> None:
-        check_range(self, gamma=(0, 1))
+    gamma: float = within(0, 1, default=5e-4)
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
         self.gamma_t = (1 - epoch / self.context.recipe.epochs) * self.gamma

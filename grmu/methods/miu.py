@@ -7,15 +7,13 @@ psi is tuned before each epoch on features of the model as it then is; psi_o on 
 once.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
+from grmu.data import require
 from grmu.mine import GROUP_BARS, MINE, Estimator, dv_bound, table_terms
-from grmu.training import Batch, Context, Method, check_choice, check_range, predict
+from grmu.training import Batch, Context, Method, one_of, predict, within
 
 
 @dataclass
@@ -32,26 +30,30 @@ class MIU(Method):
             released code).
     """
 
-    lam: float = 1.0
-    forget_epochs: int = 5
+    lam: float = within(0, 1e6, default=1.0)
+    forget_epochs: int = within(0, 10_000, default=5)
     retaining: bool = True
     unlearning: bool = True
     calibration: bool = True
-    mine_lr: float = 1e-3
-    mine_hidden: int = 512
-    first_updates: int = 100
-    later_updates: int = 10
-    group_bar: str = "exact"
-    calibrate_to: str = "original"
+    mine_lr: float = within(0, 10, default=1e-3)
+    mine_hidden: int = within(1, 100_000, default=512)
+    first_updates: int = within(0, 1_000_000, default=100)
+    later_updates: int = within(0, 1_000_000, default=10)
+    group_bar: str = one_of(*GROUP_BARS)
+    calibrate_to: str = one_of("original", "unlearned")
 
     def __post_init__(self) -> None:
-        check_range(self, lam=(0, 1e6), forget_epochs=(0, 10_000), mine_lr=(0, 10), mine_hidden=(1, 100_000),
-                    first_updates=(0, 1_000_000), later_updates=(0, 1_000_000))
-        check_choice(self, group_bar=GROUP_BARS, calibrate_to=("original", "unlearned"))
-        self.calibration = self.calibration and self.lam > 0
-        self.forget_epochs *= self.unlearning
-        if not (self.retaining or self.calibration):
-            raise ValueError("retaining and calibration are both off: the retain pass would have nothing to train on.")
+        super().__post_init__()
+        require(self.retaining or self.calibrates,
+                "retaining and calibration are both off: the retain pass would have nothing to train on.")
+
+    @property
+    def calibrates(self) -> bool:
+        """Is there a calibration term?"""
+        return self.calibration and self.lam > 0
+
+    def forgets(self, epoch: int) -> bool:
+        return self.unlearning and super().forgets(epoch)
 
     def setup(self, context: Context) -> None:
         super().setup(context)
@@ -59,8 +61,8 @@ class MIU(Method):
             Estimator(MINE(self.model.n_features, context.train.n_groups, self.mine_hidden,
                            seed=0).to(context.device),
                       self.mine_lr, context.rng, self.group_bar) for _ in range(2))
-        if self.calibration:  # the original does not change: its features are extracted once, from images as they are
-            self.z_o_train = predict(context.original.features, context.original, context.train.x)
+        if self.calibrates:  # the original does not change: features once, from images as they are
+            self.z_o_train = predict(self.original.features, self.original, context.train.x)
             self.z_o = self.z_o_train[context.retain_index]
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
@@ -70,7 +72,7 @@ class MIU(Method):
         drawn = train.subset(seen.to(self.context.device))
         z, group = predict(self.model.features, self.model, drawn.x), drawn.group
         self.mi.fit(z, group, steps)
-        if self.calibration:
+        if self.calibrates:
             self.mi_o.fit(z if self.calibrate_to == "unlearned" else self.z_o_train[seen], group, steps)
             self.t_o = predict(self.mi_o.mine.all_groups, self.mi_o.mine, self.z_o)
         z_f = predict(self.model.features, self.model, forget.x)
@@ -80,15 +82,15 @@ class MIU(Method):
     def state(self) -> dict[str, Estimator]:
         return {"mi": self.mi, "mi_o": self.mi_o}
 
-    def forget_loss(self, batch: Batch) -> Tensor:
+    def forget_loss(self, batch: Batch) -> torch.Tensor:
         return self.mi.bound(self.model.features(batch.x), batch.group)  # Eq. 3
 
-    def retain_loss(self, batch: Batch) -> Tensor:
+    def retain_loss(self, batch: Batch) -> torch.Tensor:
         z = self.model.features(batch.x)
         loss = torch.zeros((), device=z.device)
         if self.retaining:
             loss = loss + torch.nn.functional.cross_entropy(self.model.head(z), batch.y)  # Eq. 7
-        if self.calibration:
+        if self.calibrates:
             group_bar = self.mi.draw(batch.group)  # the same draw for both, as in Algorithm 1
             joint, log_partition = table_terms(self.t_o[batch.index], batch.group, group_bar)
             mi = dv_bound(self.mi.mine, z, batch.group, group_bar)

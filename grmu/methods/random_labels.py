@@ -1,19 +1,17 @@
-"""Random labels (Golatkar et al. 2020; Graves et al. 2021): teach the forget set wrong answers, the retain
-set right ones.
+"""Random labels (Golatkar et al. 2020; Graves et al. 2021): teach the forget set wrong answers,
+the retain set right ones.
 
     forget pass:  CE(x, y'),  y' drawn evenly from the classes that are not y
 
 With two classes there is only one wrong answer: the labels are flipped.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from grmu.training import Batch, Method, check_range
+from grmu.training import Batch, Method, within
 
 
 @dataclass
@@ -24,16 +22,13 @@ class RandomLabels(Method):
         forget_epochs: epochs that begin with a forget pass.
     """
 
-    forget_epochs: int = 5
-
-    def __post_init__(self) -> None:
-        check_range(self, forget_epochs=(0, 10_000))
+    forget_epochs: int = within(0, 10_000, default=5)
 
     def wrong_labels(self, y: Tensor) -> Tensor:
         """A class other than y for each sample, (B,)."""
         n_classes = self.context.train.n_classes
-        shift = torch.randint(1, n_classes, (len(y),), generator=self.context.rng).to(y.device, non_blocking=True)
-        return (y + shift) % n_classes
+        shift = torch.randint(1, n_classes, (len(y),), generator=self.context.rng)
+        return (y + shift.to(y.device, non_blocking=True)) % n_classes
 
     def forget_loss(self, batch: Batch) -> Tensor:
         return nn.functional.cross_entropy(self.model(batch.x), self.wrong_labels(batch.y))

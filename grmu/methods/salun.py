@@ -4,15 +4,13 @@
     theta <- where(mask, theta, theta_o) after every step, so that momentum and decay move nothing else either
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 
 from grmu.gradients import mean_gradient, unflatten
 from grmu.methods.random_labels import RandomLabels
-from grmu.training import Context, check_range
+from grmu.training import Context, within
 
 
 @dataclass
@@ -23,11 +21,7 @@ class SalUn(RandomLabels):
         share: of the weights that may move (the paper's threshold is the median: 0.5).
     """
 
-    share: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range(self, share=(0, 1))
+    share: float = within(0, 1, default=0.5)
 
     def setup(self, context: Context) -> None:
         super().setup(context)

@@ -6,15 +6,13 @@ forget set.
     retain pass:  gamma * CE + alpha * d(x)
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from grmu.models import distance
-from grmu.training import Batch, Method, check_range
+from grmu.training import Batch, Method, within
 
 
 @dataclass
@@ -27,18 +25,15 @@ class SCRUB(Method):
         temperature: T above.
     """
 
-    forget_epochs: int = 5
-    alpha: float = 0.001
-    gamma: float = 0.99
-    temperature: float = 4.0
-
-    def __post_init__(self) -> None:
-        check_range(self, forget_epochs=(0, 10_000), alpha=(0, 1e3), gamma=(0, 1e3), temperature=(0.01, 1e3))
+    forget_epochs: int = within(0, 10_000, default=5)
+    alpha: float = within(0, 1e3, default=0.001)
+    gamma: float = within(0, 1e3, default=0.99)
+    temperature: float = within(0.01, 1e3, default=4.0)
 
     def distance(self, x: Tensor, logits: Tensor) -> Tensor:
         """d(x) against the original."""
         with torch.no_grad():
-            teacher = self.context.original(x)
+            teacher = self.original(x)
         return distance(logits, teacher, self.temperature)
 
     def forget_loss(self, batch: Batch) -> Tensor:
@@ -46,4 +41,5 @@ class SCRUB(Method):
 
     def retain_loss(self, batch: Batch) -> Tensor:
         logits = self.model(batch.x)
-        return self.gamma * nn.functional.cross_entropy(logits, batch.y) + self.alpha * self.distance(batch.x, logits)
+        return (self.gamma * nn.functional.cross_entropy(logits, batch.y)
+                + self.alpha * self.distance(batch.x, logits))

@@ -1,5 +1,5 @@
-"""SSD, selective synaptic dampening (Foster et al. 2024): shrink the weights that matter more for the forget
-set than for all.
+"""SSD, selective synaptic dampening (Foster et al. 2024):
+shrink the weights that matter more for the forget set than for all.
 
     I(D) = diagonal of the Fisher information on D
     where I(D_f) > alpha * I(D):  theta <- theta * min(lam * I(D) / I(D_f), 1)
@@ -8,14 +8,12 @@ One stroke, no training: `setup` does it all, and the presets ask for no epochs.
 with REWEIGHT it is the weighted retain set, which stands for it once the forget set is gone.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 
 from grmu.gradients import fisher_diagonal, unflatten
-from grmu.training import Context, Method, check_range
+from grmu.training import Context, Method, within
 
 
 @dataclass
@@ -27,11 +25,8 @@ class SSD(Method):
             strength, less is more.
     """
 
-    alpha: float = 10.0
-    lam: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_range(self, alpha=(0, 1e6), lam=(0, 1e6))
+    alpha: float = within(0, 1e6, default=10.0)
+    lam: float = within(0, 1e6, default=1.0)
 
     @torch.no_grad()
     def setup(self, context: Context) -> None:
@@ -42,4 +37,4 @@ class SSD(Method):
         factor = torch.where(of_forget > self.alpha * of_all, (self.lam * of_all / of_forget).clamp(max=1),
                              1.0)
         for p, part in zip(self.model.parameters(), unflatten(factor, self.model), strict=True):
-            p *= part
+            p.mul_(part)

@@ -1,5 +1,5 @@
-"""The folder of finished runs: JSON and safetensors, written whole or not at all; nothing is unpickled but
-plain tensors.
+"""The folder of finished runs: JSON and safetensors, written whole or not at all;
+nothing is unpickled but plain tensors.
 
 A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at
 most a temporary folder, which the next start removes.
@@ -11,14 +11,16 @@ import contextlib
 import json
 import os
 import pickle
+import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -26,6 +28,7 @@ from torch import Tensor
 from grmu.data.shipped import PACKAGE
 
 FORMAT = 1
+Made = tuple[dict[str, Any], dict[str, Tensor] | None]  # a record, and the weights of a model
 STALE_SECONDS = 3600
 
 
@@ -59,11 +62,12 @@ class Store:
             found = json.loads(stamp.read_text())
             found = found.get("format") if isinstance(found, dict) else "unreadable"
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
         except ValueError:
             found = "unreadable"
         if found != FORMAT:
-            raise StoreError(f"{self.root} was written by another version (format {found}, this one writes {FORMAT}): "
+            raise StoreError(f"{self.root} was written by another version (format {found}, this one writes "
+                             f"{FORMAT}): "
                              "delete that folder, or choose another with store=... or $GRMU_STORE.")
 
     def folder(self, kind: str, key: str) -> Path:
@@ -75,8 +79,24 @@ class Store:
         try:
             (self.root / "locks").mkdir(exist_ok=True)
         except OSError as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
         return self.root / "locks" / f"{key}.lock"
+
+    def keep(self, kind: str, key: str, make: Callable[[], Made], fresh: bool = False) -> dict[str, Any]:
+        """The record of that kind and key: read, or made and written, while others who want it wait.
+
+        Args:
+            fresh: make it even if it is there.
+        """
+        if not fresh and (found := self.read(kind, key)) is not None:
+            return found
+        with FileLock(self.lock(key)):
+            if fresh or self.read(kind, key) is None:
+                self.write(kind, key, *make())
+                self.checkpoint(key).drop()
+            found = self.read(kind, key)
+        assert found is not None
+        return found
 
     def read(self, kind: str, key: str) -> dict[str, Any] | None:
         """The record's JSON, or None if there is none."""
@@ -92,7 +112,8 @@ class Store:
         try:
             return load_file(self.folder("models", key) / "model.safetensors")
         except (OSError, SafetensorError) as error:
-            raise StoreError(f"{self.folder('models', key)} is damaged ({error}): delete that folder.") from error
+            folder = self.folder("models", key)
+            raise StoreError(f"{folder} is damaged ({error}): delete that folder.") from error
 
     def write(self, kind: str, key: str, record: Mapping[str, Any],
               weights: Mapping[str, Tensor] | None = None) -> None:
@@ -115,46 +136,14 @@ class Store:
                 shutil.rmtree(target)
             os.replace(temporary, target)
         except (OSError, SafetensorError) as error:
-            raise self._unwritable(error) from error
+            raise self.unwritable(error) from error
         finally:
             if temporary is not None:
                 shutil.rmtree(temporary, ignore_errors=True)
 
-    def _checkpoint(self, key: str) -> Path:
-        return self.root / "checkpoints" / f"{key}.pt"
-
-    def write_checkpoint(self, key: str, state: Mapping[str, Any]) -> None:
-        """Keep the state of an unfinished run: nested dicts and lists of tensors, numbers and strings;
-        replaces an older one.
-
-        Raises:
-            StoreError: the disk is full or read-only; the older one stays.
-        """
-        path = self._checkpoint(key)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            path.parent.mkdir(exist_ok=True)
-            torch.save(dict(state), temporary)
-            os.replace(temporary, path)
-        except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter on a full disk
-            raise self._unwritable(error) from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-
-    def read_checkpoint(self, key: str) -> dict[str, Any] | None:
-        """The state of an unfinished run, or None if there is none."""
-        path = self._checkpoint(key)
-        if not path.is_file():
-            return None
-        try:
-            return torch.load(path, weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise StoreError(f"{path} is damaged ({str(error).splitlines()[0]}): delete that file.") from error
-
-    def drop_checkpoint(self, key: str) -> None:
-        """Forget the state of a run that is finished."""
-        self._checkpoint(key).unlink(missing_ok=True)
+    def checkpoint(self, key: str) -> Checkpoint:
+        """Where an unfinished run leaves its state."""
+        return Checkpoint(self, key)
 
     def _sweep(self, folder: Path) -> None:
         """Remove what killed runs left; young folders may belong to a run that is still writing."""
@@ -168,7 +157,70 @@ class Store:
             json.dump(content, file)
         os.replace(file.name, path)
 
-    def _unwritable(self, error: Exception) -> StoreError:
+    def unwritable(self, error: Exception) -> StoreError:
+        """What to raise when nothing can be written."""
         why = getattr(error, "strerror", None) or error
-        return StoreError(f"cannot write runs to {self.root}: {why}. Free some space or choose another folder with store=... "
+        return StoreError(f"cannot write runs to {self.root}: {why}. Free some space or choose another "
+                          "folder with store=... "
                           "or the environment variable GRMU_STORE.")
+
+
+class Checkpoint:
+    """The state of an unfinished run in the store, and the time that its training took, over all attempts."""
+
+    def __init__(self, store: Store, key: str) -> None:
+        self.store, self.path = store, store.root / "checkpoints" / f"{key}.pt"
+        self.before, self.started = 0.0, time.perf_counter()
+
+    def seconds(self) -> float:
+        """Of training, those of earlier attempts included."""
+        return self.before + time.perf_counter() - self.started
+
+    def load(self) -> dict[str, Any] | None:
+        """The state, or None if there is none."""
+        if not self.path.is_file():
+            return None
+        try:
+            state = torch.load(self.path, weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            why = str(error).splitlines()[0]
+            raise StoreError(f"{self.path} is damaged ({why}): delete that file.") from error
+        self.before = state["seconds"]
+        return state
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Keep nested dicts and lists of tensors, numbers and strings; replaces an older state.
+
+        Raises:
+            StoreError: the disk is full or read-only; the older one stays.
+        """
+        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            self.path.parent.mkdir(exist_ok=True)
+            torch.save(dict(state) | {"seconds": self.seconds()}, temporary)
+            os.replace(temporary, self.path)
+        except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter on a full disk
+            raise self.store.unwritable(error) from error
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+
+    def drop(self) -> None:
+        """Forget the state of a run that is finished."""
+        self.path.unlink(missing_ok=True)
+
+
+def processor() -> str:
+    """The processor's model, and the vector units that PyTorch uses of it."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):  # not Linux on x86-64
+        model = platform.processor() or platform.machine()
+    return f"{model}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def made_by(device: str) -> dict[str, str]:
+    """What numbers may depend on besides code and settings: versions, machine, processor."""
+    return {"torch": torch.__version__, "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}, {device}", "processor": processor()}

@@ -29,14 +29,15 @@ import torch
 from nbclient import NotebookClient
 
 from grmu import closed_form, training
-from grmu.metrics import evaluate, interval
+from grmu.metrics import evaluate
 from grmu.mine import MINE, Estimator
 from grmu.numerics import THREADS, fixed_threads
 from grmu.runs import Experiment, load_split, run
-from grmu.runs.kernels import lessons
 from grmu.scale import bench_scale
 from grmu.show import widgets
+from grmu.show.kernels import lessons
 from grmu.study import grids, results, tables
+from grmu.study.compare import interval
 from grmu.study.names import label
 
 MIU = Experiment(method="miu", ratio=0.5)

@@ -30,7 +30,8 @@ from grmu import data, methods, models, training
 from grmu.data.originals.celeba import CELEBA
 from grmu.data.originals.original import SPLITS, Original
 from grmu.data.originals.waterbirds import WATERBIRDS
-from grmu.data.rows import Rows, Storage, View
+from grmu.data.rows import Rows, Storage
+from grmu.data.view import View
 from grmu.metrics import evaluate
 from grmu.models import Network
 from grmu.numerics import fixed_threads

@@ -17,9 +17,9 @@ import pandas as pd
 
 from grmu.data.shipped import FOLDER
 from grmu.runs import load_split
-from grmu.runs.kernels import NOTEBOOKS
 from grmu.runs.store import Store
 from grmu.scale.batch import Parameters
+from grmu.show.kernels import NOTEBOOKS
 from grmu.study import tables
 
 NOTEBOOK = next((path for path in (FOLDER / "run_experiment.ipynb", NOTEBOOKS / "run_experiment.ipynb")

@@ -3,7 +3,7 @@
     python -m grmu weights                          what is known, and where it was found
     python -m grmu weights resnet18 --download      fetch it from where its authors publish it
 
-On a cluster without internet, copy the files into the folder of weights (see `grmu.weights`).
+On a cluster without internet, copy the files into the folder of weights (see `grmu.pretrained`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from grmu.data.shipped import downloads
-from grmu.weights import SOURCES, find, fingerprint
+from grmu.pretrained import SOURCES, find, fingerprint
 
 
 def _get_resnet18(folder: Path) -> None:

@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 
-from grmu.runs.kernels import NOTEBOOKS, kernel_environment
+from grmu.show.kernels import NOTEBOOKS, kernel_environment
 
 STRANGERS = ["@jupyter/nbgrader",
              "@jupyter-notebook/lab-extension"]  # extensions of JupyterLab that fail on such a page

@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grmu.metrics import interval
 from grmu.show.plots import (
     GROUP_COLOURS,
     VERMILION,
@@ -22,6 +21,7 @@ from grmu.show.plots import (
     show_picture,
     titled,
 )
+from grmu.study.compare import interval
 from grmu.study.names import label
 
 ATTACK_MARKS = {"U-LiRA": "o", "loss": "s", "forest": "^"}

@@ -36,10 +36,11 @@ from torch.nn.functional import cross_entropy, log_softmax
 from grmu import data
 from grmu.data import GroupedDataset
 from grmu.methods import FineTune
-from grmu.metrics import METRICS, Interval, membership_forest
+from grmu.metrics import METRICS, membership_forest
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, each, load_split, run, trained
+from grmu.runs import Experiment, load_split, map_experiments, run, trained
+from grmu.study.compare import Interval
 from grmu.training import Context, Recipe, predict, train
 
 SHADOWS = 64
@@ -93,7 +94,7 @@ def observe(experiment: Experiment, store: str | Path | None = None) -> Observat
 def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | None = None, jobs: int = 1,
                 progress: bool = True) -> Observations:
     """`observe` n shadow models, under a progress bar, in `jobs` processes."""
-    seen = each(partial(observe, store=store), shadows(experiment, n), jobs, progress)
+    seen = map_experiments(partial(observe, store=store), shadows(experiment, n), jobs, progress)
     return Observations(*map(np.concatenate, zip(*seen, strict=True)))
 
 

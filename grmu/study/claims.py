@@ -14,8 +14,8 @@ from itertools import product
 
 import pandas as pd
 
-from grmu.metrics import Interval, distance_by_seed, interval
 from grmu.study import grids, paper, results
+from grmu.study.compare import Interval, distance_by_seed, interval
 
 ROLES = {"groundwear": "celeba", "groundwear-memorised": "waterbirds", "groundwear-many": "fairface"}
 OTHERS = ("l1_sparse", "salun", "scrub")

@@ -18,7 +18,7 @@ import pandas as pd
 
 from grmu.data import shipped
 from grmu.metrics import FAIRNESS, METRICS
-from grmu.runs import Result, each, run
+from grmu.runs import Result, map_experiments, run
 from grmu.study.grids import GRIDS
 
 FOLDER = shipped.FOLDER / "results"
@@ -90,7 +90,7 @@ def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missi
     rows = {row["id"]: row for row in old.to_dict("records") if row["id"] in planned}
     todo = [e for key, e in chosen if not (missing and key in rows)]
     try:
-        for result in each(partial(run, store=store), todo, jobs):
+        for result in map_experiments(partial(run, store=store), todo, jobs):
             rows[result.experiment.id] = as_row(result)
     finally:  # what is finished is kept, also when it is stopped
         _write(pd.DataFrame([rows[key] for key in planned if key in rows]))

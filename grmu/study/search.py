@@ -22,7 +22,7 @@ from itertools import product
 import pandas as pd
 
 from grmu import data
-from grmu.runs import Experiment, each, run
+from grmu.runs import Experiment, map_experiments, run
 from grmu.study.results import FOLDER
 
 TUNING_SEEDS = (100, 101, 102)
@@ -80,7 +80,7 @@ def search(dataset: str, names: Iterable[str], store: str | None = None, jobs: i
             for seed in TUNING_SEEDS]
     rows = [{"dataset": dataset, "method": e.method, **e.overrides, "ratio": e.ratio, "seed": e.seed,
              "score": value}
-            for e, value in zip(runs, each(partial(score, store=store), runs, jobs), strict=True)]
+            for e, value in zip(runs, map_experiments(partial(score, store=store), runs, jobs), strict=True)]
     rows = pd.DataFrame(rows)
     chosen = [c for c in rows if c not in ("ratio", "seed", "score")]
     wide = rows.groupby([*chosen, "ratio"], dropna=False, sort=False).score.mean().unstack()

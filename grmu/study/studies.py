@@ -17,15 +17,18 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from grmu.discover import GROUPINGS, agreement, alpha_of, infer
-from grmu.metrics import attack_accuracy, mia_efficacy
+from grmu.discover import GROUPINGS, infer
+from grmu.metrics import attack_data, membership_forest, mia_efficacy
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, each, load_split, run, trained
+from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
+from grmu.study.groupings import agreement, alpha_of
 from grmu.study.results import FOLDER
 from grmu.training import predict
 
@@ -41,7 +44,7 @@ def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed)
             for ratio, method, reweight, seed in product((0.5, 0.9), METHODS, (False, True), SEEDS)]
     rows = []
-    for e, result in zip(runs, each(partial(run, store=store), runs, jobs), strict=True):
+    for e, result in zip(runs, map_experiments(partial(run, store=store), runs, jobs), strict=True):
         points = [run(e.original, store).metrics, *result.curves.to_dict("records")]
         if len(points) == 1:  # done in one stroke
             points.append(result.metrics)
@@ -50,6 +53,22 @@ def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
                  for i, p in enumerate(points)]
     by = ["method", "reweight", "ratio", "epoch"]
     return pd.DataFrame(rows).groupby(by, sort=False)[["UA", "GA"]].mean().reset_index()
+
+
+def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group: Tensor,
+                    seed: int = 0) -> float:
+    """How well the attacker of `mia_efficacy` tells members from others at all: balanced accuracy on held-out
+    samples.
+
+    Five-fold cross-validation; 0.5 is chance. An efficacy means something only where this is clearly above
+    it.
+    """
+    losses, member, weights = attack_data(retain, val, retain_group, val_group)
+    forest = membership_forest(retain, val, retain_group, val_group, seed)  # fitted anew in every fold
+    folds = StratifiedKFold(5, shuffle=True, random_state=seed)
+    guessed = cross_val_predict(forest, losses, member, cv=folds,
+                                params={"sample_weight": weights})
+    return float(balanced_accuracy_score(member, guessed, sample_weight=weights))
 
 
 def membership_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
@@ -78,7 +97,7 @@ def membership(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
             for dataset, ratio, seed in product(("groundwear", "groundwear-memorised"), (0.5, 0.9), SEEDS)
             for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True),
                                      ("miu", True))]
-    return pd.DataFrame(each(partial(membership_of, store=store), runs, jobs)).round(5)
+    return pd.DataFrame(map_experiments(partial(membership_of, store=store), runs, jobs)).round(5)
 
 
 def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -145,13 +164,13 @@ def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 def distances(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`grmu.study.audit.distances` over seeds, a row a measure; the noise floor is the gold standard's."""
-    rows = each(partial(audits.distances, store=store), _judged(), jobs)
+    rows = map_experiments(partial(audits.distances, store=store), _judged(), jobs)
     return pd.DataFrame([row for of_run in rows for row in of_run]).round(5)
 
 
 def relearning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`grmu.study.audit.relearning` over seeds."""
-    return pd.DataFrame(each(partial(audits.relearning, store=store), _judged(), jobs)).round(4)
+    return pd.DataFrame(map_experiments(partial(audits.relearning, store=store), _judged(), jobs)).round(4)
 
 
 def _judged() -> list[Experiment]:
@@ -166,7 +185,7 @@ def inferred_of(experiment: Experiment, store: str | None = None) -> dict[str, o
     found = splits.train
     if e.grouping != "true":
         with fixed_threads():
-            found = infer(e.grouping, trained(e.asked, store), splits.train, e.seed)
+            found = infer(e.grouping, trained(e.inferred_from, store), splits.train, e.seed)
     metrics = run(e, store).metrics
     return {"method": e.method, "reweight": e.reweight, "grouping": e.grouping, "ratio": e.ratio,
             "seed": e.seed,
@@ -184,7 +203,7 @@ def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed, grouping=grouping)
             for ratio, seed, (method, reweight, grouping) in product((0.5, 0.9), MANY_SEEDS,
                                                                      plain + by_groups)]
-    return pd.DataFrame(each(partial(inferred_of, store=store), runs, jobs)).round(5)
+    return pd.DataFrame(map_experiments(partial(inferred_of, store=store), runs, jobs)).round(5)
 
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (

@@ -14,7 +14,8 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from grmu import methods
-from grmu.metrics import METRICS, average_gap, differences, distance_by_seed, interval, tug_of_war
+from grmu.metrics import METRICS
+from grmu.study.compare import average_gap, differences, distance_by_seed, interval, tug_of_war
 from grmu.study.names import label
 
 GOLD = ("retrain", True)
@@ -147,7 +148,7 @@ def verdict(rows: pd.DataFrame) -> str:
         said += f"REWEIGHT gave back {won}"
     else:
         said += f"cost the group no test accuracy {change}: there was no loss to win back"
-    from_original = {name for name, method in methods.registry.items() if method.starts_from == "original"}
+    from_original = {name for name in methods.registry if methods.get(name).starts_from == "original"}
     others = [(key, row) for key, row in mean.iterrows() if key[0] in from_original]
     if others:
         (method, rw), best = min(others, key=lambda item: (item[1] - gold).abs().sum())

@@ -33,7 +33,7 @@ import nbformat
 import pandas as pd
 
 from grmu.data.shipped import PACKAGE
-from grmu.runs.kernels import kernel_environment
+from grmu.show.kernels import kernel_environment
 
 REPOSITORY = PACKAGE.parent
 SOURCE = REPOSITORY / "notebooks" / "labs" / "source"

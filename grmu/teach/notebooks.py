@@ -21,7 +21,7 @@ from papermill.parameterize import parameterize_notebook
 from PIL import Image
 from tqdm import tqdm
 
-from grmu.runs.kernels import NOTEBOOKS, kernel_environment, lessons
+from grmu.show.kernels import NOTEBOOKS, kernel_environment, lessons
 
 CELL_SECONDS, PNG_BYTES = 1800, 100_000
 PNG_START = "iVBORw0KGgo"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from grmu.runs.kernels import kernel_environment
+from grmu.show.kernels import kernel_environment
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"

@@ -7,18 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from grmu.methods import register
-from grmu.training import Batch, Context, Method, check_choice, check_range
+from grmu.settings import one_of, within
+from grmu.training import Batch, Context, Method
 
 
 @dataclass
 class MyMethod(Method):
     \"\"\"Gradient ascent, a little.\"\"\"
 
-    step: float = 0.1
-    forget_epochs: int = 1
-
-    def __post_init__(self):
-        check_range(self, step=(0, 10), forget_epochs=(0, 1000))
+    step: float = within(0, 10, default=0.1)
+    forget_epochs: int = within(0, 1000, default=1)
 
     def ascent(self, batch):
         return -self.step * nn.functional.cross_entropy(self.model(batch.x), batch.y)
@@ -36,7 +34,7 @@ MISCONCEPTIONS = {
     "no word of what it does": (
         {"method": HEAD.replace('    """Gradient ascent, a little."""\n\n', "") + TAIL}, {"test_method": 2}),
     "settings unchecked": (
-        {"method": HEAD.replace("check_range(self, step=(0, 10), forget_epochs=(0, 1000))", "pass") + TAIL},
+        {"method": HEAD.replace("within(0, 10, default=0.1)", "0.1") + TAIL},
         {"test_settings": 2}),
     "the original is trained as well": ({"method": HEAD + """
     def setup(self, context):

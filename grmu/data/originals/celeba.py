@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
-from grmu.data.rows import View
+from grmu.data.view import View
 
 SOURCE = """\
 CelebA: 202,599 aligned pictures of faces of celebrities, with 40 attributes each.

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
-from grmu.data.rows import View
+from grmu.data.view import View
 
 SOURCE = """\
 FairFace: 97,698 faces with age, gender and race, of which 45,414 are used.

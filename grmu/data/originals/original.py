@@ -13,7 +13,8 @@ import torch
 
 from grmu.data.core import Group, GroupedDataset, Splits
 from grmu.data.originals.cache import Cache, Fill, listed, picture_cache, try_decode
-from grmu.data.rows import Rows, Storage, View
+from grmu.data.rows import Rows, Storage
+from grmu.data.view import View
 
 SPLITS = ("train", "val", "test")
 LOOKED_AT = 64  # pictures that a check decodes

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
-from grmu.data.rows import View
+from grmu.data.view import View
 
 FOLDER = "waterbird_complete95_forest2water2"
 SOURCE = f"""\

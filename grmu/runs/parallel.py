@@ -1,0 +1,47 @@
+"""Many runs: one after the other or in processes, in the order given,
+under a progress bar with the time left."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from grmu.runs.experiment import Experiment
+from grmu.runs.runner import run
+
+T = TypeVar("T")
+
+
+def map_experiments(function: Callable[[Experiment], T], experiments: Iterable[Experiment], jobs: int = 1,
+                    progress: bool = True) -> Iterator[T]:
+    """function(experiment) for each, in the order given.
+
+    Args:
+        jobs: processes to share the work. With more than one, `function` and its results must be picklable,
+            and methods that a notebook registered are unknown.
+    """
+    experiments = list(experiments)
+    with ExitStack() as stack:
+        results: Iterator[T] = map(function, experiments)
+        if jobs > 1:
+            pool = ProcessPoolExecutor(jobs, get_context("spawn"))  # a fork would inherit locked threads
+            stack.callback(pool.shutdown, cancel_futures=True)  # what runs is kept, the rest dropped
+            results = pool.map(function, experiments)
+        bar = stack.enter_context(tqdm(experiments, unit="run", leave=False, disable=not progress,
+                                       smoothing=0.05))
+        for experiment in bar:
+            bar.set_description(str(experiment))
+            yield next(results)
+
+
+def run_all(experiments: Iterable[Experiment], store: str | Path | None = None, device: str = "cpu",
+            progress: bool = True, jobs: int = 1) -> pd.DataFrame:
+    """Run many experiments; one row each, in the order given. `jobs`: see `map_experiments`."""
+    results = map_experiments(partial(run, store=store, device=device), experiments, jobs, progress)
+    return pd.DataFrame([result.row() for result in results])
