@@ -176,7 +176,7 @@ def _curve(part: pd.DataFrame, setting: str) -> pd.DataFrame:
     return part.groupby(["method", "reweight", setting]).GA.agg(["mean", "std"]).fillna({"std": 0.0})
 
 
-def _lam_curve(mine: pd.DataFrame, parts: dict, ratio: float) -> pd.DataFrame:
+def _lam_curve(mine: pd.DataFrame, parts: dict[tuple[str, bool], pd.DataFrame], ratio: float) -> pd.DataFrame:
     """GA against lambda; the references, which have none, as levels."""
     own = _curve(mine[mine.ratio == ratio], "lam")
     levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in ALWAYS_SHOWN
