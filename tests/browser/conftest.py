@@ -83,7 +83,7 @@ def start(command: list[str], url: str, log: Path, **environment: str) -> Server
         process = subprocess.Popen([sys.executable, "-m", *command], cwd=REPOSITORY, env=env, stdout=file,
                                    stderr=file,
                                    start_new_session=True)
-    server, deadline = Server(process, url, log), time.monotonic() + 90
+    server, deadline = Server(process, url, log), time.monotonic() + 600
     while process.poll() is None and time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(url, timeout=60):
