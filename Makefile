@@ -4,7 +4,9 @@ PYTHON ?= python3
 ARGS ?=
 GRID ?= workflow/embedded.yaml
 PY := .venv/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# CONSTRAINTS= (empty) installs the newest versions that pyproject.toml allows, not the tested ones.
+CONSTRAINTS ?= constraints.txt
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
 
 # The long files come first (tests/conftest.py), not those with many tests.
@@ -21,7 +23,8 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-processors test-browser test-labs lab app bench notebooks results search sweep labs grade check-notebooks clean
+.PHONY: help run test test-slow test-processors test-browser test-labs lint lab app bench notebooks results search \
+        sweep labs grade check-notebooks constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -56,6 +59,12 @@ test-browser: .venv/.installed-browser ## lessons and the explorer in a real bro
 test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes one)
 	$(PY) -m pytest tests/test_labs.py tests/test_guides.py --all-labs $(ARGS)
 
+lint: .venv/.installed-test ## what is checked first: style, types, walls, notebooks as they are committed
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) -m grmu check-notebooks
+
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
@@ -84,27 +93,35 @@ results: .venv/.installed ## compute the results that ship with the course again
 search: .venv/.installed ## choose hyperparameters again, on validation data
 	@$(PY) -m grmu search $(ARGS)
 
-sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all cores or on Slurm; resumes (GRID=workflow/embedded.yaml; workflow/README.md)
+sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all cores or on Slurm; resumes (GRID=workflow/embedded.yaml; docs/sweeps.md)
 	@workflow/sweep --configfile $(GRID) $(ARGS)
 
+constraints: .venv/.ready ## the newest versions that fit, into constraints.txt (with Python 3.11; then run the tests)
+	@report=$$(mktemp) && trap 'rm -f "$$report"' EXIT && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --report "$$report" \
+	  -e ".[test,browser,app]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
+
 clean: ## remove .venv, finished runs and caches
-	rm -rf .venv workflow/.venv runs .snakemake build dist .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv workflow/.venv runs .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
 # --- installing ---------------------------------------------------------------------------------------------------------
 
-# The stamps are copies of pyproject.toml: a newer file with the same content installs nothing, and needs no network.
-.venv/.installed: pyproject.toml .venv/.ready
-	@cmp -s pyproject.toml $@ || { \
-	  echo "Installing grmu and what it needs into .venv (minutes the first time: torch is large) ..."; $(PIP) -e .; }
-	@cp pyproject.toml $@
+# The stamps are copies of pyproject.toml and the constraints: newer files with the same content install nothing, and need
+# no network.
+STAMP := cat pyproject.toml $(CONSTRAINTS)
 
-.venv/.installed-%: pyproject.toml .venv/.ready
-	@cmp -s pyproject.toml $@ || { \
+.venv/.installed: pyproject.toml $(CONSTRAINTS) .venv/.ready
+	@$(STAMP) | cmp -s - $@ || { \
+	  echo "Installing grmu and what it needs into .venv (minutes the first time: torch is large) ..."; $(PIP) -e .; }
+	@$(STAMP) > $@
+
+.venv/.installed-%: pyproject.toml $(CONSTRAINTS) .venv/.ready
+	@$(STAMP) | cmp -s - $@ || { \
 	  echo "Installing grmu and what \"$*\" needs into .venv (minutes the first time: torch is large) ..."; \
 	  $(PIP) -e ".[$*]"; }
-	@cp pyproject.toml $@ && cp pyproject.toml .venv/.installed
+	@$(STAMP) > $@ && cp $@ .venv/.installed
 
 # .ready holds the folder that .venv serves: a .venv that was moved, or whose Python is gone, is made ready again.
 ifneq ($(shell test -x $(PY) && cat .venv/.ready 2>/dev/null),$(CURDIR))

@@ -1,7 +1,7 @@
 """What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group.
 
-`evaluate` makes one forward pass over each split and derives everything from the logits. Values are fractions;
-the higher is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
+`evaluate` makes one forward pass over each split and derives everything from the logits. Values are
+fractions; the higher is not the better: unlearning wants each to be what the gold standard has.
 """
 
 from collections.abc import Sequence

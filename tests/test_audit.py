@@ -101,11 +101,11 @@ def test_a_coin_rounds_odd_groups_and_every_sample_is_in_half_of_the_halves():
 # --- likelihood ratios --------------------------------------------------------------------------------------
 
 
-def by_loop(confidence, status, positive, negative):
+def by_loop(confidence, status, positive):
     """The definition, one shadow and sample at a time."""
     residuals, degrees = [], 0
     for i in range(status.shape[1]):
-        for kind in (positive, negative):
+        for kind in (positive, NEVER):
             c = confidence[status[:, i] == kind, i]
             residuals += [*(c - c.mean())] if len(c) else []
             degrees += max(len(c) - 1, 0)
@@ -113,8 +113,8 @@ def by_loop(confidence, status, positive, negative):
     found = np.full(status.shape, np.nan)
     for k, i in np.ndindex(status.shape):
         others = np.delete(confidence[:, i], k), np.delete(status[:, i], k)
-        us, them = (others[0][others[1] == kind] for kind in (positive, negative))
-        if status[k, i] in (positive, negative) and min(len(us), len(them)) >= 2:
+        us, them = (others[0][others[1] == kind] for kind in (positive, NEVER))
+        if status[k, i] in (positive, NEVER) and min(len(us), len(them)) >= 2:
             ours, theirs = (stats.norm.logpdf(confidence[k, i], c.mean(), sd) for c in (us, them))
             found[k, i] = ours - theirs
     return found
@@ -124,7 +124,7 @@ def by_loop(confidence, status, positive, negative):
 def test_likelihood_ratios_are_those_of_two_gaussians_fitted_to_the_other_shadows(positive):
     seen = simulated(0, 1.0, n_shadows=9, n_samples=12)
     found = likelihood_ratios(seen.confidence, seen.status, positive)
-    np.testing.assert_allclose(found, by_loop(seen.confidence, seen.status, positive, NEVER), atol=1e-10)
+    np.testing.assert_allclose(found, by_loop(seen.confidence, seen.status, positive), atol=1e-10)
     assert 0 < np.isnan(found).sum() < found.size
 
 
@@ -201,8 +201,6 @@ def test_attacks_on_an_average_score_every_shadow_alike(attack, column):
     taken = status != RETAINED
     expected = roc_auc_score(status[taken] == UNLEARNED, score[taken])
     assert judge(made_up(status, **{column: score}), attack)["AUC"].mean == pytest.approx(expected)
-    swapped = judge(made_up(status, **{column: score}), attack, NEVER, UNLEARNED)
-    assert swapped["AUC"].mean == pytest.approx(1 - expected)
 
 
 @pytest.mark.parametrize("n_shadows", [10, 20])
@@ -459,23 +457,23 @@ def test_distances_of_outputs_by_hand_and_against_pytorch():
 
 def test_gold_standards_to_compare_with_are_of_the_same_split_and_of_other_seeds(monkeypatch, here):
     e = Experiment(method="finetune", seed=2, ratio=0.9)
-    others = audit.others_of(e)
+    others = audit.golds_of(e)
     assert len(others) == audit.GOLDS == 3
     assert {(o.method, o.reweight, o.ratio) for o in others} == {("retrain", True, 0.9)}
     for other in others:
         assert torch.equal(load_split(other)[1].forget_index, load_split(e)[1].forget_index)
     # so even a gold standard is never compared with itself, nor with that of another seed's split
-    seeds = [o.seed for s in range(10) for o in audit.others_of(Experiment(seed=s))]
+    seeds = [o.seed for s in range(10) for o in audit.golds_of(Experiment(seed=s))]
     assert len(set(seeds)) == 30
     assert not set(seeds) & set(range(10))
     monkeypatch.setattr(audit, "GOLDS", 1)
-    (other,) = audit.others_of(e)
+    (other,) = audit.golds_of(e)
     assert not same_state(trained(other, here).state_dict(), trained(e.gold, here).state_dict())
 
 
 def test_the_gold_standards_of_a_second_training_are_on_its_split():
     again = Experiment(method="miu", seed=7, split_seed=2)
-    assert {o.split_seed for o in audit.others_of(again)} == {2}
+    assert {o.split_seed for o in audit.golds_of(again)} == {2}
 
 
 def test_too_few_shadows_are_refused_with_their_number():
@@ -492,7 +490,7 @@ def test_distances_are_means_over_gold_standards(monkeypatch, here):
                                                    for what in ("KL", "TV", "disagreement"))]
     about = {"dataset": "groundwear", "method": "finetune", "reweight": False, "ratio": 0.5, "seed": 0}
     assert all(about.items() <= row.items() for row in rows)
-    ours, *golds = (run(x, here) for x in (e, *audit.others_of(e)))
+    ours, *golds = (run(x, here) for x in (e, *audit.golds_of(e)))
     for name in (*METRICS, "WG"):
         assert table.distance[name] == pytest.approx(np.mean([abs(ours.metrics[name] - g.metrics[name])
                                                               for g in golds]))

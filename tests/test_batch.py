@@ -220,7 +220,7 @@ def test_an_interrupted_write_leaves_the_old_file(few_pictures, tmp_path, monkey
     results = batch.run_parameters(parameters)
     path = batch.write(parameters, results)
     first = path.read_text()
-    monkeypatch.setattr(batch, "_strict", lambda _: {"not": {"JSON"}})
+    monkeypatch.setattr(batch, "_without_nan", lambda _: {"not": {"JSON"}})
     with pytest.raises(TypeError):
         batch.write(parameters, results)
     assert path.read_text() == first

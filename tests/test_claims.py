@@ -203,10 +203,9 @@ def test_runs_are_found_by_data_set_ratio_groups_and_settings_in_order_of_seeds(
     assert ours("retrain", False, "GA").to_dict() == pytest.approx({s: 44 + s for s in range(5)})
     assert Ours("groundwear", 0.9)("retrain", False, "GA")[0] == pytest.approx(34)
     assert Ours("groundwear-many", 0.5)("pretrain", False, "GA")[0] == pytest.approx(40)
-    assert Ours("groundwear", 0.5, "((0, 0),)")("pretrain", False, "GA")[0] == pytest.approx(90)
-    assert ours("miu", False, "UA", '{"unlearning": false}')[0] == pytest.approx(60)
-    # and not those of the settings that calibration tries
-    assert set(ours("miu", True, "GA").round(6)) == {57}
+    assert Ours("groundwear", 0.5, ((0, 0),))("pretrain", False, "GA")[0] == pytest.approx(90)
+    assert ours("miu", False, "UA", unlearning=False)[0] == pytest.approx(60)
+    assert set(ours("miu", True, "GA").round(6)) == {57}  # not those of the settings that calibration tries
 
 
 def test_rows_in_another_order_give_the_same_series(world, monkeypatch):
@@ -229,10 +228,8 @@ def test_missing_runs_are_named(world, monkeypatch):
     monkeypatch.setattr(results, "table", lambda: whole[whole.method != "scrub"])
     with pytest.raises(KeyError, match=r"no runs of scrub, reweight True, \{\} at \('groundwear', 0.9\)"):
         claims.all_claims()
-    with pytest.raises(
-        KeyError, match=r"no runs of miu, reweight False, .*retaining.* at .*groundwear.* 0.1"
-    ):
-        Ours("groundwear", 0.1)("miu", False, "GA", '{"retaining": false}')
+    with pytest.raises(KeyError, match=r"no runs of miu, reweight False, .*retaining.* at .*groundwear"):
+        Ours("groundwear", 0.1)("miu", False, "GA", retaining=False)
 
 
 def test_the_loss_of_the_group_by_hand(world):

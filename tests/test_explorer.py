@@ -31,7 +31,7 @@ def test_numbers_are_those_of_the_shipped_rows(choice, grid):
     assert shown.n_seeds == 5
     assert shown.metrics.loc[(choice.method, choice.reweight), "GA"] == pytest.approx(
         row_mean(grid, choice.method, choice.reweight, choice.ratio))
-    asked = shown.groups[shown.groups.asked]
+    asked = shown.groups[shown.groups.forgotten]
     assert asked.after.item() == pytest.approx(shown.metrics.loc[(choice.method, choice.reweight), "GA"][0],
                                                abs=1e-4)
     assert asked.gold.item() == pytest.approx(shown.metrics.loc[("retrain", True), "GA"][0], abs=1e-4)
@@ -110,8 +110,7 @@ def test_titles_say_what_their_numbers_say():
 
 def test_the_figure_draws_the_numbers_and_the_live_run_as_a_star():
     canvas, shown = plots_live.setting_canvas(), find(Choice("retrain", False, SMALLEST, 0.9))
-    own = {"metrics": dict.fromkeys(plots_live.EXPLORED, 0.5), "groups": [0.1, 0.2, 0.3, 0.4], "ratio": 0.8,
-           "lam": None}
+    own = plots_live.LiveRun(dict.fromkeys(plots_live.EXPLORED, 0.5), [0.1, 0.2, 0.3, 0.4], 0.8, lam=None)
     figure = plots_live.draw_setting(canvas, shown, own)
     assert isinstance(figure, Figure)
     by_group, _, _, by_lam = figure.axes

@@ -235,26 +235,26 @@ def test_every_control_is_named_explained_and_waits_for_the_mouse_to_rest(shown)
 
 
 @pytest.fixture(scope="module")
-def looked(original, store):
+def changed(original, store):
     result = run(Experiment(method="gradient_ascent", ratio=0.5), store)
-    return result, model_changes.look(result, store)
+    return result, model_changes.find_changes(result, store)
 
 
-def test_confidences_and_changes_are_those_of_the_two_models(looked, store):
-    result, look = looked
+def test_confidences_and_changes_are_those_of_the_two_models(changed, store):
+    result, changes = changed
     before, after = run(result.experiment.original, store).model, result.model
-    for part in (look.forget, look.test):
+    for part in (changes.forget, changes.test):
         x, y = part.data.x, part.data.y
         for model, found in ((before, part.before), (after, part.after)):
             expected = model(x).softmax(1)[range(len(y)), y]
             assert np.allclose(found, expected.detach(), atol=1e-5)
         assert part.changed.tolist() == (before(x).argmax(1) != after(x).argmax(1)).tolist()
         assert part.right.tolist() == (after(x).argmax(1) == y).tolist()
-    assert look.forget.before.mean() != look.forget.after.mean()
+    assert changes.forget.before.mean() != changes.forget.after.mean()
 
 
-def test_samples_that_moved_most_come_first(looked):
-    answers = looked[1].test
+def test_samples_that_moved_most_come_first(changed):
+    answers = changed[1].test
     index = answers.most_moved(3, 5)
     moved = (answers.after - answers.before).abs()
     assert set(answers.data.group[index].tolist()) == {3}
@@ -262,8 +262,8 @@ def test_samples_that_moved_most_come_first(looked):
     assert answers.changed[answers.most_moved(3, 50, only_changed=True)].all()
 
 
-def test_features_lie_on_the_axes_of_the_first_model(looked):
-    features = looked[1].features
+def test_features_lie_on_the_axes_of_the_first_model(changed):
+    features = changed[1].features
     assert features.before.shape == features.after.shape == (100, 2)
     assert np.allclose(features.before.mean(0), 0, atol=1e-4)
     assert not np.allclose(features.after.mean(0), 0, atol=1e-3)
@@ -272,14 +272,14 @@ def test_features_lie_on_the_axes_of_the_first_model(looked):
 
 def test_groups_are_told_apart_where_features_give_them_away_and_at_chance_where_they_do_not():
     rng, group = np.random.default_rng(0), np.repeat(range(4), [400, 200, 100, 50])
-    assert model_changes.groups_told(np.eye(4)[group] + 0.05 * rng.normal(size=(750, 4)),
-                                     group) == pytest.approx(1.0, abs=0.01)
-    assert model_changes.groups_told(rng.normal(size=(750, 4)), group) == pytest.approx(0.25, abs=0.08)
+    given_away = np.eye(4)[group] + 0.05 * rng.normal(size=(750, 4))
+    assert model_changes.separability(given_away, group) == pytest.approx(1.0, abs=0.01)
+    assert model_changes.separability(rng.normal(size=(750, 4)), group) == pytest.approx(0.25, abs=0.08)
 
 
-def test_each_view_is_drawn_and_an_error_is_shown(looked, store):
-    result, _ = looked
-    seen = widgets.Inside(store)
+def test_each_view_is_drawn_and_an_error_is_shown(changed, store):
+    result, _ = changed
+    seen = widgets.ModelChanges(store)
     assert seen.box.layout.display == "none"
     seen.show(result)
     pictures = set()
@@ -289,10 +289,10 @@ def test_each_view_is_drawn_and_an_error_is_shown(looked, store):
         pictures.add(bytes(seen.picture.value))
     assert len(pictures) == 3
     assert seen.box.layout.display is None
-    seen.result, seen.look = None, None
+    seen.result, seen.changes = None, None
     seen.update()
     assert seen.error is not None
-    assert "AttributeError" in seen.message.value
+    assert "no run yet" in seen.message.value
 
 
 # --- MINE, live ---------------------------------------------------------------------------------------------

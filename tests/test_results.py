@@ -130,11 +130,11 @@ C = Experiment(method="finetune", groups=((1, 1), (0, 1)), overrides={"epochs": 
 @pytest.fixture
 def plan(few_pictures, tmp_path, monkeypatch):
     """A folder of results with two grids, one = A, B and two = B, C, to be changed by the test."""
-    grids = {"one": lambda: iter([A, B]), "two": lambda: iter([B, C])}
-    monkeypatch.setattr(results, "GRIDS", grids)
+    planned = {"one": lambda: iter([A, B]), "two": lambda: iter([B, C])}
+    monkeypatch.setattr(grids, "GRIDS", planned)
     monkeypatch.setattr(results, "FOLDER", tmp_path / "new" / "results")
     forget_what_was_read()
-    yield grids
+    yield planned
     forget_what_was_read()
 
 
@@ -294,6 +294,36 @@ def test_a_first_computation_that_is_cut_short_can_be_resumed(plan, store, monke
     monkeypatch.setattr(results, "run", run)
     results.compute(["one"], store, missing=True)
     assert len(results.load("one")) == 2
+
+
+def test_all_runs_are_there_once_with_what_differs_from_the_preset(plan, store):
+    results.compute(["one", "two"], store)
+    rows = results.load()
+    assert list(rows) == [c for c in results.table().reset_index() if c != "id"]
+    assert rows.overrides.tolist() == [A.overrides, B.overrides, C.overrides]
+    one, two = (results.load(name).by_group.tolist() for name in ("one", "two"))
+    assert rows.by_group.tolist() == one + two[1:]
+
+
+@pytest.mark.parametrize(("where", "expected"), [
+    ({"method": "miu"}, [B]), ({"reweight": False}, [A, C]), ({"groups": ((1, 1), (0, 1))}, [C]),
+    ({"groups": "uniform", "seed": 2}, [B]), ({"ratio": round(51 / 5692, 6)}, [B]), ({"ratio": 0.5}, [A, C]),
+    ({"overrides": dict(reversed(C.overrides.items()))}, [C]), ({"overrides": {}}, []), ({"seed": 7}, [])])
+def test_runs_are_asked_for_by_what_their_columns_hold(plan, store, where, expected):
+    results.compute(["one", "two"], store)
+    assert results.load(**where).method.tolist() == [e.method for e in expected]
+
+
+def test_runs_of_a_grid_are_asked_for_by_the_settings_that_it_varies(plan, store):
+    plan["sweep"] = lambda: iter([Experiment(overrides=TUNED | {"lam": value}) for value in (1.0, 3.0)])
+    results.compute(["one", "sweep"], store)
+    assert results.load("sweep", lam=3.0, method="miu").lam.tolist() == [3.0]
+
+
+def test_an_unknown_column_is_refused(plan, store):
+    results.compute(["one"], store)
+    with pytest.raises(ValueError, match=r"these runs have no column 'methods': choose among dataset, "):
+        results.load("one", methods="miu")
 
 
 def test_an_unknown_grid_is_refused():

@@ -27,7 +27,8 @@ class Result:
 
     metrics: fractions by name (see `grmu.metrics`).  accuracy: accuracies with n and standard error.
     curves: one row an epoch: losses, TA, GA, UA, and what the method adds.
-    seconds: training time when it was computed.  made_by: versions, machine, processor that it was computed with.
+    seconds: training time when it was computed.
+    made_by: versions, machine and processor that it was computed with.
     """
 
     experiment: Experiment
