@@ -112,7 +112,7 @@ def test_a_lesson_is_timed_with_an_empty_store(tmp_path):
 
 
 def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs():
-    size = bench_scale.Size(torch.device("cpu"), 16, 32, 8, "fp32", (8, 0), ("minilm", 2, 8))
+    size = bench_scale.Size(torch.device("cpu"), 16, 32, 16, "fp32", (16, 0), ("minilm", 2, 8))
     found = {what: (target, measured) for what, target, measured in bench_scale.measure(size)}
     for name, most in (("celeba", "<= 1.4"), ("waterbirds", "<= 1.5")):
         lines = {what.split(": ")[1]: row for what, row in found.items() if what.startswith(name)}
@@ -134,3 +134,9 @@ def test_the_scale_benchmarks_pictures_have_the_data_sets_numbers_and_forms():
     assert splits.train.x[:1].shape[1:] == (3, CELEBA.pictures.height, CELEBA.pictures.width)
     assert splits.train.x.storage is splits.test.x.storage
     assert bench_scale.streamed(splits).train.x.storage.resident_share == 0
+
+
+def test_what_full_scale_runs_cost_is_measured_alone_where_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(bench_scale, "main", lambda: 7)
+    monkeypatch.setattr(bench, "checks", lambda *_: pytest.fail("something else was measured"))
+    assert bench.main(["--scale"]) == 7

@@ -7,7 +7,7 @@ import statistics
 from conftest import SCREENS
 from playwright.sync_api import expect
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=240_000)
 ALL_RUN = """() => {
     const prompts = document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt');
     const cells = [...prompts].map(p => p.textContent.trim());
