@@ -83,9 +83,9 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
     ({"references": "no"}, "references must be true or false, but is 'no'"),
     ({"root": 3}, "root must be the name of a folder, or None, but is 3"),
     ({"dataset": "waterbirds", "overrides": {"model": "resnet"}},
-     "unknown model 'resnet': choose one of cnn, resnet18"),
+     "model must be one of cnn, resnet18, .*but is 'resnet'"),
     ({"dataset": "waterbirds", "overrides": {"precision": "fp16"}},
-     "unknown precision 'fp16': choose one of fp32, bf16"),
+     "precision must be one of fp32, bf16, but is 'fp16'"),
     ({"dataset": "waterbirds", "overrides": {"model": "cnn"}},
      "cnn has no pretrained weights: set pretrained to False"),
 ])
