@@ -17,11 +17,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import silhouette_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from grmu.data import GroupedDataset
@@ -44,6 +39,9 @@ class Grouping:
 
 def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """Cluster of each sample among those of its class; 2 to MOST_CLUSTERS a class, by the best silhouette."""
+    from sklearn.cluster import KMeans  # a second to import, for those who infer groups
+    from sklearn.metrics import silhouette_score
+
     z, y, found = predict(model.features, model,
                           train.x).cpu().numpy(), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
@@ -68,9 +66,13 @@ def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.nd
     return np.random.default_rng(seed).permutation(len(train))[: round(share * len(train))]
 
 
-def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
+def completed(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
     """The attribute of the rows `known`; elsewhere what a logistic regression on z (N, d) and the class says,
     fitted there."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     a, y = train.a.cpu().numpy(), train.y.cpu().numpy()
     if len(np.unique(a[known])) == 1:  # nothing to tell apart
         return np.full(len(a), a[known][0])
@@ -82,13 +84,13 @@ def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
 
 
 def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """`told` by the features of all layers."""
-    return told(layer_features(model, train), train, labelled(train, seed))
+    """`completed` by the features of all layers."""
+    return completed(layer_features(model, train), train, labelled(train, seed))
 
 
 def probe_last(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """`told` by the features that the head gets."""
-    return told(predict(model.features, model, train.x).cpu().numpy(), train, labelled(train, seed))
+    """`completed` by the features that the head gets."""
+    return completed(predict(model.features, model, train.x).cpu().numpy(), train, labelled(train, seed))
 
 
 def random(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:

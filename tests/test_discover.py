@@ -10,7 +10,7 @@ from conftest import same_state, small_network, toy
 from torch import nn
 
 from grmu import Experiment, data, discover, models, reweight, run, training
-from grmu.discover import GROUPINGS, infer, labelled, layer_features, told
+from grmu.discover import GROUPINGS, completed, infer, labelled, layer_features
 from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
 from grmu.runs import load_split, trained
@@ -124,7 +124,7 @@ def test_a_class_of_two_is_one_cluster():
 def test_where_all_the_labelled_are_alike_so_are_all():
     train = toy([[30, 5], [20, 5]])
     alike = (train.a == 0).nonzero()[:9, 0].numpy()
-    assert set(told(train.x.numpy(), train, alike)) == {0}
+    assert set(completed(train.x.numpy(), train, alike)) == {0}
 
 
 def test_maps_of_one_place_have_no_spread():
@@ -188,11 +188,11 @@ def test_the_rest_is_told_from_features_and_class_as_learnt_on_the_labelled():
     rng = np.random.default_rng(0)
     nothing = rng.normal(size=(len(train), 2))
     hint = np.c_[train.a.numpy() * 4 + rng.normal(size=len(train)) * 0.1, nothing]
-    assert (told(hint, train, known) == train.a.numpy()).all()
-    coins = (told(nothing, train, known) == train.a.numpy()).mean()
+    assert (completed(hint, train, known) == train.a.numpy()).all()
+    coins = (completed(nothing, train, known) == train.a.numpy()).mean()
     assert 0.35 < coins < 0.75
     by_class = with_attribute(train, train.y)
-    assert (told(np.zeros((len(train), 1)), by_class, known) == train.y.numpy()).all()
+    assert (completed(np.zeros((len(train), 1)), by_class, known) == train.y.numpy()).all()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_the_rest_is_told_from_features_and_class_as_learnt_on_the_labelled():
 )
 def test_probes_are_told_by_the_features_they_are_named_after(name, features, asked):
     model, train = asked
-    expected = told(features(model, train), train, labelled(train, 4))
+    expected = completed(features(model, train), train, labelled(train, 4))
     assert infer(name, model, train, 4).a.tolist() == expected.tolist()
 
 

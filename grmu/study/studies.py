@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor
@@ -80,8 +79,7 @@ def membership_of(experiment: Experiment, store: str | None = None) -> dict[str,
         parts = {"retain": split.retain, "val": splits.val, "forget": split.forget, "test": splits.test}
         losses = {name: cross_entropy(predict(model, model, d.x), d.y, reduction="none")
                   for name, d in parts.items()}
-    ids = torch.tensor([splits.test.group_id(g) for g in groups])
-    in_group = torch.isin(splits.test.group, ids)
+    in_group = splits.test.in_groups(groups)
     ours, theirs = losses["forget"].numpy(), losses["test"][in_group].numpy()
     fitted_to, of_groups = (losses["retain"], losses["val"]), (split.retain.group, splits.val.group)
     mia = [mia_efficacy(*fitted_to, losses["forget"], *of_groups, seed) for seed in FOREST_SEEDS]
@@ -157,7 +155,7 @@ def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     rows = []
     for e in audited():
         splits, _, groups = load_split(e)
-        members = (splits.train.group == splits.train.group_id(groups[0])).nonzero()[:, 0].numpy()
+        members = splits.train.in_groups(groups).nonzero()[:, 0].numpy()
         even, odd = audits.exposure(audits.select(_seen(e, store, jobs), members))
         rows.append(pd.DataFrame({"dataset": e.dataset, "method": e.method, "reweight": e.reweight,
                                   "row": members, "even": even, "odd": odd}))
