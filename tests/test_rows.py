@@ -53,9 +53,8 @@ def test_nothing_is_read_into_memory(array):
     assert Storage(array, pictures=True).array.data_ptr() == array.ctypes.data
 
 
-def test_shape_length_and_type_are_a_tensors(rows, plain):
+def test_its_length_and_samples_are_a_tensors(rows, plain):
     assert (rows[:].shape, len(rows), rows[:1].dtype) == (plain.shape, N, torch.uint8)
-    assert rows.is_floating_point() is False
 
 
 @pytest.mark.parametrize("index", [
