@@ -24,8 +24,8 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-processors test-browser test-labs lint lab app bench notebooks results search \
-        sweep labs grade check-notebooks constraints clean
+.PHONY: help run test test-slow test-processors test-browser test-labs mutants lint lab app bench notebooks results \
+        search sweep labs grade check-notebooks constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ test-browser: .venv/.installed-browser ## lessons and the explorer in a real bro
 
 test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes one)
 	$(PY) -m pytest tests/test_labs.py tests/test_guides.py --all-labs $(ARGS)
+
+mutants: .venv/.installed-mutants ## how many small faults in the core would the unit tests notice? at most 90 minutes, resumes; docs/mutants.md
+	@export OMP_NUM_THREADS=1 && timeout --foreground -s INT -k 30 90m $(PY) -m mutmut run --max-children 2 $(ARGS); $(PY) tests/mutants.py
 
 lint: .venv/.installed-test ## what is checked first: style, types, walls, notebooks as they are committed
 	$(PY) -m ruff check .
@@ -103,7 +106,7 @@ constraints: .venv/.ready ## the newest versions that fit, into constraints.txt 
 	  -e ".[test,browser,app]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
 
 clean: ## remove .venv, finished runs and caches
-	rm -rf .venv workflow/.venv runs .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info
+	rm -rf .venv workflow/.venv runs mutants .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 

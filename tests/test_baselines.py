@@ -25,6 +25,7 @@ from grmu.methods import (
     BoundaryShrink,
     FineTune,
     GradientAscent,
+    GroupDRO,
     Influence,
     L1Sparse,
     Pretrain,
@@ -34,6 +35,7 @@ from grmu.methods import (
 )
 from grmu.methods.influence import inverse_fisher_product
 from grmu.models import distance
+from grmu.numerics import seeded
 from grmu.training import Batch, Method, Recipe, predict
 
 QUICK = Recipe(epochs=3, lr=0.05, batch_size=16)
@@ -257,6 +259,13 @@ def test_the_wrong_labels_are_never_right_and_otherwise_even():
     assert abs(table[~np.eye(3, dtype=bool)] - 1000).max() < 4 * math.sqrt(2000 / 4)
 
 
+def test_the_wrong_labels_lie_a_drawn_number_of_classes_further():
+    three, method = problem([[30, 12], [12, 30], [20, 20]]), RandomLabels()
+    method.setup(context_of(three, split_forget(three, 0.5, [(1, 1)]), QUICK, seed=9))
+    shift = torch.randint(1, 3, (len(three),), generator=torch.Generator().manual_seed(9))
+    assert torch.equal(method.wrong_labels(three.y), (three.y + shift) % 3)
+
+
 def test_random_labels_loss_is_cross_entropy_with_labels_drawn_anew(original, train, split):
     method = RandomLabels()
     context, batch = ready(method, original, train, split), all_of(split.forget)
@@ -373,6 +382,23 @@ def test_the_ignorant_teacher_has_nothing_of_the_original(original, train, split
         assert not torch.equal(fresh, taught), name  # BatchNorm's statistics included
 
 
+def test_the_ignorant_teacher_is_what_a_seed_of_the_contexts_makes_of_the_network(original, train, split):
+    method = BadTeacher()
+    method.setup(context_from(original, train, split, seed=5))
+    fresh = copy.deepcopy(original)
+    with seeded(torch.randint(2**31, (1,), generator=torch.Generator().manual_seed(5)).item()):
+        for part in (fresh.backbone[0], fresh.backbone[1], fresh.head):
+            part.reset_parameters()
+    assert same_state(state_of(fresh), state_of(method.ignorant))
+
+
+def test_the_ignorant_teachers_attention_is_fresh_too(train, split):
+    original = models.Classifier(nn.Sequential(nn.MultiheadAttention(4, 1)), 4, 2)
+    method = BadTeacher()
+    method.setup(context_of(train, split, QUICK, original=original))
+    assert not torch.equal(method.ignorant.backbone[0].in_proj_weight, original.backbone[0].in_proj_weight)
+
+
 def test_bad_teacher_comes_nearer_to_ignorance_on_the_forget_set_only(original, train, whole):
     method = BadTeacher()
     context, _ = trained(method, original, train, whole, Recipe(epochs=5, lr=0.05, batch_size=8))
@@ -433,6 +459,42 @@ def test_boundary_shrink_gives_the_forget_set_to_the_neighbouring_class(original
     assert "retain_loss" not in rows[0]
 
 
+@pytest.mark.parametrize(("x", "y", "eps", "bias", "label"), [
+    (-1.0, 0, 255, [0.995, 0.0], 1),  # from one end to the other, and not a 256th less
+    (-1.0, 0, 253, [0.995, 0.0], 0),
+    (0.0, 1, 25, [0.0, 0.1], 0),  # down, to where no sample of the batch is
+    (1.0, 0, 25, [1.1, 0.0], 0),  # pictures end at 1
+    (3.0, 0, 25, [3.1, 0.0], 0),  # and other samples at the largest of them
+])
+def test_boundary_shrinks_step_is_eps_grey_levels_within_the_range(train, split, x, y, eps, bias, label):
+    original, method = models.Classifier(nn.Flatten(), 1, 2), BoundaryShrink(eps=eps)
+    with torch.no_grad():  # class 1 from where x is above the difference of the biases
+        original.head.weight.copy_(torch.tensor([[0.0], [1.0]]))
+        original.head.bias.copy_(torch.tensor(bias))
+    method.setup(context_of(train, split, QUICK, original=original))
+    assert method.near_labels(torch.tensor([[x]]), torch.tensor([y])).tolist() == [label]
+
+
+def test_boundary_shrink_leaves_a_sample_where_the_loss_is_flat(train, split):
+    original, method = models.Classifier(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), 1, 2), BoundaryShrink()
+    with torch.no_grad():
+        for layer, weight, bias in ((original.backbone[0], [[1.0]], [-0.5]),
+                                    (original.head, [[0.0], [1.0]], [0.2, 0.0])):
+            layer.weight.copy_(torch.tensor(weight))
+            layer.bias.copy_(torch.tensor(bias))
+    method.setup(context_of(train, split, QUICK, original=original))
+    assert method.near_labels(torch.tensor([[0.0]]), torch.tensor([0])).tolist() == [0]
+
+
+def test_boundary_shrink_refuses_what_cannot_be_moved(train, split):
+    tokens = replace(train, x=train.x.long())
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
+        BoundaryShrink().setup(context_of(tokens, split, QUICK))
+    assert str(caught.value) == (
+        "boundary_shrink moves samples towards another class, which torch.int64 samples such as token ids "
+        "cannot: choose another method.")
+
+
 def shadow_logits(model, shadow, x):
     """(B, n + 1), the last the shadow's."""
     z = model.features(x)
@@ -467,6 +529,13 @@ def test_boundary_expand_moves_the_forget_set_into_a_shadow_that_is_dropped(orig
     assert state_of(context.model).keys() == state_of(original).keys()
     assert context.model(whole.forget.x).shape == (len(whole.forget), 2)
     assert ["retain_loss" in row for row in rows] == [retains] * 6
+
+
+def test_what_changes_besides_the_model_is_kept_in_checkpoints(original, train, split):
+    for method, name in ((BoundaryExpand(), "shadow"), (GroupDRO(), "q")):
+        method.setup(context_from(original, train, split))
+        assert method.state().keys() == {name}
+        assert method.state()[name] is getattr(method, name)
 
 
 # --- SSD and influence --------------------------------------------------------------------------------------
@@ -534,6 +603,16 @@ def test_influence_says_how_many_gradients_fit(original, train, split, monkeypat
     with pytest.raises(ValueError, match=r"n_fisher is 1000, but 86 gradients of .* lower it to 50 or less"):
         trained(Influence(), original, train, split, NONE)
     trained(Influence(n_fisher=50), original, train, split, NONE)
+
+
+def test_influence_says_how_large_the_gradients_would_be(original, train, split):
+    context = context_from(original, train, split)
+    context.model.head.register_parameter("many", nn.Parameter(torch.zeros(1).expand(2**30)))
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
+        Influence().setup(context)
+    assert str(caught.value) == (
+        f"n_fisher is 1000, but 86 gradients of {2**30 + len(flat(original)):,} parameters take 344 GB: "
+        "lower it to 7 or less.")
 
 
 def test_influence_raises_the_forget_sets_loss_above_the_retain_sets(original, train, split, weights):

@@ -11,8 +11,10 @@ from conftest import REPOSITORY, toy
 from safetensors.numpy import load as load_tensors
 
 from grmu import data
-from grmu.data import GroupedDataset, split_forget
+from grmu.data import GroupedDataset, Rows, split_forget
+from grmu.data.core import half_of
 from grmu.data.groundwear import SHIPPED, compose
+from grmu.data.rows import Storage
 
 # --- Groundwear ---------------------------------------------------------------------------------------------
 
@@ -180,6 +182,81 @@ def test_a_group_is_named_by_a_pair_within_the_declared_range():
             dataset.group_id(bad)
 
 
+def test_what_is_refused_says_what_is_allowed():
+    def made(x=((0.0,),) * 3, y=(0, 1, 1), a=(0, 0, 1), names=(["no", "yes"], ["left", "right"])):
+        return GroupedDataset(torch.tensor(x), y, a, *names, name="mine")
+
+    for refused, said in (
+            (lambda: made(y=[0, 1]), "x, y and a need one row per sample, but have 3, 2 and 3."),
+            (lambda: made(a=[0, 1]), "x, y and a need one row per sample, but have 3, 3 and 2."),
+            (lambda: made(x=[[0.0], [1.0], [float("nan")]]),
+             "x holds NaN or infinity, first in sample 2: remove or repair it."),
+            (lambda: made(y=[0, 0.5, 1]), "y holds values that are not whole numbers."),
+            (lambda: made(a=[0, 0.5, 1]), "a holds values that are not whole numbers."),
+            (lambda: made(y=[0, 2, 1]), "y holds values from 0 to 2, but the 2 declared names allow 0 to 1."),
+            (lambda: made(a=[-1, 0, 1]),
+             "a holds values from -1 to 1, but the 2 declared names allow 0 to 1."),
+            (lambda: made().group_id((2, 0)),
+             "unknown group (2, 0): y goes from 0 to 1, a from 0 to 1 in mine."),
+            (lambda: made().group_id("left"), "a group is a pair (y, a) of integers, not 'left'."),
+            (lambda: split_forget(made(), 1.5),
+             "ratio must lie in (0, 1], but is 1.5: 0.5 forgets half of the named groups' samples."),
+            (lambda: split_forget(made(), 0.1),
+             "ratio 0.1 of 3 samples leaves the forget set empty: raise it."),
+            (lambda: split_forget(made(), 1.0),
+             "the forget set would be the whole training set: name fewer groups or lower the ratio.")):
+        with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
+            refused()
+        assert str(caught.value) == said
+
+
+def test_names_that_are_not_given_are_numbers_up_to_the_largest_value():
+    dataset = GroupedDataset(torch.zeros(2, 1), [0, 2], [1, 0])
+    assert dataset.class_names == ("y=0", "y=1", "y=2")
+    assert dataset.attribute_names == ("a=0", "a=1")
+    empty = GroupedDataset(torch.zeros(0, 1), [], [])
+    assert (empty.class_names, empty.attribute_names, empty.n_groups) == ((), (), 0)
+
+
+def test_a_data_set_of_rows_keeps_rows_and_reads_none_of_them():
+    pictures = np.arange(6 * 2 * 2, dtype=np.uint8).reshape(6, 2, 2, 1)
+    rows = Rows(Storage(pictures, pictures=True), torch.arange(6))
+    dataset = GroupedDataset(rows, [0, 1, 0, 1, 0, 1], [0, 0, 0, 1, 1, 1])
+    part = dataset.subset(torch.tensor([4, 1]))
+    assert dataset.x is rows
+    assert isinstance(part.x, Rows)
+    assert part.x[:].flatten(1).tolist() == pictures[[4, 1]].reshape(2, -1).tolist()
+    assert part.group.tolist() == [1, 2]
+
+
+def test_moving_a_data_set_moves_its_samples_and_labels(monkeypatch):
+    dataset, moved = toy([[2, 2], [2, 2]]), []
+
+    def to(tensor, device):
+        moved.append(device)
+        return tensor + 1
+
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    there = GroupedDataset(dataset.x, dataset.y, dataset.a, "abc", "abc", name="toy").to("cuda:7")
+    assert moved == ["cuda:7"] * 3
+    assert torch.equal(there.x, dataset.x + 1)
+    assert torch.equal(there.group, 3 * (dataset.y + 1) + dataset.a + 1)
+
+
+@pytest.mark.parametrize("counts", [[[6, 7], [1, 4]], [[3, 0], [8, 5]]])
+def test_a_half_takes_half_of_every_group_and_a_coin_rounds_the_odd_ones(counts):
+    train, n, taken = toy(counts), np.array(counts).flatten(), []
+    for seed in range(40):
+        half = half_of(train, seed)
+        assert half.dtype == torch.long
+        assert torch.equal(half, half.unique())  # ascending, none twice
+        assert torch.equal(half, half_of(train, seed))
+        taken.append(train.subset(half).group_counts().numpy())
+    assert np.array_equal(np.min(taken, 0), n // 2)
+    assert np.array_equal(np.max(taken, 0), (n + 1) // 2)
+    assert len({tuple(half_of(train, seed).tolist()) for seed in range(40)}) > 20
+
+
 # --- split_forget -------------------------------------------------------------------------------------------
 
 
@@ -208,6 +285,13 @@ def test_remainders_stay_below_one_sample_a_group():
         assert (taken - ratio * train.group_counts()).abs().max() < 1
 
 
+def test_of_equal_remainders_the_first_groups_go():
+    train = toy([[100, 100], [100, 100]])
+    for n in range(1, 400, 13):
+        taken = split_forget(train, n / 400).forget.group_counts().tolist()
+        assert taken == [n // 4 + (g < n % 4) for g in range(4)]
+
+
 def test_retain_and_forget_are_disjoint_and_complete():
     train = toy([[60, 30], [20, 10]])
     split = split_forget(train, 0.3, seed=4)
@@ -226,6 +310,7 @@ def test_one_seed_gives_one_split_and_another_seed_another():
     one, again, other = (split_forget(train, 0.5, [(0, 0)], seed).forget_index for seed in (3, 3, 4))
     assert torch.equal(one, again)
     assert not torch.equal(one, other)
+    assert torch.equal(split_forget(train, 0.5).forget_index, split_forget(train, 0.5, None, 0).forget_index)
 
 
 def test_a_split_neither_uses_nor_moves_the_global_random_state():

@@ -49,6 +49,20 @@ def test_methods_are_found_by_name_and_carry_it():
     assert all(methods.get(name).name == name for name in methods.registry)
 
 
+def test_a_method_is_imported_when_its_name_is_asked_for(monkeypatch):
+    monkeypatch.setattr(methods, "registry", dict(methods.BUILT_IN))
+    assert methods.get("salun") is methods.registry["salun"] is methods.SalUn
+    assert methods.get("finetune") is FineTune
+    assert methods.registry["scrub"] == "scrub.SCRUB"  # not asked for yet
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones(monkeypatch):
+    monkeypatch.setattr(methods, "registry", {"one": "a.One", "two": "b.Two"})
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
+        methods.get("three")
+    assert str(caught.value) == "unknown method 'three': choose one of one, two."
+
+
 def test_every_method_that_the_package_offers_is_registered():
     files = {p.stem for p in Path(methods.__file__).parent.glob("*.py")} - {"__init__"}
     assert files == {methods.get(name).__module__.split(".")[-1] for name in methods.BUILT_IN}

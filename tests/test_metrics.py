@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import context_of, same_state, small_network, state_of, toy
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import recall_score
 
+from grmu import metrics as metrics_module
 from grmu import training
 from grmu.data import GroupedDataset, split_forget
 from grmu.methods import Retrain
@@ -17,8 +19,10 @@ from grmu.metrics import (
     METRICS,
     OVERALL,
     accuracy_by_group,
+    attack_data,
     evaluate,
     fairness,
+    membership_forest,
     mia_efficacy,
     standard_error,
 )
@@ -56,6 +60,13 @@ def test_accuracy_by_group_counts_by_hand():
         assert table["n"][g] == len(hits)
         assert table["accuracy"][g] == pytest.approx(hits.mean())
         assert table["se"][g] == pytest.approx(math.sqrt(hits.mean() * (1 - hits.mean()) / len(hits)))
+
+
+def test_the_table_of_groups_has_its_columns_in_order():
+    table = accuracy_by_group(torch.tensor([0, 1]), labelled([0, 1], [0, 0], 2, 2))
+    assert table.columns.tolist() == ["group", "accuracy", "n", "se"]
+    assert table.index.tolist() == [0, 1, 2, 3]
+    assert [table[column].dtype.kind for column in ("accuracy", "n", "se")] == ["f", "i", "f"]
 
 
 def test_a_group_without_samples_has_no_accuracy_and_shifts_no_other():
@@ -120,6 +131,12 @@ def test_a_predictor_that_ignores_the_attribute_is_fair_and_one_that_reads_it_is
     assert fairness(torch.tensor(a), dataset, [(1, 1)]) == {"EO": 1, "DP": 1, "EP": 1}
 
 
+def test_a_group_that_is_no_pair_has_no_fairness():
+    predicted, dataset, *_ = random_case(2, 2)
+    with pytest.raises(ValueError, match="shorter"):
+        fairness(predicted, dataset, [(0, 0), (1,)])
+
+
 # --- membership inference -----------------------------------------------------------------------------------
 
 
@@ -134,6 +151,45 @@ def test_the_attack_tells_members_from_others_where_their_losses_are_apart():
     assert mia_efficacy(members, others, losses(1, 2, 50, 3), *groups) == 1
     half = torch.cat([losses(0, 0.1, 30, 3), losses(1, 2, 30, 4)])
     assert mia_efficacy(members, others, half, *groups) == 0.5
+
+
+def test_the_attack_sees_both_sides_alike_with_the_groups_of_the_retain_set():
+    retain_group = torch.tensor([0] * 60 + [1] * 20 + [4] * 10)
+    val_group = torch.tensor([0] * 10 + [1] * 30 + [2] * 5)
+    retain, val = losses(0, 1, 90, 1), losses(0, 1, 45, 2)
+    found, member, weights = attack_data(retain, val, retain_group, val_group)
+    assert found.shape == (135, 1)
+    assert found[:, 0].tolist() == [*retain.tolist(), *val.tolist()]
+    assert member.tolist() == [1] * 90 + [0] * 45
+    np.testing.assert_allclose(weights[:90], 135 / 2 / 90, rtol=1e-5)
+    shares = np.array([60, 20])[val_group[:40]] / np.array([10, 30])[val_group[:40]]  # nobody retains group 2
+    np.testing.assert_allclose(weights[90:130], 135 / 2 * shares / 80, rtol=1e-5)
+    np.testing.assert_array_equal(weights[130:], 0)
+
+
+def test_the_attacker_is_the_forest_that_it_is_said_to_be():
+    members, others = losses(0, 1.0, 60, 1), losses(0.5, 2, 40, 2)
+    groups = torch.arange(60) % 4, torch.arange(40) % 4
+    for forest, seed in ((membership_forest(members, others, *groups), 0),
+                         (membership_forest(members, others, *groups, 3), 3)):
+        asked = {"n_estimators": 50, "max_depth": 5, "min_weight_fraction_leaf": 0.01, "random_state": seed}
+        assert forest.get_params() == RandomForestClassifier(**asked).get_params()
+
+
+def test_unless_told_otherwise_the_forests_seed_is_zero(evaluated, monkeypatch):
+    parts, _, _, model = evaluated
+    seen = []
+
+    def noting(*arguments):
+        seen.append(arguments[-1])
+        return membership_forest(*arguments)
+
+    monkeypatch.setattr(metrics_module, "membership_forest", noting)
+    groups = torch.arange(60) % 4, torch.arange(40) % 4
+    mia_efficacy(losses(0, 1.0, 60, 1), losses(0.5, 2, 40, 2), losses(0, 1, 5, 3), *groups)
+    for more in ({}, {"forest_seed": 7}):
+        evaluate(model, *parts.values(), groups=[(1, 1)], **more)
+    assert seen == [0, 0, 7]
 
 
 def test_many_members_and_few_others_do_not_make_everyone_a_member():
@@ -201,7 +257,7 @@ def test_the_attack_is_not_credited_with_telling_groups_apart():
 # --- evaluate -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture  # of each test its own, so that make mutants knows which tests call `evaluate`
 def evaluated():
     train, val = toy([[40, 20], [20, 12]], seed=0), toy([[9, 8], [7, 6]], seed=1)
     test = toy([[20, 10], [10, 7]], seed=2)
@@ -257,6 +313,8 @@ def test_accuracy_rows_are_the_four_totals_then_the_groups_with_their_errors(eva
     assert table["n"].tolist() == [len(parts["retain"]), 6, 47, 7, 20, 10, 10, 7]
     assert table["accuracy"][:4].tolist() == [metrics[k] for k in ("RA", "UA", "TA", "GA")]
     np.testing.assert_allclose(table["se"], np.sqrt(table["accuracy"] * (1 - table["accuracy"]) / table["n"]))
+    assert table.columns.tolist() == ["group", "accuracy", "n", "se"]
+    assert table.index.tolist() == list(range(8))
 
 
 def test_ga_of_several_groups_pools_their_samples(evaluated):

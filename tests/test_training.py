@@ -1,5 +1,6 @@
 """The one loop, its batches, its schedule and its augmentation."""
 
+import io
 import math
 import random
 from dataclasses import dataclass
@@ -11,9 +12,20 @@ from conftest import context_of, same_state, small_network, state_of, toy
 from torch import nn
 
 from grmu import training
-from grmu.data import GroupedDataset, split_forget
+from grmu.data import GroupedDataset, Rows, split_forget
+from grmu.data.rows import Storage
+from grmu.data.view import View
 from grmu.methods import FineTune, Retrain
-from grmu.training import Batch, Method, Recipe, augment_images, batches, make_schedule, predict
+from grmu.training import (
+    Batch,
+    Method,
+    Recipe,
+    augment_images,
+    batches,
+    make_optimizer,
+    make_schedule,
+    predict,
+)
 
 QUICK = Recipe(epochs=3, lr=0.05, batch_size=16, weight_decay=0.0)
 
@@ -335,6 +347,114 @@ def test_one_step_is_sgd_with_momentum_and_weight_decay():
     assert not torch.allclose(context.model.head.weight, before, atol=1e-3)
 
 
+@dataclass
+class Drawing(Method):
+    """Has states of all kinds, and draws from PyTorch's global generator as dropout does."""
+
+    forget_epochs: int = 2
+    name = "drawing"
+
+    def setup(self, context):
+        super().setup(context)
+        self.steps, self.table = torch.tensor(0), torch.zeros(2)
+        self.net = nn.Linear(1, 2)
+        with torch.no_grad():
+            self.net.weight.fill_(1.0)
+
+    def state(self):
+        return {"steps": self.steps, "table": self.table, "net": self.net}
+
+    def before_epoch(self, epoch):
+        self.drawn = torch.rand(1).item()
+        return {"drawn": self.drawn, "steps": self.steps.item()}
+
+    def loss(self, batch):
+        noise = torch.rand(len(batch.y), 1) / 10
+        logits = self.model(batch.x + noise) + self.table + self.net.weight[:, 0]
+        return nn.functional.cross_entropy(logits, batch.y)
+
+    forget_loss = retain_loss = loss
+
+    def after_step(self):
+        self.steps += 1
+        self.table += torch.tensor([0.1, 0.0])
+        with torch.no_grad():
+            self.net.weight += 0.01
+
+
+class Kept:
+    """A checkpoint that is kept as bytes, as on disk."""
+
+    def __init__(self):
+        self.saved = []
+
+    def load(self):
+        return torch.load(io.BytesIO(self.saved[-1]), weights_only=True) if self.saved else None
+
+    def save(self, state):
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        self.saved.append(buffer.getvalue())
+
+
+STOPPED = [Recipe(epochs=4, lr=0.1, batch_size=16, warmup_epochs=1),
+           Recipe(epochs=4, lr=0.01, batch_size=16, optimizer="adamw", schedule="constant")]
+
+
+@pytest.mark.parametrize("recipe", STOPPED)
+def test_a_stopped_training_goes_on_from_its_checkpoint_with_the_same_numbers(train, split, recipe):
+    def note(epoch, row):
+        row["seen"] = epoch
+
+    def stop(epoch, row):
+        note(epoch, row)
+        if epoch == 3:
+            raise InterruptedError
+
+    whole, kept, contexts = Kept(), Kept(), [context_of(train, split, recipe) for _ in range(3)]
+    expected = training.train(Drawing(), contexts[0], note, whole)
+    with pytest.raises(InterruptedError):
+        training.train(Drawing(), contexts[1], stop, kept)
+    assert (len(whole.saved), len(kept.saved)) == (3, 2)  # nothing goes on from the last epoch
+    rows = training.train(Drawing(), contexts[2], note, kept)
+    assert rows == expected
+    assert [row["seen"] for row in rows] == [1, 2, 3, 4]
+    assert same_state(*(state_of(contexts[k].model) for k in (0, 2)))
+    assert torch.equal(*(contexts[k].rng.get_state() for k in (0, 2)))
+    steps = kept.load()["parts"]["own steps"]["value"]
+    assert steps == 3 * 6 + 2  # the last checkpoint's: six retain batches an epoch, twice one forget batch
+
+
+def test_a_checkpoint_names_its_parts(train, split):
+    kept = Kept()
+    training.train(Drawing(), context_of(train, split, QUICK), checkpoint=kept)
+    saved = kept.load()
+    assert set(saved) == {"rows", "rng", "parts"}
+    assert set(saved["parts"]) == {"model", "optimizer", "schedule", "own steps", "own table", "own net"}
+    assert set(saved["parts"]["own table"]) == {"value"}
+    assert set(saved["parts"]["own net"]) == {"weight", "bias"}
+
+
+def test_what_is_drawn_globally_in_an_epoch_depends_on_the_seed_and_the_epoch(train, split):
+    rows = training.train(Drawing(), context_of(train, split, QUICK, seed=5))
+    expected = [torch.rand(1, generator=torch.Generator().manual_seed(5 + 1000 * epoch)).item()
+                for epoch in range(3)]
+    assert [row["drawn"] for row in rows] == expected
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_the_optimizer_is_the_recipes_and_fused_on_a_gpu(device):
+    parameters, fused = [nn.Parameter(torch.zeros(2))], True if device == "cuda" else None
+    made = [make_optimizer(parameters, Recipe(lr=0.3, weight_decay=0.2, momentum=0.7, optimizer=name),
+                           torch.device(device)) for name in ("sgd", "adamw")]
+    assert [type(optimizer) for optimizer in made] == [torch.optim.SGD, torch.optim.AdamW]
+    for optimizer in made:
+        found = optimizer.param_groups[0]
+        assert (found["lr"], found["weight_decay"], found["fused"]) == (0.3, 0.2, fused)
+        assert found["params"] == parameters
+    assert made[0].defaults["momentum"] == 0.7
+
+
 # --- batches and augmentation -------------------------------------------------------------------------------
 
 
@@ -369,6 +489,44 @@ def test_augmented_batches_are_moved_copies_of_their_rows_and_leave_the_data_alo
         assert torch.equal(batch.x.flatten(1).amin(1) // 16, batch.index.float())  # pixels of the same image
         assert not torch.equal(batch.x, images.x[batch.index])
     assert torch.equal(images.x, before)
+
+
+def test_images_move_by_up_to_three_pixels_unless_told_otherwise():
+    x = torch.randint(256, (40, 1, 9, 9), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    usual, three, four = (augment_images(x, torch.Generator().manual_seed(2), *shift)
+                          for shift in ((), (3,), (4,)))
+    assert torch.equal(usual, three)
+    assert not torch.equal(usual, four)
+
+
+def test_only_images_are_augmented_and_only_on_request():
+    labels, rng = toy([[8, 8], [8, 8]]), torch.Generator().manual_seed(0)
+    for augment, *shape in ((False, 1, 4, 4), (True, 16), (True, 2, 8), (True, 1, 1, 4, 4)):
+        plain = GroupedDataset(torch.arange(32 * 16).reshape(32, *shape), labels.y, labels.a)
+        for batch in batches(plain, Recipe(batch_size=8, augment=augment), rng, None):
+            assert torch.equal(batch.x, plain.x[batch.index])
+
+
+@pytest.mark.parametrize("view", [View(6, 6, 6), None])
+@pytest.mark.parametrize("augment", [False, True])
+def test_batches_of_stored_pictures_are_fetched_ahead_from_where_they_are(view, augment, monkeypatch):
+    ahead, fetched = Rows.batches, []
+    monkeypatch.setattr(Rows, "batches", lambda *order: fetched.append(order) or ahead(*order))
+    pictures = np.random.default_rng(0).integers(0, 256, (32, 8, 6, 1), dtype=np.uint8)
+    labels, weights = toy([[8, 8], [8, 8]]), torch.arange(32.0)
+    rows = Rows(Storage(pictures, pictures=True), torch.arange(32), view)
+    stored, recipe = GroupedDataset(rows, labels.y, labels.a), Recipe(batch_size=8, augment=augment)
+    seen = list(batches(stored, recipe, torch.Generator().manual_seed(3), weights))
+    rng = torch.Generator().manual_seed(3)
+    order = torch.multinomial(weights, 32, replacement=True, generator=rng)
+    assert torch.cat([batch.index for batch in seen]).tolist() == order.tolist()
+    for batch, index in zip(seen, order.split(8), strict=True):
+        plain = torch.from_numpy(pictures[index]).permute(0, 3, 1, 2)
+        if augment:
+            plain = view.random(plain, rng) if view else augment_images(plain, rng)
+        assert torch.equal(batch.x, plain)
+        assert torch.equal(batch.group, stored.group[index])
+    assert len(fetched) == 1
 
 
 def test_the_last_batch_holds_the_rest():
@@ -461,6 +619,9 @@ def test_a_recipe_out_of_range_is_refused_with_name_and_value(setting):
 
 def test_nothing_warms_up_where_there_are_no_epochs():
     assert Recipe(epochs=0).epochs == 0
+    assert Recipe(epochs=5, warmup_epochs=4).warmup_epochs == 4
+    with pytest.raises(ValueError, match="^warmup_epochs must be a number from 0 to 4, but is 5.$"):
+        Recipe(epochs=5, warmup_epochs=5)
     with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, but is 1"):
         Recipe(epochs=0, warmup_epochs=1)
 
