@@ -620,7 +620,7 @@ def test_a_recipe_out_of_range_is_refused_with_name_and_value(setting):
 def test_nothing_warms_up_where_there_are_no_epochs():
     assert Recipe(epochs=0).epochs == 0
     assert Recipe(epochs=5, warmup_epochs=4).warmup_epochs == 4
-    with pytest.raises(ValueError, match="^warmup_epochs must be a number from 0 to 4, but is 5.$"):
+    with pytest.raises(ValueError, match=r"^warmup_epochs must be a number from 0 to 4, but is 5\.$"):
         Recipe(epochs=5, warmup_epochs=5)
     with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, but is 1"):
         Recipe(epochs=0, warmup_epochs=1)
