@@ -12,13 +12,15 @@ import nbformat
 import pytest
 from conftest import REPOSITORY
 
+from grmu.runs.store import default_folder
 from grmu.study import results
 
-STORE = "real runs"  # relative on purpose; test_batch.py keeps the same runs there
+STORE = "real runs"  # relative on purpose
 IN_THE_WHEEL = """
 import json
 import grmu
 from grmu import data
+from grmu.runs.store import default_folder
 from grmu.study import results
 splits = data.load("groundwear"), data.load("negation")
 sizes = [len(s.train) for s in splits]
@@ -67,7 +69,11 @@ def test_data_and_results_come_with_the_package(installed, tmp_path):
 
 
 def test_the_demo_prints_table_and_sentence_and_leaves_its_files(installed, tmp_path_factory):
-    here = tmp_path_factory.getbasetemp()
+    here, lessons = tmp_path_factory.mktemp("here"), default_folder().resolve()
+    (here / STORE).mkdir()
+    for kind in ("models", "results"):  # a run that this code has done for a lesson is not done again
+        (lessons / kind).mkdir(parents=True, exist_ok=True)
+        (here / STORE / kind).symlink_to(lessons / kind)
     said = python(installed, here, "-m", "grmu", "demo", "--seeds", "1")
     assert not re.search(r"\d \(?seeds|seed\(s\)|1 seeds", said)
     assert len(re.findall(r"^\[\d/5\] .* seed 0: accuracy", said, re.MULTILINE)) == 5

@@ -118,7 +118,7 @@ def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int 
     return np.where(usable, ratio, np.nan)
 
 
-def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int) -> np.ndarray:
+def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int = UNLEARNED) -> np.ndarray:
     """The scores of an attack that has nothing to fit."""
     return scores
 
