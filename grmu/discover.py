@@ -42,8 +42,8 @@ def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     from sklearn.cluster import KMeans  # a second to import, for those who infer groups
     from sklearn.metrics import silhouette_score
 
-    z, y, found = predict(model.features, model,
-                          train.x).cpu().numpy(), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
+    z = predict(model.features, model, train.x).cpu().numpy()
+    y, found = train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]
         if len(members) < 3:  # nothing to divide
@@ -77,8 +77,8 @@ def completed(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.nda
     if len(np.unique(a[known])) == 1:  # nothing to tell apart
         return np.full(len(a), a[known][0])
     x = np.c_[z, np.eye(train.n_classes)[y]]
-    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known])
-    found = fitted.predict(x)
+    found = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(
+        x[known], a[known]).predict(x)
     found[known] = a[known]
     return found
 
