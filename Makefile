@@ -1,11 +1,18 @@
-# `make help` says what there is. Everything is installed into .venv, once; later calls start at once and need no network.
+# `make help` says what there is. Everything is installed into .venv, once; later calls start at once and need
+# no network.
 
 PYTHON ?= python3
 ARGS ?=
 GRID ?= workflow/embedded.yaml
 PY := .venv/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+# CONSTRAINTS= (empty) installs the newest versions that pyproject.toml allows, not the tested ones.
+CONSTRAINTS ?= constraints.txt
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
+
+# The long files come first (tests/conftest.py), not those with many tests.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
+PROCESSORS ?= default:1 default:2 avx2:1 avx2:2
 
 # Kernels start in notebooks/: a relative folder would mean another one there.
 ifdef GRMU_STORE
@@ -17,7 +24,8 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-browser test-labs mutants lab app bench notebooks results search sweep labs grade check-notebooks clean
+.PHONY: help run test test-slow test-processors test-browser test-labs mutants lint lab app bench notebooks results \
+        search sweep labs grade check-notebooks constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -28,7 +36,17 @@ run: .venv/.installed ## the five methods on the embedded data: a table, a noteb
 
 test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in two processes
 	@$(MAKE) --no-print-directory workflow/.venv/.installed || echo "Without Snakemake, the tests of sweeps are skipped."
-	$(NBVAL) -n 2 --dist loadfile tests notebooks $(ARGS)
+	$(NBVAL) $(TWO) tests notebooks $(ARGS)
+
+# Each beginning with an empty store; what OpenBLAS shall use stays as it is set.
+test-processors: .venv/.installed-test ## make test as other processors would do it: PROCESSORS="default:1 avx2:2", four ways if not set
+	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && failed= && \
+	for processor in $(PROCESSORS); do rm -rf "$$store"/*; \
+	  export GRMU_STORE="$$store" MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY="$${processor%:*}" \
+	    OMP_NUM_THREADS="$${processor#*:}" MKL_NUM_THREADS="$${processor#*:}"; \
+	  echo "ATEN_CPU_CAPABILITY=$$ATEN_CPU_CAPABILITY MKL_CBWR=$$MKL_CBWR, threads: $$OMP_NUM_THREADS"; \
+	  $(NBVAL) $(TWO) tests notebooks $(ARGS) || failed="$$failed $$processor"; \
+	done; test -z "$$failed" || { echo "Failed as:$$failed" >&2; exit 1; }
 
 test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with an empty store
 	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && export GRMU_STORE="$$store" && \
@@ -44,6 +62,12 @@ test-labs: .venv/.installed-test ## the labs' tests, with every lab through the 
 
 mutants: .venv/.installed-mutants ## how many small faults in the core would the unit tests notice? at most 90 minutes, resumes; docs/mutants.md
 	@export OMP_NUM_THREADS=1 && timeout --foreground -s INT -k 30 90m $(PY) -m mutmut run --max-children 2 $(ARGS); $(PY) tests/mutants.py
+
+lint: .venv/.installed-test ## what is checked first: style, types, walls, notebooks as they are committed
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports --no-cache
+	$(PY) -m grmu check-notebooks
 
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
@@ -73,29 +97,39 @@ results: .venv/.installed ## compute the results that ship with the course again
 search: .venv/.installed ## choose hyperparameters again, on validation data
 	@$(PY) -m grmu search $(ARGS)
 
-sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all cores or on Slurm; resumes (GRID=workflow/embedded.yaml; workflow/README.md)
+sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all cores or on Slurm; resumes (GRID=workflow/embedded.yaml; docs/sweeps.md)
 	@workflow/sweep --configfile $(GRID) $(ARGS)
 
+constraints: .venv/.ready ## the newest versions that fit, into constraints.txt (with Python 3.11; then run the tests)
+	@report=$$(mktemp) && trap 'rm -f "$$report"' EXIT && \
+	$(PY) -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --report "$$report" \
+	  -e ".[test,browser,app]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
+
 clean: ## remove .venv, finished runs and caches
-	rm -rf .venv workflow/.venv runs mutants .snakemake build dist .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv workflow/.venv runs mutants .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name .ipynb_checkpoints -type d -prune -exec rm -rf {} +
 
-# --- installing ---------------------------------------------------------------------------------------------------------
+# --- installing
+# ---------------------------------------------------------------------------------------------------------
 
-# The stamps are copies of pyproject.toml: a newer file with the same content installs nothing, and needs no network.
-.venv/.installed: pyproject.toml .venv/.ready
-	@cmp -s pyproject.toml $@ || { \
+# The stamps are copies of pyproject.toml and the constraints: newer files with the same content install
+# nothing, and need no network.
+STAMP := cat pyproject.toml $(CONSTRAINTS)
+
+.venv/.installed: pyproject.toml $(CONSTRAINTS) .venv/.ready
+	@$(STAMP) | cmp -s - $@ || { \
 	  echo "Installing grmu and what it needs into .venv (minutes the first time: torch is large) ..."; $(PIP) -e .; }
-	@cp pyproject.toml $@
+	@$(STAMP) > $@
 
-.venv/.installed-%: pyproject.toml .venv/.ready
-	@cmp -s pyproject.toml $@ || { \
+.venv/.installed-%: pyproject.toml $(CONSTRAINTS) .venv/.ready
+	@$(STAMP) | cmp -s - $@ || { \
 	  echo "Installing grmu and what \"$*\" needs into .venv (minutes the first time: torch is large) ..."; \
 	  $(PIP) -e ".[$*]"; }
-	@cp pyproject.toml $@ && cp pyproject.toml .venv/.installed
+	@$(STAMP) > $@ && cp $@ .venv/.installed
 
-# .ready holds the folder that .venv serves: a .venv that was moved, or whose Python is gone, is made ready again.
+# .ready holds the folder that .venv serves: a .venv that was moved, or whose Python is gone, is made ready
+# again.
 ifneq ($(shell test -x $(PY) && cat .venv/.ready 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.ready
 endif

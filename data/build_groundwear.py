@@ -1,5 +1,4 @@
-"""Build data/groundwear.safetensors.xz: footwear and garments photographed by Fashion-MNIST, put on real
-ground textures.
+"""Build data/groundwear.safetensors.xz: Fashion-MNIST's footwear and garments on real ground textures.
 
     python data/build_groundwear.py --fashion-mnist DIR [--check] [--sheet]
 
@@ -28,7 +27,7 @@ OUTPUT = HERE / "groundwear.safetensors.xz"
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 SIDE, TEXTURE_SIDE = 28, 256
 
-SOURCES = {  # SHA-256 of the unpacked files (mirrors pack them differently): another input is refused, not silently used
+SOURCES = {  # SHA-256 of the unpacked files (mirrors pack them differently): another input is refused
     "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
     "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
@@ -42,66 +41,64 @@ FASHION = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt"
 
 
 def _many_counts() -> np.ndarray:
-    """9 classes x 7 grounds in FairFace's role: uneven classes, nearly even grounds, the forget group among
-    the larger."""
+    """9 classes x 7 grounds in FairFace's role: uneven classes, nearly even grounds."""
     per_class = np.array([60, 90, 120, 220, 180, 110, 260, 70, 50])
     per_ground = np.array([1.0, 1.0, 1.1, 1.0, 0.9, 1.0, 0.8])
     return np.rint(np.outer(per_class, per_ground)).astype(int)
 
 
 def variants() -> dict[str, dict]:
-    """Every variant: Fashion-MNIST labels and textures by class and attribute index, counts per group (n_y,
-    n_a)."""
+    """Every variant: Fashion-MNIST labels and textures by index, counts per group (n_y, n_a)."""
     boots = {"labels": [9, 7], "grounds": ["grass", "brick"]}
     many = _many_counts()
     return {
         "groundwear": boots | {
             "train": [[2400, 2350], [840, 102]], "val": [[500, 500]] * 2, "test": [[500, 500]] * 2,
-            "forget": [1, 1],
-            "seed": 1},
+            "forget": [1, 1], "seed": 1},
         "groundwear-memorised": boots | {
             "train": [[3498, 184], [56, 1057]], "val": [[500, 500]] * 2, "test": [[500, 500]] * 2,
-            "forget": [1, 0],
-            "seed": 2},
+            "forget": [1, 0], "seed": 2},
         "groundwear-many": {
             "labels": [0, 1, 2, 3, 4, 5, 6, 7, 9], "grounds": TEXTURES,
-            "train": many.tolist(), "val": [[20] * 7] * 9, "test": [[100] * 7] * 9, "forget": [6, 1],
-            "seed": 3},
+            "train": many.tolist(), "val": [[20] * 7] * 9, "test": [[100] * 7] * 9,
+            "forget": [6, 1], "seed": 3},
     }
 
 
 def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The original files -> {"train": (images uint8 (60000, 28, 28), labels), "test": (10000, ...)}; checks
-    their SHA-256."""
+    """The original files, SHA-256 checked: images uint8 (N, 28, 28) and labels of "train" and "test"."""
     raw = {}
     for name, expected in SOURCES.items():
         path = folder / name
         if not path.is_file():
-            raise SystemExit(f"{path} is missing. Install Debian's dataset-fashion-mnist, or let torchvision download "
-                             "FashionMNIST, and pass the folder that holds the four .gz files.")
+            raise SystemExit(f"{path} is missing. Install Debian's dataset-fashion-mnist, "
+                             "or let torchvision download FashionMNIST, "
+                             "and pass the folder that holds the four .gz files.")
         raw[name] = gzip.decompress(path.read_bytes())
         if (found := hashlib.sha256(raw[name]).hexdigest()) != expected:
-            raise SystemExit(f"{path} is not the original file: unpacked SHA-256 {found}, expected {expected}.")
+            raise SystemExit(f"{path} is not the original file: "
+                             f"unpacked SHA-256 {found}, expected {expected}.")
 
     def read(prefix: str) -> tuple[np.ndarray, np.ndarray]:
-        images = np.frombuffer(raw[f"{prefix}-images-idx3-ubyte.gz"], np.uint8, offset=16).reshape(-1, SIDE, SIDE)
-        return images, np.frombuffer(raw[f"{prefix}-labels-idx1-ubyte.gz"], np.uint8, offset=8)
+        images = np.frombuffer(raw[f"{prefix}-images-idx3-ubyte.gz"], np.uint8, offset=16)
+        labels = np.frombuffer(raw[f"{prefix}-labels-idx1-ubyte.gz"], np.uint8, offset=8)
+        return images.reshape(-1, SIDE, SIDE), labels
 
     return {"train": read("train"), "test": read("t10k")}
 
 
 def ground(name: str) -> np.ndarray:
-    """A texture as background grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0,
-    1)."""
+    """A texture as grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0, 1)."""
     try:
         import skimage.data
     except ImportError:
-        raise SystemExit("the textures come with scikit-image, which is missing: pip install -e '.[data]'") from None
+        raise SystemExit("the textures come with scikit-image, which is missing: "
+                         "pip install -e '.[data]'") from None
 
     image = np.asarray(getattr(skimage.data, TEXTURE_FUNCTIONS.get(name, name))()).astype(np.float64)
     if image.ndim == 3:
         image = image[..., :3] @ np.array([0.299, 0.587, 0.114])
-    if min(image.shape) >= 2 * TEXTURE_SIDE:  # halve the large ones: their grain would be too fine for 28 pixels
+    if min(image.shape) >= 2 * TEXTURE_SIDE:  # halve the large ones: their grain is too fine for 28 pixels
         image = image[: 2 * TEXTURE_SIDE, : 2 * TEXTURE_SIDE]
         image = image.reshape(TEXTURE_SIDE, 2, TEXTURE_SIDE, 2).mean((1, 3))
     image = image[:TEXTURE_SIDE, :TEXTURE_SIDE]
@@ -112,9 +109,9 @@ def ground(name: str) -> np.ndarray:
 def build(folder: Path) -> bytes:
     """All variants as one compressed safetensors file."""
     fashion = read_fashion_mnist(folder)
-    order = {  # a fixed shuffle per label, shared by all variants, so that they share most of their pool of objects
-        (part, label): np.random.RandomState(100 * label
-                                             + (part == "test")).permutation(np.flatnonzero(labels == label))
+    order = {  # a fixed shuffle per label for all variants, so that they share most of their pool of objects
+        (part, label): np.random.RandomState(100 * label + (part == "test")).permutation(
+            np.flatnonzero(labels == label))
         for part, (_, labels) in fashion.items() for label in range(10)
     }
     tensors, used = {}, {}
@@ -130,12 +127,14 @@ def build(folder: Path) -> bytes:
                     taken[part, label] = start + count
                     objects = order[part, label][start : start + count]
                     if len(objects) < count:
-                        raise SystemExit(f"{name}/{split}: only {len(order[part, label])} pictures of {FASHION[label]}")
+                        raise SystemExit(f"{name}/{split}: "
+                                         f"only {len(order[part, label])} pictures of {FASHION[label]}")
                     rows += [(used.setdefault((part, int(i)), len(used)), y, a) for i in objects]
             table = np.array(rows)[rng.permutation(len(rows))]
             key = f"{name}.{split}."
             tensors[key + "object"] = table[:, 0].astype(np.uint16)
-            tensors[key + "y"], tensors[key + "a"] = table[:, 1].astype(np.uint8), table[:, 2].astype(np.uint8)
+            tensors[key + "y"] = table[:, 1].astype(np.uint8)
+            tensors[key + "a"] = table[:, 2].astype(np.uint8)
             corners = rng.randint(0, TEXTURE_SIDE - SIDE + 1, size=(len(rows), 2))
             tensors[key + "row"], tensors[key + "col"] = corners.astype(np.uint8).T.copy()
     tensors["objects"] = np.stack([fashion[part][0][i] for part, i in used])
@@ -145,8 +144,7 @@ def build(folder: Path) -> bytes:
                "textures": [TEXTURES.index(g) for g in spec["grounds"]], "forget_group": spec["forget"]}
         for name, spec in variants().items()
     }
-    # one metadata key only: safetensors does not fix the order of several, and the file must come out bit for
-    # bit
+    # one metadata key only: safetensors does not fix the order of several, and the file must be the same bits
     packed = save(tensors, metadata={"variants": json.dumps(described, sort_keys=True)})
     return lzma.compress(packed, format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, filters=XZ_FILTERS)
 
@@ -175,7 +173,8 @@ def main() -> None:
     digest = hashlib.sha256(packed).hexdigest()
     if options.check:
         same = OUTPUT.read_bytes() == packed
-        raise SystemExit(0 if same else f"{OUTPUT.name} differs from what this script builds (SHA-256 {digest}).")
+        raise SystemExit(0 if same else f"{OUTPUT.name} differs from what this script builds "
+                                        f"(SHA-256 {digest}).")
     OUTPUT.write_bytes(packed)
     (HERE / "groundwear.sha256").write_text(f"{digest}  {OUTPUT.name}\n")
     print(f"{OUTPUT.name}: {len(packed) / 2**20:.2f} MiB, SHA-256 {digest}")

@@ -1,5 +1,4 @@
-"""Build data/negation.json.xz: pairs of sentences from a small grammar, labelled by rules of meaning instead
-of annotators.
+"""Build data/negation.json.xz: pairs of sentences from a small grammar, labelled by rules of meaning.
 
     python data/build_negation.py [--check]
 
@@ -35,23 +34,17 @@ PEOPLE = ("anna", "david", "emma", "john", "laura", "maria", "paul", "peter")
 KINDS = {"dogs": "animals", "horses": "animals", "cars": "vehicles", "boats": "vehicles", "shirts": "clothes",
          "hats": "clothes"}
 OPPOSITES = {"found": "lost", "lost": "found", "bought": "sold", "sold": "bought", "pushed": "pulled",
-             "pulled": "pushed",
-             "loved": "hated", "hated": "loved"}
+             "pulled": "pushed", "loved": "hated", "hated": "loved"}
 SYNONYMS = {"found": "discovered", "bought": "purchased"}  # said instead once in five times
 ADJUNCTS = ("today", "yesterday", "here", "outside")
 
 IDS = {  # every word's number in the vocabulary of bert-base-uncased
     "animals": 4176, "anna": 4698, "boats": 6242, "bought": 4149, "cars": 3765, "clothes": 4253,
-    "david": 2585,
-    "discovered": 3603, "dogs": 6077, "emma": 5616, "found": 2179, "hated": 6283, "hats": 16717, "here": 2182,
-    "horses":
-    5194, "john": 2198, "laura": 6874, "lost": 2439, "loved": 3866, "maria": 3814, "never": 2196, "no": 2053,
-    "nobody":
-    6343, "nothing": 2498, "outside": 2648, "paul": 2703, "peter": 2848, "pulled": 2766, "purchased": 4156,
-    "pushed":
-    3724, "shirts": 11344, "sold": 2853, "someone": 2619, "something": 2242, "today": 2651, "vehicles": 4683,
-    "yesterday":
-    7483}
+    "david": 2585, "discovered": 3603, "dogs": 6077, "emma": 5616, "found": 2179, "hated": 6283,
+    "hats": 16717, "here": 2182, "horses": 5194, "john": 2198, "laura": 6874, "lost": 2439, "loved": 3866,
+    "maria": 3814, "never": 2196, "no": 2053, "nobody": 6343, "nothing": 2498, "outside": 2648,
+    "paul": 2703, "peter": 2848, "pulled": 2766, "purchased": 4156, "pushed": 3724, "shirts": 11344,
+    "sold": 2853, "someone": 2619, "something": 2242, "today": 2651, "vehicles": 4683, "yesterday": 7483}
 
 
 class Dice:
@@ -76,9 +69,11 @@ class Dice:
 # What is true. Events and claims are dicts of what is told: who, act, thing, adjunct.
 
 def truth(claim: dict, event: dict) -> str:
-    """ "true" if the premise tells all of the claim, "false" if it tells the same of the opposite act,
-    "unknown" if it leaves a part open and rules none out; "unclear" otherwise, and such claims are not
-    used."""
+    """What the premise makes of the claim.
+
+    "true" if it tells all of the claim, "false" if it tells the same of the opposite act, "unknown" if it
+    leaves a part open and rules none out; "unclear" otherwise, and such claims are not used.
+    """
     opposite = claim["act"] == OPPOSITES[event["act"]]
     if opposite and claim.get("who") == event["who"] and claim.get("thing") == event["thing"]:
         return "false" if claim.get("adjunct") in (None, event.get("adjunct")) else "unclear"
@@ -126,8 +121,7 @@ def draw_claim(dice: Dice, event: dict, aim: str) -> dict:
 
 
 def say(dice: Dice, claim: dict, negation: str = "") -> str:
-    """The claim as a sentence, or its denial: the negation word stands for person or thing, or before act or
-    thing."""
+    """The claim as a sentence, or its denial: a negation word for person or thing, or before act or thing."""
     act = SYNONYMS[claim["act"]] if claim["act"] in SYNONYMS and dice.chance(0.2) else claim["act"]
     who = "nobody" if negation == "nobody" else claim.get("who", "someone")
     thing = "nothing" if negation == "nothing" else claim.get("thing", "something")
@@ -151,8 +145,7 @@ def draw_pair(dice: Dice, y: int, a: int) -> tuple[str, str, int, int] | None:
 
 
 def pairs(seed: int = SEED) -> dict[str, list[tuple[str, str, int, int]]]:
-    """Every split's (premise, hypothesis, y, a) in shuffled order: no pair twice, and no premise in two
-    splits."""
+    """Every split's (premise, hypothesis, y, a), shuffled: no pair twice, and no premise in two splits."""
     dice, home, splits = Dice(seed), {}, {}
     for part, counts in COUNTS.items():
         rows = {}
@@ -169,8 +162,7 @@ def pairs(seed: int = SEED) -> dict[str, list[tuple[str, str, int, int]]]:
 def build() -> bytes:
     """The shipped file: names, the table of words, and every split's pairs."""
     content = {"class_names": CLASSES, "attribute_names": ATTRIBUTES, "forget_group": (2, 1),
-               "length": MAX_TOKENS,
-               "words": IDS, "pairs": pairs()}
+               "length": MAX_TOKENS, "words": IDS, "pairs": pairs()}
     packed = json.dumps(content, separators=(",", ":")).encode()
     return lzma.compress(packed, format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, filters=XZ_FILTERS)
 
@@ -184,7 +176,8 @@ def main() -> None:
     digest = hashlib.sha256(packed).hexdigest()
     if options.check:
         same = OUTPUT.read_bytes() == packed
-        raise SystemExit(0 if same else f"{OUTPUT.name} differs from what this script builds (SHA-256 {digest}).")
+        raise SystemExit(0 if same else f"{OUTPUT.name} differs from what this script builds "
+                                        f"(SHA-256 {digest}).")
     OUTPUT.write_bytes(packed)
     (HERE / "negation.sha256").write_text(f"{digest}  {OUTPUT.name}\n")
     print(f"{OUTPUT.name}: {len(packed) / 2**10:.0f} KiB, SHA-256 {digest}")

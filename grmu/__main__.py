@@ -18,23 +18,24 @@ COMMANDS = {  # name: (module, arguments put before the user's, what it does)
     "notebooks": ("grmu.teach.notebooks", [], "execute the lessons and save them as they are committed"),
     "check-notebooks": ("grmu.teach.notebooks", ["--check"],
                         "say which lessons are not as they should be committed"),
-    "labs": ("grmu.teach.labs", [], "write the labs for students, without solutions, or grade what they hand in"),
+    "labs": ("grmu.teach.labs", [],
+             "write the labs for students, without solutions, or grade what they hand in"),
     "results": ("grmu.study.compute", [], "compute the results that ship with the course"),
     "weights": ("grmu.scale.weights_command", [], "say which pretrained weights are there, or download some"),
+    "sweep": ("grmu.scale.sweep_command", [], "the jobs of a grid of experiments, their cost, their report"),
     "search": ("grmu.study.search", [], "choose hyperparameters on validation data"),
 }
 
-
-EXPLAINED = (ValueError, FloatingPointError, FileNotFoundError,
-             StoreError)  # raised with a sentence for the user
+# raised with a sentence for the user
+EXPLAINED = (ValueError, FloatingPointError, FileNotFoundError, StoreError)
 
 
 def _explanation(error: Exception) -> str | None:
-    """The sentence that explains an error, also one raised in a notebook that papermill ran; None if it has
-    none."""
+    """The sentence that explains an error, also one of a notebook that papermill ran; None if it has none."""
     if isinstance(error, EXPLAINED):
         return str(error)
-    return error.evalue if getattr(error, "ename", None) in {kind.__name__ for kind in EXPLAINED} else None
+    explained = getattr(error, "ename", None) in {kind.__name__ for kind in EXPLAINED}
+    return getattr(error, "evalue", None) if explained else None
 
 
 def main(argv: list[str] | None = None) -> int:

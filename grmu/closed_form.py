@@ -1,5 +1,5 @@
-"""Features and groups whose mutual information is known in closed form: what an estimator can be held
-against."""
+"""Features and groups whose mutual information is known in closed form:
+what an estimator can be held against."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -27,8 +27,8 @@ def from_uniform(shares: Sequence[float]) -> float:
 
 
 def information(noise: float, shares: Sequence[float] = SHARES) -> float:
-    """I(S; G) in nats of a sign S that shows the group, and with probability `noise` one drawn evenly from
-    all groups."""
+    """I(S; G) in nats of a sign S that shows the group,
+    and with probability `noise` one drawn evenly from all groups."""
     k = len(shares)
     shown = [(1 - noise) * p + noise / k for p in shares]
     right, wrong = 1 - noise + noise / k, noise / k
@@ -59,8 +59,8 @@ def noisy_groups(nats: float, n: int, rng: torch.Generator,
 def estimates(nats: float, shares: Sequence[float] = SHARES, group_bar: str = "exact", batch_size: int = 128,
               ema: float = 0.05,
               updates: int = 600, every: int = 20, seed: int = 0) -> Iterator[float]:
-    """Fit MINE to such a case; every few updates what it says of samples that it was not fitted to, in
-    nats."""
+    """Fit MINE to such a case; every few updates what it says of samples that it was not fitted to,
+    in nats."""
     rng = torch.Generator().manual_seed(seed)
     z, group = noisy_groups(nats, 3 * HELD_OUT, rng, shares)
     estimator = Estimator(MINE(z.shape[1], len(shares), 128, seed), 5e-3, rng, group_bar, batch_size, ema)

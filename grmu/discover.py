@@ -1,5 +1,5 @@
-"""Groups that nobody wrote down: an attribute inferred for every training sample, so that REWEIGHT and MIU
-have groups to go by.
+"""Groups that nobody wrote down: an attribute inferred for every training sample,
+so that REWEIGHT and MIU have groups to go by.
 
 clusters: k-means on PRETRAIN's features within each class, k by silhouette (Sohoni et al. 2020, GEORGE).
 errors: what a model that stops early gets wrong, against the rest (Liu et al. 2021, the identification step
@@ -17,11 +17,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import silhouette_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
 from grmu.data import GroupedDataset
@@ -35,8 +30,8 @@ SILHOUETTE_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class Grouping:
-    """infer(model, train, seed) -> (N,) inferred attribute, from 0.  early: overrides of PRETRAIN that make
-    the model asked."""
+    """infer(model, train, seed) -> (N,) inferred attribute, from 0.
+    early: overrides of PRETRAIN that make the model asked."""
 
     infer: Callable[[Classifier, GroupedDataset, int], np.ndarray]
     early: Mapping[str, object] = field(default_factory=dict)
@@ -44,8 +39,11 @@ class Grouping:
 
 def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """Cluster of each sample among those of its class; 2 to MOST_CLUSTERS a class, by the best silhouette."""
-    z, y, found = predict(model.features, model,
-                          train.x).cpu().numpy(), train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
+    from sklearn.cluster import KMeans  # a second to import, for those who infer groups
+    from sklearn.metrics import silhouette_score
+
+    z = predict(model.features, model, train.x).cpu().numpy()
+    y, found = train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]
         if len(members) < 3:  # nothing to divide
@@ -63,32 +61,36 @@ def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
 
 
 def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.ndarray:
-    """The rows whose attribute is known, `share` of all: a random draw, so small groups are small in it
-    too."""
+    """The rows whose attribute is known, `share` of all: a random draw,
+    so small groups are small in it too."""
     return np.random.default_rng(seed).permutation(len(train))[: round(share * len(train))]
 
 
-def told(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
+def completed(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
     """The attribute of the rows `known`; elsewhere what a logistic regression on z (N, d) and the class says,
     fitted there."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     a, y = train.a.cpu().numpy(), train.y.cpu().numpy()
     if len(np.unique(a[known])) == 1:  # nothing to tell apart
         return np.full(len(a), a[known][0])
     x = np.c_[z, np.eye(train.n_classes)[y]]
-    fitted = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(x[known], a[known])
-    found = fitted.predict(x)
+    found = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(
+        x[known], a[known]).predict(x)
     found[known] = a[known]
     return found
 
 
 def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """`told` by the features of all layers."""
-    return told(layer_features(model, train), train, labelled(train, seed))
+    """`completed` by the features of all layers."""
+    return completed(layer_features(model, train), train, labelled(train, seed))
 
 
 def probe_last(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """`told` by the features that the head gets."""
-    return told(predict(model.features, model, train.x).cpu().numpy(), train, labelled(train, seed))
+    """`completed` by the features that the head gets."""
+    return completed(predict(model.features, model, train.x).cpu().numpy(), train, labelled(train, seed))
 
 
 def random(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -109,8 +111,10 @@ def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> Gro
 
 
 def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d). A network
-    without maps (text) has only the last."""
+    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d).
+
+    A network without maps (text) has only the last.
+    """
     seen: list[Tensor] = []
 
     def look(module: nn.Module, inputs: object, output: Tensor) -> None:

@@ -15,8 +15,8 @@ from grmu.models import Classifier
 
 
 def fitting(model: nn.Module, most: int, budget: int) -> int:
-    """Samples of a chunk: `most` for a small network, else as many as `budget` holds, counted in
-    parameters."""
+    """Samples of a chunk: `most` for a small network, else as many as `budget` holds,
+    counted in parameters."""
     return max(1, min(most, budget // sum(p.numel() for p in model.parameters())))
 
 
@@ -66,8 +66,8 @@ def sample_gradients(model: Classifier, x: Tensor | Rows, y: Tensor) -> Iterator
 
 
 def fisher_diagonal(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
-    """Mean of the squared gradients of single samples, (n_parameters,): the diagonal of the empirical Fisher
-    information."""
+    """Mean of the squared gradients of single samples, (n_parameters,):
+    the diagonal of the empirical Fisher information."""
     weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
     total, first = torch.zeros((), device=data.y.device), 0
     for gradients in sample_gradients(model, data.x, data.y):

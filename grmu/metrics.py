@@ -1,24 +1,15 @@
 """What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group.
 
 `evaluate` makes one forward pass over each split and derives everything from the logits. Values are
-fractions; the higher
-is not the better: unlearning wants each to be what the gold standard has, RETRAIN + REWEIGHT.
+fractions; the higher is not the better: unlearning wants each to be what the gold standard has.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from fairlearn.metrics import (
-    MetricFrame,
-    count,
-    demographic_parity_difference,
-    equal_opportunity_difference,
-    equalized_odds_difference,
-)
-from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 
 from grmu.data import Group, GroupedDataset
 from grmu.models import Classifier
@@ -35,8 +26,13 @@ def standard_error(accuracy: float, n: int) -> float:
 
 
 def accuracy_by_group(predicted: torch.Tensor, data: GroupedDataset) -> pd.DataFrame:
-    """One row per declared group: group (its name), accuracy, n, se. A group without samples has accuracy
-    NaN, n 0."""
+    """One row per declared group: group (its name), accuracy, n, se.
+
+    A group without samples has accuracy NaN, n 0.
+    """
+    from fairlearn.metrics import MetricFrame, count  # seconds to import, for those who measure
+    from sklearn.metrics import accuracy_score
+
     frame = MetricFrame(metrics={"accuracy": accuracy_score, "n": count}, y_true=data.y.cpu().numpy(),
                         y_pred=predicted.cpu().numpy(), sensitive_features=data.group.cpu().numpy()).by_group
     frame = frame.reindex(range(data.n_groups)).fillna({"n": 0}).astype({"n": int, "accuracy": float})
@@ -52,19 +48,22 @@ def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Gro
     values": with two classes and two values that changes nothing, with more it is the paper's convention for
     FairFace (Appx. A).
     """
+    from fairlearn import metrics
+
     classes, attributes = (torch.tensor(sorted(set(v))) for v in zip(*groups, strict=True))
     y, y_hat = (torch.isin(v.cpu(), classes).int().numpy() for v in (data.y, predicted))
     a = torch.isin(data.a.cpu(), attributes).int().numpy()
-    return {"EO": float(equalized_odds_difference(y, y_hat, sensitive_features=a, agg="mean")),
-            "DP": float(demographic_parity_difference(y, y_hat, sensitive_features=a)),
-            "EP": float(equal_opportunity_difference(y, y_hat, sensitive_features=a))}
+    return {"EO": float(metrics.equalized_odds_difference(y, y_hat, sensitive_features=a, agg="mean")),
+            "DP": float(metrics.demographic_parity_difference(y, y_hat, sensitive_features=a)),
+            "EP": float(metrics.equal_opportunity_difference(y, y_hat, sensitive_features=a))}
 
 
 def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, retain_group: torch.Tensor,
                  val_group: torch.Tensor,
                  seed: int = 0) -> float:
-    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10). Higher: better
-    hidden.
+    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10).
+
+    Higher: better hidden.
 
     The attacker is one random forest with fixed settings on one feature, the loss, fitted to retain (members)
     against validation samples (non-members). Validation samples are weighted to the retain set's group
@@ -79,9 +78,9 @@ def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, 
 
 
 def membership_forest(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
-                      val_group: torch.Tensor, seed: int = 0) -> ClassifierMixin:
-    """The fitted attacker of `mia_efficacy`, to be asked about losses (N, 1): 1 is a member."""
-    from sklearn.ensemble import RandomForestClassifier  # a second, that only measuring takes
+                      val_group: torch.Tensor, seed: int = 0) -> Any:
+    """The attacker of `mia_efficacy`, a fitted forest to be asked about losses (N, 1): 1 is a member."""
+    from sklearn.ensemble import RandomForestClassifier
 
     losses, member, weights = attack_data(retain, val, retain_group, val_group)
     forest = RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01,

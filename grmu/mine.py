@@ -21,8 +21,8 @@ GROUP_BARS = ("exact", "uniform", "shuffle")
 
 
 class MINE(nn.Module):
-    """The statistics network T_psi: a two-layer perceptron with ReLU on [z, one-hot g] -> one number a
-    sample.
+    """The statistics network T_psi: a two-layer perceptron with ReLU on [z,
+    one-hot g] -> one number a sample.
 
     The second argument may also be a float vector (B, n_groups) in place of a one-hot group, for variables
     that are not groups. `log_partition` is the moving average of E[exp T] that corrects the gradient's bias
@@ -104,8 +104,8 @@ def dv_bound(mine: MINE, z: Tensor, group: Tensor, group_bar: Tensor | None = No
 
 
 class Estimator:
-    """A MINE with its optimiser, its way to take g_bar and its random stream: `fit` to features, then ask for
-    the `bound`.
+    """A MINE with its optimiser, its way to take g_bar and its random stream: `fit` to features,
+    then ask for the `bound`.
 
     Features are extracted once and passed in. Optimiser and moving average live as long as the estimator, so
     that later fits go on where earlier ones stopped; the network is frozen outside `fit`.
@@ -123,8 +123,8 @@ class Estimator:
         mine.requires_grad_(False)
 
     def fit(self, z: Tensor, group: Tensor, steps: int) -> list[float]:
-        """`steps` updates on batches drawn from z (N, n_features), group (N, ...); returns each batch's bound
-        in nats."""
+        """`steps` updates on batches drawn from z (N, n_features), group (N, ...);
+        returns each batch's bound in nats."""
         mine, bounds = self.mine.requires_grad_(True), []
         for _ in range(steps):
             index = torch.randint(len(z), (self.batch_size,),
@@ -146,8 +146,10 @@ class Estimator:
         return draw_group_bar(self.group_bar, group, self.mine.n_groups, self.rng)
 
     def bound(self, z: Tensor, group: Tensor) -> Tensor:
-        """Eq. 2 on these samples, a scalar that is differentiable in z. An estimate only on samples it was
-        not fitted to."""
+        """Eq. 2 on these samples, a scalar that is differentiable in z.
+
+        An estimate only on samples it was not fitted to.
+        """
         return dv_bound(self.mine, z, group, self.draw(group))
 
     def _average(self, log_partition: Tensor) -> None:

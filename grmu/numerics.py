@@ -14,8 +14,8 @@ THREADS = 1
 
 @contextmanager
 def fixed_threads() -> Iterator[None]:
-    """Run with THREADS threads, whatever the machine has, and with kernels that repeat themselves; restore
-    both after."""
+    """Run with THREADS threads, whatever the machine has, and with kernels that repeat themselves;
+    restore both after."""
     threads, kernels = torch.get_num_threads(), torch.backends.cudnn.deterministic
     torch.set_num_threads(THREADS)
     torch.backends.cudnn.deterministic = True

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from grmu.backbones import Backbone, pooled
 from grmu.data import GroupedDataset, require
 from grmu.data.shipped import downloads, in_package
-from grmu.models import Backbone, pooled
 
 
 @dataclass(frozen=True)
@@ -128,8 +128,8 @@ def efficientnet_lite0(train: GroupedDataset, pretrained: bool) -> Backbone:
 
 
 class Encoder(nn.Module):
-    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout, or the mean over
-    tokens."""
+    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout,
+    or the mean over tokens."""
 
     def __init__(self, bert: Any, mean: bool) -> None:
         super().__init__()

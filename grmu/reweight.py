@@ -51,8 +51,8 @@ def sample_weights(train: GroupedDataset, retain: GroupedDataset) -> torch.Tenso
 
 
 def balanced_weights(retain: GroupedDataset) -> torch.Tensor:
-    """Equal total weight for every group present (RWG, Idrissi et al. 2022): what REWEIGHT is often mistaken
-    for."""
+    """Equal total weight for every group present (RWG, Idrissi et al. 2022):
+    what REWEIGHT is often mistaken for."""
     weights = 1.0 / retain.group_counts()[retain.group]
     return weights / weights.sum()
 

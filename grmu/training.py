@@ -26,8 +26,8 @@ OnEpoch = Callable[[int, dict[str, float]], None]  # epoch's number, from 1, and
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one step, augmented if the recipe says so; `index` are their rows in the set they come
-    from."""
+    """Samples of one step, augmented if the recipe says so;
+    `index` are their rows in the set they come from."""
 
     x: Tensor
     y: Tensor
@@ -87,8 +87,9 @@ class Context:
 
 
 class Method(Settings):
-    """Base of all methods: override the losses. Subclasses are dataclasses whose fields are their
-    hyperparameters.
+    """Base of all methods: override the losses.
+
+    Subclasses are dataclasses whose fields are their hyperparameters.
 
     starts_from: "fresh" weights or the "original" (PRETRAIN) model.  trains_on: "train" or "retain".
     forget_epochs: number of first epochs with a forget pass.  retains: do epochs have a retain pass?
@@ -114,8 +115,8 @@ class Method(Settings):
         return ()
 
     def sampling_weights(self) -> Tensor | None:
-        """The method's own sampling of the retain set; None leaves it (uniform or REWEIGHT) to the
-        experiment."""
+        """The method's own sampling of the retain set;
+        None leaves it (uniform or REWEIGHT) to the experiment."""
         return None
 
     def forgets(self, epoch: int) -> bool:
@@ -138,14 +139,14 @@ class Method(Settings):
         """Called after every step of the optimiser, of either pass."""
 
     def state(self) -> Mapping[str, Any]:
-        """What changes while training besides the model, for checkpoints: tensors, or what has a
-        `state_dict`."""
+        """What changes while training besides the model, for checkpoints: tensors,
+        or what has a `state_dict`."""
         return {}
 
 
 def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
-    """Shift each image (B, C, H, W) by up to `shift` pixels (edges repeated), flip every second one on
-    average."""
+    """Shift each image (B, C, H, W) by up to `shift` pixels (edges repeated),
+    flip every second one on average."""
     n, (height, width) = len(x), x.shape[-2:]
     moves = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=rng).to(x.device, non_blocking=True)
     flip = (torch.rand(n, 1, generator=rng) < 0.5).to(x.device, non_blocking=True)
@@ -172,8 +173,8 @@ def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator,
 @torch.no_grad()
 def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | Rows,
             batch_size: int = 500) -> Tensor:
-    """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are; restores the
-    mode."""
+    """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are;
+    restores the mode."""
     was_training = model.training
     model.eval()
     outputs = torch.cat([function(part) for part in x.split(batch_size)])  # of nothing, one part of nothing

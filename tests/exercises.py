@@ -25,7 +25,7 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
 
 
 def cells(lesson: str) -> list:
-    (path,) = notebooks.FOLDER.glob(f"{lesson}_*.ipynb")
+    (path,) = notebooks.NOTEBOOKS.glob(f"{lesson}_*.ipynb")
     return nbformat.read(path, as_version=4).cells
 
 

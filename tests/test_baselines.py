@@ -156,8 +156,7 @@ def close(found, expected, rtol=1e-4):
     np.testing.assert_allclose(found.detach(), expected, rtol=rtol, atol=rtol * float(abs(expected).max()))
 
 
-# --- gradients
-# --------------------------------------------------------------------------------------------------------
+# --- gradients ----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -226,8 +225,7 @@ def test_add_to_moves_each_parameter_by_its_own_part():
     assert all(p.requires_grad for p in model.parameters())
 
 
-# --- L1-sparse
-# --------------------------------------------------------------------------------------------------------
+# --- L1-sparse ----------------------------------------------------------------------------------------------
 
 
 def test_l1s_penalty_falls_linearly_over_the_epochs(original, train, split):
@@ -247,8 +245,7 @@ def test_l1_ends_with_smaller_weights_than_fine_tuning(original, train, split):
     torch.testing.assert_close(flat(free), flat(tuned))
 
 
-# --- random labels and SalUn
-# ------------------------------------------------------------------------------------------
+# --- random labels and SalUn --------------------------------------------------------------------------------
 
 
 def test_the_wrong_labels_are_never_right_and_otherwise_even():
@@ -318,8 +315,7 @@ def test_salun_with_every_weight_free_is_random_labels_and_with_none_stands_stil
     assert torch.equal(flat(none), flat(original))
 
 
-# --- SCRUB and Bad Teacher
-# --------------------------------------------------------------------------------------------
+# --- SCRUB and Bad Teacher ----------------------------------------------------------------------------------
 
 
 def test_distance_is_the_softened_kl_of_the_teacher_from_the_model_times_t_squared():
@@ -412,8 +408,7 @@ def test_bad_teacher_comes_nearer_to_ignorance_on_the_forget_set_only(original, 
     assert accuracy(context.model, whole.retain) > 0.85
 
 
-# --- gradient ascent and boundaries
-# -----------------------------------------------------------------------------------
+# --- gradient ascent and boundaries -------------------------------------------------------------------------
 
 
 def test_gradient_ascent_climbs_the_forget_sets_cross_entropy(original, train, whole):
@@ -543,12 +538,12 @@ def test_what_changes_besides_the_model_is_kept_in_checkpoints(original, train, 
         assert method.state()[name] is getattr(method, name)
 
 
-# --- SSD and influence
-# ------------------------------------------------------------------------------------------------
+# --- SSD and influence --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("lam_from", [0.6, 0.9])  # a quantile: below alpha's all are dampened, above it some keep their size
+# a quantile: below alpha's all are dampened, above it some keep their size
+@pytest.mark.parametrize("lam_from", [0.6, 0.9])
 def test_ssd_shrinks_just_the_weights_that_matter_more_for_the_forget_set(original, train, split, weights,
                                                                           weighted, lam_from):
     of_forget = (one_by_one(original, split.forget) ** 2).mean(0)
@@ -642,8 +637,7 @@ def test_influence_raises_the_forget_sets_loss_above_the_retain_sets(original, t
     assert all(torch.equal(a, b) for a, b in zip(plain.buffers(), original.buffers(), strict=True))
 
 
-# --- RWG and SUBG
-# -----------------------------------------------------------------------------------------------------
+# --- RWG and SUBG -------------------------------------------------------------------------------------------
 
 
 def groups_and_samples(method_class, train, split, epochs, seed=5):
@@ -693,8 +687,7 @@ def test_subg_sees_each_group_equally_and_the_same_samples_every_epoch(train, ra
     assert len(split.retain) == 92 - round(12 * ratio)
 
 
-# --- all methods
-# ------------------------------------------------------------------------------------------------------
+# --- all methods --------------------------------------------------------------------------------------------
 
 
 SETTINGS = {"miu": {"mine_hidden": 8, "first_updates": 5, "later_updates": 2}}
@@ -782,8 +775,7 @@ def test_a_methods_file_is_short(name):
         assert len(file.readlines()) < 100
 
 
-# --- hooks of the loop
-# ------------------------------------------------------------------------------------------------
+# --- hooks of the loop --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -15,6 +15,7 @@ import trees
 from grmu.data.originals.registry import ORIGINALS
 from grmu.metrics import METRICS
 from grmu.runs import load_split
+from grmu.runs.store import default_folder
 from grmu.scale import batch
 from grmu.scale.batch import Parameters
 from grmu.scale.demo import NOTEBOOK
@@ -82,9 +83,9 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
     ({"references": "no"}, "references must be true or false, but is 'no'"),
     ({"root": 3}, "root must be the name of a folder, or None, but is 3"),
     ({"dataset": "waterbirds", "overrides": {"model": "resnet"}},
-     "unknown model 'resnet': choose one of cnn, resnet18"),
+     "model must be one of cnn, resnet18, .*but is 'resnet'"),
     ({"dataset": "waterbirds", "overrides": {"precision": "fp16"}},
-     "unknown precision 'fp16': choose one of fp32, bf16"),
+     "precision must be one of fp32, bf16, but is 'fp16'"),
     ({"dataset": "waterbirds", "overrides": {"model": "cnn"}},
      "cnn has no pretrained weights: set pretrained to False"),
 ])
@@ -219,7 +220,7 @@ def test_an_interrupted_write_leaves_the_old_file(few_pictures, tmp_path, monkey
     results = batch.run_parameters(parameters)
     path = batch.write(parameters, results)
     first = path.read_text()
-    monkeypatch.setattr(batch, "_strict", lambda _: {"not": {"JSON"}})
+    monkeypatch.setattr(batch, "_without_nan", lambda _: {"not": {"JSON"}})
     with pytest.raises(TypeError):
         batch.write(parameters, results)
     assert path.read_text() == first
@@ -227,10 +228,10 @@ def test_an_interrupted_write_leaves_the_old_file(few_pictures, tmp_path, monkey
 
 
 @pytest.fixture(scope="module")
-def execute(tmp_path_factory):
-    """A call of papermill as users make it, on real data, with a store that all of these tests share."""
-    folder, before = tmp_path_factory.getbasetemp() / "real runs", dict(os.environ)
-    os.environ["GRMU_STORE"] = str(folder)
+def execute():
+    """A call of papermill as users make it, on real data; the references are the lessons' runs."""
+    before = dict(os.environ)
+    os.environ["GRMU_STORE"] = str(default_folder())
     os.environ.pop("MPLBACKEND", None)
 
     def execute(path, **parameters):

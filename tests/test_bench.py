@@ -25,6 +25,11 @@ def rows(losses, won=()):
     return pd.DataFrame(table)
 
 
+def ship(monkeypatch, table):
+    """Make every grid have these rows."""
+    monkeypatch.setattr(results, "load", lambda grid, **where: results.select(table, **where))
+
+
 def test_the_quick_table_has_a_line_a_promise(capsys):
     assert bench.main(["--quick"]) == 0
     head, blank, titles, *lines, gap, summary = capsys.readouterr().out.splitlines()
@@ -36,8 +41,8 @@ def test_the_quick_table_has_a_line_a_promise(capsys):
         what, target, measured, ok = (line[a:b].strip() for a, b in ((0, 56), (56, 65), (68, 99), (99, None)))
         assert what
         assert re.match(r">= \d|0 inside|-5 to 5|> 0", target)
-        assert (re.match(r"[+-]?\d+\.\d", measured) and ok in COUNTED) or (measured == "-"
-                                                                           and ok.startswith("not measured: "))
+        was_measured = re.match(r"[+-]?\d+\.\d", measured) and ok in COUNTED
+        assert was_measured or (measured == "-" and ok.startswith("not measured: "))
     assert re.match(r"\d of 9 targets met", summary)
 
 
@@ -52,7 +57,7 @@ def test_what_is_not_shipped_is_said_and_ends_nothing(capsys, tmp_path, monkeypa
 
 
 def test_losses_and_shares_by_hand(monkeypatch):
-    monkeypatch.setattr(results, "load", lambda _: rows([0.10, 0.20, 0.15, 0.10, 0.20], [0.15] * 5))
+    ship(monkeypatch, rows([0.10, 0.20, 0.15, 0.10, 0.20], [0.15] * 5))
     assert bench.lost(0.5).round(9).tolist() == [10, 20, 15, 10, 20]
     assert bench.mean_row(lambda: bench.lost(0.5), 10) == ("15.0 ± 5.0, n = 5", True)
     assert bench.mean_row(lambda: bench.lost(0.5), 16)[1] is False
@@ -60,7 +65,7 @@ def test_losses_and_shares_by_hand(monkeypatch):
 
 
 def test_too_few_seeds_are_not_enough(monkeypatch):
-    monkeypatch.setattr(results, "load", lambda _: rows([0.1] * 4))
+    ship(monkeypatch, rows([0.1] * 4))
     with pytest.raises(ValueError, match=r"references has 4 rows of 4 seeds at ratio 0\.5"):
         bench.lost(0.5)
 
@@ -68,7 +73,7 @@ def test_too_few_seeds_are_not_enough(monkeypatch):
 @pytest.mark.parametrize(("losses", "ok"), [([0.01, -0.01, 0.02, -0.02, 0.0], True),
                                             ([0.05, 0.06, 0.05, 0.06, 0.05], False)])
 def test_the_control_asks_whether_the_interval_holds_zero(losses, ok, monkeypatch):
-    monkeypatch.setattr(results, "load", lambda _: rows(losses).assign(ratio=round(51 / 5692, 5)))
+    ship(monkeypatch, rows(losses).assign(ratio=round(51 / 5692, 5)))
     measured, answer = bench.control(0.5)
     assert answer is ok
     low, high = map(float, re.search(r"\[(.*), (.*)\]", measured).groups())
@@ -107,7 +112,7 @@ def test_a_lesson_is_timed_with_an_empty_store(tmp_path):
 
 
 def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs():
-    size = bench_scale.Size(torch.device("cpu"), 16, 32, 8, "fp32", (8, 0), ("minilm", 2, 8))
+    size = bench_scale.Size(torch.device("cpu"), 16, 32, 16, "fp32", (16, 0), ("minilm", 2, 8))
     found = {what: (target, measured) for what, target, measured in bench_scale.measure(size)}
     for name, most in (("celeba", "<= 1.4"), ("waterbirds", "<= 1.5")):
         lines = {what.split(": ")[1]: row for what, row in found.items() if what.startswith(name)}
@@ -131,7 +136,7 @@ def test_the_scale_benchmarks_pictures_have_the_data_sets_numbers_and_forms():
     assert bench_scale.streamed(splits).train.x.storage.resident_share == 0
 
 
-def test_measurements_that_stand_alone_are_asked_for_one_at_a_time(capsys):
-    with pytest.raises(SystemExit):
-        bench.main(["--scale", "--ensemble"])
-    assert "--ensemble: not allowed with argument --scale" in capsys.readouterr().err
+def test_what_full_scale_runs_cost_is_measured_alone_where_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(bench_scale, "main", lambda: 7)
+    monkeypatch.setattr(bench, "checks", lambda *_: pytest.fail("something else was measured"))
+    assert bench.main(["--scale"]) == 7

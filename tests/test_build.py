@@ -14,7 +14,9 @@ FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 @pytest.fixture(scope="module")
 def packed(build_script):
     if not FASHION_MNIST.is_dir():
-        pytest.skip(f"{FASHION_MNIST} is not there: install Debian's dataset-fashion-mnist to rebuild the data set")
+        pytest.skip(
+            f"{FASHION_MNIST} is not there: install Debian's dataset-fashion-mnist to rebuild the data set"
+        )
     if importlib.util.find_spec("skimage") is None:
         pytest.skip("scikit-image is not installed: pip install -e .[data] to rebuild the data set")
     return build_script.build(FASHION_MNIST)

@@ -96,12 +96,12 @@ result = run(e, sys.argv[1], on_epoch=on_epoch)
 import json; print(json.dumps(result.metrics))
 """
     killed = start_python(code, tmp_path / "parts", "kill")
-    assert killed.wait(120) == -signal.SIGKILL, killed.stderr.read()
+    assert killed.wait(600) == -signal.SIGKILL, killed.stderr.read()
     assert len(list((tmp_path / "parts" / "checkpoints").glob("*.pt"))) == 1
     metrics = []
     for folder in ("parts", "whole"):
         process = start_python(code, tmp_path / folder, "go on")
-        out, errors = process.communicate(timeout=120)
+        out, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
         metrics.append(json.loads(out))
     assert metrics[0] == metrics[1]

@@ -17,7 +17,8 @@ def accuracy_by_counting(predicted, y, group, g):
 
 @pytest.mark.parametrize(("name", "function"), [
     ("group_accuracy", accuracy_by_counting),
-    ("calibration_loss", lambda mi, mi_original, lam: lam * torch.nn.functional.mse_loss(mi, mi_original.detach())),
+    ("calibration_loss",
+     lambda mi, mi_original, lam: lam * torch.nn.functional.mse_loss(mi, mi_original.detach())),
     ("average_gap", lambda ours, gold: float(np.mean([1 - abs(o - g)
                                                       for o, g in zip(ours.ravel(), gold.ravel(),
                                                                       strict=True)]))),

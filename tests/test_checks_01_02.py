@@ -24,13 +24,23 @@ def distinct_by_adding_draws(n_pictures, share, n_draws):
     return seen
 
 
-@pytest.mark.parametrize(("name", "function"), [
-    ("forget_mask", mask_by_permuting_everyone),
-    ("retain_share", lambda counts, g, ratio: float(counts[g] * (1 - ratio) / (sum(counts) - ratio * counts[g]))),
-    ("group_weights", lambda before, after: torch.tensor(
-        [b / a if a else 0.0 for b, a in zip(before.tolist(), after.tolist(), strict=True)])),
-    ("expected_distinct", distinct_by_adding_draws),
-])
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("forget_mask", mask_by_permuting_everyone),
+        (
+            "retain_share",
+            lambda counts, g, ratio: float(counts[g] * (1 - ratio) / (sum(counts) - ratio * counts[g])),
+        ),
+        (
+            "group_weights",
+            lambda before, after: torch.tensor(
+                [b / a if a else 0.0 for b, a in zip(before.tolist(), after.tolist(), strict=True)]
+            ),
+        ),
+        ("expected_distinct", distinct_by_adding_draws),
+    ],
+)
 def test_an_answer_written_in_another_way_passes(name, function):
     check(name, function)
 

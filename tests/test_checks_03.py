@@ -108,7 +108,9 @@ def often_its_own(group, n, rng):
 WRONG_BARS = {
     "shuffle: every sample got its own": bar(shuffle=within_own_group),
     "uniform: every sample got its own": bar(uniform=lambda g, n, r: g),
-    "shuffle: the batch's groups in another order": bar(shuffle=lambda g, n, r: g[torch.randint(len(g), g.shape, generator=r)]),
+    "shuffle: the batch's groups in another order": bar(
+        shuffle=lambda g, n, r: g[torch.randint(len(g), g.shape, generator=r)]
+    ),
     "shuffle: drawn without a look": bar(shuffle=lambda g, n, r: g.flip(0).roll(5)),
     "absent from the batch": bar(uniform=lambda g, n, r: g.unique()[torch.randint(3, g.shape, generator=r)]),
     "outside 0 to n_groups": bar(uniform=lambda g, n, r: torch.randint(1, n + 1, g.shape, generator=r)),
@@ -117,8 +119,9 @@ WRONG_BARS = {
     "exact: all 4 groups": bar(exact=lambda g, n, r: torch.arange(n)),
     "exact: every row": bar(exact=lambda g, n, r: torch.randint(n, (len(g), n), generator=r)),
     "pass generator=rng": bar(uniform=lambda g, n, r: torch.randint(n, g.shape)),
-    "nothing is random": bar(shuffle=lambda g, n, r: g[torch.randperm(len(g),
-                                                                      generator=torch.Generator().manual_seed(1))]),
+    "nothing is random": bar(
+        shuffle=lambda g, n, r: g[torch.randperm(len(g), generator=torch.Generator().manual_seed(1))]
+    ),
     "whole numbers": bar(uniform=lambda g, n, r: n * torch.rand(g.shape, generator=r)),
 }
 

@@ -68,7 +68,11 @@ def with_ties(seen, never, rate):
     """As if equal scores could be told apart."""
     order = np.sort(never)[::-1]
     t = order[min(int(rate * len(never)), len(never) - 1)]
-    return (seen >= t).mean() if (never >= t).mean() > rate and (never == t).sum() > 1 else by_roc(seen, never, rate)
+    return (
+        (seen >= t).mean()
+        if (never >= t).mean() > rate and (never == t).sum() > 1
+        else by_roc(seen, never, rate)
+    )
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), [

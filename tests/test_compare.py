@@ -10,8 +10,7 @@ from scipy import stats
 from grmu.metrics import METRICS
 from grmu.study.compare import average_gap, differences, gap_by_metric, interval, tug_of_war
 
-# --- avg. gap
-# ---------------------------------------------------------------------------------------------------------
+# --- avg. gap -----------------------------------------------------------------------------------------------
 
 
 def rows(values):
@@ -44,8 +43,7 @@ def test_the_gap_can_be_taken_over_chosen_metrics():
     assert average_gap(ours, gold, ["GA", "EO"]) == pytest.approx(0.95)
 
 
-# --- differences paired by seed
-# ---------------------------------------------------------------------------------------
+# --- differences paired by seed -----------------------------------------------------------------------------
 
 
 def test_differences_are_paired_by_seed_in_whatever_order_the_rows_stand():

@@ -16,8 +16,7 @@ from grmu.data.core import half_of
 from grmu.data.groundwear import SHIPPED, compose
 from grmu.data.rows import Storage
 
-# --- Groundwear
-# -------------------------------------------------------------------------------------------------------
+# --- Groundwear ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["groundwear", "groundwear-memorised", "groundwear-many"])
@@ -109,8 +108,7 @@ def test_the_checksum_beside_the_file_is_the_one_in_the_code():
     assert (REPOSITORY / "data" / "groundwear.sha256").read_text().split() == [SHIPPED.sha256, SHIPPED.name]
 
 
-# --- GroupedDataset
-# ---------------------------------------------------------------------------------------------------
+# --- GroupedDataset -----------------------------------------------------------------------------------------
 
 
 def test_a_data_set_is_built_from_plain_arrays():
@@ -260,8 +258,7 @@ def test_a_half_takes_half_of_every_group_and_a_coin_rounds_the_odd_ones(counts)
     assert len({tuple(half_of(train, seed).tolist()) for seed in range(40)}) > 20
 
 
-# --- split_forget
-# -----------------------------------------------------------------------------------------------------
+# --- split_forget -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9, 1.0])
@@ -339,7 +336,8 @@ def test_smaller_forget_sets_lie_within_larger_ones(groups):
 @pytest.mark.parametrize("counts", [[[6, 6], [2, 0]], [[61, 33], [17, 9]]])
 def test_smaller_uniform_forget_sets_lie_within_larger_ones(counts):
     train, before = toy(counts), set()
-    for n in range(1, len(train)):  # largest remainders alone fail this: a larger total can take fewer of a small group
+    # largest remainders alone fail this: a larger total can take fewer of a small group
+    for n in range(1, len(train)):
         now = set(split_forget(train, n / len(train), seed=2).forget_index.tolist())
         assert before <= now, f"forgetting {n} keeps samples that forgetting {n - 1} gave up"
         before = now

@@ -82,7 +82,10 @@ def test_an_empty_folder_lacks_everything(name, capsys, tmp_path):
     needs = ORIGINALS[name].needs
     assert f"not ready: {len(needs)} problem" in out
     assert all(f"  - {' or '.join(places)} is not in {tmp_path}" in out for places in needs)
-    assert out.splitlines()[-1] == f"`python -m grmu data {name}` says what to download and how the folder must look."
+    assert (
+        out.splitlines()[-1]
+        == f"`python -m grmu data {name}` says what to download and how the folder must look."
+    )
 
 
 @pytest.mark.parametrize("name", trees.TREES)
@@ -109,7 +112,10 @@ def test_other_counts_than_the_published_ones_are_shown_beside_them(name, capsys
     assert "not ready: 3 problems" in out
     assert "are published" in out
     if name == "celeba":
-        assert "train has 5 / 4 / 3 / 2 samples of its groups, but 71629 / 66874 / 22880 / 1387 are published" in out
+        assert (
+            "train has 5 / 4 / 3 / 2 samples of its groups, but 71629 / 66874 / 22880 / 1387 are published"
+            in out
+        )
 
 
 def test_missing_pictures_are_counted_and_some_named(capsys, tmp_path, published):
@@ -182,8 +188,7 @@ def test_sentences_without_a_tokenizer_are_not_ready(capsys, tmp_path, published
     assert "no tokenizer.json" in out or 'pip install "grmu[text]"' in out
 
 
-# --- ages that a spreadsheet turned into dates
-# ------------------------------------------------------------------------
+# --- ages that a spreadsheet turned into dates --------------------------------------------------------------
 
 
 def test_mangled_ages_are_reported_and_left_alone_unless_told(capsys, tmp_path):

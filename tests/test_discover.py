@@ -10,7 +10,7 @@ from conftest import same_state, small_network, toy
 from torch import nn
 
 from grmu import Experiment, data, discover, models, reweight, run, training
-from grmu.discover import GROUPINGS, infer, labelled, layer_features, told
+from grmu.discover import GROUPINGS, completed, infer, labelled, layer_features
 from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
 from grmu.runs import load_split, trained
@@ -38,8 +38,7 @@ def with_attribute(train, a, names=None):
     return replace(train, a=torch.as_tensor(a), attribute_names=names or train.attribute_names)
 
 
-# --- every way
-# --------------------------------------------------------------------------------------------------------
+# --- every way ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", GROUPINGS)
@@ -89,8 +88,7 @@ def test_whoever_is_asked_stays_as_it_is(name, asked):
     assert model.training
 
 
-# --- clusters
-# ---------------------------------------------------------------------------------------------------------
+# --- clusters -----------------------------------------------------------------------------------------------
 
 
 def test_clusters_are_found_within_each_class_as_many_as_there_are():
@@ -115,8 +113,7 @@ def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
     assert [len(found.a[train.y == c].unique()) for c in (0, 1)] == [discover.MOST_CLUSTERS, 2]
 
 
-# --- errors
-# -----------------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------
 
 
 def test_a_class_of_two_is_one_cluster():
@@ -127,7 +124,7 @@ def test_a_class_of_two_is_one_cluster():
 def test_where_all_the_labelled_are_alike_so_are_all():
     train = toy([[30, 5], [20, 5]])
     alike = (train.a == 0).nonzero()[:9, 0].numpy()
-    assert set(told(train.x.numpy(), train, alike)) == {0}
+    assert set(completed(train.x.numpy(), train, alike)) == {0}
 
 
 def test_maps_of_one_place_have_no_spread():
@@ -159,8 +156,7 @@ def test_a_model_without_errors_leaves_one_group_a_class():
     assert found.group.tolist() == train.y.tolist()
 
 
-# --- probes
-# -----------------------------------------------------------------------------------------------------------
+# --- probes -------------------------------------------------------------------------------------------------
 
 
 def test_one_sample_in_twenty_is_labelled_at_random():
@@ -192,24 +188,27 @@ def test_the_rest_is_told_from_features_and_class_as_learnt_on_the_labelled():
     rng = np.random.default_rng(0)
     nothing = rng.normal(size=(len(train), 2))
     hint = np.c_[train.a.numpy() * 4 + rng.normal(size=len(train)) * 0.1, nothing]
-    assert (told(hint, train, known) == train.a.numpy()).all()
-    coins = (told(nothing, train, known) == train.a.numpy()).mean()
+    assert (completed(hint, train, known) == train.a.numpy()).all()
+    coins = (completed(nothing, train, known) == train.a.numpy()).mean()
     assert 0.35 < coins < 0.75
     by_class = with_attribute(train, train.y)
-    assert (told(np.zeros((len(train), 1)), by_class, known) == train.y.numpy()).all()
+    assert (completed(np.zeros((len(train), 1)), by_class, known) == train.y.numpy()).all()
 
 
-@pytest.mark.parametrize(("name", "features"), [("probe", layer_features),
-                                                ("probe_last",
-                                                 lambda model, train: model.features(train.x).detach().numpy())])
+@pytest.mark.parametrize(
+    ("name", "features"),
+    [
+        ("probe", layer_features),
+        ("probe_last", lambda model, train: model.features(train.x).detach().numpy()),
+    ],
+)
 def test_probes_are_told_by_the_features_they_are_named_after(name, features, asked):
     model, train = asked
-    expected = told(features(model, train), train, labelled(train, 4))
+    expected = completed(features(model, train), train, labelled(train, 4))
     assert infer(name, model, train, 4).a.tolist() == expected.tolist()
 
 
-# --- what layers see
-# --------------------------------------------------------------------------------------------------
+# --- what layers see ----------------------------------------------------------------------------------------
 
 
 def test_layer_features_are_mean_and_spread_of_every_relu_s_maps_then_the_last_features(asked):
@@ -247,8 +246,7 @@ def test_a_network_without_maps_has_its_last_features_only():
         np.testing.assert_array_equal(layer_features(model, train), predict(model.features, model, train.x))
 
 
-# --- random
-# -----------------------------------------------------------------------------------------------------------
+# --- random -------------------------------------------------------------------------------------------------
 
 
 def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
@@ -258,8 +256,7 @@ def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
     assert agreement(found, train) == pytest.approx(0, abs=0.005)
 
 
-# --- experiments
-# ------------------------------------------------------------------------------------------------------
+# --- experiments --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -48,8 +48,7 @@ def trainings(monkeypatch):
     return done
 
 
-# --- what is accepted
-# -------------------------------------------------------------------------------------------------
+# --- what is accepted ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("bad", "said"), [
@@ -151,8 +150,7 @@ def test_a_method_in_a_notebook_cell_can_be_run_and_edited(tmp_path):
     assert first == restored
 
 
-# --- settings
-# ---------------------------------------------------------------------------------------------------------
+# --- settings -----------------------------------------------------------------------------------------------
 
 
 def test_settings_are_defaults_then_preset_then_overrides():
@@ -186,7 +184,11 @@ def test_an_experiment_is_called_by_what_runs_differ_in():
 
 def test_the_original_and_the_gold_standard_are_on_the_same_split():
     e = Experiment(ratio=0.3, seed=4, groups=((0, 1),), reweight=True, overrides={"model": "cnn", "lam": 2})
-    assert (e.original.method, e.original.reweight, dict(e.original.overrides)) == ("pretrain", False, {"model": "cnn"})
+    assert (e.original.method, e.original.reweight, dict(e.original.overrides)) == (
+        "pretrain",
+        False,
+        {"model": "cnn"},
+    )
     assert (e.gold.method, e.gold.reweight, dict(e.gold.overrides)) == ("retrain", True, {"model": "cnn"})
     for other in (e.original, e.gold):
         assert (other.dataset, other.ratio, other.seed, other.groups) == (e.dataset, e.ratio, e.seed,
@@ -208,14 +210,14 @@ def test_groups_are_asked_of_the_original_or_of_one_that_stops_early():
     assert early.recipe.epochs == 1 < e.original.recipe.epochs
 
 
-# --- keys
-# -------------------------------------------------------------------------------------------------------------
+# --- keys ---------------------------------------------------------------------------------------------------
 
 
 def test_equal_experiments_have_equal_keys_and_any_difference_another():
     e = Experiment()
     assert Experiment().key == e.key
-    assert Experiment(overrides={"lam": e.settings["lam"]}).key == e.key  # the preset's own value is no difference
+    # the preset's own value is no difference
+    assert Experiment(overrides={"lam": e.settings["lam"]}).key == e.key
     assert Experiment(groups=[[1, 1]]).key == Experiment(groups=((1, 1),)).key
     assert Experiment(root="/elsewhere").key == e.key
     different = [Experiment(seed=1), Experiment(ratio=0.4), Experiment(groups="uniform"),
@@ -339,8 +341,10 @@ def student_file(tmp_path, monkeypatch):
         for name in ("student_base", "student_method"):
             sys.modules.pop(name, None)
         (tmp_path / "student_base.py").write_text(
-            "from dataclasses import dataclass\nfrom grmu.training import Method\n@dataclass\nclass Base(Method):\n"
-            f"    def retain_loss(self, batch):\n        return {base_factor} * super().retain_loss(batch)\n")
+            "from dataclasses import dataclass\nfrom grmu.training import Method\n"
+            "@dataclass\nclass Base(Method):\n"
+            f"    def retain_loss(self, batch):\n        return {base_factor} * super().retain_loss(batch)\n"
+        )
         (tmp_path / "student_method.py").write_text(
             "from dataclasses import dataclass\nfrom student_base import Base\n@dataclass\nclass Own(Base):\n"
             f"    def forget_loss(self, batch):\n        return {own_factor} * self.retain_loss(batch)\n")
@@ -364,8 +368,7 @@ def test_an_edited_base_class_is_not_mistaken_for_the_old_one(student_file):
     assert student_file(1.0, 1.0) != student_file(2.5, 1.0)
 
 
-# --- running
-# ----------------------------------------------------------------------------------------------------------
+# --- running ------------------------------------------------------------------------------------------------
 
 
 def test_a_run_measures_and_remembers(store):
@@ -730,8 +733,7 @@ def test_fresh_processes_give_the_same_bits_in_any_order_on_any_load(tmp_path):
         assert one[name] == other[name], name
 
 
-# --- interruptions
-# ----------------------------------------------------------------------------------------------------
+# --- interruptions ------------------------------------------------------------------------------------------
 
 
 def test_an_interrupt_in_mid_run_leaves_the_store_usable(tmp_path, store):

@@ -16,7 +16,9 @@ LARGEST, ALIKE, NINE, MORE = list(FORGET_GROUPS)[1:]
 
 def row_mean(grid, method, reweight, ratio, metric="GA"):
     rows = results.load(grid)
-    rows = rows[(rows.method == method) & (rows.reweight == reweight) & (rows.ratio.round(5) == round(ratio, 5))]
+    rows = rows[
+        (rows.method == method) & (rows.reweight == reweight) & (rows.ratio.round(5) == round(ratio, 5))
+    ]
     return rows[metric].mean(), rows[metric].std(ddof=1)
 
 
@@ -29,7 +31,7 @@ def test_numbers_are_those_of_the_shipped_rows(choice, grid):
     assert shown.n_seeds == 5
     assert shown.metrics.loc[(choice.method, choice.reweight), "GA"] == pytest.approx(
         row_mean(grid, choice.method, choice.reweight, choice.ratio))
-    asked = shown.groups[shown.groups.asked]
+    asked = shown.groups[shown.groups.forgotten]
     assert asked.after.item() == pytest.approx(shown.metrics.loc[(choice.method, choice.reweight), "GA"][0],
                                                abs=1e-4)
     assert asked.gold.item() == pytest.approx(shown.metrics.loc[("retrain", True), "GA"][0], abs=1e-4)
@@ -74,7 +76,9 @@ def test_one_seed_has_no_spread():
 
 
 def test_what_was_never_run_is_refused_with_what_was():
-    with pytest.raises(ValueError, match="MIU was not computed for as many samples of all 4 groups alike: choose one of PRE"):
+    with pytest.raises(
+        ValueError, match="MIU was not computed for as many samples of all 4 groups alike: choose one of PRE"
+    ):
         find(Choice("miu", False, ALIKE))
     assert explorer.computed(ALIKE) == {"pretrain": (False,), "retrain": (False, True)}
     assert explorer.computed(SMALLEST)["miu"] == (False, True)
@@ -97,15 +101,16 @@ def test_titles_say_what_their_numbers_say():
     shown = find(Choice("retrain", False, SMALLEST, 0.9))
     before, after, gold = (100 * shown.metrics.loc[key, "GA"][0] for key in (
         ("pretrain", False), ("retrain", False), ("retrain", True)))
-    assert shown.title() == (f"RETRAIN, ratio 0.9: the group that asked goes from {before:.0f} to {after:.0f} %, "
-                             f"{gold - after:.0f} points below the gold standard")
+    assert shown.title() == (
+        f"RETRAIN, ratio 0.9: the group that asked goes from {before:.0f} to {after:.0f} %, "
+        f"{gold - after:.0f} points below the gold standard"
+    )
     assert "nobody was forgotten" in find(Choice("pretrain", False)).title()
 
 
 def test_the_figure_draws_the_numbers_and_the_live_run_as_a_star():
     canvas, shown = plots_live.setting_canvas(), find(Choice("retrain", False, SMALLEST, 0.9))
-    own = {"metrics": dict.fromkeys(plots_live.EXPLORED, 0.5), "groups": [0.1, 0.2, 0.3, 0.4], "ratio": 0.8,
-           "lam": None}
+    own = plots_live.LiveRun(dict.fromkeys(plots_live.EXPLORED, 0.5), [0.1, 0.2, 0.3, 0.4], 0.8, lam=None)
     figure = plots_live.draw_setting(canvas, shown, own)
     assert isinstance(figure, Figure)
     by_group, _, _, by_lam = figure.axes
@@ -114,7 +119,12 @@ def test_the_figure_draws_the_numbers_and_the_live_run_as_a_star():
     assert filled == pytest.approx((100 * shown.groups.after).tolist())
     stars = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "*"]
     assert len(stars) == 4 + 4 + 1
-    assert [float(line.get_xdata()[0]) for line in by_group.lines if line.get_marker() == "*"] == [10, 20, 30, 40]
+    assert [float(line.get_xdata()[0]) for line in by_group.lines if line.get_marker() == "*"] == [
+        10,
+        20,
+        30,
+        40,
+    ]
     assert not by_lam.axison
     assert figure.texts[-1].get_text() == shown.title()
 
@@ -128,8 +138,7 @@ def test_what_moves_is_drawn_over_what_stands_still_as_if_all_were_drawn_anew():
     assert [len(ax.lines) for ax in canvas.axes] == [len(ax.lines) for ax in fresh.axes]
 
 
-# --- cases whose information is known
-# ---------------------------------------------------------------------------------
+# --- cases whose information is known -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nats", [0.0, 0.4, 1.0, closed_form.entropy(closed_form.SHARES)])

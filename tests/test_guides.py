@@ -1,8 +1,10 @@
 """What the guides state is what the repository holds: points and mistakes of the labs, the citation, the
 set-up check."""
 
+import ast
 import importlib.util
 import re
+import tomllib
 
 import nbformat
 import pytest
@@ -46,16 +48,70 @@ def test_the_citation_names_this_version_and_the_paper_of_the_readme():
     citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
     assert (citation["version"], citation["license"]) == (grmu.__version__, "MIT")
     (paper,) = citation["references"]
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace(r"{\`e}", "è").replace(r"{\'e}", "é")
+    readme = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
+    readme = readme.replace(r"{\`e}", "è").replace(r"{\'e}", "é")
     assert " and ".join(f"{a['family-names']}, {a['given-names']}" for a in paper["authors"]) in readme
     assert all(str(paper[key]) in readme for key in ("title", "journal", "year"))
     assert f"## {grmu.__version__}" in (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def test_who_reports_a_failing_cell_is_asked_for_the_check_of_lesson_00(capsys):
-    form = yaml.safe_load((REPOSITORY / ".github" / "ISSUE_TEMPLATE" / "cell-fails.yml").read_text(encoding="utf-8"))
+    template = REPOSITORY / ".github" / "ISSUE_TEMPLATE" / "cell-fails.yml"
+    form = yaml.safe_load(template.read_text(encoding="utf-8"))
     (asked,) = (part for part in form["body"] if part.get("id") == "check")
     assert asked["validations"]["required"]
     command = re.search(r"python -c '(.*?)'", asked["attributes"]["description"])[1]
     exec(command, {"checks": checks})
     assert "set-up complete" in capsys.readouterr().out
+
+
+def statements(path):
+    """Statements of a module's syntax tree, docstrings not counted."""
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return sum(isinstance(node, ast.stmt)
+               and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in tree)
+
+
+def wings():
+    """What the table of wings should say: wing, statements, what it may import, lowest first."""
+    with open(REPOSITORY / "pyproject.toml", "rb") as file:
+        layers = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]["layers"]
+    names = ("data", "runs", "study", "show", "teach", "scale")
+    places = {wing: REPOSITORY / "grmu" / wing for wing in names}
+    ranks = [sorted({name if name in places else "the core" for name in layer.split(" | ")})
+             for layer in layers[1:]]
+    ranks = [rank for rank, above in zip(ranks, [None, *ranks], strict=False) if rank != above][::-1]
+    for depth, rank in enumerate(ranks):
+        below = [name for lower in ranks[:depth] for name in lower]
+        for name in rank:
+            core = [*(REPOSITORY / "grmu").glob("[!_]*.py"), *(REPOSITORY / "grmu" / "methods").glob("*.py")]
+            files = core if name == "the core" else places[name].rglob("*.py")
+            yield name, sum(map(statements, files)), ", ".join(below) or "nothing of grmu"
+
+
+@pytest.mark.parametrize(("wing", "size", "may_import"), list(wings()))
+def test_the_table_of_wings_is_what_the_package_holds(wing, size, may_import):
+    guide = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| `?{wing}/?`? \| (.+) \|$", guide, re.MULTILINE)
+    _, stated, imports = row.split(" | ")
+    assert imports == may_import
+    near = abs(int(stated.replace(",", "")) - size) <= 50
+    assert near, f"{wing} has {size} statements: write {50 * round(size / 50):,}"
+
+
+PAGES = [path for path in REPOSITORY.rglob("*.md")
+         if not any(part.startswith(".") or part in {"runs", "build", "mutants"}
+                    for part in path.relative_to(REPOSITORY).parts)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_the_lines_of_a_page_are_short_and_its_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if len(line) > 110] == []
+    links = re.findall(r"\]\(([^)#\s]+)\)|^\[\w+\]: (\S+)$", text, re.MULTILINE)
+    files = [one or other for one, other in links if "://" not in one + other]
+    assert [link for link in files if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_is_short():
+    assert len((REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()) <= 150

@@ -4,15 +4,19 @@ submissions."""
 import ast
 import copy
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import nbformat
 import pandas as pd
+import psutil
 import pytest
 from nbformat import v4
 
@@ -110,7 +114,8 @@ def test_each_stub_has_the_signature_of_its_solution(made, lab):
             assert [s for s in signatures(cell.source) if s in public] == public
 
 
-def test_make_labs_writes_a_folder_and_a_zip_that_says_how_to_open_it(tmp_path):
+def test_make_labs_writes_a_folder_and_a_zip_that_says_how_to_open_it(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(labs, "course", lambda names, source: nullcontext(made))  # made once for all tests
     assert labs.main(["--out", str(tmp_path)]) == 0
     for lab in NAMES:
         with zipfile.ZipFile(tmp_path / f"{lab}.zip") as archive:
@@ -256,8 +261,14 @@ def tiny_lab(folder):
         return cell(v4.new_code_cell, name, source, solution=True)
 
     def test(name, points, visible, hidden):
-        return cell(v4.new_code_cell, name, f"{visible}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS", grade=True,
-                    locked=True, points=points)
+        return cell(
+            v4.new_code_cell,
+            name,
+            f"{visible}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS",
+            grade=True,
+            locked=True,
+            points=points,
+        )
 
     cells = [v4.new_markdown_cell("# A tiny lab"), function("double", "return 2 * x"),
              test("test_double", 2, "assert double(1) == 2", "assert double(2) == 4"),
@@ -351,12 +362,41 @@ def hostile(tiny, tmp_path_factory):
     ("hog", 3, "cell 3 wanted more than 1 GB of memory"),
     ("crash", 2, "the kernel died in cell 5: the cells after it were not run"),
     ("odd", 5, "cell 2 printed 20,0"), ("torn", 0, "not graded; this is not a notebook that can be read")])
-def test_a_submission_gets_its_points_and_a_sentence_whatever_its_neighbours_do(hostile, student, total, status):
+def test_a_submission_gets_its_points_and_a_sentence_whatever_its_neighbours_do(
+    hostile, student, total, status
+):
     book, out = hostile
     row = book.loc[student]
     assert (row.total, row["max"]) == (total, 5), row.status
     assert status in row.status
     assert 0 < len((out / "feedback" / student / "lab1.html").read_text()) < 1_000_000
+
+
+def waiting_is_counted():
+    """Whether this system says what a process waited for a processor: most Linux systems do."""
+    said = Path("/proc/self/schedstat")
+    return said.is_file() and said.read_text().split()[0] != "0"
+
+
+@pytest.mark.skipif(not waiting_is_counted(), reason="this system does not count what a process waits")
+def test_what_a_process_waits_for_a_processor_is_not_counted():
+    from grmu.teach.grader import Clock
+
+    core = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, {{{core}}}); print(flush=True)\nwhile True: pass"
+    rivals = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(3)]
+    try:
+        for rival in rivals:
+            rival.stdout.readline()
+        clocks, begun = [Clock(rival.pid) for rival in rivals], time.monotonic()
+        while sum(psutil.Process(rival.pid).cpu_times().user for rival in rivals) < 1:
+            time.sleep(0.05)
+        passed = time.monotonic() - begun
+        had = [clock.seconds() for clock in clocks]
+    finally:
+        for rival in rivals:
+            rival.kill()
+    assert sum(had) < 2 * passed  # three that never sleep, on one core: by the wall's clock it were 3
 
 
 def test_without_namespaces_sockets_are_refused_and_it_is_said(tiny, tmp_path, monkeypatch, capsys):
@@ -366,7 +406,10 @@ def test_without_namespaces_sockets_are_refused_and_it_is_said(tiny, tmp_path, m
     nbformat.write(with_sources(good, {"double": caller}), tmp_path / "lab1_caller.ipynb")
     book = labs.grade(tmp_path, tmp_path / "out", limits=HARD, source=source)
     assert book.total.tolist() == [3]
-    assert "there is no network while a lab is graded" in (tmp_path / "out" / "feedback" / "caller" / "lab1.html").read_text()
+    assert (
+        "there is no network while a lab is graded"
+        in (tmp_path / "out" / "feedback" / "caller" / "lab1.html").read_text()
+    )
     assert "Python's sockets are blocked" in capsys.readouterr().out
 
 

@@ -35,8 +35,7 @@ def batch_of(dataset, rows):
     return Batch(dataset.x[index], dataset.y[index], dataset.group[index], index)
 
 
-# --- the registry
-# -----------------------------------------------------------------------------------------------------
+# --- the registry -------------------------------------------------------------------------------------------
 
 
 def test_methods_are_found_by_name_and_carry_it():
@@ -115,8 +114,7 @@ def test_their_loss_is_cross_entropy(train, split, method):
     assert method.retain_loss(batch).item() == pytest.approx(expected, rel=1e-5)
 
 
-# --- GROUP-DRO
-# --------------------------------------------------------------------------------------------------------
+# --- GROUP-DRO ----------------------------------------------------------------------------------------------
 
 
 def test_group_dro_weighs_group_losses_by_q_and_moves_q_towards_the_worst(train, split):
@@ -177,8 +175,7 @@ def test_group_dro_refuses_a_bad_step_size(eta):
         GroupDRO(eta=eta)
 
 
-# --- MIU
-# --------------------------------------------------------------------------------------------------------------
+# --- MIU ----------------------------------------------------------------------------------------------------
 
 
 def prepared(train, split, first_updates=5, **settings):
@@ -215,7 +212,10 @@ def test_mius_retain_loss_is_cross_entropy_plus_lambda_times_the_squared_differe
     g_bar = draw_again(context, method, batch.group)
     found = method.retain_loss(batch)
     z, z_o = context.model.features(batch.x), context.original.features(batch.x)
-    now, before = dv_bound(method.mi.mine, z, batch.group, g_bar), dv_bound(method.mi_o.mine, z_o, batch.group, g_bar)
+    now, before = (
+        dv_bound(method.mi.mine, z, batch.group, g_bar),
+        dv_bound(method.mi_o.mine, z_o, batch.group, g_bar),
+    )
     expected = cross_entropy(context.model.head(z), batch.y) + 3.0 * (now - before) ** 2
     torch.testing.assert_close(found, expected)
     assert abs(now - before) > 1e-3  # else lambda would not matter

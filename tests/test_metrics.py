@@ -48,8 +48,7 @@ def rates_by_hand(y, a, predicted):
     return np.array([[predicted[(y == i) & (a == j)].mean() for j in range(2)] for i in range(2)])
 
 
-# --- accuracies
-# -------------------------------------------------------------------------------------------------------
+# --- accuracies ---------------------------------------------------------------------------------------------
 
 
 def test_accuracy_by_group_counts_by_hand():
@@ -86,8 +85,7 @@ def test_the_standard_error_is_binomial():
     assert standard_error(0.3, 50) == pytest.approx((rng.random((20_000, 50)) < 0.3).mean(1).std(), rel=0.05)
 
 
-# --- fairness
-# ---------------------------------------------------------------------------------------------------------
+# --- fairness -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("group", [(0, 0), (0, 1), (1, 0), (1, 1)])
@@ -95,11 +93,11 @@ def test_with_two_classes_and_attributes_the_metrics_are_eq_11_and_its_kin(group
     predicted, dataset, y, a, p = random_case(2, 2)
     table = rates_by_hand(y, a, p)
     found = fairness(predicted, dataset, [group])
-    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:,
-                                                                   1]).mean())  # whichever class counts as positive
+    # whichever class counts as positive
+    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
     assert found["DP"] == pytest.approx(abs(p[a == 0].mean() - p[a == 1].mean()))
-    assert found["EP"] == pytest.approx(abs(table[group[0], 0] - table[group[0],
-                                                                       1]))  # of the forget set's class
+    of_its_class = table[group[0]]  # the forget set's
+    assert found["EP"] == pytest.approx(abs(of_its_class[0] - of_its_class[1]))
 
 
 def test_true_positive_rates_agree_with_scikit_learn():
@@ -120,7 +118,9 @@ def test_with_many_classes_labels_are_binarised_first_and_eq_11_applied_then(gro
     found = fairness(predicted, dataset, groups)
     assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
     assert found["EP"] == pytest.approx(abs(table[1, 0] - table[1, 1]))
-    assert found["DP"] == pytest.approx(abs(binary[2][binary[1] == 0].mean() - binary[2][binary[1] == 1].mean()))
+    assert found["DP"] == pytest.approx(
+        abs(binary[2][binary[1] == 0].mean() - binary[2][binary[1] == 1].mean())
+    )
     assert found["EO"] > 0.01
 
 
@@ -137,8 +137,7 @@ def test_a_group_that_is_no_pair_has_no_fairness():
         fairness(predicted, dataset, [(0, 0), (1,)])
 
 
-# --- membership inference
-# ---------------------------------------------------------------------------------------------
+# --- membership inference -----------------------------------------------------------------------------------
 
 
 def losses(low, high, n, seed):
@@ -255,8 +254,7 @@ def test_the_attack_is_not_credited_with_telling_groups_apart():
     assert attack_accuracy(retain, val, *blind) > 0.65  # the case would fool it
 
 
-# --- evaluate
-# ---------------------------------------------------------------------------------------------------------
+# --- evaluate -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture  # of each test its own, so that make mutants knows which tests call `evaluate`

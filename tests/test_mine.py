@@ -37,8 +37,7 @@ def bound_by_hand(joint, marginal):
     return np.mean(joint) - np.log(np.mean(np.exp(marginal)))
 
 
-# --- the network
-# ------------------------------------------------------------------------------------------------------
+# --- the network --------------------------------------------------------------------------------------------
 
 
 def test_the_network_is_a_perceptron_on_features_and_one_hot_group(mine, batch):
@@ -69,8 +68,7 @@ def test_a_seed_fixes_the_network_and_leaves_the_global_random_state_alone():
     assert not torch.equal(one.first.weight, MINE(2, 3, 4, seed=8).first.weight)
 
 
-# --- the bound
-# --------------------------------------------------------------------------------------------------------
+# --- the bound ----------------------------------------------------------------------------------------------
 
 
 def test_the_exact_bound_sums_over_all_groups(mine, batch):
@@ -110,8 +108,7 @@ def test_the_bound_is_differentiable_in_the_features(mine, batch):
     assert torch.autograd.gradcheck(lambda v: dv_bound(mine, v, g, torch.tensor([1, 0, 0, 2, 1])), z)
 
 
-# --- how g_bar is drawn
-# -----------------------------------------------------------------------------------------------
+# --- how g_bar is drawn -------------------------------------------------------------------------------------
 
 
 def test_shuffle_permutes_and_uniform_covers_all_groups():
@@ -152,7 +149,8 @@ def test_on_a_one_group_batch_the_shuffled_bound_is_never_positive_and_says_noth
         t = t_by_hand(mine, z, g)
         bounds.append(dv_bound(mine, z, g, g_bar).item())
         assert bounds[-1] == pytest.approx(np.mean(t) - np.log(np.mean(np.exp(t))), abs=1e-5)
-        assert bounds[-1] <= 0  # Jensen; the best statistics network reaches 0, which is I(Z; G) of a constant group
+        # Jensen; the best statistics network reaches 0, which is I(Z; G) of a constant group
+        assert bounds[-1] <= 0
     assert bounds == pytest.approx([bounds[0]] * 3, abs=1e-5)
     exact = [dv_bound(mine, z, torch.full((5,), k)).item() for k in range(N_GROUPS)]
     assert max(exact) - min(exact) > 1  # a uniform g_bar does see which group the batch is of
@@ -179,8 +177,7 @@ def test_on_a_one_group_batch_only_the_uniform_bar_pulls_the_features_towards_ot
     np.testing.assert_allclose(z.grad, [[expected, 0]] * 4, rtol=1e-5, atol=1e-7)
 
 
-# --- the estimator
-# ----------------------------------------------------------------------------------------------------
+# --- the estimator ------------------------------------------------------------------------------------------
 
 
 def gradient_after_one_step(ema, start, group_bar="exact"):
@@ -196,7 +193,15 @@ def gradient_after_one_step(ema, start, group_bar="exact"):
     twin = torch.Generator().manual_seed(4)
     index = torch.randint(50, (16,), generator=twin)
     g_bar = draw_group_bar(group_bar, g[index], N_GROUPS, twin)
-    return [p.grad for p in mine.parameters()], before, z[index], g[index], g_bar, bounds, mine.log_partition.item()
+    return (
+        [p.grad for p in mine.parameters()],
+        before,
+        z[index],
+        g[index],
+        g_bar,
+        bounds,
+        mine.log_partition.item(),
+    )
 
 
 @pytest.mark.parametrize("group_bar", GROUP_BARS)
@@ -283,7 +288,8 @@ def test_separable_groups_carry_all_that_can_be_known(separable, group_bar, what
     estimator.fit(z[:3000], g[:3000], 250)
     shares = torch.bincount(g[3000:]) / 3000
     entropy = -(shares * shares.log()).sum().item()
-    expected = entropy if group_bar == "shuffle" else math.log(N_GROUPS)  # I + KL(P || uniform) = H + log G - H
+    # I + KL(P || uniform) = H + log G - H
+    expected = entropy if group_bar == "shuffle" else math.log(N_GROUPS)
     assert estimator.bound(z[3000:], g[3000:]).item() == pytest.approx(expected, rel=0.1), what
 
 

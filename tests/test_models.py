@@ -50,7 +50,9 @@ def cat():
     ("resnet18", False, pictures(channels=1)),
     ("text", False, sentences()), ("efficientnet_lite0", True, pictures()), ("minilm", True, sentences()),
 ])
-def test_every_network_gives_features_and_logits_in_32_bits_and_learns_in_either_precision(model, pretrained, data):
+def test_every_network_gives_features_and_logits_in_32_bits_and_learns_in_either_precision(
+    model, pretrained, data
+):
     state = torch.random.get_rng_state()
     for precision in ("fp32", "bf16"):
         network = models.build(Network(model, pretrained, precision), data, seed=1)
@@ -157,13 +159,18 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
     # a checkpoint with the layout and the old names of the published file, small
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     monkeypatch.setitem(models.BACKBONES, "bert",
-                        lambda train, pretrained: pretrained._encoder("bert", pretrained, False, **small))
+                        lambda train, weights: pretrained._encoder("bert", weights, False, **small))
     from safetensors.torch import save_file
     saved = transformers.BertModel(transformers.BertConfig(**small)).state_dict()
     (tmp_path / "bert-base-uncased").mkdir()
     path = tmp_path / "bert-base-uncased" / "model.safetensors"
-    old = {"bert." + k.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): v.contiguous()
-           for k, v in saved.items()}
+    old = {
+        "bert."
+        + k.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+            "LayerNorm.bias", "LayerNorm.beta"
+        ): v.contiguous()
+        for k, v in saved.items()
+    }
     save_file(old | {"cls.predictions.bias": torch.zeros(3)}, path)
     network = models.build(Network("bert", pretrained=True), sentences(), 0)
     assert same_state(saved, {k: v for k, v in network.backbone.bert.state_dict().items() if k in saved})
@@ -172,12 +179,21 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
         models.build(Network("bert", pretrained=True), sentences(), 0)
 
 
-@pytest.mark.parametrize(("settings", "words"), [
-    ({"model": "resnet1000"}, "model must be one of cnn, resnet18, efficientnet_lite0, text, bert, minilm, but is 'resnet1000'"),
-    ({"precision": "fp8"}, "precision must be one of fp32, bf16, but is 'fp8'"),
-    ({"pretrained": "yes"}, "pretrained must be one of False, True, but is 'yes'"),
-    ({"pretrained": True}, "cnn has no pretrained weights: set pretrained to False, or choose one of resnet18"),
-])
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"model": "resnet1000"},
+            "model must be one of cnn, resnet18, efficientnet_lite0, text, bert, minilm, but is 'resnet1000'",
+        ),
+        ({"precision": "fp8"}, "precision must be one of fp32, bf16, but is 'fp8'"),
+        ({"pretrained": "yes"}, "pretrained must be one of False, True, but is 'yes'"),
+        (
+            {"pretrained": True},
+            "cnn has no pretrained weights: set pretrained to False, or choose one of resnet18",
+        ),
+    ],
+)
 def test_bad_networks_are_refused_with_the_fix(settings, words):
     with pytest.raises(ValueError, match=words):
         Network(**settings)
@@ -217,7 +233,9 @@ def stored_pictures(few_pictures, monkeypatch):
     data.load.cache_clear()
 
 
-def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(stored_pictures, store, monkeypatch):
+def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(
+    stored_pictures, store, monkeypatch
+):
     """EfficientNet-Lite0 with ImageNet weights unlearns stored pictures, cropped and flipped, in bf16: MIU
     with REWEIGHT."""
     chosen = {"model": "efficientnet_lite0", "pretrained": True, "precision": "bf16"}
@@ -231,7 +249,7 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
     assert result.model.n_features == 1280
     published = models.build(e.network, data.load("groundwear").train, 0).state_dict()
     start = run(e.original, store).model.state_dict()
-    first = "backbone.network._conv_stem.weight"
+    first = "backbone._conv_stem.weight"
     moved = (start[first] - published[first]).norm() / published[first].norm()
     assert 0 < moved < 0.2  # one epoch from ImageNet's weights; fresh ones would be elsewhere altogether
     key = e.training_key
@@ -242,16 +260,23 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
 
 def test_weights_are_looked_up_checked_and_never_unpickled(tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
-    with pytest.raises(FileNotFoundError, match=r"put resnet18-f37072fd\.pth into .* call `python -m grmu weights resnet18"):
+    with pytest.raises(
+        FileNotFoundError, match=r"put resnet18-f37072fd\.pth into .* call `python -m grmu weights resnet18"
+    ):
         pretrained.find("resnet18")
     (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"something else")
     with pytest.raises(ValueError, match="is damaged, or another file: its SHA-256 begins with"):
         pretrained.find("resnet18")
-    with pytest.raises(ValueError, match=r"no pretrained weights are known for 'vgg': choose one of resnet18"):
+    with pytest.raises(
+        ValueError, match=r"no pretrained weights are known for 'vgg': choose one of resnet18"
+    ):
         pretrained.find("vgg")
-    torch.save(Network(), path := tmp_path / "resnet18-f37072fd.pth")  # a pickle of an object, under the right checksum
+    # a pickle of an object, under the right checksum
+    torch.save(Network(), path := tmp_path / "resnet18-f37072fd.pth")
     beginning = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    monkeypatch.setitem(pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning))
+    monkeypatch.setitem(
+        pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning)
+    )
     with pytest.raises(Exception, match=r"weights_only|Weights only"):
         pretrained.load("resnet18")
 
@@ -263,7 +288,9 @@ def test_resnet18_begins_with_the_weights_of_a_local_file(tmp_path, monkeypatch)
     torch.manual_seed(3)
     torch.save(resnet18().state_dict(), path := tmp_path / "resnet18-f37072fd.pth")
     beginning = pretrained.fingerprint(path)[:8]
-    monkeypatch.setitem(pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning))
+    monkeypatch.setitem(
+        pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning)
+    )
     built = models.build(Network("resnet18", pretrained=True), pictures(), 0).backbone.state_dict()
     stored = torch.load(path, weights_only=True)
     assert same_state(built, {k: v for k, v in stored.items() if not k.startswith("fc.")})

@@ -109,8 +109,10 @@ def test_plots_are_saved_in_256_colours_once():
 def test_execute_saves_normalised_in_the_lessons_folder(tmp_path):
     path = tmp_path / "00_tiny.ipynb"
     parameters = new_code_cell("seeds = [0, 1, 2]", id="p", metadata={"tags": ["parameters"]})
-    body = new_code_cell("import os, sys\nprint(os.path.basename(os.getcwd()), seeds)\nprint('bar', file=sys.stderr)",
-                         id="body")
+    body = new_code_cell(
+        "import os, sys\nprint(os.path.basename(os.getcwd()), seeds)\nprint('bar', file=sys.stderr)",
+        id="body",
+    )
     nbformat.write(new_notebook(cells=[parameters, body]), path)
     with pytest.warns(UserWarning, match="cell 1 shows widgets or writes to stderr"):
         notebooks.execute(path)

@@ -1,6 +1,7 @@
 """The published numbers: what the functions give is what the files hold."""
 
 import csv
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from grmu.study import paper
 
 def published(name, **wanted):
     """The one line of a published file that has these fields, read without pandas."""
-    with open(paper.FOLDER / f"{name}.csv", newline="") as file:
+    with open(Path(paper.__file__).parent / "published" / f"{name}.csv", newline="") as file:
         (line,) = (row for row in csv.DictReader(file) if all(row[k] == str(v) for k, v in wanted.items()))
     return float(line["value"])
 

@@ -14,10 +14,12 @@ LESSONS = notebooks.lessons()
 
 
 def small_parameters(path):
-    """One seed, where the lesson has seeds."""
+    """One seed and few epochs, where the lesson has seeds and epochs."""
     known = papermill.inspect_notebook(str(path))
-    return {name: [0] for name in known if name.endswith("seeds")} | {name: True
-                                                                      for name in known if name == "quick"}
+    small = {"quick": True, "epochs": 2}
+    return {name: [0] for name in known if name.endswith("seeds")} | {
+        k: v for k, v in small.items() if k in known
+    }
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

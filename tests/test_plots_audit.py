@@ -130,7 +130,10 @@ def test_groups_have_chance_dotted_where_it_is():
 def test_relearning_has_pretrain_s_accuracy_dotted_and_every_step_given():
     (ax,) = FIGURES["relearnt"]().axes
     assert [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [95]
-    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"] == [[0, 10, 100], [0, 10, 100]]
+    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"] == [
+        [0, 10, 100],
+        [0, 10, 100],
+    ]
 
 
 def test_recovered_has_means_dots_and_both_references():

@@ -59,8 +59,7 @@ def words(texts):
     return [t.get_text() for t in texts if t.get_text()]
 
 
-# --- all of them
-# ------------------------------------------------------------------------------------------------------
+# --- all of them --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -88,8 +87,7 @@ def test_what_is_given_stays_as_it_was():
         pd.testing.assert_frame_equal(frame, old)
 
 
-# --- reweight_gains
-# ---------------------------------------------------------------------------------------------------
+# --- reweight_gains -----------------------------------------------------------------------------------------
 
 
 def test_gains_go_from_hollow_without_to_filled_with_reweight():
@@ -136,8 +134,7 @@ def test_gains_take_what_the_table_gives():
     assert np.allclose(points(drawn(ax, "o")), [(50.5, 0), (60.5, 0)])
 
 
-# --- trajectories
-# -----------------------------------------------------------------------------------------------------
+# --- trajectories -------------------------------------------------------------------------------------------
 
 
 def test_trajectories_have_a_panel_a_method_and_the_rest_of_the_grid_is_empty():
@@ -173,8 +170,7 @@ def test_trajectories_of_a_method_without_reweight_have_one_end():
     assert same_color(end.get_markerfacecolor(), "white")
 
 
-# --- ranks
-# ------------------------------------------------------------------------------------------------------------
+# --- ranks --------------------------------------------------------------------------------------------------
 
 
 def test_ranks_have_a_line_a_method_at_its_ranks():
@@ -205,8 +201,7 @@ def test_ranks_colour_only_what_is_highlighted_and_fill_only_reweight():
     assert {line.get_color() for line in ax.lines} == {"0.8"}
 
 
-# --- gap_parts
-# --------------------------------------------------------------------------------------------------------
+# --- gap_parts ----------------------------------------------------------------------------------------------
 
 
 def test_gap_parts_show_every_number_at_its_place():
@@ -228,8 +223,7 @@ def test_gap_parts_are_darker_the_farther_and_never_dark_for_small_gaps():
     assert max(darkness(PARTS / 10)) < 0.3  # 3 points are little, though they are the most in this table
 
 
-# --- effects
-# ----------------------------------------------------------------------------------------------------------
+# --- effects ------------------------------------------------------------------------------------------------
 
 
 def test_effects_are_drawn_with_their_intervals_and_those_that_hold_0_are_grey():

@@ -1,4 +1,6 @@
-"""The numbers that the README states are those that the shipped results give."""
+"""The numbers and the picture of the README, and those of docs/, are what the shipped results give."""
+
+import importlib.util
 
 import numpy as np
 import pytest
@@ -7,7 +9,17 @@ from conftest import REPOSITORY
 from grmu.scale import bench
 from grmu.study import results, studies
 
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
+
+def page(name):
+    """A page, with hyphens for minus signs."""
+    return (REPOSITORY / name).read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
+
+
+def sentences(name):
+    return " ".join(page(name).split())
+
+
+README = page("README.md")
 
 
 def spread(values, digits):
@@ -19,7 +31,7 @@ def spread(values, digits):
      lambda: [spread(bench.lost(r), 1) for r in (0.5, 0.9)]),
     ("| share of it that REWEIGHT wins back",
      lambda: [spread(bench.won_back(r), 0) + " %" for r in (0.5, 0.9)]),
-    ("| the same loss if as many samples", lambda: [bench.control(r).measured.split(", n")[0]
+    ("| the same loss if as many", lambda: [bench.control(r).measured.split(", n")[0]
                                                     for r in (0.5, 0.9)]),
     ("| MIU + REWEIGHT minus the gold standard",
      lambda: [", ".join(spread(bench.from_gold(m), 1) for m in ("UA", "GA"))]),
@@ -34,17 +46,29 @@ def test_the_losses_of_lesson_07_are_those_of_the_shipped_results():
     lost = []
     for grid in ("text", "text_pretrained"):
         rows = results.load(grid)
-        ga = rows[(rows.ratio == 0.9) & (rows.groups == "default") & ~rows.reweight].groupby("method").GA.mean() * 100
+        rows = rows[(rows.ratio == 0.9) & (rows.groups == "default") & ~rows.reweight]
+        ga = rows.groupby("method").GA.mean() * 100
         lost.append(round(ga.pretrain - ga.retrain))
-    assert f"costs the same group {lost[0]} points, a pretrained MiniLM {lost[1]};" in README
+    assert f"a new network loses {lost[0]} points, a pretrained MiniLM {lost[1]} |" in README
 
 
 def test_the_number_of_runs_is_that_of_the_table():
-    assert f"all {len(results.table()):,} runs again" in README
+    assert f"all {len(results.table()):,} runs, and the studies" in page("docs/benchmark.md")
 
 
 def test_the_share_of_lesson_08_is_that_of_the_shipped_results():
     rows = studies.load("inferred")
     rows = rows[(rows.ratio == 0.9) & (rows.method == "retrain")]
     ga = rows.assign(grouping=rows.grouping.where(rows.reweight, "none")).groupby("grouping").GA.mean()
-    assert f"returns {100 * (ga.probe - ga.none) / (ga.true - ga.none):.0f} % of what the true groups return" in README
+    share = f"{100 * (ga.probe - ga.none) / (ga.true - ga.none):.0f} %"
+    assert f"returns {share} of what the true groups return" in sentences("docs/audit.md")
+
+
+def test_the_picture_and_its_alt_text_are_what_the_shipped_results_give(tmp_path):
+    spec = importlib.util.spec_from_file_location("effect", REPOSITORY / "docs" / "effect.py")
+    effect = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(effect)
+    drawn = effect.draw(tmp_path / "effect.png")
+    assert f"![{drawn}](docs/effect.png)" in sentences("README.md")
+    assert (tmp_path / "effect.png").stat().st_size < 100_000
+    assert effect.PICTURE.is_file()

@@ -79,8 +79,7 @@ def counts_of(name: str, root: Path) -> dict[str, list[int]]:
     return {split: counts.tolist() for split, counts in original.counts(original.read(root)).items()}
 
 
-# --- what the label files say
-# -----------------------------------------------------------------------------------------
+# --- what the label files say -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["celeba", "waterbirds", "multinli"])
@@ -111,7 +110,9 @@ def test_published_counts_are_those_of_the_paper():
 def test_celebas_labels_are_column_9_and_20_of_its_rows(made):
     metadata = ORIGINALS["celeba"].read(made["celeba"])
     lines = (made["celeba"] / "list_attr_celeba.txt").read_text().splitlines()[2:]
-    parts = dict(line.split() for line in (made["celeba"] / "list_eval_partition.txt").read_text().splitlines())
+    parts = dict(
+        line.split() for line in (made["celeba"] / "list_eval_partition.txt").read_text().splitlines()
+    )
     for i, line in enumerate(lines):
         file, *values = line.split()
         assert metadata.items[i] == file
@@ -154,8 +155,13 @@ def test_fairfaces_validation_rows_do_not_depend_on_the_order_of_the_file():
 
 def test_multinlis_rows_are_lines_of_all_three_files_with_those_without_label_counted(made):
     metadata = ORIGINALS["multinli"].read(made["multinli"])
-    lines = [json.loads(line) for part in ("train", "dev_matched", "dev_mismatched")
-             for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for part in ("train", "dev_matched", "dev_mismatched")
+        for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl")
+        .read_text()
+        .splitlines()
+    ]
     assert len(lines) > len(metadata.items)
     for item, y in zip(metadata.items, metadata.y, strict=True):
         assert lines[int(item)]["gold_label"] == ("contradiction", "entailment", "neutral")[y]
@@ -169,8 +175,7 @@ def test_negation_is_one_of_four_words(sentence, expected):
     assert has_negation(sentence) is expected
 
 
-# --- loading
-# ----------------------------------------------------------------------------------------------------------
+# --- loading ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "shape", "group"), [
@@ -200,8 +205,8 @@ def test_samples_are_the_pictures_of_their_rows(made):
         for row, index in enumerate(np.flatnonzero(metadata.split == i)):
             with Image.open(made["celeba"] / "img_align_celeba" / metadata.items[index]) as image:
                 expected = np.asarray(image).astype(int)
-            assert np.abs(part.x[row].permute(1, 2,
-                                              0).numpy() - expected).max() <= 2  # decoders may differ by rounding
+            shown = part.x[row].permute(1, 2, 0).numpy()
+            assert np.abs(shown - expected).max() <= 2  # decoders may differ by rounding
 
 
 def test_waterbirds_are_squashed_whatever_their_size(made):
@@ -226,8 +231,13 @@ def test_tokens_are_what_bert_expects(made, tokenizer):
     metadata, splits = ORIGINALS["multinli"].read(made["multinli"]), data.load("multinli", made["multinli"])
     ids, segments = splits.train.x[0].tolist()
     row = int(np.flatnonzero(metadata.split == 0)[0])
-    lines = [json.loads(line) for part in ("train", "dev_matched", "dev_mismatched")
-             for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(line)
+        for part in ("train", "dev_matched", "dev_mismatched")
+        for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl")
+        .read_text()
+        .splitlines()
+    ]
     pair = lines[int(metadata.items[row])]
     text = load_tokenizer().decode(ids, skip_special_tokens=False)
     expected = f"[CLS]{pair['sentence1'].lower()}[SEP]{pair['sentence2'].lower()}[SEP]"
@@ -289,8 +299,7 @@ def test_a_subset_without_an_attribute_value_keeps_the_group_numbers(tmp_path):
     assert splits.train.n_groups == 4
 
 
-# --- damaged files
-# ----------------------------------------------------------------------------------------------------
+# --- damaged files ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "file"), [
@@ -368,7 +377,9 @@ def test_a_damaged_picture_is_named_and_not_replaced(name, damage, made, tmp_pat
 def test_of_many_bad_pictures_twenty_are_named(tmp_path):
     root = trees.celeba(tmp_path, {"train": (30, 1, 1, 1), "val": (1,) * 4, "test": (1,) * 4}, pictures=False)
     (root / "img_align_celeba").mkdir()
-    with pytest.raises(ValueError, match=r"41 samples of celeba cannot be read: 000001.jpg is missing; .*and 21 more") as caught:
+    with pytest.raises(
+        ValueError, match=r"41 samples of celeba cannot be read: 000001.jpg is missing; .*and 21 more"
+    ) as caught:
         data.load("celeba", root)
     assert str(caught.value).count("is missing") == 20
 
@@ -445,8 +456,7 @@ def test_sentences_that_do_not_fit_the_metadata_are_refused(change, message, mad
         data.load("multinli", root)
 
 
-# --- the cache
-# --------------------------------------------------------------------------------------------------------
+# --- the cache ----------------------------------------------------------------------------------------------
 
 
 def small_cache(folder: Path, n: int = 10, **made_from) -> Cache:
@@ -567,15 +577,15 @@ def test_who_waited_for_another_to_finish_makes_nothing(tmp_path, small_blocks):
 
     def held(start, stop):
         begun.set()
-        may_end.wait(10)
+        may_end.wait(600)
         return numbered(start, stop)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(small_cache(tmp_path).load, lambda: held)
-        begun.wait(10)
+        begun.wait(600)
         second = pool.submit(small_cache(tmp_path).load, lambda: waiting.append("made twice"))
         may_end.set()
-        assert (np.asarray(second.result(10)) == np.asarray(first.result(10))).all()
+        assert (np.asarray(second.result(600)) == np.asarray(first.result(600))).all()
     assert not waiting
 
 

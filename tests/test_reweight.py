@@ -92,7 +92,9 @@ def test_sample_weights_are_equal_within_a_group():
     weights = sample_weights(train, retain)
     for g in range(4):
         assert len(weights[retain.group == g].unique()) == 1
-    assert (weights[retain.group == 3][0] / weights[retain.group == 0][0]).item() == pytest.approx(2, rel=1e-5)
+    assert (weights[retain.group == 3][0] / weights[retain.group == 0][0]).item() == pytest.approx(
+        2, rel=1e-5
+    )
 
 
 def test_sample_weights_of_a_vanished_group_leave_the_others_their_proportions():

@@ -46,17 +46,15 @@ def labels() -> tuple[torch.Tensor, torch.Tensor]:
     return group // 2, group % 2
 
 
-# --- as a tensor
-# ------------------------------------------------------------------------------------------------------
+# --- as a tensor --------------------------------------------------------------------------------------------
 
 
 def test_nothing_is_read_into_memory(array):
     assert Storage(array, pictures=True).array.data_ptr() == array.ctypes.data
 
 
-def test_shape_length_and_type_are_a_tensors(rows, plain):
+def test_its_length_and_samples_are_a_tensors(rows, plain):
     assert (rows[:].shape, len(rows), rows[:1].dtype) == (plain.shape, N, torch.uint8)
-    assert rows.is_floating_point() is False
 
 
 @pytest.mark.parametrize("index", [
@@ -93,7 +91,8 @@ def test_split_is_the_tensors(size, rows, plain):
 
 @pytest.mark.parametrize("size", [1, 16, 500])
 def test_batches_come_in_the_order_given(size, rows, plain):
-    order = torch.randint(0, N, (75,), generator=torch.Generator().manual_seed(3))  # with repetitions, as REWEIGHT draws
+    # with repetitions, as REWEIGHT draws
+    order = torch.randint(0, N, (75,), generator=torch.Generator().manual_seed(3))
     ours = list(rows.batches(order, size))
     assert [len(x) for x in ours] == [len(part) for part in order.split(size)]
     assert torch.equal(torch.cat(ours), plain[order])
@@ -112,7 +111,7 @@ def test_batches_are_fetched_ahead_and_only_a_few(rows, monkeypatch):
     monkeypatch.setattr(Rows, "_fetch", fetch)
     batches = rows.batches(torch.arange(N), 10)
     next(batches)
-    assert third.wait(10)  # while the first is being used
+    assert third.wait(600)  # while the first is being used
     assert len(fetched) == 1 + AHEAD
     assert threading.current_thread() not in fetched
     batches.close()
@@ -132,12 +131,13 @@ def test_samples_that_are_no_pictures_stay_as_they_are():
     assert torch.equal(rows[:], torch.from_numpy(tokens[[9, 0, 4]]))
 
 
-def test_a_float_array_is_checked_as_a_tensor_is():
-    assert Rows(Storage(np.zeros((2, 3), np.float32), pictures=False), torch.arange(2)).is_floating_point()
+def test_a_float_array_on_disk_is_a_data_set_of_floats():
+    rows = Rows(Storage(np.ones((2, 3), np.float32), pictures=False), torch.arange(2))
+    dataset = GroupedDataset(rows, torch.tensor([0, 1]), torch.tensor([0, 0]))
+    assert dataset.subset(torch.tensor([1])).x[:].equal(torch.ones(1, 3))
 
 
-# --- what a network sees
-# ----------------------------------------------------------------------------------------------
+# --- what a network sees ------------------------------------------------------------------------------------
 
 
 def test_the_centre_at_the_same_size_moves_no_pixel(plain):
@@ -187,8 +187,7 @@ def test_a_box_with_negative_width_mirrors(plain):
     assert torch.equal(crop(plain, mirrored, 16), plain[:, :, 2:18].flip(-1))
 
 
-# --- as a data set's x
-# ------------------------------------------------------------------------------------------------
+# --- as a data set's x --------------------------------------------------------------------------------------
 
 
 def test_a_data_set_of_rows_is_split_as_one_of_tensors(rows, plain):

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from grmu import Experiment, data, methods
-from grmu.study import grids, search
+from grmu.study import grids, results, search
 
-TABLE = pd.read_csv(search.PATH) if search.PATH.is_file() else pd.DataFrame(columns=["dataset", "method", "score"])
+PATH = results.path_of("search")
+TABLE = pd.read_csv(PATH) if PATH.is_file() else pd.DataFrame(columns=["dataset", "method", "score"])
 SEARCHED = sorted(set(zip(TABLE.dataset, TABLE.method, strict=True)))
 
 
@@ -20,8 +21,7 @@ def setting_of(row):
     return {name: row[name] for name in search.GRIDS[row["method"]]}
 
 
-# --- what is searched
-# -------------------------------------------------------------------------------------------------
+# --- what is searched ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dataset", data.EMBEDDED)
@@ -30,7 +30,7 @@ def test_every_method_has_six_different_settings_that_it_accepts(dataset, method
     settings = search.settings(dataset, method)
     assert len(settings) == 6
     assert all(list(setting) == list(search.GRIDS[method]) for setting in settings)
-    experiments = [Experiment(dataset, method, method not in search.REFERENCES, seed=100, overrides=setting)
+    experiments = [Experiment(dataset, method, method not in search.ROBUST, seed=100, overrides=setting)
                    for setting in settings]
     assert len({e.id for e in experiments}) == 6
     for e, setting in zip(experiments, settings, strict=True):
@@ -42,16 +42,16 @@ def test_the_settings_are_the_grid_and_the_memorising_regime_learns_three_times_
     for method, grid in search.GRIDS.items():
         plain, faster = (search.settings(dataset, method)
                          for dataset in ("groundwear", "groundwear-memorised"))
-        assert {name: sorted({s[name] for s in plain}) for name in grid} == {name: sorted(set(v)) for name, v in grid.items()}
+        assert {name: sorted({s[name] for s in plain}) for name in grid} == {
+            name: sorted(set(v)) for name, v in grid.items()
+        }
         assert search.settings("groundwear-many", method) == plain
         assert [s | ({"lr": pytest.approx(3 * s["lr"])} if "lr" in s else {}) for s in plain] == faster
 
 
 def test_all_methods_but_those_that_define_the_aim_are_searched():
-    offered = {getattr(methods, name).name for name in methods.__all__
-               if isinstance(getattr(methods, name), type)}
-    assert set(search.GRIDS) == offered - {"pretrain", "retrain"}
-    assert set(search.REFERENCES) == {name for name in search.GRIDS
+    assert set(search.GRIDS) == set(methods.BUILT_IN) - {"pretrain", "retrain"}
+    assert set(search.ROBUST) == {name for name in search.GRIDS
                                       if methods.get(name).starts_from == "fresh"}
 
 
@@ -61,8 +61,7 @@ def test_tuning_seeds_are_none_of_the_reported_ones():
     assert min(search.TUNING_SEEDS) == 100
 
 
-# --- scores
-# -----------------------------------------------------------------------------------------------------------
+# --- scores -------------------------------------------------------------------------------------------------
 
 ALLOWED = {"UA", "val_GA", "val_WG", "val_TA"}  # the forget set is training data
 
@@ -85,7 +84,7 @@ def runs(monkeypatch):
     return SimpleNamespace(values=values, asked=asked)
 
 
-@pytest.mark.parametrize("method", [name for name in search.GRIDS if name not in search.REFERENCES])
+@pytest.mark.parametrize("method", [name for name in search.GRIDS if name not in search.ROBUST])
 def test_the_score_is_the_distance_from_the_gold_standard_without_the_test_set(runs, method):
     runs.values |= {"retrain": {"UA": 0.6, "val_GA": 0.5}, method: {"UA": 0.7, "val_GA": 0.45}}
     e = Experiment(method=method, reweight=True, ratio=0.9, seed=101,
@@ -95,7 +94,7 @@ def test_the_score_is_the_distance_from_the_gold_standard_without_the_test_set(r
                                           Experiment(method="retrain", reweight=True, ratio=0.9, seed=101).id]
 
 
-@pytest.mark.parametrize("method", search.REFERENCES)
+@pytest.mark.parametrize("method", search.ROBUST)
 def test_retraining_for_robustness_is_scored_by_its_worst_group_on_validation_data(runs, method):
     runs.values[method] = {"val_WG": 0.8}
     e = Experiment(method=method, ratio=0.5, seed=100)
@@ -124,8 +123,7 @@ def test_a_run_that_really_diverges_is_scored(few_pictures, store):
                         store) == math.inf
 
 
-# --- the search
-# -------------------------------------------------------------------------------------------------------
+# --- the search ---------------------------------------------------------------------------------------------
 
 
 def made_up(experiment, store=None):
@@ -135,7 +133,9 @@ def made_up(experiment, store=None):
     setting = search.settings(experiment.dataset, experiment.method).index(dict(experiment.overrides))
     if (setting, experiment.seed) == (3, 101):
         return math.inf
-    return (5 * setting + method) % 7 + 0.01 * method + 0.1 * experiment.ratio + 0.001 * (experiment.seed - 100)
+    return (
+        (5 * setting + method) % 7 + 0.01 * method + 0.1 * experiment.ratio + 0.001 * (experiment.seed - 100)
+    )
 
 
 def expected_scores(method):
@@ -153,7 +153,7 @@ def test_the_search_runs_every_setting_at_both_ratios_and_all_tuning_seeds(monke
     assert len(seen) == 6 * len(search.GRIDS) * len(search.RATIOS) * len(search.TUNING_SEEDS)
     assert len({e.id for e in seen}) == len(seen)
     assert {(e.dataset, e.groups) for e in seen} == {("groundwear-memorised", "default")}
-    assert all(e.reweight == (e.method not in search.REFERENCES) for e in seen)
+    assert all(e.reweight == (e.method not in search.ROBUST) for e in seen)
     for method in search.GRIDS:
         got = {(tuple(e.overrides.items()), e.ratio, e.seed) for e in seen if e.method == method}
         assert got == {(tuple(s.items()), ratio, seed)
@@ -183,14 +183,14 @@ def test_scores_are_means_over_seeds_then_ratios_and_the_best_comes_first(monkey
 
 def test_the_command_replaces_the_rows_of_its_methods_and_keeps_the_others(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(search, "score", made_up)
-    monkeypatch.setattr(search, "PATH", tmp_path / "new" / "search.csv")
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "new")
     assert search.main(["--method", "miu", "ssd", "--jobs", "1"]) == 0
     assert search.main(["--dataset", "groundwear-many", "--method", "ssd", "--jobs", "1"]) == 0
-    before = pd.read_csv(search.PATH)
+    before = pd.read_csv(results.path_of("search"))
     monkeypatch.setattr(search, "score", lambda e, store: 1 + made_up(e))
     capsys.readouterr()
     assert search.main(["--method", "ssd", "scrub", "--jobs", "1"]) == 0
-    after, said = pd.read_csv(search.PATH), capsys.readouterr().out
+    after, said = pd.read_csv(results.path_of("search")), capsys.readouterr().out
 
     def part(table, dataset, method):
         return table[(table.dataset == dataset) & (table.method == method)].set_index(
@@ -202,11 +202,13 @@ def test_the_command_replaces_the_rows_of_its_methods_and_keeps_the_others(tmp_p
     pd.testing.assert_frame_equal(part(after, "groundwear", "ssd"), part(before, "groundwear", "ssd") + 1)
     best = min(range(6), key=lambda i: sum(expected_scores("scrub")[i]))
     (line,) = (line for line in said.splitlines() if line.startswith("scrub: "))
-    assert ast.literal_eval(line[len("scrub: "):line.index("}") + 1]) == search.settings("groundwear", "scrub")[best]
+    assert (
+        ast.literal_eval(line[len("scrub: ") : line.index("}") + 1])
+        == search.settings("groundwear", "scrub")[best]
+    )
 
 
-# --- what was found
-# ---------------------------------------------------------------------------------------------------
+# --- what was found -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("dataset", "method"), SEARCHED)

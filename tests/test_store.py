@@ -46,8 +46,7 @@ def test_weights_that_are_not_contiguous_or_not_on_the_cpu_are_stored_as_they_re
     assert torch.equal(load_file(tmp_path / "models" / "k" / "model.safetensors")["w"], transposed)
 
 
-# --- what cannot be used
-# ----------------------------------------------------------------------------------------------
+# --- what cannot be used ------------------------------------------------------------------------------------
 
 
 def test_a_folder_that_cannot_be_made_is_said_with_a_way_out(tmp_path):
@@ -123,8 +122,7 @@ def test_damaged_weights_are_named_with_what_to_do(tmp_path, damage):
     assert str(path.parent) in str(caught.value)
 
 
-# --- what killed runs leave
-# -------------------------------------------------------------------------------------------
+# --- what killed runs leave ---------------------------------------------------------------------------------
 
 
 def test_stale_temporary_folders_are_swept_and_young_ones_are_not(tmp_path):

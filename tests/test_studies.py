@@ -11,15 +11,14 @@ import torch
 from grmu.discover import GROUPINGS, infer
 from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, run, trained
-from grmu.study import audit, studies
+from grmu.study import audit, results, studies
 from grmu.study.groupings import agreement
 from grmu.study.studies import attack_accuracy
 
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 
 
-# --- membership
-# -------------------------------------------------------------------------------------------------------
+# --- membership ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,11 @@ def test_membership_says_which_run_it_is_about(attacked):
 def test_the_auc_is_the_share_of_pairs_in_which_the_forgotten_picture_has_the_lower_loss(attacked):
     row, _, splits, split, losses = attacked
     ours = losses(split.forget)
-    theirs = losses(splits.test.subset((splits.test.group == splits.test.group_id(splits.forget_group)).nonzero().squeeze(1)))
+    theirs = losses(
+        splits.test.subset(
+            (splits.test.group == splits.test.group_id(splits.forget_group)).nonzero().squeeze(1)
+        )
+    )
     assert (len(ours), len(theirs)) == (row["n_forget"], 25)
     pairs = (ours[:, None] < theirs).double() + 0.5 * (ours[:, None] == theirs)
     assert row["AUC"] == pytest.approx(pairs.mean().item(),
@@ -86,8 +89,7 @@ def test_membership_has_references_and_miu_on_both_variants(monkeypatch):
     assert set(table.attack) == {0.12346}
 
 
-# --- trajectories
-# -----------------------------------------------------------------------------------------------------
+# --- trajectories -------------------------------------------------------------------------------------------
 
 
 def test_trajectories_begin_at_pretrain_and_end_at_the_run_s_result(few_pictures, here, monkeypatch):
@@ -132,8 +134,7 @@ def test_trajectories_are_means_over_seeds_epoch_by_epoch(monkeypatch):
     assert stroke.UA.tolist() == pytest.approx([0.7, 0.5])
 
 
-# --- cost
-# -------------------------------------------------------------------------------------------------------------
+# --- cost ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -194,8 +195,7 @@ def test_a_method_is_timed_for_real(few_pictures, monkeypatch):
     assert row.over_finetuning == pytest.approx(2 * row.seconds, abs=2e-3)
 
 
-# --- audit and exposure
-# -----------------------------------------------------------------------------------------------
+# --- audit and exposure -------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +238,8 @@ def test_shadows_are_observed_once_for_both_tables(few_pictures, monkeypatch):
     assert len(seen) == 2
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")  # so few shadows leave the control no ratio
+# so few shadows leave the control no ratio
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_the_audit_s_table_has_every_run_s_rows(two_audits):
     table, _, observed = two_audits
     assert list(table)[:6] == ["dataset", "method", "reweight", "attack", "who", "group"]
@@ -246,7 +247,9 @@ def test_the_audit_s_table_has_every_run_s_rows(two_audits):
     assert len(observed) == 2  # once for both tables
     assert len(table) == sum(len(audit.audit(e, seen)) for e, seen in observed.items())
     for e, seen in observed.items():
-        part = table[(table.method == e.method) & (table.reweight == e.reweight)].drop(columns=["dataset", "method", "reweight"])
+        part = table[(table.method == e.method) & (table.reweight == e.reweight)].drop(
+            columns=["dataset", "method", "reweight"]
+        )
         pd.testing.assert_frame_equal(part.reset_index(drop=True), audit.audit(e, seen).round(4))
 
 
@@ -263,8 +266,7 @@ def test_exposure_is_of_the_forget_group_by_row_of_the_training_set(two_audits):
         np.testing.assert_array_equal(part[["even", "odd"]].to_numpy().T, expected)
 
 
-# --- distances and relearning
-# -----------------------------------------------------------------------------------------
+# --- distances and relearning -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("study", "of_one"), [("distances", "distances"), ("relearning", "relearning")])
@@ -285,8 +287,7 @@ def test_distances_and_relearning_are_of_every_judged_run_and_seed(study, of_one
     assert table.distance[0] in (0.12346, 0.1235)
 
 
-# --- inferred groups
-# --------------------------------------------------------------------------------------------------
+# --- inferred groups ----------------------------------------------------------------------------------------
 
 
 def test_a_run_with_inferred_groups_says_what_they_were_worth(few_pictures, here):
@@ -327,8 +328,7 @@ def test_every_way_to_infer_groups_is_tried_beside_the_true_ones_and_what_needs_
     assert set(table.GA) == {0.12346}
 
 
-# --- written and read
-# -------------------------------------------------------------------------------------------------
+# --- written and read ---------------------------------------------------------------------------------------
 
 
 def forget_tables():
@@ -340,7 +340,7 @@ def forget_tables():
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """Nothing is shipped: there is not even a folder. One study takes no time."""
-    monkeypatch.setattr(studies, "FOLDER", tmp_path / "new")
+    monkeypatch.setattr(results, "FOLDER", tmp_path / "new")
     monkeypatch.setitem(studies.STUDIES, "cost", lambda *given: pd.DataFrame({"method": [given[0], "miu"],
                                                                               "seconds": [given[1], 0.1]}))
     forget_tables()
@@ -372,18 +372,22 @@ def test_what_is_loaded_can_be_changed_without_changing_the_next(elsewhere):
 
 
 def test_an_unknown_study_is_refused(elsewhere):
-    with pytest.raises(ValueError, match="unknown study 'costs': choose one of trajectories, membership, cost"):
+    with pytest.raises(
+        ValueError, match="unknown study 'costs': choose one of trajectories, membership, cost"
+    ):
         studies.load("costs")
 
 
 def test_a_study_that_was_never_computed_says_how_to(elsewhere):
-    with pytest.raises(FileNotFoundError, match=r"no results for membership: .*`python -m grmu results --only membership`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no results for membership: .*`python -m grmu results --only membership`"
+    ):
         studies.load("membership")
 
 
 @pytest.mark.parametrize("name", studies.STUDIES)
 def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
-    if not (studies.FOLDER / f"{name}.csv").is_file():
+    if not results.path_of(name).is_file():
         pytest.skip(f"{name} is not shipped")
     table = studies.load(name)
     columns = {"trajectories": ["method", "reweight", "ratio", "epoch", "UA", "GA"],

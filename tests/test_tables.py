@@ -62,7 +62,9 @@ def test_rows_of_different_experiments_are_refused(rows, column, other):
 
 
 def test_two_settings_of_a_method_are_refused(rows):
-    with pytest.raises(ValueError, match=r"MIU \+ REWEIGHT has several runs of seed 0: choose the rows of one setting"):
+    with pytest.raises(
+        ValueError, match=r"MIU \+ REWEIGHT has several runs of seed 0: choose the rows of one setting"
+    ):
         tables.summary(pd.concat([rows, rows[(rows.method == "miu") & rows.reweight]]))
 
 
@@ -74,9 +76,11 @@ def test_a_missing_gold_standard_is_named_by_its_seeds(rows):
 
 def test_the_verdict_says_every_number(rows):
     assert tables.verdict(rows) == (
-        "Forgetting 50 % of one group cost that group 16 points of test accuracy (GA 61 % to 45 %); REWEIGHT gave back 12 of "
-        "them. Without retraining, MIU + REWEIGHT came closest to the gold standard, RETRAIN + REWEIGHT: UA +1, GA +1 points. "
-        "Doing nothing would have scored an avg. gap of 98.7. (2 seeds)")
+        "Forgetting 50 % of one group cost that group 16 points of test accuracy (GA 61 % to 45 %); "
+        "REWEIGHT gave back 12 of them. "
+        "Without retraining, MIU + REWEIGHT came closest to the gold standard, RETRAIN + REWEIGHT: "
+        "UA +1, GA +1 points. Doing nothing would have scored an avg. gap of 98.7. (2 seeds)"
+    )
 
 
 def with_gold(ga):
@@ -94,7 +98,9 @@ def test_the_verdict_counts_what_reweight_gave_back(gold, said):
 def test_the_verdict_without_a_loss_claims_none():
     rows = rows_of(VALUES | {("retrain", False): [(0.58, 0.63), (0.60, 0.63)]}, groups="uniform")
     said = tables.verdict(rows)
-    assert said.startswith("Forgetting 50 % of all samples alike cost the group no test accuracy (GA 61 % to 63 %): there was no")
+    assert said.startswith(
+        "Forgetting 50 % of all samples alike cost the group no test accuracy (GA 61 % to 63 %): there was no"
+    )
     assert "gave back" not in said
 
 
@@ -122,8 +128,7 @@ def test_the_dressed_table_marks_the_do_nothing_row_and_the_gold_standard(rows):
     assert bold_rows(html) == set()
 
 
-# --- with intervals
-# ---------------------------------------------------------------------------------------------------
+# --- with intervals -----------------------------------------------------------------------------------------
 
 # Three seeds, the gold standard at 50 % of both. Student's t of 2 degrees of freedom is 4.3027.
 THREE = {
@@ -272,8 +277,9 @@ def test_methods_that_run_only_with_or_only_without_reweight_are_left_out(rows):
 def test_a_seed_without_its_pair_is_left_out_of_all_columns():
     rows = rows_of(THREE | {("miu", False): [(0.5, 0.40), (0.5, 0.44)],
                             ("miu", True): [(0.5, 0.50), (0.5, 0.50), (0.5, 0.9)]})
-    assert tables.reweight_effect(rows).loc["miu",
-                                            ["without", "with_", "gain", "n"]].tolist() == pytest.approx([42, 50, 8, 2])
+    assert tables.reweight_effect(rows).loc[
+        "miu", ["without", "with_", "gain", "n"]
+    ].tolist() == pytest.approx([42, 50, 8, 2])
 
 
 def test_without_any_pair_there_is_no_effect_to_show(rows):

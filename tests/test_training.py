@@ -69,8 +69,7 @@ class Recorder(Method):
         return self.note("retain", batch)
 
 
-# --- the loop
-# ---------------------------------------------------------------------------------------------------------
+# --- the loop -----------------------------------------------------------------------------------------------
 
 
 def test_the_loss_falls_and_the_model_learns_an_easy_problem(train, split):
@@ -267,7 +266,9 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_term_and_method(train, split
         def retain_loss(self, batch):
             return self.loss(batch, "retain")
 
-    with pytest.raises(FloatingPointError, match=f"the {term} loss of broken is (nan|inf) in epoch 2 of 3.*0.05"):
+    with pytest.raises(
+        FloatingPointError, match=f"the {term} loss of broken is (nan|inf) in epoch 2 of 3.*0.05"
+    ):
         training.train(Broken(), context_of(train, split, QUICK))
 
 
@@ -333,7 +334,8 @@ def test_one_step_is_sgd_with_momentum_and_weight_decay():
     before = context.model.head.weight.detach().clone()
     twin = small_network()
     twin.load_state_dict(context.model.state_dict())
-    for _ in range(2):  # by hand: v <- 0.9 v + (gradient + 0.01 w), w <- w - 0.1 v; the whole set is one batch
+    # by hand: v <- 0.9 v + (gradient + 0.01 w), w <- w - 0.1 v; the whole set is one batch
+    for _ in range(2):
         twin.zero_grad()
         nn.functional.cross_entropy(twin(split.retain.x), split.retain.y).backward()
         with torch.no_grad():
@@ -455,8 +457,7 @@ def test_the_optimizer_is_the_recipes_and_fused_on_a_gpu(device):
     assert made[0].defaults["momentum"] == 0.7
 
 
-# --- batches and augmentation
-# -----------------------------------------------------------------------------------------
+# --- batches and augmentation -------------------------------------------------------------------------------
 
 
 def test_augment_images_is_a_shift_and_a_flip_of_each_image():
@@ -537,8 +538,7 @@ def test_the_last_batch_holds_the_rest():
     assert isinstance(next(batches(dataset, Recipe(), torch.Generator().manual_seed(0), None)), Batch)
 
 
-# --- predict
-# ----------------------------------------------------------------------------------------------------------
+# --- predict ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("training_mode", [True, False])
@@ -568,8 +568,7 @@ def test_predict_of_nothing_has_the_right_width(train):
     assert predict(model.features, model, none).shape == (0, 6)
 
 
-# --- schedule and recipe
-# ----------------------------------------------------------------------------------------------
+# --- schedule and recipe ------------------------------------------------------------------------------------
 
 
 def rates(recipe):
@@ -605,7 +604,8 @@ def test_the_loop_trains_each_epoch_at_its_rate(train, split):
             if self.last is not None:
                 seen.append((self.last - before).abs().max().item())
             self.last = before
-            return self.model.head.bias.sum()  # gradient 1, so a step without momentum moves the bias by the rate
+            # gradient 1, so a step without momentum moves the bias by the rate
+            return self.model.head.bias.sum()
 
         last = None
 
@@ -643,5 +643,7 @@ def test_a_whole_number_that_comes_as_a_float_is_that_number(train, split):
     assert [type(value) for value in (recipe.epochs, recipe.batch_size)] == [int, int]
     assert recipe == Recipe(epochs=2, batch_size=16)
     rows = []
-    training.train(Retrain(), context_of(train, split, recipe), on_epoch=lambda epoch, row: rows.append(epoch))
+    training.train(
+        Retrain(), context_of(train, split, recipe), on_epoch=lambda epoch, row: rows.append(epoch)
+    )
     assert rows == [1, 2]

@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from grmu.__main__ import main
 from grmu.data.originals.fairface import AGES, RACES
 from grmu.runs import Experiment, run
 from grmu.scale import sweep, sweep_cost, sweep_report
@@ -35,8 +36,7 @@ def grid(*blocks: dict, output: Path | str = "out", **settings: object) -> Grid:
     return Grid(str(output), [BLOCK | block for block in blocks or ({},)], **settings)
 
 
-# --- plans
-# ----------------------------------------------------------------------------------------------------------------
+# --- plans --------------------------------------------------------------------------------------------------
 
 
 def test_every_run_is_a_job_once_and_references_come_first():
@@ -91,7 +91,9 @@ def test_papers_grid_holds_every_run_behind_its_tables():
     ablated = Counter((e.dataset, *e.overrides.items()) for e in found if e.overrides)
     assert ablated == {(name, (term, False)): 3 for name in ("celeba", "waterbirds", "fairface")
                        for term in ("calibration", "retaining")}
-    different = len({row for row in rows if row[3] != "pretrain"}) + published.dataset.nunique() + len(ablated)
+    different = (
+        len({row for row in rows if row[3] != "pretrain"}) + published.dataset.nunique() + len(ablated)
+    )
     assert len(found) == 3 * different  # three seeds of each, and nothing besides
 
 
@@ -140,19 +142,20 @@ def test_an_impossible_block_is_refused_by_name(bad, sentence):
 ])
 def test_the_command_refuses_a_bad_grid_with_one_sentence(text, sentence, tmp_path, capsys):
     (tmp_path / "grid.yaml").write_text(text)
-    assert sweep.main(["plan", str(tmp_path / "grid.yaml")]) == 2
+    assert main(["sweep", "plan", str(tmp_path / "grid.yaml")]) == 2
     assert sentence in capsys.readouterr().err
     assert not (REPOSITORY / "x").exists()
 
 
 def test_a_grid_that_is_not_there_is_said(tmp_path, capsys):
-    assert sweep.main(["plan", str(tmp_path / "none.yaml")]) == 2
+    assert main(["sweep", "plan", str(tmp_path / "none.yaml")]) == 2
     assert "none.yaml" in capsys.readouterr().err
 
 
 def test_numbers_survive_the_way_through_snakemake(monkeypatch):
     settings = {"output": "x", "blocks": [BLOCK | {"overrides": {"lr": 1e-5}}]}
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(settings)))  # writes 1e-05, which YAML takes for text
+    # writes 1e-05, which YAML takes for text
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(settings)))
     assert {e.overrides.get("lr") for e in sweep.read("-").experiments().values()} == {None, 1e-5}
 
 
@@ -160,7 +163,12 @@ def test_a_plan_touches_only_what_changed(tmp_path):
     sweep.write_plan(grid({"methods": ["miu", "finetune"]}, output=tmp_path))
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*") if path.is_file()}
     written = yaml.safe_load((tmp_path / "runs/groundwear/r0.5/seed1/miu/parameters.yaml").read_text())
-    assert (written["method"], written["seed"], written["references"], written["device"]) == ("miu", 1, True, "cpu")
+    assert (written["method"], written["seed"], written["references"], written["device"]) == (
+        "miu",
+        1,
+        True,
+        "cpu",
+    )
     assert written["output"] == str(tmp_path / "runs/groundwear/r0.5/seed1/miu")
     reference = yaml.safe_load((tmp_path / "runs/groundwear/r0.5/seed1/retrain/parameters.yaml").read_text())
     assert (reference["method"], reference["references"]) == ("retrain", False)
@@ -171,15 +179,14 @@ def test_a_plan_touches_only_what_changed(tmp_path):
 
 def test_counting_writes_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert sweep.main(["plan", str(WORKFLOW / "paper.yaml"), "--count"]) == 0
+    assert main(["sweep", "plan", str(WORKFLOW / "paper.yaml"), "--count"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "     3  celeba: PRETRAIN (do nothing)" in lines
     assert lines[-1].split() == [str(sum(int(line.split()[0]) for line in lines[:-1])), "runs", "in", "all"]
     assert not list(tmp_path.iterdir())
 
 
-# --- costs
-# ----------------------------------------------------------------------------------------------------------------
+# --- costs --------------------------------------------------------------------------------------------------
 
 
 def test_a_run_costs_its_epochs():
@@ -201,7 +208,7 @@ def test_sizes_are_the_published_ones():
 
 
 def test_hours_are_samples_over_speed(capsys):
-    assert sweep.main(["cost", str(WORKFLOW / "paper.yaml"), "--images-per-second", "1000", "--gpus",
+    assert main(["sweep", "cost", str(WORKFLOW / "paper.yaml"), "--images-per-second", "1000", "--gpus",
                        "4"]) == 0
     text = capsys.readouterr().out
     table = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), 1000, None)
@@ -214,12 +221,14 @@ def test_hours_are_samples_over_speed(capsys):
     assert re.search(r"multinli +PRETRAIN .* not measured", text)
 
 
-def test_the_readmes_table_is_the_commands():
+def test_the_table_of_the_page_on_sweeps_is_the_commands():
     found = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), None, None)
-    text = (WORKFLOW / "README.md").read_text()
+    text = (WORKFLOW.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
     for (dataset, what), row in found.iterrows():
         trained, forward = row["trained (M)"], row["forward (M)"]
-        assert f"| {dataset} | {what} | {row.runs:.0f} | {trained:.1f} | {forward:.1f} | not measured |" in text
+        assert (
+            f"| {dataset} | {what} | {row.runs:.0f} | {trained:.1f} | {forward:.1f} | not measured |" in text
+        )
     hours = (found.drop(columns="GPU hours").assign(speed=[1000 if name == "multinli" else 5000
                                                            for name, _ in found.index])
              .eval("(`trained (M)` + `forward (M)` / 3) * 1e6 / speed / 3600").sum())
@@ -228,14 +237,16 @@ def test_the_readmes_table_is_the_commands():
 
 @pytest.mark.parametrize("bad", [["--images-per-second", "0"], ["--texts-per-second", "-1"], ["--gpus", "0"]])
 def test_impossible_speeds_are_refused(bad, capsys):
-    assert sweep.main(["cost", str(WORKFLOW / "embedded.yaml"), *bad]) == 2
+    assert main(["sweep", "cost", str(WORKFLOW / "embedded.yaml"), *bad]) == 2
     assert "speeds must be above 0 and GPUs from 1" in capsys.readouterr().err
 
 
-# --- a real sweep
-# ---------------------------------------------------------------------------------------------------------
+# --- a real sweep -------------------------------------------------------------------------------------------
 
-GOOD, BAD = "groundwear/r0.5/seed0/finetune-epochs=1", "groundwear/r0.5/seed0/finetune-epochs=1-lr=100-weight_decay=1"
+GOOD, BAD = (
+    "groundwear/r0.5/seed0/finetune-epochs=1",
+    "groundwear/r0.5/seed0/finetune-epochs=1-lr=100-weight_decay=1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -427,7 +438,7 @@ def test_jobs_at_the_same_time_have_different_gpus(visible, expected, tmp_path):
         (home / "unfinished.ipynb").touch()
         jobs.append(subprocess.Popen([WORKFLOW / "job.sh", tmp_path / "papermill", "x.ipynb", home],
                                      env=environment))
-    assert [job.wait(timeout=60) for job in jobs] == [0] * len(jobs)
+    assert [job.wait(timeout=600) for job in jobs] == [0] * len(jobs)
     assert {path.read_text().strip() for path in tmp_path.glob("gpu-*")} == expected
 
 

@@ -1,11 +1,13 @@
 #!/bin/sh
-# One job: job.sh PYTHON NOTEBOOK FOLDER executes the notebook with FOLDER/parameters.yaml. Until it is finished, or if it fails, it
-# is FOLDER/unfinished.ipynb: no declared output, so Snakemake does not delete it with its error.
+# One job: job.sh PYTHON NOTEBOOK FOLDER executes the notebook with FOLDER/parameters.yaml. Until it is
+# finished, or if it fails, it is FOLDER/unfinished.ipynb: no declared output, so Snakemake does not delete it
+# with its error.
 set -eu
 python=$1 notebook=$2 folder=$3
 unset MPLBACKEND  # the kernel draws into the notebook
 
-# One GPU for each job: Slurm names it; of several, the first that no job of this machine has, its lock held until this script ends.
+# One GPU for each job: Slurm names it; of several, the first that no job of this machine has, its lock held
+# until this script ends.
 if grep -q '^device: cuda' "$folder/parameters.yaml"; then
     # shellcheck disable=SC2046  # to be split
     set -- $(echo "${CUDA_VISIBLE_DEVICES:-$(nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null || true)}" | tr , ' ')

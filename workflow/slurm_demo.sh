@@ -1,7 +1,8 @@
 #!/bin/sh
-# A sweep on a real Slurm: makes a cluster of this one machine, runs a small grid on it, and takes everything down again.
-# Needs root and Debian's packages slurm-wlm and munge (apt-get install --no-install-recommends slurm-wlm munge). It refuses to
-# run where a Slurm is configured already. Everything listens on this machine only.
+# A sweep on a real Slurm: makes a cluster of this one machine, runs a small grid on it, and takes everything
+# down again. Needs root and Debian's packages slurm-wlm and munge (apt-get install --no-install-recommends
+# slurm-wlm munge). It refuses to run where a Slurm is configured already. Everything listens on this machine
+# only.
 set -eu
 here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 [ "$(id -u)" -eq 0 ] || { echo "Run this as root: it starts Slurm's daemons." >&2; exit 1; }

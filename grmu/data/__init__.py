@@ -1,5 +1,6 @@
-"""data: data sets with groups. `load(name)` gives train, val and test; `split_forget` decides what is
-forgotten.
+"""data: data sets with groups.
+
+`load(name)` gives train, val and test; `split_forget` decides what is forgotten.
 
 Here: grouped data, forget splits, the embedded sets Groundwear and Negation; `originals`: the paper's own
 data sets.

@@ -144,8 +144,8 @@ class ForgetSplit(NamedTuple):
 
 
 def half_of(train: GroupedDataset, seed: int) -> torch.Tensor:
-    """Rows of a random half of every group, ascending; a coin decides whether an odd group rounds up or
-    down."""
+    """Rows of a random half of every group, ascending;
+    a coin decides whether an odd group rounds up or down."""
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(train))
     groups = train.group.cpu().numpy()[shuffled]
@@ -157,8 +157,8 @@ def half_of(train: GroupedDataset, seed: int) -> torch.Tensor:
 def split_forget(
     train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0
 ) -> ForgetSplit:
-    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None: uniform
-    forgetting).
+    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None:
+    uniform forgetting).
 
     Stratified: every named group loses its share, remainders going to the largest fractions. For one seed the
     forget set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like with

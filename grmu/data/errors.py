@@ -2,7 +2,6 @@
 
 
 def require(condition: object, otherwise: str) -> None:
-    """Raise a ValueError that says `otherwise` (the value, what is allowed, the fix) unless the condition
-    holds."""
+    """Raise a ValueError unless the condition holds; `otherwise` says the value, what is allowed, the fix."""
     if not bool(condition):
         raise ValueError(otherwise)

@@ -23,8 +23,8 @@ SIDE = 28
 
 
 def compose(objects: np.ndarray, grounds: np.ndarray) -> np.ndarray:
-    """Objects (N, 28, 28) pasted on grounds (N, 28, 28), both uint8; integer arithmetic, rounded to
-    nearest."""
+    """Objects (N, 28, 28) pasted on grounds (N, 28, 28), both uint8; integer arithmetic,
+    rounded to nearest."""
     mask = np.minimum(6 * objects.astype(np.uint32), 255)
     return ((mask * objects + (255 - mask) * grounds + 127) // 255).astype(np.uint8)
 

@@ -1,5 +1,5 @@
-"""Negation: the embedded pairs of sentences, a natural-language-inference set with a planted shortcut (see
-data/README.md).
+"""Negation: the embedded pairs of sentences,
+a natural-language-inference set with a planted shortcut (see data/README.md).
 
 Every word is one token of BERT's vocabulary, and the shipped file has the table, so that no tokenizer is
 needed: a pair becomes [CLS] premise [SEP] hypothesis [SEP], as BERT and MiniLM expect it.
@@ -27,8 +27,8 @@ def _shipped(root: str | Path | None = None) -> dict[str, Any]:
 
 
 def encode(pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
-    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 12): token ids, and segments (1 for
-    hypothesis and its [SEP]).
+    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 12): token ids,
+    and segments (1 for hypothesis and its [SEP]).
 
     Raises:
         ValueError: a word that the table lacks, or a pair longer than 12 tokens.
@@ -59,8 +59,8 @@ def decode(x: torch.Tensor) -> list[tuple[str, str]]:
 
 
 def load(name: str, root: str | Path | None = None) -> Splits:
-    """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral, a is "with
-    negation".
+    """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral,
+    a is "with negation".
 
     Raises:
         FileNotFoundError: the data file is not there.

@@ -20,8 +20,9 @@ AHEAD = 2  # batches fetched while one is being used
 
 
 class Storage:
-    """An array (N, ...) that several data sets have rows of. Pictures are stored as (N, H, W, C), as decoders
-    give them.
+    """An array (N, ...) that several data sets have rows of.
+
+    Pictures are stored as (N, H, W, C), as decoders give them.
 
     Args:
         array: usually memory-mapped.  pictures: hand rows out as (B, C, H, W).

@@ -1,5 +1,5 @@
-"""Files that need no asking for: what ships with the project, what an installed package brings, what was
-downloaded."""
+"""Files that need no asking for: what ships with the project, what an installed package brings,
+what was downloaded."""
 
 import hashlib
 import lzma

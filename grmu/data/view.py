@@ -1,5 +1,5 @@
-"""What a network sees of a stored picture: a region of it, at the network's resolution; for training, random
-crops."""
+"""What a network sees of a stored picture: a region of it, at the network's resolution; for training,
+random crops."""
 
 import math
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class View:
-    """A centred region of height x width stored pixels, seen as side x side; random crops come from the whole
-    picture."""
+    """A centred region of height x width stored pixels, seen as side x side;
+    random crops come from the whole picture."""
 
     side: int
     height: int
@@ -27,8 +27,8 @@ class View:
         return crop(x, box.expand(len(x), 4), self.side)
 
     def random(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Random resized crop and flip, per picture: 0.7 to 1 of the area, an aspect ratio of 3/4 to 4/3, any
-        place.
+        """Random resized crop and flip, per picture: 0.7 to 1 of the area, an aspect ratio of 3/4 to 4/3,
+        any place.
 
         Sides that would leave the picture are cut to it.
         """
@@ -44,8 +44,8 @@ class View:
 
 
 def crop(x: Tensor, box: Tensor, side: int) -> Tensor:
-    """Boxes (B, 4) of top, left, height, width in pixels cut out of pictures and resized, bilinear, on the
-    pictures' device.
+    """Boxes (B, 4) of top, left, height, width in pixels cut out of pictures and resized, bilinear,
+    on the pictures' device.
 
     uint8 (B, C, H, W) -> uint8 (B, C, side, side). A negative width mirrors.
     """

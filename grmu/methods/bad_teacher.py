@@ -1,5 +1,5 @@
-"""Bad Teacher (Chundawat et al. 2023): learn from the original on the retain set, from an ignorant network on
-the forget set.
+"""Bad Teacher (Chundawat et al. 2023): learn from the original on the retain set,
+from an ignorant network on the forget set.
 
     forget pass:  KL(ignorant(x) || model(x)),  the ignorant teacher being a network with fresh weights
     retain pass:  KL(original(x) || model(x))

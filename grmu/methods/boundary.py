@@ -40,8 +40,8 @@ class BoundaryShrink(Method):
                 "ids cannot: choose another method.")
 
     def near_labels(self, x: Tensor, y: Tensor) -> Tensor:
-        """The original's answer one signed gradient step away, (B,); x as the network scales it, in -1 to
-        1."""
+        """The original's answer one signed gradient step away, (B,); x as the network scales it,
+        in -1 to 1."""
         x = x.detach().requires_grad_(True)
         loss = nn.functional.cross_entropy(self.original(x), y)
         (gradient,) = torch.autograd.grad(loss, x)

@@ -1,5 +1,5 @@
-"""Gradient ascent (Golatkar et al. 2020; Thudi et al. 2022): undo training by climbing the loss of the forget
-set.
+"""Gradient ascent (Golatkar et al. 2020; Thudi et al. 2022):
+undo training by climbing the loss of the forget set.
 
     forget pass:  -CE
 

@@ -1,5 +1,5 @@
-"""GROUP-DRO (Sagawa et al. 2020): retraining for the worst group, with group weights q that follow the
-losses.
+"""GROUP-DRO (Sagawa et al. 2020): retraining for the worst group,
+with group weights q that follow the losses.
 
 loss = sum_g q_g * CE_g,   q_g <- q_g * exp(eta * CE_g), normalised, at every step.
 Batches are drawn group-balanced, as in the authors' implementation.

@@ -1,5 +1,5 @@
-"""Influence unlearning (Koh & Liang 2017; as unlearning Izzo et al. 2021, Jia et al. 2023): one Newton step
-to the retain set.
+"""Influence unlearning (Koh & Liang 2017; as unlearning Izzo et al. 2021, Jia et al. 2023):
+one Newton step to the retain set.
 
     theta = theta_o + step * H^-1 (grad L(D) - grad L(D_r)),   H = Fisher information on D_r + damping *
     identity

@@ -1,5 +1,5 @@
-"""Random labels (Golatkar et al. 2020; Graves et al. 2021): teach the forget set wrong answers, the retain
-set right ones.
+"""Random labels (Golatkar et al. 2020; Graves et al. 2021): teach the forget set wrong answers,
+the retain set right ones.
 
     forget pass:  CE(x, y'),  y' drawn evenly from the classes that are not y
 

@@ -1,5 +1,5 @@
-"""SSD, selective synaptic dampening (Foster et al. 2024): shrink the weights that matter more for the forget
-set than for all.
+"""SSD, selective synaptic dampening (Foster et al. 2024):
+shrink the weights that matter more for the forget set than for all.
 
     I(D) = diagonal of the Fisher information on D
     where I(D_f) > alpha * I(D):  theta <- theta * min(lam * I(D) / I(D_f), 1)

@@ -1,5 +1,5 @@
-"""What is asked: an `Experiment` holds all that a run depends on, and refuses what cannot be done before any
-work."""
+"""What is asked: an `Experiment` holds all that a run depends on,
+and refuses what cannot be done before any work."""
 
 import operator
 from collections.abc import Mapping

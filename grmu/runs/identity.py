@@ -40,8 +40,10 @@ class Identity:
 
     @cached_property
     def training_key(self: Any) -> str:
-        """Names the trained weights. PRETRAIN's do not depend on what is forgotten, so all splits share
-        them."""
+        """Names the trained weights.
+
+        PRETRAIN's do not depend on what is forgotten, so all splits share them.
+        """
         method, config = methods.get(self.method), self.describe()
         config["code"] = [_source(*CODE), *_own_code(method)]
         if self.network.pretrained:
@@ -79,8 +81,8 @@ def _own_code(method: type[training.Method]) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    """The text of a function, the value of a constant; "" for what @dataclass makes, whose fields are
-    settings."""
+    """The text of a function, the value of a constant; "" for what @dataclass makes,
+    whose fields are settings."""
     if isinstance(value, str | bool | int | float):
         return repr(value)
     with suppress(OSError, TypeError):

@@ -1,5 +1,5 @@
-"""Many runs: one after the other or in processes, in the order given, under a progress bar with the time
-left."""
+"""Many runs: one after the other or in processes, in the order given,
+under a progress bar with the time left."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor

@@ -1,7 +1,7 @@
 """Doing it: `run(Experiment(...))` is a function of its argument, on the same machine, whatever ran before.
 
-Data, original, training, measuring, each kept in the store: `run` and `_train` show the order. A finished run is
-never computed twice.
+Data, original, training, measuring, each kept in the store: `run` and `_train` show the order.
+A finished run is never computed twice.
 """
 
 import copy
@@ -26,8 +26,8 @@ class Result:
     """What `run` returns.
 
     metrics: fractions by name (see `grmu.metrics`).  accuracy: accuracies with n and standard error.
-    curves: one row an epoch: losses, TA, GA, UA, and what the method adds.  seconds: training time when it
-    was computed.
+    curves: one row an epoch: losses, TA, GA, UA, and what the method adds.
+    seconds: training time when it was computed.
     made_by: versions, machine and processor that it was computed with.
     """
 
@@ -45,8 +45,8 @@ class Result:
         return _load_model(self.experiment, Store(self.folder.parents[1]))
 
     def row(self) -> dict[str, Any]:
-        """The run as one flat row of a table; `by_group`: the test accuracy of every group, in group
-        order."""
+        """The run as one flat row of a table; `by_group`: the test accuracy of every group,
+        in group order."""
         e = self.experiment
         return {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio,
                 "groups": e.groups if isinstance(e.groups, str) else str(e.groups), "seed": e.seed,
@@ -59,8 +59,8 @@ class Result:
 
 
 class Parts(NamedTuple):
-    """The data of an experiment: its splits, what is retained and forgotten, the group(s) that GA is measured
-    on."""
+    """The data of an experiment: its splits, what is retained and forgotten,
+    the group(s) that GA is measured on."""
 
     splits: data.Splits
     split: data.ForgetSplit
@@ -112,8 +112,8 @@ def trained(experiment: Experiment, store: str | Path | None = None,
 
 def _start(experiment: Experiment, parts: Parts, store: Store,
            device: str) -> tuple[Parts, models.Classifier | None]:
-    """What must be there before: the groups, if they are inferred, and the original model, if it starts
-    there."""
+    """What must be there before: the groups, if they are inferred, and the original model,
+    if it starts there."""
     if experiment.grouping != "true":
         model = trained(experiment.inferred_from, store.root, device)
         with fixed_threads():
@@ -128,8 +128,8 @@ def _start(experiment: Experiment, parts: Parts, store: Store,
 
 def _train(experiment: Experiment, parts: Parts, store: Store, device: str,
            on_epoch: training.OnEpoch | None = None, fresh: bool = False) -> Made:
-    """What the store keeps of a training, and the weights: what must be there before, then the method's
-    epochs."""
+    """What the store keeps of a training, and the weights: what must be there before,
+    then the method's epochs."""
     method, (parts, original) = experiment.make_method(), _start(experiment, parts, store, device)
     with fixed_threads():
         context = _context(experiment, method, parts, original, torch.device(device))
@@ -142,15 +142,13 @@ def _train(experiment: Experiment, parts: Parts, store: Store, device: str,
 
 
 def _context(experiment: Experiment, method: training.Method, parts: Parts,
-             original: models.Classifier | None,
-             device: torch.device) -> training.Context:
+             original: models.Classifier | None, device: torch.device) -> training.Context:
     """All that the method may look at, on the device. PRETRAIN retains all, since all splits share it."""
     train, (retain, forget, forgotten, retained) = parts.splits.train.to(device), parts.split
     if method.trains_on == "train":
         retain, forget, retained = train, train.subset(forgotten[:0]), torch.arange(len(train))
     retain, forget = retain.to(device), forget.to(device)
-    model = copy.deepcopy(original) if original is not None else _build(experiment,
-                                                                        experiment.network.pretrained).to(device)
+    model = _build(experiment, experiment.network).to(device) if original is None else copy.deepcopy(original)
     return training.Context(
         model.requires_grad_(True), original, train, retain, forget,
         torch.Generator().manual_seed(experiment.seed + 1), experiment.recipe,
@@ -178,21 +176,20 @@ def _recorder(context: training.Context, test: data.GroupedDataset, groups: tupl
 
 def _measure(experiment: Experiment, parts: Parts, store: Store, device: str) -> Made:
     """What the store keeps of the measuring."""
-    (_, val, test, _), split, groups = parts.splits, parts.split, parts.groups
     with fixed_threads():
-        model = _load_model(experiment, store).to(device)
-        metrics, accuracy = evaluate(model, split.retain.to(device), split.forget.to(device), val.to(device),
-                                     test.to(device), groups)
+        metrics, accuracy = evaluate(
+            _load_model(experiment, store).to(device), parts.split.retain.to(device),
+            parts.split.forget.to(device),
+            parts.splits.val.to(device), parts.splits.test.to(device), parts.groups)
     return {"experiment": experiment.describe(), "metrics": metrics,
             "accuracy": accuracy.to_dict("records")}, None
 
 
-def _build(experiment: Experiment, pretrained: bool) -> models.Classifier:
-    network = replace(experiment.network, pretrained=pretrained)
+def _build(experiment: Experiment, network: models.Network) -> models.Classifier:
     return models.build(network, data.load(experiment.dataset, experiment.root).train, experiment.seed)
 
 
 def _load_model(experiment: Experiment, store: Store) -> models.Classifier:
-    model = _build(experiment, pretrained=False)
+    model = _build(experiment, replace(experiment.network, pretrained=False))
     model.load_state_dict(store.weights(experiment.training_key))
     return model.eval().requires_grad_(False)

@@ -1,5 +1,5 @@
-"""The folder of finished runs: JSON and safetensors, written whole or not at all; nothing is unpickled but
-plain tensors.
+"""The folder of finished runs: JSON and safetensors, written whole or not at all;
+nothing is unpickled but plain tensors.
 
 A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at
 most a temporary folder, which the next start removes.
@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from grmu.data.files import replacing, write_whole
 from grmu.data.shipped import PACKAGE
 
 FORMAT = 1
@@ -58,7 +59,7 @@ class Store:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if not stamp.is_file():
-                self._replace_file(stamp, {"format": FORMAT})
+                write_whole(stamp, json.dumps({"format": FORMAT}))
             found = json.loads(stamp.read_text())
             found = found.get("format") if isinstance(found, dict) else "unreadable"
         except OSError as error:
@@ -152,11 +153,6 @@ class Store:
                 if time.time() - old.stat().st_mtime > STALE_SECONDS:
                     shutil.rmtree(old, ignore_errors=True)
 
-    def _replace_file(self, path: Path, content: object) -> None:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-            json.dump(content, file)
-        os.replace(file.name, path)
-
     def unwritable(self, error: Exception) -> StoreError:
         """What to raise when nothing can be written."""
         why = getattr(error, "strerror", None) or error
@@ -194,16 +190,12 @@ class Checkpoint:
         Raises:
             StoreError: the disk is full or read-only; the older one stays.
         """
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
         try:
             self.path.parent.mkdir(exist_ok=True)
-            torch.save(dict(state) | {"seconds": self.seconds()}, temporary)
-            os.replace(temporary, self.path)
+            with replacing(self.path) as temporary:
+                torch.save(dict(state) | {"seconds": self.seconds()}, temporary)
         except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter on a full disk
             raise self.store.unwritable(error) from error
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
 
     def drop(self) -> None:
         """Forget the state of a run that is finished."""

@@ -1,5 +1,4 @@
-"""Behind notebooks/run_experiment.ipynb: parameters checked, runs done, everything written down. What
-papermill calls.
+"""Behind notebooks/run_experiment.ipynb, which papermill executes: parameters checked, runs done and kept.
 
 Papermill lets a misspelt parameter pass with a warning and hands over whatever type it parsed;
 `read_parameters` does not.
@@ -21,19 +20,20 @@ import pandas as pd
 import torch
 
 import grmu
+from grmu.data.files import write_whole
 from grmu.runs import Experiment, Result, run
 from grmu.study import paper, tables
 from grmu.study.names import label
 
-REFERENCES = ("pretrain", "retrain")
+COMPARED_WITH = ("pretrain", "retrain")  # what every other method stands beside
 
 
 @dataclass(frozen=True)
 class Parameters:
     """The notebook's parameters; the experiments they mean are `experiments()`.
 
-    reweight: True, False or "both" (both that the method allows).  seed, n_seeds: seeds seed, ..., seed +
-    n_seeds - 1.
+    reweight: True, False or "both" (both that the method allows).
+    seed, n_seeds: the first of how many seeds.
     lam: MIU's calibration weight, None for the preset's.  overrides: any other setting, by name.
     references: do PRETRAIN, RETRAIN and RETRAIN + REWEIGHT beside the method; without them nothing is
     compared.
@@ -45,11 +45,11 @@ class Parameters:
     method: str = "miu"
     reweight: bool | str = "both"
     ratio: float = 0.5
-    groups: str | list = "default"
+    groups: str | list[Any] = "default"
     seed: int = 0
     n_seeds: int = 1
     lam: float | None = None
-    overrides: dict = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
     references: bool = True
     root: str | None = None
     device: str = "cpu"
@@ -71,24 +71,26 @@ class Parameters:
         if self.device not in ("cpu", "cuda"):
             raise ValueError(f"device must be 'cpu' or 'cuda', but is {self.device!r}.")
         if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device is 'cuda', but PyTorch sees no GPU: use device cpu, or install a CUDA build of torch.")
+            raise ValueError("device is 'cuda', but PyTorch sees no GPU: use device cpu, "
+                             "or install a CUDA build of torch.")
         self.experiments()
 
     def experiments(self) -> list[Experiment]:
-        """The references (PRETRAIN, RETRAIN, RETRAIN + REWEIGHT) and the method, for every seed; ValueError
-        if impossible."""
+        """PRETRAIN, RETRAIN, RETRAIN + REWEIGHT and the method, for every seed; ValueError if impossible."""
+        groups = tuple(self.groups) if isinstance(self.groups, list) else self.groups
         chosen = dict(self.overrides) | ({} if self.lam is None else {"lam": self.lam})
         whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
         runs: dict[str, Experiment] = {}
         for seed in range(self.seed, self.seed + self.n_seeds) if whole else [self.seed]:
-            plain = Experiment(self.dataset, self.method, False, self.ratio, self.groups, seed, chosen,
+            plain = Experiment(self.dataset, self.method, False, self.ratio, groups, seed, chosen,
                                self.root)
             before = plain.original
-            if self.method in REFERENCES and plain.overrides != before.overrides:
-                raise ValueError(f"{self.method} is a reference and keeps the preset's settings: leave lam and overrides empty.")
+            if self.method in COMPARED_WITH and plain.overrides != before.overrides:
+                raise ValueError(f"{self.method} is a reference and keeps the preset's settings: "
+                                 "leave lam and overrides empty.")
             if self.references:
                 runs |= {e.id: e for e in (before, replace(before, method="retrain"), before.gold)}
-            for reweight in (False, True) if self.reweight == "both" else (self.reweight,):
+            for reweight in (False, True) if isinstance(self.reweight, str) else (self.reweight,):
                 try:
                     experiment = replace(plain, reweight=reweight)
                 except ValueError:
@@ -99,10 +101,15 @@ class Parameters:
         return list(runs.values())
 
 
-def hint(name: str, known: Sequence[str]) -> str:
+def rank(method: str) -> int:
+    """Where a method stands in a list: first those that all are compared with, then the others alike."""
+    return (*COMPARED_WITH, method).index(method)
+
+
+def hint(unknown: str, names: Sequence[str]) -> str:
     """What may have been meant by an unknown name."""
-    near = difflib.get_close_matches(name, known, 1)
-    return f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}."
+    near = difflib.get_close_matches(unknown, names, 1)
+    return f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
 
 
 def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameters:
@@ -114,13 +121,11 @@ def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameter
     Raises:
         ValueError: a name that is no parameter (with the nearest one), or a value that no run can have.
     """
-    known = {f.name for f in fields(Parameters)}
-    fresh = "parameters" not in namespace
-    strange = {name for name in set(namespace) - before - known if not name.startswith("_")
-               and name != "before"}
-    for name in sorted(strange) if fresh else ():
-        raise ValueError(f"unknown parameter {name!r}: {hint(name, sorted(known))}")
-    return Parameters(**{name: namespace[name] for name in known & set(namespace)})
+    names = {f.name for f in fields(Parameters)}
+    unknown = {name for name in set(namespace) - before - names - {"before"} if not name.startswith("_")}
+    if unknown and "parameters" not in namespace:
+        raise ValueError(f"unknown parameter {min(unknown)!r}: {hint(min(unknown), sorted(names))}")
+    return Parameters(**{name: namespace[name] for name in names & set(namespace)})
 
 
 def run_parameters(parameters: Parameters) -> list[Result]:
@@ -137,8 +142,8 @@ def run_parameters(parameters: Parameters) -> list[Result]:
         results.append(result)
         name = label(experiment.method, experiment.reweight)
         group, forgotten = (f"{100 * result.metrics[metric]:.1f} %" for metric in ("GA", "UA"))
-        print(f"[{i}/{len(experiments)}] {name}, seed {experiment.seed}: accuracy {group} on the group's test samples, "
-              f"{forgotten} on the forgotten ones ({result.seconds:.1f} s)", flush=True)
+        print(f"[{i}/{len(experiments)}] {name}, seed {experiment.seed}: accuracy {group} on the group's "
+              f"test samples, {forgotten} on the forgotten ones ({result.seconds:.1f} s)", flush=True)
     return results
 
 
@@ -158,32 +163,29 @@ def published(parameters: Parameters) -> pd.DataFrame | None:
 
 
 def write(parameters: Parameters, results: list[Result]) -> Path | None:
-    """metrics.json in the output folder, whole or not at all: parameters, every run's row and accuracies,
-    versions.
+    """metrics.json in the output folder: parameters, every run's row and accuracies, versions.
 
-    Strict JSON: what is not a number (the accuracy of a group without samples) is null.
+    Whole or not at all, and strict JSON: what is not a number (the accuracy of a group without samples) is
+    null.
     """
     if not parameters.output:
         return None
-    folder = Path(parameters.output)
+    folder, summary = Path(parameters.output), []
+    if parameters.references:
+        summary = tables.summary(rows(results)).reset_index().to_dict("records")
     record = {
         "parameters": asdict(parameters),
         "runs": [{"id": r.experiment.id, **r.row(), "overrides": r.experiment.overrides,
-                  "settings": r.experiment.settings,
-                  "accuracy": r.accuracy.to_dict("records")} for r in results],
-        "summary": tables.summary(rows(results)).reset_index().to_dict("records") if parameters.references
-        else [],
+                  "settings": r.experiment.settings, "accuracy": r.accuracy.to_dict("records")}
+                 for r in results],
+        "summary": summary,
         "versions": {"grmu": grmu.__version__, "torch": torch.__version__,
                      "python": platform.python_version()},
         "machine": {"processor": platform.machine(), "device": parameters.device},
     }
-    temporary = _writable(folder) / f".metrics-{os.getpid()}.json"
-    try:
-        temporary.write_text(json.dumps(_strict(record), indent=1, allow_nan=False))
-        os.replace(temporary, folder / "metrics.json")
-    finally:
-        temporary.unlink(missing_ok=True)
-    return folder / "metrics.json"
+    path = _writable(folder) / "metrics.json"
+    write_whole(path, json.dumps(_without_nan(record), indent=1, allow_nan=False))
+    return path
 
 
 def _writable(folder: Path) -> Path:
@@ -198,10 +200,10 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _strict(value: Any) -> Any:
+def _without_nan(value: Any) -> Any:
     """The value with None in place of NaN and infinities."""
     if isinstance(value, Mapping):
-        return {key: _strict(v) for key, v in value.items()}
+        return {key: _without_nan(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_strict(v) for v in value]
+        return [_without_nan(v) for v in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import nbformat
 import numpy as np
@@ -66,8 +66,7 @@ def median_row(measure: Callable[[], Sequence[float]], high: float) -> Row:
 
 def by_seed(grid: str, method: str, reweight: bool, ratio: float, metric: str) -> pd.Series:
     """One metric of the shipped rows at a ratio, in percent, by seed, with the preset's settings."""
-    rows = results.load(grid)
-    rows = rows[(rows.method == method) & (rows.reweight == reweight) & (rows.ratio.round(5) == round(ratio, 5))]
+    rows = results.load(grid, method=method, reweight=reweight, ratio=ratio)
     if rows.seed.nunique() < 5 or rows.seed.duplicated().any():
         raise ValueError(f"{grid} has {len(rows)} rows of {rows.seed.nunique()} seeds at ratio {ratio:g}")
     return 100 * rows.set_index("seed")[metric]
@@ -80,23 +79,20 @@ def lost(ratio: float, grid: str = "references") -> pd.Series:
 
 def won_back(ratio: float) -> pd.Series:
     """GA that REWEIGHT adds to RETRAIN, by seed, in percent of the mean loss."""
-    won = by_seed("references", "retrain", True, ratio, "GA") - by_seed("references", "retrain", False, ratio,
-                                                                        "GA")
-    return 100 * won / lost(ratio).mean()
+    plain, reweighted = (by_seed("references", "retrain", on, ratio, "GA") for on in (False, True))
+    return 100 * (reweighted - plain) / lost(ratio).mean()
 
 
 def control(ratio: float) -> Row:
-    """The loss when as many samples leave all groups alike: mean with its 95 % t-interval, which should hold
-    0."""
-    values = lost(grids.uniform_ratio(ratio), "uniform")
-    mean, low, high, n = interval(values)
+    """The loss when as many samples leave all groups alike: its 95 % t-interval should hold 0."""
+    mean, low, high, n = interval(lost(grids.uniform_ratio(ratio), "uniform"))
     return Row(f"{mean:.1f} [{low:.1f}, {high:.1f}], n = {n}", bool(low <= 0 <= high))
 
 
 def reweight_gains() -> pd.Series:
     """GA that REWEIGHT adds to each approximate method at ratio 0.9, mean over seeds, in points."""
-    rows = pd.concat([results.load("unlearning"), results.load("further")])
-    return tables.reweight_effect(rows[rows.ratio == 0.9]).gain
+    rows = pd.concat([results.load(grid, ratio=0.9) for grid in ("unlearning", "further")])
+    return tables.reweight_effect(rows).gain
 
 
 def gains_row() -> Row:
@@ -108,8 +104,8 @@ def gains_row() -> Row:
 
 def from_gold(metric: str) -> pd.Series:
     """MIU + REWEIGHT minus the gold standard at ratio 0.5, by seed."""
-    return by_seed("unlearning", "miu", True, 0.5, metric) - by_seed("references", "retrain", True, 0.5,
-                                                                     metric)
+    gold = by_seed("references", "retrain", True, 0.5, metric)
+    return by_seed("unlearning", "miu", True, 0.5, metric) - gold
 
 
 def gaussian_pairs(mi: float, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,14 +120,14 @@ def separable_groups(shares: torch.Tensor, rng: torch.Generator) -> tuple[torch.
     return group + 0.05 * torch.randn(group.shape, generator=rng), group
 
 
-def mine_errors(draw: Callable, parameter: object, truth: float) -> list[float]:
-    """Relative errors in percent of MINEs of three seeds, each fitted to 10,000 samples and asked about the
-    others."""
+def mine_errors(draw: Callable[[Any, torch.Generator], tuple[torch.Tensor, torch.Tensor]], parameter: object,
+                truth: float) -> list[float]:
+    """Relative errors in percent of MINEs of three seeds, fitted to 10,000 samples, on the 20,000 others."""
     errors = []
     for seed in range(3):
         z, group = draw(parameter, rng := torch.Generator().manual_seed(seed))
-        estimator = Estimator(MINE(z.shape[1], group.shape[1], 128, seed), 5e-3, rng, "shuffle",
-                              batch_size=256)
+        network = MINE(z.shape[1], group.shape[1], 128, seed)
+        estimator = Estimator(network, 5e-3, rng, "shuffle", batch_size=256)
         estimator.fit(z[:10_000], group[:10_000], 400)
         errors.append(100 * abs(estimator.bound(z[10_000:], group[10_000:]).item() / truth - 1))
     return errors
@@ -167,10 +163,9 @@ def explorer_milliseconds(store: Path) -> list[float]:
 
 
 def live_growth(store: Path) -> list[float]:
-    """Percent that the process has grown by after 30 live runs, against after the first; of three epochs, to
-    save time."""
-    live, size = widgets.Live(lambda: replace(MIU, overrides={"epochs": 3, "forget_epochs": 3}),
-                              store=store), []
+    """Percent that the process has grown by after 30 live runs of three epochs, against after the first."""
+    short, size = replace(MIU, overrides={"epochs": 3, "forget_epochs": 3}), []
+    live = widgets.Live(lambda: short, store=store)
     for _ in range(31):
         live.press()
         live.wait()
@@ -205,14 +200,18 @@ def lesson_seconds(path: Path) -> list[float]:
 
 
 def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, str, Callable[[], Row]]]:
-    """All promises, in the order of the table: what, target, how to measure it. Times are medians, the rest
-    means."""
+    """All promises, in the order of the table: what, target, how to measure it.
+
+    Times are medians, the rest means.
+    """
     for r, low, back in ((0.5, 10, 80), (0.9, 35, 70)):
         yield f"GA lost by RETRAIN, r = {r} (points)", f">= {low}", partial(mean_row, partial(lost, r), low)
-        yield f"won back by REWEIGHT, r = {r} (% of it)", f">= {back}", partial(mean_row, partial(won_back, r), back)
+        yield (f"won back by REWEIGHT, r = {r} (% of it)", f">= {back}",
+               partial(mean_row, partial(won_back, r), back))
         yield f"GA lost if all groups lose as many, r = {r} (points)", "0 inside", partial(control, r)
     for m in ("UA", "GA"):
-        yield f"{m} of MIU + REWEIGHT less gold, r = 0.5 (points)", "-5 to 5", partial(mean_row, partial(from_gold, m), -5, 5)
+        yield (f"{m} of MIU + REWEIGHT less gold, r = 0.5 (points)", "-5 to 5",
+               partial(mean_row, partial(from_gold, m), -5, 5))
     yield "GA that REWEIGHT adds to any method, r = 0.9 (points)", "> 0", gains_row
     if quick:
         return
@@ -224,13 +223,13 @@ def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, 
         mean_row, partial(mine_errors, separable_groups, GROUP_SHARES, entropy), high=10)
     yield "a live MIU run, 10 epochs, r = 0.5 (s)", "<= 3", partial(
         median_row, lambda: [run(MIU, store, fresh=True).seconds for _ in range(3)], 3)
-    yield "MIU's time over fine-tuning's, same batches", "<= 1.5", partial(median_row,
-                                                                           partial(over_finetuning, store),
-                                                                           1.5)
+    yield ("MIU's time over fine-tuning's, same batches", "<= 1.5",
+           partial(median_row, partial(over_finetuning, store), 1.5))
     yield "all metrics of one model (s)", "<= 0.6", partial(median_row, partial(metrics_seconds, store), 0.6)
-    yield "a move of the explorer, in the kernel (ms)", "<= 100", partial(median_row,
-                                                                          partial(explorer_milliseconds, store), 100)
-    yield "memory after 30 live runs against after one (% more)", "<= 5", partial(median_row, partial(live_growth, store), 5)
+    yield ("a move of the explorer, in the kernel (ms)", "<= 100",
+           partial(median_row, partial(explorer_milliseconds, store), 100))
+    yield ("memory after 30 live runs against after one (% more)", "<= 5",
+           partial(median_row, partial(live_growth, store), 5))
     yield "weights of one run in two fresh processes", "equal", equal_twice
     for path in lessons() if with_lessons else ():
         yield f"lesson {path.stem} (s)", "<= 90", partial(median_row, partial(lesson_seconds, path), 90)
@@ -243,13 +242,14 @@ def main(argv: list[str]) -> int:
                         help="only what the shipped results say; nothing is run")
     parser.add_argument("--lessons", action="store_true", help="also execute every lesson: minutes")
     parser.add_argument("--scale", action="store_true",
-                        help="only what full-scale runs cost, which a GPU is measured for "
-                        "anyway; without one, the same code at a small size")
+                        help="only what full-scale runs cost, which a GPU is measured for anyway; "
+                        "without one, the same code at a small size")
     options = parser.parse_args(argv)
     if options.scale:
         return bench_scale.main()
-    print(f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f} before, {THREADS} thread a run, "
-          f"torch {torch.__version__}, Python {platform.python_version()}\n\n{LINE.format('what', 'target', 'measured', 'ok')}")
+    print(f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f} before, "
+          f"{THREADS} thread a run, torch {torch.__version__}, Python {platform.python_version()}\n")
+    print(LINE.format("what", "target", "measured", "ok"))
     rows = []
     with tempfile.TemporaryDirectory() as store:
         for what, target, measure in checks(Path(store), options.quick, options.lessons):
@@ -257,7 +257,8 @@ def main(argv: list[str]) -> int:
                 with fixed_threads():
                     row, answer = measure(), ""
             except Exception as error:  # one promise that cannot be measured leaves the others
-                row, answer = Row("-", None), f"not measured: {str(error) or type(error).__name__}".splitlines()[0]
+                why = str(error) or type(error).__name__
+                row, answer = Row("-", None), f"not measured: {why}".splitlines()[0]
             rows.append(row)
             print(LINE.format(what, target, row.measured, answer or ("yes" if row.ok else "NO")), flush=True)
     print(f"\n{sum(row.ok is True for row in rows)} of {len(rows)} targets met")

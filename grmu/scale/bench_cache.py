@@ -1,5 +1,7 @@
-"""Two measurements of the real data sets' loading, on generated files of CelebA's form: `python -m
-grmu.scale.bench_cache`."""
+"""How fast the real data sets load, measured on generated files of CelebA's form.
+
+    python -m grmu.scale.bench_cache [--pictures 20000] [--repeats 5]
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import repeat
@@ -44,9 +46,8 @@ print(imported - start, loaded - imported, peak if sys.platform == "linux" else 
 """
 
 
-def write_labels(root: Path, counts: dict[str, Sequence[int]]) -> list[str]:
-    """CelebA's two text files with these group counts per split, in mixed order; returns the pictures'
-    names."""
+def write_labels(root: Path, counts: Mapping[str, Sequence[int]]) -> list[str]:
+    """CelebA's two text files with these group counts per split, mixed; returns the pictures' names."""
     kinds = [(i, y, a) for i, split in enumerate(SPLITS)
              for (y, a), n in zip([(0, 0), (0, 1), (1, 0), (1, 1)], counts[split], strict=True)
              for _ in range(n)]
@@ -57,22 +58,22 @@ def write_labels(root: Path, counts: dict[str, Sequence[int]]) -> list[str]:
     rows = [f"{name} {values[y, a]}\n" for name, (_, y, a) in zip(names, kinds, strict=True)]
     root.mkdir(parents=True, exist_ok=True)
     (root / "list_attr_celeba.txt").write_text(f"{len(kinds)}\n{' '.join(ATTRIBUTES)} \n" + "".join(rows))
-    (root / "list_eval_partition.txt").write_text("".join(f"{name} {i}\n"
-                                                          for name, (i, _, _) in zip(names, kinds, strict=True)))
+    partition = "".join(f"{name} {i}\n" for name, (i, _, _) in zip(names, kinds, strict=True))
+    (root / "list_eval_partition.txt").write_text(partition)
     return names
 
 
 def write_picture(path: Path, seed: int, height: int = HEIGHT, width: int = WIDTH) -> None:
     """A JPEG of smooth shapes and noise, about as large in bytes as a photograph of its size."""
     rng = np.random.default_rng(seed)
-    shapes = Image.fromarray(rng.integers(0, 256, (14, 12, 3), dtype=np.uint8)).resize((width, height), Image.Resampling.BICUBIC)
+    small = Image.fromarray(rng.integers(0, 256, (14, 12, 3), dtype=np.uint8))
+    shapes = small.resize((width, height), Image.Resampling.BICUBIC)
     pixels = np.asarray(shapes).astype(int) + rng.integers(-6, 7, (height, width, 3))
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
 
 
 def loading(folder: Path) -> tuple[float, float, float]:
-    """Seconds to import grmu, to load a cached data set of CelebA's size, and peak resident megabytes, of a
-    fresh process.
+    """Of a fresh process: seconds to import grmu, to load a cached CelebA, and peak resident megabytes.
 
     The cache is a sparse file of zeros, so it takes no space in `folder`.
     """
@@ -81,10 +82,9 @@ def loading(folder: Path) -> tuple[float, float, float]:
     cache, _ = CELEBA.cache(folder, read(folder))
     cache.folder.mkdir(exist_ok=True)
     np.lib.format.open_memmap(cache.array_file, mode="w+", dtype=cache.dtype, shape=cache.shape)
-    crc = {n: zlib.crc32(bytes(n * cache.row_bytes))
-           for n in {stop - start for start, stop in cache.blocks()}}
-    manifest = cache.fresh_manifest() | {"crc32": [crc[stop - start] for start, stop in cache.blocks()],
-                                         "verified": True}
+    sizes = [stop - start for start, stop in cache.blocks()]
+    crc = {n: zlib.crc32(bytes(n * cache.row_bytes)) for n in set(sizes)}
+    manifest = cache.fresh_manifest() | {"crc32": [crc[n] for n in sizes], "verified": True}
     cache.manifest_file.write_text(json.dumps(manifest))
     done = subprocess.run([sys.executable, "-c", LOAD, str(folder)], stdout=subprocess.PIPE, text=True,
                           check=True)
@@ -118,10 +118,11 @@ def caching(folder: Path, n: int, repeats: int) -> dict[str, list[float]]:
             os.fsync(file.fileno())
 
     with ProcessPoolExecutor(cores(), get_context("spawn")) as pool:
-        ways = {"cache": lambda: cache.load(make_fill),
-                "Pillow": lambda: list(pool.map(partial(_pillow, folder), chunks)),
-                "torchvision": lambda: list(pool.map(partial(_torchvision, folder), chunks)), "write": write}
-        seconds = {name: [] for name in ways}
+        ways: dict[str, Callable[[], object]] = {
+            "cache": lambda: cache.load(make_fill),
+            "Pillow": lambda: list(pool.map(partial(_pillow, folder), chunks)),
+            "torchvision": lambda: list(pool.map(partial(_torchvision, folder), chunks)), "write": write}
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(repeats + 1):
             for name, way in ways.items():
                 clear()
@@ -142,7 +143,7 @@ def _torchvision(folder: Path, files: list[str]) -> None:
         decode(folder / file, HEIGHT, WIDTH, resize=False)
 
 
-def spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float] | np.ndarray) -> str:
     """Median, and smallest and largest."""
     return f"{np.median(values):.2f} [{min(values):.2f}, {max(values):.2f}]"
 
@@ -157,9 +158,9 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         runs = [loading(Path(folder)) for _ in range(options.repeats)]
         importing, seconds, megabytes = zip(*runs, strict=True)
-        print(f"CelebA's size, cached: import {spread(importing)} s, load {spread(seconds)} s, together "
-              f"{spread(np.add(importing, seconds))} s (target: at most 5), peak {spread(megabytes)} MB (at most 500)",
-              flush=True)
+        print(f"CelebA's size, cached: import {spread(importing)} s, load {spread(seconds)} s, "
+              f"together {spread(np.add(importing, seconds))} s (target: at most 5), "
+              f"peak {spread(megabytes)} MB (at most 500)", flush=True)
         found = caching(Path(folder) / "pictures", options.pictures, options.repeats)
     print(f"{options.pictures} JPEGs, seconds: "
           + ", ".join(f"{name} {spread(values)}" for name, values in found.items()))

@@ -1,9 +1,7 @@
-"""What runs at full scale cost: random pictures of the real data sets' number and size, through the code that
-trains on them.
+"""What full-scale runs cost: random pictures, as many and as large as the real data sets', are trained on.
 
-    python -m grmu bench --scale                  on a GPU: their true sizes, a quarter of an hour or so
-    python -m grmu bench --scale                  without one: the same code at a small size, to see that it
-    runs
+    python -m grmu bench --scale       on a GPU: their true sizes, a quarter of an hour or so;
+                                       without one: the same code at a small size, to see that it runs
 
 Times do not depend on what the pictures show. A run's time is put together from its first epoch (setup
 included), one with and one without a forget pass; nobody waits for ten epochs.
@@ -67,9 +65,13 @@ def full_or_small() -> Size:
 
 
 def random_splits(original: Original, size: Size) -> data.Splits:
-    """Random pictures with a data set's counts (four of a group at least) and form; the array is one block of
-    noise, repeated."""
+    """Random pictures with a data set's counts (four of a group at least) and form.
+
+    The array is one block of noise, repeated.
+    """
     form = original.pictures
+    if form is None:
+        raise ValueError(f"{original.name} holds no pictures.")
     height, width, seen = (math.ceil(v * size.side / form.view.side)
                            for v in (form.height, form.width, form.view.height))
     shrink = max(1, sum(original.published["train"]) / size.most)
@@ -78,25 +80,26 @@ def random_splits(original: Original, size: Size) -> data.Splits:
     block = rng.integers(0, 256, (min(total, 512), height, width, 3), dtype=np.uint8)
     storage = Storage(np.resize(block, (total, height, width, 3)), pictures=True)
     view = View(size.side, seen, seen)
-    parts, first = [], 0
+    parts, first = {}, 0
     for split in SPLITS:
         group = np.repeat(np.arange(len(counts[split])), counts[split])
         rng.shuffle(group)
-        n_a = len(original.attribute_names)
+        y, a = (torch.from_numpy(v) for v in divmod(group, len(original.attribute_names)))
         rows = Rows(storage, torch.arange(first, first + len(group)), view)
         first += len(group)
-        parts.append(data.GroupedDataset(rows, group // n_a, group % n_a, original.class_names,
-                                         original.attribute_names, split))
-    return data.Splits(*parts, original.forget_group)
+        parts[split] = data.GroupedDataset(rows, y, a, original.class_names, original.attribute_names, split)
+    return data.Splits(parts["train"], parts["val"], parts["test"], original.forget_group)
 
 
 def streamed(splits: data.Splits) -> data.Splits:
     """The same pictures, which never come to lie on a GPU all at once."""
-    storage = Storage(splits.train.x.storage.array.numpy(), pictures=True)
+    resident = splits.train.x
+    if not isinstance(resident, Rows):
+        raise ValueError("only rows of a storage can be streamed, not a tensor.")
+    storage = Storage(resident.storage.array.numpy(), pictures=True)
     storage.resident_share = 0.0
-    return splits._replace(train=replace(splits.train,
-                                         x=Rows(storage, torch.arange(len(splits.train)),
-                                                splits.train.x.view)))
+    x = Rows(storage, torch.arange(len(splits.train)), resident.view)
+    return splits._replace(train=replace(splits.train, x=x))
 
 
 def synchronised() -> float:
@@ -107,13 +110,12 @@ def synchronised() -> float:
 
 
 def make_context(splits: data.Splits, recipe: training.Recipe, size: Size) -> training.Context:
-    """What a method gets that unlearns half of the forget group; the original is a network that was never
-    trained."""
+    """What a method gets that unlearns half of the forget group; the original is an untrained network."""
     split = data.split_forget(splits.train, 0.5, [splits.forget_group])
     original = models.build(Network("resnet18", precision=size.precision), splits.train, 0).to(size.device)
     model = copy.deepcopy(original)
-    parts = (part.to(size.device) for part in (splits.train, split.retain, split.forget))
-    return training.Context(model, original.eval().requires_grad_(False), *parts,
+    train, retain, forget = (part.to(size.device) for part in (splits.train, split.retain, split.forget))
+    return training.Context(model, original.eval().requires_grad_(False), train, retain, forget,
                             torch.Generator().manual_seed(0), recipe,
                             retain_index=split.retain_index.to(size.device))
 
@@ -127,10 +129,10 @@ def epoch_seconds(method: training.Method, context: training.Context) -> list[fl
 
 
 def method_ratios(dataset: str, splits: data.Splits, size: Size) -> Iterator[tuple[str, float]]:
-    """Every method's time with the data set's preset over that of fine-tuning with the same recipe, setup
-    included.
+    """Every method's time with the data set's preset over that of fine-tuning with the same recipe.
 
-    Last: the original's features of the training set, which MIU's calibration needs, over the same.
+    Setup included. Last: the original's features of the training set, which MIU's calibration needs, over the
+    same.
     """
     tuned: dict[training.Recipe, float] = {}  # an epoch of fine-tuning
     for name in METHODS:
@@ -141,12 +143,14 @@ def method_ratios(dataset: str, splits: data.Splits, size: Size) -> Iterator[tup
         method, context = e.make_method(), make_context(splits, recipe, size)
         forget_epochs = method.forget_epochs
         first, forgetting, retaining = epoch_seconds(method, context)
-        whole = first + max(forget_epochs - 1,
-                            0) * forgetting + (recipe.epochs - max(forget_epochs, 1)) * retaining
+        whole = first + max(forget_epochs - 1, 0) * forgetting
+        whole += (recipe.epochs - max(forget_epochs, 1)) * retaining
         yield f"{name}'s time over fine-tuning's", whole / (recipe.epochs * tuned[recipe])
-    started = synchronised()
-    training.predict(context.original.features, context.original, context.train.x)
-    yield "of miu's, the original's forward pass alone", (synchronised() - started) / (recipe.epochs * tuned[recipe])
+    if (original := context.original) is not None:
+        started = synchronised()
+        training.predict(original.features, original, context.train.x)
+        forward = synchronised() - started
+        yield "of miu's, the original's forward pass alone", forward / (recipe.epochs * tuned[recipe])
 
 
 def picture_seconds(splits: data.Splits, size: Size) -> float:
@@ -164,26 +168,31 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor, y: Tenso
     optimizer.step()
 
 
-def step_seconds(network: Network, batch: data.GroupedDataset, size: Size) -> float:
-    """Time a sample of forward, backward and update on one batch that lies on the device: what the hardware
-    can do."""
-    batch, steps = batch.to(size.device), 40 if size.device.type == "cuda" else 3
+def step_seconds(network: Network, x: Tensor, size: Size) -> float:
+    """Time a sample of forward, backward and update on a batch that lies on the device: the limit."""
+    batch = of_two_classes(x).to(size.device)
     model = models.build(network, batch, 0).to(size.device).train()
     optimizer = training.make_optimizer(model.parameters(), training.Recipe(), size.device)
-    for i in range(steps + steps // 4 + 1):
-        if i == steps // 4 + 1:
-            started = synchronised()
-        step(model, optimizer, batch.x, batch.y)
-    return (synchronised() - started) / (steps * len(batch))
+    x, steps = x.to(size.device), 40 if size.device.type == "cuda" else 3
+    for _ in range(steps // 4 + 1):
+        step(model, optimizer, x, batch.y)
+    started = synchronised()
+    for _ in range(steps):
+        step(model, optimizer, x, batch.y)
+    return (synchronised() - started) / (steps * len(x))
 
 
-def fixed_batch(*shape: int, most: int = 255, dtype: torch.dtype = torch.uint8) -> data.GroupedDataset:
-    """Random samples of two classes."""
-    x = torch.randint(1, most, shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+def random_batch(*shape: int, most: int = 255, dtype: torch.dtype = torch.uint8) -> Tensor:
+    """Random whole numbers from 1, the same in every call."""
+    return torch.randint(1, most, shape, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+def of_two_classes(x: Tensor) -> data.GroupedDataset:
+    """The samples with two classes in turns."""
     return data.GroupedDataset(x, torch.arange(len(x)) % 2, torch.arange(len(x)) % 2)
 
 
-class Files(Dataset):
+class Files(Dataset[tuple[Tensor, int]]):
     """Pictures in files, decoded one by one: what most code does."""
 
     def __init__(self, folder: Path, side: int) -> None:
@@ -202,18 +211,18 @@ class Files(Dataset):
 
 
 def plain_seconds(size: Size) -> float:
-    """Time a picture of an epoch by a DataLoader over JPEG files of CelebA's size, torchvision's transforms,
-    32 bits."""
+    """Time a picture of an epoch by a DataLoader over JPEGs of CelebA's size, in 32 bits."""
     (n, workers), rng = size.plain, np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
         for i in range(n):
-            small = Image.fromarray(rng.integers(0, 256, (28, 22, 3),
-                                                 dtype=np.uint8))  # smooth, as photographs are
+            small = Image.fromarray(rng.integers(0, 256, (28, 22, 3), dtype=np.uint8))
+            # enlarged, so smooth, as photographs are
             small.resize((178, 218), Image.Resampling.BICUBIC).save(Path(folder) / f"{i:06}.jpg", quality=90)
         loader = DataLoader(Files(Path(folder), size.side), size.batch_size, shuffle=True,
-                            num_workers=workers,
-                            pin_memory=size.device.type == "cuda", persistent_workers=workers > 0)
-        model = models.build(Network("resnet18"), fixed_batch(2, 3, 8, 8), 0).to(size.device).train()
+                            num_workers=workers, pin_memory=size.device.type == "cuda",
+                            persistent_workers=workers > 0)
+        model = models.build(Network("resnet18"), of_two_classes(random_batch(2, 3, 8, 8)), 0)
+        model.to(size.device).train()
         optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
         for _ in range(2):  # the first starts the workers
             started = synchronised()
@@ -226,18 +235,19 @@ def plain_seconds(size: Size) -> float:
 def evaluation_seconds(splits: data.Splits, size: Size) -> float:
     """Time of all metrics of one model."""
     split = data.split_forget(splits.train, 0.5, [splits.forget_group])
-    model = models.build(Network("resnet18", precision=size.precision), splits.train,
-                         0).to(size.device).eval()
+    model = models.build(Network("resnet18", precision=size.precision), splits.train, 0)
+    model.to(size.device).eval().requires_grad_(False)
     started = synchronised()
-    parts = (part.to(size.device) for part in (split.retain, split.forget, splits.val, splits.test))
-    evaluate(model.requires_grad_(False), *parts, [splits.forget_group])
+    retain, forget, val, test = (part.to(size.device)
+                                 for part in (split.retain, split.forget, splits.val, splits.test))
+    evaluate(model, retain, forget, val, test, [splits.forget_group])
     return synchronised() - started
 
 
 def measure(size: Size) -> Iterator[tuple[str, str, str]]:
     """All measurements, one after the other: what, target, and what was found."""
     network = Network("resnet18", precision=size.precision)
-    limit = step_seconds(network, fixed_batch(size.batch_size, 3, size.side, size.side), size)
+    limit = step_seconds(network, random_batch(size.batch_size, 3, size.side, size.side), size)
     yield "ResNet-18, forward, backward, update: pictures a second, the limit", "", f"{1 / limit:,.0f}"
     for original in (CELEBA, WATERBIRDS):
         splits = random_splits(original, size)
@@ -260,8 +270,8 @@ def measure(size: Size) -> Iterator[tuple[str, str, str]]:
             peak = torch.cuda.max_memory_allocated() / 2**30
             yield f"{title}: streamed, peak memory, batch {size.batch_size}", "<= 12 GB", f"{peak:.1f} GB"
     name, n, tokens = size.texts
-    pairs = fixed_batch(n, 2, tokens, most=30_000, dtype=torch.int32)
-    pairs.x[:, 1] = 0
+    pairs = random_batch(n, 2, tokens, most=30_000, dtype=torch.int32)
+    pairs[:, 1] = 0
     found = step_seconds(Network(name, precision=size.precision), pairs, size)
     yield f"{name}, {tokens} tokens, forward, backward, update: texts a second", "", f"{1 / found:,.1f}"
 
@@ -270,11 +280,12 @@ def main(size: Size | None = None) -> int:
     """Measure and print."""
     size = size or full_or_small()
     if size.device.type == "cuda":
-        print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {size.precision}, {size.side} x {size.side}, "
-              f"batches of {size.batch_size}\n")
+        print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {size.precision}, "
+              f"{size.side} x {size.side}, batches of {size.batch_size}\n")
     else:
-        print(f"No GPU: the targets are for one H100, where this is not measured. The same code here, in 32 bits, on {size.most} "
-              f"pictures of {size.side} x {size.side}, in batches of {size.batch_size}:\n")
+        print("No GPU: the targets are for one H100, where this is not measured. The same code here, "
+              f"in 32 bits, on {size.most} pictures of {size.side} x {size.side}, "
+              f"in batches of {size.batch_size}:\n")
     print(LINE.format("what", "target", "measured"))
     with fixed_threads():
         for row in measure(size):

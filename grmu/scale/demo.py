@@ -15,20 +15,19 @@ from typing import Any
 
 import pandas as pd
 
-from grmu.data.shipped import FOLDER
+from grmu.data.shipped import FOLDER, PACKAGE
 from grmu.runs import load_split
 from grmu.runs.store import Store
 from grmu.scale.batch import Parameters
 from grmu.show.kernels import NOTEBOOKS
 from grmu.study import tables
 
-NOTEBOOK = next((path for path in (FOLDER / "run_experiment.ipynb", NOTEBOOKS / "run_experiment.ipynb")
-                 if path.is_file()),
-                NOTEBOOKS / "run_experiment.ipynb")
+NAME = "run_experiment.ipynb"
+NOTEBOOK = FOLDER / NAME if (FOLDER / NAME).is_file() else NOTEBOOKS / NAME
 OPENING = """\
 The data: photographs of shoes, on grass or on brick; the task: boot or sneaker?
-One small group, {group}, wants to leave: {n} of its {n_group} training pictures ask to be forgotten, {ratio:.3g} %.
-The other groups keep their {n_others:,}. Five answers to that request, {seeds} each:
+One small group, {group}, wants to leave: {n} of its {n_group} training pictures ask to be forgotten,
+{ratio:.3g} %. The other groups keep their {n_others:,}. Five answers to that request, {seeds} each:
 
   PRETRAIN             do nothing: the model as it was
   RETRAIN              train anew without them
@@ -40,10 +39,10 @@ It takes about 20 s a seed on two cores; finished runs are kept and not done aga
 """
 LEGEND = """
 Percent{spread}. The nearer to the gold standard the better, in every column.
-RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten that an attacker
-takes for never seen. EO: equalized-odds difference, a measure of unfairness. GA: accuracy on the group's test pictures.
-avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of 1 - distance in UA, RA and TA.
-seconds: training time.
+RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten that
+an attacker takes for never seen. EO: equalized-odds difference, a measure of unfairness. GA: accuracy on the
+group's test pictures. avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of
+1 - distance in UA, RA and TA. seconds: training time.
 """
 
 
@@ -63,7 +62,8 @@ def main(argv: list[str]) -> int:
     execute(parameters, executed)
     write_page(executed, page)
     rows = pd.DataFrame(json.loads((folder / "metrics.json").read_text())["runs"])
-    print(LEGEND.format(spread=", mean \N{PLUS-MINUS SIGN} standard deviation over seeds" * (options.seeds > 1)))
+    spread = ", mean \N{PLUS-MINUS SIGN} standard deviation over seeds"
+    print(LEGEND.format(spread=spread * (options.seeds > 1)))
     print(tables.summary(rows).rename_axis(None).to_string())
     print(f"\n{textwrap.fill(tables.verdict(rows), 118)}\n")
     files = {"notebook": executed, "page": page, "figure": folder / "comparison.png",
@@ -93,13 +93,15 @@ def execute(parameters: Mapping[str, Any], path: Path) -> None:
     import papermill
 
     if not NOTEBOOK.is_file():
-        raise FileNotFoundError(f"{NOTEBOOK} is not there: run this in a checkout of the repository.")
+        raise FileNotFoundError(f"{NOTEBOOK} is not there: restore it with `git checkout notebooks`, "
+                                "or install grmu anew.")
     try:
         with _environment():
             papermill.execute_notebook(
                 NOTEBOOK, path, dict(parameters), progress_bar=False, stdout_file=sys.stdout,
                 kernel_name="python3",
-                cwd=str(NOTEBOOK.parent), extra_arguments=["--log-level=CRITICAL"])  # else it warns of its own transport
+                cwd=str(path.parent),  # the folder of an installed notebook may be read-only
+                extra_arguments=["--log-level=CRITICAL"])  # else it warns of its own transport
     except papermill.PapermillExecutionError as error:
         if error.ename == "KeyboardInterrupt":
             raise KeyboardInterrupt from error
@@ -108,9 +110,11 @@ def execute(parameters: Mapping[str, Any], path: Path) -> None:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """Inside, a kernel in another folder finds the same store, and draws into the notebook."""
+    """Inside, a kernel in another folder finds the same package and store, and draws into the notebook."""
     before = dict(os.environ)
     os.environ["GRMU_STORE"] = str(Store().root.resolve())
+    inherited = filter(None, [before.get("PYTHONPATH")])
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *inherited])
     os.environ.pop("MPLBACKEND", None)
     try:
         yield

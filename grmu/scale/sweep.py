@@ -1,21 +1,14 @@
-"""Sweeps: a grid of experiments, in YAML, becomes jobs: one execution of run_experiment.ipynb each. Called by
-workflow/Snakefile.
-
-    python -m grmu.scale.sweep plan workflow/paper.yaml --count
-    python -m grmu.scale.sweep cost workflow/paper.yaml --images-per-second 5000
-    python -m grmu.scale.sweep report FOLDER
+"""Sweeps: a grid of experiments, in YAML, becomes jobs: one execution of run_experiment.ipynb each.
 
 PRETRAIN is a job once per data set and seed, RETRAIN and RETRAIN + REWEIGHT once per seed and split; a
 method's job comes after these three and finds them in the store, so no two jobs train the same model. See
-workflow/README.md.
+docs/sweeps.md.
 """
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import os
 import re
 import sys
 from collections import Counter
@@ -23,18 +16,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from grmu import data
+from grmu.data.files import write_whole
 from grmu.data.shipped import PACKAGE
 from grmu.runs import Experiment
-from grmu.runs.store import StoreError
-from grmu.scale.batch import REFERENCES, Parameters, hint
+from grmu.scale.batch import COMPARED_WITH, Parameters, hint, rank
 from grmu.study.names import label
 
 REPOSITORY = PACKAGE.parent
+Made = TypeVar("Made", "Block", "Grid")
 
 
 @dataclass(frozen=True)
@@ -42,8 +36,7 @@ class Block:
     """A product of choices. Of RETRAIN and what is compared with it, only the methods need to be named.
 
     reweight: true, false or "both" (both that a method allows).
-    groups: "default", "uniform", a list of pairs (y, a), or {y: [...], a: [...]} for all pairs of the two
-    lists.
+    groups: "default", "uniform", pairs (y, a), or {y: [...], a: [...]} for all pairs of the two lists.
     overrides: one mapping of settings, or a list of several; {} is the preset.
     """
 
@@ -51,26 +44,28 @@ class Block:
     methods: list[str]
     seeds: list[int]
     ratios: list[float] = field(default_factory=lambda: [0.5])
-    groups: str | list | dict = "default"
+    groups: str | list[Any] | dict[str, list[int]] = "default"
     reweight: bool | str = "both"
-    overrides: dict | list[dict] = field(default_factory=dict)
+    overrides: dict[str, Any] | list[dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("datasets", "methods", "seeds", "ratios"):
             if not isinstance(getattr(self, name), list) or not getattr(self, name):
                 raise ValueError(f"{name} must be a list that is not empty, but is {getattr(self, name)!r}.")
-        if isinstance(self.groups, Mapping):
-            if set(self.groups) != {"y", "a"} or not all(isinstance(v, list) for v in self.groups.values()):
-                raise ValueError(f"groups must be a name, pairs (y, a), or lists y and a, but is {self.groups!r}.")
-            object.__setattr__(self, "groups",
-                               [list(pair) for pair in product(self.groups["y"], self.groups["a"])])
+        if isinstance(self.groups, Mapping) and (
+                set(self.groups) != {"y", "a"} or not all(isinstance(v, list) for v in self.groups.values())):
+            raise ValueError("groups must be a name, pairs (y, a), or lists y and a, but is "
+                             f"{self.groups!r}.")
 
     def parameters(self, root_of: Callable[[str], str | None]) -> Iterator[Parameters]:
         """The parameters of the notebook that cover the block; some of their runs coincide."""
         overrides = self.overrides if isinstance(self.overrides, list) else [self.overrides]
+        groups = self.groups
+        if isinstance(groups, dict):
+            groups = [list(pair) for pair in product(groups["y"], groups["a"])]
         for dataset, seed, ratio, changed, method in product(self.datasets, self.seeds, self.ratios,
                                                              overrides, self.methods):
-            yield Parameters(dataset, method, self.reweight, ratio, self.groups, seed, overrides=changed,
+            yield Parameters(dataset, method, self.reweight, ratio, groups, seed, overrides=changed,
                              root=root_of(dataset))
 
 
@@ -106,8 +101,11 @@ class Grid:
         return None if root is None else str((REPOSITORY / root).resolve())
 
     def experiments(self) -> dict[str, Experiment]:
-        """Every run once, by the name of its job, references first; ValueError for an impossible one, with
-        its block's number."""
+        """Every run once, by the name of its job, references first.
+
+        Raises:
+            ValueError: an impossible run, with its block's number.
+        """
         found: dict[str, Experiment] = {}
         for number, settings in enumerate(self.blocks, 1):
             try:
@@ -116,8 +114,7 @@ class Grid:
                         found.setdefault(job_name(experiment), experiment)
             except ValueError as error:
                 raise ValueError(f"block {number}: {error}") from error
-        return dict(sorted(found.items(), key=lambda item: (*REFERENCES,
-                                                            item[1].method).index(item[1].method)))
+        return dict(sorted(found.items(), key=lambda item: rank(item[1].method)))
 
 
 def read(source: str) -> Grid:
@@ -126,7 +123,12 @@ def read(source: str) -> Grid:
     Raises:
         FileNotFoundError: there is no such file.  ValueError: it is no grid; the message names the value.
     """
-    settings = json.load(sys.stdin) if source == "-" else yaml.safe_load(Path(source).read_text())  # JSON's 1e-05 is text in YAML
+    if source == "-":
+        return _make(Grid, json.load(sys.stdin), "grid")  # not as YAML, to which 1e-05 is text
+    try:
+        settings = yaml.safe_load(Path(source).read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{source} is not YAML: {error}") from error
     return _make(Grid, settings, "grid")
 
 
@@ -136,26 +138,28 @@ def job_name(experiment: Experiment) -> str:
     method = e.method + "-reweight" * e.reweight
     if e.overrides:
         settings = "-".join(f"{name}={value}" for name, value in sorted(e.overrides.items()))
-        method += f"-{re.sub(r'[^A-Za-z0-9_.=-]', '_', settings)[:80]}-{_short(dict(sorted(e.overrides.items())))}"
+        readable = re.sub(r"[^A-Za-z0-9_.=-]", "_", settings)[:80]
+        method += f"-{readable}-{_digest(dict(sorted(e.overrides.items())))}"
     if e.method == "pretrain":  # trained on everything, so shared by all splits
         return f"{e.dataset}/seed{e.seed}/{method}"
     split = f"r{e.ratio:.6g}"
-    if e.groups != "default":
-        split += f"-{e.groups}" if isinstance(e.groups, str) else f"-{len(e.groups)}groups-{_short(e.groups)}"
+    if not isinstance(e.groups, str):
+        split += f"-{len(e.groups)}groups-{_digest(e.groups)}"
+    elif e.groups != "default":
+        split += f"-{e.groups}"
     return f"{e.dataset}/{split}/seed{e.seed}/{method}"
 
 
 def prerequisites(experiment: Experiment) -> list[Experiment]:
     """The references that a method starts from or is compared with: their jobs come before."""
-    if experiment.method in REFERENCES:
+    if experiment.method in COMPARED_WITH:
         return []
     before = experiment.original
     return [before, replace(before, method="retrain"), before.gold]
 
 
 def write_plan(grid: Grid) -> Path:
-    """plan.json in the grid's folder, and for every job the notebook's parameters as
-    runs/JOB/parameters.yaml.
+    """plan.json in the grid's folder, and for every job its notebook's parameters, runs/JOB/parameters.yaml.
 
     Files are only touched where they change. A job's file names what its numbers depend on besides (settings,
     code), so a job is run again after its preset or its method was edited, and no other.
@@ -167,92 +171,53 @@ def write_plan(grid: Grid) -> Path:
     folder, jobs, experiments = grid.folder, {}, grid.experiments()
     for dataset in dict.fromkeys(e.dataset for e in experiments.values() if e.dataset in data.ORIGINALS):
         if (root := grid.root_of(dataset)) is None or not Path(root).is_dir():
-            raise ValueError(f"{dataset} does not come with this project, and its root is {root!r}: name "
-                             f"an existing folder, as in --config root=/data. `python -m grmu data {dataset}` says more.")
+            raise ValueError(f"{dataset} does not come with this project, and its root is {root!r}: name an "
+                             "existing folder, as in --config root=/data. "
+                             f"`python -m grmu data {dataset}` says more.")
     for name, e in experiments.items():
         first = [experiments[job_name(p)] for p in prerequisites(e)]
         home = folder / "runs" / name
-        parameters = Parameters(e.dataset, e.method, e.reweight, e.ratio,
-                                e.groups if isinstance(e.groups, str) else
-                                [list(pair) for pair in e.groups], e.seed, overrides=dict(e.overrides),
-                                root=e.root,
-                                references=bool(first), output=str(home))
+        groups = e.groups if isinstance(e.groups, str) else [list(pair) for pair in e.groups]
+        parameters = Parameters(e.dataset, e.method, e.reweight, e.ratio, groups, e.seed,
+                                overrides=dict(e.overrides), root=e.root, references=bool(first),
+                                output=str(home))
         chosen = {k: v for k, v in asdict(parameters).items() if k != "lam"} | {"device": grid.device}
         keys = " ".join(run.key for run in (e, *first))
-        _write(home / "parameters.yaml", f"# run again when this changes: {keys}\n{yaml.safe_dump(chosen, sort_keys=False)}")
+        text = yaml.safe_dump(chosen, sort_keys=False)
+        _write_changed(home / "parameters.yaml", f"# run again when this changes: {keys}\n{text}")
         jobs[name] = {"after": [job_name(p) for p in prerequisites(e)], "parameters": chosen}
     path = folder / "plan.json"
-    _write(path, json.dumps({"device": grid.device, "jobs": jobs}, indent=1))
+    _write_changed(path, json.dumps({"device": grid.device, "jobs": jobs}, indent=1))
     return path
 
 
 def count(grid: Grid) -> str:
     """How many jobs a grid has, by data set and kind, as a table in text."""
     kinds = Counter((e.dataset, label(e.method, e.reweight)) for e in grid.experiments().values())
-    lines = [f"{n:6}  {dataset}: {kind}" for (dataset, kind), n in sorted(kinds.items(),
-                                                                          key=lambda item: item[0][0])]
+    by_dataset = sorted(kinds.items(), key=lambda item: item[0][0])
+    lines = [f"{n:6}  {dataset}: {kind}" for (dataset, kind), n in by_dataset]
     return "\n".join([*lines, f"{sum(kinds.values()):6}  runs in all"])
 
 
-def _make(cls: type, settings: object, what: str) -> Any:
+def _make(cls: type[Made], settings: object, what: str) -> Made:
     """An instance of a dataclass from a mapping; ValueError for unknown and missing names."""
     if not isinstance(settings, Mapping):
         raise ValueError(f"a {what} must map names to values, but is {settings!r}.")
-    known = [f.name for f in fields(cls)]
+    names = [f.name for f in fields(cls)]
     for name in settings:
-        if name not in known:
-            raise ValueError(f"unknown name {name!r} in a {what}: {hint(str(name), known)}")
-    if missing := [f.name for f in fields(cls) if f.default is f.default_factory is MISSING
-                   and f.name not in settings]:
+        if name not in names:
+            raise ValueError(f"unknown name {name!r} in a {what}: {hint(str(name), names)}")
+    required = [f.name for f in fields(cls) if f.default is f.default_factory is MISSING]
+    if missing := [name for name in required if name not in settings]:
         raise ValueError(f"a {what} lacks {', '.join(missing)}.")
     return cls(**settings)
 
 
-def _short(value: object) -> str:
+def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:6]
 
 
-def _write(path: Path, text: str) -> None:
+def _write_changed(path: Path, text: str) -> None:
     """The text as that file, in one step; a file that holds it already keeps its time."""
-    if path.is_file() and path.read_text() == text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run one command; its exit code, 2 for an error with an explanation."""
-    from grmu.scale import sweep_cost, sweep_report
-
-    parser = argparse.ArgumentParser(prog="python -m grmu.scale.sweep", description=__doc__.split("\n\n")[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    plan = commands.add_parser("plan", help="write the jobs of a grid, or count them")
-    plan.add_argument("--count", action="store_true",
-                      help="write nothing, say how many runs of which kind there are")
-    cost = commands.add_parser("cost", help="GPU hours of a grid, from a measured throughput")
-    cost.add_argument("--images-per-second", type=float, help="trained by one GPU (forward, backward, step)")
-    cost.add_argument("--texts-per-second", type=float, help="the same for MultiNLI")
-    cost.add_argument("--gpus", type=int, default=1, help="that share the work")
-    for command in (plan, cost):
-        command.add_argument("grid", help="YAML file, - for JSON from standard input")
-    report = commands.add_parser("report", help="write the tables and the report of what is done")
-    report.add_argument("folder", type=Path, help="of the sweep: its grid's output")
-    options = parser.parse_args(argv)
-    try:
-        if options.command == "plan":
-            print(count(read(options.grid)) if options.count else write_plan(read(options.grid)))
-        elif options.command == "cost":
-            print(sweep_cost.estimate(read(options.grid), options.images_per_second, options.texts_per_second,
-                                      options.gpus))
-        else:
-            print(sweep_report.write(options.folder))
-    except (ValueError, FileNotFoundError, StoreError, yaml.YAMLError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    if not path.is_file() or path.read_text() != text:
+        write_whole(path, text)

@@ -1,13 +1,13 @@
-"""What a grid costs: samples that pass through the network, from the presets and the sizes of the data sets,
-and so GPU hours.
+"""What a grid costs: samples that pass through the network, by presets and data sets' sizes, and GPU hours.
 
     hours = (trained + forward / 3) / samples per second / 3600
 
 trained: samples of a forward and a backward pass, epochs * n_train for every method, since an epoch goes over
-the retain set and in a forget pass over the forget set, and these two are the training set. forward: the
-other passes, which take a third of that
-time: test set after each epoch, all splits at the end, the original model beside the unlearned one in SCRUB,
-features for MIU's estimators. Loading is assumed to keep up with the GPU. The speed is measured, not assumed.
+the retain set and in a forget pass over the forget set, and these two are the training set.
+forward: the other passes, which take a third of that time: test set after each epoch, all splits at the end,
+the original model beside the unlearned one in SCRUB, features for MIU's estimators.
+
+Loading is assumed to keep up with the GPU. The speed is measured, not assumed.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ import pandas as pd
 from grmu import data
 from grmu.mine import Estimator
 from grmu.runs import Experiment
-from grmu.scale.batch import REFERENCES
+from grmu.scale.batch import COMPARED_WITH
 from grmu.scale.sweep import Grid
 
-SIZES = {"celeba": (162_770, 19_867, 19_962), "waterbirds": (4_795, 1_199, 5_794),
-         "multinli": (206_175, 82_462, 123_712),
-         "fairface": (36_227, 4_025, 5_162)}  # train, val, test, as published; of FairFace's training set 10 % are for validation
+SIZES = {  # train, val, test, as published; of FairFace's training set 10 % are for validation
+    "celeba": (162_770, 19_867, 19_962), "waterbirds": (4_795, 1_199, 5_794),
+    "multinli": (206_175, 82_462, 123_712), "fairface": (36_227, 4_025, 5_162)}
 TEXTS = ("multinli",)
 MINE_BATCH = inspect.signature(Estimator).parameters["batch_size"].default
 
 
 def passes(experiment: Experiment) -> tuple[int, int]:
     """Samples trained on, and samples that only pass forward, in one run."""
-    train, val, test = SIZES.get(experiment.dataset) or [len(part)
-                                                         for part in data.load(experiment.dataset)[:3]]
+    dataset = experiment.dataset
+    train, val, test = SIZES.get(dataset) or [len(part) for part in data.load(dataset)[:3]]
     epochs, settings = experiment.recipe.epochs, experiment.settings
     forward = epochs * test + train + val + test
     if experiment.method == "scrub":
@@ -44,14 +44,16 @@ def passes(experiment: Experiment) -> tuple[int, int]:
 
 
 def table(grid: Grid, images: float | None, texts: float | None) -> pd.DataFrame:
-    """One row a data set and kind of run: runs, millions of samples trained and passed forward, GPU hours
-    (NaN: not measured)."""
+    """A row a data set and kind of run: runs, millions of samples trained and passed forward, GPU hours.
+
+    Hours are NaN where no speed was measured.
+    """
     rows = []
     for experiment in grid.experiments().values():
         trained, forward = passes(experiment)
         speed = texts if experiment.dataset in TEXTS else images
         hours = (trained + forward / 3) / speed / 3600 if speed else float("nan")
-        kind = experiment.method.upper() if experiment.method in REFERENCES else "methods"
+        kind = experiment.method.upper() if experiment.method in COMPARED_WITH else "methods"
         rows.append({"data set": experiment.dataset, "what": kind, "runs": 1, "trained (M)": trained / 1e6,
                      "forward (M)": forward / 1e6, "GPU hours": hours})
     found = pd.DataFrame(rows).groupby(["data set", "what"], sort=False).sum(min_count=1)
@@ -63,9 +65,10 @@ def estimate(grid: Grid, images: float | None = None, texts: float | None = None
     if any(speed is not None and speed <= 0 for speed in (images, texts)) or gpus < 1:
         raise ValueError(f"speeds must be above 0 and GPUs from 1, but are {images}, {texts} and {gpus}.")
     found = table(grid, images, texts)
-    hours, unknown = found["GPU hours"].sum(), found.index[found["GPU hours"].isna()].get_level_values(0).unique()
-    shown = found.round({"trained (M)": 1, "forward (M)": 1}).assign(**{"GPU hours": found["GPU hours"].map(
-        lambda h: "not measured" if pd.isna(h) else f"{h:.1f}")})
+    hours = found["GPU hours"].sum()
+    unknown = found.index[found["GPU hours"].isna()].get_level_values(0).unique()
+    shown = found.round({"trained (M)": 1, "forward (M)": 1})
+    shown["GPU hours"] = found["GPU hours"].map(lambda h: "not measured" if pd.isna(h) else f"{h:.1f}")
     total = f"{found.runs.sum():.0f} runs"
     if hours > 0:
         total += f", {hours:.1f} GPU hours: {hours / gpus:.1f} hours on {gpus} GPU{'s' * (gpus > 1)}"

@@ -1,5 +1,4 @@
-"""What a sweep found, finished or not: tables of the runs that are done, the names of those that are not, and
-a report.
+"""What a sweep found, finished or not: tables of the runs that are done, the others' names, and a report.
 
 Everything is read from the sweep's folder: plan.json, and what the executed notebooks wrote under runs/.
 """
@@ -7,7 +6,6 @@ Everything is read from the sweep's folder: plan.json, and what the executed not
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from grmu.data.files import write_whole
 from grmu.metrics import METRICS
-from grmu.scale.batch import REFERENCES
+from grmu.scale.batch import rank
 from grmu.scale.demo import write_page
 from grmu.study import tables
 from grmu.study.names import label
+from grmu.study.results import select
 
 TEMPLATE = Path(__file__).with_name("sweep_report.html")
 
@@ -40,8 +40,8 @@ class Section:
         """The rows of the seeds that have the gold standard."""
         if self.rows.empty:
             return self.rows
-        is_gold = (self.rows.method == tables.GOLD[0]) & self.rows.reweight
-        return self.rows[self.rows.seed.isin(self.rows.seed[is_gold])]
+        gold = select(self.rows, method=tables.GOLD[0], reweight=tables.GOLD[1])
+        return self.rows[self.rows.seed.isin(gold.seed)]
 
     def summary(self) -> pd.DataFrame | None:
         """`tables.summary` of these rows; None without a gold standard."""
@@ -58,12 +58,12 @@ def read_plan(folder: Path) -> dict[str, dict[str, Any]]:
     """The jobs of a sweep by name: "after" and "parameters"; FileNotFoundError if the folder holds none."""
     if not (folder / "plan.json").is_file():
         raise FileNotFoundError(f"{folder} holds no plan.json: it is not the folder of a sweep.")
-    return json.loads((folder / "plan.json").read_text())["jobs"]
+    jobs: dict[str, dict[str, Any]] = json.loads((folder / "plan.json").read_text())["jobs"]
+    return jobs
 
 
 def is_done(folder: Path, job: str) -> bool:
-    """Has the job written its notebook and its numbers, after its parameters (or the code that they name)
-    changed last?"""
+    """Has the job written notebook and numbers after its parameters, and the code that they name, changed?"""
     home = folder / "runs" / job
     files = [home / name for name in ("notebook.ipynb", "metrics.json")]
     return all(f.is_file() and f.stat().st_mtime_ns >= (home / "parameters.yaml").stat().st_mtime_ns
@@ -99,7 +99,7 @@ def _error(home: Path) -> str:
 
 def sections(folder: Path) -> list[Section]:
     """The tables of a sweep, in the order of its plan."""
-    keys: dict[tuple, list[str]] = {}
+    keys: dict[tuple[str, float, str, str], list[str]] = {}
     plan = read_plan(folder)
     for job, content in plan.items():
         p = content["parameters"]
@@ -122,20 +122,18 @@ def sections(folder: Path) -> list[Section]:
 
 
 def _rows(folder: Path, jobs: list[str]) -> pd.DataFrame:
-    """Every run that these jobs' notebooks hold, once, references first: a job of a method holds those of its
-    split, too."""
+    """Every run that these jobs' notebooks hold, once, references first: a method's job holds them, too."""
     runs: dict[str, dict[str, Any]] = {}
     for job in jobs:
         if is_done(folder, job):
             for run in json.loads((folder / "runs" / job / "metrics.json").read_text())["runs"]:
                 runs.setdefault(run["id"], {"job": job} | run)
-    ordered = sorted(runs.values(), key=lambda run: (*REFERENCES, run["method"]).index(run["method"]))
+    ordered = sorted(runs.values(), key=lambda run: rank(run["method"]))
     return pd.DataFrame(ordered).astype(dict.fromkeys(METRICS, float)) if ordered else pd.DataFrame()
 
 
 def write(folder: Path) -> str:
-    """Of what is done: runs.csv (a row a run), tables.csv (the summaries) and index.html; says what is
-    missing.
+    """Of what is done: runs.csv (a row a run), tables.csv (summaries), index.html; says what is missing.
 
     Raises:
         FileNotFoundError: the folder holds no sweep.
@@ -159,8 +157,8 @@ def _write_tables(folder: Path, found: list[Section], summaries: list[pd.DataFra
         runs[column] = runs[column].map(json.dumps)
     parts = {s.title: table for s, table in zip(found, summaries, strict=True) if table is not None}
     tables_of = pd.concat(parts, names=["table"]) if parts else pd.DataFrame(columns=["table", "method"])
-    _replace(folder / "runs.csv", runs.to_csv(index=False))
-    _replace(folder / "tables.csv", tables_of.to_csv())
+    write_whole(folder / "runs.csv", runs.to_csv(index=False))
+    write_whole(folder / "tables.csv", tables_of.to_csv())
 
 
 def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None],
@@ -170,25 +168,17 @@ def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame
               "missing": [job for job in s.jobs if job in missing],
               "table": "" if table is None else tables.show(table).to_html()}
              for s, table in zip(found, summaries, strict=True)]
-    names = {job: f"{label(p['method'], p['reweight'])}, seed {p['seed']}" for job, p in (
-        (job, content["parameters"]) for job, content in plan.items())}
+    parameters = {job: content["parameters"] for job, content in plan.items()}
+    names = {job: f"{label(p['method'], p['reweight'])}, seed {p['seed']}" for job, p in parameters.items()}
     pages = {job: _page(folder, job) for job in plan}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
-    _replace(folder / "index.html", environment.from_string(TEMPLATE.read_text()).render(
+    write_whole(folder / "index.html", environment.from_string(TEMPLATE.read_text()).render(
         folder=folder.name, n=len(plan), missing=missing, parts=parts, names=names, pages=pages))
 
 
-def _replace(path: Path, text: str) -> None:
-    """The text as that file, in one step."""
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def _page(folder: Path, job: str) -> str:
-    """The job's notebook as a web page, made if it is older than the notebook; its path in the folder, empty
-    if there is none."""
+    """The path in the folder of the job's notebook as a web page, made if it is older; empty without one."""
     home = folder / "runs" / job
     notebook = home / ("notebook.ipynb" if is_done(folder, job) else "unfinished.ipynb")
     page = notebook.with_suffix(".html")

@@ -1,5 +1,5 @@
 """show: what one looks at: figures, the explorer, what changed inside a model, widgets, the app.
 
-Not here: numbers (study computes them) and sentences for students (teach). May import: data, the core, runs,
-    study.
+Not here: numbers (study computes them), sentences for students (teach).
+May import: data, the core, runs, study.
 """

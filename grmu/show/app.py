@@ -15,7 +15,8 @@ import sys
 
 from grmu.show.kernels import NOTEBOOKS, kernel_environment
 
-STRANGERS = ["@jupyter/nbgrader", "@jupyter-notebook/lab-extension"]  # extensions of JupyterLab that fail on such a page
+STRANGERS = ["@jupyter/nbgrader",
+             "@jupyter-notebook/lab-extension"]  # extensions of JupyterLab that fail on such a page
 FOLDER = NOTEBOOKS / "app"
 
 

@@ -1,12 +1,10 @@
-"""What the explorer shows: a setting is looked up among the shipped results; between them nothing is
-interpolated.
+"""What the explorer shows: settings looked up among the shipped results, with nothing interpolated between.
 
 `find(Choice(...))` snaps to the nearest setting that was computed, and `Shown.note` says what it did.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,8 +18,7 @@ from grmu.runs import Experiment
 from grmu.study import grids, results
 from grmu.study.names import label
 
-FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group,
-                                                ...]]] = {  # what a reader chooses from: data set and groups
+FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # data set, groups
     "sneakers on brick, the smallest of 4 groups": ("groundwear", "default"),
     "ankle boots on grass, the largest of 4": ("groundwear", ((0, 0),)),
     "as many samples of all 4 groups alike": ("groundwear", "uniform"),
@@ -29,7 +26,7 @@ FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group,
     "25 groups of 63": (grids.MANY, grids.TWENTY_FIVE_GROUPS),
 }
 SMALLEST = next(iter(FORGET_GROUPS))
-REFERENCES = (("pretrain", False), ("retrain", False), ("retrain", True))
+ALWAYS_SHOWN = (("pretrain", False), ("retrain", False), ("retrain", True))
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,8 @@ class Choice:
 class Shown:
     """A computed setting beside its references; accuracies are fractions, means over `n_seeds` seeds.
 
-    groups: before, after, gold and asked (bool) by group's name.  metrics: (mean, standard deviation) by
-    method and metric.
+    groups: before, after, gold and forgotten (bool) by group's name.
+    metrics: (mean, standard deviation) by method and metric.
     by_ratio, by_lam: GA's mean and std by (method, reweight, ratio or lam); by_lam is None but for MIU.
     """
 
@@ -80,22 +77,20 @@ class Shown:
             return f"Doing nothing: the group keeps its {idle:.0f} %, and nobody was forgotten"
         far, side = abs(after - gold), "above" if after > gold else "below"
         place = f"{far:.0f} points {side} the gold standard" if far >= 0.5 else "as the gold standard"
-        return f"{name}, ratio {self.ratio:.2g}: the group that asked goes from {idle:.0f} to {after:.0f} %, {place}"
+        return (f"{name}, ratio {self.ratio:.2g}: "
+                f"the group that asked goes from {idle:.0f} to {after:.0f} %, {place}")
 
 
 @lru_cache
 def rows() -> pd.DataFrame:
-    """Shipped runs with the preset's settings, MIU's also with other lambdas; columns of `results.table`, and
-    lam."""
-    table = results.table().reset_index()
-    overrides = table.overrides.map(json.loads)
-    table = table[overrides.map(lambda o: set(o) <= {"lam"}).to_numpy()].copy()
-    is_miu, chosen = table.method == "miu", overrides[table.index].map(lambda o: o.get("lam", np.nan))
+    """Shipped runs with the preset's settings, MIU's also with other lambdas: `results.load`'s, and lam."""
+    table = results.load()
+    table = table[table.overrides.map(lambda o: set(o) <= {"lam"})].copy()
+    is_miu, chosen = table.method == "miu", table.overrides.map(lambda o: o.get("lam", np.nan))
     preset = {name: Experiment(name, "miu").settings["lam"] for name in table.dataset[is_miu].unique()}
     table["lam"] = chosen.fillna(table.dataset.map(preset)).where(is_miu)
     alike = table.groups == "uniform"
     table.loc[alike, "ratio"] = (table.ratio[alike] / grids.uniform_ratio(1)).round(1)
-    table["by_group"] = table.by_group.map(lambda text: np.array(json.loads(text)))
     return table[table.seed.isin(grids.SEEDS)]
 
 
@@ -104,9 +99,9 @@ def rows_of(groups: str) -> pd.DataFrame:
     """The rows of one of the `FORGET_GROUPS`. Nothing that unlearns was computed for all groups alike: there
     RETRAIN is gold."""
     dataset, which = FORGET_GROUPS[groups]
-    found = rows()[(rows().dataset == dataset) & (rows().groups == str(which))]
+    found = results.select(rows(), dataset=dataset, groups=which)
     if which == "uniform":
-        gold = found[found.method == "retrain"].assign(reweight=True)
+        gold = results.select(found, method="retrain").assign(reweight=True)
         found = pd.concat([found, gold])
     return found
 
@@ -119,18 +114,18 @@ def computed(groups: str) -> dict[str, tuple[bool, ...]]:
 
 @lru_cache
 def group_rows(groups: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
-    """Rows of the groups' panel: name, group indices, asked to be forgotten. Of many groups, those that asked
-    and the others."""
+    """Rows of the groups' panel: name, groups, forgotten?; of many, those that asked and the others."""
     dataset, which = FORGET_GROUPS[groups]
     splits = data.load(dataset)
     train, n_a = splits.train, splits.train.n_attributes
-    pairs = [splits.forget_group] if which == "default" else [] if which == "uniform" else which
-    asked = [y * n_a + a for y, a in pairs]
+    pairs = which if not isinstance(which, str) else [splits.forget_group] if which == "default" else []
+    forgotten = [y * n_a + a for y, a in pairs]
     if train.n_groups <= 8:
-        return tuple((name, (g,), g in asked or which == "uniform")
+        return tuple((name, (g,), g in forgotten or which == "uniform")
                      for g, name in enumerate(train.group_names))
-    others = tuple(g for g in range(train.n_groups) if g not in asked)
-    return ((f"the {len(asked)} that asked", tuple(asked), True), (f"the other {len(others)}", others, False))
+    others = tuple(g for g in range(train.n_groups) if g not in forgotten)
+    return ((f"the {len(forgotten)} that asked", tuple(forgotten), True),
+            (f"the other {len(others)}", others, False))
 
 
 def by_row(groups: str, by_group: Sequence[float]) -> np.ndarray:
@@ -150,22 +145,23 @@ def find(choice: Choice) -> Shown:
         ValueError: no run of the method was shipped for these groups.
     """
     every = rows_of(choice.groups)
-    mine = every[(every.method == choice.method) & (every.reweight == choice.reweight)]
+    mine = results.select(every, method=choice.method, reweight=choice.reweight)
     if mine.empty:
-        raise ValueError(f"{label(choice.method, choice.reweight)} was not computed for {choice.groups}: choose one of "
-                         f"{', '.join(label(m, r) for m, options in computed(choice.groups).items() for r in options)}.")
+        there = ", ".join(label(m, r) for m, options in computed(choice.groups).items() for r in options)
+        raise ValueError(f"{label(choice.method, choice.reweight)} was not computed for {choice.groups}: "
+                         f"choose one of {there}.")
     ratio, is_miu = nearest(choice.ratio, mine.ratio.unique()), choice.method == "miu"
     lam = nearest(choice.lam, mine.lam[mine.ratio == ratio].unique()) if is_miu else None
     if choice.seed is not None:
         every, mine = every[every.seed == choice.seed], mine[mine.seed == choice.seed]
     here = mine[(mine.ratio == ratio) & ((mine.lam == lam) | (not is_miu))]
-    parts = {key: every[(every.method == key[0]) & (every.reweight == key[1]) & (every.ratio == ratio)]
-             for key in REFERENCES} | {(choice.method, choice.reweight): here}
+    parts = {(method, reweight): results.select(every, method=method, reweight=reweight, ratio=ratio)
+             for method, reweight in ALWAYS_SHOWN} | {(choice.method, choice.reweight): here}
+    names, _, forgotten = zip(*group_rows(choice.groups), strict=True)
     groups = pd.DataFrame(
         {name: by_row(choice.groups, np.mean(np.stack(list(parts[key].by_group)), 0)) for name, key in (
             ("before", ("pretrain", False)), ("after", (choice.method, choice.reweight)),
-            ("gold", ("retrain", True)))},
-        index=[name for name, _, _ in group_rows(choice.groups)]).assign(asked=[a for _, _, a in group_rows(choice.groups)])
+            ("gold", ("retrain", True)))} | {"forgotten": forgotten}, index=names)
     metrics = pd.DataFrame({key: {m: (part[m].mean(), part[m].std(ddof=1) if len(part) > 1 else 0.0)
                                   for m in (*METRICS, *FAIRNESS)} for key, part in parts.items()}).T
     on_curve = every[pd.MultiIndex.from_frame(every[["method", "reweight"]]).isin(parts)]
@@ -180,10 +176,10 @@ def _curve(part: pd.DataFrame, setting: str) -> pd.DataFrame:
     return part.groupby(["method", "reweight", setting]).GA.agg(["mean", "std"]).fillna({"std": 0.0})
 
 
-def _lam_curve(mine: pd.DataFrame, parts: dict, ratio: float) -> pd.DataFrame:
+def _lam_curve(mine: pd.DataFrame, parts: dict[tuple[str, bool], pd.DataFrame], ratio: float) -> pd.DataFrame:
     """GA against lambda; the references, which have none, as levels."""
     own = _curve(mine[mine.ratio == ratio], "lam")
-    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in REFERENCES
+    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in ALWAYS_SHOWN
               for lam in (0.0, 10.0)}
     return pd.concat([pd.DataFrame(levels).T.rename_axis(own.index.names), own])
 

@@ -27,8 +27,11 @@ from grmu.training import predict
 
 @dataclass(frozen=True)
 class Answers:
-    """What two models say of the same samples. before, after: (N,) confidence in the true class; changed:
-    (N,) bool, the prediction is another one; right: (N,) bool, the prediction after is the true class."""
+    """What two models say of the same samples.
+
+    before, after: (N,) confidence in the true class.  changed: (N,) bool, the prediction is another one.
+    right: (N,) bool, the prediction after is the true class.
+    """
 
     data: GroupedDataset
     before: Tensor
@@ -46,27 +49,26 @@ class Answers:
 class Features:
     """Test features in the plane of PRETRAIN's first two principal components.
 
-    before, after: (N, 2).  group: (N,).  told: balanced accuracy of a linear classifier of groups from all
-    features, five-fold cross-validated, before and after; chance is 1 / number of groups.
+    before, after: (N, 2).  group: (N,).  separability: of the groups, before and after (see `separability`).
     """
 
     before: np.ndarray
     after: np.ndarray
     group: np.ndarray
-    told: tuple[float, float]
+    separability: tuple[float, float]
     group_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Look:
-    """One run, looked into."""
+class Changes:
+    """What one run changed: on its forget set, on the test set, and in the test set's features."""
 
     forget: Answers
     test: Answers
     features: Features
 
 
-def look(result: Result, store: str | Path | None = None) -> Look:
+def find_changes(result: Result, store: str | Path | None = None) -> Changes:
     """The run's forget set and test set, before and after it.
 
     Raises:
@@ -75,8 +77,8 @@ def look(result: Result, store: str | Path | None = None) -> Look:
     splits, split, _ = load_split(result.experiment)
     before, after = run(result.experiment.original, store).model, result.model
     with fixed_threads():
-        return Look(answers(before, after, split.forget), answers(before, after, splits.test),
-                    features(before, after, splits.test))
+        return Changes(answers(before, after, split.forget), answers(before, after, splits.test),
+                       features(before, after, splits.test))
 
 
 def answers(before: Classifier, after: Classifier, data: GroupedDataset) -> Answers:
@@ -91,12 +93,14 @@ def features(before: Classifier, after: Classifier, data: GroupedDataset) -> Fea
     one, other = (predict(model.features, model, data.x).numpy() for model in (before, after))
     plane, group = PCA(2, svd_solver="full").fit(one), data.group.numpy()
     return Features(plane.transform(one), plane.transform(other), group,
-                    (groups_told(one, group), groups_told(other, group)),
-                    tuple(data.group_names))
+                    (separability(one, group), separability(other, group)), tuple(data.group_names))
 
 
-def groups_told(z: np.ndarray, group: np.ndarray, folds: int = 5) -> float:
-    """Balanced accuracy of a logistic regression of groups (N,) on features (N, d), cross-validated."""
+def separability(z: np.ndarray, group: np.ndarray) -> float:
+    """Balanced accuracy of a logistic regression of groups (N,) on features (N, d), cross-validated.
+
+    Chance is 1 / number of groups.
+    """
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, class_weight="balanced"))
-    said = cross_val_predict(classifier, z, group, cv=StratifiedKFold(folds, shuffle=True, random_state=0))
+    said = cross_val_predict(classifier, z, group, cv=StratifiedKFold(5, shuffle=True, random_state=0))
     return float(balanced_accuracy_score(group, said))

@@ -8,6 +8,7 @@ numbers that they name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,31 +17,32 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
 from grmu.data import GroupedDataset
 from grmu.study.names import METRIC_NAMES, label
 
 # Okabe-Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the gold
-# standard's family.
+# standard and its family.
 VERMILION = "#D55E00"
 GROUP_COLOURS = ["#0072B2", "#56B4E9", "#009E73", "#004B79", "#8CCBB8", "#3B8EC2", "#00664B"]
-COLOURS = {"pretrain": "#808080", "retrain": "#000000", "group_dro": "#E69F00", "rwg": "#C7822E",
-           "subg": "#8F6A1E",
+COLOURS = {"pretrain": "#808080", "retrain": "#000000",
+           "group_dro": "#E69F00", "rwg": "#C7822E", "subg": "#8F6A1E",
            "finetune": "#A89A00", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
-           "miu": "#CC79A7",
-           "gradient_ascent": "#6B6B00", "random_labels": "#A04070", "bad_teacher": "#C2A000",
-           "boundary_shrink": "#8C564B",
-           "boundary_expand": "#B98B82", "ssd": "#5E4B8B", "influence": "#A08CC8"}
+           "miu": "#CC79A7", "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
+           "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B", "boundary_expand": "#B98B82",
+           "ssd": "#5E4B8B", "influence": "#A08CC8"}
+LABEL_GAP = 0.075  # between names at the ends of lines, in heights of the axes
 
 
 def use_style() -> None:
     """Set the course's look; in a notebook also sharp inline figures."""
     sns.set_theme(context="notebook", style="ticks", rc={
         "figure.figsize": (7.5, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "font.size": 11,
-        "axes.labelsize": 11,
-        "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titleweight": "bold", "xtick.labelsize": 11,
-        "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False, "axes.spines.top": False,
-        "axes.spines.right": False, "lines.linewidth": 1.2, "figure.constrained_layout.use": True})
+        "axes.labelsize": 11, "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titleweight": "bold",
+        "xtick.labelsize": 11, "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False,
+        "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2,
+        "figure.constrained_layout.use": True})
     try:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -54,19 +56,42 @@ def colour(method: str) -> str:
     return COLOURS.get(method, "#7F3C8D")
 
 
-def marker_style(method: str, reweight: bool) -> dict[str, object]:
+def marker_style(method: str, reweight: bool) -> dict[str, Any]:
     """Filled with REWEIGHT, hollow without; the gold standard dashed, doing nothing dotted."""
     line = ":" if method == "pretrain" else "--" if method == "retrain" and reweight else "-"
     return {"color": colour(method), "marker": "o", "markersize": 6, "linestyle": line,
             "markerfacecolor": colour(method) if reweight else "white", "markeredgecolor": colour(method)}
 
 
-def axes_or_new(ax: Axes | None, **kwargs: object) -> Axes:
+def axes_or_new(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
     """The given axes, or those of a new figure."""
-    return plt.subplots(**kwargs)[1] if ax is None else ax
+    return plt.subplots(figsize=figsize)[1] if ax is None else ax
 
 
-def show_picture(picture: np.ndarray, ax: Axes) -> None:
+def titled(ax: Axes, title: str) -> Figure:
+    """Title the axes, and return their figure."""
+    ax.set_title(title)
+    return cast(Figure, ax.figure)  # not a part of one: nothing here makes those
+
+
+def headline(figure: Figure, title: str) -> Figure:
+    """Title a figure of several panels, from its left edge, and return it."""
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
+    return figure
+
+
+def name_rows(ax: Axes, names: Sequence[str]) -> None:
+    """A name a row, the first on top."""
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+
+
+def percent_label(metric: str) -> str:
+    """What an axis of that metric says, on two lines where it is long."""
+    return f"{METRIC_NAMES[metric]} (%)".replace(", test", ",\ntest")
+
+
+def show_picture(picture: np.ndarray | Tensor, ax: Axes) -> None:
     """A picture (1 or 3, H, W) uint8, pixel by pixel."""
     picture = np.asarray(picture)
     ax.imshow(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
@@ -113,11 +138,9 @@ def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10) -> F
     return fig
 
 
-def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int,
-                 ax: Axes | None = None) -> Figure:
-    """How many samples each group has in each set, on a log axis: `counts` maps a set's name to (n_groups,)
-    counts."""
-    ax = axes_or_new(ax, figsize=(7.5, 0.5 + 0.55 * len(names)))
+def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int) -> Figure:
+    """How many samples each group has in each set, log axis; `counts`: set's name to (n_groups,) counts."""
+    figure, ax = plt.subplots(figsize=(7.5, 0.5 + 0.55 * len(names)))
     markers = dict(zip(counts, "os^D", strict=False))
     for group in range(len(names)):
         hue = VERMILION if group == forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
@@ -134,14 +157,12 @@ def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forg
            ylim=(len(names) - 0.5, -0.7))
     ax.set_yticklabels(names)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return ax.figure
+    return figure
 
 
 def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, title: str = "",
-                ax: Axes | None = None,
-                highlight: float | None = None) -> Figure:
-    """A metric against the unlearning ratio, mean and standard deviation over seeds, one line per method and
-    REWEIGHT.
+                ax: Axes | None = None, highlight: float | None = None) -> Figure:
+    """A metric against the unlearning ratio, mean and sd over seeds, a line per method and REWEIGHT.
 
     PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label.
     `highlight` marks one ratio.
@@ -150,7 +171,7 @@ def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, ti
     ends = []
     for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
         stats = part.groupby("ratio")[metric].agg(["mean", "std"]) * 100
-        if method == "pretrain" and metric != "gap":  # its accuracy is one number, its distance from each gold standard is not
+        if method == "pretrain" and metric != "gap":  # one accuracy, but a distance from each gold standard
             ax.axhline(stats["mean"].mean(), color=colour(method), ls=":", lw=1.5)
             ends.append((stats["mean"].mean(), label(method), colour(method)))
             continue
@@ -161,30 +182,26 @@ def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, ti
         ax.axvline(highlight, color="0.85", lw=8, zorder=0)
     said = METRIC_NAMES[metric].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
     ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylabel=said)
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
-def _direct_labels(ax: Axes, ends: list[tuple[float, str, str]], gap: float = 0.075) -> None:
-    """Names beside the right ends of lines, pushed apart where they would overlap (`gap` in axes heights)."""
+def _direct_labels(ax: Axes, ends: list[tuple[float, str, str]]) -> None:
+    """Names (value, text, colour) beside the right ends of lines, pushed apart where they would overlap."""
     low, high = ax.get_ylim()
     ends = sorted(ends)
     places: list[float] = []
     for value, _, _ in ends:
-        places.append(max((value - low) / (high - low), places[-1] + gap if places else -np.inf))
+        places.append(max((value - low) / (high - low), places[-1] + LABEL_GAP if places else -np.inf))
     room = 1.0
     for k in reversed(range(len(places))):  # a crowd at the top is pushed down again
         places[k] = min(places[k], room)
-        room = places[k] - gap
+        room = places[k] - LABEL_GAP
     for place, (_, text, hue) in zip(places, ends, strict=True):
         ax.text(1.02, place, text, transform=ax.transAxes, color=hue, va="center")
 
 
-def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"),
-            gold: tuple[str, bool] = ("retrain", True),
-            title: str = "") -> Figure:
-    """One panel a metric, one line a method: every seed as a dot, mean and standard deviation; the gold
-    standard dashed."""
+def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), title: str = "") -> Figure:
+    """One panel a metric, one line a method: every seed a dot, mean and sd; the gold standard dashed."""
     order = list(rows.groupby(["method", "reweight"], sort=False).groups)
     fig, axes = plt.subplots(1, len(metrics),
                              figsize=(max(7.5, 2.6 * len(metrics) + 2.2), 1.3 + 0.38 * len(order)),
@@ -196,21 +213,17 @@ def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"),
             ax.plot(values, np.full(len(values), y + 0.22), ".", color=hue, alpha=0.45, ms=5)
             ax.errorbar(values.mean(), y, xerr=values.std(ddof=1) if len(values) > 1 else 0, capsize=3,
                         **marker_style(method, rw))
-            if (method, rw) == gold:
+            if (method, rw) == ("retrain", True):
                 ax.axvline(values.mean(), color="black", ls="--", lw=1, zorder=0)
-        ax.set_xlabel(f"{METRIC_NAMES[metric]} (%)".replace(", test", ",\ntest"))
+        ax.set_xlabel(percent_label(metric))
         ax.xaxis.set_major_locator(MaxNLocator(3))
-    axes[0, 0].set_yticks(range(len(order)), [label(m, rw) for m, rw in order])
-    axes[0, 0].set_ylim(len(order) - 0.5, -0.5)
-    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    return fig
+    name_rows(axes[0, 0], [label(m, rw) for m, rw in order])
+    return headline(fig, title)
 
 
 def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str], names: tuple[str, str],
-                 title: str = "",
-                 ax: Axes | None = None) -> Figure:
-    """Accuracy of every group before and after, each with its standard error: frames as `Result.accuracy` has
-    them."""
+                 title: str = "", ax: Axes | None = None) -> Figure:
+    """Every group's accuracy before and after, with standard errors: frames as `Result.accuracy` has them."""
     skip = {"RA", "UA", "TA", "GA"}
     before, after = (f[~f.group.isin(skip)].reset_index(drop=True) for f in (before, after))
     ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.5 * len(before)))
@@ -222,15 +235,14 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
         ax.errorbar(a.accuracy * 100, i, xerr=a.se * 100, fmt="o", color=hue, capsize=3)
         change = round(100 * (a.accuracy - b.accuracy))
         ax.text(1.01, i, f"{change:+d}", transform=ax.get_yaxis_transform(), color=hue, va="center")
-    ax.set_yticks(range(len(before)), [f"{g} (n = {n})" for g, n in zip(before.group, before.n, strict=True)])
-    ax.set(ylim=(len(before) - 0.5, -0.5), xlabel=f"test accuracy (%): hollow {names[0]}, filled {names[1]}, ± standard error")
-    ax.set_title(title)
-    return ax.figure
+    name_rows(ax, [f"{g} (n = {n})" for g, n in zip(before.group, before.n, strict=True)])
+    ax.set(xlabel="test accuracy (%): "
+                                                  f"hollow {names[0]}, filled {names[1]}, ± standard error")
+    return titled(ax, title)
 
 
 def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float] | None = None) -> Figure:
-    """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates where the method makes
-    them."""
+    """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates if there are any."""
     has_mi = "mi_train" in curves
     fig, axes = plt.subplots(1, 2 + has_mi, figsize=(3.3 * (2 + has_mi), 3.2))
     hues = {"GA": VERMILION, "UA": "#8C3D00", "TA": "#0072B2"}
@@ -252,15 +264,13 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
         axes[2].plot(curves.epoch, curves.mi_forget, "o-", color=VERMILION, ms=4, label="forget set")
         axes[2].set(xlabel="epoch", ylabel="bound M before\nthe epoch (nats)")
         axes[2].legend()
-    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    return fig
+    return headline(fig, title)
 
 
 def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("UA", "GA"),
-                  by: str | None = None,
-                  gold: pd.DataFrame | None = None, xlabel: str = "", title: str = "") -> Figure:
-    """Metrics against one setting (such as lam), mean and standard deviation over seeds, a line per value of
-    `by`."""
+                  by: str | None = None, gold: pd.DataFrame | None = None, xlabel: str = "",
+                  title: str = "") -> Figure:
+    """Metrics against one setting (such as lam), mean and sd over seeds, a line per value of `by`."""
     fig, axes = plt.subplots(1, len(metrics), figsize=(4 * len(metrics), 3.6), squeeze=False)
     ticks = sorted(rows[setting].unique())
     parts = {None: rows} if by is None else dict(iter(rows.groupby(by, sort=False)))
@@ -274,19 +284,16 @@ def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("U
             ax.axhline(gold[metric].mean() * 100, color="black", ls="--", lw=1)
             ax.text(1.0, gold[metric].mean() * 100, " gold", transform=ax.get_yaxis_transform(), va="center")
         ax.set_xticks(range(len(ticks)), [f"{t:g}" for t in ticks])
-        ax.set(xlabel=xlabel or setting, ylabel=f"{METRIC_NAMES[metric]} (%)".replace(", test", ",\ntest"))
+        ax.set(xlabel=xlabel or setting, ylabel=percent_label(metric))
     if by is not None:
         axes[0, 0].legend()
-    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    return fig
+    return headline(fig, title)
 
 
 def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = None, smooth: int = 25,
-                title: str = "",
-                ax: Axes | None = None, ylim: tuple[float, float] | None = None) -> Figure:
-    """Estimates of mutual information against updates, a moving mean over `smooth` of them; the known value
-    dashed."""
-    ax = axes_or_new(ax, figsize=(7.5, 3.6))
+                title: str = "", ylim: tuple[float, float] | None = None) -> Figure:
+    """Estimates of information against updates, a moving mean over `smooth`; the known value dashed."""
+    _, ax = plt.subplots(figsize=(7.5, 3.6))
     ends = []
     for (name, values), hue in zip(histories.items(), ["#0072B2", "#009E73", "#56B4E9", "#004B79", "#8CCBB8"],
                                    strict=False):
@@ -300,24 +307,22 @@ def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = 
     ax.set_ylim(ylim)  # before the labels, which are placed by it
     _direct_labels(ax, ends)
     ax.set(xlabel="update of the network", ylabel="estimate (nats)")
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
-def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, title: str = "",
-                     ax: Axes | None = None) -> Figure:
-    """GA of RETRAIN against the ratio, one line per forgotten group; PRETRAIN's GA on that group is the
-    dotted level.
+def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, title: str = "") -> Figure:
+    """GA of RETRAIN against the ratio, a line per forgotten group; PRETRAIN's GA on it is the dotted level.
 
     `parts` maps a group's name to its PRETRAIN and RETRAIN rows; the first is the dominant forget group, in
     vermilion. Means and standard deviations over seeds; the lines begin at ratio 0, where nothing is
     forgotten yet.
     """
-    ax = axes_or_new(ax, figsize=(7.5, 3.7))
+    _, ax = plt.subplots(figsize=(7.5, 3.7))
     ends = []
     for (name, rows), hue in zip(parts.items(), [VERMILION, *GROUP_COLOURS], strict=False):
         before = rows[rows.method == "pretrain"].GA.mean() * 100
-        stats = rows[(rows.method == "retrain") & ~rows.reweight.astype(bool)].groupby("ratio").GA.agg(["mean", "std"]) * 100
+        retrain = rows[(rows.method == "retrain") & ~rows.reweight.astype(bool)]
+        stats = retrain.groupby("ratio").GA.agg(["mean", "std"]) * 100
         ax.axhline(before, color=hue, ls=":", lw=1.5)
         ax.plot([0, *stats.index], [before, *stats["mean"]], color=hue)
         ax.errorbar(stats.index, stats["mean"], stats["std"], fmt="o", color=hue, mfc="white", capsize=3)
@@ -328,15 +333,13 @@ def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, ti
     ax.plot([], [], ":", color="0.35", lw=1.5, label="PRETRAIN (do nothing)")
     ax.plot([], [], "o-", color="0.35", mfc="white", label="RETRAIN, mean ± sd")
     ax.legend(loc="lower left")
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
-def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "", title: str = "",
-              ax: Axes | None = None) -> Figure:
-    """Means with intervals (columns mean, low, high) against each table's index, around a line at 0; the
-    first in vermilion."""
-    ax = axes_or_new(ax)
+def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "",
+              title: str = "") -> Figure:
+    """Means with intervals (columns mean, low, high) against each table's index; the first in vermilion."""
+    _, ax = plt.subplots()
     ax.axhline(0, color="0.6", lw=1)
     ends = []
     for (name, table), hue in zip(tables.items(), [VERMILION, *GROUP_COLOURS], strict=False):
@@ -346,5 +349,4 @@ def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str 
         ends.append((table["mean"].iloc[-1], name, hue))
     _direct_labels(ax, ends)
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)

@@ -10,7 +10,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grmu.show.plots import GROUP_COLOURS, VERMILION, axes_or_new, colour, marker_style, show_picture
+from grmu.show.plots import (
+    GROUP_COLOURS,
+    VERMILION,
+    axes_or_new,
+    colour,
+    headline,
+    marker_style,
+    name_rows,
+    show_picture,
+    titled,
+)
 from grmu.study.compare import interval
 from grmu.study.names import label
 
@@ -18,41 +28,37 @@ ATTACK_MARKS = {"U-LiRA": "o", "loss": "s", "forest": "^"}
 STATUS_COLOURS = {"never seen": "0.45", "unlearned": VERMILION, "retained": "#0072B2"}
 
 
-def attacks(tables: Mapping[str, pd.DataFrame], measure: str = "AUC", chance: float = 0.5,
-            title: str = "") -> Figure:
+def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """How well each attack tells two statuses apart, with its 95 % interval: a panel a table, a row a method.
 
-    `tables`: by the panel's name, rows with method, reweight, attack, and the measure with its low and high,
+    `tables`: by the panel's name, rows with method, reweight, attack, and AUC with its low and high,
     of one group (see `grmu.study.audit.audit`). The dotted line is chance.
     """
     order = list(next(iter(tables.values())).groupby(["method", "reweight"], sort=False).groups)
     fig, axes = plt.subplots(1, len(tables), figsize=(7.8, 1.5 + 0.42 * len(order)), sharey=True, sharex=True,
                              squeeze=False)
     for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
-        ax.axvline(chance, color="0.6", ls=":", lw=1)
+        ax.axvline(0.5, color="0.6", ls=":", lw=1)
         for y, key in enumerate(order):
             rows = table[(table.method == key[0]) & (table.reweight == key[1])].set_index("attack")
             for shift, attack in zip((-0.22, 0, 0.22), [a for a in ATTACK_MARKS if a in rows.index],
                                      strict=False):
                 row, style = rows.loc[attack], marker_style(*key)
-                away = [[row[measure] - row[f"{measure} low"]], [row[f"{measure} high"] - row[measure]]]
-                ax.errorbar(row[measure], y + shift, xerr=away, capsize=2,
+                away = [[row["AUC"] - row["AUC low"]], [row["AUC high"] - row["AUC"]]]
+                ax.errorbar(row["AUC"], y + shift, xerr=away, capsize=2,
                             **style | {"marker": ATTACK_MARKS[attack],
                                        "alpha": 1 if attack == "U-LiRA" else 0.55})
         ax.set_title(name, fontsize=11, fontweight="normal")
-        ax.set_xlabel(measure)
-    axes[0, 0].set_yticks(range(len(order)), [label(*key) for key in order])
-    axes[0, 0].set_ylim(len(order) - 0.5, -0.5)
+        ax.set_xlabel("AUC")
+    name_rows(axes[0, 0], [label(*key) for key in order])
     for attack, mark in ATTACK_MARKS.items():
         axes[0, -1].plot([], [], mark, color="0.3", label=attack)
     axes[0, -1].legend(loc="lower right")
-    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    return fig
+    return headline(fig, title)
 
 
 def person(confidence: Mapping[str, np.ndarray], picture: np.ndarray, title: str = "") -> Figure:
-    """One sample and what shadow models say of it, a dot a model: its confidence by status, with each
-    status's Gaussian."""
+    """One sample, and its confidence by status: a dot a shadow model, with each status's Gaussian."""
     fig, (left, ax) = plt.subplots(1, 2, figsize=(7.5, 2.7), width_ratios=[1, 4])
     show_picture(picture, left)
     left.set_axis_off()
@@ -68,14 +74,12 @@ def person(confidence: Mapping[str, np.ndarray], picture: np.ndarray, title: str
                   [f"{s} (n = {len(v)})" for s, v in confidence.items()])
     ax.set(xlabel="confidence in the right class, log p / (1 - p)")
     ax.axvline(0, color="0.8", lw=1, zorder=0)
-    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    return fig
+    return headline(fig, title)
 
 
 def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "",
         ax: Axes | None = None) -> Figure:
-    """True against false positives, both on log axes, where it matters whether *anybody* is found for
-    sure."""
+    """True against false positives on log axes, where it matters whether *anybody* is found for sure."""
     ax = axes_or_new(ax, figsize=(5.6, 4.2))
     floor = 1e-3
     for (name, (false, true)), style in zip(curves.items(), ("-", "--", "-."), strict=False):
@@ -83,11 +87,9 @@ def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "",
         ax.plot(np.maximum(false, floor), np.maximum(true, floor), style, color=hue, label=name, lw=1.8)
     ax.plot([floor, 1], [floor, 1], ":", color="0.6", label="chance")
     ax.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.2),
-           xlabel="false positives: never seen, taken for seen",
-           ylabel="true positives")
+           xlabel="false positives: never seen, taken for seen", ylabel="true positives")
     ax.legend(loc="lower right")
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
 def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "",
@@ -103,13 +105,11 @@ def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "
         ax.plot(np.sort(np.asarray(values))[::-1], **style)
     ax.set(xlabel="persons of the group, the most exposed first", ylabel="confidence above\nnever seen (sd)")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
 def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measure: str = "AUC",
-             chance: float = 0.5,
-             title: str = "", ax: Axes | None = None) -> Figure:
+             chance: float = 0.5, title: str = "", ax: Axes | None = None) -> Figure:
     """A measure of an attack on every group, with 95 % intervals; a mark a method.
 
     `tables`: by (method, reweight), rows with group and the measure with its low and high. `forget`: the
@@ -122,19 +122,17 @@ def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measu
         away = [table[measure] - table[f"{measure} low"], table[f"{measure} high"] - table[measure]]
         style = marker_style(*key) | {"linestyle": "none", "label": label(*key)}
         ax.errorbar(table[measure], np.arange(len(groups)) + shift, xerr=away, capsize=2, **style)
-    ax.set_yticks(range(len(groups)), groups)
+    name_rows(ax, groups)
     for text in ax.get_yticklabels():
         text.set_color(VERMILION if text.get_text().startswith(forget) else "black")
-    ax.set(ylim=(len(groups) - 0.5, -0.5), xlabel=measure)
+    ax.set_xlabel(measure)
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
 def relearnt(curves: Mapping[tuple[str, bool], pd.Series], target: float, title: str = "",
              ax: Axes | None = None) -> Figure:
-    """Accuracy on the forget set against steps of fine-tuning on it (index), percent, a line a method;
-    dotted: PRETRAIN's."""
+    """Forget accuracy (%) against steps of fine-tuning on the forget set, a line a method."""
     ax = axes_or_new(ax, figsize=(7.5, 3.6))
     ax.axhline(target, color=colour("pretrain"), ls=":", lw=1.5)
     for key, values in curves.items():
@@ -142,8 +140,7 @@ def relearnt(curves: Mapping[tuple[str, bool], pd.Series], target: float, title:
     ax.set(xlabel="steps of fine-tuning on the forget set", ylabel="forget accuracy (%)", xscale="symlog")
     ax.set_xticks([0, 1, 2, 5, 10, 20, 50, 100], ["0", "1", "2", "5", "10", "20", "50", "100"])
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
 def recovered(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], title: str = "") -> Figure:
@@ -165,7 +162,5 @@ def recovered(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], titl
                         capsize=3)
         ax.set_title(name, fontsize=11, fontweight="normal")
         ax.set_xlabel("accuracy of the group, test (%)")
-    axes[0, 0].set_yticks(range(len(names)), list(names.values()))
-    axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
-    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    return fig
+    name_rows(axes[0, 0], list(names.values()))
+    return headline(fig, title)

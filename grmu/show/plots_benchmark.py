@@ -1,9 +1,9 @@
-"""The benchmark's figures: many methods side by side, in the look of `grmu.show.plots`. Lesson 05 reads
-them."""
+"""The benchmark's figures: many methods side by side, in the look of `grmu.show.plots` (lesson 05)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,14 +12,13 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grmu.show.plots import VERMILION, axes_or_new, colour, marker_style
+from grmu.show.plots import VERMILION, axes_or_new, colour, headline, marker_style, titled
 from grmu.study.names import METRIC_NAMES, label
 
 
 def reweight_gains(effect: pd.DataFrame, gold: float, idle: float, metric: str = "GA", title: str = "",
                    ax: Axes | None = None) -> Figure:
-    """What REWEIGHT adds to each method: hollow without, filled with it, the paired difference and its 95 %
-    interval beside.
+    """What REWEIGHT adds to each method: hollow without, filled with it, the paired gain and its interval.
 
     Args:
         effect: as `tables.reweight_effect` gives, percent.  gold, idle: the gold standard's value and
@@ -37,16 +36,15 @@ def reweight_gains(effect: pd.DataFrame, gold: float, idle: float, metric: str =
     ax.axvline(idle, color=colour("pretrain"), ls=":", lw=1.5, zorder=0)
     ax.set_yticks(range(len(effect)), [label(method) for method in effect.index])
     ax.set(ylim=(len(effect) - 0.5, -0.7),
-           xlabel=f"{METRIC_NAMES[metric]} (%): hollow without, filled with REWEIGHT;\ndashed gold standard, dotted PRETRAIN")
+           xlabel=f"{METRIC_NAMES[metric]} (%): hollow without, filled with REWEIGHT;\n"
+                  "dashed gold standard, dotted PRETRAIN")
     ax.text(1.02, -0.75, "gain [95 %]", transform=ax.get_yaxis_transform(), va="bottom")
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
 def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "",
                  n_columns: int = 4) -> Figure:
-    """One small panel a method: where UA and GA go, epoch by epoch, from PRETRAIN (grey) towards the gold
-    standard (cross).
+    """A panel a method: where UA and GA go, by epoch, from PRETRAIN (grey) to the gold standard (cross).
 
     `curves`: method, reweight, epoch, UA, GA, fractions, of one ratio; hollow ends without REWEIGHT, filled
     with it.
@@ -68,14 +66,12 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
         ax.set_title(label(method), fontsize=11)
     fig.supxlabel("UA, accuracy on the forgotten pictures (%)", fontsize=11)
     fig.supylabel("GA, the group's test pictures (%)", fontsize=11)
-    fig.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=12)
-    return fig
+    return headline(fig, title)
 
 
 def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "",
           ax: Axes | None = None) -> Figure:
-    """Ranks (1 is best) of methods under several measures: a line a method, named at both ends; `highlight`
-    in colour.
+    """Ranks (1 is best) under several measures: a line a method, named at both ends; `highlight` in colour.
 
     `places`: a row a method key (method, reweight), a column a measure.
     """
@@ -84,8 +80,7 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "",
     for (method, reweight), row in places.iterrows():
         chosen = method in highlight
         ax.plot(x, row, "o-", color=colour(method) if chosen else "0.8", lw=2.5 if chosen else 1,
-                zorder=2 + chosen,
-                mfc="white" if not reweight else None, ms=6)
+                zorder=2 + chosen, mfc="white" if not reweight else None, ms=6)
         for side, where, align in ((0, -0.12, "right"), (-1, x[-1] + 0.12, "left")):
             ax.text(where, row.iloc[side], label(method, reweight), ha=align, va="center", fontsize=11,
                     color=colour(method) if chosen else "0.35")
@@ -94,30 +89,24 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "",
     ax.spines[["left", "bottom"]].set_visible(False)
     ax.tick_params(axis="x", length=0)
     ax.xaxis.tick_top()
-    ax.figure.suptitle(title, x=0.01, ha="left", fontweight="bold",
-                       fontsize=12)  # from the labels' edge, not the axes'
-    return ax.figure
+    return headline(cast(Figure, ax.figure), title)  # from the labels' edge, not the axes'
 
 
 def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> Figure:
-    """What an avg. gap is made of: the distance from the gold standard in points, a row a method, a column a
-    metric."""
+    """What an avg. gap is made of: points from the gold standard, a row a method, a column a metric."""
     ax = axes_or_new(ax, figsize=(7.5, 1.1 + 0.36 * len(parts)))
     sns.heatmap(parts, annot=True, fmt=".1f", cmap="Greys", vmin=0, vmax=max(20, parts.to_numpy().max()),
-                cbar=False, ax=ax,
-                linewidths=1, annot_kws={"fontsize": 11})
+                cbar=False, ax=ax, linewidths=1, annot_kws={"fontsize": 11})
     ax.set(xlabel="", ylabel="")
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)
 
 
 def effects(found: Mapping[str, Sequence[float]], published: Mapping[str, float], title: str = "",
             ax: Axes | None = None) -> Figure:
-    """Our effects of a claim with their 95 % intervals (mean, low, high, ...), and below them the paper's
-    (crosses).
+    """Our effects of a claim with 95 % intervals (mean, low, high, ...); below them the paper's (crosses).
 
     Right of the line speaks for the claim, left against it; an interval that holds 0 is grey.
     """
@@ -131,5 +120,4 @@ def effects(found: Mapping[str, Sequence[float]], published: Mapping[str, float]
         ax.plot(value, i, "x", color="black")
     ax.set_yticks(range(len(found) + len(published)), [*found, *(f"paper: {name}" for name in published)])
     ax.set(ylim=(len(found) + len(published) - 0.5, -0.5), xlabel="points; right of 0 speaks for the claim")
-    ax.set_title(title)
-    return ax.figure
+    return titled(ax, title)

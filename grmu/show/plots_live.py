@@ -7,9 +7,12 @@ draw it once.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,18 +21,18 @@ from PIL import Image
 
 from grmu.show.explorer import Choice, Shown, find
 from grmu.show.model_changes import Answers, Features
-from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, marker_style, show_picture
+from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, marker_style, name_rows, show_picture
 
 SCREEN_DPI, SHARPNESS = 85, 1.6  # of the course's figures, and how many times that is drawn
+SHEET_COLUMNS, MAPPED = 9, 300  # samples of a group on a sheet, and on a map
 EXPLORED = ("UA", "TA", "GA", "EO")
 METRIC_ROWS = ("forget set,\naccuracy", "test set,\naccuracy", "those who asked,\ntest accuracy",
                "equalized-odds\ndifference")
-REFERENCES = (("pretrain", False), ("retrain", True))
+DO_NOTHING, GOLD = ("pretrain", False), ("retrain", True)
 
 
 class Canvas:
-    """A figure of rows x columns axes with fixed margins. What stands still is drawn once, what moves is
-    drawn over it.
+    """Rows x columns of axes with fixed margins: what stands still is drawn once, what moves over it.
 
     Args:
         width, height: in inches of the screen.  margins: as `Figure.subplots_adjust` takes them.
@@ -37,10 +40,10 @@ class Canvas:
     """
 
     def __init__(self, width: float, height: float, rows: int = 1, columns: int = 1,
-                 sharpness: float = SHARPNESS,
-                 **margins: float) -> None:
-        self.figure = Figure(figsize=(width, height), dpi=sharpness * SCREEN_DPI, layout="none")
-        FigureCanvasAgg(self.figure)
+                 sharpness: float = SHARPNESS, **margins: float) -> None:
+        self.figure = Figure(figsize=(width, height), dpi=sharpness * SCREEN_DPI,
+                             layout="none")  # type: ignore[arg-type]  # taken, but its stubs do not say so
+        self._agg = FigureCanvasAgg(self.figure)
         self.axes: list[Axes] = list(self.figure.subplots(rows, columns, squeeze=False).flat)
         self.figure.subplots_adjust(**margins)
         self.width = round(width * SCREEN_DPI)
@@ -50,9 +53,7 @@ class Canvas:
 
     def draw(self, key: Hashable, frame: Callable[[list[Axes]], None],
              paint: Callable[[list[Axes]], None]) -> Figure:
-        """Draw what `paint` adds to the axes, in place of what it added last, over what `frame` set up for
-        this `key`."""
-        canvas = self.figure.canvas
+        """Draw what `paint` adds, in place of what it added last, over what `frame` set up for this `key`."""
         for artist in self._moving:
             artist.remove()
         self._moving = []
@@ -60,13 +61,13 @@ class Canvas:
             for ax in self.axes:
                 ax.clear()
             frame(self.axes)
-            canvas.draw()
-            self._frame, self._still = key, canvas.copy_from_bbox(self.figure.bbox)
+            self._agg.draw()
+            self._frame, self._still = key, self._agg.copy_from_bbox(self.figure.bbox)
         before = set(self._artists())
         paint(self.axes)
         self._moving = sorted((a for a in self._artists() if a not in before),
                               key=lambda artist: artist.zorder)
-        canvas.restore_region(self._still)
+        self._agg.restore_region(self._still)
         for artist in self._moving:
             self.figure.draw_artist(artist)
         return self.figure
@@ -76,9 +77,13 @@ class Canvas:
         for ax in self.axes:
             yield from ax.get_children()
 
+    def headline(self, title: str, top: float = 0.985) -> None:
+        """Title the figure from its left edge, `top` of its height up."""
+        self.figure.text(0.01, top, title, ha="left", va="top", fontweight="bold", fontsize=12)
+
     def png(self) -> tuple[bytes, str]:
         """What was drawn last, and its width in pixels of the screen."""
-        file, picture = BytesIO(), Image.fromarray(np.asarray(self.figure.canvas.buffer_rgba())).convert("RGB")
+        file, picture = BytesIO(), Image.fromarray(np.asarray(self._agg.buffer_rgba())).convert("RGB")
         picture.save(file, "png", compress_level=1)
         return file.getvalue(), str(self.width)
 
@@ -96,28 +101,39 @@ def setting_canvas(sharpness: float = SHARPNESS) -> Canvas:
                   hspace=0.45)
 
 
-def draw_setting(canvas: Canvas, shown: Shown, own: Mapping[str, object] | None = None) -> Figure:
+@dataclass(frozen=True)
+class LiveRun:
+    """A run of the reader's own, drawn beside what is shipped: fractions by metric and by row of the groups.
+
+    lam: None but for MIU.
+    """
+
+    metrics: Mapping[str, float]
+    groups: Sequence[float] | np.ndarray
+    ratio: float
+    lam: float | None
+
+
+def draw_setting(canvas: Canvas, shown: Shown, own: LiveRun | None = None) -> Figure:
     """One setting of the shipped results: groups before and after, metrics, and where it lies on both curves.
 
-    Args:
-        own: a live run to be drawn beside it as a star: "metrics" (fractions), "groups" (as in `shown`),
-            "ratio", "lam".
+    A live run (`own`) is drawn as a star.
     """
     def paint(axes: list[Axes]) -> None:
         by_group, by_metric, by_ratio, by_lam = axes
         _paint_groups(by_group, shown, own)
         _paint_metrics(by_metric, shown, own)
-        _paint_curve(by_ratio, shown, "ratio", own)
+        _paint_curve(by_ratio, shown, shown.by_ratio, "ratio", own)
         if shown.by_lam is not None:
-            _paint_curve(by_lam, shown, "lam", own)
-        canvas.figure.text(0.01, 0.985, shown.title(), ha="left", va="top", fontweight="bold", fontsize=12)
+            _paint_curve(by_lam, shown, shown.by_lam, "lam", own)
+        canvas.headline(shown.title())
 
     names = tuple(shown.groups.index)
     return canvas.draw((names, shown.by_lam is None),
                        lambda axes: _frame_setting(axes, names, shown.by_lam is not None), paint)
 
 
-def setting_figure(**choice: object) -> Figure:
+def setting_figure(**choice: Any) -> Figure:
     """`draw_setting` of one choice, for a page without widgets: any field of `grmu.show.explorer.Choice`."""
     return draw_setting(setting_canvas(1), find(Choice(**choice)))
 
@@ -128,8 +144,8 @@ def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> Non
             (by_group, names, "test accuracy (%)", "hollow: before   filled: after   | : gold standard"),
             (by_metric, METRIC_ROWS, "%, mean ± standard deviation over seeds",
              "grey: do nothing   black: gold standard")):
-        ax.set_yticks(range(len(rows)), rows)
-        ax.set(ylim=(len(rows) - 0.5, -0.5), xlim=(0, 101), xlabel=said)
+        name_rows(ax, rows)
+        ax.set(xlim=(0, 101), xlabel=said)
         ax.set_title(title, fontsize=11, fontweight="normal")
     for ax, said, limits, used in ((by_ratio, "unlearning ratio", (-0.03, 1.03), True),
                                    (by_lam, "λ, weight of the calibration", (-0.5, 10.5), has_lam)):
@@ -142,41 +158,40 @@ def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> Non
             ax.text(0.5, 0.5, "λ is a setting of MIU alone", transform=ax.transAxes, ha="center", color="0.4")
 
 
-def _paint_groups(ax: Axes, shown: Shown, own: Mapping[str, object] | None) -> None:
+def _paint_groups(ax: Axes, shown: Shown, own: LiveRun | None) -> None:
     for i, row in enumerate(shown.groups.itertuples()):
-        hue = VERMILION if row.asked else GROUP_COLOURS[i % len(GROUP_COLOURS)]
+        hue = VERMILION if row.forgotten else GROUP_COLOURS[i % len(GROUP_COLOURS)]
         ax.plot([100 * row.before, 100 * row.after], [i, i], "-", color=hue)
         ax.plot(100 * row.before, i, "o", color=hue, mfc="white", ms=7)
         ax.plot(100 * row.after, i, "o", color=hue, ms=7)
         ax.plot(100 * row.gold, i, "|", color="black", ms=16, mew=1.5)
         if own is not None:
-            _star(ax, own["groups"][i], i, shown.method)
+            _star(ax, own.groups[i], i, shown.method)
 
 
-def _paint_metrics(ax: Axes, shown: Shown, own: Mapping[str, object] | None) -> None:
-    for key, shift in ((REFERENCES[0], -0.2), (REFERENCES[1], 0.2), ((shown.method, shown.reweight), 0)):
+def _paint_metrics(ax: Axes, shown: Shown, own: LiveRun | None) -> None:
+    for key, shift in ((DO_NOTHING, -0.2), (GOLD, 0.2), ((shown.method, shown.reweight), 0)):
         means, deviations = (100 * np.array([shown.metrics.loc[key, m][k] for m in EXPLORED]) for k in (0, 1))
         style = marker_style(*key) | {"linestyle": "none"}
         ax.errorbar(means, np.arange(len(EXPLORED)) + shift, xerr=deviations, capsize=3, **style)
     if own is not None:
         for i, metric in enumerate(EXPLORED):
-            _star(ax, own["metrics"][metric], i, shown.method)
+            _star(ax, own.metrics[metric], i, shown.method)
 
 
-def _paint_curve(ax: Axes, shown: Shown, setting: str, own: Mapping[str, object] | None) -> None:
-    curve = shown.by_ratio if setting == "ratio" else shown.by_lam
+def _paint_curve(ax: Axes, shown: Shown, curve: pd.DataFrame, setting: str, own: LiveRun | None) -> None:
     for (method, reweight), part in curve.groupby(level=[0, 1], sort=False):
         at = part.index.get_level_values(2).to_numpy()
-        if (method, reweight) == REFERENCES[0] and setting == "ratio":
+        if (method, reweight) == DO_NOTHING and setting == "ratio":
             ax.axhline(100 * part["mean"].mean(), color=colour(method), ls=":", lw=1.5)
             continue
         level = setting == "lam" and method in ("pretrain", "retrain")
         style = marker_style(method, reweight) | ({"marker": "none"} if level
-                                                  or (method, reweight) in REFERENCES else {})
+                                                  or (method, reweight) in (DO_NOTHING, GOLD) else {})
         ax.errorbar(at, 100 * part["mean"].to_numpy(), 100 * part["std"].to_numpy(), capsize=3, **style)
     ax.axvline(getattr(shown, setting), color="0.87", lw=9, zorder=0)
-    if own is not None and own[setting] is not None:
-        _star(ax, own["metrics"]["GA"], own[setting], shown.method, upright=True)
+    if own is not None and (at := getattr(own, setting)) is not None:
+        _star(ax, own.metrics["GA"], at, shown.method, upright=True)
 
 
 def _star(ax: Axes, value: float, at: float, method: str, upright: bool = False) -> None:
@@ -199,8 +214,7 @@ EPOCH_PANELS = (  # axis label, and the curves: name, words, colour
 
 
 def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int) -> Figure:
-    """The curves of a run that may still be going on: accuracies, information, losses, over all epochs that
-    it will have."""
+    """The curves of a run that may still be going on, over all epochs that it will have."""
     def limits(names: Sequence[str]) -> tuple[float, float]:
         values = [row[name] for row in rows for name in names if name in row] or [0.0]
         return min(np.floor(2 * min(values)) / 2, -0.5), max(np.ceil(2 * max(values)) / 2, 0.5)
@@ -224,18 +238,14 @@ def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int
     return canvas.draw((fits, epochs), frame, paint)
 
 
-
-def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str,
-                  n: int = 9) -> Figure:
-    """Samples of these groups whose confidence in the true class moved most, a row a group; crossed where the
-    answer is wrong."""
+def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str) -> Figure:
+    """The samples whose confidence in the true class moved most, a row a group; crossed where wrong."""
     height = 0.5 + 1.42 * len(groups)
-    canvas = Canvas(10.6, height, len(groups), n, 1, left=0.145, right=0.995, bottom=0.02,
-                    top=1 - 0.75 / height, wspace=0.1,
-                    hspace=0.42)
-    grid = np.array(canvas.axes).reshape(len(groups), n)
+    canvas = Canvas(10.6, height, len(groups), SHEET_COLUMNS, 1, left=0.145, right=0.995, bottom=0.02,
+                    top=1 - 0.75 / height, wspace=0.1, hspace=0.42)
+    grid = np.array(canvas.axes).reshape(len(groups), SHEET_COLUMNS)
     for row, group in zip(grid, groups, strict=True):
-        index = answers.most_moved(group, n, only_changed)
+        index = answers.most_moved(group, SHEET_COLUMNS, only_changed)
         total = int(((answers.data.group == group) & (answers.changed | (not only_changed))).sum())
         name = answers.data.group_names[group].replace(" on ", "\non ")
         row[0].text(-0.12, 0.5, f"{name}\n{len(index)} of {total}", transform=row[0].transAxes, ha="right",
@@ -246,23 +256,22 @@ def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, t
             show_picture(answers.data.x[i], ax)
             mark = "" if answers.right[i] else " ✗"
             ax.set_title(f"{100 * answers.before[i]:.0f} → {100 * answers.after[i]:.0f}{mark}", fontsize=10,
-                         loc="center",
-                         fontweight="normal", color="black" if answers.right[i] else VERMILION)
-    canvas.figure.text(0.01, 0.99, title, ha="left", va="top", fontweight="bold", fontsize=12)
+                         loc="center", fontweight="normal",
+                         color="black" if answers.right[i] else VERMILION)
+    canvas.headline(title, 0.99)
     return canvas.figure
 
 
-def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str], most: int = 300) -> Figure:
-    """Features before and after on the same two axes, coloured by group; how well a linear classifier tells
-    the groups."""
+def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str]) -> Figure:
+    """Features before and after on the same axes, by group, and how well a classifier tells the groups."""
     canvas = Canvas(10.6, 4.6, 1, 2, 1, left=0.07, right=0.98, bottom=0.2, top=0.82, wspace=0.12)
     points = np.concatenate([features.before, features.after])
     low, high = points.min(0), points.max(0)
-    for ax, z, name, told in zip(canvas.axes, (features.before, features.after), names, features.told,
-                                 strict=True):
+    for ax, z, name, told in zip(canvas.axes, (features.before, features.after), names,
+                                 features.separability, strict=True):
         for group, who in enumerate(features.group_names):
             hue = VERMILION if group in forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
-            mine = z[features.group == group][:most]
+            mine = z[features.group == group][:MAPPED]
             ax.plot(mine[:, 0], mine[:, 1], ".", color=hue, ms=3.5, alpha=0.6, label=who)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]),
                xlabel="first principal component of the features before")
@@ -272,20 +281,18 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
     if len(features.group_names) <= 8:
         handles, labels = canvas.axes[0].get_legend_handles_labels()
         canvas.figure.legend(handles, labels, loc="lower center", ncols=4, markerscale=3, fontsize=10)
-    first, then = (round(100 * told) for told in features.told)
+    first, then = (round(100 * told) for told in features.separability)
     change, chance = then - first, 100 / len(features.group_names)
     title = f"A linear classifier of groups loses {-change} points" if change < 0 else (
         f"A linear classifier of groups gains {change} points" if change > 0
         else "The groups can be told apart as before")
-    canvas.figure.text(0.01, 0.985, f"{title} (test set; chance is {chance:.0f} %)", va="top",
-                       fontweight="bold", fontsize=12)
+    canvas.headline(f"{title} (test set; chance is {chance:.0f} %)")
     return canvas.figure
 
 
 def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates: int, truth: float,
                      bounded: float) -> Figure:
-    """An estimate that grows update by update, beside the information and, where it is another, what the
-    bound can reach."""
+    """An estimate that grows update by update, beside the information and what the bound can reach."""
     top, low = max(1.7, 1.15 * max(said, default=0), 1.3 * bounded), min(-0.2, 1.15 * min(said, default=0))
     limits = max(low, -5), min(top, 10)
 
@@ -301,8 +308,9 @@ def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates:
 
     def paint(axes: list[Axes]) -> None:
         axes[0].plot(every * np.arange(1, len(said) + 1), said, "o-", color="#CC79A7", ms=4)
-        title = f"After {every * len(said)} updates: {said[-1]:.2f} nats, the truth is {truth:.2f}" if said else ""
-        canvas.figure.text(0.01, 0.97, title, ha="left", va="top", fontweight="bold", fontsize=12)
+        if said:
+            after, value = every * len(said), said[-1]
+            canvas.headline(f"After {after} updates: {value:.2f} nats, the truth is {truth:.2f}", 0.97)
 
     return canvas.draw((limits, updates, truth, bounded), frame, paint)
 
@@ -312,19 +320,19 @@ def by_hand_canvas(sharpness: float = SHARPNESS) -> Canvas:
     return Canvas(10.6, 3.9, 1, 2, sharpness, left=0.16, right=0.98, bottom=0.14, top=0.8, wspace=0.12)
 
 
-def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int, shares: Mapping[str, Sequence[float]],
-                 accuracies: Mapping[str, Sequence[float]], title: str = "",
+def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int,
+                 shares: Mapping[str, Sequence[float] | np.ndarray],
+                 accuracies: Mapping[str, Sequence[float] | np.ndarray], title: str = "",
                  of: str = "validation") -> Figure:
     """Left each group's share of what training draws, right its accuracy: one marker a choice of weights.
 
-    shares, accuracies: (n_groups,) fractions by name, one of `MARKS`.  of: the data that accuracies are
-        measured on.
+    shares, accuracies: (n_groups,) fractions by name, one of `MARKS`.  of: the data of the accuracies.
     """
     def frame(axes: list[Axes]) -> None:
         for ax, said in zip(axes, ("share of an epoch's samples (%, log scale)", f"{of} accuracy (%)"),
                             strict=True):
-            ax.set_yticks(range(len(names)), names if ax is axes[0] else [""] * len(names))
-            ax.set(ylim=(len(names) - 0.5, -0.5), xlabel=said)
+            name_rows(ax, names if ax is axes[0] else [""] * len(names))
+            ax.set_xlabel(said)
         axes[0].set(xscale="log", xlim=(0.05, 130))
         axes[0].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
         axes[1].set_xlim(0, 101)
@@ -343,11 +351,10 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int, shares: Mapp
                              label=name)
         canvas.figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left",
                              bbox_to_anchor=(0.15, 0.94), ncols=4)
-        canvas.figure.text(0.01, 0.985, title, ha="left", va="top", fontweight="bold", fontsize=12)
+        canvas.headline(title)
 
     return canvas.draw((tuple(names), of), frame, paint)
 
 
 MARKS = {"before": ("o", "#808080", 12), "no weights": ("s", "#0072B2", 6),
-         "α (REWEIGHT)": ("|", "black", 18),
-         "by hand": ("D", "#CC79A7", 6)}
+         "α (REWEIGHT)": ("|", "black", 18), "by hand": ("D", "#CC79A7", 6)}

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import argparse
 import copy
-import os
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -40,6 +40,7 @@ from grmu.metrics import METRICS, membership_forest
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
+from grmu.study.command import add_jobs
 from grmu.study.compare import Interval
 from grmu.training import Context, Recipe, predict, train
 
@@ -67,8 +68,7 @@ class Observations(NamedTuple):
 
 
 def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
-    """The experiment on n random halves of the training set; what is asked to be forgotten is drawn anew in
-    each half."""
+    """The experiment on n random halves of the training set; in each, the forget set is drawn anew."""
     return [replace(experiment, seed=seed, half=True) for seed in range(n)]
 
 
@@ -98,41 +98,41 @@ def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | No
     return Observations(*map(np.concatenate, zip(*seen, strict=True)))
 
 
-def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int = UNLEARNED,
-                      negative: int = NEVER) -> np.ndarray:
-    """log N(c; mean where positive) - log N(c; mean where negative), of each shadow and sample, (K, N).
+def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int = UNLEARNED) -> np.ndarray:
+    """log N(c; mean where positive) - log N(c; mean where never seen), of each shadow and sample, (K, N).
 
     Each sample has two means, from its confidences in all *other* shadows, so that no shadow is judged by
     itself; all share one variance (Carlini et al. 2022 advise so for few shadows). NaN where a sample is of
     neither status, or fewer than two other shadows are of one of them.
     """
     means, counts, spread, n_all = [], [], 0.0, 0.0
-    for kind in (positive, negative):
+    for kind in (positive, NEVER):
         here = (status == kind).astype(float)
         total, n = (here * confidence).sum(0), here.sum(0)
         spread += (here * (confidence - total / np.maximum(n, 1)) ** 2).sum()
         n_all += np.maximum(n - 1, 0).sum()
         means.append((total - here * confidence) / np.maximum(n - here, 1))
         counts.append(n - here)
-    usable = (np.minimum(*counts) >= 2) & np.isin(status, (positive, negative))
+    usable = (np.minimum(*counts) >= 2) & np.isin(status, (positive, NEVER))
     ratio = ((confidence - means[1]) ** 2 - (confidence - means[0]) ** 2) * n_all / (2 * spread)
     return np.where(usable, ratio, np.nan)
 
 
-def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int = UNLEARNED,
-                negative: int = NEVER) -> np.ndarray:
+def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int = UNLEARNED) -> np.ndarray:
     """The scores of an attack that has nothing to fit."""
     return scores
 
 
-ATTACKS = {"U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are),
-           "forest": ("forest", as_they_are)}
+ATTACKS: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]]] = {
+    "U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are),
+    "forest": ("forest", as_they_are)}
 
 
-def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
-          negative: int = NEVER) -> dict[str, Interval]:
-    """How well an attack tells two statuses apart, over all shadows and samples: AUC, and true positives at
-    the `RATES`.
+def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED) -> dict[str, Interval]:
+    """How well an attack tells a status from never seen, over all shadows and samples.
+
+    Returns:
+        AUC, and the true positives at each of the `RATES`.
 
     The 95 % intervals are jackknifed: the attack is fitted and judged anew without each of `BLOCKS` blocks of
     shadow models, since the samples of one model are not independent. They are wider than need be where the
@@ -145,11 +145,12 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
     values, status = getattr(seen, column), seen.status
 
     def measures(rows: np.ndarray) -> list[float]:
-        scores = fit(values[rows], status[rows], positive, negative)
-        taken = np.isin(status[rows], (positive, negative)) & ~np.isnan(scores)
+        scores = fit(values[rows], status[rows], positive)
+        taken = np.isin(status[rows], (positive, NEVER)) & ~np.isnan(scores)
         truth, score = status[rows][taken] == positive, scores[taken]
         if truth.all() or not truth.any():
-            raise ValueError(f"{len(values)} shadow models are too few: too seldom is a sample of either status; take {SHADOWS}.")
+            raise ValueError(f"{len(values)} shadow models are too few: "
+                             f"too seldom is a sample of either status; take {SHADOWS}.")
         false, true, _ = roc_curve(truth, score, drop_intermediate=False)  # else rates between are lost
         return [roc_auc_score(truth, score), *(true[false <= rate].max() for rate in RATES)]
 
@@ -159,8 +160,8 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
                         for block in np.array_split(everyone, n_blocks)])
     half = stats.t.ppf(0.975, n_blocks - 1) * np.sqrt((n_blocks - 1) * without.var(0))
     low, high = np.clip([point - half, point + half], 0, 1)
-    return {name: Interval(*map(float, values), len(everyone))
-            for name, *values in zip(MEASURES, point, low, high, strict=True)}
+    return {name: Interval(float(mean), float(start), float(end), len(everyone))
+            for name, mean, start, end in zip(MEASURES, point, low, high, strict=True)}
 
 
 def never_again(seen: Observations, seed: int = 0) -> Observations:
@@ -176,30 +177,28 @@ def select(seen: Observations, samples: np.ndarray) -> Observations:
 
 
 def exposure(seen: Observations, positive: int = UNLEARNED) -> np.ndarray:
-    """How far each sample's confidence where `positive` lies above where it was never seen, in standard
-    deviations, (2, N).
+    """How far each sample's confidence where `positive` lies above where it was never seen, (2, N).
 
-    Once from the even and once from the odd shadows: who looks most exposed in one half should be looked up
-        in the other.
+    In standard deviations, once from the even and once from the odd shadows: who looks most exposed in one
+    half should be looked up in the other.
     """
     both = []
     for start in (0, 1):
         status, c = seen.status[start::2], seen.confidence[start::2]
-        means = [np.where(status == k, c, np.nan) for k in (positive, NEVER)]
+        values = [np.where(status == k, c, np.nan) for k in (positive, NEVER)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a sample that no shadow of this half has: NaN
-            centred = [v - np.nanmean(v, 0) for v in means]
-            both.append((np.nanmean(means[0], 0) - np.nanmean(means[1],
-                                                              0)) / np.nanstd(np.concatenate(centred)))
+            centred = [v - np.nanmean(v, 0) for v in values]
+            gap = np.nanmean(values[0], 0) - np.nanmean(values[1], 0)
+            both.append(gap / np.nanstd(np.concatenate(centred)))
     return np.array(both)
 
 
 def audit(experiment: Experiment, seen: Observations) -> pd.DataFrame:
-    """All attacks on an experiment's shadow models: a row an attack, whom it looks for, and group, with n and
-    intervals.
+    """All attacks on an experiment's shadow models: a row an attack, `who` it looks for, and group.
 
     `who`: "unlearned", of the groups that ask to be forgotten; "retained", of every group; "never", the
-    control.
+    control. With numbers of samples, and the `MEASURES` with their intervals.
     """
     train, (_, _, asking) = data.load(experiment.dataset, experiment.root).train, load_split(experiment)
     rows = []
@@ -235,17 +234,15 @@ def output_distances(logits: Tensor, other: Tensor) -> dict[str, float]:
 
 
 def distances(experiment: Experiment, store: str | Path | None = None) -> list[dict[str, object]]:
-    """How far a model is from GOLDS gold standards of its split, trained with other seeds: one row a measure,
-    a mean over them.
+    """How far a model is from `golds_of` its split, a mean over them: one row a measure.
 
     For a gold standard, this is the noise floor: no method can be asked to come nearer.
     """
     splits, split, _ = load_split(experiment)
-    runs = [run(e, store) for e in (experiment, *others_of(experiment))]
+    runs = [run(e, store) for e in (experiment, *golds_of(experiment))]
     with fixed_threads():
         outputs = [{name: predict(r.model, r.model, part.x)
-                    for name, part in (("forget", split.forget), ("test", splits.test))}
-                   for r in runs]
+                    for name, part in (("forget", split.forget), ("test", splits.test))} for r in runs]
     rows = []
     for r, out in zip(runs[1:], outputs[1:], strict=True):
         row = {name: abs(runs[0].metrics[name] - r.metrics[name]) for name in (*METRICS, "WG")}
@@ -256,36 +253,33 @@ def distances(experiment: Experiment, store: str | Path | None = None) -> list[d
             for name, value in pd.DataFrame(rows).mean().items()]
 
 
-def others_of(experiment: Experiment) -> list[Experiment]:
-    """Gold standards of the same split with seeds of their own."""
+def golds_of(experiment: Experiment) -> list[Experiment]:
+    """GOLDS gold standards of the same split, with seeds of their own."""
     seed = experiment.seed
     split_seed = seed if experiment.split_seed is None else experiment.split_seed
     return [replace(experiment.gold, seed=1000 * k + seed, split_seed=split_seed)
             for k in range(1, GOLDS + 1)]
 
 
-def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0.01,
-            seed: int = 0) -> list[float]:
-    """Accuracy on the forget set before and after each of `steps` steps of fine-tuning on all of it, (steps +
-    1,)."""
-    recipe = Recipe(epochs=steps, lr=lr, batch_size=max(2, len(forget)), weight_decay=0.0,
-                    schedule="constant")
+def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0.01) -> list[float]:
+    """Accuracy on the forget set before and after each of `steps` steps of fine-tuning on all of it."""
+    batch_size = max(2, len(forget))
+    recipe = Recipe(epochs=steps, lr=lr, batch_size=batch_size, weight_decay=0.0, schedule="constant")
     learner = copy.deepcopy(model).requires_grad_(True)
     accuracies = []
 
-    def look(epoch: int, row: dict[str, float]) -> None:
+    def note_accuracy(epoch: int, row: dict[str, float]) -> None:
         accuracies.append((predict(learner, learner, forget.x).argmax(1) == forget.y).float().mean().item())
 
     with fixed_threads():
-        look(0, {})
-        rng = torch.Generator().manual_seed(seed)
-        train(FineTune(), Context(learner, None, forget, forget, forget, rng, recipe), look)
+        note_accuracy(0, {})
+        rng = torch.Generator().manual_seed(0)
+        train(FineTune(), Context(learner, None, forget, forget, forget, rng, recipe), note_accuracy)
     return accuracies
 
 
 def relearning(experiment: Experiment, store: str | Path | None = None) -> dict[str, object]:
-    """`relearn` a run's forget set; `steps` until its accuracy is PRETRAIN's again, STEPS + 1 if it never
-    is."""
+    """`relearn` a run's forget set; `steps` until its accuracy is PRETRAIN's again, STEPS + 1 if never."""
     _, split, _ = load_split(experiment)
     curve = relearn(trained(experiment, store), split.forget, STEPS)
     target = run(experiment.original, store).metrics["UA"]
@@ -306,16 +300,17 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--ratio", type=float, default=0.5,
                         help="share of the group that is unlearned (default: %(default)s)")
     parser.add_argument("--shadows", type=int, default=SHADOWS, help="shadow models (default: %(default)s)")
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
-                        help="processes that share the work (default: the cores, at most 4)")
+    add_jobs(parser)
     options = parser.parse_args(argv)
-    experiment, started = Experiment(options.dataset, options.method, options.reweight,
-                                     options.ratio), time.perf_counter()
+    started = time.perf_counter()
+    experiment = Experiment(options.dataset, options.method, options.reweight, options.ratio)
     table = audit(experiment, observe_all(experiment, options.shadows, jobs=options.jobs))
+    seconds = time.perf_counter() - started
     for measure in MEASURES:
         ends = zip(*(table.pop(f"{measure}{end}") for end in ("", " low", " high")), strict=True)
         table[measure] = [f"{mean:.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in ends]
-    print(f"{experiment.method}{' + REWEIGHT' * experiment.reweight} on {experiment.dataset}, ratio {experiment.ratio:g}, "
-          f"{options.shadows} shadow models, {time.perf_counter() - started:.0f} s; attacks and their 95 % intervals\n")
+    print(f"{experiment.method}{' + REWEIGHT' * experiment.reweight} on {experiment.dataset}, ratio "
+          f"{experiment.ratio:g}, {options.shadows} shadow models, {seconds:.0f} s; "
+          "attacks and their 95 % intervals\n")
     print(table.drop(columns="shadows").to_string(index=False))
     return 0

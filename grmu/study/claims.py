@@ -1,5 +1,4 @@
-"""The paper's claims, one by one, against our runs: the same effect from its published means and from our
-rows.
+"""The paper's claims, one by one: the same effect from its published means and from our rows.
 
 An effect is a difference that is positive where the claim holds. Ours is paired by seed and has a 95 %
 t-interval for each data set and ratio; `verdict` is the rule that turns intervals into one word. CelebA,
@@ -8,46 +7,48 @@ Waterbirds and FairFace stand beside the variants of Groundwear that play their 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from grmu.data import Group
 from grmu.study import grids, paper, results
 from grmu.study.compare import Interval, distance_by_seed, interval
 
 ROLES = {"groundwear": "celeba", "groundwear-memorised": "waterbirds", "groundwear-many": "fairface"}
 OTHERS = ("l1_sparse", "salun", "scrub")
-RULE = ("reproduced: every interval lies above 0. partly: some do and none lies below. not reproduced: some lie below 0 and "
-        "none above. mixed: some above, some below. cannot tell: all hold 0.")
+RULE = ("reproduced: every interval lies above 0. partly: some do and none lies below. "
+        "not reproduced: some lie below 0 and none above. mixed: some above, some below. "
+        "cannot tell: all hold 0.")
 
 
 class Ours:
     """Our runs of one data set, ratio and choice of groups: metrics in percent, one value a seed."""
 
-    def __init__(self, dataset: str, ratio: float, groups: str = "default") -> None:
-        table = results.table()
-        self.rows = table[(table.dataset == dataset) & (table.ratio == ratio) & (table.groups == groups)]
+    def __init__(self, dataset: str, ratio: float, groups: str | tuple[Group, ...] = "default") -> None:
+        self.rows = results.load(dataset=dataset, ratio=ratio, groups=groups)
         self.at = (dataset, ratio)
 
-    def __call__(self, method: str, reweight: bool, metric: str, overrides: str = "{}") -> pd.Series:
+    def __call__(self, method: str, reweight: bool, metric: str, **changed: object) -> pd.Series:
         """One metric by seed; KeyError where there are no such runs."""
-        return 100 * self.runs(method, reweight, overrides).set_index("seed")[metric].sort_index()
+        return 100 * self.runs(method, reweight, **changed).set_index("seed")[metric].sort_index()
 
-    def runs(self, method: str, reweight: bool, overrides: str = "{}") -> pd.DataFrame:
-        """The rows of one method; KeyError where there are none."""
-        rows = self.rows
-        rows = rows[(rows.method == method) & (rows.reweight == reweight) & (rows.overrides == overrides)]
+    def runs(self, method: str, reweight: bool, **changed: object) -> pd.DataFrame:
+        """The rows of one method, with settings `changed` from the preset's; KeyError if there are none."""
+        rows = results.select(self.rows, method=method, reweight=reweight, overrides=changed)
         if rows.empty:
-            raise KeyError(f"no runs of {method}, reweight {reweight}, {overrides} at {self.at}")
+            raise KeyError(f"no runs of {method}, reweight {reweight}, {json.dumps(changed)} at {self.at}")
         return rows
 
-    def gap(self, method: str, reweight: bool, overrides: str = "{}") -> pd.Series:
-        """100 - avg. gap of each seed: the mean distance from the gold standard over the six metrics, in
-        points."""
-        return 100 * distance_by_seed(self.runs(method, reweight, overrides),
-                                      self.runs("retrain", True)).sort_index()
+    def gap(self, method: str, reweight: bool, **changed: object) -> pd.Series:
+        """100 - avg. gap of each seed: mean distance from the gold standard over the metrics, in points."""
+        gold = self.runs("retrain", True)
+        return 100 * distance_by_seed(self.runs(method, reweight, **changed), gold).sort_index()
 
     def off(self, method: str, reweight: bool, metric: str) -> pd.Series:
         """Distance of one metric from the gold standard, in points."""
@@ -55,8 +56,7 @@ class Ours:
 
 
 class Paper:
-    """The paper's published means of one data set and ratio, asked in the same way; NaN where it printed
-    nothing."""
+    """The paper's published means, asked for in the same way as `Ours`; NaN where it printed nothing."""
 
     def __init__(self, dataset: str, ratio: float, forget_groups: int = 1) -> None:
         self.table = paper.results(dataset, ratio, forget_groups)
@@ -106,22 +106,22 @@ class Claim:
         return "not reproduced" if below else "cannot tell"
 
 
-def claim(text: str, where: str, effect: Callable, ratios: tuple[float, ...] = (0.5, 0.9),
-          datasets: tuple[str, ...] = tuple(ROLES), variants: Mapping[str, tuple] | None = None) -> Claim:
-    """A claim from one function: effect(source, *variant) for `Ours` and for `Paper`, at every data set,
-    ratio and variant."""
+def claim(text: str, where: str, effect: Callable[..., Any], ratios: tuple[float, ...] = (0.5, 0.9),
+          datasets: tuple[str, ...] = tuple(ROLES), methods: tuple[str, ...] = ()) -> Claim:
+    """A claim from one function of `Ours` and of `Paper`, at every data set and ratio: effect(source), or
+    effect(source, method) for every method."""
     ours, published = {}, {}
-    for (name, extra), dataset, ratio in product((variants or {"": ()}).items(), datasets, ratios):
-        at = f"{name + ', ' if name else ''}{dataset.removeprefix('groundwear-')} {ratio:g}"
-        ours[at] = effect(Ours(dataset, ratio), *extra)
-        published[f"{name + ', ' if name else ''}{ROLES[dataset]} {ratio:g}"] = effect(Paper(ROLES[dataset], ratio), *extra)
+    chosen: list[tuple[str, ...]] = [(name,) for name in methods] or [()]
+    for method, dataset, ratio in product(chosen, datasets, ratios):
+        beginning = "".join(f"{name}, " for name in method)
+        at = f"{beginning}{dataset.removeprefix('groundwear-')} {ratio:g}"
+        ours[at] = effect(Ours(dataset, ratio), *method)
+        published[f"{beginning}{ROLES[dataset]} {ratio:g}"] = effect(Paper(ROLES[dataset], ratio), *method)
     return Claim(text, where, ours, published)
 
 
 def all_claims() -> list[Claim]:
     """The paper's claims that our grids can speak to, in its order."""
-    others = {name: (name,) for name in OTHERS}
-    approximate = {name: (name,) for name in (*OTHERS, "miu")}
     return [
         claim("Retraining without part of a small group lowers that group's test accuracy.",
               "Fig. 2, Sec. 4.2",
@@ -133,12 +133,12 @@ def all_claims() -> list[Claim]:
         claim("RETRAIN + GROUP-DRO is no gold standard: it raises UA above PRETRAIN's.", "Table 1, Sec. 4.2",
               lambda s: s("group_dro", False, "UA") - s("pretrain", False, "UA"), (0.5,), ("groundwear",)),
         claim("REWEIGHT raises GA of every approximate method.", "Fig. 4, Sec. 4.2",
-              lambda s, m: s(m, True, "GA") - s(m, False, "GA"), (0.9,), variants=approximate),
+              lambda s, m: s(m, True, "GA") - s(m, False, "GA"), (0.9,), methods=(*OTHERS, "miu")),
         claim("Without REWEIGHT, MIU is nearer to the gold standard's GA than the other methods.",
               "Tables 1 to 3",
-              lambda s, m: s.off(m, False, "GA") - s.off("miu", False, "GA"), (0.5,), variants=others),
+              lambda s, m: s.off(m, False, "GA") - s.off("miu", False, "GA"), (0.5,), methods=OTHERS),
         claim("With REWEIGHT, MIU has the best avg. gap.", "Tables 1 to 3, Fig. 5",
-              lambda s, m: s.gap(m, True) - s.gap("miu", True), variants=others),
+              lambda s, m: s.gap(m, True) - s.gap("miu", True), methods=OTHERS),
         *_multi_group(),
         *_ablation(),
         _fairness(),
@@ -146,32 +146,32 @@ def all_claims() -> list[Claim]:
 
 
 def _largest_group() -> Claim:
-    def lost(groups: str, ratio: float) -> pd.Series:
+    def lost(groups: str | tuple[Group, ...], ratio: float) -> pd.Series:
         ours = Ours("groundwear", ratio, groups)
         return ours("pretrain", False, "GA") - ours("retrain", False, "GA")
 
     return Claim("The largest group loses less than the smallest, at the same ratio.", "Figs. 2 and 7",
-                 {f"groundwear {r:g}": lost("default", r) - lost("((0, 0),)", r) for r in (0.5, 0.9)}, {})
+                 {f"groundwear {r:g}": lost("default", r) - lost(((0, 0),), r) for r in (0.5, 0.9)}, {})
 
 
 def _memorising() -> Claim:
-    def share(source: Ours | Paper) -> pd.Series | float:
+    def share(source: Ours | Paper) -> Any:
         lost = source("pretrain", False, "GA") - source("retrain", False, "GA")
         won = source("retrain", True, "GA") - source("retrain", False, "GA")
-        return 100 * won / (lost.mean() if isinstance(lost, pd.Series) else lost)
+        return 100 * won / np.mean(lost)
 
     learnt, by_heart = "groundwear", "groundwear-memorised"
+    ours = share(Ours(learnt, 0.9)) - share(Ours(by_heart, 0.9))
+    published = share(Paper(ROLES[learnt], 0.9)) - share(Paper(ROLES[by_heart], 0.9))
     return Claim("Where few samples are left and memorised, REWEIGHT returns a smaller share of the loss.",
-                 "Sec. 4.2, B.2",
-                 {"share, groundwear - memorised, 0.9": share(Ours(learnt, 0.9)) - share(Ours(by_heart, 0.9))},
-                 {"share, celeba - waterbirds, 0.9": share(Paper(ROLES[learnt],
-                                                                 0.9)) - share(Paper(ROLES[by_heart], 0.9))})
+                 "Sec. 4.2, B.2", {"share, groundwear - memorised, 0.9": ours},
+                 {"share, celeba - waterbirds, 0.9": published})
 
 
 def _multi_group() -> list[Claim]:
     ours, published = {}, {}
     for n, groups in ((9, grids.NINE_GROUPS), (25, grids.TWENTY_FIVE_GROUPS)):
-        source, theirs = Ours(grids.MANY, 0.5, str(groups)), Paper("fairface", 0.5, n)
+        source, theirs = Ours(grids.MANY, 0.5, groups), Paper("fairface", 0.5, n)
         for other in OTHERS:
             ours[f"{other}, {n} groups"] = source.gap(other, True) - source.gap("miu", True)
             published[f"{other}, {n} groups"] = theirs.gap(other, True) - theirs.gap("miu", True)
@@ -180,14 +180,13 @@ def _multi_group() -> list[Claim]:
 
 
 def _ablation() -> list[Claim]:
-    off = {term: f'{{"{term}": false}}' for term in ("calibration", "retaining", "unlearning")}
     at_half = {dataset.removeprefix("groundwear-"): Ours(dataset, 0.5) for dataset in ROLES}
     table = paper.table("ablation")
 
     def printed(dataset: str, term: str, metric: str) -> float:
         wanted = {"retaining_eq7": 1, "unlearning_eq3": 1, "calibration_eq6": 1, "reweight": 0}
         wanted |= {column: 0 for column in wanted if term and column.startswith(term)}
-        rows = table[(table.dataset == dataset) & (table.metric == metric)]
+        rows = results.select(table, dataset=dataset, metric=metric)
         return float(rows.loc[(rows[list(wanted)] == pd.Series(wanted)).all(axis=1), "value"].iloc[0])
 
     def difference(term: str, metric: str) -> dict[str, float]:
@@ -195,22 +194,20 @@ def _ablation() -> list[Claim]:
 
     def gains(r: float) -> pd.Series:
         def at(lam: float) -> pd.Series:
-            rows = results.load("calibration")
-            rows = rows[rows.ratio == r]
-            ours = rows[(rows.lam == lam) & (rows.group_bar == "exact")]
-            return 100 * distance_by_seed(ours, rows[rows.method == "retrain"])
+            ours = results.load("calibration", ratio=r, lam=lam, group_bar="exact")
+            return 100 * distance_by_seed(ours, results.load("calibration", ratio=r, method="retrain"))
         return at(0.0) - at(1.0)
 
     return [
         Claim("Calibration raises GA (without REWEIGHT).", "Table 4, Sec. 4.5",
-              {f"{n} 0.5": s("miu", False, "GA") - s("miu", False, "GA", off["calibration"])
+              {f"{n} 0.5": s("miu", False, "GA") - s("miu", False, "GA", calibration=False)
                for n, s in at_half.items()},
               difference("calibration", "GA")),
         Claim("The unlearning term unlearns: UA is lower with it.", "Sec. 4.5 (no such row in Table 4)",
-              {f"groundwear {r:g}": s("miu", False, "UA", off["unlearning"]) - s("miu", False, "UA")
+              {f"groundwear {r:g}": s("miu", False, "UA", unlearning=False) - s("miu", False, "UA")
                for r in (0.5, 0.9) for s in [Ours("groundwear", r)]}, {}),
         Claim("Without the retaining term the avg. gap is the worst.", "Table 4, Sec. 4.5",
-              {f"{n} 0.5": s.gap("miu", False, off["retaining"]) - s.gap("miu", False)
+              {f"{n} 0.5": s.gap("miu", False, retaining=False) - s.gap("miu", False)
                for n, s in at_half.items()},
               difference("retaining", "avg_gap")),
         Claim("λ = 1 brings the avg. gap nearer to the gold standard than λ = 0.", "Fig. 8, B.5",
@@ -221,14 +218,13 @@ def _ablation() -> list[Claim]:
 def _fairness() -> Claim:
     def nearer(source: Ours, metric: str) -> pd.Series:
         before = source("pretrain", False, metric)
-        return (source("retrain", False, metric) - before).abs() - (source("miu", True,
-                                                                           metric) - before).abs()
+        retrained, unlearned = source("retrain", False, metric), source("miu", True, metric)
+        return (retrained - before).abs() - (unlearned - before).abs()
 
     published, table = {}, paper.table("fairness")
-    value = table[table.reweight == 0].pivot_table(index=["dataset", "method"], columns="metric",
-                                                   values="value")
-    miu = table[table.method.str.startswith("MIU")].pivot_table(index="dataset", columns="metric",
-                                                                values="value")
+    is_miu = table.method.str.startswith("MIU")
+    value = table[table.reweight == 0].pivot_table("value", ["dataset", "method"], "metric")
+    miu = table[is_miu].pivot_table("value", "dataset", "metric")
     metrics = ("DP", "EP", "EO", "WG")
     for d, m in product(ROLES.values(), metrics):
         before = value.loc[(d, "PRETRAIN"), m]
@@ -241,15 +237,14 @@ def _fairness() -> Claim:
 
 
 def claims_table() -> pd.DataFrame:
-    """A row a claim: where it stands, how many of the paper's effects are positive, how many of our
-    intervals, verdict."""
+    """A row a claim: where it stands, the paper's effects and our intervals counted by sign, the verdict."""
     rows = []
     for c in all_claims():
         printed = [value for value in c.published.values() if value == value]
         found = c.intervals.values()
         above, below = sum(i.low > 0 for i in found), sum(i.high < 0 for i in found)
-        rows.append({"claim": c.text, "in the paper": c.where, "paper's effects > 0":
-                     f"{sum(v > 0 for v in printed)} of {len(printed)}" if printed else "not printed",
-                     "our intervals: above 0, undecided, below": f"{above}, {len(found) - above - below}, {below}",
-                     "verdict": c.verdict})
+        positive = f"{sum(v > 0 for v in printed)} of {len(printed)}" if printed else "not printed"
+        ours = f"{above}, {len(found) - above - below}, {below}"
+        rows.append({"claim": c.text, "in the paper": c.where, "paper's effects > 0": positive,
+                     "our intervals: above 0, undecided, below": ours, "verdict": c.verdict})
     return pd.DataFrame(rows).set_index("claim")

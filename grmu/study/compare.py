@@ -46,8 +46,10 @@ def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] =
 
 
 def tug_of_war(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
-    """ToW (Zhao et al. 2024): product of 1 - |method - gold| over UA, RA and TA, a mean over seeds; 1 is
-    best."""
+    """ToW (Zhao et al. 2024): mean over seeds of the product of 1 - |method - gold| over UA, RA and TA.
+
+    1 is the gold standard itself.
+    """
     return float((1 - differences(rows, gold, ("UA", "RA", "TA")).abs()).prod(axis=1).mean())
 
 
@@ -61,8 +63,7 @@ class Interval(NamedTuple):
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % t-interval of independent values, such as differences paired by seed; infinite for
-    one."""
+    """Mean and 95 % t-interval of independent values, such as differences by seed; infinite for one value."""
     found = np.asarray(values, dtype=float)
     mean, n = float(found.mean()), len(found)
     half = float(stats.t.ppf(0.975, n - 1) * stats.sem(found)) if n > 1 else float("inf")

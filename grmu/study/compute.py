@@ -8,24 +8,23 @@ Finished runs are taken from the store, so an interrupted call resumes where it 
 from __future__ import annotations
 
 import argparse
-import os
 
-from grmu.study import results, studies
+from grmu.study import grids, results, studies
+from grmu.study.command import add_jobs
 
 
 def main(argv: list[str]) -> int:
     """Compute the shipped results, all grids and studies or those named."""
-    names = [*results.GRIDS, *studies.STUDIES]
+    names = [*grids.GRIDS, *studies.STUDIES]
     parser = argparse.ArgumentParser(prog="grmu results", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=names, nargs="*", default=names)
     parser.add_argument("--missing", action="store_true",
                         help="only runs that the table lacks, as after adding a method")
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
-                        help="processes that share the work (default: the cores, at most 4)")
+    add_jobs(parser)
     options = parser.parse_args(argv)
-    if grids := [name for name in options.only if name in results.GRIDS]:
-        print(f"written: {results.compute(grids, jobs=options.jobs, missing=options.missing)}")
+    if chosen := [name for name in options.only if name in grids.GRIDS]:
+        print(f"written: {results.compute(chosen, jobs=options.jobs, missing=options.missing)}")
     for name in [name for name in options.only if name in studies.STUDIES]:
         print(f"written: {studies.compute(name, jobs=options.jobs)}")
     return 0

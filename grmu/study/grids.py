@@ -1,11 +1,12 @@
-"""The grids: every experiment of the paper as a list of ours, and the further ones; `grmu.study.results` has
-their rows."""
+"""The grids: every experiment of the paper as ours, and further ones; `grmu.study.results` has their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import product
+from typing import Any, TypedDict, Unpack
 
+from grmu.data import Group
 from grmu.runs import Experiment
 
 SEEDS = tuple(range(5))  # chosen before looking
@@ -17,14 +18,22 @@ PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
 FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand",
                    "ssd", "influence")
 MANY = "groundwear-many"
-NINE_GROUPS = tuple(product((4, 6, 8), (0, 1,
-                                        2)))  # three classes by three grounds, the default forget group among them
+NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # classes by grounds, with the default forget group
 TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
 
 
+class Choices(TypedDict, total=False):
+    """The fields of an `Experiment` that a grid shares among methods."""
+
+    dataset: str
+    ratio: float
+    groups: str | tuple[Group, ...]
+    seed: int
+    overrides: Mapping[str, Any]
+
+
 def references() -> Iterator[Experiment]:
-    """Figs. 2 and 3: PRETRAIN, RETRAIN and RETRAIN + REWEIGHT against the ratio; retraining for robustness
-    beside them."""
+    """Figs. 2 and 3: PRETRAIN, RETRAIN, RETRAIN + REWEIGHT against the ratio; retraining for robustness."""
     for seed, ratio in product(SEEDS, RATIOS):
         yield from _references(ratio=ratio, seed=seed)
         if ratio in PAPER_RATIOS:
@@ -44,16 +53,14 @@ def uniform_ratio(ratio: float) -> float:
 
 
 def uniform() -> Iterator[Experiment]:
-    """The control: as many samples as `references` forgets (102 * ratio of 5,692), but of all groups
-    alike."""
+    """The control: as many samples as `references` forgets (102 * ratio of 5,692), of all groups alike."""
     for seed, ratio in product(SEEDS, RATIOS):
         for method in ("pretrain", "retrain"):
             yield Experiment(method=method, ratio=uniform_ratio(ratio), groups="uniform", seed=seed)
 
 
 def unlearning() -> Iterator[Experiment]:
-    """Tables 1 and 5 to 7, Figs. 2, 4 and 5: fine-tuning and the paper's methods; MIU + REWEIGHT at all
-    ratios."""
+    """Tables 1 and 5 to 7, Figs. 2, 4, 5: fine-tuning, the paper's methods; MIU + REWEIGHT at all ratios."""
     for seed, ratio in product(SEEDS, RATIOS):
         if ratio in PAPER_RATIOS:
             yield from _both(("finetune", *PAPER_METHODS), ratio=ratio, seed=seed)
@@ -74,16 +81,14 @@ def further() -> Iterator[Experiment]:
 
 
 def forget_only() -> Iterator[Experiment]:
-    """Methods that their papers run on the forget set alone, so without the retain pass that they get in
-    `further`."""
+    """Methods that their papers run on the forget set alone: without the retain pass of `further`."""
     for seed, ratio in product(SEEDS, PAPER_RATIOS):
         for method in ("gradient_ascent", "boundary_shrink", "boundary_expand"):
             yield Experiment(method=method, ratio=ratio, seed=seed, overrides={"retains": False})
 
 
 def calibration() -> Iterator[Experiment]:
-    """Fig. 8 and the question of ch. 4: lambda from 0 to 10, the group marginal summed (exact) or sampled
-    (uniform)."""
+    """Fig. 8 and a question of lesson 04: lambda from 0 to 10, the group marginal exact or "uniform"."""
     for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
         yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
         for group_bar, lambdas in LAMBDAS.items():
@@ -100,20 +105,19 @@ def ablation() -> Iterator[Experiment]:
 
 
 def memorised() -> Iterator[Experiment]:
-    """Tables 2 and 8 to 10 in the memorising regime (Waterbirds' counts): references, fine-tuning, the
-    paper's methods."""
+    """Tables 2 and 8 to 10 in the memorising regime, with Waterbirds' counts."""
     yield from _tables("groundwear-memorised")
 
 
 def many() -> Iterator[Experiment]:
-    """Tables 3 and 11 to 13 with FairFace's many groups: references, fine-tuning, the paper's methods."""
+    """Tables 3 and 11 to 13, with FairFace's many groups."""
     yield from _tables(MANY)
 
 
 def multi_group() -> Iterator[Experiment]:
     """Fig. 6, Tables 14 and 15: a forget set of half of 9 and of 25 groups."""
     for groups, seed in product((NINE_GROUPS, TWENTY_FIVE_GROUPS), SEEDS):
-        split = {"dataset": MANY, "ratio": 0.5, "groups": groups, "seed": seed}
+        split: Choices = {"dataset": MANY, "ratio": 0.5, "groups": groups, "seed": seed}
         yield from _references(**split)
         yield from _both(PAPER_METHODS, **split)
 
@@ -126,8 +130,7 @@ def ablation_elsewhere() -> Iterator[Experiment]:
 
 
 def text() -> Iterator[Experiment]:
-    """Lesson 07: pairs of sentences. References and as many samples forgotten of all groups alike;
-    fine-tuning and MIU."""
+    """Lesson 07, pairs of sentences: references, the uniform control, fine-tuning and MIU."""
     for seed, ratio in product(SEEDS, (0.5, 0.9)):
         yield from _references(dataset="negation", ratio=ratio, seed=seed)
         yield Experiment("negation", "retrain", ratio=round(66 * ratio) / 2883, groups="uniform", seed=seed)
@@ -135,8 +138,7 @@ def text() -> Iterator[Experiment]:
 
 
 def text_pretrained() -> Iterator[Experiment]:
-    """The same sentences and a pretrained MiniLM, three seeds: references, the uniform control, MIU +
-    REWEIGHT."""
+    """The same with a pretrained MiniLM, three seeds: references, the uniform control, MIU + REWEIGHT."""
     for seed in SEEDS[:3]:
         yield from _references(dataset="negation-pretrained", ratio=0.9, seed=seed)
         yield Experiment("negation-pretrained", "retrain", ratio=round(66 * 0.9) / 2883, groups="uniform",
@@ -145,22 +147,22 @@ def text_pretrained() -> Iterator[Experiment]:
 
 
 def _tables(dataset: str) -> Iterator[Experiment]:
+    """What the paper has of each data set: references, fine-tuning and the methods at three ratios."""
     for seed, ratio in product(SEEDS, PAPER_RATIOS):
         yield from _references(dataset=dataset, ratio=ratio, seed=seed)
         yield from _both(("finetune", *PAPER_METHODS), dataset=dataset, ratio=ratio, seed=seed)
 
 
-def _references(**split: object) -> Iterator[Experiment]:
+def _references(**split: Unpack[Choices]) -> Iterator[Experiment]:
     for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True)):
         yield Experiment(method=method, reweight=reweight, **split)
 
 
-def _both(names: Iterable[str], **settings: object) -> Iterator[Experiment]:
+def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experiment]:
     for method, reweight in product(names, (False, True)):
-        yield Experiment(method=method, reweight=reweight, **settings)
+        yield Experiment(method=method, reweight=reweight, **choices)
 
 
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
     references, uniform, largest_group, unlearning, memorised, many, further, forget_only, calibration,
-    ablation,
-    largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained)}
+    ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained)}

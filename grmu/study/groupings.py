@@ -23,8 +23,7 @@ def agreement(inferred: GroupedDataset, true: GroupedDataset) -> float:
 
 
 def alpha_of(group: int, true: GroupedDataset, inferred: GroupedDataset, retained: Tensor) -> float:
-    """REWEIGHT's alpha by the inferred groups: mean over a true group's retained samples (rows
-    `retained`)."""
+    """REWEIGHT's alpha by the inferred groups: mean over the samples `retained` (rows) of a true group."""
     counts = inferred.group_counts(), inferred.subset(retained).group_counts()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a vanished group weighs nothing

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-LABELS = {"pretrain": "PRETRAIN (do nothing)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO",
-          "rwg": "RETRAIN, RWG",
-          "subg": "RETRAIN, SUBG", "finetune": "fine-tuning", "l1_sparse": "L1-sparse", "salun": "SalUn",
-          "scrub": "SCRUB",
-          "miu": "MIU", "gradient_ascent": "gradient ascent", "random_labels": "random labels",
-          "bad_teacher": "Bad Teacher",
-          "boundary_shrink": "boundary shrink", "boundary_expand": "boundary expanding", "ssd": "SSD",
-          "influence": "influence"}
+LABELS = {
+    "pretrain": "PRETRAIN (do nothing)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO",
+    "rwg": "RETRAIN, RWG", "subg": "RETRAIN, SUBG", "finetune": "fine-tuning", "l1_sparse": "L1-sparse",
+    "salun": "SalUn", "scrub": "SCRUB", "miu": "MIU", "gradient_ascent": "gradient ascent",
+    "random_labels": "random labels", "bad_teacher": "Bad Teacher", "boundary_shrink": "boundary shrink",
+    "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence"}
 METRIC_NAMES = {
-    "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy",
-    "GA": "accuracy of the forget group, test",
-    "MIA": "MIA efficacy", "EO": "equalized-odds difference", "DP": "demographic-parity difference",
-    "EP": "equal-opportunity difference", "WG": "worst group's accuracy",
-    "gap": "avg. gap to the gold standard"}
+    "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy", "MIA": "MIA efficacy",
+    "EO": "equalized-odds difference", "GA": "accuracy of the forget group, test",
+    "DP": "demographic-parity difference", "EP": "equal-opportunity difference",
+    "WG": "worst group's accuracy", "gap": "avg. gap to the gold standard"}
 
 
 def label(method: str, reweight: bool = False) -> str:

@@ -1,5 +1,4 @@
-"""The numbers that the paper published, as data frames: De Min et al., Group-robust Machine Unlearning, TMLR
-2025.
+"""The paper's published numbers as data frames: De Min et al., Group-robust Machine Unlearning, TMLR 2025.
 
 Percent, as printed. `results` holds Tables 1-3 and 5-16, `ablation` Table 17 (and so Table 4), `fairness`
 Table 18.
@@ -12,10 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-FOLDER = Path(__file__).parent / "published"
-METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro",
-           "L1-SPARSE": "l1_sparse",  # to ours
-           "SALUN": "salun", "SCRUB": "scrub", "MIU": "miu"}
+METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro",  # the paper's, ours
+           "L1-SPARSE": "l1_sparse", "SALUN": "salun", "SCRUB": "scrub", "MIU": "miu"}
 
 
 @lru_cache
@@ -27,12 +24,11 @@ def table(name: str) -> pd.DataFrame:
     """
     if name not in ("results", "ablation", "fairness"):
         raise ValueError(f"unknown table {name!r}: choose results, ablation or fairness.")
-    return pd.read_csv(FOLDER / f"{name}.csv")
+    return pd.read_csv(Path(__file__).parent / "published" / f"{name}.csv")
 
 
 def results(dataset: str, ratio: float = 0.5, forget_groups: int = 1) -> pd.DataFrame:
-    """Published means of one data set and ratio, a row per (method, reweight), a column per metric, in
-    percent.
+    """Published means of one data set and ratio, percent: a row per (method, reweight), a column per metric.
 
     Empty if the paper has no such experiment (as for the embedded data sets, which are this project's own).
     """

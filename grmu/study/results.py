@@ -1,5 +1,4 @@
-"""Shipped results: every experiment of the benchmark, one row a run in one table; `load` gives the rows of a
-grid.
+"""Shipped results: every experiment of the benchmark, one row a run in one table, and `load`, which asks it.
 
 Grids overlap, and a run that several need is done once. Finished runs are taken from the store, so an
 interrupted call resumes where it stopped.
@@ -8,61 +7,100 @@ interrupted call resumes where it stopped.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from grmu.data import shipped
+from grmu.data.files import write_whole
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Result, map_experiments, run
-from grmu.study.grids import GRIDS
+from grmu.study import grids
 
 FOLDER = shipped.FOLDER / "results"
 KEYS = ["id", "dataset", "method", "reweight", "ratio", "groups", "seed", "overrides"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
 
 
+def path_of(name: str) -> Path:
+    """Where a shipped table is: "runs", "search" or a study's."""
+    return FOLDER / f"{name}.csv"
+
+
+def write(name: str, table: pd.DataFrame) -> Path:
+    """Write a shipped table, whole or not at all."""
+    write_whole(path_of(name), table.to_csv(index=False))
+    return path_of(name)
+
+
 @lru_cache
 def table() -> pd.DataFrame:
-    """All shipped runs, indexed by the experiment's id: its fields, metrics as fractions, seconds, versions,
-    machine.
+    """All shipped runs as the file has them, by the experiment's id: fields, metrics, versions, machine.
 
     `overrides` is JSON, without what the preset says anyway; `by_group` a JSON list: every group's test
     accuracy, in group order.
     """
-    path = FOLDER / "runs.csv"
-    if not path.is_file():
+    if not path_of("runs").is_file():
         raise FileNotFoundError("there are no shipped results: compute them with `python -m grmu results`.")
-    return pd.read_csv(path, index_col="id")
+    return pd.read_csv(path_of("runs"), index_col="id")
 
 
 @lru_cache
-def _rows(name: str) -> pd.DataFrame:
-    experiments = {e.id: e for e in GRIDS[name]()}
+def _rows(grid: str | None) -> pd.DataFrame:
+    if grid is None:
+        rows = table().reset_index(drop=True)
+        return rows.assign(overrides=rows.overrides.map(json.loads), by_group=rows.by_group.map(json.loads))
+    if grid not in grids.GRIDS:
+        raise ValueError(f"unknown grid {grid!r}: choose one of {', '.join(grids.GRIDS)}.")
+    experiments = {e.id: e for e in grids.GRIDS[grid]()}
     if missing := [e for i, e in experiments.items() if i not in table().index]:
-        raise FileNotFoundError(f"{len(missing)} of {len(experiments)} runs of {name} have no shipped results, such as "
-                                f"{missing[0].describe()}: compute them with `python -m grmu results --only {name} --missing`.")
-    rows = table().loc[list(experiments)].reset_index()
-    rows["by_group"] = rows.by_group.map(json.loads)
-    overrides = pd.DataFrame([dict(e.overrides) for e in experiments.values()], index=rows.index)
-    return pd.concat([rows.drop(columns=["id", "overrides"]), overrides], axis=1)
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(experiments)} runs of {grid} have no shipped results, such as "
+            f"{missing[0].describe()}: compute them with `python -m grmu results --only {grid} --missing`.")
+    rows = table().loc[list(experiments)].reset_index(drop=True)
+    settings = pd.DataFrame([dict(e.overrides) for e in experiments.values()], index=rows.index)
+    rows = rows.assign(by_group=rows.by_group.map(json.loads))
+    return pd.concat([rows.drop(columns="overrides"), settings], axis=1)
 
 
-def load(name: str) -> pd.DataFrame:
-    """The shipped rows of a grid: the columns of `Result.row`, fractions, one row a run; and versions and
-    machine.
+def load(grid: str | None = None, **where: Any) -> pd.DataFrame:
+    """The shipped runs, of a grid or all, that are as `where` says; fractions, one row a run.
+
+        load("references")    load("calibration", ratio=0.5, lam=1.0)    load(method="miu", overrides={})
+
+    Columns: those of `Result.row`, versions and machine. A setting that the grid varies is a column; among
+    all runs there is `overrides` instead, the settings that differ from the preset, a dict.
 
     Raises:
-        ValueError: unknown grid.  FileNotFoundError: some of its runs were never computed.
+        ValueError: unknown grid or column.  FileNotFoundError: some runs of the grid were never computed.
     """
-    if name not in GRIDS:
-        raise ValueError(f"unknown grid {name!r}: choose one of {', '.join(GRIDS)}.")
-    rows = _rows(name).copy()
+    rows = select(_rows(grid), **where)
     return rows.assign(by_group=rows.by_group.map(list))  # lists of the caller's own
+
+
+def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
+    """The rows whose columns have these values: ratios to five digits, groups as an `Experiment` takes them.
+
+    Raises:
+        ValueError: there is no such column.
+    """
+    taken = pd.Series(True, index=rows.index)
+    for name, value in where.items():
+        if name not in rows:
+            raise ValueError(f"these runs have no column {name!r}: choose among {', '.join(map(str, rows))}.")
+        if name == "ratio":
+            taken &= (rows.ratio - value).abs() < 5e-6
+        elif name == "groups":
+            taken &= rows.groups.map(str) == str(value)
+        elif name == "overrides":
+            taken &= rows.overrides.map(value.__eq__)
+        else:
+            taken &= rows[name] == value
+    return rows[taken]
 
 
 def as_row(result: Result) -> dict[str, object]:
@@ -77,30 +115,23 @@ def as_row(result: Result) -> dict[str, object]:
 
 
 def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missing: bool = False) -> Path:
-    """Compute (or resume) grids and put their rows into the table; rows that no grid plans any more are
-    dropped.
+    """Compute (or resume) grids and put their rows into the table; those that no grid plans any more go.
 
     Args:
         missing: leave out runs that the table has already.
     """
-    planned = {e.id: e for name in GRIDS for e in GRIDS[name]()}
-    chosen = list({e.id: e for name in names for e in GRIDS[name]()}.items())
+    planned = {e.id: e for name in grids.GRIDS for e in grids.GRIDS[name]()}
+    chosen = list({e.id: e for name in names for e in grids.GRIDS[name]()}.items())
     table.cache_clear()
-    old = table().reset_index() if (FOLDER / "runs.csv").is_file() else pd.DataFrame(columns=KEYS)
+    old = table().reset_index() if path_of("runs").is_file() else pd.DataFrame(columns=KEYS)
     rows = {row["id"]: row for row in old.to_dict("records") if row["id"] in planned}
     todo = [e for key, e in chosen if not (missing and key in rows)]
     try:
         for result in map_experiments(partial(run, store=store), todo, jobs):
             rows[result.experiment.id] = as_row(result)
     finally:  # what is finished is kept, also when it is stopped
-        _write(pd.DataFrame([rows[key] for key in planned if key in rows]))
-    return FOLDER / "runs.csv"
-
-
-def _write(frame: pd.DataFrame) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    columns = KEYS + [c for c in frame.columns if c not in KEYS]
-    frame.reindex(columns=columns).to_csv(FOLDER / "runs.tmp", index=False)
-    os.replace(FOLDER / "runs.tmp", FOLDER / "runs.csv")
-    table.cache_clear()
-    _rows.cache_clear()
+        found = pd.DataFrame([rows[key] for key in planned if key in rows])
+        path = write("runs", found.reindex(columns=KEYS + [c for c in found.columns if c not in KEYS]))
+        table.cache_clear()
+        _rows.cache_clear()
+    return path

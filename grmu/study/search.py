@@ -1,34 +1,33 @@
-"""How the hyperparameters in `presets/` were chosen: six settings a method, scored on validation data, never
-on the test set.
+"""How the presets were chosen: six settings a method, scored on validation data, never on the test set.
 
     python -m grmu search [--dataset groundwear] [--method miu ...] [--jobs 2]
 
 Score of a setting: |UA - UA of the gold standard| + |validation GA - that of the gold standard|, a mean over
 tuning seeds (from 100: none of them is reported) and over ratios 0.5 and 0.9, with REWEIGHT. Methods that
-retrain for robustness are scored
-by their own aim: 1 - the worst group's validation accuracy. The lowest score wins; all scores are kept in
-data/results/search.csv. A practitioner has no gold standard to tune against: this is a benchmark's luxury.
+retrain for robustness are scored by their own aim: 1 - the worst group's validation accuracy. The lowest
+score wins; all scores are kept in data/results/search.csv. A practitioner has no gold standard to tune
+against: this is a benchmark's luxury.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import product
+from typing import Any
 
 import pandas as pd
 
 from grmu import data
 from grmu.runs import Experiment, map_experiments, run
-from grmu.study.results import FOLDER
+from grmu.study import results
+from grmu.study.command import add_jobs
 
 TUNING_SEEDS = (100, 101, 102)
 RATIOS = (0.5, 0.9)
-PATH = FOLDER / "search.csv"
-GRIDS: dict[str, dict[str, list]] = {  # every method: six settings
+GRIDS: dict[str, dict[str, list[Any]]] = {  # every method: six settings
     "finetune": {"lr": [0.003, 0.01, 0.03], "augment": [False, True]},
     "l1_sparse": {"lr": [0.003, 0.01, 0.03], "gamma": [5e-5, 5e-4]},
     "salun": {"lr": [0.003, 0.01, 0.03], "forget_epochs": [3, 10]},
@@ -47,13 +46,14 @@ GRIDS: dict[str, dict[str, list]] = {  # every method: six settings
 }
 LR_FACTOR = {"groundwear-memorised": 3.0,  # there a first search, not used, had its best at the upper edge
              "negation": 0.3}  # AdamW asks for smaller rates than SGD
-REFERENCES = ("group_dro", "rwg", "subg")
+ROBUST = ("group_dro", "rwg", "subg")  # retrain for robustness, so not scored against the gold standard
 
 
 def settings(dataset: str, method: str) -> list[dict[str, object]]:
     """The method's settings on a data set, as overrides."""
     tried = [dict(zip(GRIDS[method], values, strict=True)) for values in product(*GRIDS[method].values())]
-    return [s | ({"lr": round(s["lr"] * LR_FACTOR.get(dataset, 1.0), 6)} if "lr" in s else {}) for s in tried]
+    factor = LR_FACTOR.get(dataset, 1.0)
+    return [s | {"lr": round(s["lr"] * factor, 6)} if "lr" in s else s for s in tried]
 
 
 def score(experiment: Experiment, store: str | None = None) -> float:
@@ -62,7 +62,7 @@ def score(experiment: Experiment, store: str | None = None) -> float:
         ours = run(experiment, store).metrics
     except FloatingPointError:
         return math.inf
-    if experiment.method in REFERENCES:
+    if experiment.method in ROBUST:
         return 1 - ours["val_WG"]
     return distance(ours, run(experiment.gold, store).metrics)
 
@@ -75,13 +75,12 @@ def distance(ours: Mapping[str, float], gold: Mapping[str, float], group_accurac
 def search(dataset: str, names: Iterable[str], store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """Every setting of the methods' grids with its scores; of each method the best first."""
     names = list(names)
-    runs = [Experiment(dataset, method, method not in REFERENCES, ratio, seed=seed, overrides=overrides)
+    runs = [Experiment(dataset, method, method not in ROBUST, ratio, seed=seed, overrides=overrides)
             for method in names for overrides in settings(dataset, method) for ratio in RATIOS
             for seed in TUNING_SEEDS]
-    rows = [{"dataset": dataset, "method": e.method, **e.overrides, "ratio": e.ratio, "seed": e.seed,
-             "score": value}
-            for e, value in zip(runs, map_experiments(partial(score, store=store), runs, jobs), strict=True)]
-    rows = pd.DataFrame(rows)
+    scores = map_experiments(partial(score, store=store), runs, jobs)
+    rows = pd.DataFrame([{"dataset": dataset, "method": e.method, **e.overrides, "ratio": e.ratio,
+                          "seed": e.seed, "score": value} for e, value in zip(runs, scores, strict=True)])
     chosen = [c for c in rows if c not in ("ratio", "seed", "score")]
     wide = rows.groupby([*chosen, "ratio"], dropna=False, sort=False).score.mean().unstack()
     wide.columns = [f"score_{ratio}" for ratio in wide.columns]
@@ -96,17 +95,15 @@ def main(argv: list[str]) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="groundwear", choices=data.EMBEDDED)
     parser.add_argument("--method", choices=list(GRIDS), nargs="*", default=list(GRIDS))
-    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
-                        help="processes that share the work")
+    add_jobs(parser)
     options = parser.parse_args(argv)
     found = search(options.dataset, options.method, jobs=options.jobs)
-    if PATH.is_file():
-        old = pd.read_csv(PATH)
+    if results.path_of("search").is_file():
+        old = pd.read_csv(results.path_of("search"))
         found = pd.concat([old[~((old.dataset == options.dataset) & old.method.isin(options.method))], found])
-    PATH.parent.mkdir(parents=True, exist_ok=True)
-    found.round(5).to_csv(PATH, index=False)
+    path = results.write("search", found.round(5))
     best = found[found.dataset == options.dataset].groupby("method", sort=False).head(1).set_index("method")
     for method, row in best.iterrows():
         print(f"{method}: {({name: row[name] for name in GRIDS[method]})}   score {row.score:.3f}")
-    print(f"written: {PATH}")
+    print(f"written: {path}")
     return 0

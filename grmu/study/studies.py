@@ -1,10 +1,9 @@
-"""Small studies beside the grids of `grmu.study.results`, shipped as tables of their own; `python -m grmu
-results` makes them last.
+"""Small studies beside the grids, shipped as tables of their own; `python -m grmu results` makes them last.
 
-trajectories: UA and GA after every epoch of the approximate methods.  membership: can the attack behind MIA
-tell members at all, and how much does it depend on its own seed?  cost: each method's time over
-fine-tuning's.  audit, exposure, distances,
-relearning: lesson 06.  inferred: lesson 08.
+trajectories: UA and GA after every epoch of the approximate methods.
+membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
+cost: each method's time over fine-tuning's.
+audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from grmu.metrics import attack_data, membership_forest, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
+from grmu.study import results
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
-from grmu.study.results import FOLDER
 from grmu.training import predict
 
 METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
@@ -39,8 +38,7 @@ AUDITED_ON = ("groundwear", "groundwear-memorised")
 
 
 def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """Mean UA and GA over seeds after every epoch, on `groundwear`: method, reweight, ratio, epoch (0 is
-    PRETRAIN), UA, GA."""
+    """Mean UA and GA over seeds after every epoch (0 is PRETRAIN), on `groundwear`."""
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed)
             for ratio, method, reweight, seed in product((0.5, 0.9), METHODS, (False, True), SEEDS)]
     rows = []
@@ -48,9 +46,8 @@ def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
         points = [run(e.original, store).metrics, *result.curves.to_dict("records")]
         if len(points) == 1:  # done in one stroke
             points.append(result.metrics)
-        rows += [{"method": e.method, "reweight": e.reweight, "ratio": e.ratio, "epoch": i, "UA": p["UA"],
-                  "GA": p["GA"]}
-                 for i, p in enumerate(points)]
+        rows += [{"method": e.method, "reweight": e.reweight, "ratio": e.ratio, "epoch": epoch,
+                  "UA": point["UA"], "GA": point["GA"]} for epoch, point in enumerate(points)]
     by = ["method", "reweight", "ratio", "epoch"]
     return pd.DataFrame(rows).groupby(by, sort=False)[["UA", "GA"]].mean().reset_index()
 
@@ -72,39 +69,40 @@ def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group
 
 
 def membership_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
-    """The attack on one model: its accuracy on members against others, MIA's mean and spread over forests,
-    and how well the loss alone ranks the forget set below test samples of its group (AUC; 0.5 is chance)."""
+    """The attack on one model: its accuracy on members against others, MIA's mean and spread over forests.
+
+    AUC: how well the loss alone ranks the forget set below test samples of its group; 0.5 is chance.
+    """
     splits, split, groups = load_split(experiment)
     model = run(experiment, store).model
     with fixed_threads():
         parts = {"retain": split.retain, "val": splits.val, "forget": split.forget, "test": splits.test}
         losses = {name: cross_entropy(predict(model, model, d.x), d.y, reduction="none")
                   for name, d in parts.items()}
-    in_group = sum(splits.test.group == splits.test.group_id(g) for g in groups).bool()
+    in_group = splits.test.in_groups(groups)
     ours, theirs = losses["forget"].numpy(), losses["test"][in_group].numpy()
-    known = (losses["retain"], losses["val"], split.retain.group, splits.val.group)
-    mia = [mia_efficacy(*known[:2], losses["forget"], *known[2:], seed) for seed in FOREST_SEEDS]
+    fitted_to, of_groups = (losses["retain"], losses["val"]), (split.retain.group, splits.val.group)
+    mia = [mia_efficacy(*fitted_to, losses["forget"], *of_groups, seed) for seed in FOREST_SEEDS]
     return audits.about(experiment) | {
-        "attack": attack_accuracy(*known), "MIA": np.mean(mia), "MIA_sd": np.std(mia, ddof=1),
+        "attack": attack_accuracy(*fitted_to, *of_groups), "MIA": np.mean(mia), "MIA_sd": np.std(mia, ddof=1),
         "n_forget": len(ours),
         "AUC": roc_auc_score(np.r_[np.ones(len(ours)), np.zeros(len(theirs))], -np.r_[ours, theirs])}
 
 
 def membership(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """`membership_of` references and MIU + REWEIGHT, on the variant that memorises and the one that does
-    not."""
+    """`membership_of` references and MIU + REWEIGHT, where models memorise and where they do not."""
     runs = [Experiment(dataset, method, reweight, ratio, seed=seed)
-            for dataset, ratio, seed in product(("groundwear", "groundwear-memorised"), (0.5, 0.9), SEEDS)
+            for dataset, ratio, seed in product(AUDITED_ON, (0.5, 0.9), SEEDS)
             for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True),
                                      ("miu", True))]
     return pd.DataFrame(map_experiments(partial(membership_of, store=store), runs, jobs)).round(5)
 
 
 def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """What each method costs on `groundwear` at ratio 0.5: epochs, passes over data, seconds, and its time
-    over fine-tuning's.
+    """What each method costs on `groundwear` at ratio 0.5: epochs, passes over data, seconds.
 
-    Timed in turns with fine-tuning, alone in one process whatever `jobs` says; the median of three pairs.
+    Timed in turns with fine-tuning, alone in one process whatever `jobs` says; the median of three pairs, and
+    of its time over fine-tuning's.
     `seen`: pictures in the forward-and-backward passes of the epochs, as a multiple of the training set; what
     `setup` does is in the seconds.
     """
@@ -119,7 +117,9 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
         _, split, _ = load_split(experiment)
         own = experiment.make_method()
         epochs, forget_epochs = experiment.recipe.epochs, min(own.forget_epochs, experiment.recipe.epochs)
-        n_retain = split.retain.n_groups * int(split.retain.group_counts().min()) if method == "subg" else len(split.retain)
+        n_retain = len(split.retain)
+        if method == "subg":  # as many of every group as the smallest has
+            n_retain = split.retain.n_groups * int(split.retain.group_counts().min())
         seen = epochs * n_retain + forget_epochs * len(split.forget)
         rows.append({"method": method, "epochs": epochs, "forget_epochs": forget_epochs,
                      "seen": seen / (len(split.retain) + len(split.forget)),
@@ -130,8 +130,7 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 @cache
 def audited() -> tuple[Experiment, ...]:
-    """What lesson 06 audits, at ratio 0.5: references and the paper's methods, where models memorise and
-    where they do not."""
+    """What lesson 06 audits, at ratio 0.5: references and the paper's methods."""
     return tuple(Experiment(dataset, *judged, ratio=0.5) for dataset, judged in product(AUDITED_ON, JUDGED))
 
 
@@ -149,16 +148,17 @@ def audit(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """How exposed each sample of the forget group is once unlearned (`grmu.study.audit.exposure`): its row in
-    the training set, and the two halves' values."""
+    """How exposed each sample of the forget group is once unlearned (`grmu.study.audit.exposure`).
+
+    `row` of the training set; the values of `even` and of `odd` shadow models.
+    """
     rows = []
     for e in audited():
         splits, _, groups = load_split(e)
-        members = (splits.train.group == splits.train.group_id(groups[0])).nonzero()[:, 0].numpy()
+        members = splits.train.in_groups(groups).nonzero()[:, 0].numpy()
         even, odd = audits.exposure(audits.select(_seen(e, store, jobs), members))
         rows.append(pd.DataFrame({"dataset": e.dataset, "method": e.method, "reweight": e.reweight,
-                                  "row": members,
-                                  "even": even, "odd": odd}))
+                                  "row": members, "even": even, "odd": odd}))
     return pd.concat(rows).round(3)
 
 
@@ -179,30 +179,29 @@ def _judged() -> list[Experiment]:
 
 
 def inferred_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
-    """One run with inferred groups, and what became of them: agreement with the true ones, and the alpha that
-    the retained samples of the forget group get."""
+    """One run with inferred groups, and what became of them.
+
+    `agreement` with the true ones; `alpha` that the retained samples of the forget group get.
+    """
     e, (splits, split, groups) = experiment, load_split(experiment)
     found = splits.train
     if e.grouping != "true":
         with fixed_threads():
             found = infer(e.grouping, trained(e.inferred_from, store), splits.train, e.seed)
     metrics = run(e, store).metrics
+    alpha = alpha_of(splits.train.group_id(groups[0]), splits.train, found, split.retain_index)
     return {"method": e.method, "reweight": e.reweight, "grouping": e.grouping, "ratio": e.ratio,
-            "seed": e.seed,
-            **{name: metrics[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")},
-            "agreement": agreement(found, splits.train),
-            "alpha": alpha_of(splits.train.group_id(groups[0]), splits.train, found, split.retain_index)}
+            "seed": e.seed, **{name: metrics[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")},
+            "agreement": agreement(found, splits.train), "alpha": alpha}
 
 
 def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """`inferred_of` on `groundwear`: REWEIGHT and MIU on every way to infer groups and on the true ones; what
-    needs no groups."""
-    plain = [("retrain", False, "true"), ("finetune", False, "true")]
-    by_groups = [(method, True, grouping) for method, grouping in product(("retrain", "miu"),
-                                                                          ("true", *GROUPINGS))]
+    """`inferred_of` on `groundwear`: what needs no groups; REWEIGHT and MIU + REWEIGHT on the true groups and
+    on those of every way to infer them."""
+    kinds = [("retrain", False, "true"), ("finetune", False, "true"),
+             *product(("retrain", "miu"), (True,), ("true", *GROUPINGS))]
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed, grouping=grouping)
-            for ratio, seed, (method, reweight, grouping) in product((0.5, 0.9), MANY_SEEDS,
-                                                                     plain + by_groups)]
+            for ratio, seed, (method, reweight, grouping) in product((0.5, 0.9), MANY_SEEDS, kinds)]
     return pd.DataFrame(map_experiments(partial(inferred_of, store=store), runs, jobs)).round(5)
 
 
@@ -212,9 +211,7 @@ STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
     """Make a study and write its table."""
-    path = FOLDER / f"{name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    STUDIES[name](store, jobs).to_csv(path, index=False)
+    path = results.write(name, STUDIES[name](store, jobs))
     _table.cache_clear()
     return path
 
@@ -228,7 +225,8 @@ def load(name: str) -> pd.DataFrame:
     """A study's shipped table; ValueError for another name, FileNotFoundError if it was never computed."""
     if name not in STUDIES:
         raise ValueError(f"unknown study {name!r}: choose one of {', '.join(STUDIES)}.")
-    path = FOLDER / f"{name}.csv"
+    path = results.path_of(name)
     if not path.is_file():
-        raise FileNotFoundError(f"no results for {name}: compute them with `python -m grmu results --only {name}`.")
+        raise FileNotFoundError(f"no results for {name}: compute them with "
+                                f"`python -m grmu results --only {name}`.")
     return _table(path).copy()

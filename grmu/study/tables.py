@@ -1,5 +1,4 @@
-"""Result tables: rows of `grmu.run_all` in, a table of means with spread out, the do-nothing row and the gold
-standard named.
+"""Result tables: rows of `grmu.run_all` in; out, means with spread, do nothing and gold standard named.
 
 `summary`, `standing` and `against_gold` compute, `show` dresses for a notebook. The plain frames print well
 on a terminal, and are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
@@ -17,17 +16,16 @@ from grmu import methods
 from grmu.metrics import METRICS
 from grmu.study.compare import average_gap, differences, distance_by_seed, interval, tug_of_war
 from grmu.study.names import label
+from grmu.study.results import select
 
 GOLD = ("retrain", True)
 
 
 def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """One row per method and REWEIGHT, in the order of `rows`: "mean ± sd" over seeds in percent, avg. gap,
-    seconds.
+    """A row per method and REWEIGHT, in the order of `rows`: "mean ± sd" over seeds, percent; avg. gap, ToW.
 
     Args:
-        rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups; RETRAIN + REWEIGHT among
-            them.
+        rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups, with RETRAIN + REWEIGHT.
 
     Raises:
         ValueError: the rows mix data sets, ratios or groups, hold two runs of a method and seed (such as two
@@ -49,20 +47,23 @@ def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
 
 
 def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the gold standard, RETRAIN + REWEIGHT, one a seed; ValueError if these rows do not belong
-    into one table."""
+    """The rows of the gold standard, RETRAIN + REWEIGHT, one a seed.
+
+    Raises:
+        ValueError: these rows do not belong into one table.
+    """
     for column in ("dataset", "ratio", "groups"):
         if rows[column].nunique() > 1:
-            raise ValueError(f"one table compares runs of one {column}, but has {sorted(rows[column].unique())}.")
+            raise ValueError(f"one table compares runs of one {column}, "
+                             f"but has {sorted(rows[column].unique())}.")
     if (twice := rows[rows.duplicated(["method", "reweight", "seed"])]).size:
         raise ValueError(f"{label(twice.method.iloc[0], twice.reweight.iloc[0])} has several runs of seed "
                          f"{twice.seed.iloc[0]}: choose the rows of one setting.")
-    return rows[(rows.method == GOLD[0]) & (rows.reweight == GOLD[1])]
+    return select(rows, method=GOLD[0], reweight=GOLD[1])
 
 
 def with_gap(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """The rows with a column `gap`: avg. gap of each run, against the gold standard of its ratio and seed, as
-    a fraction."""
+    """The rows with a column `gap`: avg. gap to the gold standard of the same ratio and seed, a fraction."""
     parts = []
     for _, part in rows.groupby("ratio", sort=False):
         gold = gold_of(part)
@@ -87,16 +88,15 @@ def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     first, lines = by_seed[order[0]], []
     for key in order:
         behind = interval((by_seed[key] - first).dropna())  # over the seeds that both have
+        tied = key != order[0] and behind.low <= 0
         lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": behind.mean,
-                      "low": behind.low,
-                      "high": behind.high, "place": "tied" if key != order[0] and behind.low <= 0 else ""})
+                      "low": behind.low, "high": behind.high, "place": "tied" if tied else ""})
     lines[0]["place"] = "tied" if any(line["place"] for line in lines) else "best"
     return pd.DataFrame(lines).set_index("method")
 
 
 def against_gold(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA")) -> pd.DataFrame:
-    """Method minus gold standard in points, paired by seed, as "mean [low, high]" with 95 % intervals; a row
-    a method."""
+    """Method minus gold standard in points, paired by seed: "mean [low, high]", the 95 % interval."""
     gold = gold_of(rows)
     lines = {}
     for key, part in rows.groupby(["method", "reweight"], sort=False):
@@ -108,19 +108,20 @@ def against_gold(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA")
 
 
 def reweight_effect(rows: pd.DataFrame, metric: str = "GA") -> pd.DataFrame:
-    """What REWEIGHT adds to each method, in points: without, with_, and the paired difference gain, low,
-    high; n seeds."""
+    """What REWEIGHT adds to each method, in points.
+
+    Columns: without, with_; gain, low, high, of the difference paired by seed; n seeds.
+    """
     gold_of(rows)
-    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight",
-                            values=metric).reindex(columns=[False, True]).dropna()
+    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values=metric)
+    wide = wide.reindex(columns=[False, True]).dropna()
     lines = {}
     for method in rows.method.unique():
         if method in wide.index:
             part = wide.loc[method]
             i = interval(part[True] - part[False])
             lines[method] = {"without": part[False].mean(), "with_": part[True].mean(), "gain": i.mean,
-                             "low": i.low,
-                             "high": i.high, "n": i.n}
+                             "low": i.low, "high": i.high, "n": i.n}
     return pd.DataFrame(lines).T
 
 
@@ -130,8 +131,7 @@ def count_seeds(n: int) -> str:
 
 
 def verdict(rows: pd.DataFrame) -> str:
-    """One paragraph in plain words on what the table means, every number computed from `rows` (see
-    `summary`).
+    """One paragraph in plain words on what the table means, every number computed from `rows`.
 
     Points are differences of the whole percentages that the paragraph shows, so that it agrees with itself.
     """
@@ -144,34 +144,35 @@ def verdict(rows: pd.DataFrame) -> str:
     if lost > 0:
         all_of_it = f"all of them and {back - lost:.0f} more" if back > lost else "all of them"
         won = all_of_it if back >= lost else f"{back:.0f} of them" if back > 0 else "none of them"
-        said += f"cost {'that' if whose == 'one group' else 'the'} group {lost:.0f} points of test accuracy {change}; "
-        said += f"REWEIGHT gave back {won}"
+        group = "that group" if whose == "one group" else "the group"
+        said += f"cost {group} {lost:.0f} points of test accuracy {change}; REWEIGHT gave back {won}"
     else:
         said += f"cost the group no test accuracy {change}: there was no loss to win back"
     from_original = {name for name in methods.registry if methods.get(name).starts_from == "original"}
     others = [(key, row) for key, row in mean.iterrows() if key[0] in from_original]
     if others:
         (method, rw), best = min(others, key=lambda item: (item[1] - gold).abs().sum())
-        said += (f". Without retraining, {label(method, rw)} came closest to the gold standard, {label(*GOLD)}: "
-                 f"UA {best.UA - gold.UA:+.0f}, GA {best.GA - gold.GA:+.0f} points")
-    gold_rows = rows[(rows.method == GOLD[0]) & rows.reweight]
-    idle = 100 * average_gap(rows[rows.method == "pretrain"], gold_rows)
+        said += (f". Without retraining, {label(method, rw)} came closest to the gold standard, "
+                 f"{label(*GOLD)}: UA {best.UA - gold.UA:+.0f}, GA {best.GA - gold.GA:+.0f} points")
+    idle = 100 * average_gap(select(rows, method="pretrain"), gold_of(rows))
     n_seeds = rows.seed.nunique()
     basis = count_seeds(n_seeds) if n_seeds > 1 else "one seed only: no spread, no conclusion"
     return f"{said}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({basis})"
 
 
 def show(table: pd.DataFrame, caption: str = "") -> Styler:
-    """The table for a notebook: the do-nothing row in grey, the gold standard in italics, a sole best in
-    bold."""
+    """The table for a notebook: do nothing in grey, the gold standard in italics, a sole best in bold."""
 
     def dress(row: pd.Series) -> list[str]:
-        css = "color: #707070" if "do nothing" in str(row.name) else "font-style: italic" if "gold" in row.values else ""
+        css = "font-style: italic" if "gold" in row.values else ""
+        if "do nothing" in str(row.name):
+            css = "color: #707070"
         return [f"{css}; font-weight: bold" if "best" in row.values else css] * len(row)
 
-    uuid = hashlib.sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]  # its own: a page's tables share their styles
-    styler = table.rename_axis(None).style.format(precision=1).apply(dress,
-                                                                     axis=1).set_caption(caption).set_uuid(uuid)
-    return styler.set_table_styles([{"selector": "th", "props": "text-align: left"},
-                                    {"selector": "td", "props": "text-align: right; padding: 0.2em 0.8em"},
-                                    {"selector": "caption", "props": "text-align: left; font-weight: bold"}])
+    # a name of its own, for the tables of a page share their styles
+    uuid = hashlib.sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]
+    styler = table.rename_axis(None).style.format(precision=1).apply(dress, axis=1)
+    return styler.set_caption(caption).set_uuid(uuid).set_table_styles([
+        {"selector": "th", "props": "text-align: left"},
+        {"selector": "td", "props": "text-align: right; padding: 0.2em 0.8em"},
+        {"selector": "caption", "props": "text-align: left; font-weight: bold"}])

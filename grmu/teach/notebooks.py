@@ -1,12 +1,10 @@
-"""Lessons as they are committed: executed, and normalised so that two executions differ only where results
-do."""
+"""Lessons as they are committed: executed, and normalised so that executions differ only where results do."""
 
 from __future__ import annotations
 
 import argparse
 import base64
 import io
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,6 +20,7 @@ from papermill.parameterize import parameterize_notebook
 from PIL import Image
 from tqdm import tqdm
 
+from grmu.data.files import write_whole
 from grmu.show.kernels import NOTEBOOKS, kernel_environment, lessons
 
 CELL_SECONDS, PNG_BYTES = 1800, 100_000
@@ -34,8 +33,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.~<}])/(?:home|root|tmp|work|Users|var/folder
 
 
 def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> NotebookNode:
-    """Execute a lesson in place, in its own folder, with a progress bar; save it normalised, or not at all if
-    it fails.
+    """Execute a lesson in place, in its own folder; save it normalised, or not at all if it fails.
 
     `parameters` are set after the cell tagged "parameters", as papermill does it. ValueError if a cell fails
     (with its traceback) or shows a path of this machine.
@@ -52,19 +50,17 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Notebook
             except CellExecutionError as error:
                 raise ValueError(f"{path.name}, cell {index} failed.\n{error}") from error
             if any(map(_live, cell.get("outputs", ()))) and "nbval-ignore-output" not in cell.metadata.tags:
-                warnings.warn(f"{path.name}, cell {index} shows widgets or writes to stderr, which are not saved: "
-                              "give it the tag nbval-ignore-output.", stacklevel=2)
+                warnings.warn(f"{path.name}, cell {index} shows widgets or writes to stderr, "
+                              "which are not saved: give it the tag nbval-ignore-output.", stacklevel=2)
     nb = normalise(nb)
-    path.with_suffix(".tmp").write_text(nbformat.writes(nb) + "\n", encoding="utf-8")
-    os.replace(path.with_suffix(".tmp"), path)
+    write_whole(path, nbformat.writes(nb) + "\n")
     return nb
 
 
 def normalise(nb: NotebookNode) -> NotebookNode:
     """A copy without what is live, timed or of one machine: widgets, stderr, timings, editor state.
-    Idempotent.
 
-    ValueError if a source or an output holds an absolute path under a home or temporary folder.
+    Idempotent. ValueError if a source or an output holds an absolute path under a home or temporary folder.
     """
     nb = nbformat.from_dict(nb)
     nb.metadata = nbformat.from_dict(METADATA)
@@ -89,8 +85,7 @@ def normalise(nb: NotebookNode) -> NotebookNode:
 
 
 def check(paths: Iterable[Path]) -> list[str]:
-    """What keeps these notebooks from being committed, one sentence each. Labs have no outputs and are passed
-    over."""
+    """What keeps these notebooks from being committed, a sentence each; labs have no outputs."""
     checked = [path for path in map(Path, paths) if path.parent.name != "labs"]
     return [f"{path.name}: {problem}" for path in checked for problem in _problems(path)]
 
@@ -127,8 +122,7 @@ def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
 
 
 def _small(png: str) -> str:
-    """A PNG (base64) in 256 colours, which a plot does not miss: a third of the size. One that has a palette
-    stays as it is."""
+    """A PNG (base64) in 256 colours, a third of the size; one that has a palette stays as it is."""
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode == "P":
         return png
@@ -147,7 +141,8 @@ def _check_texts(index: int, cell: NotebookNode) -> None:
             warnings.warn(f"cell {index} shows a picture of {size // 1000} kB: draw it smaller.",
                           stacklevel=3)
     if found := MACHINE_PATH.search("\n".join(texts)):
-        raise ValueError(f"cell {index} holds a path of this machine, {found[0]}: show names or relative paths.")
+        raise ValueError(f"cell {index} holds a path of this machine, {found[0]}: "
+                         "show names or relative paths.")
 
 
 def main(argv: list[str]) -> int:
@@ -159,7 +154,8 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     paths = options.lessons or lessons()
     if not paths:
-        raise FileNotFoundError(f"there are no lessons in {NOTEBOOKS}: run this in a checkout of the repository.")
+        raise FileNotFoundError(f"there are no lessons in {NOTEBOOKS}: "
+                                "run this in a checkout of the repository.")
     if options.check:
         problems = check(paths)
         print("\n".join(problems) or f"{len(paths)} lessons are as they should be.")

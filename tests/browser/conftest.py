@@ -54,7 +54,7 @@ class Server:
         """End it, and check that nothing of it is left."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 120
         while (left := group_members(self.process.pid)) and time.monotonic() < deadline:
             time.sleep(0.2)
         if left:
@@ -83,7 +83,7 @@ def start(command: list[str], url: str, log: Path, **environment: str) -> Server
         process = subprocess.Popen([sys.executable, "-m", *command], cwd=REPOSITORY, env=env, stdout=file,
                                    stderr=file,
                                    start_new_session=True)
-    server, deadline = Server(process, url, log), time.monotonic() + 90
+    server, deadline = Server(process, url, log), time.monotonic() + 600
     while process.poll() is None and time.monotonic() < deadline:
         try:
             with urllib.request.urlopen(url, timeout=60):
@@ -159,7 +159,7 @@ def watched(request):
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1300, "height": 1500})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(240_000)
         seen = Watched(page, request.node.name.removeprefix("test_"))
         page.on("console", lambda m: seen.errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: seen.errors.append(str(e)))

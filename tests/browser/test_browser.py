@@ -7,9 +7,10 @@ import statistics
 from conftest import SCREENS
 from playwright.sync_api import expect
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=240_000)
 ALL_RUN = """() => {
-    const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt')].map(p => p.textContent.trim());
+    const prompts = document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt');
+    const cells = [...prompts].map(p => p.textContent.trim());
     return cells.length > 5 && cells.every(p => /^\\[\\d+\\]:$/.test(p)); }"""
 ANSWER = """([slider, key]) => new Promise((resolve, reject) => {
     const box = slider.closest('.widget-vbox'), started = performance.now();
@@ -21,12 +22,13 @@ ANSWER = """([slider, key]) => new Promise((resolve, reject) => {
     });
     const before = box.querySelector('img').src;
     observer.observe(box, {subtree: true, attributes: true, attributeFilter: ['src']});
-    setTimeout(() => { observer.disconnect(); reject('the figure did not change'); }, 10000);
+    setTimeout(() => { observer.disconnect(); reject('the figure did not change'); }, 60000);
     slider.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
 })"""
 
 TRAIN = """box => new Promise((resolve, reject) => {
-    const button = [...box.querySelectorAll('button')].find(b => b.textContent.includes('Train this setting now'));
+    const buttons = [...box.querySelectorAll('button')];
+    const button = buttons.find(b => b.textContent.includes('Train this setting now'));
     const curves = box.querySelectorAll('img')[1], before = curves.src, started = performance.now();
     let first = null;
     const observer = new MutationObserver(() => {
@@ -36,7 +38,10 @@ TRAIN = """box => new Promise((resolve, reject) => {
         resolve([first, performance.now() - started]);
     });
     observer.observe(box, {subtree: true, childList: true, attributes: true, characterData: true});
-    setTimeout(() => { observer.disconnect(); reject('the run did not end: ' + box.textContent.slice(-300)); }, 60000);
+    setTimeout(() => {
+        observer.disconnect();
+        reject('the run did not end: ' + box.textContent.slice(-300));
+    }, 240000);
     button.click();
 })"""
 
@@ -44,13 +49,15 @@ TRAIN = """box => new Promise((resolve, reject) => {
 def run_all(watched, lab, name):
     """Open a lesson and run all its cells."""
     page = watched.page
-    page.goto(lab.url.replace("/lab?", f"/lab/workspaces/{watched.name}/tree/{name}?"))  # with no other lesson open
+    # with no other lesson open
+    page.goto(lab.url.replace("/lab?", f"/lab/workspaces/{watched.name}/tree/{name}?"))
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
     expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
     page.wait_for_function(ALL_RUN, timeout=300_000)  # the first time, all is trained
-    assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr'] >> text=/Error/").count() == 0
+    errors = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr'] >> text=/Error/"
+    assert page.locator(errors).count() == 0
     watched.shot("all-run")
 
 

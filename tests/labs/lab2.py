@@ -72,7 +72,8 @@ def expected_shares(weights, retain_counts):
     "compared with RETRAIN instead of PRETRAIN": ({"change_by_group": """
 def change_by_group(rows, method, reweight):
     a, b = (pd.DataFrame(part.by_group.tolist(), index=part.seed) for part in (
-        rows[(rows.method == method) & (rows.reweight == reweight)], rows[(rows.method == "retrain") & ~rows.reweight]))
+        rows[(rows.method == method) & (rows.reweight == reweight)],
+        rows[(rows.method == "retrain") & ~rows.reweight]))
     return 100 * (a - b).dropna().mean().to_numpy()
 """}, {"test_change": 2}),
     "fractions instead of points": ({"change_by_group": """

@@ -9,7 +9,8 @@ class MyMIU(Prepared):
     def retain_loss(self, batch):
         z = self.model.features(batch.x)
         target = {target}
-        return nn.functional.cross_entropy(self.model.head(z), batch.y) + {lam} * (self.mi.bound(z, batch.group) - target) ** 2
+        calibration = (self.mi.bound(z, batch.group) - target) ** 2
+        return nn.functional.cross_entropy(self.model.head(z), batch.y) + {lam} * calibration
 """
 RIGHT = {"forget": "", "target": "self.mi_o.bound(self.z_o[batch.index], batch.group).detach()",
          "lam": "self.lam"}
@@ -41,11 +42,13 @@ def retaining_loss(logits, y):
 """}, {"test_retaining": 1}),
     "the method climbs": ({"my_miu": METHOD.format(**RIGHT | {"forget": "-"})}, {"test_method_forget": 2}),
     "one estimator for both models": (
-        {"my_miu": METHOD.format(**RIGHT | {"target": "self.mi.bound(self.z_o[batch.index], batch.group).detach()"})},
+        {"my_miu": METHOD.format(
+            **RIGHT | {"target": "self.mi.bound(self.z_o[batch.index], batch.group).detach()"})},
         {"test_method_retain": 2}),
     "lambda left out": ({"my_miu": METHOD.format(**RIGHT | {"lam": "1.0"})}, {"test_method_retain": 2}),
     "the method's target is not detached": (
-        {"my_miu": METHOD.format(**RIGHT | {"target": "self.mi_o.bound(self.z_o[batch.index], batch.group)"})},
+        {"my_miu": METHOD.format(
+            **RIGHT | {"target": "self.mi_o.bound(self.z_o[batch.index], batch.group)"})},
         {"test_method_target": 1}),
     "lambda chosen on the test set": ({"choose_lambda": """
 def choose_lambda(rows, gold):
@@ -61,7 +64,8 @@ def choose_lambda(rows, gold):
 """}, {"test_choose": 2}),
     "MIA on test data": ({"membership": """
 def membership(losses, groups):
-    return metrics.mia_efficacy(losses["retain"], losses["test"], losses["forget"], groups["retain"], groups["test"])
+    return metrics.mia_efficacy(losses["retain"], losses["test"], losses["forget"],
+                                groups["retain"], groups["test"])
 """}, {"test_membership": 2}),
 }
 
@@ -108,6 +112,7 @@ def choose_lambda(rows, gold):
     "membership": """
 def membership(losses, groups):
     ask = {"members": "retain", "others": "val"}
-    return metrics.mia_efficacy(*(losses[k] for k in ask.values()), losses["forget"], *(groups[k] for k in ask.values()))
+    of_both = [[found[k] for k in ask.values()] for found in (losses, groups)]
+    return metrics.mia_efficacy(*of_both[0], losses["forget"], *of_both[1])
 """,
 }

@@ -1,5 +1,4 @@
-"""originals: the paper's data sets as people have them: CelebA, Waterbirds, FairFace, MultiNLI, and their
-cache.
+"""originals: the paper's data sets as people have them (CelebA, Waterbirds, FairFace, MultiNLI); their cache.
 
 Not here: sets that ship with the project. May import: data.
 """

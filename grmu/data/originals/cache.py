@@ -1,5 +1,4 @@
-"""Samples decoded once into one array on disk, which is then memory-mapped: `<name>.npy`, and its manifest
-`<name>.json`.
+"""Samples decoded once into one memory-mapped array on disk: `<name>.npy`, and its manifest `<name>.json`.
 
 The array is filled in blocks of rows by threads. A block that was written is recorded in the manifest, with
 its CRC-32, so what a killed run finished is kept. When all blocks are there, and on the disk, they are read
@@ -20,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,14 +27,17 @@ from filelock import FileLock
 from PIL import Image
 from tqdm.auto import tqdm
 
+from grmu.data.files import write_whole
+
 FORMAT = 1
 BLOCK_BYTES = 2**20  # of a block, about: what fits a core's cache is decoded, summed and written fastest
 RECORD_SECONDS = 0.25  # of work that a killed run may lose
 SYNC_SECONDS = 0.2  # between writes to the disk
 LISTED = 20  # files that an error names
 
-Fill = Callable[[int, int], tuple[Sequence[np.ndarray],
-                                  list[str]]]  # (start, stop) -> those rows, what is wrong with their files
+# (start, stop) -> those rows, what is wrong with their files
+Fill = Callable[[int, int], tuple[Sequence[np.ndarray] | np.ndarray, list[str]]]
+Manifest = dict[str, Any]  # JSON
 
 
 def default_folder(root: Path) -> Path:
@@ -49,14 +52,13 @@ def digest(items: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """One array of `shape` (N, ...) and `dtype` in `folder`; `made_from` are JSON values that tell it from
-    another's."""
+    """One array of `shape` (N, ...) and `dtype`; `made_from`: JSON values that tell it from another's."""
 
     folder: Path
     name: str
     shape: tuple[int, ...]
     dtype: str
-    made_from: dict
+    made_from: Manifest
 
     @property
     def array_file(self) -> Path:
@@ -84,8 +86,7 @@ class Cache:
         return [(i, min(i + step, n)) for i in range(0, n, step)]
 
     def open(self) -> np.ndarray | None:
-        """The memory-mapped array, None where it is not finished. Manifest, shape and size are checked, not
-        the content.
+        """The memory-mapped array, None where it is not finished; all but its content is checked.
 
         Raises:
             ValueError: it is damaged, or was made from other files; the message names what to delete.
@@ -101,13 +102,13 @@ class Cache:
                 cache.
         """
         array = self.open()
-        if array is None:
-            with self._explained(), self._locked():
-                manifest = self._manifest() or self._start()  # another process may have made it meanwhile
-                if not manifest["verified"]:
-                    self._make(manifest, make_fill())
-            array = self.open()
-        return array
+        if array is not None:
+            return array
+        with self._explained(), self._locked():
+            manifest = self._manifest() or self._start()  # another process may have made it meanwhile
+            if not manifest["verified"]:
+                self._make(manifest, make_fill())
+        return self._mapped()
 
     def verify(self) -> None:
         """Read the whole of a finished array and compare it with its checksums.
@@ -116,8 +117,9 @@ class Cache:
             ValueError: the array is not what was written.
         """
         with self._explained(), self._locked():
-            if wrong := self._differing(self._manifest()):
-                raise self._broken(f"is damaged ({len(wrong)} of {len(self.blocks())} blocks are not what was written)")
+            if wrong := self._differing(self._manifest() or self.fresh_manifest()):
+                raise self._broken("is damaged "
+                                   f"({len(wrong)} of {len(self.blocks())} blocks are not what was written)")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -132,19 +134,21 @@ class Cache:
         except OSError as error:
             if error.filename is None and isinstance(error, FileNotFoundError):  # of the samples, and says so
                 raise
-            raise ValueError(f"the cache {self.array_file} cannot be written: {error.strerror or error}. Free some space, or "
-                             "name a folder that can be written to in the environment variable GRMU_CACHE.") from error
+            raise ValueError(f"the cache {self.array_file} cannot be written: {error.strerror or error}. "
+                             "Free some space, or name a folder that can be written to in the environment "
+                             "variable GRMU_CACHE.") from error
 
     def _broken(self, why: object) -> ValueError:
-        return ValueError(f"the cache {self.array_file} {why}: delete it and {self.manifest_file.name} to have it made again, "
+        return ValueError(f"the cache {self.array_file} {why}: "
+                          f"delete it and {self.manifest_file.name} to have it made again, "
                           "or name another folder in the environment variable GRMU_CACHE.")
 
-    def fresh_manifest(self) -> dict:
+    def fresh_manifest(self) -> Manifest:
         """The manifest of an array that has no block yet."""
         return {"format": FORMAT, "shape": list(self.shape), "dtype": self.dtype, "made_from": self.made_from,
                 "block_rows": self.block_rows, "crc32": [None] * len(self.blocks()), "verified": False}
 
-    def _manifest(self) -> dict | None:
+    def _manifest(self) -> Manifest | None:
         """The manifest if it is this array's, None if there is none."""
         try:
             manifest = json.loads(self.manifest_file.read_text())
@@ -156,9 +160,11 @@ class Cache:
         differ = [k for k in fresh if not isinstance(manifest, dict) or k not in manifest
                   or (k not in ("crc32", "verified") and manifest[k] != fresh[k])]
         if differ:
-            raise self._broken(f"was made from other files or by another version (its {', '.join(differ)} differ)")
+            raise self._broken("was made from other files or by another version "
+                               f"(its {', '.join(differ)} differ)")
         crc = manifest["crc32"]
-        if not isinstance(crc, list) or len(crc) != len(fresh["crc32"]) or (manifest["verified"] and None in crc):
+        if (not isinstance(crc, list) or len(crc) != len(fresh["crc32"])
+                or (manifest["verified"] and None in crc)):
             raise self._broken("has a damaged manifest")
         return manifest
 
@@ -168,32 +174,30 @@ class Cache:
         except (OSError, ValueError, EOFError) as error:
             raise self._broken(f"is damaged ({getattr(error, 'strerror', None) or error})") from error
         if array.shape != self.shape or array.dtype != self.dtype:
-            raise self._broken(f"is damaged (it holds {array.dtype} {array.shape}, not {self.dtype} {self.shape})")
+            raise self._broken(f"is damaged (it holds {array.dtype} {array.shape}, "
+                               f"not {self.dtype} {self.shape})")
         return array
 
-    def _record(self, manifest: dict) -> None:
-        """Write the manifest, whole or not at all."""
-        temporary = self.folder / f".{self.name}.json.tmp"  # one name: whoever writes holds the lock
-        temporary.write_text(json.dumps(manifest))
-        os.replace(temporary, self.manifest_file)
+    def _record(self, manifest: Manifest) -> None:
+        write_whole(self.manifest_file, json.dumps(manifest))
 
-    def _start(self) -> dict:
+    def _start(self) -> Manifest:
         """An empty array of full size, which takes no space yet, and its manifest."""
         needed, free = self.shape[0] * self.row_bytes, shutil.disk_usage(self.folder).free
         if needed > free:
-            raise ValueError(f"the cache of {self.name} needs {needed / 1e9:.1f} GB in {self.folder}, which has "
-                             f"{free / 1e9:.1f} GB free: free some space, or name another folder in the environment "
-                             "variable GRMU_CACHE.")
+            raise ValueError(f"the cache of {self.name} needs {needed / 1e9:.1f} GB in {self.folder}, "
+                             f"which has {free / 1e9:.1f} GB free: free some space, "
+                             "or name another folder in the environment variable GRMU_CACHE.")
         np.lib.format.open_memmap(self.array_file, mode="w+", dtype=self.dtype, shape=self.shape)
         manifest = self.fresh_manifest()
         self._record(manifest)
         return manifest
 
-    def _make(self, manifest: dict, fill: Fill) -> None:
+    def _make(self, manifest: Manifest, fill: Fill) -> None:
         """Make what is missing, see that it is on the disk, and read all of it back.
 
         Blocks of a run that ended with its machine may be recorded, but never have come to the disk: they are
-            made again.
+        made again.
         """
         for _ in range(2):
             with reaching_the_disk(self.array_file):
@@ -204,9 +208,10 @@ class Cache:
             self._record(manifest | {"verified": not wrong})
             if not wrong:
                 return
-        raise self._broken(f"does not keep what is written to it ({len(wrong)} of {len(self.blocks())} blocks)")
+        raise self._broken("does not keep what is written to it "
+                           f"({len(wrong)} of {len(self.blocks())} blocks)")
 
-    def _fill(self, manifest: dict, fill: Fill) -> None:
+    def _fill(self, manifest: Manifest, fill: Fill) -> None:
         """Make the blocks that are missing, over all cores, and record them."""
         blocks, crc, offset = self.blocks(), manifest["crc32"], self._mapped().offset
         missing = [i for i, value in enumerate(crc) if value is None]
@@ -241,12 +246,11 @@ class Cache:
                 pool.shutdown(cancel_futures=True)
                 record()
         if bad:
-            raise ValueError(f"{len(bad)} samples of {self.name} cannot be read: {listed(sorted(bad))}. Put the right files in "
-                             "their place and start again; what was read is kept.")
+            raise ValueError(f"{len(bad)} samples of {self.name} cannot be read: {listed(sorted(bad))}. "
+                             "Put the right files in their place and start again; what was read is kept.")
 
-    def _differing(self, manifest: dict) -> list[int]:
-        """The blocks that are not what was written: the whole array is read and compared with its
-        checksums."""
+    def _differing(self, manifest: Manifest) -> list[int]:
+        """The blocks that are not what was written: all is read and compared with its checksums."""
         array, blocks = self._mapped(), self.blocks()
 
         def differs(i: int) -> bool:
@@ -293,7 +297,7 @@ def write_at(file: int, samples: Iterable[np.ndarray], offset: int) -> int:
     """
     crc = 0
     for sample in samples:
-        rest = memoryview(np.ascontiguousarray(sample)).cast("B")
+        rest = memoryview(np.ascontiguousarray(sample).data).cast("B")
         crc = zlib.crc32(rest, crc)
         while rest:
             written = os.pwrite(file, rest, offset)
@@ -307,8 +311,7 @@ def listed(names: list[str], separator: str = "; ", n: int = LISTED) -> str:
 
 
 def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
-    """One picture as uint8 (height, width, 3); of another size it is resized (bilinear, antialiased) or
-    refused.
+    """One picture as uint8 (height, width, 3); one of another size is resized (antialiased) or refused.
 
     Raises:
         ValueError, OSError, RuntimeError: it is damaged, no picture, or of another size.
@@ -332,7 +335,8 @@ def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
         return np.asarray(picture)
 
 
-def try_decode(folder: Path, file: str, height: int, width: int, resize: bool) -> tuple[np.ndarray | None, str]:
+def try_decode(folder: Path, file: str, height: int, width: int,
+               resize: bool) -> tuple[np.ndarray | None, str]:
     """The picture, or None and a word on what is wrong with its file."""
     try:
         return decode(folder / file, height, width, resize), ""
@@ -351,12 +355,13 @@ def picture_cache(root: Path, name: str, folder: Path, files: list[str], height:
 
     def make_fill() -> Fill:
         if not folder.is_dir():
-            raise FileNotFoundError(f"{folder} is no folder, but should hold the pictures: "
-                                    f"`python -m grmu data {name} --root {root}` says what is missing and where to get it.")
+            raise FileNotFoundError(f"{folder} is no folder, but should hold the pictures: `python -m grmu "
+                                    f"data {name} --root {root}` says what is missing and where to get it.")
 
         def fill(start: int, stop: int) -> tuple[list[np.ndarray], list[str]]:
             looks = [try_decode(folder, file, height, width, resize) for file in files[start:stop]]
-            return [picture for picture, _ in looks if picture is not None], [complaint for _, complaint in looks if complaint]
+            return ([picture for picture, _ in looks if picture is not None],
+                    [complaint for _, complaint in looks if complaint])
 
         return fill
 

@@ -1,5 +1,4 @@
-"""CelebA: is the hair blond, with male or not as the attribute (Liu et al., *Deep Learning Face Attributes in
-the Wild*, 2015).
+"""CelebA: blond hair, with male or not as the attribute (Liu et al., *Deep Learning Face Attributes*, 2015).
 
 Pictures are stored as they are, 218 x 178; a network sees the central 178 x 178 of them as 224 x 224.
 """
@@ -15,7 +14,7 @@ from grmu.data.view import View
 
 SOURCE = """\
 CelebA: 202,599 aligned pictures of faces of celebrities, with 40 attributes each.
-Get it from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, whose Google Drive and Baidu Drive hold the files.
+Get it from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html, whose Google and Baidu Drive hold the files.
 Terms: for non-commercial research only; the pictures may not be passed on. Read the agreement on that page.
 The folder (root) must hold, where the letters after the arrow name where the download has them:
   img_align_celeba/000001.jpg ... 202599.jpg   <- Img/img_align_celeba.zip, unpacked
@@ -30,8 +29,7 @@ PLUS_MINUS = {"-1": 0, "1": 1}
 
 
 def read_attributes(path: Path) -> pd.DataFrame:
-    """File name, Blond_Hair and Male of every row. The first line holds the number of rows, the second the
-    columns' names."""
+    """File name, Blond_Hair and Male of every row, below lines with the number of rows and the names."""
     try:
         with open(path) as file:
             n_rows, names = file.readline().strip(), file.readline().split()
@@ -40,8 +38,9 @@ def read_attributes(path: Path) -> pd.DataFrame:
     table = read_table(path, ["file", "Blond_Hair", "Male"], sep=r"\s+", skiprows=2, header=None,
                        names=["file", *names])
     if n_rows != str(len(table)):
-        raise ValueError(f"{path} has {len(table)} rows, but its first line says {n_rows or 'nothing'}: it was cut short, or "
-                         "edited without that line. Get it again, or correct the first line.")
+        raise ValueError(f"{path} has {len(table)} rows, but its first line says {n_rows or 'nothing'}: "
+                         "it was cut short, or edited without that line. "
+                         "Get it again, or correct the first line.")
     return table
 
 
@@ -52,8 +51,8 @@ def read(root: Path) -> Metadata:
     partition = read_table(parts, ["file", "partition"], sep=r"\s+", header=None, names=["file", "partition"])
     split = table.file.map(partition.drop_duplicates("file").set_index("file").partition).rename("partition")
     if split.isna().any():
-        raise ValueError(f"{parts} says nothing of {int(split.isna().sum())} pictures of {path.name}, the first "
-                         f"{table.file[split.isna()].iloc[0]}: get both files again.")
+        raise ValueError(f"{parts} says nothing of {int(split.isna().sum())} pictures of {path.name}, "
+                         f"the first {table.file[split.isna()].iloc[0]}: get both files again.")
     folder = next((root / place for place in PICTURES if (root / place).is_dir()), root / PICTURES[0])
     return Metadata(folder, table.file.tolist(),
                     codes(table.Blond_Hair, PLUS_MINUS, path), codes(table.Male, PLUS_MINUS, path),

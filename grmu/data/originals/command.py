@@ -32,7 +32,8 @@ def main(argv: list[str]) -> int:
         return 0
     original = ORIGINALS[options.name]
     if options.root is None:
-        print(f"{original.source}\nThen `python -m grmu data {original.name} --root FOLDER --cache` checks and prepares it.")
+        print(f"{original.source}\nThen `python -m grmu data {original.name} --root FOLDER --cache` checks "
+              "and prepares it.")
         return 0
     print(f"{original.name} in {options.root}")
     problems = inspect(original, options.root, options.repair, options.cache)
@@ -45,8 +46,7 @@ def main(argv: list[str]) -> int:
 
 
 def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[str]:
-    """Check labels, published counts and samples, and with `cache` make or verify the cache; what is missing
-    or wrong."""
+    """What is missing or wrong with labels, counts and samples; with `cache`, make or verify that too."""
     missing = original.missing(root)
     try:
         if repair:
@@ -58,7 +58,8 @@ def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[s
     except (ValueError, OSError) as error:
         return [*missing, str(error)]
     counts = {split: int(n.sum()) for split, n in original.counts(metadata).items()}
-    _say("labels", f"{len(metadata.items):,} samples: {', '.join(f'{split} {n:,}' for split, n in counts.items())}")
+    _say("labels",
+         f"{len(metadata.items):,} samples: {', '.join(f'{split} {n:,}' for split, n in counts.items())}")
     problems = original.deviations(metadata)
     _say("counts", "not the published ones" if problems else "as published")
     array, make_fill = original.cache(root, metadata)

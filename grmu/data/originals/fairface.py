@@ -1,29 +1,27 @@
-"""FairFace: nine ages of faces, with seven races as the attribute (Karkkainen and Joo, *FairFace*, WACV
-2021).
+"""FairFace: nine ages of faces, seven races as the attribute (Karkkainen and Joo, *FairFace*, WACV 2021).
 
 Only rows whose service_test is True are used, as in the paper. FairFace's own validation file is the test
-set. A tenth of
-the train file is the validation set: the files whose name, after "grmu validation ", has the smallest
-SHA-256. This rule is ours, since the paper's is not known. Pictures are stored at 224 x 224, the size of
-those with padding 0.25; the larger ones with padding 1.25 are resized to it.
+set. A tenth of the train file is the validation set: the files whose name, after "grmu validation ", has the
+smallest SHA-256. This rule is ours, since the paper's is not known. Pictures are stored at 224 x 224, the
+size of those with padding 0.25; the larger ones with padding 1.25 are resized to it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from grmu.data.files import replacing, write_whole
 from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
 from grmu.data.view import View
 
 SOURCE = """\
 FairFace: 97,698 faces with age, gender and race, of which 45,414 are used.
-Get it from https://github.com/joojs/fairface, whose page links to the pictures (padding 0.25) and both label files.
+Get it from https://github.com/joojs/fairface, which links to pictures (padding 0.25) and both label files.
 Terms: CC BY 4.0, attribution required.
 The folder (root) must hold:
   train/1.jpg ...              <- the archive of pictures, unpacked
@@ -54,8 +52,7 @@ def read(root: Path) -> Metadata:
 
 
 def validation_rows(files: list[str]) -> np.ndarray:
-    """The tenth of the train file's rows that is the validation set, whatever order and number of rows it
-    has."""
+    """The tenth of the train file's rows that is the validation set, in whatever order they come."""
     ranks = [hashlib.sha256(f"grmu validation {file}".encode()).digest() for file in files]
     order = sorted(range(len(files)), key=ranks.__getitem__)
     return np.array(sorted(order[: round(VAL_SHARE * len(files))]), np.int64)
@@ -65,9 +62,9 @@ def _read_file(path: Path, root: Path) -> pd.DataFrame:
     table = read_table(path, ["file", "age", "race", "service_test"])
     mangled = table.age.isin(list(MANGLED))
     if mangled.any():
-        raise ValueError(f"{path} holds {int(mangled.sum())} ages that a spreadsheet turned into dates "
-                         f"({', '.join(table.age[mangled].unique())}): `python -m grmu data fairface --root {root} --repair` "
-                         "restores them.")
+        raise ValueError(f"{path} holds {int(mangled.sum())} ages that a spreadsheet turned "
+                         f"into dates ({', '.join(table.age[mangled].unique())}): "
+                         f"`python -m grmu data fairface --root {root} --repair` restores them.")
     used = codes(table.service_test.str.lower(), ("false", "true"), path).astype(bool)
     if not used.any():
         raise ValueError(f"{path} has no row whose service_test is True: get it again.")
@@ -75,19 +72,17 @@ def _read_file(path: Path, root: Path) -> pd.DataFrame:
 
 
 def repair(root: Path) -> list[str]:
-    """Restore the ages that a spreadsheet turned into dates; the original stays beside the file. Returns what
-    was done."""
+    """Restore the ages that a spreadsheet turned into dates, keeping the original; what was done."""
     changes = []
     for path in (find("fairface", root, name) for name in FILES):
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
         if "age" not in table or (mangled := table.age[table.age.isin(list(MANGLED))].value_counts()).empty:
             continue
         table["age"] = table.age.replace(MANGLED)
-        temporary, kept = path.with_suffix(".csv.tmp"), _free_name(path)
-        shutil.copy2(path, temporary)
-        os.replace(temporary, kept)
-        table.to_csv(temporary, index=False)
-        os.replace(temporary, path)
+        kept = _free_name(path)
+        with replacing(kept) as temporary:
+            shutil.copy2(path, temporary)
+        write_whole(path, table.to_csv(index=False))
         done = ", ".join(f"{n} ages {old} are {MANGLED[old]} again" for old, n in mangled.items())
         changes.append(f"{path.name}: {done}; the file as it was is {kept.name}")
     return changes
@@ -101,8 +96,7 @@ def _free_name(path: Path) -> Path:
 
 FAIRFACE = Original(
     name="fairface", source=SOURCE, needs=tuple((place,) for place in (*FILES, "train", "val")),
-    class_names=AGES,
-    attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
+    class_names=AGES, attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
     pictures=Pictures(224, 224, resize=True, view=View(side=224, height=224, width=224)),
     published={"train": (36227,), "val": (4025,), "test": (5162,)})
 load = FAIRFACE.load

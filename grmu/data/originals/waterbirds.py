@@ -1,5 +1,4 @@
-"""Waterbirds: water birds and land birds, cut out and put before water and land (Sagawa et al., *Group DRO*,
-ICLR 2020).
+"""Waterbirds: water and land birds, cut out and put before water and land (Sagawa et al., ICLR 2020).
 
 Pictures are stored squashed to 256 x 256; a network sees the central 224 x 224.
 """

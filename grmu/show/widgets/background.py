@@ -1,5 +1,4 @@
-"""Work in a thread of its own, so that the page answers meanwhile: start and stop, a bar with the time left,
-a picture."""
+"""Work in a thread of its own while the page answers: start, stop, a bar with the time left, a picture."""
 
 from __future__ import annotations
 
@@ -40,21 +39,21 @@ class Background(Displayed):
     """Base of everything that computes at the press of a button: override `work`.
 
     Attributes:
-        start, stop: the buttons.  bar, status: how far it is, and the last sentence.  picture: what was drawn
-        last.
+        start, stop: the buttons.  bar, status: how far it is, and the last sentence.
+        picture: what was drawn last.
         error: what the last run raised, which `status` shows; None after one that went well.
     """
 
     def __init__(self, canvas: Canvas, description: str, tooltip: str) -> None:
         self.start = w.Button(description=description, icon="play", button_style="primary",
-                              layout=w.Layout(width="16em"),
-                              tooltip=tooltip)
+                              layout=w.Layout(width="16em"), tooltip=tooltip)
         self.stop = w.Button(description="Stop", icon="stop", disabled=True,
                              tooltip="ends the run at its next step")
         self.bar = w.IntProgress(max=1, layout=w.Layout(width="14em"))
-        self.status, self.picture = w.HTML(), w.Image(format="png",
-                                                      layout=w.Layout(max_width="100%", display="none"))
-        self.canvas, self.error = canvas, None
+        self.status = w.HTML()
+        self.picture = w.Image(format="png", layout=w.Layout(max_width="100%", display="none"))
+        self.canvas = canvas
+        self.error: Exception | None = None
         self._stop, self._idle = threading.Event(), threading.Event()
         self._idle.set()
         self.start.on_click(lambda _: self.press())
@@ -62,8 +61,7 @@ class Background(Displayed):
         self.box = w.VBox([w.HBox([self.start, self.stop, self.bar, self.status]), self.picture])
 
     def work(self) -> str:
-        """What is to be done, in the thread, with a call of `step` now and then; returns the sentence that
-        ends it."""
+        """Do the work, in the thread, calling `step` now and then; returns the sentence that ends it."""
         raise NotImplementedError
 
     @property

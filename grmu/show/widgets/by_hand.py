@@ -1,5 +1,4 @@
-"""REWEIGHT by hand: set each group's sampling weight yourself, see the proportions, train, and try to beat
-α."""
+"""REWEIGHT by hand: set each group's sampling weight, see the proportions, train, and try to beat α."""
 
 from __future__ import annotations
 
@@ -22,7 +21,8 @@ from grmu.show.widgets.common import SLIDER
 from grmu.study import results
 from grmu.training import Method, predict
 
-QUESTION = "α puts the old proportions back. Can you find weights that come nearer to what the model did before?"
+QUESTION = ("α puts the old proportions back. "
+            "Can you find weights that come nearer to what the model did before?")
 
 
 @dataclass
@@ -41,21 +41,19 @@ class ByHand(Method):
 class ReweightByHand(Background):
     """A slider a group; at the press of a button the retain set is sampled so, and a model trained.
 
-    `attempts` holds (weights, mean distance from the accuracies before, in fractions) of every training, on
-    validation data.
+    `attempts` holds (weights, mean distance from the accuracies before, a fraction, on validation data).
     """
 
-    def __init__(self, ratio: float = 0.9, seed: int = 0, store: str | Path | None = None,
-                 question: str = QUESTION) -> None:
+    def __init__(self, ratio: float = 0.9, store: str | Path | None = None) -> None:
         super().__init__(by_hand_canvas(), "Train with these weights",
                          "trains on this computer, a few seconds")
-        self.ratio, self.seed, self.store = ratio, seed, store
-        plain = Experiment(method="retrain", ratio=ratio, seed=seed)
+        self.ratio, self.store = ratio, store
+        plain = Experiment(method="retrain", ratio=ratio)
         self.references = {"before": plain.original, "no weights": plain, "α (REWEIGHT)": plain.gold}
         self.splits, split, ((y, a),) = load_split(plain)
         train, self.forget = self.splits.train, y * self.splits.train.n_attributes + a
-        self.names, self.counts = train.group_names, np.array(split.retain.group_counts().tolist(),
-                                                              dtype=float)
+        self.names = train.group_names
+        self.counts = np.array(split.retain.group_counts().tolist(), dtype=float)
         alpha = group_weights(train.group_counts(), split.retain.group_counts()).tolist()
         self.shares = {name: self._shares(weights) for name, weights in (
             ("before", np.array(train.group_counts().tolist()) / self.counts), ("no weights", 1.0),
@@ -65,11 +63,11 @@ class ReweightByHand(Background):
         self.controls = [
             w.FloatLogSlider(1.0, base=10, min=-1, max=2, step=0.05, description=name, readout_format=".2g",
                              tooltip=f"sampling weight of {name}; arrow keys move it", **SLIDER)
-                             for name in self.names]
+            for name in self.names]
         for control in self.controls:
             control.observe(lambda _: self.update(), names="value")
         self.table = w.HTML()
-        self.box.children = (w.HTML(f"<b>{question}</b>"), *self.controls, *self.box.children, self.table)
+        self.box.children = (w.HTML(f"<b>{QUESTION}</b>"), *self.controls, *self.box.children, self.table)
         self.update()
 
     def _shares(self, weights: float | Sequence[float]) -> np.ndarray:
@@ -83,8 +81,7 @@ class ReweightByHand(Background):
         return tuple(round(control.value, 3) for control in self.controls)
 
     def update(self) -> None:
-        """Draw the proportions that these weights give; what they lead to is known once they were trained
-        with."""
+        """Draw these weights' proportions; what they lead to is known once they were trained with."""
         self.shares["by hand"] = self._shares(self.weights)
         self.accuracies.pop("by hand", None)
         if not self.running:
@@ -97,15 +94,13 @@ class ReweightByHand(Background):
         self.show(self.canvas)
 
     def work(self) -> str:
-        """Train the references if the store lacks them, then with the weights; measure all on validation
-        data."""
+        """Train the references if the store lacks them, then with the weights; measure on validation data."""
         weights = self.weights
         methods.register("by_hand", ByHand)
         for name, experiment in self.references.items():
-            self.accuracies[name] = self._accuracies(self._train(experiment,
-                                                                 f"Training a reference first, once: {name}"))
-        own = Experiment(method="by_hand", ratio=self.ratio, seed=self.seed,
-                         overrides={"group_weights": weights})
+            result = self._train(experiment, f"Training a reference first, once: {name}")
+            self.accuracies[name] = self._accuracies(result)
+        own = Experiment(method="by_hand", ratio=self.ratio, overrides={"group_weights": weights})
         found = self._accuracies(self._train(own, "Training with your weights"))
         self.attempts.append((weights, self._distance(found)))
         if self.weights == weights:  # else the sliders have moved on
@@ -124,8 +119,7 @@ class ReweightByHand(Background):
         return accuracy_by_group(said, self.splits.val).accuracy.to_numpy()
 
     def _distance(self, accuracies: np.ndarray) -> float:
-        """Mean over groups of the distance from the accuracy before forgetting, a fraction, on validation
-        data."""
+        """Mean over groups of the distance from the accuracy before, a fraction, on validation data."""
         return float(np.abs(accuracies - self.accuracies["before"]).mean())
 
     def summary(self) -> str:
@@ -136,7 +130,7 @@ class ReweightByHand(Background):
         noise = 100 * np.stack(gold.by_group.map(np.array)).std(0, ddof=1).mean()
         lines = "".join(f"<tr><td>{100 * d:.1f}</td><td style='text-align:left'>{name}</td></tr>"
                         for d, name in sorted(rows))
-        return ("<table><tr><th>points from before</th><th style='text-align:left'>weights</th></tr>" + lines
-                + "</table>"
-                f"Mean over groups, validation data, one seed. Another seed moves a group's accuracy by {noise:.1f} points "
-                "(standard deviation, REWEIGHT): a lead smaller than that is luck.")
+        return ("<table><tr><th>points from before</th><th style='text-align:left'>weights</th></tr>"
+                f"{lines}</table>"
+                "Mean over groups, validation data, one seed. Another seed moves a group's accuracy by "
+                f"{noise:.1f} points (standard deviation, REWEIGHT): a lead smaller than that is luck.")

@@ -1,5 +1,4 @@
-"""A challenge: come as close to the gold standard as a few live runs can, scored on validation data; then the
-test set."""
+"""A challenge: how close to the gold standard do a few live runs come, on validation and on test data?"""
 
 from __future__ import annotations
 
@@ -14,21 +13,21 @@ from grmu.show.widgets.live import Live
 from grmu.study import grids, results
 from grmu.study.search import distance
 
-QUESTION = "Choose a ratio, then λ, epochs and learning rate. How close to the gold standard can MIU + REWEIGHT come?"
+QUESTION = ("Choose a ratio, then λ, epochs and learning rate. "
+            "How close to the gold standard can MIU + REWEIGHT come?")
+SEED = 0  # of every run, and of the gold standard
 
 
 class Challenge(Displayed):
-    """A limited number of live runs of MIU + REWEIGHT; `attempts` has a row a run, with scores that `reveal`
-    uncovers.
+    """A few live runs of MIU + REWEIGHT; `attempts` has a row a run, with scores that `reveal` uncovers.
 
     score: |UA - UA of the gold standard| + |GA - that of the gold standard|, in points; GA on validation data
     while one plays, on test data once it is over. The gold standard is the shipped RETRAIN + REWEIGHT of the
     same seed.
     """
 
-    def __init__(self, runs: int = 5, seed: int = 0, store: str | Path | None = None,
-                 question: str = QUESTION) -> None:
-        self.runs, self.seed = runs, seed
+    def __init__(self, runs: int = 5, store: str | Path | None = None) -> None:
+        self.runs = runs
         self.controls: dict[str, w.Widget] = {
             "ratio": w.SelectionSlider(options=list(grids.RATIOS), value=0.9, description="unlearning ratio",
                                        tooltip="fixed with the first run; arrow keys move it", **SLIDER),
@@ -38,8 +37,7 @@ class Challenge(Displayed):
             "epochs": w.IntSlider(10, min=5, max=20, description="epochs", tooltip="arrow keys move it",
                                   **SLIDER),
             "lr": w.FloatLogSlider(0.01, base=10, min=-3.5, max=-1, step=0.1, description="learning rate",
-                                   readout_format=".2g",
-                                   tooltip="arrow keys move it", **SLIDER),
+                                   readout_format=".2g", tooltip="arrow keys move it", **SLIDER),
         }
         self.attempts: list[dict[str, float]] = []
         self.live = Live(self._next, self._finished, store, "Use a run")
@@ -48,7 +46,7 @@ class Challenge(Displayed):
                                tooltip="ends the game: scores on the test set")
         self.reveal.on_click(lambda _: self.end())
         self.table, self.over = w.HTML(), False
-        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), *self.controls.values(), self.live.box, self.table,
+        self.box = w.VBox([w.HTML(f"<b>{QUESTION}</b>"), *self.controls.values(), self.live.box, self.table,
                            self.reveal])
         self._show()
 
@@ -56,7 +54,7 @@ class Challenge(Displayed):
         """The gold standard's shipped row at this ratio and seed."""
         rows = results.load("references")
         rows = rows[(rows.method == "retrain") & rows.reweight & (rows.ratio == self.controls["ratio"].value)]
-        return rows[rows.seed == self.seed].iloc[0]
+        return rows[rows.seed == SEED].iloc[0]
 
     def _next(self) -> Experiment:
         if self.over or len(self.attempts) >= self.runs:
@@ -66,8 +64,7 @@ class Challenge(Displayed):
         self.controls["ratio"].disabled = True
         chosen = {"lam": values["lam"], "epochs": values["epochs"], "lr": round(values["lr"], 6),
                   "forget_epochs": min(5, values["epochs"])}
-        return Experiment(method="miu", reweight=True, ratio=values["ratio"], seed=self.seed,
-                          overrides=chosen)
+        return Experiment(method="miu", reweight=True, ratio=values["ratio"], seed=SEED, overrides=chosen)
 
     def _finished(self, result: Result) -> None:
         gold, ours = self.gold(), result.metrics
@@ -89,20 +86,22 @@ class Challenge(Displayed):
         best = table.val.idxmin()
         place = int((table.test < table.test[best]).sum()) + 1
         val, test = table.val[best], table.test[best]
-        said = f"Your best run on validation data, number {best + 1}, scored {val:.1f} there and {test:.1f} on the test set"
+        said = (f"Your best run on validation data, number {best + 1}, "
+                f"scored {val:.1f} there and {test:.1f} on the test set")
         if test - val > 0.5:
             said += f": {test - val:.1f} points of its score were the choice's luck"
-        return f"{said}. Of {len(table)} runs it is number {place} there. One seed, 500 test samples: take ± 2 points for noise."
+        return (f"{said}. Of {len(table)} runs it is number {place} there. "
+                "One seed, 500 test samples: take ± 2 points for noise.")
 
     def _show(self) -> None:
         left = self.runs - len(self.attempts)
+        names = ("run", "λ", "epochs", "lr", "score, validation", "score, test")
+        head = "".join(f"<th>{name}</th>" for name in names)
         rows = "".join(
-            f"<tr><td>{i}</td><td>{a['lam']:g}</td><td>{a['epochs']}</td><td>{a['lr']:.2g}</td><td>{a['val']:.1f}</td>"
-            f"<td>{a['test']:.1f}</td></tr>" if self.over else
-            f"<tr><td>{i}</td><td>{a['lam']:g}</td><td>{a['epochs']}</td><td>{a['lr']:.2g}</td><td>{a['val']:.1f}</td><td>?</td></tr>"
+            f"<tr><td>{i}</td><td>{a['lam']:g}</td><td>{a['epochs']}</td><td>{a['lr']:.2g}</td>"
+            f"<td>{a['val']:.1f}</td><td>{format(a['test'], '.1f') if self.over else '?'}</td></tr>"
             for i, a in enumerate(self.attempts, 1))
-        head = "".join(f"<th>{h}</th>" for h in ("run", "λ", "epochs", "lr", "score, validation",
-                                                 "score, test"))
-        self.table.value = (f"<table><tr>{head}</tr>{rows}</table>" if rows else "") + (
-            self.verdict() if self.over else f"{left} of {self.runs} runs left. Score: points of forget accuracy and of group "
-                                             "accuracy from the gold standard, added; 0 is best.")
+        said = self.verdict() if self.over else (
+            f"{left} of {self.runs} runs left. Score: points of forget accuracy and of group accuracy "
+            "from the gold standard, added; 0 is best.")
+        self.table.value = (f"<table><tr>{head}</tr>{rows}</table>" if rows else "") + said

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from io import BytesIO
+from typing import Any
 
 import ipywidgets as w
 import matplotlib.pyplot as plt
@@ -17,8 +18,7 @@ from grmu.show.widgets.common import Displayed, explained
 
 
 class Demo(Displayed):
-    """Controls and the figure that follows them; `controls[name].value = ...` works from code as from the
-    keyboard.
+    """Controls and the figure that follows them; `controls[name].value = ...` works from code too.
 
     Args:
         draw: takes one keyword per control, returns a figure.
@@ -27,13 +27,15 @@ class Demo(Displayed):
         question: what the reader should guess before moving anything.
     """
 
-    def __init__(self, draw: Callable, options: Mapping[str, Sequence],
-                 labels: Mapping[str, str] | None = None,
-                 tips: Mapping[str, str] | None = None, question: str = "") -> None:
+    def __init__(self, draw: Callable[..., Figure], options: Mapping[str, Sequence[Any]],
+                 labels: Mapping[str, str] | None = None, tips: Mapping[str, str] | None = None,
+                 question: str = "") -> None:
         labels, tips = labels or {}, tips or {}
         # a picture and a line of text, not an Output widget: its capture deadlocks some notebook runners
         self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
-        self.draw, self.figure, self.error = draw, None, None
+        self.draw = draw
+        self.figure: Figure | None = None
+        self.error: Exception | None = None
         self.controls = {
             name: w.SelectionSlider(
                 options=list(values), value=next(iter(values)), description=labels.get(name, name),
@@ -50,8 +52,8 @@ class Demo(Displayed):
         """Draw for the current values; an error is shown in the widget, not swallowed."""
         open_before = plt.get_fignums()
         try:
-            self.figure = self.draw(**{name: control.value for name, control in self.controls.items()})
-            self.picture.value, self.picture.width = _png(self.figure)
+            figure = self.draw(**{name: control.value for name, control in self.controls.items()})
+            self.figure, (self.picture.value, self.picture.width) = figure, _png(figure)
             self.error, self.message.value = None, ""
         except Exception as error:
             self.error, self.picture.value = error, b""
@@ -69,8 +71,7 @@ def _png(figure: Figure) -> tuple[bytes, str]:
     return file.getvalue(), str(width // 2)
 
 
-def demo(draw: Callable, question: str, labels: Mapping[str, str] | None = None,
-         tips: Mapping[str, str] | None = None,
-            **options: Sequence) -> Demo:
+def demo(draw: Callable[..., Figure], question: str, labels: Mapping[str, str] | None = None,
+         tips: Mapping[str, str] | None = None, **options: Sequence[Any]) -> Demo:
     """A `Demo` in one call: `demo(draw, "What happens at 0.9?", ratio=[0.1, 0.5, 0.9])`."""
     return Demo(draw, options, labels, tips, question)

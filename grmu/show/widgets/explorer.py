@@ -1,24 +1,25 @@
-"""The unlearning explorer: what every setting did, at once, from the shipped results; and what this one does,
-live."""
+"""The unlearning explorer: what every setting did, from the shipped results; and what this one does, live."""
 
 from __future__ import annotations
 
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import ipywidgets as w
 from matplotlib.figure import Figure
 
 from grmu.runs import Result
 from grmu.show import explorer
-from grmu.show.plots_live import draw_setting, setting_canvas
+from grmu.show.plots_live import LiveRun, draw_setting, setting_canvas
 from grmu.show.widgets.common import SLIDER, STYLE, WIDE, Displayed, explained
-from grmu.show.widgets.inside import Inside
 from grmu.show.widgets.live import Live
+from grmu.show.widgets.model_changes import ModelChanges
 from grmu.study import grids
 from grmu.study.names import label
 
-QUESTION = "Half of a small group is forgotten. Does the method keep those who stay, and is that as good as the gold standard?"
+QUESTION = ("Half of a small group is forgotten. "
+            "Does the method keep those who stay, and is that as good as the gold standard?")
 ALL = "all five"
 
 
@@ -30,7 +31,7 @@ class Explorer(Displayed):
     is drawn as a star.
     """
 
-    def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: object) -> None:
+    def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: Any) -> None:
         first = explorer.Choice(**start)
         self.controls: dict[str, w.Widget] = {
             "groups": w.Dropdown(options=list(explorer.FORGET_GROUPS), value=first.groups,
@@ -42,7 +43,8 @@ class Explorer(Displayed):
                                  layout=WIDE),
             "reweight": w.Checkbox(value=first.reweight,
                                    description="REWEIGHT: sample those who stay in the old proportions",
-                                   tooltip="the retain set is sampled in the training set's group proportions",
+                                   tooltip="the retain set is sampled in the training set's "
+                                           "group proportions",
                                    indent=False, layout=w.Layout(width="38em", margin="0 0 0 13.5em")),
             "ratio": w.FloatSlider(first.ratio, min=0.05, max=0.95, step=0.05, description="unlearning ratio",
                                    readout_format=".2f",
@@ -50,8 +52,8 @@ class Explorer(Displayed):
                                    **SLIDER),
             "lam": w.FloatSlider(first.lam, min=0, max=10, step=0.5, description="λ, calibration",
                                  readout_format=".1f",
-                                 tooltip="how strongly MIU holds to the original's mutual information; arrow keys move it",
-                                 **SLIDER),
+                                 tooltip="how strongly MIU holds to the original's mutual information; "
+                                         "arrow keys move it", **SLIDER),
             "seed": w.Dropdown(options=[ALL, *grids.SEEDS], description="seeds",
                                value=ALL if first.seed is None else first.seed, style=STYLE, layout=WIDE,
                                tooltip="all: mean and standard deviation; a live run with all takes seed 0"),
@@ -60,14 +62,14 @@ class Explorer(Displayed):
         self.shown: explorer.Shown | None = None
         self.figure: Figure | None = None
         self.error: Exception | None = None
-        self.own: dict[str, object] | None = None  # the live run beside it
+        self.own: LiveRun | None = None
         self._canvas, self._busy = setting_canvas(), False
-        self.live, self.inside = Live(lambda: self.choice.experiment(), self._finished, store), Inside(store)
+        self.live = Live(lambda: self.choice.experiment(), self._finished, store)
+        self.model_changes = ModelChanges(store)
         for control in self.controls.values():
             control.observe(self._moved, names="value")
         self.box = w.VBox([w.HTML(f"<b>{escape(question)}</b>"), *self.controls.values(), self.message,
-                           self.picture,
-                           self.live.box, self.inside.box])
+                           self.picture, self.live.box, self.model_changes.box])
         self._allow()
         self.update()
 
@@ -92,7 +94,7 @@ class Explorer(Displayed):
     def _methods(groups: str) -> list[tuple[str, str]]:
         return [(label(method), method) for method in explorer.computed(groups)]
 
-    def _moved(self, change: dict) -> None:
+    def _moved(self, change: dict[str, Any]) -> None:
         """A control was moved: allow what was computed for it, and draw once."""
         if self._busy:  # by `_allow`
             return
@@ -103,7 +105,8 @@ class Explorer(Displayed):
             if change["owner"] is self.controls["groups"]:
                 method, options = self.controls["method"].value, self._methods(change["new"])
                 self.controls["method"].options = options
-                self.controls["method"].value = method if method in dict(map(reversed, options)) else "retrain"
+                there = method in [value for _, value in options]
+                self.controls["method"].value = method if there else "retrain"
             self._allow()
         finally:
             self._busy = False
@@ -122,13 +125,13 @@ class Explorer(Displayed):
         """Draw the live run beside its neighbours, if the controls still say what it was."""
         choice, e = self.choice, result.experiment
         if choice.experiment().id == e.id:
-            self.own = {"metrics": result.metrics,
-                        "groups": explorer.by_row(choice.groups, result.by_group()),
-                        "ratio": choice.ratio, "lam": choice.lam if choice.method == "miu" else None}
+            lam = choice.lam if choice.method == "miu" else None
+            by_row = explorer.by_row(choice.groups, result.by_group())
+            self.own = LiveRun(result.metrics, by_row, choice.ratio, lam)
             self.update()
-        self.inside.show(result)
+        self.model_changes.show(result)
 
 
-def explore(question: str = QUESTION, **start: object) -> Explorer:
+def explore(question: str = QUESTION, **start: Any) -> Explorer:
     """The explorer, beginning with a setting: any field of `grmu.show.explorer.Choice`."""
     return Explorer(question, **start)

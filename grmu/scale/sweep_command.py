@@ -1,0 +1,43 @@
+"""python -m grmu sweep: the jobs of a grid, what they cost, and the report of what is done.
+workflow/Snakefile calls it.
+
+    python -m grmu sweep plan workflow/paper.yaml --count
+    python -m grmu sweep cost workflow/paper.yaml --images-per-second 5000
+    python -m grmu sweep report FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from grmu.scale import sweep, sweep_cost, sweep_report
+
+
+def main(argv: list[str]) -> int:
+    """Run one of the three; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m grmu sweep",
+                                     description="A grid of experiments as jobs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    plan = commands.add_parser("plan", help="write the jobs of a grid, or count them")
+    plan.add_argument("--count", action="store_true",
+                      help="write nothing, say how many runs of which kind there are")
+    cost = commands.add_parser("cost", help="GPU hours of a grid, from a measured throughput")
+    cost.add_argument("--images-per-second", type=float, help="trained by one GPU (forward, backward, step)")
+    cost.add_argument("--texts-per-second", type=float, help="the same for MultiNLI")
+    cost.add_argument("--gpus", type=int, default=1, help="that share the work")
+    for command in (plan, cost):
+        command.add_argument("grid", help="YAML file, - for JSON from standard input")
+    report = commands.add_parser("report", help="write the tables and the report of what is done")
+    report.add_argument("folder", type=Path, help="of the sweep: its grid's output")
+    options = parser.parse_args(argv)
+    if options.command == "plan":
+        grid = sweep.read(options.grid)
+        print(sweep.count(grid) if options.count else sweep.write_plan(grid))
+    elif options.command == "cost":
+        print(sweep_cost.estimate(sweep.read(options.grid), options.images_per_second,
+                                  options.texts_per_second,
+                                  options.gpus))
+    else:
+        print(sweep_report.write(options.folder))
+    return 0

@@ -1,0 +1,12 @@
+"""What the commands of this wing share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """The option --jobs."""
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4),
+                        help="processes that share the work (default: the cores, at most 4)")

@@ -1,0 +1,57 @@
+"""A file is there whole or not at all."""
+
+import os
+
+import pytest
+
+from grmu.data.files import replacing, write_whole
+
+
+def names(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(("content", "expected"), [
+    ("λ = 1\n", "λ = 1\n".encode()), (b"\x00\r\n", b"\x00\r\n")])
+def test_the_content_is_the_file_to_the_byte_and_missing_folders_are_made(tmp_path, content, expected):
+    path = tmp_path / "new" / "folder" / "file.csv"
+    for _ in range(2):  # the second takes the place of the first
+        write_whole(path, content)
+        assert path.read_bytes() == expected
+        assert names(path.parent) == {"file.csv"}
+
+
+def test_a_failure_half_way_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "file.csv"
+    write_whole(path, "old")
+
+    def stop_half_way():
+        with replacing(path) as temporary:
+            temporary.write_text("ne")
+            assert path.read_text() == "old"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stop_half_way()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == {"file.csv"}
+
+
+def test_a_disk_that_refuses_leaves_the_old_file_and_says_so(tmp_path, monkeypatch):
+    path = tmp_path / "file.csv"
+    write_whole(path, "old")
+
+    def refuse(source, target):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, "new")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == {"file.csv"}
+
+
+def test_a_new_file_can_be_read_by_whom_the_folder_s_owner_lets(tmp_path):
+    (tmp_path / "plain").touch()
+    write_whole(tmp_path / "file", "")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
