@@ -103,7 +103,7 @@ sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all core
 constraints: .venv/.ready ## the newest versions that fit, into constraints.txt (with Python 3.11; then run the tests)
 	@report=$$(mktemp) && trap 'rm -f "$$report"' EXIT && \
 	$(PY) -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --report "$$report" \
-	  -e ".[test,browser,app]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
+	  -e ".[test,browser,app,mutants]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
 
 clean: ## remove .venv, finished runs and caches
 	rm -rf .venv workflow/.venv runs mutants .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info
