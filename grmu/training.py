@@ -177,7 +177,7 @@ def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | 
     restores the mode."""
     was_training = model.training
     model.eval()
-    outputs = torch.cat([function(part) for part in x.split(batch_size)]) if len(x) else function(x[:])
+    outputs = torch.cat([function(part) for part in x.split(batch_size)])  # of nothing, one part of nothing
     model.train(was_training)
     return outputs
 

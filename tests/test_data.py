@@ -114,6 +114,7 @@ def test_the_checksum_beside_the_file_is_the_one_in_the_code():
 def test_a_data_set_is_built_from_plain_arrays():
     dataset = GroupedDataset(np.zeros((4, 3), np.float32), [0, 1, 1, 0], np.array([0, 2, 1, 2], np.uint8))
     assert (len(dataset), dataset.n_classes, dataset.n_attributes, dataset.n_groups) == (4, 2, 3, 6)
+    assert torch.equal(dataset.x, torch.zeros(4, 3))
     assert dataset.group.tolist() == [0, 5, 4, 2]  # y * n_attributes + a
     assert dataset.group_counts().tolist() == [1, 0, 1, 0, 1, 1]
     assert dataset.group_names[5] == "y=1 a=2"

@@ -416,7 +416,9 @@ def test_a_stopped_training_goes_on_from_its_checkpoint_with_the_same_numbers(tr
     with pytest.raises(InterruptedError):
         training.train(Drawing(), contexts[1], stop, kept)
     assert (len(whole.saved), len(kept.saved)) == (3, 2)  # nothing goes on from the last epoch
-    rows = training.train(Drawing(), contexts[2], note, kept)
+    rest = []
+    rows = training.train(Drawing(), contexts[2], lambda *epoch: rest.append(epoch) or note(*epoch), kept)
+    assert [epoch for epoch, _ in rest] == [3, 4]
     assert rows == expected
     assert [row["seen"] for row in rows] == [1, 2, 3, 4]
     assert same_state(*(state_of(contexts[k].model) for k in (0, 2)))
@@ -551,9 +553,19 @@ def test_predict_leaves_batchnorm_alone_and_restores_the_mode(train, training_mo
     torch.testing.assert_close(outputs, model.eval()(train.x))
 
 
+@pytest.mark.parametrize(("more", "sizes"), [({"batch_size": 200}, [200, 200, 101]), ({}, [500, 1])])
+def test_predict_takes_a_batch_at_a_time(more, sizes):
+    seen = []
+    outputs = predict(lambda x: seen.append(len(x)) or 2 * x, nn.Identity(), torch.arange(501.0), **more)
+    assert seen == sizes
+    assert torch.equal(outputs, 2 * torch.arange(501.0))
+
+
 def test_predict_of_nothing_has_the_right_width(train):
     model = small_network()
     assert predict(model.features, model, train.x[:0]).shape == (0, 6)
+    none = Rows(Storage(np.zeros((3, 4), np.float32), pictures=False), torch.arange(0))
+    assert predict(model.features, model, none).shape == (0, 6)
 
 
 # --- schedule and recipe ------------------------------------------------------------------------------------
