@@ -47,14 +47,21 @@ TRAIN = """box => new Promise((resolve, reject) => {
 
 
 def run_all(watched, lab, name):
-    """Open a lesson and run all its cells."""
+    """Open a lesson and run all its cells; again, if the new kernel did not hear of it."""
     page = watched.page
-    # with no other lesson open
-    page.goto(lab.url.replace("/lab?", f"/lab/workspaces/{watched.name}/tree/{name}?"))
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle")
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+    for attempt in range(5):
+        # with no other lesson open
+        page.goto(lab.url.replace("/lab?", f"/lab/workspaces/{watched.name}{attempt}/tree/{name}?"))
+        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+        status = page.locator(".jp-Notebook-ExecutionIndicator")
+        expect(status).to_have_attribute("data-status", "idle")
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=re.compile("^Run All Cells")).click()
+        try:
+            expect(status).to_have_attribute("data-status", "busy", timeout=20_000)
+            break
+        except AssertionError:
+            assert attempt < 4, "the kernel never began"
     page.wait_for_function(ALL_RUN, timeout=300_000)  # the first time, all is trained
     errors = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr'] >> text=/Error/"
     assert page.locator(errors).count() == 0
