@@ -153,15 +153,16 @@ def test_fairfaces_validation_rows_do_not_depend_on_the_order_of_the_file():
                                   "train/12.jpg"]  # the rule itself, which must not change
 
 
+def multinli_lines(root):
+    """The lines of MultiNLI's three files, one after the other."""
+    files = [root / "multinli_1.0" / f"multinli_1.0_{part}.jsonl"
+             for part in ("train", "dev_matched", "dev_mismatched")]
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
 def test_multinlis_rows_are_lines_of_all_three_files_with_those_without_label_counted(made):
     metadata = ORIGINALS["multinli"].read(made["multinli"])
-    lines = [
-        json.loads(line)
-        for part in ("train", "dev_matched", "dev_mismatched")
-        for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl")
-        .read_text()
-        .splitlines()
-    ]
+    lines = multinli_lines(made["multinli"])
     assert len(lines) > len(metadata.items)
     for item, y in zip(metadata.items, metadata.y, strict=True):
         assert lines[int(item)]["gold_label"] == ("contradiction", "entailment", "neutral")[y]
@@ -231,13 +232,7 @@ def test_tokens_are_what_bert_expects(made, tokenizer):
     metadata, splits = ORIGINALS["multinli"].read(made["multinli"]), data.load("multinli", made["multinli"])
     ids, segments = splits.train.x[0].tolist()
     row = int(np.flatnonzero(metadata.split == 0)[0])
-    lines = [
-        json.loads(line)
-        for part in ("train", "dev_matched", "dev_mismatched")
-        for line in (made["multinli"] / "multinli_1.0" / f"multinli_1.0_{part}.jsonl")
-        .read_text()
-        .splitlines()
-    ]
+    lines = multinli_lines(made["multinli"])
     pair = lines[int(metadata.items[row])]
     text = load_tokenizer().decode(ids, skip_special_tokens=False)
     expected = f"[CLS]{pair['sentence1'].lower()}[SEP]{pair['sentence2'].lower()}[SEP]"

@@ -323,7 +323,8 @@ def test_runs_of_a_grid_are_asked_for_by_the_settings_that_it_varies(plan, store
 
 def test_an_unknown_column_is_refused(plan, store):
     results.compute(["one"], store)
-    with pytest.raises(ValueError, match=r"these runs have no column 'methods': choose among dataset, "):
+    said = r"these runs have no column 'methods': choose among dataset, method, "
+    with pytest.raises(ValueError, match=said):
         results.load("one", methods="miu")
 
 
