@@ -73,19 +73,23 @@ def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, 
     Args:
         retain, val, forget: (N,) losses.  retain_group, val_group: (N,) groups.  seed: of the forest.
     """
-    forest = membership_forest(retain, val, retain_group, val_group, seed)
-    return float((forest.predict(forget[:, None].numpy()) == 0).mean())
+    return float((membership_forest(retain, val, retain_group, val_group, seed).predict(
+        forget[:, None].numpy()) == 0).mean())
 
 
 def membership_forest(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
                       val_group: torch.Tensor, seed: int = 0) -> Any:
     """The attacker of `mia_efficacy`, a fitted forest to be asked about losses (N, 1): 1 is a member."""
+    losses, member, weights = attack_data(retain, val, retain_group, val_group)
+    return membership_attacker(seed).fit(losses, member, sample_weight=weights)
+
+
+def membership_attacker(seed: int) -> Any:
+    """The attacker of `mia_efficacy`, not fitted yet."""
     from sklearn.ensemble import RandomForestClassifier
 
-    losses, member, weights = attack_data(retain, val, retain_group, val_group)
-    forest = RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01,
-                                    random_state=seed)
-    return forest.fit(losses, member, sample_weight=weights)
+    return RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01,
+                                  random_state=seed)
 
 
 def attack_data(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from grmu.discover import GROUPINGS, infer
-from grmu.metrics import attack_data, membership_forest, mia_efficacy
+from grmu.metrics import attack_data, membership_attacker, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
@@ -61,9 +61,8 @@ def attack_accuracy(retain: Tensor, val: Tensor, retain_group: Tensor, val_group
     it.
     """
     losses, member, weights = attack_data(retain, val, retain_group, val_group)
-    forest = membership_forest(retain, val, retain_group, val_group, seed)  # fitted anew in every fold
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
-    guessed = cross_val_predict(forest, losses, member, cv=folds,
+    guessed = cross_val_predict(membership_attacker(seed), losses, member, cv=folds,
                                 params={"sample_weight": weights})
     return float(balanced_accuracy_score(member, guessed, sample_weight=weights))
 
