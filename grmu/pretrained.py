@@ -5,9 +5,7 @@ The folder is $GRMU_WEIGHTS, else PyTorch's cache. `python -m grmu weights` says
 when told to.
 """
 
-import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 
 from grmu.backbones import Backbone, pooled
 from grmu.data import GroupedDataset, require
-from grmu.data.shipped import downloads, in_package
+from grmu.data.shipped import downloads, in_package, sha256
 
 
 @dataclass(frozen=True)
@@ -76,23 +74,12 @@ def find(name: str) -> Path:
         raise FileNotFoundError(f"no pretrained weights for {name} ({source.how}): put {source.file} into "
                                 f"{downloads()} (or the "
                                 f"folder that $GRMU_WEIGHTS names){offer}.")
-    found = fingerprint(path)
+    found = sha256(path)
     require(found.startswith(source.sha256),
             f"{path} is damaged, or another file: its SHA-256 begins with {found[:8]}, expected "
             f"{source.sha256}. "
                          "Delete it and get it again.")
     return path
-
-
-def fingerprint(path: Path) -> str:
-    """SHA-256 of a file, remembered while the file stays as it is."""
-    return _sha256(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=16)
-def _sha256(path: Path, mtime_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(name: str) -> dict[str, Tensor]:

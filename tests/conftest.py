@@ -7,16 +7,20 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from grmu import data, training
 from grmu.data import GroupedDataset, Splits, groundwear
 from grmu.models import Classifier
+from grmu.runs import Result
 
 # these problems are tiny: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)
@@ -84,6 +88,12 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
     return {k: v.clone() for k, v in model.state_dict().items()}
 
 
+def weights_of(result: Result) -> dict[str, Tensor]:
+    """The weights that the store keeps of a run."""
+    (path,) = result.folder.glob("*.safetensors")
+    return load_file(path)
+
+
 def same_state(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     """Equal to the last bit."""
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
@@ -105,7 +115,6 @@ def shrink_groundwear() -> None:
                       whole.forget_group)
 
     data.LOADERS["groundwear"] = few
-    data.load.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +130,6 @@ def few_pictures():
     shrink_groundwear()
     yield
     data.LOADERS["groundwear"] = loader
-    data.load.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -140,11 +148,29 @@ def build_script() -> ModuleType:
     return module
 
 
-def start_python(code: str, *arguments: object) -> subprocess.Popen:
-    """A fresh interpreter that runs `code` on the shrunken Groundwear; sys.argv[1:] are `arguments`."""
-    prelude = (f"import sys; sys.path.insert(0, {str(TESTS)!r}); import conftest; "
-               "conftest.shrink_groundwear()\n")
+SHRUNKEN = f"import sys; sys.path.insert(0, {str(TESTS)!r}); import conftest; conftest.shrink_groundwear()\n"
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """File permissions count, as they do not for root."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def start_python(code: str, *arguments: object, before: Sequence[str] = (),
+                 prelude: str = SHRUNKEN) -> subprocess.Popen:
+    """A fresh interpreter that runs `code` on the shrunken Groundwear; sys.argv[1:] are `arguments`.
+
+    before: what the command line begins with, as `unshare`.  prelude: code that comes first.
+    """
     environment = {k: v for k, v in os.environ.items() if k != "GRMU_STORE"}
-    return subprocess.Popen([sys.executable, "-c", prelude + code, *map(str, arguments)],
-                            stdout=subprocess.PIPE,
+    return subprocess.Popen([*before, sys.executable, "-c", prelude + code, *map(str, arguments)],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment)

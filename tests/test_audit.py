@@ -41,10 +41,8 @@ def small_data(few_pictures):
     """Groundwear is shrunken, its variant that memorises is nothing but noise."""
     loader = data.LOADERS["groundwear-memorised"]
     data.LOADERS["groundwear-memorised"] = noise
-    data.load.cache_clear()
     yield
     data.LOADERS["groundwear-memorised"] = loader
-    data.load.cache_clear()
 
 
 def on_noise(method, **more):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 from dataclasses import replace
 
 import pytest
 import torch
-from conftest import same_state, start_python
-from safetensors.torch import load_file
+from conftest import same_state, start_python, weights_of
 
 from grmu import methods, models
 from grmu.data import LOADERS, GroupedDataset, Splits
 from grmu.runs import Experiment, run
-from grmu.runs.store import Store, StoreError
+from grmu.runs.store import Store, StoreError, sha256
 
 EPOCHS = {"epochs": 4}
 OWN = {"gradient_ascent": {"lr": 1e-4}, "miu": {"lr": 1e-3}, "ssd": {}, "influence": {}}
@@ -45,10 +45,6 @@ def experiment(method: str, **settings) -> Experiment:
                       overrides=EPOCHS | forget | OWN.get(method, {}) | settings)
 
 
-def weights_of(result) -> dict:
-    return load_file(result.folder / "model.safetensors")
-
-
 @pytest.mark.parametrize("method", TRAINED)
 def test_a_stopped_run_goes_on_with_the_same_numbers(method, store):
     e, seen = experiment(method), []
@@ -71,8 +67,6 @@ def test_dropout_and_adamw_are_resumed_too(tmp_path, monkeypatch):
     tokens[:, 1] = 0
     data = GroupedDataset(tokens, tokens[:, 0, 0] % 2, torch.arange(160) % 2, name="groundwear")
     monkeypatch.setitem(LOADERS, "groundwear", lambda name, root: Splits(data, data, data, (1, 1)))
-    from grmu import data as package
-    package.load.cache_clear()
     e = experiment("miu", model="text", optimizer="adamw", schedule="constant")
     whole = run(e, tmp_path / "whole")
     with pytest.raises(Stopped):
@@ -81,7 +75,6 @@ def test_dropout_and_adamw_are_resumed_too(tmp_path, monkeypatch):
     torch.rand(7)
     assert same_state(weights_of(whole), weights_of(run(e, tmp_path / "parts")))
     assert not same_state(weights_of(whole), weights_of(run(replace(e, seed=1), tmp_path / "whole")))
-    package.load.cache_clear()
 
 
 def test_a_killed_process_leaves_a_checkpoint_that_another_takes_up(tmp_path):
@@ -97,7 +90,7 @@ import json; print(json.dumps(result.metrics))
 """
     killed = start_python(code, tmp_path / "parts", "kill")
     assert killed.wait(600) == -signal.SIGKILL, killed.stderr.read()
-    assert len(list((tmp_path / "parts" / "checkpoints").glob("*.pt"))) == 1
+    assert len(list((tmp_path / "parts" / "checkpoints").glob("*.state"))) == 1
     metrics = []
     for folder in ("parts", "whole"):
         process = start_python(code, tmp_path / folder, "go on")
@@ -114,7 +107,7 @@ def test_checkpoints_go_when_a_run_is_finished_and_fresh_runs_neither_read_nor_w
     assert not list((tmp_path / "checkpoints").glob("*"))
     with pytest.raises(Stopped):
         run(e, tmp_path, on_epoch=stop_in(3))
-    assert len(list((tmp_path / "checkpoints").glob("*.pt"))) == 1
+    assert len(list((tmp_path / "checkpoints").glob("*.state"))) == 1
     seen = []
     run(e, tmp_path, on_epoch=lambda epoch, row: seen.append(epoch), fresh=True)
     assert seen == [1, 2, 3, 4]
@@ -133,16 +126,18 @@ def test_a_damaged_checkpoint_is_named_with_the_fix(tmp_path):
     store = Store(tmp_path)
     store.checkpoint("abc").save({"rows": [], "parts": {"x": torch.ones(3)}})
     assert torch.equal(store.checkpoint("abc").load()["parts"]["x"], torch.ones(3))
-    path = tmp_path / "checkpoints" / "abc.pt"
+    path = tmp_path / "checkpoints" / "abc.state"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(StoreError, match=r"abc\.pt is damaged .*: delete that file\."):
+    with pytest.raises(StoreError, match=r"abc\.state is damaged.*: delete that file, and run again"):
         store.checkpoint("abc").load()
 
 
 def test_a_checkpoint_is_never_code(tmp_path):
     store = Store(tmp_path)
-    store.checkpoint("abc").save({})
-    torch.save(models.Network(), tmp_path / "checkpoints" / "abc.pt")  # a pickled object of some class
+    torch.save(models.Network(), content := io.BytesIO())  # a pickled object of some class
+    (tmp_path / "checkpoints").mkdir()
+    whole = sha256("abc", content.getvalue()).encode() + content.getvalue()
+    store.checkpoint("abc").path.write_bytes(whole)
     with pytest.raises(StoreError, match="is damaged"):
         store.checkpoint("abc").load()
 

@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import REPOSITORY, same_state, start_python
+from conftest import REPOSITORY, same_state, start_python, weights_of
 from filelock import FileLock
-from safetensors.torch import load_file
 
 from grmu import Experiment, data, discover, methods, numerics, reweight, run, run_all, training
+from grmu.data.shipped import FOLDER
 from grmu.metrics import OVERALL
-from grmu.runs import identity, load_split, map_experiments, trained
+from grmu.runs import code, load_split, map_experiments, trained
 from grmu.runs.store import Store, processor
 
 pytestmark = pytest.mark.usefixtures("few_pictures")
@@ -29,10 +29,6 @@ pytestmark = pytest.mark.usefixtures("few_pictures")
 ONE = {"epochs": 1, "warmup_epochs": 0}
 RETRAIN = Experiment(method="retrain", overrides=ONE)
 MIU = Experiment(method="miu", overrides={"epochs": 2, "first_updates": 3, "later_updates": 2})
-
-
-def weights(result):
-    return load_file(result.folder / "model.safetensors")
 
 
 @pytest.fixture
@@ -219,7 +215,7 @@ def test_equal_experiments_have_equal_keys_and_any_difference_another():
     # the preset's own value is no difference
     assert Experiment(overrides={"lam": e.settings["lam"]}).key == e.key
     assert Experiment(groups=[[1, 1]]).key == Experiment(groups=((1, 1),)).key
-    assert Experiment(root="/elsewhere").key == e.key
+    assert Experiment(root=str(FOLDER)).key == e.key
     different = [Experiment(seed=1), Experiment(ratio=0.4), Experiment(groups="uniform"),
                  Experiment(reweight=True),
                  Experiment(method="retrain"), Experiment(dataset="groundwear-memorised"),
@@ -282,18 +278,6 @@ def test_split_seeds_share_pretrains_weights_but_not_its_results_and_halves_shar
     assert len({r.id for r in (e, other, replace(e, split_seed=8), half)}) == 4
 
 
-def test_an_edited_inference_is_not_mistaken_for_the_old_one(monkeypatch):
-    inferred, true = Experiment(grouping="errors"), Experiment()
-    before = inferred.training_key, inferred.id, true.training_key
-    real = identity._source
-    monkeypatch.setattr(identity, "_source",
-                        lambda *names: "edited" if "discover.py" in names else real(*names))
-    after = replace(inferred)
-    assert after.training_key != before[0]
-    assert after.id == before[1]
-    assert replace(true).training_key == before[2]
-
-
 def test_an_inference_of_one_s_own_is_known_by_its_text(monkeypatch):
     def halves(model, train, seed):
         return (torch.arange(len(train)) % 2).numpy()
@@ -317,7 +301,7 @@ def test_pretrain_has_an_id_for_every_split_though_the_weights_are_the_same():
 def test_the_id_stays_when_the_code_changes_and_the_keys_do_not(monkeypatch):
     before = Experiment()
     ids = before.id, before.key, before.training_key
-    monkeypatch.setattr(identity, "_own_code", lambda method: ["other code"])
+    monkeypatch.setattr(code, "digest", lambda *roots: "other code")
     after = Experiment()
     assert after.id == ids[0]
     assert after.key != ids[1]
@@ -408,15 +392,17 @@ def test_a_run_says_with_what_it_was_computed_and_not_with_what_it_is_read(tmp_p
     path = result.folder / "record.json"
     record = json.loads(path.read_text())
     assert result.made_by == record["made_by"] == expected
-    assert set(record) == {"experiment", "curves", "seconds", "made_by"}
-    path.write_text(json.dumps(record | {"made_by": expected | {"torch": "1.0"}}))
+    assert set(record) == {"experiment", "root", "curves", "seconds", "made_by", "weights", "sha256"}
+    del record["sha256"]
+    Store(tmp_path).write("models", RETRAIN.training_key, record | {"made_by": expected | {"torch": "1.0"}},
+                          weights_of(result))
     assert run(RETRAIN, tmp_path).made_by == expected | {"torch": "1.0"}
 
 
 def test_the_loaded_model_is_the_trained_one(store):
     result = run(RETRAIN, store)
     assert not result.model.training
-    assert same_state(result.model.state_dict(), weights(result))
+    assert same_state(result.model.state_dict(), weights_of(result))
     splits, split, _ = load_split(RETRAIN)
     right = training.predict(result.model, result.model, splits.test.x).argmax(1) == splits.test.y
     assert right.float().mean().item() == pytest.approx(result.metrics["TA"])
@@ -438,13 +424,13 @@ def test_a_finished_run_is_read_and_not_computed_again(store, trainings):
 
 def test_fresh_trains_again_to_the_same_numbers(store, trainings):
     first = run(RETRAIN, store)
-    before, epochs = weights(first), []
+    before, epochs = weights_of(first), []
     trainings.clear()
     again = run(RETRAIN, store, fresh=True, on_epoch=lambda epoch, row: epochs.append(epoch))
     assert trainings == ["retrain"]
     assert epochs == [1]
     assert again.metrics == first.metrics
-    assert same_state(weights(again), before)
+    assert same_state(weights_of(again), before)
 
 
 def test_the_original_is_trained_once_for_all_methods_and_splits(tmp_path, trainings):
@@ -472,8 +458,8 @@ def test_each_epoch_is_reported_with_its_row_of_the_curves(tmp_path):
 def test_reweight_and_group_dro_change_what_is_learned(store):
     plain, reweighted, dro = (run(e, store) for e in (
         RETRAIN, replace(RETRAIN, reweight=True), replace(RETRAIN, method="group_dro")))
-    assert not same_state(weights(plain), weights(reweighted))
-    assert not same_state(weights(plain), weights(dro))
+    assert not same_state(weights_of(plain), weights_of(reweighted))
+    assert not same_state(weights_of(plain), weights_of(dro))
 
 
 @pytest.fixture
@@ -501,7 +487,7 @@ def test_a_method_is_given_reweights_weights_or_none(tmp_path, contexts):
 def test_a_run_without_epochs_measures_what_it_starts_from(store):
     e = Experiment(method="finetune", overrides={"epochs": 0})
     result, original = run(e, store), run(e.original, store)
-    assert same_state(weights(result), weights(original))
+    assert same_state(weights_of(result), weights_of(original))
     assert result.metrics == original.metrics
     assert result.curves.empty
     again = run(e, store)
@@ -514,7 +500,7 @@ def test_a_run_without_a_retain_pass_has_no_such_loss(store):
     result = run(e, store)
     assert "retain_loss" not in result.curves
     assert result.curves["forget_loss"].notna().tolist() == [True, False]
-    assert not same_state(weights(result), weights(run(e.original, store)))
+    assert not same_state(weights_of(result), weights_of(run(e.original, store)))
 
 
 def test_methods_of_one_seed_forget_the_same_samples():
@@ -531,8 +517,8 @@ def test_a_split_seed_chooses_the_forget_set_and_the_seed_all_else(store):
     assert torch.equal(chosen[0], chosen[1])
     assert torch.equal(chosen[0], chosen[2])
     assert not torch.equal(chosen[0], load_split(replace(RETRAIN, seed=4))[1].forget_index)
-    assert not same_state(weights(run(one, store)), weights(run(other, store)))
-    assert same_state(weights(run(replace(e, split_seed=3), store)), weights(run(e, store)))
+    assert not same_state(weights_of(run(one, store)), weights_of(run(other, store)))
+    assert same_state(weights_of(run(replace(e, split_seed=3), store)), weights_of(run(e, store)))
     assert load_split(replace(e, split_seed=0))[1].forget_index.tolist() == \
         load_split(RETRAIN)[1].forget_index.tolist()  # 0 is a seed, not "unset"
 
@@ -560,7 +546,7 @@ def test_trained_is_the_model_of_the_run_and_nothing_is_measured(tmp_path, train
     assert not model.training
     assert not any(p.requires_grad for p in model.parameters())
     assert same_state(trained(MIU, tmp_path).state_dict(), model.state_dict())
-    assert same_state(weights(run(MIU, tmp_path)), model.state_dict())
+    assert same_state(weights_of(run(MIU, tmp_path)), model.state_dict())
     assert trainings == ["pretrain", "miu"]  # the run is read, and so is the model
 
 
@@ -711,7 +697,7 @@ def records(folder):
     for path in sorted(folder.glob("*/*/*")):
         content = path.read_bytes()
         if path.name == "record.json":
-            content = json.loads(content) | {"seconds": None}
+            content = json.loads(content) | {"seconds": None, "sha256": None}
         found[path.relative_to(folder).as_posix()] = content
     return found
 
@@ -726,7 +712,7 @@ def test_fresh_processes_give_the_same_bits_in_any_order_on_any_load(tmp_path):
         keys.append(sorted(out.split()))
     assert keys[0] == keys[1] == sorted([replace(RETRAIN, reweight=True).key, MIU.key])
     one, other = records(tmp_path / "one"), records(tmp_path / "other")
-    assert len([name for name in one if name.endswith("model.safetensors")]) == 3
+    assert len([name for name in one if name.endswith(".safetensors")]) == 3
     assert len([name for name in one if name.startswith("results/")]) == 2
     assert one.keys() == other.keys()
     for name in one:
@@ -747,7 +733,7 @@ def test_an_interrupt_in_mid_run_leaves_the_store_usable(tmp_path, store):
     result = run(RETRAIN, tmp_path)  # the lock is free again, or this would wait for ever
     undisturbed = run(RETRAIN, store)
     assert result.metrics == undisturbed.metrics
-    assert same_state(weights(result), weights(undisturbed))
+    assert same_state(weights_of(result), weights_of(undisturbed))
 
 
 def test_whoever_wants_a_run_that_another_is_computing_waits_and_reads_it(tmp_path, store, trainings):
@@ -763,8 +749,8 @@ def test_whoever_wants_a_run_that_another_is_computing_waits_and_reads_it(tmp_pa
         waiting.start()
         waiting.join(0.5)
         assert waiting.is_alive()
-        record = json.loads((finished.folder / "record.json").read_text())
-        here.write("models", RETRAIN.training_key, record, weights(finished))
+        record = Store(store).read("models", RETRAIN.training_key)
+        here.write("models", RETRAIN.training_key, record, weights_of(finished))
     waiting.join()
     assert trainings == []
     assert box.result.metrics == finished.metrics

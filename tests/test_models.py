@@ -12,7 +12,7 @@ from conftest import same_state, state_of
 from torch import nn
 
 from grmu import data, models, pretrained
-from grmu.data import GroupedDataset, Splits
+from grmu.data import GroupedDataset, Splits, shipped
 from grmu.data.originals import multinli
 from grmu.data.rows import Rows, Storage
 from grmu.data.view import View
@@ -228,9 +228,6 @@ def stored_pictures(few_pictures, monkeypatch):
     loader = data.LOADERS["groundwear"]
     monkeypatch.setitem(data.LOADERS, "groundwear",
                         lambda name, root: Splits(*map(rows, loader(name, root)[:3]), (1, 1)))
-    data.load.cache_clear()
-    yield
-    data.load.cache_clear()
 
 
 def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(
@@ -253,7 +250,7 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
     moved = (start[first] - published[first]).norm() / published[first].norm()
     assert 0 < moved < 0.2  # one epoch from ImageNet's weights; fresh ones would be elsewhere altogether
     key = e.training_key
-    monkeypatch.setattr(pretrained, "fingerprint", lambda path: "57934424, and then another file")
+    monkeypatch.setattr("grmu.runs.identity.sha256", lambda path: "another file")
     assert replace(e).training_key != key
     assert replace(e).id == e.id
 
@@ -287,7 +284,7 @@ def test_resnet18_begins_with_the_weights_of_a_local_file(tmp_path, monkeypatch)
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     torch.manual_seed(3)
     torch.save(resnet18().state_dict(), path := tmp_path / "resnet18-f37072fd.pth")
-    beginning = pretrained.fingerprint(path)[:8]
+    beginning = shipped.sha256(path)[:8]
     monkeypatch.setitem(
         pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning)
     )

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import trees
+from conftest import as_nobody
 from PIL import Image
 
 from grmu import data
@@ -25,6 +25,7 @@ from grmu.data.originals.cache import Cache, decode
 from grmu.data.originals.multinli import LENGTH, has_negation, load_tokenizer
 from grmu.data.originals.registry import ORIGINALS
 from grmu.data.originals.waterbirds import FOLDER
+from grmu.scale.bench_cache import write_picture
 
 PICTURES = ("celeba", "waterbirds", "fairface")
 
@@ -34,7 +35,6 @@ def forget_loaded(monkeypatch):
     """Every test loads afresh, into the folder beside its files, and without progress bars."""
     monkeypatch.delenv("GRMU_CACHE", raising=False)
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    data.load.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +48,6 @@ def vocabulary() -> Path:
 def tokenizer(vocabulary, monkeypatch) -> Path:
     monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file", lambda: vocabulary)
     return vocabulary
-
-
-@contextmanager
-def as_nobody():
-    """File permissions count, as they do not for root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +244,6 @@ def test_without_tokenizers_the_error_says_what_to_install(made, tokenizer, tmp_
 def test_nothing_but_making_tokens_needs_a_tokenizer_or_the_sentences(made, tokenizer, tmp_path, monkeypatch):
     root = copy_of(made["multinli"], tmp_path)
     before = data.load("multinli", root).train.x[:].clone()
-    data.load.cache_clear()
     shutil.rmtree(root / "multinli_1.0")
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     monkeypatch.setattr("grmu.data.originals.multinli.tokenizer_file",
@@ -273,7 +259,6 @@ def test_nothing_is_unpickled(made, tokenizer, tmp_path, monkeypatch):
     assert len(data.load("multinli", root).train) == 23
     np.save(root / "grmu-cache" / "multinli.npy",
             np.array([{}], dtype=object))  # a pickle where the array should be
-    data.load.cache_clear()
     with pytest.raises(ValueError, match="is damaged"):
         data.load("multinli", root)
 
@@ -483,7 +468,6 @@ def test_a_finished_array_is_not_made_again(tmp_path):
 def test_a_loaded_data_set_needs_its_pictures_no_more(made, tmp_path):
     root = copy_of(made["celeba"], tmp_path)
     before = data.load("celeba", root).test.x[:].clone()
-    data.load.cache_clear()
     shutil.rmtree(root / "img_align_celeba")
     assert torch.equal(data.load("celeba", root).test.x[:], before)
 
@@ -492,8 +476,54 @@ def test_the_cache_may_be_elsewhere(made, tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_CACHE", str(tmp_path / "cache"))
     root = copy_of(made["fairface"], tmp_path)
     data.load("fairface", root)
-    assert (tmp_path / "cache" / "fairface.npy").is_file()
+    assert len(list((tmp_path / "cache").glob("*/fairface.npy"))) == 1
     assert not (root / "grmu-cache").exists()
+
+
+def test_two_folders_of_one_data_set_share_no_cache_and_no_fingerprint(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_CACHE", str(tmp_path / "cache"))
+    one, other = (trees.waterbirds(tmp_path / name) for name in ("one", "other"))
+    write_picture(next(other.rglob("Bird_0000.jpg")), 99)
+    prints = [data.fingerprint("waterbirds", root) for root in (one, other)]
+    assert prints[0] != prints[1]
+    first, second = (data.load("waterbirds", root) for root in (one, other))
+    assert sum(not torch.equal(a.x[:], b.x[:]) for a, b in zip(first[:3], second[:3], strict=True)) == 1
+
+
+@pytest.mark.parametrize("name", trees.TREES)
+def test_the_fingerprint_goes_with_the_folder_and_changes_with_a_byte(made, tokenizer, tmp_path, name):
+    root = copy_of(made[name], tmp_path)
+    before = data.fingerprint(name, root)
+    assert len(data.load(name, root).train) > 0
+    moved = root.rename(tmp_path / "moved")
+    assert data.fingerprint(name, moved) == before
+    copied = Path(shutil.copytree(moved, tmp_path / "copied", copy_function=shutil.copyfile))
+    assert data.fingerprint(name, copied) == before
+    array = copied / "grmu-cache" / f"{name}.npy"
+    content = bytearray(array.read_bytes())
+    content[-1] ^= 1
+    array.write_bytes(content)
+    assert data.fingerprint(name, copied) != before
+    with pytest.raises(ValueError, match=r"is damaged \(1 of \d+ blocks.*: delete it"):
+        data.load(name, copied)
+    for places in ORIGINALS[name].labels:
+        label = moved / places[0]
+        content = label.read_bytes()
+        label.write_bytes(content + b"\n")
+        assert data.fingerprint(name, moved) != before
+        label.write_bytes(content)
+    assert data.fingerprint(name, moved) == before
+
+
+def test_a_copied_array_is_verified_once(tmp_path, small_blocks, monkeypatch):
+    cache, looks = small_cache(tmp_path), []
+    cache.load(lambda: numbered)
+    os.utime(cache.array_file, ns=(1, 1))
+    real = Cache._read
+    monkeypatch.setattr(Cache, "_read", lambda self: looks.append(1) or real(self))
+    for _ in range(2):
+        cache.load(lambda: pytest.fail("made again"))
+    assert looks == [1]
 
 
 def test_what_was_done_before_an_error_is_kept(tmp_path, small_blocks):
@@ -554,8 +584,10 @@ def test_a_killed_process_loses_nothing_that_was_recorded(tmp_path, small_blocks
     small_cache(tmp_path, 300).load(lambda: rest)
     assert sorted([*kept, *asked]) == list(range(100))
     small_cache(tmp_path / "whole", 300).load(lambda: numbered)
-    for file in ("small.npy", "small.json"):
-        assert (tmp_path / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+    whole = tmp_path / "whole"
+    assert (tmp_path / "small.npy").read_bytes() == (whole / "small.npy").read_bytes()
+    manifests = [json.loads((folder / "small.json").read_text()) for folder in (tmp_path, whole)]
+    assert manifests[0] | {"verified": 0} == manifests[1] | {"verified": 0}  # when each file was written
 
 
 def test_making_shows_how_far_it_is(tmp_path, small_blocks, capsys, monkeypatch):
@@ -657,7 +689,6 @@ def test_a_cache_of_another_version_is_refused(tmp_path, monkeypatch):
 def test_files_in_another_order_are_other_files(made, tmp_path):
     root = copy_of(made["waterbirds"], tmp_path)
     data.load("waterbirds", root)
-    data.load.cache_clear()
     header, *rows = (root / FOLDER / "metadata.csv").read_text().splitlines()
     (root / FOLDER / "metadata.csv").write_text("\n".join([header, *rows[::-1]]))
     with pytest.raises(ValueError, match="made from other files"):

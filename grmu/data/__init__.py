@@ -9,40 +9,35 @@ Not here: networks, and anything that computes a result. May import: nothing of 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+
+import torch
 
 from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, half_of, split_forget
 from grmu.data.errors import require
 from grmu.data.rows import Rows
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Rows", "Splits",
-           "half_of", "load", "require", "split_forget"]
+           "fingerprint", "half_of", "load", "module", "require", "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
-
-
-def _of(module: str) -> Loader:
-    """The `load` of a module, which is imported when it is first called."""
-    return lambda name, root: import_module(f"grmu.data.{module}").load(name, root)
-
-
 EMBEDDED = ("groundwear", "groundwear-memorised", "groundwear-many",
             "negation")  # what ships with the project
 ORIGINALS = ("celeba", "waterbirds", "fairface", "multinli")  # read from their original files
-LOADERS: dict[str, Loader] = {
-    **dict.fromkeys(EMBEDDED[:3], _of("groundwear")),
-    **dict.fromkeys(("negation", "negation-pretrained"),
-                    _of("negation")),  # one has a preset with a pretrained network
-    **{name: _of(f"originals.{name}") for name in ORIGINALS},
+# The module of this wing that has `load` and `fingerprint`, or a function like `load`.
+LOADERS: dict[str, str | Loader] = {
+    **dict.fromkeys(EMBEDDED[:3], "groundwear"),
+    **dict.fromkeys(("negation", "negation-pretrained"), "negation"),  # one has a pretrained network
+    **{name: f"originals.{name}" for name in ORIGINALS},
 }
 
 
-@lru_cache(maxsize=4)
 def load(name: str, root: str | Path | None = None) -> Splits:
-    """Load a data set by name (the names are the keys of `LOADERS`).
+    """Load a data set by name (the names are the keys of `LOADERS`); the last few are remembered.
 
     Args:
         root: folder of its files; None finds what ships with the project, Groundwear and Negation. What must
@@ -53,6 +48,35 @@ def load(name: str, root: str | Path | None = None) -> Splits:
             ship, or files that are damaged; the message names the fix.
         FileNotFoundError: its files are not there.
     """
-    if name not in LOADERS:
-        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(LOADERS)}.")
-    return LOADERS[name](name, root)
+    if place := module(name):
+        return _load(import_module(place).load, name, root, fingerprint(name, root))
+    return _load(LOADERS[name], name, root, "")
+
+
+def fingerprint(name: str, root: str | Path | None = None) -> str:
+    """SHA-256 of what the data set holds, wherever its folder is; errors as of `load`."""
+    place = module(name)
+    return import_module(place).fingerprint(name, root) if place else _digest(load(name, root))
+
+
+def module(name: str) -> str | None:
+    """The module that loads a data set; None where a function of one's own does."""
+    require(name in LOADERS, f"unknown data set {name!r}: choose one of {', '.join(LOADERS)}.")
+    loader = LOADERS[name]
+    return f"grmu.data.{loader}" if isinstance(loader, str) else None
+
+
+@lru_cache(maxsize=4)
+def _load(loader: Loader, name: str, root: str | Path | None, found: str) -> Splits:
+    return loader(name, root)
+
+
+@lru_cache(maxsize=4)
+def _digest(splits: Splits) -> str:
+    found = hashlib.sha256(repr(splits.forget_group).encode())
+    for part in splits[:3]:
+        found.update(repr((part.class_names, part.attribute_names, len(part))).encode())
+        for values in (*part.x.split(4096), part.y, part.a):
+            found.update(repr((values.shape, values.dtype)).encode())
+            found.update(values.contiguous().view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -51,3 +51,8 @@ def load(name: str, root: str | Path | None = None) -> Splits:
                               spec["class_names"], on, name)
 
     return Splits(split("train"), split("val"), split("test"), tuple(spec["forget_group"]))
+
+
+def fingerprint(name: str, root: str | Path | None = None) -> str:
+    """SHA-256 of the shipped file; `load` takes no other."""
+    return SHIPPED.sha256

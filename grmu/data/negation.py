@@ -75,3 +75,8 @@ def load(name: str, root: str | Path | None = None) -> Splits:
                               shipped["attribute_names"], name)
 
     return Splits(split("train"), split("val"), split("test"), tuple(shipped["forget_group"]))
+
+
+def fingerprint(name: str, root: str | Path | None = None) -> str:
+    """SHA-256 of the shipped file; `load` takes no other."""
+    return SHIPPED.sha256

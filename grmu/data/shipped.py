@@ -20,13 +20,26 @@ FOLDER = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.pare
 
 def downloads() -> Path:
     """$GRMU_WEIGHTS, else the folder that PyTorch keeps downloaded weights in."""
-    return Path(os.environ.get("GRMU_WEIGHTS") or Path(torch.hub.get_dir()) / "checkpoints")
+    chosen = os.environ.get("GRMU_WEIGHTS") or Path(torch.hub.get_dir()) / "checkpoints"
+    return Path(chosen).expanduser()
 
 
 def in_package(package: str, inside: str) -> list[Path]:
     """Where a file of an installed package is; empty if the package is not there."""
     spec = find_spec(package)
     return [Path(place) / inside for place in (spec and spec.submodule_search_locations) or ()]
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, remembered while the file stays as it is."""
+    found = path.stat()
+    return _sha256(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class ShippedFile(NamedTuple):

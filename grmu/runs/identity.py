@@ -1,7 +1,7 @@
 """What a run is called: names made of all that its numbers depend on.
 
 An experiment's id covers its settings; the keys that its weights and its result are stored under cover the
-code, too, so that an edited method is never mistaken for the old one.
+code that it needs, its data and the libraries, too, so that nothing stale is ever mistaken for it.
 """
 
 import hashlib
@@ -9,19 +9,17 @@ import inspect
 import json
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cached_property, lru_cache
+from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
-import torch
+from grmu import data, discover, methods, models, training
+from grmu.data.shipped import sha256
+from grmu.runs import code
 
-from grmu import discover, methods, training
-from grmu.data.shipped import PACKAGE
-
-CODE = ("data/core.py", "data/groundwear.py", "data/negation.py", "data/rows.py", "numerics.py",
-        "settings.py",
-        "models.py", "reweight.py", "training.py", "mine.py", "gradients.py", "runs/experiment.py",
-        "runs/runner.py")
 UNSET = {"split_seed": None, "half": False, "grouping": "true"}  # fields that came later, as they were before
+RUNNER = {"grmu.runs.runner"}
+VERSIONS = {library: version(library) for library in ("torch", "torchvision", "numpy")}
 
 
 class Identity:
@@ -43,18 +41,21 @@ class Identity:
         """Names the trained weights.
 
         PRETRAIN's do not depend on what is forgotten, so all splits share them.
+
+        Raises:
+            ValueError, FileNotFoundError: its data cannot be read.
         """
         method, config = methods.get(self.method), self.describe()
-        config["code"] = [_source(*CODE), *_own_code(method)]
+        config |= {"code": self._code(), "data": data.fingerprint(self.dataset, self.root), **VERSIONS}
         if self.network.pretrained:
             from grmu import pretrained
 
-            config["weights"] = pretrained.fingerprint(pretrained.find(self.network.model))
+            config["weights"] = sha256(pretrained.find(self.network.model))
         if method.starts_from == "original":
             config["original"] = self.original.training_key
         if self.grouping != "true":
             infer = discover.GROUPINGS[self.grouping].infer
-            config["groups from"] = [self.inferred_from.training_key, _source("discover.py"), _text(infer)]
+            config["groups from"] = [self.inferred_from.training_key, _text(infer)]
         if method.trains_on == "train":
             config = {name: v for name, v in config.items() if name not in ("ratio", "groups", "split_seed")}
         return _hash(config)
@@ -62,22 +63,25 @@ class Identity:
     @cached_property
     def key(self: Any) -> str:
         """Names the result: the weights, measured on one split."""
-        return _hash([self.training_key, self.ratio, self.groups, self.split_seed, _source("metrics.py")])
+        return _hash([self.training_key, self.ratio, self.groups, self.split_seed])
 
+    def _modules(self: Any) -> set[str]:
+        """The modules of the package that the run begins with."""
+        modules = {cls.__module__ for cls in self._classes() if cls.__module__.startswith("grmu.")}
+        modules |= {place} if (place := data.module(self.dataset)) else set()
+        return modules | ({"grmu.pretrained"} if self.network.model in models.PUBLISHED else set()) | RUNNER
 
-@lru_cache
-def _source(*names: str) -> str:
-    """Hash of source files of this package, and of the torch they run on."""
-    return _hash([torch.__version__, *((PACKAGE / name).read_text() for name in names)])
+    def _code(self: Any) -> list[str]:
+        """Of the package what the run needs, and of a method that a notebook defines the text."""
+        own = [cls for cls in self._classes() if not cls.__module__.startswith("grmu.")]
+        return [code.digest(*self._modules())] + [
+            _text(value) for cls in own for name, value in sorted(vars(cls).items())
+            if inspect.isfunction(value) or not name.startswith("__")]
 
-
-def _own_code(method: type[training.Method]) -> list[str]:
-    """The text of a method and its bases: the files of the package's, by function what a notebook defines."""
-    classes = method.__mro__[: method.__mro__.index(training.Method)]
-    files = [_source(cls.__module__.removeprefix("grmu.").replace(".", "/") + ".py")
-             for cls in classes if cls.__module__.startswith("grmu.methods.")]
-    return files + [_text(value) for cls in classes for name, value in sorted(vars(cls).items())
-                    if inspect.isfunction(value) or not name.startswith("__")]
+    def _classes(self: Any) -> tuple[type, ...]:
+        """The method's class and its bases, up to the one of all methods."""
+        classes = methods.get(self.method).__mro__
+        return classes[: classes.index(training.Method)]
 
 
 def _text(value: Any) -> str:

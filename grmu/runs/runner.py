@@ -137,8 +137,8 @@ def _train(experiment: Experiment, parts: Parts, store: Store, device: str,
         checkpoint = store.checkpoint(experiment.training_key)  # its clock starts
         rows = training.train(method, context, record, None if fresh else checkpoint)
     curves = [{"epoch": epoch} | row for epoch, row in enumerate(rows, 1)]
-    return {"experiment": experiment.describe(), "curves": curves, "seconds": checkpoint.seconds(),
-            "made_by": made_by(device)}, context.model.state_dict()
+    return {"experiment": experiment.describe(), "root": experiment.root, "curves": curves,
+            "seconds": checkpoint.seconds(), "made_by": made_by(device)}, context.model.state_dict()
 
 
 def _context(experiment: Experiment, method: training.Method, parts: Parts,
@@ -181,7 +181,7 @@ def _measure(experiment: Experiment, parts: Parts, store: Store, device: str) ->
             _load_model(experiment, store).to(device), parts.split.retain.to(device),
             parts.split.forget.to(device),
             parts.splits.val.to(device), parts.splits.test.to(device), parts.groups)
-    return {"experiment": experiment.describe(), "metrics": metrics,
+    return {"experiment": experiment.describe(), "root": experiment.root, "metrics": metrics,
             "accuracy": accuracy.to_dict("records")}, None
 
 
@@ -191,5 +191,5 @@ def _build(experiment: Experiment, network: models.Network) -> models.Classifier
 
 def _load_model(experiment: Experiment, store: Store) -> models.Classifier:
     model = _build(experiment, replace(experiment.network, pretrained=False))
-    model.load_state_dict(store.weights(experiment.training_key))
+    store.load_into(model, experiment.training_key)
     return model.eval().requires_grad_(False)

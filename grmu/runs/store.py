@@ -1,36 +1,36 @@
-"""The folder of finished runs: JSON and safetensors, written whole or not at all;
-nothing is unpickled but plain tensors.
+"""The folder of finished runs: JSON and safetensors, each written whole or not at all, with a SHA-256 that is
+checked when it is read; nothing is unpickled but plain tensors.
 
-A record is a folder kind/key; it is filled under a temporary name and then renamed, so a killed run leaves at
-most a temporary folder, which the next start removes.
+A record is a folder kind/key with record.json, which names the weights beside it: replacing that file
+replaces all at once. Whoever writes to a key holds its lock, so what others left half-written there may go.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import io
 import json
 import os
 import pickle
 import platform
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from safetensors.torch import load, save
+from torch import Tensor, nn
 
+from grmu.data.errors import require
 from grmu.data.files import replacing, write_whole
 from grmu.data.shipped import PACKAGE
 
-FORMAT = 1
+FORMAT = 2
 Made = tuple[dict[str, Any], dict[str, Tensor] | None]  # a record, and the weights of a model
-STALE_SECONDS = 3600
 
 
 class StoreError(RuntimeError):
@@ -46,6 +46,14 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "grmu"
 
 
+def sha256(*parts: str | bytes | memoryview) -> str:
+    """Of these parts, one after the other, in hexadecimal digits."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part.encode() if isinstance(part, str) else part)
+    return found.hexdigest()
+
+
 class Store:
     """Finished runs under one folder, which is made if missing.
 
@@ -54,17 +62,16 @@ class Store:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.root = Path(folder) if folder is not None else default_folder()
+        self.root = Path(folder if folder is not None else default_folder()).expanduser()
         stamp = self.root / "store.json"
-        try:
+        with self.explained():
             self.root.mkdir(parents=True, exist_ok=True)
             if not stamp.is_file():
                 write_whole(stamp, json.dumps({"format": FORMAT}))
-            found = json.loads(stamp.read_text())
-            found = found.get("format") if isinstance(found, dict) else "unreadable"
-        except OSError as error:
-            raise self.unwritable(error) from error
-        except ValueError:
+            content = stamp.read_bytes()
+        try:
+            found = json.loads(content)["format"]
+        except (ValueError, TypeError, LookupError):
             found = "unreadable"
         if found != FORMAT:
             raise StoreError(f"{self.root} was written by another version (format {found}, this one writes "
@@ -77,11 +84,23 @@ class Store:
 
     def lock(self, key: str) -> Path:
         """The file that a process locks while it computes this key."""
-        try:
-            (self.root / "locks").mkdir(exist_ok=True)
-        except OSError as error:
-            raise self.unwritable(error) from error
         return self.root / "locks" / f"{key}.lock"
+
+    @contextmanager
+    def locked(self, key: str, timeout: float = -1) -> Iterator[None]:
+        """Meanwhile nobody else computes, writes or removes this key.
+
+        Raises:
+            StoreError: the lock cannot be made.  filelock.Timeout: another holds it for so many seconds.
+        """
+        lock = FileLock(self.lock(key), timeout=timeout)
+        with self.explained():
+            self.lock(key).parent.mkdir(exist_ok=True)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def keep(self, kind: str, key: str, make: Callable[[], Made], fresh: bool = False) -> dict[str, Any]:
         """The record of that kind and key: read, or made and written, while others who want it wait.
@@ -91,81 +110,93 @@ class Store:
         """
         if not fresh and (found := self.read(kind, key)) is not None:
             return found
-        with FileLock(self.lock(key)):
+        with self.locked(key):
             if fresh or self.read(kind, key) is None:
                 self.write(kind, key, *make())
-                self.checkpoint(key).drop()
             found = self.read(kind, key)
         assert found is not None
         return found
 
     def read(self, kind: str, key: str) -> dict[str, Any] | None:
         """The record's JSON, or None if there is none."""
+        path = self.folder(kind, key) / "record.json"
         try:
-            return json.loads((self.folder(kind, key) / "record.json").read_text())
+            record = json.loads(path.read_bytes())
+            if record.pop("sha256") == _sum(kind, key, record):
+                return record
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{self.folder(kind, key)} is damaged ({error}): delete that folder.") from error
+        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+            pass
+        raise self.damaged(path)
 
-    def weights(self, key: str) -> dict[str, Tensor]:
-        """The weights of a trained model."""
+    def load_into(self, model: nn.Module, key: str) -> None:
+        """Give a network the weights of a finished training."""
+        content = b""
+        for _ in range(3):  # a fresh run may replace them between the two looks
+            path = self._weights(key, self.read("models", key) or {})
+            with suppress(OSError):
+                content = path.read_bytes()
+                break
         try:
-            return load_file(self.folder("models", key) / "model.safetensors")
-        except (OSError, SafetensorError) as error:
-            folder = self.folder("models", key)
-            raise StoreError(f"{folder} is damaged ({error}): delete that folder.") from error
+            require(sha256(content) == path.stem, "other bytes")
+            model.load_state_dict(load(content))
+        except (ValueError, SafetensorError, RuntimeError) as error:  # the last: of another network
+            raise self.damaged(path) from error
 
     def write(self, kind: str, key: str, record: Mapping[str, Any],
               weights: Mapping[str, Tensor] | None = None) -> None:
-        """Write a record in one step, replacing an older one of that key.
+        """Write a record, replacing an older one of that key in one step. To be called with the key's lock.
 
         Raises:
-            StoreError: the disk is full or read-only; nothing half-written stays behind.
+            StoreError: the disk is full or read-only; the older one stays.
         """
-        target = self.folder(kind, key)
-        temporary = None
-        try:
-            target.parent.mkdir(exist_ok=True)
-            self._sweep(target.parent)
-            temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target.parent))
+        folder, record = self.folder(kind, key), dict(record)
+        with self.explained():
             if weights is not None:
-                save_file({k: v.contiguous().cpu() for k, v in weights.items()},
-                          temporary / "model.safetensors")
-            (temporary / "record.json").write_text(json.dumps(record, indent=1))
-            if target.exists():
-                shutil.rmtree(target)
-            os.replace(temporary, target)
-        except (OSError, SafetensorError) as error:
-            raise self.unwritable(error) from error
-        finally:
-            if temporary is not None:
-                shutil.rmtree(temporary, ignore_errors=True)
+                content = save({k: v.contiguous().cpu() for k, v in weights.items()})
+                record["weights"] = sha256(content)
+                write_whole(self._weights(key, record), content)
+            write_whole(folder / "record.json",
+                        json.dumps(record | {"sha256": _sum(kind, key, record)}, indent=1))
+            for old in set(folder.iterdir()) - {folder / "record.json", self._weights(key, record)}:
+                old.unlink()  # replaced weights, and what a killed process had not written to its end
+            self.checkpoint(key).drop()
+
+    def _weights(self, key: str, record: Mapping[str, Any]) -> Path:
+        return self.folder("models", key) / f"{record.get('weights')}.safetensors"
 
     def checkpoint(self, key: str) -> Checkpoint:
         """Where an unfinished run leaves its state."""
         return Checkpoint(self, key)
 
-    def _sweep(self, folder: Path) -> None:
-        """Remove what killed runs left; young folders may belong to a run that is still writing."""
-        for old in folder.glob(".tmp-*"):
-            with contextlib.suppress(OSError):  # it may have been renamed meanwhile
-                if time.time() - old.stat().st_mtime > STALE_SECONDS:
-                    shutil.rmtree(old, ignore_errors=True)
+    def damaged(self, path: Path) -> StoreError:
+        """What to raise when a file is not what was written."""
+        what = f"delete the folder {path.parent}" if path.suffix != ".state" else "delete that file"
+        return StoreError(f"{path} is damaged, or not what was written there: {what}, and run again.")
 
-    def unwritable(self, error: Exception) -> StoreError:
-        """What to raise when nothing can be written."""
-        why = getattr(error, "strerror", None) or error
-        return StoreError(f"cannot write runs to {self.root}: {why}. Free some space or choose another "
-                          "folder with store=... "
-                          "or the environment variable GRMU_STORE.")
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turns errors of the disk into a StoreError."""
+        try:
+            yield
+        except (OSError, SafetensorError) as error:
+            why = getattr(error, "strerror", None) or error
+            where = getattr(error, "filename", None) or self.root
+            raise StoreError(f"cannot write runs to {self.root}: {why} ({where}). Free some space, mend that "
+                             "file, or choose another folder with store=... or the environment variable "
+                             "GRMU_STORE.") from error
+
+
+def _sum(kind: str, key: str, record: Mapping[str, Any]) -> str:
+    return sha256(json.dumps([kind, key, record], sort_keys=True))
 
 
 class Checkpoint:
     """The state of an unfinished run in the store, and the time that its training took, over all attempts."""
 
     def __init__(self, store: Store, key: str) -> None:
-        self.store, self.path = store, store.root / "checkpoints" / f"{key}.pt"
+        self.store, self.key, self.path = store, key, store.root / "checkpoints" / f"{key}.state"
         self.before, self.started = 0.0, time.perf_counter()
 
     def seconds(self) -> float:
@@ -174,13 +205,15 @@ class Checkpoint:
 
     def load(self) -> dict[str, Any] | None:
         """The state, or None if there is none."""
-        if not self.path.is_file():
-            return None
         try:
-            state = torch.load(self.path, weights_only=True)
+            found, content = (packed := self.path.read_bytes())[:64], memoryview(packed)[64:]
+            if sha256(self.key, content).encode() != found:
+                raise self.store.damaged(self.path)
+            state = torch.load(io.BytesIO(content), weights_only=True)
+        except FileNotFoundError:
+            return None
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            why = str(error).splitlines()[0]
-            raise StoreError(f"{self.path} is damaged ({why}): delete that file.") from error
+            raise self.store.damaged(self.path) from error
         self.before = state["seconds"]
         return state
 
@@ -190,16 +223,18 @@ class Checkpoint:
         Raises:
             StoreError: the disk is full or read-only; the older one stays.
         """
-        try:
+        content = io.BytesIO()
+        torch.save(dict(state) | {"seconds": self.seconds()}, content)
+        with self.store.explained():
             self.path.parent.mkdir(exist_ok=True)
-            with replacing(self.path) as temporary:
-                torch.save(dict(state) | {"seconds": self.seconds()}, temporary)
-        except (OSError, RuntimeError) as error:  # PyTorch's writer raises the latter on a full disk
-            raise self.store.unwritable(error) from error
+            with replacing(self.path) as temporary, open(temporary, "wb") as file:
+                file.write(sha256(self.key, content.getbuffer()).encode())
+                file.write(content.getbuffer())
 
     def drop(self) -> None:
         """Forget the state of a run that is finished."""
-        self.path.unlink(missing_ok=True)
+        for path in (self.path, *self.path.parent.glob(f".{self.path.name}-*.tmp")):
+            path.unlink(missing_ok=True)
 
 
 def processor() -> str:

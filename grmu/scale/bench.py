@@ -178,7 +178,7 @@ def live_growth(store: Path) -> list[float]:
 def equal_twice() -> Row:
     """The weights of one experiment from two fresh processes that share nothing."""
     code = ("import sys; from grmu.scale.bench import MIU, run; "
-            "sys.stdout.buffer.write((run(MIU, sys.argv[1]).folder / 'model.safetensors').read_bytes())")
+            "sys.stdout.buffer.write(next(run(MIU, sys.argv[1]).folder.glob('*.safetensors')).read_bytes())")
     weights = []
     for _ in range(2):
         with tempfile.TemporaryDirectory() as store:

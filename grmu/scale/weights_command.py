@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from grmu.data.shipped import downloads
-from grmu.pretrained import SOURCES, find, fingerprint
+from grmu.data.shipped import downloads, sha256
+from grmu.pretrained import SOURCES, find
 
 
 def _get_resnet18(folder: Path) -> None:
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
     missing = 0
     for name in [options.name] if options.name else SOURCES:
         try:
-            print(f"{name:20} {find(name)}  (SHA-256 {fingerprint(find(name))[:16]})")
+            print(f"{name:20} {find(name)}  (SHA-256 {sha256(find(name))[:16]})")
         except (FileNotFoundError, ValueError) as error:
             missing += 1
             print(f"{name:20} missing: {error}")

@@ -13,7 +13,6 @@ from typing import Any, cast
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -37,12 +36,14 @@ LABEL_GAP = 0.075  # between names at the ends of lines, in heights of the axes
 
 def use_style() -> None:
     """Set the course's look; in a notebook also sharp inline figures."""
-    sns.set_theme(context="notebook", style="ticks", rc={
+    plt.style.use(["seaborn-v0_8-ticks", {
         "figure.figsize": (7.5, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "font.size": 11,
         "axes.labelsize": 11, "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titleweight": "bold",
         "xtick.labelsize": 11, "ytick.labelsize": 11, "legend.fontsize": 11, "legend.frameon": False,
         "axes.spines.top": False, "axes.spines.right": False, "lines.linewidth": 1.2,
-        "figure.constrained_layout.use": True})
+        "xtick.major.size": 6, "ytick.major.size": 6, "patch.edgecolor": "w", "patch.force_edgecolor": True,
+        "axes.prop_cycle": plt.cycler(color=["#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3"]),
+        "figure.constrained_layout.use": True}])
     try:
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 

@@ -8,7 +8,6 @@ from typing import cast
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -95,12 +94,17 @@ def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "",
 def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> Figure:
     """What an avg. gap is made of: points from the gold standard, a row a method, a column a metric."""
     ax = axes_or_new(ax, figsize=(7.5, 1.1 + 0.36 * len(parts)))
-    sns.heatmap(parts, annot=True, fmt=".1f", cmap="Greys", vmin=0, vmax=max(20, parts.to_numpy().max()),
-                cbar=False, ax=ax, linewidths=1, annot_kws={"fontsize": 11})
-    ax.set(xlabel="", ylabel="")
+    top = max(20, parts.to_numpy().max())
+    ax.pcolormesh(parts, cmap="Greys", vmin=0, vmax=top, edgecolors="white", linewidth=1)
+    for (i, j), value in np.ndenumerate(parts):
+        ax.text(j + 0.5, i + 0.5, f"{value:.1f}", ha="center", va="center", fontsize=11,
+                color="white" if value > 0.5 * top else "0.15")
+    ax.set_xticks(np.arange(parts.shape[1]) + 0.5, parts.columns)
+    ax.set_yticks(np.arange(len(parts)) + 0.5, parts.index)
+    ax.invert_yaxis()
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
-    ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
+    ax.spines[:].set_visible(False)
     return titled(ax, title)
 
 

@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,10 @@ Manifest = dict[str, Any]  # JSON
 
 
 def default_folder(root: Path) -> Path:
-    """$GRMU_CACHE, else grmu-cache/ beside the original files."""
-    return Path(os.environ["GRMU_CACHE"]) if os.environ.get("GRMU_CACHE") else root / "grmu-cache"
+    """grmu-cache/ beside the original files, or in $GRMU_CACHE a folder for these files' folder."""
+    if not (chosen := os.environ.get("GRMU_CACHE")):
+        return root / "grmu-cache"
+    return Path(chosen).expanduser() / digest([str(root.resolve())])[:8]
 
 
 def digest(items: Iterable[str]) -> str:
@@ -86,13 +88,20 @@ class Cache:
         return [(i, min(i + step, n)) for i in range(0, n, step)]
 
     def open(self) -> np.ndarray | None:
-        """The memory-mapped array, None where it is not finished; all but its content is checked.
+        """The memory-mapped array, None where it is not finished.
+
+        Its content is read only if the file was copied or written to since it was last verified.
 
         Raises:
             ValueError: it is damaged, or was made from other files; the message names what to delete.
         """
         manifest = self._manifest()
-        return self._mapped() if manifest is not None and manifest["verified"] else None
+        if manifest is None or not manifest["verified"]:
+            return None
+        array = self._mapped()
+        if manifest["verified"] != self._stamp():
+            self.verify()
+        return array
 
     def load(self, make_fill: Callable[[], Fill]) -> np.ndarray:
         """The memory-mapped array, made or finished first if need be; `make_fill` is only called then.
@@ -116,10 +125,28 @@ class Cache:
         Raises:
             ValueError: the array is not what was written.
         """
-        with self._explained(), self._locked():
-            if wrong := self._differing(self._manifest() or self.fresh_manifest()):
-                raise self._broken("is damaged "
-                                   f"({len(wrong)} of {len(self.blocks())} blocks are not what was written)")
+        manifest = self._manifest() or self.fresh_manifest()
+        with self._explained():
+            wrong = self._differing(manifest)
+        if wrong:
+            raise self._broken("is damaged "
+                               f"({len(wrong)} of {len(self.blocks())} blocks are not what was written)")
+        with suppress(OSError), self._locked():  # who may only read verifies again the next time
+            self._record(manifest | {"verified": self._stamp()})
+
+    def checksums(self, make_fill: Callable[[], Fill]) -> list[int]:
+        """CRC-32 of every block of the array as it is now, finished first if need be; errors as of `load`."""
+        manifest = self._manifest()
+        if manifest is None or not manifest["verified"]:
+            self.load(make_fill)
+            manifest = self._manifest()
+        untouched = manifest is not None and manifest["verified"] == self._stamp()
+        return manifest["crc32"] if manifest and untouched else self._read()
+
+    def _stamp(self) -> list[int]:
+        """What changes when the file is written to."""
+        found = self.array_file.stat()
+        return [found.st_size, found.st_mtime_ns]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -205,7 +232,7 @@ class Cache:
                 wrong = self._differing(manifest)
             for i in wrong:
                 manifest["crc32"][i] = None
-            self._record(manifest | {"verified": not wrong})
+            self._record(manifest | {"verified": False if wrong else self._stamp()})
             if not wrong:
                 return
         raise self._broken("does not keep what is written to it "
@@ -250,19 +277,22 @@ class Cache:
                              "Put the right files in their place and start again; what was read is kept.")
 
     def _differing(self, manifest: Manifest) -> list[int]:
-        """The blocks that are not what was written: all is read and compared with its checksums."""
+        """The blocks that are not what was written."""
+        return [i for i, pair in enumerate(zip(self._read(), manifest["crc32"], strict=True))
+                if pair[0] != pair[1]]
+
+    def _read(self) -> list[int]:
+        """CRC-32 of every block: all is read."""
         array, blocks = self._mapped(), self.blocks()
 
-        def differs(i: int) -> bool:
+        def crc32(i: int) -> int:
             start, stop = blocks[i]
-            found = os.pread(file.fileno(), (stop - start) * self.row_bytes,
-                             array.offset + start * self.row_bytes)
-            return zlib.crc32(found) != manifest["crc32"][i]
+            return zlib.crc32(os.pread(file.fileno(), (stop - start) * self.row_bytes,
+                                       array.offset + start * self.row_bytes))
 
         with open(self.array_file, "rb") as file, ThreadPoolExecutor(cores()) as pool:
-            progress = tqdm(pool.map(differs, range(len(blocks))), f"{self.name}: verification", len(blocks),
-                            unit=" blocks")
-            return [i for i, different in enumerate(progress) if different]
+            return list(tqdm(pool.map(crc32, range(len(blocks))), f"{self.name}: verification", len(blocks),
+                             unit=" blocks"))
 
 
 def cores() -> int:

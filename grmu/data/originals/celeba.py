@@ -60,9 +60,9 @@ def read(root: Path) -> Metadata:
 
 
 CELEBA = Original(
-    name="celeba", source=SOURCE, needs=(LABELS, PARTITION, PICTURES), class_names=("not blond", "blond"),
-    attribute_names=("female", "male"), forget_group=(1, 1), read=read,
+    name="celeba", source=SOURCE, labels=(LABELS, PARTITION), samples=(PICTURES,),
+    class_names=("not blond", "blond"), attribute_names=("female", "male"), forget_group=(1, 1), read=read,
     pictures=Pictures(218, 178, resize=False, view=View(side=224, height=178, width=178)),
     published={"train": (71629, 66874, 22880, 1387), "val": (8535, 8276, 2874, 182),
                "test": (9767, 7535, 2480, 180)})
-load = CELEBA.load
+load, fingerprint = CELEBA.load, CELEBA.fingerprint

@@ -95,8 +95,8 @@ def _free_name(path: Path) -> Path:
 
 
 FAIRFACE = Original(
-    name="fairface", source=SOURCE, needs=tuple((place,) for place in (*FILES, "train", "val")),
+    name="fairface", source=SOURCE, labels=tuple((place,) for place in FILES), samples=(("train",), ("val",)),
     class_names=AGES, attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
     pictures=Pictures(224, 224, resize=True, view=View(side=224, height=224, width=224)),
     published={"train": (36227,), "val": (4025,), "test": (5162,)})
-load = FAIRFACE.load
+load, fingerprint = FAIRFACE.load, FAIRFACE.fingerprint

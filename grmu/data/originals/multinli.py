@@ -164,10 +164,10 @@ def check(root: Path, metadata: Metadata) -> list[str]:
 
 
 MULTINLI = Original(
-    name="multinli", source=SOURCE, needs=(METADATA, *((file,) for file in FILES)), class_names=LABELS,
-    attribute_names=("without negation", "with negation"), forget_group=(2, 1),
+    name="multinli", source=SOURCE, labels=(METADATA,), samples=tuple((file,) for file in FILES),
+    class_names=LABELS, attribute_names=("without negation", "with negation"), forget_group=(2, 1),
     read=read, text_cache=make_cache, text_check=check,
     published={"train": (57498, 11158, 67376, 1521, 66630, 1992),
                "val": (22814, 4634, 26949, 613, 26655, 797),
                "test": (34597, 6655, 40496, 886, 39930, 1148)})
-load = MULTINLI.load
+load, fingerprint = MULTINLI.load, MULTINLI.fingerprint

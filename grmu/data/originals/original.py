@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ import pandas as pd
 import torch
 
 from grmu.data.core import Group, GroupedDataset, Splits
-from grmu.data.originals.cache import Cache, Fill, listed, picture_cache, try_decode
+from grmu.data.originals.cache import Cache, Fill, digest, listed, picture_cache, try_decode
 from grmu.data.rows import Rows, Storage
+from grmu.data.shipped import sha256
 from grmu.data.view import View
 
 SPLITS = ("train", "val", "test")
@@ -45,20 +47,21 @@ class Pictures:
     view: View
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Original:
     """A data set that must be downloaded by hand.
 
     source: what to download from where, under which terms, and how the folder must look.
-    needs: the files and folders of it; of each, the places below the root where it may be, the usual one
-    first.
+    labels, samples: the files and folders of it; of each, the places below the root where it may be, the
+    usual one first.
     read: folder -> `Metadata`.  published: per split the group counts in group order, or one total.
     pictures: None for a text, which has a cache and a check of its own.  repair: folder -> what it changed.
     """
 
     name: str
     source: str
-    needs: Sequence[Sequence[str]]
+    labels: Sequence[Sequence[str]]
+    samples: Sequence[Sequence[str]]
     class_names: Sequence[str]
     attribute_names: Sequence[str]
     forget_group: Group
@@ -77,12 +80,7 @@ class Original:
             fix).
             FileNotFoundError: files are missing.
         """
-        if root is None:
-            raise ValueError(f"{name} does not come with this project: "
-                             f"pass the folder that holds it as root=... `python -m grmu data {name}` says "
-                             "what to download and how that folder must look.")
-        metadata = self.read(Path(root))
-        cache, make_fill = self.cache(Path(root), metadata)
+        metadata, (cache, make_fill) = self._open(name, root)
         storage = Storage(cache.load(make_fill), pictures=self.pictures is not None)
         y, a, split = (torch.from_numpy(values) for values in (metadata.y, metadata.a, metadata.split))
 
@@ -93,6 +91,30 @@ class Original:
 
         return Splits(part(0), part(1), part(2), self.forget_group)
 
+    def fingerprint(self, name: str, root: str | Path | None) -> str:
+        """SHA-256 of the label files and the cache's checksums; makes the cache, and raises, as `load`."""
+        _, (cache, make_fill) = self._open(name, root)
+        return digest([*self._labels(Path(str(root))), *map(str, cache.checksums(make_fill))])
+
+    def _labels(self, root: Path) -> tuple[str, ...]:
+        paths = [find(self.name, root, *places) for places in self.labels]
+        try:
+            return tuple(map(sha256, paths))
+        except OSError:
+            return ()  # reading them says what is wrong
+
+    def _open(self, name: str, root: str | Path | None) -> tuple[Metadata, tuple[Cache, Callable[[], Fill]]]:
+        if root is None:
+            raise ValueError(f"{name} does not come with this project: "
+                             f"pass the folder that holds it as root=... `python -m grmu data {name}` says "
+                             "what to download and how that folder must look.")
+        metadata = self._metadata(Path(root), self._labels(Path(root)))
+        return metadata, self.cache(Path(root), metadata)
+
+    @lru_cache(maxsize=2)  # noqa: B019  # of a constant: nothing is kept alive by it
+    def _metadata(self, root: Path, labels: tuple[str, ...]) -> Metadata:
+        return self.read(root)
+
     def cache(self, root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
         """The array of all samples, made or not, and what makes it."""
         if self.pictures is None:
@@ -102,6 +124,11 @@ class Original:
         form = self.pictures
         return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width,
                              form.resize)
+
+    @property
+    def needs(self) -> list[Sequence[str]]:
+        """All that must be there."""
+        return [*self.labels, *self.samples]
 
     def missing(self, root: Path) -> list[str]:
         """Which files and folders are not there."""

@@ -32,8 +32,8 @@ def read(root: Path) -> Metadata:
 
 
 WATERBIRDS = Original(
-    name="waterbirds", source=SOURCE, needs=(LABELS,), class_names=("landbird", "waterbird"),
+    name="waterbirds", source=SOURCE, labels=(LABELS,), samples=(), class_names=("landbird", "waterbird"),
     attribute_names=("on land", "on water"), forget_group=(1, 0), read=read,
     pictures=Pictures(256, 256, resize=True, view=View(side=224, height=224, width=224)),
     published={"train": (3498, 184, 56, 1057), "val": (467, 466, 133, 133), "test": (2255, 2255, 642, 642)})
-load = WATERBIRDS.load
+load, fingerprint = WATERBIRDS.load, WATERBIRDS.fingerprint
