@@ -14,10 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from grmu.backbones import Backbone, cnn, text
-from grmu.data import GroupedDataset, Rows, require
+from grmu.data import GroupedDataset, Rows, check_dataset, require
 from grmu.data.view import View
 from grmu.numerics import seeded
 from grmu.settings import Settings, one_of
+
+
+MODELS = ("cnn", "resnet18", "efficientnet_lite0", "text", "bert", "minilm")
+TEXTS = ("text", "bert", "minilm")  # take samples (2, L), the others (C, H, W)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Network(Settings):
             bits).
     """
 
-    model: str = one_of("cnn", "resnet18", "efficientnet_lite0", "text", "bert", "minilm")
+    model: str = one_of(*MODELS)
     pretrained: bool = False
     precision: str = one_of("fp32", "bf16")
 
@@ -97,8 +101,14 @@ def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
     """A classifier for this data as training from scratch begins with it: one seed, one set of weights.
 
     Raises:
-        FileNotFoundError: its pretrained weights are not there.
+        ValueError: the network is not for such samples.  FileNotFoundError: its pretrained weights are not
+            there.
     """
+    check_dataset("train", train)
+    shape, reads_text = tuple(train.x[:1].shape[1:]), network.model in TEXTS
+    require(len(shape) == 3 - reads_text,
+            f"{network.model} takes samples of shape {'(2, L)' if reads_text else '(C, H, W)'}, but those of "
+            f"{train.name} have {shape}: choose one of {', '.join(MODELS)} that fits.")
     with seeded(seed):
         make = BACKBONES.get(network.model) or getattr(import_module("grmu.pretrained"), network.model)
         module, n_features, channels, mean, std = make(train, network.pretrained)

@@ -14,12 +14,22 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
-from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, half_of, split_forget
-from grmu.data.errors import require
+from grmu.data.core import (
+    ForgetSplit,
+    Group,
+    GroupedDataset,
+    Splits,
+    as_tensor,
+    check_dataset,
+    half_of,
+    split_forget,
+)
+from grmu.data.errors import check_folder, check_ratio, known, number, require, said
 from grmu.data.rows import Rows
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Rows", "Splits",
-           "half_of", "load", "require", "split_forget"]
+           "as_tensor", "check_dataset", "check_folder", "check_ratio", "half_of", "known", "load", "number",
+           "require", "said", "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
 
@@ -41,6 +51,10 @@ LOADERS: dict[str, Loader] = {
 
 
 @lru_cache(maxsize=4)
+def _load(name: str, root: str | Path | None) -> Splits:
+    return LOADERS[name](name, root)
+
+
 def load(name: str, root: str | Path | None = None) -> Splits:
     """Load a data set by name (the names are the keys of `LOADERS`).
 
@@ -49,10 +63,13 @@ def load(name: str, root: str | Path | None = None) -> Splits:
             be in it, and where to get that, says `python -m grmu data`.
 
     Raises:
-        ValueError: an unknown name (the message lists the known ones), no root for a data set that does not
-            ship, or files that are damaged; the message names the fix.
+        ValueError: an unknown name (the message lists the known ones), a root that names no folder, none for a
+            data set that does not ship, or files that are damaged; the message names the fix.
         FileNotFoundError: its files are not there.
     """
-    if name not in LOADERS:
-        raise ValueError(f"unknown data set {name!r}: choose one of {', '.join(LOADERS)}.")
-    return LOADERS[name](name, root)
+    known("data set", name, LOADERS)
+    check_folder("root", root)
+    return _load(name, root)
+
+
+load.cache_clear = _load.cache_clear  # type: ignore[attr-defined]  # for who changes LOADERS

@@ -16,7 +16,7 @@ import torch
 from grmu import data, discover, methods, models, reweight, training
 from grmu.metrics import OVERALL, evaluate
 from grmu.numerics import fixed_threads
-from grmu.runs.experiment import Experiment
+from grmu.runs.experiment import Experiment, check_call
 from grmu.runs.identity import UNSET
 from grmu.runs.store import Made, Store, made_by
 
@@ -92,7 +92,8 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
         FloatingPointError: a loss became NaN or infinite.
         StoreError: the store cannot be read or written.
     """
-    kept, parts = Store(store), load_split(experiment)
+    check_call(experiment, store, device, on_epoch, fresh)
+    parts, kept = load_split(experiment), Store(store)  # what is refused writes nothing
     trained_as = kept.keep("models", experiment.training_key, lambda: _train(
         experiment, parts, kept, device, on_epoch, fresh), fresh)
     found = kept.keep("results", experiment.key, lambda: _measure(experiment, parts, kept, device), fresh)
@@ -104,6 +105,7 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
 def trained(experiment: Experiment, store: str | Path | None = None,
             device: str = "cpu") -> models.Classifier:
     """The experiment's model alone, on the CPU, trained unless the store has it; nothing is measured."""
+    check_call(experiment, store, device)
     kept = Store(store)
     kept.keep("models", experiment.training_key,
               lambda: _train(experiment, load_split(experiment), kept, device))
