@@ -34,8 +34,8 @@ EXPLAINED = (ValueError, FloatingPointError, FileNotFoundError, OSError, StoreEr
 def _explanation(error: Exception) -> str | None:
     """The sentence that explains an error, also one of a notebook that papermill ran; None if it has none."""
     if isinstance(error, OSError) and error.errno:  # the system's, not ours: it says no fix
-        return (f"{error.filename or 'a file'} cannot be read or written ({error.strerror}): name a file that "
-                "is there, or a folder that is yours and has room.")
+        return (f"{error.filename or 'a file'} cannot be read or written ({error.strerror}): name a file "
+                "that is there, or a folder that is yours and has room.")
     if isinstance(error, EXPLAINED):
         return str(error)
     explained = getattr(error, "ename", None) in {kind.__name__ for kind in EXPLAINED}

@@ -19,7 +19,6 @@ from grmu.data.view import View
 from grmu.numerics import seeded
 from grmu.settings import Settings, one_of
 
-
 MODELS = ("cnn", "resnet18", "efficientnet_lite0", "text", "bert", "minilm")
 TEXTS = ("text", "bert", "minilm")  # take samples (2, L), the others (C, H, W)
 
@@ -105,10 +104,11 @@ def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
             there.
     """
     check_dataset("train", train)
-    shape, reads_text = tuple(train.x[:1].shape[1:]), network.model in TEXTS
-    require(len(shape) == 3 - reads_text,
-            f"{network.model} takes samples of shape {'(2, L)' if reads_text else '(C, H, W)'}, but those of "
-            f"{train.name} have {shape}: choose one of {', '.join(MODELS)} that fits.")
+    shape = tuple(train.x[:1].shape[1:])
+    fit = [name for name in MODELS if len(shape) == (2 if name in TEXTS else 3)]
+    require(network.model in fit,
+            f"{network.model} is not for samples of shape {shape}, as {train.name} has: choose "
+            f"{' or '.join(fit) or 'other data'}.")
     with seeded(seed):
         make = BACKBONES.get(network.model) or getattr(import_module("grmu.pretrained"), network.model)
         module, n_features, channels, mean, std = make(train, network.pretrained)

@@ -33,8 +33,8 @@ def group_weights(
     possible = (nu_r >= 0) & (nu_r <= nu_tr)
     if not possible.all():
         bad = int((~possible).nonzero()[0])
-        raise ValueError(f"group {bad}: {nu_r[bad]:.10g} retained of {nu_tr[bad]:.10g} samples is impossible: "
-                         "count the same groups in both.")
+        raise ValueError(f"group {bad}: {nu_r[bad]:.10g} retained of {nu_tr[bad]:.10g} samples is "
+                         "impossible: count the same groups in both.")
     vanished = ((nu_r == 0) & (nu_tr > 0)).nonzero().flatten().tolist()
     if vanished:
         said = ", ".join(names[g] if names else f"group {g}" for g in vanished)

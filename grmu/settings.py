@@ -39,7 +39,7 @@ class Settings:
             value, allowed = getattr(self, f.name), f.metadata.get("allowed", (False, True))
             if "range" in f.metadata and not value is None is f.default:
                 whole = f.type in ("int", int, int | None)
-                object.__setattr__(self, f.name, number(f.name, value, *f.metadata["range"], whole))
+                object.__setattr__(self, f.name, number(f.name, value, *f.metadata["range"], whole=whole))
             if "allowed" in f.metadata or isinstance(f.default, bool):
                 require(isinstance(value, type(f.default)) and value in allowed,
                         f"{f.name} must be one of {', '.join(map(str, allowed))}, but is {said(value)}.")

@@ -63,8 +63,8 @@ def load(name: str, root: str | Path | None = None) -> Splits:
             be in it, and where to get that, says `python -m grmu data`.
 
     Raises:
-        ValueError: an unknown name (the message lists the known ones), a root that names no folder, none for a
-            data set that does not ship, or files that are damaged; the message names the fix.
+        ValueError: an unknown name (the message lists the known ones), a root that names no folder, none for
+            a data set that does not ship, or files that are damaged; the message names the fix.
         FileNotFoundError: its files are not there.
     """
     known("data set", name, LOADERS)

@@ -130,7 +130,7 @@ def check_call(experiment: object, store: object = None, device: object = "cpu",
     data.check_folder("store", store)
     check_device(device)
     data.require(on_epoch is None or callable(on_epoch),
-                 f"on_epoch must be a function of an epoch and its row, or None, but is {data.said(on_epoch)}.")
+                 f"on_epoch must be a function of an epoch and its row, but is {data.said(on_epoch)}.")
     data.require(isinstance(fresh, bool), f"fresh must be one of False, True, but is {data.said(fresh)}.")
 
 

@@ -41,15 +41,16 @@ def address(written: str) -> str:
     try:
         return written if written == "localhost" else str(ip_address(written))
     except ValueError:
-        raise ArgumentTypeError("it must be localhost or an address such as 127.0.0.1 (this machine alone) or "
-                                f"0.0.0.0 (others, too), but is {written!r}.") from None
+        raise ArgumentTypeError("it must be localhost or an address such as 127.0.0.1 (this machine alone) "
+                                f"or 0.0.0.0 (others, too), but is {written!r}.") from None
 
 
 def main(argv: list[str]) -> int:
     """Serve until interrupted."""
     parser = Parser(prog="python -m grmu app", description=__doc__)
     parser.add_argument("--port", type=between(1, 65535), default=8866)
-    parser.add_argument("--ip", type=address, default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in")
+    parser.add_argument("--ip", type=address, default="127.0.0.1",
+                        help="address to listen on; 0.0.0.0 lets others in")
     parser.add_argument("--no-browser", action="store_true", help="only serve")
     options = parser.parse_args(argv)
     if not FOLDER.is_dir():

@@ -304,7 +304,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--reweight", action="store_true", help="with REWEIGHT")
     parser.add_argument("--ratio", type=float, default=0.5,
                         help="share of the group that is unlearned (default: %(default)s)")
-    parser.add_argument("--shadows", type=between(2), default=SHADOWS, help="shadow models (default: %(default)s)")
+    parser.add_argument("--shadows", type=between(2), default=SHADOWS,
+                        help="shadow models (default: %(default)s)")
     add_jobs(parser)
     options = parser.parse_args(argv)
     started = time.perf_counter()

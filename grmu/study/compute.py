@@ -7,7 +7,6 @@ Finished runs are taken from the store, so an interrupted call resumes where it 
 
 from __future__ import annotations
 
-
 from grmu.data.errors import Parser
 from grmu.study import grids, results, studies
 from grmu.study.command import add_jobs
