@@ -64,13 +64,13 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
     ({"seed": -1}, "seed must be a whole number from 0, but is -1"),
     ({"seed": 0.5}, "seed must be a whole number from 0, but is 0.5"),
     ({"seed": True}, "seed must be a whole number from 0, but is True"),
-    ({"n_seeds": 0}, "n_seeds must be a whole number from 1, but is 0"),
-    ({"n_seeds": "3"}, "n_seeds must be a whole number from 1, but is '3'"),
+    ({"n_seeds": 0}, "n_seeds must be a whole number from 1 to 1000, but is 0"),
+    ({"n_seeds": "3"}, "n_seeds must be a whole number from 1 to 1000, but is '3'"),
     ({"lam": -1}, "lam must be a number from 0"),
     ({"lam": 1, "method": "finetune"}, "unknown setting lam for finetune"),
     ({"overrides": {"epoch": 3}}, "unknown setting epoch for miu"),
     ({"lam": -1, "reweight": False}, "lam must be a number from 0"),
-    ({"overrides": {"epochs": -1}}, "epochs must be a number from 0"),
+    ({"overrides": {"epochs": -1}}, "epochs must be a whole number from 0"),
     ({"overrides": "epochs=3"}, "overrides must map setting names to values"),
     ({"overrides": {"epochs": 3}, "method": "retrain"},
      "retrain is a reference and keeps the preset's settings"),
@@ -79,8 +79,8 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
      "nothing for REWEIGHT to weigh"),
     ({"device": "tpu"}, "device must be 'cpu' or 'cuda', but is 'tpu'"),
     ({"output": 3}, "output must be the name of a folder, or empty, but is 3"),
-    ({"references": 1}, "references must be true or false, but is 1"),
-    ({"references": "no"}, "references must be true or false, but is 'no'"),
+    ({"references": 1}, "references must be one of False, True, but is 1"),
+    ({"references": "no"}, "references must be one of False, True, but is 'no'"),
     ({"root": 3}, "root must be the name of a folder, or None, but is 3"),
     ({"dataset": "waterbirds", "overrides": {"model": "resnet"}},
      "model must be one of cnn, resnet18, .*but is 'resnet'"),
@@ -136,7 +136,7 @@ def test_without_references_only_the_method_runs():
                                                                      ("retrain", True, 0)]
 
 
-OTHER = {"resnet18": "bert", "bert": "resnet18", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd",
+OTHER = {"resnet18": "efficientnet_lite0", "bert": "minilm", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd",
          "cosine": "constant",
          "constant": "cosine", "exact": "uniform", "original": "unlearned", True: False, False: True}
 

@@ -90,7 +90,7 @@ def trainings(monkeypatch):
     ({"split_seed": -1}, "split_seed must be a whole number from 0, but is -1"),
     ({"split_seed": "a"}, "'a'"),
     ({"half": 2}, "half must be one of False, True, but is 2"),
-    ({"method": "pretrain", "grouping": "clusters"}, "true for pretrain, but is 'clusters' for pretrain"),
+    ({"method": "pretrain", "grouping": "clusters"}, "true for pretrain, which forgets nothing, but is 'clusters'"),
 ])
 def test_a_bad_value_is_refused_with_the_value_before_any_work(bad, said):
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is looked at below

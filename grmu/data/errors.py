@@ -78,8 +78,9 @@ class Parser(argparse.ArgumentParser):
         return found, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Raise a ValueError: the message, and what may be written."""
-        raise ValueError(f"{message} ({' '.join(self.format_usage().split())})")
+        """Raise a ValueError: the message, and what may be written, unless it says that."""
+        allowed = "choose from" in message or " must be " in message
+        raise ValueError(message if allowed else f"{message} ({' '.join(self.format_usage().split())})")
 
 
 def between(low: float, high: float = MOST_SEED, whole: bool = True) -> Callable[[str], float]:
