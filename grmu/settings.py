@@ -38,8 +38,8 @@ class Settings:
         for f in fields(self):  # type: ignore[arg-type]  # a subclass is a dataclass
             value, allowed = getattr(self, f.name), f.metadata.get("allowed", (False, True))
             if "range" in f.metadata and not value is None is f.default:
-                whole = f.type in ("int", int, int | None)
-                object.__setattr__(self, f.name, number(f.name, value, *f.metadata["range"], whole=whole))
+                (low, high), whole = f.metadata["range"], f.type in ("int", int, int | None)
+                object.__setattr__(self, f.name, number(f.name, value, low, high, whole))
             if "allowed" in f.metadata or isinstance(f.default, bool):
                 require(isinstance(value, type(f.default)) and value in allowed,
                         f"{f.name} must be one of {', '.join(map(str, allowed))}, but is {said(value)}.")

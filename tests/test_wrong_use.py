@@ -1,5 +1,5 @@
-"""Wrong use, door by door: it ends in one sentence that says the value, what is allowed, and the fix; never in
-a traceback or in work, and nothing is written."""
+"""Wrong use, door by door: it ends in one sentence that says the value, what is allowed, and the fix;
+never in a traceback or in work, and nothing is written."""
 
 import math
 import shlex
@@ -108,7 +108,13 @@ EXPERIMENT = [
     ({"dataset": "negation", "overrides": {"model": "resnet18"}}, "'resnet18'", "text, bert"),
     ({"dataset": "waterbirds", "overrides": {"model": "minilm"}}, "'minilm'", "resnet18"),
     ({"dataset": "multinli", "overrides": {"model": "efficientnet_lite0"}}, "'efficientnet_lite0'", "bert"),
-    ({"method": "group_dro", "reweight": True}, "group_dro", "REWEIGHT"),
+    ({"method": "retrain", "overrides": {"lam": 1}}, "lam", "retrain", "choose from"),
+    ({"reweight": True, "overrides": {"lam": -1}}, "lam", "from 0 to 1000000", "-1"),
+    ({"overrides": {"group_bar": "gumbel"}}, "'gumbel'", "exact, uniform, shuffle"),
+    *[({"method": name, "reweight": True}, name, "does not combine with REWEIGHT")
+      for name in ("pretrain", "group_dro", "rwg", "subg")],
+    *[({"method": name, "reweight": True, "overrides": {"retains": False}}, f"{name} without a retain pass")
+      for name in ("gradient_ascent", "boundary_shrink", "boundary_expand")],
 ]
 
 RUNNING = [
@@ -273,6 +279,11 @@ PARAMETERS = [
     (lambda: Parameters(references="no"), "references", "False, True", "'no'"),
     (lambda: Parameters(root=5), "root", "5"), (lambda: Parameters(output=None), "output", "folder", "None"),
     (lambda: Parameters(device="gpu"), "'gpu'", "'cuda'"),
+    (lambda: Parameters(lam=1, method="finetune"), "unknown setting lam", "finetune"),
+    (lambda: Parameters(overrides={"epochs": 3}, method="retrain"), "retrain", "leave lam"),
+    (lambda: Parameters(reweight=True, method="group_dro"), "group_dro", "REWEIGHT"),
+    (lambda: Parameters("waterbirds", overrides={"model": "cnn"}), "cnn", "pretrained to False"),
+    (lambda: Parameters("waterbirds", overrides={"precision": "fp16"}), "'fp16'", "fp32, bf16"),
     (lambda: Parameters(device=["cpu"]), "['cpu']", "'cuda'"),
     (lambda: Parameters(groups=[[1]]), "[1]", "pairs"),
 ]
@@ -282,6 +293,7 @@ COMMANDS = [
     ("", "command"), ("demos", "'demos'", "demo"), ("--tracebak demo", "usage"),
     ("--trace demo", "--traceback"), ("demo --ratio 1.5", "1.5", "(0, 1]"),
     ("demo --ratio nan", "nan", "(0, 1]"), ("demo --ratio 0", "0", "(0, 1]"),
+    ("demo --ratio 0.001", "0.001 of 102", "raise it"),
     ("demo --ratio half", "'half'", "--ratio"), ("demo --seeds 0", "n_seeds", "from 1", "0"),
     ("demo --seeds -2", "-2"), ("demo --seed 1", "--seed 1", "--seeds"), ("demo --seeds 1.5", "'1.5'"),
     ("demo --seeds 99999999", "to 1000"), ("demo fast", "fast", "--seeds"),

@@ -22,6 +22,7 @@ import yaml
 
 from grmu import data
 from grmu.data.files import write_whole
+from grmu.data.originals.registry import ORIGINALS
 from grmu.data.shipped import PACKAGE
 from grmu.runs import Experiment
 from grmu.scale.batch import COMPARED_WITH, Parameters, hint, rank
@@ -141,17 +142,11 @@ def read(source: str) -> Grid:
 
 def _check_groups(e: Experiment) -> None:
     """Refuse groups that the data set does not have, before a job is planned."""
-    if isinstance(e.groups, str):
-        return
-    if e.dataset in data.ORIGINALS:  # not here, maybe
-        from grmu.data.originals.registry import ORIGINALS
-        names = ORIGINALS[e.dataset].class_names, ORIGINALS[e.dataset].attribute_names
-    else:
-        train = data.load(e.dataset).train
-        names = train.class_names, train.attribute_names
-    for group in e.groups:
-        for what, value, of in zip("ya", group, names, strict=True):
-            data.number(f"{what} of the group {group} of {e.dataset}", value, 0, len(of) - 1, whole=True)
+    if not isinstance(e.groups, str):
+        has: Any = ORIGINALS.get(e.dataset) or data.load(e.dataset).train  # the paper's may not be here
+        for group, (what, names) in product(e.groups, (("y", has.class_names), ("a", has.attribute_names))):
+            value = group["ya".index(what)]
+            data.number(f"{what} of the group {group} of {e.dataset}", value, 0, len(names) - 1, whole=True)
 
 
 def job_name(experiment: Experiment) -> str:
