@@ -96,6 +96,16 @@ PUBLISHED = ("resnet18", "efficientnet_lite0", "bert",
              "minilm")  # of `grmu.pretrained`, imported when one is asked for
 
 
+def check_fit(network: Network, train: GroupedDataset) -> None:
+    """Raise a ValueError unless the network is for such samples."""
+    check_dataset("train", train)
+    shape = tuple(train.x[:1].shape[1:])
+    fit = [name for name in MODELS if len(shape) == (2 if name in TEXTS else 3)]
+    require(network.model in fit,
+            f"{network.model} is not for samples of shape {shape}, as {train.name} has: choose "
+            f"{' or '.join(fit) or 'other data'}.")
+
+
 def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
     """A classifier for this data as training from scratch begins with it: one seed, one set of weights.
 
@@ -103,12 +113,7 @@ def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
         ValueError: the network is not for such samples.  FileNotFoundError: its pretrained weights are not
             there.
     """
-    check_dataset("train", train)
-    shape = tuple(train.x[:1].shape[1:])
-    fit = [name for name in MODELS if len(shape) == (2 if name in TEXTS else 3)]
-    require(network.model in fit,
-            f"{network.model} is not for samples of shape {shape}, as {train.name} has: choose "
-            f"{' or '.join(fit) or 'other data'}.")
+    check_fit(network, train)
     with seeded(seed):
         make = BACKBONES.get(network.model) or getattr(import_module("grmu.pretrained"), network.model)
         module, n_features, channels, mean, std = make(train, network.pretrained)

@@ -93,7 +93,7 @@ def test_without_references_only_the_method_runs():
                                                                      ("retrain", True, 0)]
 
 
-OTHER = {"resnet18": "efficientnet_lite0", "bert": "minilm", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd",
+OTHER = {"resnet18": "bert", "bert": "resnet18", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd",
          "cosine": "constant",
          "constant": "cosine", "exact": "uniform", "original": "unlearned", True: False, False: True}
 

@@ -158,10 +158,6 @@ def _check_method(e: Experiment) -> None:
     data.require(not unknown, f"unknown setting {', '.join(unknown)} for {e.method}: choose from "
                          f"{', '.join(sorted(known))}.")
     made = e.network, e.recipe, e.make_method()  # all check their values
-    usual = _preset(e.dataset)["network"]["model"]
-    fit = [name for name in models.MODELS if (name in models.TEXTS) == (usual in models.TEXTS)]
-    data.require(e.network.model in fit,
-                 f"model must be one of {', '.join(fit)} for {e.dataset}, but is {e.network.model!r}.")
     data.require(not e.reweight or made[2].retains,
             f"{e.method} without a retain pass has nothing for REWEIGHT to weigh: set reweight to False.")
 

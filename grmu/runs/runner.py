@@ -68,8 +68,9 @@ class Parts(NamedTuple):
 
 
 def load_split(experiment: Experiment) -> Parts:
-    """The data of an experiment."""
+    """The data of an experiment; ValueError if its network is not for them."""
     splits = data.load(experiment.dataset, experiment.root)
+    models.check_fit(experiment.network, splits.train)
     if experiment.half:
         splits = splits._replace(train=splits.train.subset(data.half_of(splits.train, experiment.seed)))
     groups = (splits.forget_group,) if isinstance(experiment.groups, str) else experiment.groups

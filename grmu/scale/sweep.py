@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from grmu import data
+from grmu import data, models
 from grmu.data.files import write_whole
 from grmu.data.originals.registry import ORIGINALS
 from grmu.data.shipped import PACKAGE
@@ -118,7 +118,7 @@ class Grid:
             try:
                 for parameters in _make(Block, settings, "block").parameters(self.root_of):
                     for experiment in parameters.experiments():
-                        _check_groups(experiment)
+                        _check_fit(experiment)
                         found.setdefault(job_name(experiment), experiment)
             except ValueError as error:
                 raise ValueError(f"block {number}: {error}") from error
@@ -140,10 +140,12 @@ def read(source: str) -> Grid:
     return _make(Grid, settings, "grid")
 
 
-def _check_groups(e: Experiment) -> None:
-    """Refuse groups that the data set does not have, before a job is planned."""
+def _check_fit(e: Experiment) -> None:
+    """Refuse what the data set does not have, before a job is planned."""
+    has: Any = ORIGINALS.get(e.dataset)  # the files of the paper's may not be here
+    if has is None:
+        models.check_fit(e.network, has := data.load(e.dataset).train)
     if not isinstance(e.groups, str):
-        has: Any = ORIGINALS.get(e.dataset) or data.load(e.dataset).train  # the paper's may not be here
         for group, (what, names) in product(e.groups, (("y", has.class_names), ("a", has.attribute_names))):
             value = group["ya".index(what)]
             data.number(f"{what} of the group {group} of {e.dataset}", value, 0, len(names) - 1, whole=True)
