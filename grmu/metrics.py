@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from grmu.data import Group, GroupedDataset
+from grmu.data import Group, GroupedDataset, require
 from grmu.models import Classifier
 from grmu.training import predict
 
@@ -50,6 +50,7 @@ def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Gro
     """
     from fairlearn import metrics
 
+    data.group_ids(groups)  # refuses what is no group
     classes, attributes = (torch.tensor(sorted(set(v))) for v in zip(*groups, strict=True))
     y, y_hat = (torch.isin(v.cpu(), classes).int().numpy() for v in (data.y, predicted))
     a = torch.isin(data.a.cpu(), attributes).int().numpy()
@@ -94,7 +95,15 @@ def membership_attacker(seed: int) -> Any:
 
 def attack_data(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
                 val_group: torch.Tensor) -> tuple[np.ndarray, ...]:
-    """Losses (N, 1), who is a member (N,), and the samples' weights (N,): see `mia_efficacy`."""
+    """Losses (N, 1), who is a member (N,), and the samples' weights (N,): see `mia_efficacy`.
+
+    Raises:
+        ValueError: what is given are no tensors (N,), empty, or of different lengths.
+    """
+    given = (retain, retain_group), (val, val_group)
+    require(all(isinstance(v, torch.Tensor) and v.ndim == 1 and len(v) for pair in given for v in pair)
+            and all(len(losses) == len(groups) for losses, groups in given),
+            "losses and groups must be tensors (N,) of the same length, not empty.")
     n_groups = int(max(retain_group.max(), val_group.max())) + 1
     share_retain, share_val = (torch.bincount(g, minlength=n_groups) / len(g)
                                for g in (retain_group, val_group))

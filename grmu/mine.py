@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from grmu.data import known, number
 from grmu.numerics import seeded
 
 GROUP_BARS = ("exact", "uniform", "shuffle")
@@ -33,6 +34,8 @@ class MINE(nn.Module):
 
     def __init__(self, n_features: int, n_groups: int, hidden: int = 512, seed: int = 0) -> None:
         super().__init__()
+        for name, value in {"n_features": n_features, "n_groups": n_groups, "hidden": hidden}.items():
+            number(name, value, 1, whole=True)
         with seeded(seed):
             self.first = nn.Linear(n_features + n_groups, hidden)
             self.second = nn.Linear(hidden, 1)
@@ -113,11 +116,18 @@ class Estimator:
     Args:
         ema: rate of the moving average of the partition (Belghazi et al., Eq. 12); 1 turns the correction
             off.
+
+    Raises:
+        ValueError: an unknown group_bar, or a number that cannot be.
     """
 
     def __init__(self, mine: MINE, lr: float, rng: torch.Generator, group_bar: str = "exact",
                  batch_size: int = 128,
                  ema: float = 0.05) -> None:
+        known("group_bar", group_bar, GROUP_BARS)
+        number("lr", lr, 0)
+        number("batch_size", batch_size, 1, whole=True)
+        number("ema", ema, 0, 1)
         self.mine, self.rng, self.group_bar, self.batch_size, self.ema = mine, rng, group_bar, batch_size, ema
         self.optimizer = torch.optim.Adam(mine.parameters(), lr, fused=True)
         mine.requires_grad_(False)

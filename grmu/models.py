@@ -14,10 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from grmu.backbones import Backbone, cnn, text
-from grmu.data import GroupedDataset, Rows, require
+from grmu.data import GroupedDataset, Rows, check_dataset, require
 from grmu.data.view import View
 from grmu.numerics import seeded
 from grmu.settings import Settings, one_of
+
+MODELS = ("cnn", "resnet18", "efficientnet_lite0", "text", "bert", "minilm")
+TEXTS = ("text", "bert", "minilm")  # take samples (2, L), the others (C, H, W)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Network(Settings):
             bits).
     """
 
-    model: str = one_of("cnn", "resnet18", "efficientnet_lite0", "text", "bert", "minilm")
+    model: str = one_of(*MODELS)
     pretrained: bool = False
     precision: str = one_of("fp32", "bf16")
 
@@ -93,12 +96,24 @@ PUBLISHED = ("resnet18", "efficientnet_lite0", "bert",
              "minilm")  # of `grmu.pretrained`, imported when one is asked for
 
 
+def check_fit(network: Network, train: GroupedDataset) -> None:
+    """Raise a ValueError unless the network is for such samples."""
+    check_dataset("train", train)
+    shape = tuple(train.x[:1].shape[1:])
+    fit = [name for name in MODELS if len(shape) == (2 if name in TEXTS else 3)]
+    require(network.model in fit,
+            f"{network.model} is not for samples of shape {shape}, as {train.name} has: choose "
+            f"{' or '.join(fit) or 'other data'}.")
+
+
 def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
     """A classifier for this data as training from scratch begins with it: one seed, one set of weights.
 
     Raises:
-        FileNotFoundError: its pretrained weights are not there.
+        ValueError: the network is not for such samples.  FileNotFoundError: its pretrained weights are not
+            there.
     """
+    check_fit(network, train)
     with seeded(seed):
         make = BACKBONES.get(network.model) or getattr(import_module("grmu.pretrained"), network.model)
         module, n_features, channels, mean, std = make(train, network.pretrained)

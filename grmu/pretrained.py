@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from grmu.backbones import Backbone, pooled
-from grmu.data import GroupedDataset, require
+from grmu.data import GroupedDataset, known, require
 from grmu.data.shipped import downloads, in_package, sha256
 
 
@@ -65,8 +65,7 @@ def find(name: str) -> Path:
         FileNotFoundError: it is nowhere; the message says how to get it.
         ValueError: no pretrained weights are known for that network, or the file is not what it should be.
     """
-    require(name in SOURCES,
-            f"no pretrained weights are known for {name!r}: choose one of {', '.join(SOURCES)}.")
+    known("network with pretrained weights", name, SOURCES)
     source = SOURCES[name]
     path = next((p for p in candidates(name) if p.is_file()), None)
     if path is None:

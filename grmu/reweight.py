@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
-from grmu.data import GroupedDataset, require
+from grmu.data import GroupedDataset, as_tensor, check_dataset, require
 
 
 def group_weights(
@@ -27,13 +27,14 @@ def group_weights(
     Raises:
         ValueError: shapes differ, or a group has more samples in the retain set than in the training set.
     """
-    nu_tr, nu_r = (torch.as_tensor(c, dtype=torch.float64) for c in (train_counts, retain_counts))
+    nu_tr, nu_r = (as_tensor("counts", c).double() for c in (train_counts, retain_counts))
     require(nu_tr.shape == nu_r.shape and nu_tr.ndim == 1,
             f"need two count vectors of one length, but got {tuple(nu_tr.shape)} and {tuple(nu_r.shape)}.")
-    if (nu_r < 0).any() or (nu_r > nu_tr).any():
-        bad = int(((nu_r < 0) | (nu_r > nu_tr)).nonzero()[0])
-        raise ValueError(f"group {bad}: {int(nu_r[bad])} retained of {int(nu_tr[bad])} samples is "
-                         "impossible.")
+    possible = (nu_r >= 0) & (nu_r <= nu_tr)
+    if not possible.all():
+        bad = int((~possible).nonzero()[0])
+        raise ValueError(f"group {bad}: {nu_r[bad]:.10g} retained of {nu_tr[bad]:.10g} samples is "
+                         "impossible: count the same groups in both.")
     vanished = ((nu_r == 0) & (nu_tr > 0)).nonzero().flatten().tolist()
     if vanished:
         said = ", ".join(names[g] if names else f"group {g}" for g in vanished)
@@ -44,7 +45,9 @@ def group_weights(
 
 
 def sample_weights(train: GroupedDataset, retain: GroupedDataset) -> torch.Tensor:
-    """P(x_i) for every retained sample, (len(retain),), summing to 1."""
+    """P(x_i) for every retained sample, (len(retain),), summing to 1; ValueError if these are no data."""
+    check_dataset("train", train)
+    check_dataset("retain", retain)
     alpha = group_weights(train.group_counts().cpu(), retain.group_counts().cpu(), train.group_names)
     weights = alpha.to(retain.group.device)[retain.group]
     return weights / weights.sum()

@@ -7,14 +7,17 @@
         retains: bool = True                       # a switch is True or False
 """
 
-from dataclasses import Field, field, fields
+from dataclasses import field, fields
 from typing import Any
 
-from grmu.data import require
+from grmu.data.errors import MOST_SEED, number, require, said
 
 
-def within(low: float, high: float, *, default: float) -> Any:
-    """A field that holds a number from `low` to `high`; a whole one where it is annotated as int."""
+def within(low: float, high: float = MOST_SEED, *, default: float | None) -> Any:
+    """A field that holds a number from `low` to `high`; a whole one where it is annotated as int.
+
+    If the default is None, None is allowed, too.
+    """
     return field(default=default, metadata={"range": (low, high)})
 
 
@@ -27,23 +30,16 @@ class Settings:
     """Base of dataclasses with such fields.
 
     Raises:
-        ValueError: a value that is not allowed; the message names the field, what is allowed, and the value.
+        ValueError: a value that is not allowed, or of another type; the message names the field, what is
+            allowed, and the value.
     """
 
     def __post_init__(self) -> None:
         for f in fields(self):  # type: ignore[arg-type]  # a subclass is a dataclass
-            value = getattr(self, f.name)
-            if "range" in f.metadata:
-                value = _number(f, value, *f.metadata["range"])
-                object.__setattr__(self, f.name, value)
-            allowed = f.metadata.get("allowed", (False, True) if isinstance(f.default, bool) else (value,))
-            require(value in allowed,
-                    f"{f.name} must be one of {', '.join(map(str, allowed))}, but is {value!r}.")
-
-
-def _number(f: Field[Any], value: Any, low: float, high: float) -> float:
-    require(isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high,
-            f"{f.name} must be a number from {low:g} to {high:g}, but is {value!r}.")
-    whole = f.type in ("int", int)
-    require(not whole or value == int(value), f"{f.name} must be a whole number, but is {value!r}.")
-    return int(value) if whole else value
+            value, allowed = getattr(self, f.name), f.metadata.get("allowed", (False, True))
+            if "range" in f.metadata and not value is None is f.default:
+                (low, high), whole = f.metadata["range"], f.type in ("int", int, int | None)
+                object.__setattr__(self, f.name, number(f.name, value, low, high, whole))
+            if "allowed" in f.metadata or isinstance(f.default, bool):
+                require(isinstance(value, type(f.default)) and value in allowed,
+                        f"{f.name} must be one of {', '.join(map(str, allowed))}, but is {said(value)}.")

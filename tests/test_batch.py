@@ -51,49 +51,6 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
                                  set(everything)).ratio == 0.9  # from the top: `before` holds them all
 
 
-@pytest.mark.parametrize(("bad", "sentence"), [
-    ({"dataset": "fashion"}, "unknown data set 'fashion'"),
-    ({"method": "mui"}, "unknown method 'mui'"),
-    ({"reweight": "yes"}, "reweight must be true, false or 'both', but is 'yes'"),
-    ({"reweight": 1}, "reweight must be true, false or 'both', but is 1"),
-    ({"ratio": 0}, r"ratio must lie in \(0, 1\], but is 0"),
-    ({"ratio": 1.2}, r"ratio must lie in \(0, 1\], but is 1.2"),
-    ({"ratio": "half"}, r"ratio must lie in \(0, 1\], but is 'half'"),
-    ({"groups": "all"}, "groups must be 'default', 'uniform' or pairs"),
-    ({"groups": []}, "groups must be 'default', 'uniform' or pairs"),
-    ({"seed": -1}, "seed must be a whole number from 0, but is -1"),
-    ({"seed": 0.5}, "seed must be a whole number from 0, but is 0.5"),
-    ({"seed": True}, "seed must be a whole number from 0, but is True"),
-    ({"n_seeds": 0}, "n_seeds must be a whole number from 1, but is 0"),
-    ({"n_seeds": "3"}, "n_seeds must be a whole number from 1, but is '3'"),
-    ({"lam": -1}, "lam must be a number from 0"),
-    ({"lam": 1, "method": "finetune"}, "unknown setting lam for finetune"),
-    ({"overrides": {"epoch": 3}}, "unknown setting epoch for miu"),
-    ({"lam": -1, "reweight": False}, "lam must be a number from 0"),
-    ({"overrides": {"epochs": -1}}, "epochs must be a number from 0"),
-    ({"overrides": "epochs=3"}, "overrides must map setting names to values"),
-    ({"overrides": {"epochs": 3}, "method": "retrain"},
-     "retrain is a reference and keeps the preset's settings"),
-    ({"reweight": True, "method": "group_dro"}, "group_dro does not combine with REWEIGHT"),
-    ({"reweight": True, "method": "gradient_ascent", "overrides": {"retains": False}},
-     "nothing for REWEIGHT to weigh"),
-    ({"device": "tpu"}, "device must be 'cpu' or 'cuda', but is 'tpu'"),
-    ({"output": 3}, "output must be the name of a folder, or empty, but is 3"),
-    ({"references": 1}, "references must be true or false, but is 1"),
-    ({"references": "no"}, "references must be true or false, but is 'no'"),
-    ({"root": 3}, "root must be the name of a folder, or None, but is 3"),
-    ({"dataset": "waterbirds", "overrides": {"model": "resnet"}},
-     "model must be one of cnn, resnet18, .*but is 'resnet'"),
-    ({"dataset": "waterbirds", "overrides": {"precision": "fp16"}},
-     "precision must be one of fp32, bf16, but is 'fp16'"),
-    ({"dataset": "waterbirds", "overrides": {"model": "cnn"}},
-     "cnn has no pretrained weights: set pretrained to False"),
-])
-def test_an_impossible_value_is_refused(bad, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        read(**bad)
-
-
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_cuda_without_a_gpu_is_refused():
     with pytest.raises(ValueError, match="device is 'cuda', but PyTorch sees no GPU"):

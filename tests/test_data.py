@@ -238,7 +238,7 @@ def test_moving_a_data_set_moves_its_samples_and_labels(monkeypatch):
         return tensor + 1
 
     monkeypatch.setattr(torch.Tensor, "to", to)
-    there = GroupedDataset(dataset.x, dataset.y, dataset.a, "abc", "abc", name="toy").to("cuda:7")
+    there = GroupedDataset(dataset.x, dataset.y, dataset.a, list("abc"), list("abc"), name="toy").to("cuda:7")
     assert moved == ["cuda:7"] * 3
     assert torch.equal(there.x, dataset.x + 1)
     assert torch.equal(there.group, 3 * (dataset.y + 1) + dataset.a + 1)

@@ -4,27 +4,12 @@ import os
 import re
 
 import nbformat
-import pytest
 
 from grmu import __main__
 from grmu.data.shipped import PACKAGE
 from grmu.scale import demo
 from grmu.scale.batch import Parameters
 from grmu.study import tables
-
-
-@pytest.mark.parametrize(("arguments", "sentence"), [
-    (["--ratio", "1.5"], "ratio must lie in (0, 1], but is 1.5."),
-    (["--ratio", "nan"], "ratio must lie in (0, 1], but is nan."),
-    (["--ratio", "0.001"], "ratio 0.001 of 102 samples leaves the forget set empty: raise it."),
-    (["--seeds", "0"], "n_seeds must be a whole number from 1, but is 0.")])
-def test_a_bad_value_is_refused_in_one_line_before_a_kernel_starts(arguments, sentence, tmp_path, monkeypatch,
-                                                                   capsys):
-    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
-    monkeypatch.setattr(demo, "execute", lambda *_: pytest.fail("a kernel started"))
-    assert __main__.main(["demo", *arguments]) == 2
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", f"error: {sentence}\n")
 
 
 def test_the_opening_counts():

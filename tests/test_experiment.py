@@ -44,65 +44,7 @@ def trainings(monkeypatch):
     return done
 
 
-# --- what is accepted ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("bad", "said"), [
-    ({"dataset": "celebb"}, "celebb"),
-    ({"method": "miau"}, "miau"),
-    ({"overrides": {"learning_rate": 0.1}}, "learning_rate"),
-    ({"method": "retrain", "overrides": {"lam": 1}}, "lam"),
-    ({"ratio": 0}, "0"),
-    ({"ratio": 1.2}, "1.2"),
-    ({"ratio": True}, "True"),
-    ({"ratio": "a"}, "'a'"),
-    ({"ratio": float("nan")}, "nan"),
-    ({"seed": -1}, "-1"),
-    ({"seed": 0.5}, "0.5"),
-    ({"seed": True}, "True"),
-    ({"groups": "everyone"}, "everyone"),
-    ({"groups": 5}, "5"),
-    ({"groups": ((1,),)}, "(1,)"),
-    ({"groups": (("a", "b"),)}, "'a'"),
-    ({"groups": ()}, "()"),
-    ({"overrides": {"lam": -1}}, "-1"),
-    ({"overrides": {"group_bar": "gumbel"}}, "gumbel"),
-    ({"overrides": {"epochs": -1}}, "-1"),
-    ({"reweight": True, "overrides": {"lam": -1}}, "-1"),
-    ({"overrides": {"schedule": "stairs"}}, "stairs"),
-    ({"overrides": {"model": "resnet1000"}}, "resnet1000"),
-    ({"method": "pretrain", "reweight": True}, "pretrain"),
-    ({"method": "group_dro", "reweight": True}, "group_dro does not combine"),
-    ({"method": "rwg", "reweight": True}, "rwg does not combine"),
-    ({"method": "subg", "reweight": True}, "subg does not combine"),
-    ({"method": "gradient_ascent", "reweight": True, "overrides": {"retains": False}},
-     "gradient_ascent without a retain pass"),
-    ({"method": "boundary_shrink", "reweight": True, "overrides": {"retains": False}},
-     "boundary_shrink without a retain pass"),
-    ({"method": "boundary_expand", "reweight": True, "overrides": {"retains": False}},
-     "boundary_expand without a retain pass"),
-    ({"grouping": "cluster"}, "'cluster'"),
-    ({"grouping": None}, "None"),
-    ({"split_seed": -1}, "split_seed must be a whole number from 0, but is -1"),
-    ({"split_seed": "a"}, "'a'"),
-    ({"half": 2}, "half must be one of False, True, but is 2"),
-    ({"method": "pretrain", "grouping": "clusters"}, "true for pretrain, but is 'clusters' for pretrain"),
-])
-def test_a_bad_value_is_refused_with_the_value_before_any_work(bad, said):
-    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is looked at below
-        Experiment(**bad)
-    assert said in str(caught.value)
-
-
-def test_the_message_lists_what_is_known():
-    with pytest.raises(ValueError, match="groundwear-many"):
-        Experiment(dataset="celebb")
-    with pytest.raises(ValueError, match="group_dro"):
-        Experiment(method="miau")
-    with pytest.raises(ValueError, match="mine_lr"):
-        Experiment(overrides={"learning_rate": 0.1})
-    with pytest.raises(ValueError, match="true, clusters, errors, probe, probe_last, random"):
-        Experiment(grouping="truth")
+# --- what is accepted: what is not, tests/test_wrong_use.py ------------------------------------------------
 
 
 def test_a_group_that_the_data_lacks_is_refused_by_the_run(tmp_path, trainings):

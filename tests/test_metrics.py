@@ -133,7 +133,7 @@ def test_a_predictor_that_ignores_the_attribute_is_fair_and_one_that_reads_it_is
 
 def test_a_group_that_is_no_pair_has_no_fairness():
     predicted, dataset, *_ = random_case(2, 2)
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match=r"pair \(y, a\) of integers, not \(1,\)"):
         fairness(predicted, dataset, [(0, 0), (1,)])
 
 

@@ -265,7 +265,7 @@ def test_weights_are_looked_up_checked_and_never_unpickled(tmp_path, monkeypatch
     with pytest.raises(ValueError, match="is damaged, or another file: its SHA-256 begins with"):
         pretrained.find("resnet18")
     with pytest.raises(
-        ValueError, match=r"no pretrained weights are known for 'vgg': choose one of resnet18"
+        ValueError, match=r"unknown network with pretrained weights 'vgg': choose one of resnet18"
     ):
         pretrained.find("vgg")
     # a pickle of an object, under the right checksum

@@ -50,5 +50,5 @@ def test_the_embedded_data_sets_have_no_published_numbers(dataset):
 
 
 def test_an_unknown_table_is_refused():
-    with pytest.raises(ValueError, match="unknown table 'reslts': choose results, ablation or fairness"):
+    with pytest.raises(ValueError, match="unknown table 'reslts': choose one of results, ablation, fairness"):
         paper.table("reslts")

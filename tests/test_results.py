@@ -351,5 +351,5 @@ def test_the_command_computes_the_grids_that_are_named(plan, tmp_path, monkeypat
     assert compute.main(["--only", "one", "--jobs", "1"]) == 0
     assert f"written: {results.FOLDER / 'runs.csv'}" in capsys.readouterr().out
     assert results.table().index.tolist() == [A.id, B.id]
-    with pytest.raises(SystemExit):
+    with pytest.raises(ValueError, match=r"'three'.*'one', 'two', 'trajectories'"):
         compute.main(["--only", "three"])

@@ -64,9 +64,9 @@ def test_a_group_that_never_existed_gets_zero_without_a_warning():
 
 
 @pytest.mark.parametrize(("train", "retain", "said"), [
-    ([10, 4], [10, 5], "group 1: 5 retained of 4 samples is impossible."),
-    ([10, 4], [0, 5], "group 1: 5 retained of 4 samples is impossible."),
-    ([10, 4], [-1, 4], "group 0: -1 retained of 10 samples is impossible."),
+    ([10, 4], [10, 5], "group 1: 5 retained of 4 samples is impossible: count the same groups in both."),
+    ([10, 4], [0, 5], "group 1: 5 retained of 4 samples is impossible: count the same groups in both."),
+    ([10, 4], [-1, 4], "group 0: -1 retained of 10 samples is impossible: count the same groups in both."),
     ([10, 4], [10, 4, 1], "need two count vectors of one length, but got (2,) and (3,)."),
     ([[10, 4]], [[10, 4]], "need two count vectors of one length, but got (1, 2) and (1, 2)."),
 ])

@@ -17,12 +17,22 @@ from pathlib import Path
 
 import torch
 
-from grmu.data.core import ForgetSplit, Group, GroupedDataset, Splits, half_of, split_forget
-from grmu.data.errors import require
+from grmu.data.core import (
+    ForgetSplit,
+    Group,
+    GroupedDataset,
+    Splits,
+    as_tensor,
+    check_dataset,
+    half_of,
+    split_forget,
+)
+from grmu.data.errors import check_folder, check_ratio, known, number, require, said
 from grmu.data.rows import Rows
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Rows", "Splits",
-           "fingerprint", "half_of", "load", "module", "require", "split_forget"]
+           "as_tensor", "check_dataset", "check_folder", "check_ratio", "fingerprint", "half_of", "known",
+           "load", "module", "number", "require", "said", "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
 EMBEDDED = ("groundwear", "groundwear-memorised", "groundwear-many",
@@ -44,10 +54,11 @@ def load(name: str, root: str | Path | None = None) -> Splits:
             be in it, and where to get that, says `python -m grmu data`.
 
     Raises:
-        ValueError: an unknown name (the message lists the known ones), no root for a data set that does not
-            ship, or files that are damaged; the message names the fix.
+        ValueError: an unknown name (the message lists the known ones), a root that names no folder, none for
+            a data set that does not ship, or files that are damaged; the message names the fix.
         FileNotFoundError: its files are not there.
     """
+    check_folder("root", root)
     if place := module(name):
         return _load(import_module(place).load, name, root, fingerprint(name, root))
     return _load(LOADERS[name], name, root, "")
@@ -61,7 +72,7 @@ def fingerprint(name: str, root: str | Path | None = None) -> str:
 
 def module(name: str) -> str | None:
     """The module that loads a data set; None where a function of one's own does."""
-    require(name in LOADERS, f"unknown data set {name!r}: choose one of {', '.join(LOADERS)}.")
+    known("data set", name, LOADERS)
     loader = LOADERS[name]
     return f"grmu.data.{loader}" if isinstance(loader, str) else None
 

@@ -5,6 +5,7 @@ n_attributes + a (Sec. 3.2 of the paper). `split_forget` divides a training set 
 Nothing here knows of models.
 """
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
@@ -12,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 
-from grmu.data.errors import require
+from grmu.data.errors import check_ratio, number, require, said
 from grmu.data.rows import Rows
 
 Group = tuple[int, int]
@@ -43,7 +44,7 @@ class GroupedDataset:
     group: torch.Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        x = self.x if isinstance(self.x, Rows) else torch.as_tensor(self.x)
+        x = self.x if isinstance(self.x, Rows) else as_tensor("x", self.x)
         y, a = _whole("y", self.y), _whole("a", self.a)
         require(len(x) == len(y) == len(a),
                 f"x, y and a need one row per sample, but have {len(x)}, {len(y)} and {len(a)}.")
@@ -86,18 +87,23 @@ class GroupedDataset:
     def group_id(self, group: Group) -> int:
         """(y, a) -> its index; ValueError with the allowed range otherwise."""
         try:
-            y, a = (int(v) for v in group)
+            y, a = map(operator.index, group)
         except (TypeError, ValueError):
-            raise ValueError(f"a group is a pair (y, a) of integers, not {group!r}.") from None
+            raise ValueError(f"a group is a pair (y, a) of integers, not {said(group)}.") from None
         require(0 <= y < self.n_classes and 0 <= a < self.n_attributes,
                 f"unknown group {(y, a)}: y goes from 0 to {self.n_classes - 1}, a from 0 to "
                 f"{self.n_attributes - 1} in {self.name}.")
         return y * self.n_attributes + a
 
+    def group_ids(self, groups: Sequence[Group]) -> list[int]:
+        """The indices of groups (y, a), ascending, each once; ValueError if there are none."""
+        require(isinstance(groups, Sequence) and not isinstance(groups, str) and groups,
+                f"groups must be pairs (y, a), such as [(1, 1)], but is {said(groups)}.")
+        return sorted({self.group_id(g) for g in groups})
+
     def in_groups(self, groups: Sequence[Group]) -> torch.Tensor:
         """(N,) bool: is the sample in one of these groups (y, a)?"""
-        return torch.isin(self.group, torch.tensor([self.group_id(g) for g in groups],
-                                                   device=self.group.device))
+        return torch.isin(self.group, torch.tensor(self.group_ids(groups), device=self.group.device))
 
     def subset(self, index: torch.Tensor) -> Self:
         """The samples at `index`, with the same declared classes and attributes."""
@@ -109,19 +115,36 @@ class GroupedDataset:
         return replace(self, x=self.x.to(device), y=self.y.to(device), a=self.a.to(device))
 
 
-def _whole(what: str, values: torch.Tensor) -> torch.Tensor:
-    values = torch.as_tensor(values)
-    require((values == values.long()).all(), f"{what} holds values that are not whole numbers.")
-    return values.long()
+def as_tensor(what: str, values: object) -> torch.Tensor:
+    """The values as a tensor; ValueError if they are none."""
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{what} must be an array of numbers, but is {said(values)}.") from None
+
+
+def _whole(what: str, values: object) -> torch.Tensor:
+    found = as_tensor(what, values)
+    require(found.ndim == 1, f"{what} needs one number a sample, but has the shape {tuple(found.shape)}.")
+    require((found == found.long()).all(), f"{what} holds values that are not whole numbers.")
+    return found.long()
 
 
 def _names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[str, ...]:
     top = int(values.max()) if len(values) else -1
+    require(not isinstance(given, str) and all(isinstance(name, str) for name in given),
+            f"the names of {what} must be a list of texts, but are {said(given)}.")
     names = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
     low = int(values.min()) if len(values) else 0
     require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} "
                                            f"declared names allow 0 to {len(names) - 1}.")
     return names
+
+
+def check_dataset(what: str, value: object) -> None:
+    """Raise a ValueError unless it is a `GroupedDataset`."""
+    require(isinstance(value, GroupedDataset),
+            f"{what} must be a GroupedDataset, such as data.load(name).train, but is {said(value)}.")
 
 
 class Splits(NamedTuple):
@@ -165,12 +188,13 @@ def split_forget(
     like.
 
     Raises:
-        ValueError: ratio outside (0, 1], an unknown group, a forget set that would be empty or the whole
-            training set.
+        ValueError: no data set, ratio outside (0, 1], an unknown group, a forget set that would be empty or
+            the whole training set.
     """
-    require(isinstance(ratio, int | float) and 0 < ratio <= 1,
-            f"ratio must lie in (0, 1], but is {ratio!r}: 0.5 forgets half of the named groups' samples.")
-    ids = list(range(train.n_groups)) if groups is None else sorted({train.group_id(g) for g in groups})
+    check_dataset("train", train)
+    check_ratio(ratio)
+    number("seed", seed, 0, whole=True)
+    ids = list(range(train.n_groups)) if groups is None else train.group_ids(groups)
     counts = train.group_counts()[ids].numpy()
     total = int(np.rint(ratio * counts.sum()))
     require(total > 0, f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")

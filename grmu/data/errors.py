@@ -1,7 +1,63 @@
-"""How bad input is refused."""
+"""How bad input is refused: with one sentence that says the value, what is allowed, and the fix."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MOST_SEED = 2**32 - 1  # what scikit-learn takes; all others take more
+SHOWN = 120  # characters of a value in a sentence
 
 
 def require(condition: object, otherwise: str) -> None:
     """Raise a ValueError unless the condition holds; `otherwise` says the value, what is allowed, the fix."""
     if not bool(condition):
         raise ValueError(otherwise)
+
+
+def said(value: object) -> str:
+    """A value as a sentence has it: on one line, cut where it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def known(what: str, name: object, names: Iterable[str]) -> None:
+    """Raise a ValueError, which lists the names, unless `name` is one of them."""
+    require(isinstance(name, str) and name in (names := list(names)),
+            f"unknown {what} {said(name)}: choose one of {', '.join(names)}.")
+
+
+def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bool = False) -> float:
+    """The number, as an int if it should be whole.
+
+    Raises:
+        ValueError: no number, one that is not whole, or not from `low` to `high`. True is no number.
+    """
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    limits = f"from {low:.10g}" + f" to {high:.10g}" * (high < MOST_SEED or (real and value > high))
+    require(real and low <= value <= high and (not whole or value == int(value)),
+            f"{name} must be a {'whole ' * whole}number {limits}, but is {said(value)}.")
+    return int(value) if whole else value
+
+
+def check_ratio(ratio: object) -> None:
+    """Raise a ValueError unless it is a share that can be forgotten, in (0, 1]."""
+    require(isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio <= 1,
+            f"ratio must lie in (0, 1], but is {said(ratio)}: 0.5 forgets half of the named groups' samples.")
+
+
+def check_folder(name: str, folder: object) -> None:
+    """Raise a ValueError unless it is what names a folder, or None."""
+    require(folder is None or isinstance(folder, str | Path),
+            f"{name} must be the name of a folder, or None, but is {said(folder)}.")
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What goes wrong with a file inside names one: of a full disk, the system says no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise

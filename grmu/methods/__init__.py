@@ -3,8 +3,10 @@
 A method is imported when it is first asked for, by its name (`get("miu")`) or its class (`methods.MIU`).
 """
 
+from dataclasses import is_dataclass
 from importlib import import_module
 
+from grmu.data import known, require, said
 from grmu.training import Method
 
 BUILT_IN = {
@@ -21,7 +23,14 @@ registry: dict[str, str | type[Method]] = dict(BUILT_IN)  # what was not asked f
 
 
 def register(name: str, method: type[Method]) -> type[Method]:
-    """Make a `Method` dataclass known under `name`; a second registration replaces the first."""
+    """Make a `Method` dataclass known under `name`; a second registration replaces the first.
+
+    Raises:
+        ValueError: a name that is no text, or a class that is no such dataclass.
+    """
+    require(isinstance(name, str) and name, f"a method's name must be a text, but is {said(name)}.")
+    require(isinstance(method, type) and issubclass(method, Method) and is_dataclass(method),
+            f"{name} must be a class under Method, with @dataclass above it, but is {said(method)}.")
     method.name = name
     registry[name] = method
     return method
@@ -29,8 +38,7 @@ def register(name: str, method: type[Method]) -> type[Method]:
 
 def get(name: str) -> type[Method]:
     """The method of that name; ValueError with the known names otherwise."""
-    if name not in registry:
-        raise ValueError(f"unknown method {name!r}: choose one of {', '.join(registry)}.")
+    known("method", name, registry)
     method = registry[name]
     if isinstance(method, str):
         module, cls = method.split(".")

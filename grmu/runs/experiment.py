@@ -2,22 +2,25 @@
 and refuses what cannot be done before any work."""
 
 import operator
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+import torch
 import yaml
 
 from grmu import data, discover, methods, models, training
 from grmu.runs.identity import Identity
+from grmu.settings import Settings, within
 
 GROUPS = "'default', 'uniform' or pairs (y, a)"
 
 
 @dataclass(frozen=True, eq=False)
-class Experiment(Identity):
+class Experiment(Settings, Identity):
     """All that a run depends on. Bad values raise a ValueError here, before any work.
 
     Args:
@@ -41,19 +44,24 @@ class Experiment(Identity):
     reweight: bool = False
     ratio: float = 0.5
     groups: str | tuple[data.Group, ...] = "default"
-    seed: int = 0
+    seed: int = within(0, default=0)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     root: str | None = None
-    split_seed: int | None = None
+    split_seed: int | None = within(0, default=None)
     half: bool = False
     grouping: str = "true"
 
     def __post_init__(self) -> None:
-        _check_split(self)
+        data.known("data set", self.dataset, data.LOADERS)
+        data.known("grouping", self.grouping, ("true", *discover.GROUPINGS))
+        data.check_ratio(self.ratio)
+        data.check_folder("root", self.root)
+        data.require(isinstance(self.overrides, Mapping),
+                     f"overrides must map setting names to values, but is {data.said(self.overrides)}.")
+        super().__post_init__()
         object.__setattr__(self, "ratio", float(self.ratio))
-        object.__setattr__(self, "half", bool(self.half))
-        if not isinstance(self.groups, str):
-            object.__setattr__(self, "groups", _pairs(self.groups))
+        object.__setattr__(self, "groups", _groups(self.groups))
+        object.__setattr__(self, "overrides", dict(self.overrides))
         _check_method(self)
 
     def __str__(self) -> str:
@@ -105,39 +113,48 @@ class Experiment(Identity):
         return replace(self.original, method="retrain", reweight=True)
 
 
-def _check_split(e: Experiment) -> None:
-    data.require(e.dataset in data.LOADERS,
-            f"unknown data set {e.dataset!r}: choose one of {', '.join(data.LOADERS)}.")
-    data.require(isinstance(e.ratio, int | float) and not isinstance(e.ratio, bool) and 0 < e.ratio <= 1,
-            f"ratio must lie in (0, 1], but is {e.ratio!r}.")
-    for name, seed in ("seed", e.seed), ("split_seed", e.seed if e.split_seed is None else e.split_seed):
-        data.require(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0,
-                f"{name} must be a whole number from 0, but is {seed!r}.")
-    data.require(e.half in (False, True), f"half must be one of False, True, but is {e.half!r}.")
-    data.require(not isinstance(e.groups, str) or e.groups in ("default", "uniform"),
-            f"groups must be {GROUPS}, but is {e.groups!r}.")
+def check_device(device: object) -> None:
+    """Raise a ValueError unless this machine has what is named."""
+    data.require(isinstance(device, str) and re.fullmatch(r"cpu|cuda(:\d+)?", device),
+                 f"device must be 'cpu' or 'cuda', but is {data.said(device)}.")
+    data.require(device == "cpu" or torch.cuda.is_available(),
+                 f"device is {device!r}, but PyTorch sees no GPU: use device cpu, or install a CUDA build of "
+                 "torch.")
 
 
-def _pairs(groups: Any) -> tuple[data.Group, ...]:
+def check_call(experiment: object, store: object = None, device: object = "cpu", on_epoch: object = None,
+               fresh: object = False) -> None:
+    """Raise a ValueError unless a run can be asked with these."""
+    data.require(isinstance(experiment, Experiment),
+                 f"what is run must be an Experiment, such as Experiment(), but is {data.said(experiment)}.")
+    data.check_folder("store", store)
+    check_device(device)
+    data.require(on_epoch is None or callable(on_epoch),
+                 f"on_epoch must be a function of an epoch and its row, but is {data.said(on_epoch)}.")
+    data.require(isinstance(fresh, bool), f"fresh must be one of False, True, but is {data.said(fresh)}.")
+
+
+def _groups(groups: Any) -> str | tuple[data.Group, ...]:
+    if isinstance(groups, str) and groups in ("default", "uniform"):
+        return groups
     try:
         pairs = tuple((operator.index(y), operator.index(a)) for y, a in groups)
     except (TypeError, ValueError):
         pairs = ()
-    data.require(pairs, f"groups must be {GROUPS}, but is {groups!r}.")
+    data.require(pairs and min(map(min, pairs)) >= 0, f"groups must be {GROUPS}, but is {data.said(groups)}.")
     return pairs
 
 
 def _check_method(e: Experiment) -> None:
     method = methods.get(e.method)
     sees_all, known = method.trains_on == "train", _defaults(method)
-    data.require(e.grouping == "true" or (e.grouping in discover.GROUPINGS and not sees_all),
-            f"grouping must be one of true, {', '.join(discover.GROUPINGS)}, and true for pretrain, "
-            f"but is {e.grouping!r} for {e.method}.")
+    data.require(e.grouping == "true" or not sees_all,
+                 f"grouping must be true for {e.method}, which forgets nothing, but is {e.grouping!r}.")
     samples_itself = method.sampling_weights is not training.Method.sampling_weights
     data.require(not e.reweight or not (sees_all or samples_itself),
             f"{e.method} does not combine with REWEIGHT: it "
             f"{'sees the whole training set' if sees_all else 'samples by itself'}.")
-    unknown = sorted(set(e.overrides) - set(known))
+    unknown = sorted(map(str, set(e.overrides) - set(known)))
     data.require(not unknown, f"unknown setting {', '.join(unknown)} for {e.method}: choose from "
                          f"{', '.join(sorted(known))}.")
     made = e.network, e.recipe, e.make_method()  # all check their values

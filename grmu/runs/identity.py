@@ -18,7 +18,6 @@ from grmu.data.shipped import sha256
 from grmu.runs import code
 
 UNSET = {"split_seed": None, "half": False, "grouping": "true"}  # fields that came later, as they were before
-RUNNER = {"grmu.runs.runner"}
 VERSIONS = {library: version(library) for library in ("torch", "torchvision", "numpy")}
 
 
@@ -67,9 +66,9 @@ class Identity:
 
     def _modules(self: Any) -> set[str]:
         """The modules of the package that the run begins with."""
-        modules = {cls.__module__ for cls in self._classes() if cls.__module__.startswith("grmu.")}
-        modules |= {place} if (place := data.module(self.dataset)) else set()
-        return modules | ({"grmu.pretrained"} if self.network.model in models.PUBLISHED else set()) | RUNNER
+        found = [cls.__module__ for cls in self._classes()] + [data.module(self.dataset), "grmu.runs.runner"]
+        found += ["grmu.pretrained"] * (self.network.model in models.PUBLISHED)
+        return {name for name in found if name and name.startswith("grmu.")}
 
     def _code(self: Any) -> list[str]:
         """Of the package what the run needs, and of a method that a notebook defines the text."""

@@ -12,7 +12,8 @@ from typing import TypeVar
 import pandas as pd
 from tqdm.auto import tqdm
 
-from grmu.runs.experiment import Experiment
+from grmu.data import number, require, said
+from grmu.runs.experiment import Experiment, check_call
 from grmu.runs.runner import run
 
 T = TypeVar("T")
@@ -25,8 +26,16 @@ def map_experiments(function: Callable[[Experiment], T], experiments: Iterable[E
     Args:
         jobs: processes to share the work. With more than one, `function` and its results must be picklable,
             and methods that a notebook registered are unknown.
+
+    Raises:
+        ValueError: something that is no experiment, or jobs that are no whole number from 1.
     """
+    number("jobs", jobs, 1, whole=True)
+    require(isinstance(experiments, Iterable),
+            f"experiments must be a list, such as [Experiment()], but is {said(experiments)}.")
     experiments = list(experiments)
+    for experiment in experiments:
+        check_call(experiment)
     with ExitStack() as stack:
         results: Iterator[T] = map(function, experiments)
         if jobs > 1:

@@ -16,7 +16,7 @@ import torch
 from grmu import data, discover, methods, models, reweight, training
 from grmu.metrics import OVERALL, evaluate
 from grmu.numerics import fixed_threads
-from grmu.runs.experiment import Experiment
+from grmu.runs.experiment import Experiment, check_call
 from grmu.runs.identity import UNSET
 from grmu.runs.store import Made, Store, made_by
 
@@ -68,8 +68,9 @@ class Parts(NamedTuple):
 
 
 def load_split(experiment: Experiment) -> Parts:
-    """The data of an experiment."""
+    """The data of an experiment; ValueError if its network is not for them."""
     splits = data.load(experiment.dataset, experiment.root)
+    models.check_fit(experiment.network, splits.train)
     if experiment.half:
         splits = splits._replace(train=splits.train.subset(data.half_of(splits.train, experiment.seed)))
     groups = (splits.forget_group,) if isinstance(experiment.groups, str) else experiment.groups
@@ -92,7 +93,8 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
         FloatingPointError: a loss became NaN or infinite.
         StoreError: the store cannot be read or written.
     """
-    kept, parts = Store(store), load_split(experiment)
+    check_call(experiment, store, device, on_epoch, fresh)
+    parts, kept = load_split(experiment), Store(store)  # what is refused writes nothing
     trained_as = kept.keep("models", experiment.training_key, lambda: _train(
         experiment, parts, kept, device, on_epoch, fresh), fresh)
     found = kept.keep("results", experiment.key, lambda: _measure(experiment, parts, kept, device), fresh)
@@ -104,6 +106,7 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
 def trained(experiment: Experiment, store: str | Path | None = None,
             device: str = "cpu") -> models.Classifier:
     """The experiment's model alone, on the CPU, trained unless the store has it; nothing is measured."""
+    check_call(experiment, store, device)
     kept = Store(store)
     kept.keep("models", experiment.training_key,
               lambda: _train(experiment, load_split(experiment), kept, device))
@@ -134,11 +137,12 @@ def _train(experiment: Experiment, parts: Parts, store: Store, device: str,
     with fixed_threads():
         context = _context(experiment, method, parts, original, torch.device(device))
         record = _recorder(context, parts.splits.test.to(device), parts.groups, on_epoch)
-        checkpoint = store.checkpoint(experiment.training_key)  # its clock starts
+        about = {"experiment": experiment.describe(), "root": experiment.root}
+        checkpoint = store.checkpoint(experiment.training_key, about)  # its clock starts
         rows = training.train(method, context, record, None if fresh else checkpoint)
     curves = [{"epoch": epoch} | row for epoch, row in enumerate(rows, 1)]
-    return {"experiment": experiment.describe(), "root": experiment.root, "curves": curves,
-            "seconds": checkpoint.seconds(), "made_by": made_by(device)}, context.model.state_dict()
+    return about | {"curves": curves, "seconds": checkpoint.seconds(),
+                    "made_by": made_by(device)}, context.model.state_dict()
 
 
 def _context(experiment: Experiment, method: training.Method, parts: Parts,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -166,9 +166,9 @@ class Store:
     def _weights(self, key: str, record: Mapping[str, Any]) -> Path:
         return self.folder("models", key) / f"{record.get('weights')}.safetensors"
 
-    def checkpoint(self, key: str) -> Checkpoint:
-        """Where an unfinished run leaves its state."""
-        return Checkpoint(self, key)
+    def checkpoint(self, key: str, about: Mapping[str, Any] | None = None) -> Checkpoint:
+        """Where an unfinished run leaves its state; `about`: JSON values that say which run it is."""
+        return Checkpoint(self, key, about or {})
 
     def damaged(self, path: Path) -> StoreError:
         """What to raise when a file is not what was written."""
@@ -180,6 +180,8 @@ class Store:
         """Turns errors of the disk into a StoreError."""
         try:
             yield
+        except Timeout:  # an OSError, but none of the disk
+            raise
         except (OSError, SafetensorError) as error:
             why = getattr(error, "strerror", None) or error
             where = getattr(error, "filename", None) or self.root
@@ -195,8 +197,9 @@ def _sum(kind: str, key: str, record: Mapping[str, Any]) -> str:
 class Checkpoint:
     """The state of an unfinished run in the store, and the time that its training took, over all attempts."""
 
-    def __init__(self, store: Store, key: str) -> None:
-        self.store, self.key, self.path = store, key, store.root / "checkpoints" / f"{key}.state"
+    def __init__(self, store: Store, key: str, about: Mapping[str, Any]) -> None:
+        self.store, self.key, self.about = store, key, about
+        self.path = store.root / "checkpoints" / f"{key}.state"
         self.before, self.started = 0.0, time.perf_counter()
 
     def seconds(self) -> float:
@@ -224,7 +227,7 @@ class Checkpoint:
             StoreError: the disk is full or read-only; the older one stays.
         """
         content = io.BytesIO()
-        torch.save(dict(state) | {"seconds": self.seconds()}, content)
+        torch.save({**state, **self.about, "seconds": self.seconds()}, content)
         with self.store.explained():
             self.path.parent.mkdir(exist_ok=True)
             with replacing(self.path) as temporary, open(temporary, "wb") as file:

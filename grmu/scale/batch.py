@@ -20,8 +20,11 @@ import pandas as pd
 import torch
 
 import grmu
+from grmu.data import require, said
 from grmu.data.files import write_whole
 from grmu.runs import Experiment, Result, run
+from grmu.runs.experiment import check_device
+from grmu.settings import Settings, within
 from grmu.study import paper, tables
 from grmu.study.names import label
 
@@ -29,7 +32,7 @@ COMPARED_WITH = ("pretrain", "retrain")  # what every other method stands beside
 
 
 @dataclass(frozen=True)
-class Parameters:
+class Parameters(Settings):
     """The notebook's parameters; the experiments they mean are `experiments()`.
 
     reweight: True, False or "both" (both that the method allows).
@@ -46,8 +49,8 @@ class Parameters:
     reweight: bool | str = "both"
     ratio: float = 0.5
     groups: str | list[Any] = "default"
-    seed: int = 0
-    n_seeds: int = 1
+    seed: int = within(0, default=0)
+    n_seeds: int = within(1, 1000, default=1)
     lam: float | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
     references: bool = True
@@ -56,32 +59,22 @@ class Parameters:
     output: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.reweight, bool) and self.reweight != "both":
-            raise ValueError(f"reweight must be true, false or 'both', but is {self.reweight!r}.")
-        if not isinstance(self.references, bool):
-            raise ValueError(f"references must be true or false, but is {self.references!r}.")
-        if isinstance(self.n_seeds, bool) or not isinstance(self.n_seeds, int) or self.n_seeds < 1:
-            raise ValueError(f"n_seeds must be a whole number from 1, but is {self.n_seeds!r}.")
-        if not isinstance(self.overrides, Mapping):
-            raise ValueError(f"overrides must map setting names to values, but is {self.overrides!r}.")
-        if self.root is not None and not isinstance(self.root, str):
-            raise ValueError(f"root must be the name of a folder, or None, but is {self.root!r}.")
-        if not isinstance(self.output, str):
-            raise ValueError(f"output must be the name of a folder, or empty, but is {self.output!r}.")
-        if self.device not in ("cpu", "cuda"):
-            raise ValueError(f"device must be 'cpu' or 'cuda', but is {self.device!r}.")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device is 'cuda', but PyTorch sees no GPU: use device cpu, "
-                             "or install a CUDA build of torch.")
+        super().__post_init__()
+        require(isinstance(self.reweight, bool) or self.reweight == "both",
+                f"reweight must be true, false or 'both', but is {said(self.reweight)}.")
+        require(isinstance(self.overrides, Mapping),
+                f"overrides must map setting names to values, but is {said(self.overrides)}.")
+        require(isinstance(self.output, str),
+                f"output must be the name of a folder, or empty, but is {said(self.output)}.")
+        check_device(self.device)
         self.experiments()
 
     def experiments(self) -> list[Experiment]:
         """PRETRAIN, RETRAIN, RETRAIN + REWEIGHT and the method, for every seed; ValueError if impossible."""
         groups = tuple(self.groups) if isinstance(self.groups, list) else self.groups
         chosen = dict(self.overrides) | ({} if self.lam is None else {"lam": self.lam})
-        whole = isinstance(self.seed, int) and not isinstance(self.seed, bool)
         runs: dict[str, Experiment] = {}
-        for seed in range(self.seed, self.seed + self.n_seeds) if whole else [self.seed]:
+        for seed in range(self.seed, self.seed + self.n_seeds):
             plain = Experiment(self.dataset, self.method, False, self.ratio, groups, seed, chosen,
                                self.root)
             before = plain.original

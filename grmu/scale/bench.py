@@ -7,7 +7,6 @@ machine that does nothing else.
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import platform
@@ -29,6 +28,7 @@ import torch
 from nbclient import NotebookClient
 
 from grmu import closed_form, training
+from grmu.data.arguments import Parser
 from grmu.metrics import evaluate
 from grmu.mine import MINE, Estimator
 from grmu.numerics import THREADS, fixed_threads
@@ -237,13 +237,13 @@ def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, 
 
 def main(argv: list[str]) -> int:
     """Measure and print the table; 0 also where a target is missed."""
-    parser = argparse.ArgumentParser(prog="python -m grmu bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true",
-                        help="only what the shipped results say; nothing is run")
-    parser.add_argument("--lessons", action="store_true", help="also execute every lesson: minutes")
-    parser.add_argument("--scale", action="store_true",
-                        help="only what full-scale runs cost, which a GPU is measured for anyway; "
-                        "without one, the same code at a small size")
+    parser = Parser(prog="python -m grmu bench", description=__doc__)
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--quick", action="store_true", help="only what the shipped results say; nothing is run")
+    one.add_argument("--lessons", action="store_true", help="also execute every lesson: minutes")
+    one.add_argument("--scale", action="store_true",
+                     help="only what full-scale runs cost, which a GPU is measured for anyway; "
+                     "without one, the same code at a small size")
     options = parser.parse_args(argv)
     if options.scale:
         return bench_scale.main()

@@ -3,7 +3,6 @@ sentence."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -15,6 +14,8 @@ from typing import Any
 
 import pandas as pd
 
+from grmu.data.arguments import Parser
+from grmu.data.errors import naming
 from grmu.data.shipped import FOLDER, PACKAGE
 from grmu.runs import load_split
 from grmu.runs.store import Store
@@ -48,19 +49,21 @@ group's test pictures. avg. gap: 100 minus the mean distance from the gold stand
 
 def main(argv: list[str]) -> int:
     """Run PRETRAIN, RETRAIN and MIU, with and without REWEIGHT, and say what came of it."""
-    parser = argparse.ArgumentParser(prog="python -m grmu demo", description=main.__doc__)
+    parser = Parser(prog="python -m grmu demo", description=main.__doc__)
     parser.add_argument("--ratio", type=float, default=0.5,
                         help="share of the group that is forgotten, in (0, 1]")
     parser.add_argument("--seeds", type=int, default=3,
                         help="how many times, each with another forget set and training")
     options = parser.parse_args(argv)
-    folder = Store().root.resolve() / "demo"
-    parameters = {"ratio": options.ratio, "n_seeds": options.seeds, "output": str(folder)}
+    parameters = {"ratio": options.ratio, "n_seeds": options.seeds}
     print(opening(Parameters(**parameters)), flush=True)
+    folder = Store().root.resolve() / "demo"
     folder.mkdir(exist_ok=True)
+    parameters["output"] = str(folder)
     executed, page = folder / "run_experiment.ipynb", folder / "run_experiment.html"
-    execute(parameters, executed)
-    write_page(executed, page)
+    with naming(folder):
+        execute(parameters, executed)
+        write_page(executed, page)
     rows = pd.DataFrame(json.loads((folder / "metrics.json").read_text())["runs"])
     spread = ", mean \N{PLUS-MINUS SIGN} standard deviation over seeds"
     print(LEGEND.format(spread=spread * (options.seeds > 1)))

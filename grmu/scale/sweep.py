@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 
 import yaml
 
-from grmu import data
+from grmu import data, models
 from grmu.data.files import write_whole
+from grmu.data.originals.registry import ORIGINALS
 from grmu.data.shipped import PACKAGE
 from grmu.runs import Experiment
 from grmu.scale.batch import COMPARED_WITH, Parameters, hint, rank
@@ -52,6 +53,8 @@ class Block:
         for name in ("datasets", "methods", "seeds", "ratios"):
             if not isinstance(getattr(self, name), list) or not getattr(self, name):
                 raise ValueError(f"{name} must be a list that is not empty, but is {getattr(self, name)!r}.")
+        if self.overrides == []:
+            raise ValueError("overrides must be a mapping, or a list that is not empty, but is [].")
         if isinstance(self.groups, Mapping) and (
                 set(self.groups) != {"y", "a"} or not all(isinstance(v, list) for v in self.groups.values())):
             raise ValueError("groups must be a name, pairs (y, a), or lists y and a, but is "
@@ -87,6 +90,10 @@ class Grid:
             raise ValueError(f"output must be the name of a folder, but is {self.output!r}.")
         if self.device not in ("cpu", "cuda"):
             raise ValueError(f"device must be 'cpu' or 'cuda', but is {self.device!r}.")
+        for dataset, root in self.root.items() if isinstance(self.root, Mapping) else [(None, self.root)]:
+            if dataset is not None:
+                data.known("data set in root", dataset, data.LOADERS)
+            data.check_folder("root", root)
         if not isinstance(self.blocks, list) or not self.blocks:
             raise ValueError(f"blocks must be a list that is not empty, but is {self.blocks!r}.")
 
@@ -111,6 +118,7 @@ class Grid:
             try:
                 for parameters in _make(Block, settings, "block").parameters(self.root_of):
                     for experiment in parameters.experiments():
+                        _check_fit(experiment)
                         found.setdefault(job_name(experiment), experiment)
             except ValueError as error:
                 raise ValueError(f"block {number}: {error}") from error
@@ -123,13 +131,24 @@ def read(source: str) -> Grid:
     Raises:
         FileNotFoundError: there is no such file.  ValueError: it is no grid; the message names the value.
     """
-    if source == "-":
-        return _make(Grid, json.load(sys.stdin), "grid")  # not as YAML, to which 1e-05 is text
-    try:
-        settings = yaml.safe_load(Path(source).read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{source} is not YAML: {error}") from error
+    try:  # JSON is not read as YAML, to which 1e-05 is text
+        settings = json.load(sys.stdin) if source == "-" else yaml.safe_load(Path(source).read_text("utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        name = "standard input is not JSON" if source == "-" else f"{source} is not YAML"
+        raise ValueError(f"{name}: {' '.join(str(error).split())}. Name a grid such as "
+                         "workflow/embedded.yaml.") from error
     return _make(Grid, settings, "grid")
+
+
+def _check_fit(e: Experiment) -> None:
+    """Refuse what the data set does not have, before a job is planned."""
+    has: Any = ORIGINALS.get(e.dataset)  # the files of the paper's may not be here
+    if has is None:
+        models.check_fit(e.network, has := data.load(e.dataset).train)
+    if not isinstance(e.groups, str):
+        for group, (what, names) in product(e.groups, (("y", has.class_names), ("a", has.attribute_names))):
+            value = group["ya".index(what)]
+            data.number(f"{what} of the group {group} of {e.dataset}", value, 0, len(names) - 1, whole=True)
 
 
 def job_name(experiment: Experiment) -> str:

@@ -8,16 +8,15 @@ workflow/Snakefile calls it.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from grmu.data.arguments import Parser
 from grmu.scale import sweep, sweep_cost, sweep_report
 
 
 def main(argv: list[str]) -> int:
     """Run one of the three; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m grmu sweep",
-                                     description="A grid of experiments as jobs.")
+    parser = Parser(prog="python -m grmu sweep", description="A grid of experiments as jobs.")
     commands = parser.add_subparsers(dest="command", required=True)
     plan = commands.add_parser("plan", help="write the jobs of a grid, or count them")
     plan.add_argument("--count", action="store_true",

@@ -13,6 +13,7 @@ Loading is assumed to keep up with the GPU. The speed is measured, not assumed.
 from __future__ import annotations
 
 import inspect
+import math
 
 import pandas as pd
 
@@ -62,7 +63,7 @@ def table(grid: Grid, images: float | None, texts: float | None) -> pd.DataFrame
 
 def estimate(grid: Grid, images: float | None = None, texts: float | None = None, gpus: int = 1) -> str:
     """The table as text, with its total; what was not measured is said to be so, and is not in the total."""
-    if any(speed is not None and speed <= 0 for speed in (images, texts)) or gpus < 1:
+    if any(speed is not None and not 0 < speed < math.inf for speed in (images, texts)) or gpus < 1:
         raise ValueError(f"speeds must be above 0 and GPUs from 1, but are {images}, {texts} and {gpus}.")
     found = table(grid, images, texts)
     hours = found["GPU hours"].sum()

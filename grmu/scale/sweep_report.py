@@ -58,7 +58,11 @@ def read_plan(folder: Path) -> dict[str, dict[str, Any]]:
     """The jobs of a sweep by name: "after" and "parameters"; FileNotFoundError if the folder holds none."""
     if not (folder / "plan.json").is_file():
         raise FileNotFoundError(f"{folder} holds no plan.json: it is not the folder of a sweep.")
-    jobs: dict[str, dict[str, Any]] = json.loads((folder / "plan.json").read_text())["jobs"]
+    try:
+        jobs: dict[str, dict[str, Any]] = json.loads((folder / "plan.json").read_text())["jobs"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / 'plan.json'} is damaged ({error}): write it again with `python -m grmu "
+                         "sweep plan`.") from error
     return jobs
 
 

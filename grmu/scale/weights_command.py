@@ -8,12 +8,12 @@ On a cluster without internet, copy the files into the folder of weights (see `g
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from grmu.data.arguments import Parser
 from grmu.data.shipped import downloads, sha256
 from grmu.pretrained import SOURCES, find
 
@@ -38,7 +38,7 @@ DOWNLOADS: dict[str, Callable[[Path], None]] = {"resnet18": _get_resnet18, "bert
 
 def main(argv: list[str]) -> int:
     """Say which pretrained weights are there, or download some."""
-    parser = argparse.ArgumentParser(prog="python -m grmu weights", description=main.__doc__)
+    parser = Parser(prog="python -m grmu weights", description=main.__doc__)
     parser.add_argument("name", nargs="?", choices=SOURCES)
     parser.add_argument("--download", action="store_true",
                         help="fetch them from where their authors publish them")

@@ -8,11 +8,13 @@ reaches it can start trainings on it, but run nothing else.
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
+from argparse import ArgumentTypeError
+from ipaddress import ip_address
 
+from grmu.data.arguments import Parser, between
 from grmu.show.kernels import NOTEBOOKS, kernel_environment
 
 STRANGERS = ["@jupyter/nbgrader",
@@ -34,12 +36,21 @@ def environment() -> dict[str, str]:
     return {"JUPYTER_PATH": os.pathsep.join(filter(None, [str(FOLDER), os.environ.get("JUPYTER_PATH", "")]))}
 
 
+def address(written: str) -> str:
+    """What may stand after --ip."""
+    try:
+        return written if written == "localhost" else str(ip_address(written))
+    except ValueError:
+        raise ArgumentTypeError("it must be localhost or an address such as 127.0.0.1 (this machine alone) "
+                                f"or 0.0.0.0 (others, too), but is {written!r}.") from None
+
+
 def main(argv: list[str]) -> int:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m grmu app", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=8866)
-    parser.add_argument("--ip", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets others in")
+    parser = Parser(prog="python -m grmu app", description=__doc__)
+    parser.add_argument("--port", type=between(1, 65535), default=8866)
+    parser.add_argument("--ip", type=address, default="127.0.0.1",
+                        help="address to listen on; 0.0.0.0 lets others in")
     parser.add_argument("--no-browser", action="store_true", help="only serve")
     options = parser.parse_args(argv)
     if not FOLDER.is_dir():

@@ -14,7 +14,6 @@ standards that differ in their seed; how fast the forget set is learnt again.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import time
 import warnings
@@ -35,6 +34,7 @@ from torch.nn.functional import cross_entropy, log_softmax
 
 from grmu import data
 from grmu.data import GroupedDataset
+from grmu.data.arguments import Parser, between
 from grmu.methods import FineTune
 from grmu.metrics import METRICS, membership_forest
 from grmu.models import Classifier
@@ -68,7 +68,12 @@ class Observations(NamedTuple):
 
 
 def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
-    """The experiment on n random halves of the training set; in each, the forget set is drawn anew."""
+    """The experiment on n random halves of the training set; in each, the forget set is drawn anew.
+
+    Raises:
+        ValueError: n is no whole number from 2.
+    """
+    data.number("shadows", n, 2, whole=True)
     return [replace(experiment, seed=seed, half=True) for seed in range(n)]
 
 
@@ -139,8 +144,9 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED)
     AUC is near 0.5.
 
     Raises:
-        ValueError: too few shadow models.
+        ValueError: an unknown attack, or too few shadow models.
     """
+    data.known("attack", attack, ATTACKS)
     column, fit = ATTACKS[attack]
     values, status = getattr(seen, column), seen.status
 
@@ -290,8 +296,7 @@ def relearning(experiment: Experiment, store: str | Path | None = None) -> dict[
 
 def main(argv: list[str]) -> int:
     """Audit one method and print what every attack finds."""
-    parser = argparse.ArgumentParser(prog="python -m grmu audit", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m grmu audit", description=__doc__)
     parser.add_argument("--dataset", default="groundwear-memorised", choices=data.EMBEDDED, metavar="NAME",
                         help=f"one of {', '.join(data.EMBEDDED)} (default: %(default)s)")
     parser.add_argument("--method", default="miu", metavar="NAME",
@@ -299,7 +304,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--reweight", action="store_true", help="with REWEIGHT")
     parser.add_argument("--ratio", type=float, default=0.5,
                         help="share of the group that is unlearned (default: %(default)s)")
-    parser.add_argument("--shadows", type=int, default=SHADOWS, help="shadow models (default: %(default)s)")
+    parser.add_argument("--shadows", type=between(2), default=SHADOWS,
+                        help="shadow models (default: %(default)s)")
     add_jobs(parser)
     options = parser.parse_args(argv)
     started = time.perf_counter()

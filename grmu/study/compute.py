@@ -7,8 +7,7 @@ Finished runs are taken from the store, so an interrupted call resumes where it 
 
 from __future__ import annotations
 
-import argparse
-
+from grmu.data.arguments import Parser
 from grmu.study import grids, results, studies
 from grmu.study.command import add_jobs
 
@@ -16,9 +15,8 @@ from grmu.study.command import add_jobs
 def main(argv: list[str]) -> int:
     """Compute the shipped results, all grids and studies or those named."""
     names = [*grids.GRIDS, *studies.STUDIES]
-    parser = argparse.ArgumentParser(prog="grmu results", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=names, nargs="*", default=names)
+    parser = Parser(prog="python -m grmu results", description=__doc__)
+    parser.add_argument("--only", choices=names, nargs="+", default=names)
     parser.add_argument("--missing", action="store_true",
                         help="only runs that the table lacks, as after adding a method")
     add_jobs(parser)

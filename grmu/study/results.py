@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from grmu.data import shipped
+from grmu.data import known, number, shipped
 from grmu.data.files import write_whole
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Result, map_experiments, run
@@ -54,8 +54,6 @@ def _rows(grid: str | None) -> pd.DataFrame:
     if grid is None:
         rows = table().reset_index(drop=True)
         return rows.assign(overrides=rows.overrides.map(json.loads), by_group=rows.by_group.map(json.loads))
-    if grid not in grids.GRIDS:
-        raise ValueError(f"unknown grid {grid!r}: choose one of {', '.join(grids.GRIDS)}.")
     experiments = {e.id: e for e in grids.GRIDS[grid]()}
     if missing := [e for i, e in experiments.items() if i not in table().index]:
         raise FileNotFoundError(
@@ -78,6 +76,8 @@ def load(grid: str | None = None, **where: Any) -> pd.DataFrame:
     Raises:
         ValueError: unknown grid or column.  FileNotFoundError: some runs of the grid were never computed.
     """
+    if grid is not None:
+        known("grid", grid, grids.GRIDS)
     rows = select(_rows(grid), **where)
     return rows.assign(by_group=rows.by_group.map(list))  # lists of the caller's own
 
@@ -86,14 +86,14 @@ def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
     """The rows whose columns have these values: ratios to five digits, groups as an `Experiment` takes them.
 
     Raises:
-        ValueError: there is no such column.
+        ValueError: there is no such column, or a ratio is no number.
     """
     taken = pd.Series(True, index=rows.index)
     for name, value in where.items():
         if name not in rows:
             raise ValueError(f"these runs have no column {name!r}: choose among {', '.join(map(str, rows))}.")
         if name == "ratio":
-            taken &= (rows.ratio - value).abs() < 5e-6
+            taken &= (rows.ratio - number("ratio", value, 0, 1)).abs() < 5e-6
         elif name == "groups":
             taken &= rows.groups.map(str) == str(value)
         elif name == "overrides":
@@ -119,7 +119,12 @@ def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missi
 
     Args:
         missing: leave out runs that the table has already.
+
+    Raises:
+        ValueError: an unknown grid.
     """
+    for name in (names := list(names)):
+        known("grid", name, grids.GRIDS)
     planned = {e.id: e for name in grids.GRIDS for e in grids.GRIDS[name]()}
     chosen = list({e.id: e for name in names for e in grids.GRIDS[name]()}.items())
     table.cache_clear()

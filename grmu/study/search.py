@@ -11,7 +11,6 @@ against: this is a benchmark's luxury.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -21,6 +20,7 @@ from typing import Any
 import pandas as pd
 
 from grmu import data
+from grmu.data.arguments import Parser
 from grmu.runs import Experiment, map_experiments, run
 from grmu.study import results
 from grmu.study.command import add_jobs
@@ -50,7 +50,8 @@ ROBUST = ("group_dro", "rwg", "subg")  # retrain for robustness, so not scored a
 
 
 def settings(dataset: str, method: str) -> list[dict[str, object]]:
-    """The method's settings on a data set, as overrides."""
+    """The method's settings on a data set, as overrides; ValueError for a method without a grid."""
+    data.known("grid of the method", method, GRIDS)
     tried = [dict(zip(GRIDS[method], values, strict=True)) for values in product(*GRIDS[method].values())]
     factor = LR_FACTOR.get(dataset, 1.0)
     return [s | {"lr": round(s["lr"] * factor, 6)} if "lr" in s else s for s in tried]
@@ -73,8 +74,13 @@ def distance(ours: Mapping[str, float], gold: Mapping[str, float], group_accurac
 
 
 def search(dataset: str, names: Iterable[str], store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """Every setting of the methods' grids with its scores; of each method the best first."""
+    """Every setting of the methods' grids with its scores; of each method the best first.
+
+    Raises:
+        ValueError: an unknown data set, no methods, or one without a grid.
+    """
     names = list(names)
+    data.require(names, f"names must be methods, at least one of {', '.join(GRIDS)}.")
     runs = [Experiment(dataset, method, method not in ROBUST, ratio, seed=seed, overrides=overrides)
             for method in names for overrides in settings(dataset, method) for ratio in RATIOS
             for seed in TUNING_SEEDS]
@@ -91,10 +97,9 @@ def search(dataset: str, names: Iterable[str], store: str | None = None, jobs: i
 
 def main(argv: list[str]) -> int:
     """Search methods' grids on one data set, put the scores into the table and name the best settings."""
-    parser = argparse.ArgumentParser(prog="grmu search", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m grmu search", description=__doc__)
     parser.add_argument("--dataset", default="groundwear", choices=data.EMBEDDED)
-    parser.add_argument("--method", choices=list(GRIDS), nargs="*", default=list(GRIDS))
+    parser.add_argument("--method", choices=list(GRIDS), nargs="+", default=list(GRIDS))
     add_jobs(parser)
     options = parser.parse_args(argv)
     found = search(options.dataset, options.method, jobs=options.jobs)

@@ -21,6 +21,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from grmu.data import known
 from grmu.discover import GROUPINGS, infer
 from grmu.metrics import attack_data, membership_attacker, mia_efficacy
 from grmu.numerics import fixed_threads
@@ -209,7 +210,8 @@ STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
-    """Make a study and write its table."""
+    """Make a study and write its table; ValueError for another name."""
+    known("study", name, STUDIES)
     path = results.write(name, STUDIES[name](store, jobs))
     _table.cache_clear()
     return path
@@ -222,8 +224,7 @@ def _table(path: Path) -> pd.DataFrame:
 
 def load(name: str) -> pd.DataFrame:
     """A study's shipped table; ValueError for another name, FileNotFoundError if it was never computed."""
-    if name not in STUDIES:
-        raise ValueError(f"unknown study {name!r}: choose one of {', '.join(STUDIES)}.")
+    known("study", name, STUDIES)
     path = results.path_of(name)
     if not path.is_file():
         raise FileNotFoundError(f"no results for {name}: compute them with "

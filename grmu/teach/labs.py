@@ -9,7 +9,6 @@ it is no prison for an attacker: grade strangers' code in a virtual machine.
 
 from __future__ import annotations
 
-import argparse
 import html
 import json
 import os
@@ -32,6 +31,7 @@ from typing import Any, NamedTuple
 import nbformat
 import pandas as pd
 
+from grmu.data.arguments import Parser, between
 from grmu.data.shipped import PACKAGE
 from grmu.show.kernels import kernel_environment
 
@@ -338,21 +338,28 @@ def _row(s: Submission, result: dict[str, Any], cells: dict[str, tuple[float, bo
 def main(argv: list[str]) -> int:
     """`python -m grmu labs [--out FOLDER]` or `python -m grmu labs --grade SUBMISSIONS [--lab LAB] [--out
     FOLDER]`."""
-    parser = argparse.ArgumentParser(prog="python -m grmu labs", description=__doc__.split("\n\n")[0])
+    parser = Parser(prog="python -m grmu labs", description=__doc__.split("\n\n")[0])
     parser.add_argument("--grade", type=Path, metavar="SUBMISSIONS",
                         help="grade this folder, else write the release versions")
     parser.add_argument("--lab", choices=LABS, help="only this lab")
     parser.add_argument("--out", type=Path, help="where to write (default: build/labs, build/grades)")
-    parser.add_argument("--seconds", type=float, default=Limits.seconds,
+    parser.add_argument("--seconds", type=between(1, whole=False), default=Limits.seconds,
                         help="time for a notebook (default: %(default)g)")
-    parser.add_argument("--cell-seconds", type=float, default=Limits.cell_seconds,
+    parser.add_argument("--cell-seconds", type=between(1, whole=False), default=Limits.cell_seconds,
                         help="time for a cell (default: %(default)g)")
-    parser.add_argument("--gigabytes", type=float, default=Limits.gigabytes,
+    parser.add_argument("--gigabytes", type=between(0.1, 1e6, whole=False), default=Limits.gigabytes,
                         help="memory of a kernel (default: %(default)g)")
-    parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2),
+    parser.add_argument("--jobs", type=between(1), default=max(1, (os.cpu_count() or 1) // 2),
                         help="notebooks graded at the same time (default: %(default)s)")
     options = parser.parse_args(argv)
+    if options.out is not None and options.out.exists() and not options.out.is_dir():
+        parser.error(f"--out {options.out} is a file: name a folder")
     if options.grade is None:
+        ignored = [action.option_strings[0] for action in parser._actions
+                   if action.dest in ("lab", "seconds", "cell_seconds", "gigabytes", "jobs")
+                   and getattr(options, action.dest) != action.default]
+        if ignored:
+            parser.error(f"{', '.join(ignored)} says how to grade: name the submissions with --grade, too")
         print(*release(options.out or REPOSITORY / "build" / "labs"), sep="\n")
         return 0
     out, limits = options.out or REPOSITORY / "build" / "grades", Limits(options.seconds,

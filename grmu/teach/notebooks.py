@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import io
 import re
@@ -20,6 +19,8 @@ from papermill.parameterize import parameterize_notebook
 from PIL import Image
 from tqdm import tqdm
 
+from grmu.data.arguments import Parser
+from grmu.data.errors import naming
 from grmu.data.files import write_whole
 from grmu.show.kernels import NOTEBOOKS, kernel_environment, lessons
 
@@ -53,7 +54,8 @@ def execute(path: Path, parameters: Mapping[str, Any] | None = None) -> Notebook
                 warnings.warn(f"{path.name}, cell {index} shows widgets or writes to stderr, "
                               "which are not saved: give it the tag nbval-ignore-output.", stacklevel=2)
     nb = normalise(nb)
-    write_whole(path, nbformat.writes(nb) + "\n")
+    with naming(path):
+        write_whole(path, nbformat.writes(nb) + "\n")
     return nb
 
 
@@ -91,8 +93,12 @@ def check(paths: Iterable[Path]) -> list[str]:
 
 
 def _problems(path: Path) -> Iterator[str]:
-    text = path.read_text(encoding="utf-8")
-    nb = nbformat.reads(text, as_version=4)
+    try:
+        text = path.read_text(encoding="utf-8")
+        nb = nbformat.reads(text, as_version=4)
+    except ValueError as error:
+        yield f"no notebook ({str(error).splitlines()[0][:80]}); restore it with `git checkout`."
+        return
     try:
         if nbformat.writes(normalise(nb)) + "\n" != text:
             yield "not normalised; `make notebooks` executes and normalises the lessons."
@@ -147,11 +153,14 @@ def _check_texts(index: int, cell: NotebookNode) -> None:
 
 def main(argv: list[str]) -> int:
     """`python -m grmu notebooks [--check] [LESSON ...]`."""
-    parser = argparse.ArgumentParser(prog="python -m grmu notebooks", description=__doc__)
+    parser = Parser(prog="python -m grmu notebooks", description=__doc__)
     parser.add_argument("lessons", nargs="*", type=Path,
                         help="paths of notebooks; all lessons if none is given")
     parser.add_argument("--check", action="store_true", help="only say what is wrong with what is there")
     options = parser.parse_args(argv)
+    for path in options.lessons:
+        if not path.is_file() or path.suffix != ".ipynb":
+            raise FileNotFoundError(f"{path} is no notebook: name files that end in .ipynb, or none for all.")
     paths = options.lessons or lessons()
     if not paths:
         raise FileNotFoundError(f"there are no lessons in {NOTEBOOKS}: "

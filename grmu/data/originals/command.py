@@ -5,18 +5,18 @@ Exit code 0: ready, or only asked what to download; 1: something is missing or w
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from grmu.data.arguments import Parser
 from grmu.data.originals.original import Original
 from grmu.data.originals.registry import ORIGINALS
 
 
 def main(argv: list[str]) -> int:
     """Explain, or check and prepare; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m grmu data",
-                                     description="Data sets that must be downloaded by hand: what to "
-                                     "download, whether a folder has it all, and the cache of its samples.")
+    parser = Parser(prog="python -m grmu data",
+                    description="Data sets that must be downloaded by hand: what to download, whether a "
+                    "folder has it all, and the cache of its samples.")
     parser.add_argument("name", nargs="?", choices=ORIGINALS,
                         help="the data set; without one, all are listed")
     parser.add_argument("--root", type=Path,
@@ -26,6 +26,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--repair", action="store_true",
                         help="repair labels that a spreadsheet damaged (FairFace)")
     options = parser.parse_args(argv)
+    if options.root is not None and (options.name is None or not options.root.is_dir()):
+        parser.error(f"--root {options.root} must be a folder, and stand after a data set's name")
+    if options.root is None and (options.cache or options.repair):
+        parser.error("--cache and --repair look into a folder: name it with --root")
     if options.name is None:
         print("\n".join(original.source.splitlines()[0] for original in ORIGINALS.values()))
         print("python -m grmu data NAME says more; NAME is one of", ", ".join(ORIGINALS))
