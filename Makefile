@@ -24,7 +24,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-processors test-browser test-labs mutants lint lab app bench notebooks results \
+.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app bench notebooks results \
         search sweep labs grade check-notebooks constraints clean
 
 help: ## show this list
@@ -59,6 +59,9 @@ test-browser: .venv/.installed-browser ## lessons and the explorer in a real bro
 
 test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes one)
 	$(PY) -m pytest tests/test_labs.py tests/test_guides.py --all-labs $(ARGS)
+
+kills: .venv/.installed-test workflow/.venv/.installed ## kill -9 around a sweep, thirty times: at most 10 minutes
+	$(PY) -m pytest tests/test_workflow.py --kills -m kills -s $(ARGS)
 
 mutants: .venv/.installed-mutants ## how many small faults in the core would the unit tests notice? at most 90 minutes, resumes; docs/mutants.md
 	@export OMP_NUM_THREADS=1 && timeout --foreground -s INT -k 30 90m $(PY) -m mutmut run --max-children 2 $(ARGS); $(PY) tests/mutants.py

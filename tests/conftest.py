@@ -32,6 +32,11 @@ REPOSITORY = TESTS.parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-labs", action="store_true",
                      help="run every lab through the real autograder, not only one")
+    parser.addoption("--kills", action="store_true", help="run the tests that kill sweeps for minutes")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "kills: kills sweeps for minutes, only with --kills")
 
 
 # Files that take long, the longest first: what a worker begins last is short, so both end together.
@@ -42,8 +47,9 @@ LONG = ("06_is_it_forgotten", "05_which_method", "test_labs", "03_mine", "07_bey
         "test_bench", "test_papermill", "test_audit", "test_results")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long files first; what is in a file stays in its order."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long files first; what is in a file stays in its order. `make kills` is not part of `make test`."""
+    items[:] = [item for item in items if config.getoption("--kills") or not item.get_closest_marker("kills")]
     place = {name: i for i, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 

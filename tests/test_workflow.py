@@ -6,24 +6,29 @@ from __future__ import annotations
 import io
 import json
 import os
+import random
 import re
+import shutil
 import signal
 import subprocess
 import time
 from base64 import urlsafe_b64decode
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import trees
 import yaml
 
 from grmu.__main__ import main
 from grmu.data.originals.fairface import AGES, RACES
+from grmu.metrics import METRICS
 from grmu.runs import Experiment, run
-from grmu.scale import sweep, sweep_cost, sweep_report
+from grmu.scale import sweep, sweep_cost
 from grmu.scale.sweep import Grid
 from grmu.study import paper
 
@@ -243,10 +248,8 @@ def test_impossible_speeds_are_refused(bad, capsys):
 
 # --- a real sweep -------------------------------------------------------------------------------------------
 
-GOOD, BAD = (
-    "groundwear/r0.5/seed0/finetune-epochs=1",
-    "groundwear/r0.5/seed0/finetune-epochs=1-lr=100-weight_decay=1",
-)
+SMALL = {"model": "cnn", "pretrained": False, "precision": "fp32"}
+GOOD, BAD = SMALL | {"epochs": 1}, SMALL | {"epochs": 30, "lr": 100, "weight_decay": 1}
 
 
 @pytest.fixture(scope="module")
@@ -259,26 +262,41 @@ def snakemake() -> None:
 
 
 class Sweep:
-    """workflow/embedded.yaml with other blocks, in a folder of its own that has a blank in its name."""
+    """workflow/embedded.yaml with other blocks, on a few birds, in a folder that has a blank in its name."""
 
-    def __init__(self, home: Path) -> None:
-        self.home, self.folder = home, home / "a sweep"
+    def __init__(self, home: Path, birds: Path, **block: object) -> None:
+        self.home, self.birds, self.folder = home, birds, home / "a sweep"
+        self.block = BLOCK | {"datasets": ["waterbirds"], "methods": ["finetune"], "seeds": [0],
+                              "reweight": False} | block
 
     def start(self, overrides: list[dict]) -> subprocess.Popen:
-        block = BLOCK | {"methods": ["finetune"], "seeds": [0], "reweight": False, "overrides": overrides}
-        (self.home / "small.yaml").write_text(yaml.safe_dump({"output": str(self.folder), "blocks": [block]}))
+        grid = {"output": str(self.folder), "root": str(self.birds),
+                "blocks": [self.block | {"overrides": overrides}]}
+        self.home.mkdir(exist_ok=True)
+        (self.home / "small.yaml").write_text(yaml.safe_dump(grid))
         return self.call("--cores", "2", "--configfile", WORKFLOW / "embedded.yaml", "small.yaml")
 
     def call(self, *arguments: object) -> subprocess.Popen:
         environment = os.environ | {"XDG_CACHE_HOME": str(self.home / "cache")}
         return subprocess.Popen([WORKFLOW / "sweep", *map(str, arguments)], cwd=self.home, env=environment,
-                                text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+                                text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                start_new_session=True)
 
     def finish(self, overrides: list[dict]) -> SimpleNamespace:
         process = self.start(overrides)
         output = process.communicate()[0]
         return SimpleNamespace(rc=process.returncode, output=output, times=self.times())
+
+    def kill_after(self, seconds: float, overrides: list[dict]) -> tuple[bool, dict[str, int]]:
+        """Whether it was still at work, and `finished` then."""
+        process = self.start(overrides)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        alive = process.poll() is None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return alive, self.finished()
 
     def times(self) -> dict[str, int]:
         """When each finished job's notebook was written."""
@@ -296,28 +314,29 @@ class Sweep:
     def metrics(self, job: str) -> list[dict]:
         return json.loads((self.folder / "runs" / job / "metrics.json").read_text())["runs"]
 
+    def numbers(self) -> pd.DataFrame:
+        """The final table, without what is measured in seconds."""
+        return pd.read_csv(self.folder / "runs.csv").drop(columns="seconds")
+
 
 @pytest.fixture(scope="module")
-def swept(snakemake, tmp_path_factory) -> SimpleNamespace:
-    """Killed with one reference done and another half trained; resumed, where one run fails; a file deleted,
-    mended."""
-    sweep_ = Sweep(tmp_path_factory.mktemp("sweep"))
-    both, good = [{"epochs": 1}, {"epochs": 1, "lr": 100, "weight_decay": 1}], [{"epochs": 1}]
-    process = sweep_.start(both)
-    while process.poll() is None and not (sweep_.finished()
-                                          and list(sweep_.folder.glob("store/checkpoints/*.pt"))):
-        time.sleep(0.05)
-    assert process.poll() is None, process.communicate()[0]
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    killed = SimpleNamespace(times=sweep_.finished())
-    resumed = sweep_.finish(both)
+def birds(tmp_path_factory) -> Path:
+    """Waterbirds, whose cache no one has made yet."""
+    return trees.waterbirds(tmp_path_factory.mktemp("birds"))
+
+
+@pytest.fixture(scope="module")
+def swept(snakemake, birds, tmp_path_factory) -> SimpleNamespace:
+    """Killed at three moments; resumed, where one run fails; a file deleted, mended."""
+    sweep_ = Sweep(tmp_path_factory.mktemp("sweep"), birds)
+    kills = [sweep_.kill_after(seconds, [GOOD, BAD]) for seconds in random.Random(0).choices(range(4, 20), k=3)]
+    resumed = sweep_.finish([GOOD, BAD])
     left = (sweep_.folder / "runs").rglob("unfinished.ipynb")
     resumed.unfinished = {str(path.parent.relative_to(sweep_.folder / "runs")): path.read_text()
                           for path in left}
     resumed.page = (sweep_.folder / "index.html").read_text()
-    (sweep_.folder / "runs" / "groundwear/r0.5/seed0/retrain" / "notebook.ipynb").unlink()
-    return SimpleNamespace(sweep=sweep_, killed=killed, resumed=resumed, mended=sweep_.finish(good))
+    (sweep_.folder / "runs" / "waterbirds/r0.5/seed0/retrain" / "notebook.ipynb").unlink()
+    return SimpleNamespace(sweep=sweep_, kills=kills, resumed=resumed, mended=sweep_.finish([GOOD]))
 
 
 def job_of(times: dict[str, int], start: str) -> str:
@@ -326,26 +345,49 @@ def job_of(times: dict[str, int], start: str) -> str:
 
 
 def test_a_killed_sweep_goes_on_where_it_was(swept):
-    assert 0 < len(swept.killed.times) < 4
+    assert any(alive for alive, _ in swept.kills)
     assert len(swept.resumed.times) == 4
-    assert {job: swept.resumed.times[job] for job in swept.killed.times} == swept.killed.times
+    for _, finished in swept.kills:
+        assert {job: swept.resumed.times[job] for job in finished} == finished
 
 
-def test_a_killed_and_resumed_sweep_has_the_numbers_of_one_without_a_break(swept, tmp_path):
-    job = job_of(swept.resumed.times, GOOD)
-    without = run(Experiment(method="finetune", overrides={"epochs": 1}), store=tmp_path)
-    pretrained, tuned = (next(r for r in swept.sweep.metrics(job) if r["method"] == m)
-                         for m in ("pretrain", "finetune"))
-    assert {name: tuned[name] for name in without.metrics} == without.metrics
-    before = run(without.experiment.original, store=tmp_path)
-    assert {name: pretrained[name] for name in before.metrics} == before.metrics
+def test_a_killed_and_resumed_sweep_has_the_numbers_of_one_without_a_break(swept, birds, tmp_path):
+    found = swept.sweep.numbers().set_index("id")
+    for e in sweep.read(str(swept.sweep.home / "small.yaml")).experiments().values():
+        assert found.loc[e.id, METRICS].to_dict() == {m: run(e, tmp_path).metrics[m] for m in METRICS}
+
+
+@pytest.mark.parametrize("kills", [pytest.param(30, marks=pytest.mark.kills)])
+def test_sweeps_that_are_killed_again_and_again_end_with_the_table_of_one_that_was_not(
+        snakemake, kills, tmp_path):
+    """Twelve runs, of pictures whose cache takes some seconds; `make kills`."""
+    many = {"train": (900, 300, 300, 500), "val": (50,) * 4, "test": (50,) * 4}
+    cells = {"methods": ["finetune", "miu"], "seeds": [0, 1], "reweight": "both", "overrides": [GOOD]}
+    whole = Sweep(tmp_path / "whole", trees.waterbirds(tmp_path / "birds", many), **cells)
+    assert whole.finish([GOOD]).rc == 0
+    rng, n, rounds = random.Random(0), 0, 0
+    while n < kills:
+        rounds += 1
+        copy = shutil.copytree(whole.birds, tmp_path / f"birds {rounds}",
+                               ignore=shutil.ignore_patterns("grmu-cache"))
+        broken, kept = Sweep(tmp_path / f"broken {rounds}", copy, **cells), {}
+        alive = True
+        while alive:
+            alive, finished = broken.kill_after(rng.uniform(0.5, 14), [GOOD])
+            n += alive
+            assert {job: finished.get(job) for job in kept} == kept
+            kept = finished
+        assert broken.finish([GOOD]).rc == 0
+        assert broken.times() == kept
+        pd.testing.assert_frame_equal(broken.numbers(), whole.numbers(), check_exact=True)
+    print(f"{n} kills in {rounds} sweeps of {len(whole.times())} runs")
 
 
 def test_a_failed_run_is_named_at_the_end_and_stops_no_other(swept):
     assert swept.resumed.rc != 0
     assert "4 of 5 runs are done. Report: file://" in swept.resumed.output
     (failed,) = swept.resumed.unfinished
-    assert failed.startswith(BAD)
+    assert "lr=100" in failed
     assert f"{failed}: failed: FloatingPointError: " in swept.resumed.output[-1500:]
     assert f"{failed}</a>: failed: FloatingPointError: " in swept.resumed.page
 
@@ -360,7 +402,7 @@ def test_a_failed_run_leaves_its_notebook_with_the_error(swept):
 def test_a_deleted_file_is_made_again_and_nothing_else(swept):
     assert swept.mended.rc == 0
     again = [job for job, when in swept.mended.times.items() if when != swept.resumed.times[job]]
-    assert again == ["groundwear/r0.5/seed0/retrain"]
+    assert again == ["waterbirds/r0.5/seed0/retrain"]
     assert "All 4 runs are done. Report: file://" in swept.mended.output
 
 
@@ -368,10 +410,10 @@ def test_the_tables_hold_every_run_once(swept):
     runs = pd.read_csv(swept.sweep.folder / "runs.csv")
     assert list(zip(runs.method, runs.reweight, strict=True)) == [
         ("pretrain", False), ("retrain", False), ("retrain", True), ("finetune", False)]
-    (tuned,) = (r for r in swept.sweep.metrics(job_of(swept.mended.times, GOOD)) if r["method"] == "finetune")
+    (tuned,) = (r for r in swept.sweep.metrics(job_of(swept.mended.times, "waterbirds/r0.5/seed0/finetune")) if r["method"] == "finetune")
     assert runs.GA.iloc[3] == tuned["GA"]
     tables = pd.read_csv(swept.sweep.folder / "tables.csv")
-    assert tables.table.unique().tolist() == ["groundwear, ratio 0.5, epochs=1"]
+    assert tables.table.unique().tolist() == ["waterbirds, ratio 0.5, epochs=1, model=cnn, precision=fp32, pretrained=False"]
     assert len(tables) == 4
 
 
@@ -385,22 +427,42 @@ def test_the_report_links_a_page_of_every_notebook(swept):
     assert "Not done" in swept.resumed.page
 
 
-def test_what_was_run_with_older_parameters_counts_as_not_done(swept, tmp_path):
-    job, folder = "groundwear/seed0/pretrain", tmp_path
-    home = folder / "runs" / job
+@pytest.fixture
+def job(tmp_path) -> Path:
+    """The folder of a job that is done."""
+    home = tmp_path / "runs" / "groundwear/seed0/pretrain"
     home.mkdir(parents=True)
-    for name in ("notebook.ipynb", "metrics.json", "parameters.yaml"):
+    for name in ("parameters.yaml", "notebook.ipynb", "metrics.json", "finished.yaml"):
         (home / name).touch()
-    assert sweep_report.is_done(folder, job)
-    os.utime(home / "metrics.json", (1, 1))
-    assert not sweep_report.is_done(folder, job)
+    return home
+
+
+def test_what_was_run_with_older_parameters_counts_as_not_done(job, tmp_path):
+    name = "groundwear/seed0/pretrain"
+    assert sweep.is_done(tmp_path, name)
+    (job / "parameters.yaml").write_text("others")
+    assert not sweep.is_done(tmp_path, name)
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+@pytest.mark.parametrize("done", [True, False])
+def test_a_clock_that_jumps_makes_nothing_run_again_and_nothing_old_stay(job, tmp_path, hours, done):
+    """Snakemake does a job again if its parameters are younger than what it made."""
+    jump = time.time() + 3600 * hours
+    for name in ("notebook.ipynb", "metrics.json"):
+        os.utime(job / name, (jump, jump))
+    if not done:
+        (job / "parameters.yaml").write_text("others")
+    sweep.settle(tmp_path, "groundwear/seed0/pretrain")
+    times = [(job / name).stat().st_mtime_ns for name in (*sweep.MADE, "parameters.yaml")]
+    assert (min(times[:2]) >= times[2]) == done
 
 
 def test_two_sweeps_do_not_share_a_folder(swept):
     import fcntl
     with open(swept.sweep.folder / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        second = swept.sweep.finish([{"epochs": 1}])
+        second = swept.sweep.finish([GOOD])
     assert second.rc != 0
     assert "another sweep is at work in" in second.output
 

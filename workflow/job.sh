@@ -20,7 +20,9 @@ if grep -q '^device: cuda' "$folder/parameters.yaml"; then
     done
 fi
 
+cp "$folder/parameters.yaml" "$folder/begun.yaml"
 "$python" -m papermill "$notebook" "$folder/unfinished.ipynb" -f "$folder/parameters.yaml" -k python3 \
     --cwd "$(dirname "$notebook")" --no-progress-bar
 mv "$folder/unfinished.ipynb" "$folder/notebook.ipynb"
+mv "$folder/begun.yaml" "$folder/finished.yaml"  # what they were made with
 rm -f "$folder/unfinished.html"  # a report's page of an earlier attempt

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 from collections import Counter
@@ -30,6 +31,7 @@ from grmu.study.names import label
 
 REPOSITORY = PACKAGE.parent
 Made = TypeVar("Made", "Block", "Grid")
+MADE = ("notebook.ipynb", "metrics.json")  # what a job writes
 
 
 @dataclass(frozen=True)
@@ -204,10 +206,33 @@ def write_plan(grid: Grid) -> Path:
         keys = " ".join(run.key for run in (e, *first))
         text = yaml.safe_dump(chosen, sort_keys=False)
         _write_changed(home / "parameters.yaml", f"# run again when this changes: {keys}\n{text}")
+        settle(folder, name)
         jobs[name] = {"after": [job_name(p) for p in prerequisites(e)], "parameters": chosen}
     path = folder / "plan.json"
     _write_changed(path, json.dumps({"device": grid.device, "jobs": jobs}, indent=1))
     return path
+
+
+def is_done(folder: Path, job: str) -> bool:
+    """Has the job written notebook and numbers with the parameters, and the code, that the plan has now?"""
+    home = folder / "runs" / job
+    return all((home / name).is_file() for name in (*MADE, "finished.yaml")) and (
+        (home / "finished.yaml").read_bytes() == (home / "parameters.yaml").read_bytes())
+
+
+def settle(folder: Path, job: str) -> None:
+    """Order the times of a job's files by what they hold, since Snakemake goes by times, and clocks jump."""
+    home = folder / "runs" / job
+    made = [home / name for name in MADE if (home / name).is_file()]
+    written = (home / "parameters.yaml").stat().st_mtime_ns
+    if is_done(folder, job):
+        first = min(file.stat().st_mtime_ns for file in made)
+        if first < written:
+            os.utime(home / "parameters.yaml", ns=(first, first))
+    else:
+        for file in made:
+            if file.stat().st_mtime_ns >= written:
+                os.utime(file, (0, 0))
 
 
 def count(grid: Grid) -> str:

@@ -17,6 +17,7 @@ from grmu.data.files import write_whole
 from grmu.metrics import METRICS
 from grmu.scale.batch import rank
 from grmu.scale.demo import write_page
+from grmu.scale.sweep import is_done
 from grmu.study import tables
 from grmu.study.names import label
 from grmu.study.results import select
@@ -64,14 +65,6 @@ def read_plan(folder: Path) -> dict[str, dict[str, Any]]:
         raise ValueError(f"{folder / 'plan.json'} is damaged ({error}): write it again with `python -m grmu "
                          "sweep plan`.") from error
     return jobs
-
-
-def is_done(folder: Path, job: str) -> bool:
-    """Has the job written notebook and numbers after its parameters, and the code that they name, changed?"""
-    home = folder / "runs" / job
-    files = [home / name for name in ("notebook.ipynb", "metrics.json")]
-    return all(f.is_file() and f.stat().st_mtime_ns >= (home / "parameters.yaml").stat().st_mtime_ns
-               for f in files)
 
 
 def unfinished(folder: Path) -> dict[str, str]:

@@ -6,6 +6,8 @@ interrupted call resumes where it stopped.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,13 +17,14 @@ from typing import Any
 
 import pandas as pd
 
-from grmu.data import known, number, shipped
+from grmu.data import known, number, require, shipped
 from grmu.data.files import write_whole
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Result, map_experiments, run
 from grmu.study import grids
 
 FOLDER = shipped.FOLDER / "results"
+SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 KEYS = ["id", "dataset", "method", "reweight", "ratio", "groups", "seed", "overrides"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
 
@@ -32,9 +35,34 @@ def path_of(name: str) -> Path:
 
 
 def write(name: str, table: pd.DataFrame) -> Path:
-    """Write a shipped table, whole or not at all."""
-    write_whole(path_of(name), table.to_csv(index=False))
+    """Write a shipped table, whole or not at all, and its SHA-256 beside it."""
+    write_whole(path_of(name), content := table.to_csv(index=False))
+    sums = _sums() | {f"{name}.csv": hashlib.sha256(content.encode()).hexdigest()}
+    write_whole(FOLDER / SUMS, "".join(f"{found}  {file}\n" for file, found in sorted(sums.items())))
     return path_of(name)
+
+
+def read(name: str) -> pd.DataFrame:
+    """A shipped table as its file has it.
+
+    Raises:
+        FileNotFoundError: it was never computed.  ValueError: the file is not what was written.
+    """
+    path = path_of(name)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}: `git checkout data` restores it, `python -m grmu "
+                                "results` computes it.")
+    content = path.read_bytes()
+    require(hashlib.sha256(content).hexdigest() == _sums().get(path.name),
+            f"{path} is damaged or altered, by its SHA-256 in {SUMS}: restore both with `git checkout data`, "
+            "or compute it again with `python -m grmu results`.")
+    return pd.read_csv(io.BytesIO(content))
+
+
+def _sums() -> dict[str, str]:
+    path = FOLDER / SUMS
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {file: found for found, _, file in (line.partition("  ") for line in lines)}
 
 
 @lru_cache
@@ -44,9 +72,7 @@ def table() -> pd.DataFrame:
     `overrides` is JSON, without what the preset says anyway; `by_group` a JSON list: every group's test
     accuracy, in group order.
     """
-    if not path_of("runs").is_file():
-        raise FileNotFoundError("there are no shipped results: compute them with `python -m grmu results`.")
-    return pd.read_csv(path_of("runs"), index_col="id")
+    return read("runs").set_index("id")
 
 
 @lru_cache

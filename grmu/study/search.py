@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     found = search(options.dataset, options.method, jobs=options.jobs)
     if results.path_of("search").is_file():
-        old = pd.read_csv(results.path_of("search"))
+        old = results.read("search")
         found = pd.concat([old[~((old.dataset == options.dataset) & old.method.isin(options.method))], found])
     path = results.write("search", found.round(5))
     best = found[found.dataset == options.dataset].groupby("method", sort=False).head(1).set_index("method")

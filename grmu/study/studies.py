@@ -9,7 +9,7 @@ audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -212,21 +212,10 @@ STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
     """Make a study and write its table; ValueError for another name."""
     known("study", name, STUDIES)
-    path = results.write(name, STUDIES[name](store, jobs))
-    _table.cache_clear()
-    return path
-
-
-@lru_cache
-def _table(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path)
+    return results.write(name, STUDIES[name](store, jobs))
 
 
 def load(name: str) -> pd.DataFrame:
-    """A study's shipped table; ValueError for another name, FileNotFoundError if it was never computed."""
+    """A study's shipped table; errors as of `results.read`, and a ValueError for another name."""
     known("study", name, STUDIES)
-    path = results.path_of(name)
-    if not path.is_file():
-        raise FileNotFoundError(f"no results for {name}: compute them with "
-                                f"`python -m grmu results --only {name}`.")
-    return _table(path).copy()
+    return results.read(name)
