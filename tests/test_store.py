@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 import torch
+import trees
 from conftest import as_nobody, same_state, start_python
 from torch import nn
 
@@ -191,6 +192,47 @@ def test_a_run_on_a_disk_that_fills_goes_on_when_there_is_space(tmp_path, undist
     assert "No space left on device" in said
     assert "Free some space" in said
     assert float(accuracy) == undisturbed.metrics["TA"]
+
+
+UNWRITABLE = """
+import os, subprocess
+folder = sys.argv[1]
+os.environ |= {"GRMU_STORE": folder + "/runs", "GRMU_CACHE": folder + "/cache", "TQDM_DISABLE": "1"}
+os.mkdir(folder)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40k", "none", folder], check=True)
+if sys.argv[2] == "full":
+    with open(folder + "/ballast", "wb", 0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+else:
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+from grmu.__main__ import main
+for command in sys.argv[3:]:
+    print(command, flush=True)
+    assert main(command.split()) != 0
+"""
+
+
+@pytest.mark.parametrize(("disk", "why"), [("full", "No space left on device"),
+                                           ("read-only", "Read-only file system")])
+def test_commands_on_a_disk_that_takes_nothing_end_in_a_sentence(tmp_path, disk, why):
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
+        pytest.skip("no mount of one's own can be made here")
+    birds, small, folder = trees.waterbirds(tmp_path / "birds"), tmp_path / "grid.yaml", tmp_path / "disk"
+    grid = "blocks: [{datasets: [groundwear], methods: [miu], seeds: [0]}]"
+    small.write_text(f"output: {folder}/sweep\n{grid}")
+    commands = ["demo --seeds 1", "audit --shadows 4 --jobs 1", "store", f"sweep plan {small}",
+                f"data waterbirds --root {birds} --cache"]
+    process = start_python(UNWRITABLE, folder, disk, *commands, before=["unshare", "-rm"])
+    out, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors
+    said = [line for line in (errors + out).splitlines()
+            if str(folder) in line and (why in line or "GB free" in line)]
+    assert len(said) == len(commands), errors + out
 
 
 # --- files that are not what was written --------------------------------------------------------------------

@@ -287,11 +287,13 @@ class Sweep:
         output = process.communicate()[0]
         return SimpleNamespace(rc=process.returncode, output=output, times=self.times())
 
-    def kill_after(self, seconds: float, overrides: list[dict]) -> tuple[bool, dict[str, int]]:
-        """Whether it was still at work, and `finished` then."""
-        process = self.start(overrides)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
+    def kill_after(self, seconds: float, overrides: list[dict],
+                   or_when: Path | None = None) -> tuple[bool, dict[str, int]]:
+        """Whether it was still at work, and `finished` then. `or_when`: a file; killed when it is made."""
+        made = or_when is None or or_when.exists()
+        process, end = self.start(overrides), time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < end and (made or not or_when.exists()):
+            time.sleep(0.01)
         alive = process.poll() is None
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -362,9 +364,9 @@ def test_a_killed_and_resumed_sweep_has_the_numbers_of_one_without_a_break(swept
 @pytest.mark.parametrize("kills", [pytest.param(30, marks=pytest.mark.kills)])
 def test_sweeps_that_are_killed_again_and_again_end_with_the_table_of_one_that_was_not(
         snakemake, kills, tmp_path):
-    """Twelve runs, of pictures whose cache takes some seconds; `make kills`."""
-    many = {"train": (900, 300, 300, 500), "val": (50,) * 4, "test": (50,) * 4}
-    cells = {"methods": ["finetune", "miu"], "seeds": [0, 1], "reweight": "both", "overrides": [GOOD]}
+    """Twelve runs; the first kill is while the cache of the pictures is written. `make kills`."""
+    many = {"train": (12, 8, 8, 10), "val": (100,) * 4, "test": (2,) * 4}
+    cells = {"methods": ["finetune", "scrub", "miu"], "seeds": [0, 1], "reweight": True, "overrides": [GOOD]}
     whole = Sweep(tmp_path / "whole", trees.waterbirds(tmp_path / "birds", many), **cells)
     assert whole.finish([GOOD]).rc == 0
     rng, n, rounds = random.Random(0), 0, 0
@@ -373,9 +375,10 @@ def test_sweeps_that_are_killed_again_and_again_end_with_the_table_of_one_that_w
         copy = shutil.copytree(whole.root, tmp_path / f"birds {rounds}",
                                ignore=shutil.ignore_patterns("grmu-cache"))
         broken, kept = Sweep(tmp_path / f"broken {rounds}", copy, **cells), {}
-        alive = True
+        cache, alive = copy / "grmu-cache" / "waterbirds.json", True  # at first, killed when that appears
         while alive:
-            alive, finished = broken.kill_after(rng.uniform(0.5, 14), [GOOD])
+            seconds = rng.uniform(0.5, 12) if cache.exists() else 60
+            alive, finished = broken.kill_after(seconds, [GOOD], cache)
             n += alive
             assert {job: finished.get(job) for job in kept} == kept
             kept = finished

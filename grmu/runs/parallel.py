@@ -3,6 +3,7 @@ under a progress bar with the time left."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
 from functools import partial
 from multiprocessing import get_context
@@ -15,6 +16,7 @@ from tqdm.auto import tqdm
 from grmu.data import number, require, said
 from grmu.runs.experiment import Experiment, check_call
 from grmu.runs.runner import run
+from grmu.runs.store import StoreError
 
 T = TypeVar("T")
 
@@ -46,7 +48,11 @@ def map_experiments(function: Callable[[Experiment], T], experiments: Iterable[E
                                        smoothing=0.05))
         for experiment in bar:
             bar.set_description(str(experiment))
-            yield next(results)
+            try:
+                yield next(results)
+            except BrokenProcessPool as error:
+                raise StoreError(f"the process that did {experiment} was ended from outside, as when memory "
+                                 "runs out: try again with fewer jobs; what is finished is kept.") from error
 
 
 def run_all(experiments: Iterable[Experiment], store: str | Path | None = None, device: str = "cpu",
