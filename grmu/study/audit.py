@@ -71,9 +71,9 @@ def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
     """The experiment on n random halves of the training set; in each, the forget set is drawn anew.
 
     Raises:
-        ValueError: n is no whole number from 2.
+        ValueError: n is no whole number from 1.
     """
-    data.number("shadows", n, 2, whole=True)
+    data.number("shadows", n, 1, whole=True)
     return [replace(experiment, seed=seed, half=True) for seed in range(n)]
 
 
