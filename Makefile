@@ -10,7 +10,8 @@ CONSTRAINTS ?= constraints.txt
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
 
-# The long files come first (tests/conftest.py), not those with many tests.
+# The long files come first (tests/conftest.py), not those with many tests. Two processes share two cores, so
+# each takes one thread: more would only wait for each other.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 PROCESSORS ?= default:1 default:2 avx2:1 avx2:2
 
@@ -36,7 +37,7 @@ run: .venv/.installed ## the five methods on the embedded data: a table, a noteb
 
 test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in two processes
 	@$(MAKE) --no-print-directory workflow/.venv/.installed || echo "Without Snakemake, the tests of sweeps are skipped."
-	$(NBVAL) $(TWO) tests notebooks $(ARGS)
+	OMP_NUM_THREADS=1 $(NBVAL) $(TWO) tests notebooks $(ARGS)
 
 # Each beginning with an empty store; what OpenBLAS shall use stays as it is set.
 test-processors: .venv/.installed-test ## make test as other processors would do it: PROCESSORS="default:1 avx2:2", four ways if not set

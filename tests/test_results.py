@@ -5,6 +5,8 @@ import ast
 import json
 import math
 import random
+import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -185,7 +187,7 @@ def test_a_row_is_the_same_under_any_description_of_its_run(few_pictures, store)
 def test_compute_writes_one_row_a_run_in_the_order_of_the_grids(plan, store, done):
     path = results.compute(["two", "one"], store)
     assert path == results.FOLDER / "runs.csv"
-    assert [p.name for p in results.FOLDER.iterdir()] == ["runs.csv"]
+    assert {p.name for p in results.FOLDER.iterdir()} == {"runs.csv", results.SUMS}
     assert len(done) == 3  # B is in both grids
     written = pd.read_csv(path)
     expected = [results.as_row(run(e, store)) for e in (A, B, C)]
@@ -244,7 +246,7 @@ def test_a_second_computation_changes_no_byte_and_trains_nothing(plan, store, do
 def test_only_what_is_missing_is_computed_if_that_is_asked_for(plan, store, done):
     path = results.compute(["one"], store)
     marked = pd.read_csv(path).assign(machine="another")
-    marked.to_csv(path, index=False)
+    results.write("runs", marked)
     results.compute(["two"], store, missing=True)
     assert [e.id for e in done] == [e.id for e in (A, B, C)]
     assert (results.table().machine == "another").tolist() == [True, True, False]
@@ -268,7 +270,7 @@ def test_a_computation_that_is_cut_short_keeps_what_was_finished_and_what_was_th
 ):
     results.compute(["two"], store)
     marked = pd.read_csv(results.FOLDER / "runs.csv").assign(machine="another")
-    marked.to_csv(results.FOLDER / "runs.csv", index=False)
+    results.write("runs", marked)
 
     def stopped(experiment, store):
         if experiment.id == C.id:
@@ -280,7 +282,7 @@ def test_a_computation_that_is_cut_short_keeps_what_was_finished_and_what_was_th
         results.compute(["one", "two"], store)
     assert results.table().index.tolist() == [A.id, B.id, C.id]
     assert (results.table().machine == "another").tolist() == [False, False, True]
-    assert [p.name for p in results.FOLDER.iterdir()] == ["runs.csv"]
+    assert {p.name for p in results.FOLDER.iterdir()} == {"runs.csv", results.SUMS}
 
 
 def test_a_first_computation_that_is_cut_short_can_be_resumed(plan, store, monkeypatch):
@@ -335,7 +337,7 @@ def test_an_unknown_grid_is_refused():
 
 def test_a_grid_without_all_of_its_runs_says_how_many_are_missing_and_how_to_make_them(plan, store):
     with pytest.raises(
-        FileNotFoundError, match="there are no shipped results: compute them with `python -m grmu results`"
+        FileNotFoundError, match=r"there are no shipped results for runs .* with `python -m grmu results`"
     ):
         results.load("one")
     results.compute(["one"], store)
@@ -353,3 +355,22 @@ def test_the_command_computes_the_grids_that_are_named(plan, tmp_path, monkeypat
     assert results.table().index.tolist() == [A.id, B.id]
     with pytest.raises(ValueError, match=r"'three'.*'one', 'two', 'trajectories'"):
         compute.main(["--only", "three"])
+
+
+def test_the_shipped_tables_have_the_checksums_that_sha256sum_knows():
+    check = subprocess.run(["sha256sum", "--check", "--quiet", results.SUMS], cwd=results.FOLDER,
+                           capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout
+    listed = {line.split()[1] for line in (results.FOLDER / results.SUMS).read_text().splitlines()}
+    assert listed == {path.name for path in results.FOLDER.glob("*.csv")}
+
+
+@pytest.mark.parametrize("name", ["runs", "audit", "search"])
+def test_a_byte_of_a_shipped_table_that_changed_is_noticed(name, tmp_path, monkeypatch):
+    folder = shutil.copytree(results.FOLDER, tmp_path / "results")
+    monkeypatch.setattr(results, "FOLDER", folder)
+    content = bytearray((folder / f"{name}.csv").read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / f"{name}.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}\.csv is damaged or altered.*git checkout data"):
+        results.read(name)

@@ -380,7 +380,7 @@ def test_an_unknown_study_is_refused(elsewhere):
 
 def test_a_study_that_was_never_computed_says_how_to(elsewhere):
     with pytest.raises(
-        FileNotFoundError, match=r"no results for membership: .*`python -m grmu results --only membership`"
+        FileNotFoundError, match=r"no shipped results for membership .* results --only membership`"
     ):
         studies.load("membership")
 

@@ -50,8 +50,8 @@ def read(name: str) -> pd.DataFrame:
     """
     path = path_of(name)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}: `git checkout data` restores it, `python -m grmu "
-                                "results` computes it.")
+        raise FileNotFoundError(f"there are no shipped results for {name} in {FOLDER}: compute them with "
+                                f"`python -m grmu results{f' --only {name}' * (name != 'runs')}`.")
     content = path.read_bytes()
     require(hashlib.sha256(content).hexdigest() == _sums().get(path.name),
             f"{path} is damaged or altered, by its SHA-256 in {SUMS}: restore both with `git checkout data`, "
