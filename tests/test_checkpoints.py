@@ -45,9 +45,10 @@ def experiment(method: str, **settings) -> Experiment:
                       overrides=EPOCHS | forget | OWN.get(method, {}) | settings)
 
 
-@pytest.mark.parametrize("method", TRAINED)
-def test_a_stopped_run_goes_on_with_the_same_numbers(method, store):
-    e, seen = experiment(method), []
+@pytest.mark.parametrize(("method", "settings"), [
+    *((name, {}) for name in TRAINED), ("miu", {"form": "paper"}), ("miu", {"form": "released"})])
+def test_a_stopped_run_goes_on_with_the_same_numbers(method, settings, store):
+    e, seen = experiment(method, **settings), []
     with pytest.raises(Stopped):
         run(e, store, on_epoch=stop_in(3))
     rest = run(e, store, on_epoch=lambda epoch, row: seen.append(epoch))

@@ -69,14 +69,19 @@ class Experiment(Settings, Identity):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Every setting of the run: defaults, then the data set's preset, then `overrides`."""
+        """Every setting of the run: defaults, then the data set's preset, then `overrides`.
+
+        What is None then is what the method makes of it.
+        """
         preset, method = _preset(self.dataset), methods.get(self.method)
         chosen = preset["network"] | preset[method.starts_from] | preset["methods"].get(self.method, {})
         defaults = _defaults(method)
         stray = sorted(set(chosen) - set(defaults))
         data.require(not stray,
                      f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
-        return defaults | chosen | dict(self.overrides)
+        asked = defaults | chosen | dict(self.overrides)
+        made = method(**{f.name: asked[f.name] for f in fields(method)})  # type: ignore[arg-type]  # a dataclass
+        return asked | {name: getattr(made, name) for name, value in asked.items() if value is None}
 
     def _make(self, kind: type) -> Any:
         return kind(**{f.name: self.settings[f.name] for f in fields(kind)})
