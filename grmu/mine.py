@@ -118,8 +118,8 @@ class Estimator:
         ema: rate of the moving average of the partition (Belghazi et al., Eq. 12); 1 turns the correction
             off.
         optimizer, momentum: "adam", or "sgd" with that momentum.
-        corrected: is the `bound` like those of `fit`, too: does it update the average, and has its gradient
-            the average in place of the batch's partition? Its value is Eq. 2's all the same.
+        corrected: do calls of `bound`, too, move the average, and have it in their gradient in place of the
+            batch's partition, as those of `fit` do (Belghazi et al., Sec. 3.2)? Their value stays Eq. 2's.
 
     Raises:
         ValueError: an unknown group_bar or optimizer, or a number that cannot be.
@@ -183,18 +183,15 @@ class Estimator:
         return joint - (self._averaged(log_partition) if corrected else log_partition)
 
     def _averaged(self, log_partition: Tensor) -> Tensor:
-        """The same value with the corrected gradient; the average takes this batch in first."""
-        self._average(log_partition.detach())
+        """The same value, its gradient corrected by the moving average, which takes this batch in first."""
+        old, new = self.mine.log_partition, log_partition.detach()
+        kept = old + math.log1p(-self.ema) if self.ema < 1 else old - math.inf
+        mixed = torch.stack([kept, new + math.log(self.ema)]).logsumexp(0)
+        self.mine.log_partition = torch.where(old.isnan(), new, mixed)  # an `if` would wait for a GPU
         # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving
         # average
         ratio = (log_partition - self.mine.log_partition).exp()
-        return log_partition.detach() + (ratio - ratio.detach())
-
-    def _average(self, log_partition: Tensor) -> None:
-        old = self.mine.log_partition
-        kept = old + math.log1p(-self.ema) if self.ema < 1 else old - math.inf
-        mixed = torch.stack([kept, log_partition + math.log(self.ema)]).logsumexp(0)
-        self.mine.log_partition = torch.where(old.isnan(), log_partition, mixed)  # no `if` waits for a GPU
+        return new + (ratio - ratio.detach())
 
     def state_dict(self) -> dict[str, Any]:
         """What later fits depend on; their random stream is the caller's."""

@@ -80,8 +80,9 @@ class Experiment(Settings, Identity):
         data.require(not stray,
                      f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
         asked = defaults | chosen | dict(self.overrides)
-        made = method(**{f.name: asked[f.name] for f in fields(method)})  # type: ignore[arg-type]  # a dataclass
-        return asked | {name: getattr(made, name) for name, value in asked.items() if value is None}
+        own = [f.name for f in fields(method)]  # type: ignore[arg-type]  # a method is a dataclass
+        made = method(**{name: asked[name] for name in own})
+        return asked | {name: getattr(made, name) for name in own if asked[name] is None}
 
     def _make(self, kind: type) -> Any:
         return kind(**{f.name: self.settings[f.name] for f in fields(kind)})
