@@ -49,7 +49,7 @@ class Form(Settings):
 STEADY = Form(
     group_bar="exact",  # the sum has the sampled draw's mean and none of its noise (lessons 03 and 04)
     calibrate_to="original",  # the text, at Eq. 6
-    mine_optimizer="adam",  # Belghazi et al. (2018) leave it open
+    mine_optimizer="adam",  # the text leaves it open
     mine_momentum=0.0,
     mine_ema=0.05,
     ema_in_passes=False,  # the losses are Eqs. 3 and 6 as they stand, and no set's average meets another's
@@ -63,16 +63,16 @@ STEADY = Form(
 
 RELEASED = Form(
     group_bar="uniform",
-    calibrate_to="unlearned",  # both networks see the unlearned model's features while they are tuned
+    calibrate_to="unlearned",  # in tuning, both networks see the unlearned model's features
     mine_optimizer="sgd",
     mine_momentum=0.9,
     mine_ema=0.01,
-    ema_in_passes=True,  # there is one way to evaluate the bound, and it has the average in it
+    ema_in_passes=True,  # every evaluation moves the average, and every gradient has it
     tune_on="batches",
     target_on="batch",
     retune_target=True,
-    extra_update=True,  # the loop ends after the update whose number exceeds the setting: 101 and 11
-    own_start=True,  # two networks, made one after the other
+    extra_update=True,  # 101 and 11 updates, where the settings say 100 and 10
+    own_start=True,  # two networks with weights of their own
 )
 """The released code, to the letter; a run of it, written down draw by draw, is in the tests."""
 
