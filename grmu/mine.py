@@ -19,6 +19,7 @@ from grmu.data import known, number
 from grmu.numerics import seeded
 
 GROUP_BARS = ("exact", "uniform", "shuffle")
+OPTIMIZERS = ("adam", "sgd")
 
 
 class MINE(nn.Module):
@@ -116,60 +117,81 @@ class Estimator:
     Args:
         ema: rate of the moving average of the partition (Belghazi et al., Eq. 12); 1 turns the correction
             off.
+        optimizer, momentum: "adam", or "sgd" with that momentum.
+        corrected: do calls of `bound`, too, move the average, and have it in their gradient in place of the
+            batch's partition, as those of `fit` do (Belghazi et al., Sec. 3.2)? Their value stays Eq. 2's.
 
     Raises:
-        ValueError: an unknown group_bar, or a number that cannot be.
+        ValueError: an unknown group_bar or optimizer, or a number that cannot be.
     """
 
     def __init__(self, mine: MINE, lr: float, rng: torch.Generator, group_bar: str = "exact",
                  batch_size: int = 128,
-                 ema: float = 0.05) -> None:
+                 ema: float = 0.05, optimizer: str = "adam", momentum: float = 0.0,
+                 corrected: bool = False) -> None:
         known("group_bar", group_bar, GROUP_BARS)
+        known("optimizer", optimizer, OPTIMIZERS)
         number("lr", lr, 0)
         number("batch_size", batch_size, 1, whole=True)
         number("ema", ema, 0, 1)
+        number("momentum", momentum, 0, 1)
         self.mine, self.rng, self.group_bar, self.batch_size, self.ema = mine, rng, group_bar, batch_size, ema
-        self.optimizer = torch.optim.Adam(mine.parameters(), lr, fused=True)
+        self.corrected = corrected
+        self.optimizer: torch.optim.Optimizer = (
+            torch.optim.Adam(mine.parameters(), lr, fused=True) if optimizer == "adam"
+            else torch.optim.SGD(mine.parameters(), lr, momentum))
         mine.requires_grad_(False)
 
     def fit(self, z: Tensor, group: Tensor, steps: int) -> list[float]:
         """`steps` updates on batches drawn from z (N, n_features), group (N, ...);
         returns each batch's bound in nats."""
-        mine, bounds = self.mine.requires_grad_(True), []
+        bounds = []
         for _ in range(steps):
             index = torch.randint(len(z), (self.batch_size,),
                                   generator=self.rng).to(z.device, non_blocking=True)
-            joint, log_partition = dv_terms(mine, z[index], group[index], self.draw(group[index]))
-            self._average(log_partition.detach())
-            # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving
-            # average
-            loss = (log_partition - mine.log_partition).exp() - joint
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            bounds.append((joint - log_partition).detach())
-        mine.requires_grad_(False)
+            bounds.append(self.update(z[index], group[index]))
         return torch.stack(bounds).tolist() if bounds else []
+
+    def update(self, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
+        """One step of the optimiser on a batch; g_bar is drawn if not given. Returns the bound before it."""
+        self.mine.requires_grad_(True)
+        bound = self._bound(z, group, group_bar, corrected=True)
+        self.optimizer.zero_grad()
+        (-bound).backward()
+        self.optimizer.step()
+        self.mine.requires_grad_(False)
+        return bound.detach()
 
     def draw(self, group: Tensor) -> Tensor | None:
         """g_bar for a batch, see `draw_group_bar`."""
         return draw_group_bar(self.group_bar, group, self.mine.n_groups, self.rng)
 
-    def bound(self, z: Tensor, group: Tensor) -> Tensor:
-        """Eq. 2 on these samples, a scalar that is differentiable in z.
+    def bound(self, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
+        """Eq. 2 on these samples, a scalar that is differentiable in z; g_bar is drawn if not given.
 
         An estimate only on samples it was not fitted to.
         """
-        return dv_bound(self.mine, z, group, self.draw(group))
+        return self._bound(z, group, group_bar, self.corrected)
 
-    def _average(self, log_partition: Tensor) -> None:
-        old = self.mine.log_partition
-        if old.isnan():
-            self.mine.log_partition = log_partition
-        else:
-            parts = torch.stack([old + math.log1p(-self.ema) if self.ema < 1 else old - math.inf,
-                                 log_partition + math.log(self.ema)])
-            self.mine.log_partition = parts.logsumexp(0)
+    def read(self, z: Tensor, group: Tensor) -> float:
+        """The bound as a number; leaves the moving average alone."""
+        return self._bound(z, group, None, corrected=False).item()
+
+    def _bound(self, z: Tensor, group: Tensor, group_bar: Tensor | None, corrected: bool) -> Tensor:
+        bar = self.draw(group) if group_bar is None else group_bar
+        joint, log_partition = dv_terms(self.mine, z, group, bar)
+        return joint - (self._averaged(log_partition) if corrected else log_partition)
+
+    def _averaged(self, log_partition: Tensor) -> Tensor:
+        """The same value, its gradient corrected by the moving average, which takes this batch in first."""
+        old, new = self.mine.log_partition, log_partition.detach()
+        kept = old + math.log1p(-self.ema) if self.ema < 1 else old - math.inf
+        mixed = torch.stack([kept, new + math.log(self.ema)]).logsumexp(0)
+        self.mine.log_partition = torch.where(old.isnan(), new, mixed)  # an `if` would wait for a GPU
+        # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving
+        # average
+        ratio = (log_partition - self.mine.log_partition).exp()
+        return new + (ratio - ratio.detach())
 
     def state_dict(self) -> dict[str, Any]:
         """What later fits depend on; their random stream is the caller's."""

@@ -93,11 +93,13 @@ class Method(Settings):
 
     starts_from: "fresh" weights or the "original" (PRETRAIN) model.  trains_on: "train" or "retain".
     forget_epochs: number of first epochs with a forget pass.  retains: do epochs have a retain pass?
+    later: settings that came later, with the values that runs had before: these leave no trace in names.
     """
 
     name: ClassVar[str] = "a method"  # `grmu.methods.register` gives it one
     starts_from: ClassVar[str] = "original"
     trains_on: ClassVar[str] = "retain"
+    later: ClassVar[Mapping[str, Any]] = {}
     forget_epochs: int = 0
     retains: bool = True
 

@@ -45,9 +45,10 @@ def experiment(method: str, **settings) -> Experiment:
                       overrides=EPOCHS | forget | OWN.get(method, {}) | settings)
 
 
-@pytest.mark.parametrize("method", TRAINED)
-def test_a_stopped_run_goes_on_with_the_same_numbers(method, store):
-    e, seen = experiment(method), []
+@pytest.mark.parametrize(("method", "settings"), [
+    *((name, {}) for name in TRAINED), ("miu", {"form": "paper"}), ("miu", {"form": "released"})])
+def test_a_stopped_run_goes_on_with_the_same_numbers(method, settings, store):
+    e, seen = experiment(method, **settings), []
     with pytest.raises(Stopped):
         run(e, store, on_epoch=stop_in(3))
     rest = run(e, store, on_epoch=lambda epoch, row: seen.append(epoch))
@@ -60,14 +61,15 @@ def test_a_stopped_run_goes_on_with_the_same_numbers(method, store):
     assert rest.seconds > 0
 
 
-def test_dropout_and_adamw_are_resumed_too(tmp_path, monkeypatch):
+@pytest.mark.parametrize("form", ["steady", "released"])
+def test_dropout_and_adamw_are_resumed_too(form, tmp_path, monkeypatch):
     """The text network draws from PyTorch's global generator, and AdamW counts its steps."""
     rng = torch.Generator().manual_seed(0)
     tokens = torch.randint(1000, 1050, (160, 2, 8), generator=rng).to(torch.int16)
     tokens[:, 1] = 0
     data = GroupedDataset(tokens, tokens[:, 0, 0] % 2, torch.arange(160) % 2, name="groundwear")
     monkeypatch.setitem(LOADERS, "groundwear", lambda name, root: Splits(data, data, data, (1, 1)))
-    e = experiment("miu", model="text", optimizer="adamw", schedule="constant")
+    e = experiment("miu", model="text", optimizer="adamw", schedule="constant", form=form)
     whole = run(e, tmp_path / "whole")
     with pytest.raises(Stopped):
         run(e, tmp_path / "parts", on_epoch=stop_in(3))

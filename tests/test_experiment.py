@@ -177,13 +177,17 @@ def test_the_id_differs_with_any_field_or_setting_and_with_nothing_else():
                  Experiment(ratio=0.4), Experiment(groups="uniform"), Experiment(groups=((1, 1),)),
                  Experiment(seed=1)]
     changed = {name: value + 1 for name, value in e.settings.items() if type(value) in (int, float)
-               and name != "weight_decay"}
+               and name not in ("weight_decay", "mine_momentum", "mine_ema")}
     changed |= {name: not value for name, value in e.settings.items() if isinstance(value, bool)}
     changed |= {"weight_decay": 0.1, "momentum": 0.5, "schedule": "constant", "group_bar": "shuffle",
-                "calibrate_to": "unlearned", "optimizer": "adamw", "precision": "bf16", "model": "resnet18"}
+                "calibrate_to": "unlearned", "optimizer": "adamw", "precision": "bf16", "model": "resnet18",
+                "form": "released", "mine_optimizer": "sgd", "mine_ema": 0.01, "tune_on": "batches",
+                "target_on": "batch", "mine_momentum": 0.9}
     assert set(changed) == set(e.settings)
     del changed["pretrained"]  # the CNN has no such weights
-    different += [Experiment(overrides={name: value}) for name, value in changed.items()]
+    with_sgd = {"mine_momentum": {"mine_optimizer": "sgd"}}  # what a setting asks for besides
+    different += [Experiment(overrides={name: value} | with_sgd.get(name, {}))
+                  for name, value in changed.items()]
     assert len({e.id, *(d.id for d in different)}) == 1 + len(different)
 
 

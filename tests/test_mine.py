@@ -259,6 +259,64 @@ def test_the_network_is_frozen_outside_fit_and_the_bound_moves_only_the_features
                                                                 strict=True))
 
 
+def estimator_with_average(start, **how):
+    mine = MINE(2, N_GROUPS, 8, seed=1)
+    mine.log_partition = torch.tensor(start)
+    return Estimator(mine, 1e-2, torch.Generator().manual_seed(4), ema=0.25, **how)
+
+
+@pytest.mark.parametrize("group_bar", [None, torch.tensor([2, 2, 0, 1, 0])])
+def test_a_corrected_bound_has_eq_2s_value_and_the_averages_gradient(batch, group_bar):
+    z, g = batch
+    z.requires_grad_(True)
+    corrected, plain = (estimator_with_average(1.5, corrected=c) for c in (True, False))
+    found, expected = (e.bound(z, g, group_bar) for e in (corrected, plain))
+    assert found.item() == expected.item() == dv_bound(plain.mine, z, g, group_bar).item()
+    assert plain.mine.log_partition.item() == 1.5
+    joint, log_partition = dv_terms(plain.mine, z, g, group_bar)
+    average = 0.75 * math.exp(1.5) + 0.25 * log_partition.exp().item()
+    assert corrected.mine.log_partition.exp().item() == pytest.approx(average, rel=1e-5)
+    (gradient,) = torch.autograd.grad(found, z)
+    (by_hand,) = torch.autograd.grad(joint - log_partition.exp() / average, z, retain_graph=True)
+    torch.testing.assert_close(gradient, by_hand)
+    (without,) = torch.autograd.grad(expected, z)
+    assert (gradient - without).abs().max() > 1e-3
+    start = corrected.mine.log_partition.item()
+    assert corrected.read(z, g) == pytest.approx(dv_bound(plain.mine, z, g).item())
+    assert corrected.mine.log_partition.item() == start
+
+
+def test_an_update_is_a_step_of_fit_on_a_batch_that_is_given(batch):
+    z, g = batch
+    one, other = (estimator_with_average(1.5, batch_size=5) for _ in range(2))
+    index = torch.randint(5, (5,), generator=torch.Generator().manual_seed(4))
+    assert one.fit(z, g, 1) == [other.update(z[index], g[index]).item()]
+    assert all(torch.equal(a, b) for a, b in zip(one.mine.state_dict().values(),
+                                                 other.mine.state_dict().values(), strict=True))
+    assert not any(p.requires_grad for p in other.mine.parameters())
+
+
+def test_sgd_with_momentum_goes_along_the_sum_of_gradients(batch):
+    estimator = estimator_with_average(1.5, optimizer="sgd", momentum=0.9)
+    weight = estimator.mine.second.weight
+    positions, gradients = [weight.detach().clone()], []
+    for _ in range(2):
+        estimator.update(*batch, torch.tensor([2, 2, 0, 1, 0]))
+        positions.append(weight.detach().clone())
+        gradients.append(weight.grad.clone())
+    torch.testing.assert_close(positions[1], positions[0] - 1e-2 * gradients[0])
+    torch.testing.assert_close(positions[2], positions[1] - 1e-2 * (gradients[1] + 0.9 * gradients[0]))
+
+
+@pytest.mark.parametrize(("setting", "said"), [
+    ({"optimizer": "lbfgs"}, r"unknown optimizer 'lbfgs': choose one of adam, sgd"),
+    ({"momentum": 1.5}, "momentum must be a number from 0 to 1, but is 1.5"),
+])
+def test_an_estimator_refuses_what_it_cannot_be_tuned_with(setting, said):
+    with pytest.raises(ValueError, match=said):
+        estimator_with_average(1.5, **setting)
+
+
 def test_mine_recovers_the_information_of_correlated_gaussians_on_unseen_samples():
     rho = 0.8
     rng = torch.Generator().manual_seed(0)

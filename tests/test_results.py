@@ -184,6 +184,15 @@ def test_a_row_is_the_same_under_any_description_of_its_run(few_pictures, store)
     assert json.loads(rows[0]["overrides"]) == TUNED
 
 
+def test_a_row_says_what_differs_from_its_form(few_pictures, store):
+    for overrides, said in (
+            ({"form": "released", "group_bar": "exact"}, {"form": "released", "group_bar": "exact"}),
+            ({"form": "released", "group_bar": "uniform"}, {"form": "released"}),
+            ({"form": "steady", "group_bar": "exact", "mine_ema": None}, {})):
+        row = results.as_row(run(Experiment(overrides=TUNED | overrides), store))
+        assert json.loads(row["overrides"]) == TUNED | said
+
+
 def test_compute_writes_one_row_a_run_in_the_order_of_the_grids(plan, store, done):
     path = results.compute(["two", "one"], store)
     assert path == results.FOLDER / "runs.csv"

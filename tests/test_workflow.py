@@ -203,6 +203,10 @@ def test_a_run_costs_its_epochs():
                                   + 10 * n)  # the original beside the unlearned
     assert sweep_cost.passes(replace(retrain, method="miu"))[0] == trained
     assert sweep_cost.passes(replace(retrain, method="miu"))[1] > forward - 10 * n
+    steady, paper, released = (sweep_cost.passes(Experiment("waterbirds", "miu", overrides={"form": form}))[1]
+                               for form in ("steady", "paper", "released"))
+    assert released == steady + 10 * n + 256 * (101 + 9 * 11)  # targets, and batches for MINE
+    assert paper == steady + 10 * n + 2 * 256 * (100 + 9 * 10)  # of which the original sees each, too
 
 
 def test_sizes_are_the_published_ones():

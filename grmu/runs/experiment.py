@@ -69,14 +69,20 @@ class Experiment(Settings, Identity):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Every setting of the run: defaults, then the data set's preset, then `overrides`."""
+        """Every setting of the run: defaults, then the data set's preset, then `overrides`.
+
+        What is None then is what the method makes of it.
+        """
         preset, method = _preset(self.dataset), methods.get(self.method)
         chosen = preset["network"] | preset[method.starts_from] | preset["methods"].get(self.method, {})
         defaults = _defaults(method)
         stray = sorted(set(chosen) - set(defaults))
         data.require(not stray,
                      f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
-        return defaults | chosen | dict(self.overrides)
+        asked = defaults | chosen | dict(self.overrides)
+        own = [f.name for f in fields(method)]  # type: ignore[arg-type]  # a method is a dataclass
+        made = method(**{name: asked[name] for name in own})
+        return asked | {name: getattr(made, name) for name in own if asked[name] is None}
 
     def _make(self, kind: type) -> Any:
         return kind(**{f.name: self.settings[f.name] for f in fields(kind)})

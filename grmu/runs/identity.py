@@ -26,7 +26,10 @@ class Identity:
 
     def describe(self: Any) -> dict[str, Any]:
         """Everything but the data's location, as plain JSON values."""
-        config = asdict(self) | {"settings": dict(sorted(self.settings.items()))}
+        later = methods.get(self.method).later
+        settings = {name: value for name, value in sorted(self.settings.items())
+                    if name not in later or value != later[name]}
+        config = asdict(self) | {"settings": settings}
         left_out = {"root", "overrides", *(name for name, unset in UNSET.items() if config[name] == unset)}
         return {name: value for name, value in config.items() if name not in left_out}
 

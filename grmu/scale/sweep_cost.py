@@ -41,6 +41,12 @@ def passes(experiment: Experiment) -> tuple[int, int]:
     if experiment.method == "miu":
         updates = [settings["first_updates"], *[settings["later_updates"]] * (epochs - 1)]
         forward += 2 * train + sum(min(train, max(n, 1) * MINE_BATCH) for n in updates)
+        if settings["tune_on"] == "batches":
+            models = 1 + (settings["calibrate_to"] == "original")
+            steps = sum(updates) + epochs * settings["extra_update"]
+            forward += models * steps * experiment.recipe.batch_size
+        if settings["target_on"] == "batch":
+            forward += epochs * train
     return epochs * train, forward
 
 

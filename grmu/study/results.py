@@ -132,8 +132,9 @@ def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
 def as_row(result: Result) -> dict[str, object]:
     """A run as it stands in the table."""
     e, row = result.experiment, result.row()
-    preset = replace(e, overrides={}).settings
-    changed = {name: value for name, value in sorted(e.overrides.items()) if value != preset[name]}
+    form = {name: value for name, value in e.overrides.items() if name == "form"}  # other defaults go with it
+    preset = replace(e, overrides=form).settings | {"form": "steady"}
+    changed = {name: value for name, value in sorted(e.overrides.items()) if e.settings[name] != preset[name]}
     kept = {key: value for key, value in row.items() if key not in e.overrides}
     kept |= {metric: round(kept[metric], 5) for metric in MEASURED}
     return {"id": e.id, **kept, "overrides": json.dumps(changed),
