@@ -68,6 +68,18 @@ def toy(counts: list[list[int]], n_features: int = 4, spread: float = 1.0, seed:
     return GroupedDataset(x[order], y[order], a[order], *names, name="toy")
 
 
+@pytest.fixture
+def train() -> GroupedDataset:
+    """Four groups of blobs, the last the smallest."""
+    return toy([[40, 20], [20, 12]])
+
+
+@pytest.fixture
+def split(train: GroupedDataset) -> data.ForgetSplit:
+    """Half of the smallest group is forgotten."""
+    return data.split_forget(train, 0.5, [(1, 1)])
+
+
 def small_network(n_features: int = 4, n_classes: int = 2, width: int = 6, seed: int = 0) -> Classifier:
     """A classifier of float vectors that has a BatchNorm, so that leaks into its statistics show."""
     with torch.random.fork_rng():

@@ -20,16 +20,6 @@ from grmu.training import Batch, Method, Recipe, predict
 QUICK = Recipe(epochs=2, lr=0.05, batch_size=16)
 
 
-@pytest.fixture
-def train():
-    return toy([[40, 20], [20, 12]])
-
-
-@pytest.fixture
-def split(train):
-    return split_forget(train, 0.5, [(1, 1)])
-
-
 def batch_of(dataset, rows):
     index = torch.tensor(rows)
     return Batch(dataset.x[index], dataset.y[index], dataset.group[index], index)

@@ -12,12 +12,12 @@ from itertools import chain, product
 import numpy as np
 import pytest
 import torch
-from conftest import TESTS, context_of, same_state, small_network, state_of, toy
+from conftest import TESTS, context_of, same_state, small_network, state_of
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from grmu import methods, mine, training
-from grmu.data import ForgetSplit, GroupedDataset, split_forget
+from grmu.data import ForgetSplit, GroupedDataset
 from grmu.methods import MIU, miu_features
 from grmu.methods.miu_forms import FORMS, Form
 from grmu.mine import MINE, Estimator, dv_bound
@@ -201,16 +201,6 @@ def test_what_no_form_can_be_is_refused(setting, said):
 
 
 # --- what the choices do ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def train():
-    return toy([[40, 20], [20, 12]])
-
-
-@pytest.fixture
-def split(train):
-    return split_forget(train, 0.5, [(1, 1)])
 
 
 def prepared(train, split, epochs=1, **settings):

@@ -35,11 +35,6 @@ def train():
     return toy([[40, 20], [20, 12]], spread=0.5)
 
 
-@pytest.fixture
-def split(train):
-    return split_forget(train, 0.5, [(1, 1)])
-
-
 @dataclass
 class Recorder(Method):
     """Notes every call; its losses move nothing."""

@@ -365,16 +365,15 @@ def test_a_killed_and_resumed_sweep_has_the_numbers_of_one_without_a_break(swept
         assert found.loc[e.id, METRICS].to_dict() == {m: run(e, tmp_path).metrics[m] for m in METRICS}
 
 
-@pytest.mark.parametrize("kills", [pytest.param(30, marks=pytest.mark.kills)])
-def test_sweeps_that_are_killed_again_and_again_end_with_the_table_of_one_that_was_not(
-        snakemake, kills, tmp_path):
+@pytest.mark.kills
+def test_sweeps_that_are_killed_again_and_again_end_with_the_table_of_one_that_was_not(snakemake, tmp_path):
     """Twelve runs; the first kill is while the cache of the pictures is written. `make kills`."""
     many = {"train": (12, 8, 8, 10), "val": (100,) * 4, "test": (2,) * 4}
     cells = {"methods": ["finetune", "scrub", "miu"], "seeds": [0, 1], "reweight": True, "overrides": [GOOD]}
     whole = Sweep(tmp_path / "whole", trees.waterbirds(tmp_path / "birds", many), **cells)
     assert whole.finish([GOOD]).rc == 0
     rng, n, rounds = random.Random(0), 0, 0
-    while n < kills:
+    while n < 30:
         rounds += 1
         copy = shutil.copytree(whole.root, tmp_path / f"birds {rounds}",
                                ignore=shutil.ignore_patterns("grmu-cache"))
