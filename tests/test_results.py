@@ -15,7 +15,7 @@ import pytest
 from grmu import data, methods
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Experiment, run
-from grmu.study import compute, grids, results
+from grmu.study import compute, grids, results, shipped_tables
 
 FIELDS = ["dataset", "method", "reweight", "ratio", "groups", "seed"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
@@ -135,7 +135,7 @@ def plan(few_pictures, tmp_path, monkeypatch):
     """A folder of results with two grids, one = A, B and two = B, C, to be changed by the test."""
     planned = {"one": lambda: iter([A, B]), "two": lambda: iter([B, C])}
     monkeypatch.setattr(grids, "GRIDS", planned)
-    monkeypatch.setattr(results, "FOLDER", tmp_path / "new" / "results")
+    monkeypatch.setattr(shipped_tables, "FOLDER", tmp_path / "new" / "results")
     forget_what_was_read()
     yield planned
     forget_what_was_read()
@@ -195,8 +195,8 @@ def test_a_row_says_what_differs_from_its_form(few_pictures, store):
 
 def test_compute_writes_one_row_a_run_in_the_order_of_the_grids(plan, store, done):
     path = results.compute(["two", "one"], store)
-    assert path == results.FOLDER / "runs.csv"
-    assert {p.name for p in results.FOLDER.iterdir()} == {"runs.csv", results.SUMS}
+    assert path == shipped_tables.FOLDER / "runs.csv"
+    assert {p.name for p in shipped_tables.FOLDER.iterdir()} == {"runs.csv", shipped_tables.SUMS}
     assert len(done) == 3  # B is in both grids
     written = pd.read_csv(path)
     expected = [results.as_row(run(e, store)) for e in (A, B, C)]
@@ -255,7 +255,7 @@ def test_a_second_computation_changes_no_byte_and_trains_nothing(plan, store, do
 def test_only_what_is_missing_is_computed_if_that_is_asked_for(plan, store, done):
     path = results.compute(["one"], store)
     marked = pd.read_csv(path).assign(machine="another")
-    results.write("runs", marked)
+    shipped_tables.write("runs", marked)
     results.compute(["two"], store, missing=True)
     assert [e.id for e in done] == [e.id for e in (A, B, C)]
     assert (results.table().machine == "another").tolist() == [True, True, False]
@@ -270,7 +270,7 @@ def test_rows_that_no_grid_plans_any_more_are_dropped_and_those_of_other_grids_k
     plan["one"] = lambda: iter([B])
     results.compute(["one"], store)
     assert results.table().index.tolist() == [B.id, C.id]
-    assert pd.read_csv(results.FOLDER / "runs.csv").id.tolist() == [B.id, C.id]
+    assert pd.read_csv(shipped_tables.FOLDER / "runs.csv").id.tolist() == [B.id, C.id]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, FloatingPointError])
@@ -278,8 +278,8 @@ def test_a_computation_that_is_cut_short_keeps_what_was_finished_and_what_was_th
     plan, store, monkeypatch, error
 ):
     results.compute(["two"], store)
-    marked = pd.read_csv(results.FOLDER / "runs.csv").assign(machine="another")
-    results.write("runs", marked)
+    marked = pd.read_csv(shipped_tables.FOLDER / "runs.csv").assign(machine="another")
+    shipped_tables.write("runs", marked)
 
     def stopped(experiment, store):
         if experiment.id == C.id:
@@ -291,7 +291,7 @@ def test_a_computation_that_is_cut_short_keeps_what_was_finished_and_what_was_th
         results.compute(["one", "two"], store)
     assert results.table().index.tolist() == [A.id, B.id, C.id]
     assert (results.table().machine == "another").tolist() == [False, False, True]
-    assert {p.name for p in results.FOLDER.iterdir()} == {"runs.csv", results.SUMS}
+    assert {p.name for p in shipped_tables.FOLDER.iterdir()} == {"runs.csv", shipped_tables.SUMS}
 
 
 def test_a_first_computation_that_is_cut_short_can_be_resumed(plan, store, monkeypatch):
@@ -360,26 +360,26 @@ def test_a_grid_without_all_of_its_runs_says_how_many_are_missing_and_how_to_mak
 def test_the_command_computes_the_grids_that_are_named(plan, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GRMU_STORE", str(tmp_path / "runs"))
     assert compute.main(["--only", "one", "--jobs", "1"]) == 0
-    assert f"written: {results.FOLDER / 'runs.csv'}" in capsys.readouterr().out
+    assert f"written: {shipped_tables.FOLDER / 'runs.csv'}" in capsys.readouterr().out
     assert results.table().index.tolist() == [A.id, B.id]
     with pytest.raises(ValueError, match=r"'three'.*'one', 'two', 'trajectories'"):
         compute.main(["--only", "three"])
 
 
 def test_the_shipped_tables_have_the_checksums_that_sha256sum_knows():
-    check = subprocess.run(["sha256sum", "--check", "--quiet", results.SUMS], cwd=results.FOLDER,
-                           capture_output=True, text=True)
+    folder, sums = shipped_tables.FOLDER, shipped_tables.SUMS
+    check = subprocess.run(["sha256sum", "--check", "--quiet", sums], cwd=folder, capture_output=True, text=True)
     assert check.returncode == 0, check.stdout
-    listed = {line.split()[1] for line in (results.FOLDER / results.SUMS).read_text().splitlines()}
-    assert listed == {path.name for path in results.FOLDER.glob("*.csv")}
+    listed = {line.split()[1] for line in (folder / sums).read_text().splitlines()}
+    assert listed == {path.name for path in folder.glob("*.csv")}
 
 
 @pytest.mark.parametrize("name", ["runs", "audit", "search"])
 def test_a_byte_of_a_shipped_table_that_changed_is_noticed(name, tmp_path, monkeypatch):
-    folder = shutil.copytree(results.FOLDER, tmp_path / "results")
-    monkeypatch.setattr(results, "FOLDER", folder)
+    folder = shutil.copytree(shipped_tables.FOLDER, tmp_path / "results")
+    monkeypatch.setattr(shipped_tables, "FOLDER", folder)
     content = bytearray((folder / f"{name}.csv").read_bytes())
     content[len(content) // 2] ^= 1
     (folder / f"{name}.csv").write_bytes(content)
     with pytest.raises(ValueError, match=rf"{name}\.csv is damaged or altered.*git checkout data"):
-        results.read(name)
+        shipped_tables.read(name)

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from grmu import Experiment, data, methods
-from grmu.study import grids, results, search
+from grmu.study import grids, search, shipped_tables
 
-PATH = results.path_of("search")
+PATH = shipped_tables.path_of("search")
 TABLE = pd.read_csv(PATH) if PATH.is_file() else pd.DataFrame(columns=["dataset", "method", "score"])
 SEARCHED = sorted(set(zip(TABLE.dataset, TABLE.method, strict=True)))
 
@@ -183,14 +183,14 @@ def test_scores_are_means_over_seeds_then_ratios_and_the_best_comes_first(monkey
 
 def test_the_command_replaces_the_rows_of_its_methods_and_keeps_the_others(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(search, "score", made_up)
-    monkeypatch.setattr(results, "FOLDER", tmp_path / "new")
+    monkeypatch.setattr(shipped_tables, "FOLDER", tmp_path / "new")
     assert search.main(["--method", "miu", "ssd", "--jobs", "1"]) == 0
     assert search.main(["--dataset", "groundwear-many", "--method", "ssd", "--jobs", "1"]) == 0
-    before = pd.read_csv(results.path_of("search"))
+    before = pd.read_csv(shipped_tables.path_of("search"))
     monkeypatch.setattr(search, "score", lambda e, store: 1 + made_up(e))
     capsys.readouterr()
     assert search.main(["--method", "ssd", "scrub", "--jobs", "1"]) == 0
-    after, said = pd.read_csv(results.path_of("search")), capsys.readouterr().out
+    after, said = pd.read_csv(shipped_tables.path_of("search")), capsys.readouterr().out
 
     def part(table, dataset, method):
         return table[(table.dataset == dataset) & (table.method == method)].set_index(

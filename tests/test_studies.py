@@ -11,7 +11,7 @@ import torch
 from grmu.discover import GROUPINGS, infer
 from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, run, trained
-from grmu.study import audit, results, studies
+from grmu.study import audit, shipped_tables, studies
 from grmu.study.groupings import agreement
 from grmu.study.studies import attack_accuracy
 
@@ -340,7 +340,7 @@ def forget_tables():
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     """Nothing is shipped: there is not even a folder. One study takes no time."""
-    monkeypatch.setattr(results, "FOLDER", tmp_path / "new")
+    monkeypatch.setattr(shipped_tables, "FOLDER", tmp_path / "new")
     monkeypatch.setitem(studies.STUDIES, "cost", lambda *given: pd.DataFrame({"method": [given[0], "miu"],
                                                                               "seconds": [given[1], 0.1]}))
     forget_tables()
@@ -387,7 +387,7 @@ def test_a_study_that_was_never_computed_says_how_to(elsewhere):
 
 @pytest.mark.parametrize("name", studies.STUDIES)
 def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
-    if not results.path_of(name).is_file():
+    if not shipped_tables.path_of(name).is_file():
         pytest.skip(f"{name} is not shipped")
     table = studies.load(name)
     columns = {"trajectories": ["method", "reweight", "ratio", "epoch", "UA", "GA"],

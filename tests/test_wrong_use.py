@@ -410,8 +410,8 @@ def watched(tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_STORE", str(here / "store"))
     monkeypatch.setattr(methods, "registry", dict(methods.registry))
     for place in ("grmu.training.train", "papermill.execute_notebook", "subprocess.run", "subprocess.Popen",
-                  "grmu.teach.labs.course", "grmu.teach.notebooks.NotebookClient", "grmu.study.results.write",
-                  "grmu.scale.bench.checks", "grmu.scale.bench_scale.main",
+                  "grmu.teach.labs.course", "grmu.teach.notebooks.NotebookClient",
+                  "grmu.study.shipped_tables.write", "grmu.scale.bench.checks", "grmu.scale.bench_scale.main",
                   "grmu.runs.parallel.ProcessPoolExecutor"):
         monkeypatch.setattr(place, lambda *_, **__: pytest.fail("something was begun"))
     yield

@@ -22,7 +22,7 @@ import pandas as pd
 from grmu import data
 from grmu.data.arguments import Parser
 from grmu.runs import Experiment, map_experiments, run
-from grmu.study import results
+from grmu.study import shipped_tables
 from grmu.study.command import add_jobs
 
 TUNING_SEEDS = (100, 101, 102)
@@ -103,10 +103,10 @@ def main(argv: list[str]) -> int:
     add_jobs(parser)
     options = parser.parse_args(argv)
     found = search(options.dataset, options.method, jobs=options.jobs)
-    if results.path_of("search").is_file():
-        old = results.read("search")
+    if shipped_tables.path_of("search").is_file():
+        old = shipped_tables.read("search")
         found = pd.concat([old[~((old.dataset == options.dataset) & old.method.isin(options.method))], found])
-    path = results.write("search", found.round(5))
+    path = shipped_tables.write("search", found.round(5))
     best = found[found.dataset == options.dataset].groupby("method", sort=False).head(1).set_index("method")
     for method, row in best.iterrows():
         print(f"{method}: {({name: row[name] for name in GRIDS[method]})}   score {row.score:.3f}")

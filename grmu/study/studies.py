@@ -3,7 +3,7 @@
 trajectories: UA and GA after every epoch of the approximate methods.
 membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
 cost: each method's time over fine-tuning's.
-audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
+audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.  tuning: see `grmu.study.tuning`.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from grmu.metrics import attack_data, membership_attacker, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
-from grmu.study import results
+from grmu.study import shipped_tables
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
+from grmu.study.tuning import tuning
 from grmu.training import predict
 
 METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
@@ -206,16 +207,16 @@ def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
-    trajectories, membership, cost, audit, exposure, distances, relearning, inferred)}
+    trajectories, membership, cost, audit, exposure, distances, relearning, inferred, tuning)}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
     """Make a study and write its table; ValueError for another name."""
     known("study", name, STUDIES)
-    return results.write(name, STUDIES[name](store, jobs))
+    return shipped_tables.write(name, STUDIES[name](store, jobs))
 
 
 def load(name: str) -> pd.DataFrame:
     """A study's shipped table; errors as of `results.read`, and a ValueError for another name."""
     known("study", name, STUDIES)
-    return results.read(name)
+    return shipped_tables.read(name)

@@ -1,0 +1,191 @@
+"""MIU's three forms and fine-tuning, tuned alike: the same budget, by validation data, on seeds of its own.
+
+    python -m grmu results --only tuning
+
+Every arm has TRIALS settings, a fixed quasi-random design over its RANGES. They are run at ratio 0.5 on one
+seed; the best six at 0.9, too; of those the best three on two seeds more. All with REWEIGHT. The score is
+the distance to the gold standard of the same seed: |UA - UA of gold| + |validation GA - that of gold|, a mean
+over the runs of a stage; the lowest wins. The test set has no part in it. If the winner lies in the outer
+tenth of a range that could go on, the range does, by a factor, and MORE trials join, all there; at most
+twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import qmc
+
+from grmu.data import known
+from grmu.runs import Experiment, map_experiments
+from grmu.study import shipped_tables
+from grmu.study.search import score
+
+DATASETS = ("groundwear", "groundwear-memorised")
+ARMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "finetune": ("finetune", {}),
+    **{form: ("miu", {"form": form}) for form in ("steady", "paper", "released")}}
+SEEDS = (100, 101, 102)  # none of them is reported
+TRIALS, MORE, GROWTHS = 24, 8, 2
+STAGES = ((24 + GROWTHS * MORE, ((0.5, 100),)),  # how many go on, and what they are run at
+          (6, ((0.5, 100), (0.9, 100))),
+          (3, tuple(product((0.5, 0.9), SEEDS))))
+Trial = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values on a logarithmic scale from `low` to `high`, to two digits, or `choices` in order.
+
+    `open`: the ends that more values could follow, of "low", "high". `step`: the factor that it grows by.
+    """
+
+    low: float = 0.0
+    high: float = 0.0
+    choices: tuple[Any, ...] = ()
+    open: tuple[str, ...] = ("low", "high")
+    step: float = 3.0
+
+    def at(self, u: float) -> Any:
+        """The value at 0 <= u < 1."""
+        if self.choices:
+            return self.choices[int(u * len(self.choices))]
+        return float(f"{self.low * (self.high / self.low) ** u:.2g}")
+
+    def edge(self, value: Any) -> str | None:
+        """The open end in whose outer tenth a value lies."""
+        u = (self.choices.index(value) / (len(self.choices) - 1) if self.choices
+             else np.log(value / self.low) / np.log(self.high / self.low))
+        end = "low" if u <= 0.1 else "high" if u >= 0.9 else None
+        return end if end in self.open else None
+
+    def beyond(self, end: str) -> Range:
+        """The stretch that follows after that end."""
+        if self.choices:
+            return Range(choices=(self.choices[-1] * self.step,))
+        return (Range(self.low / self.step, self.low) if end == "low"
+                else Range(self.high, self.high * self.step))
+
+    def grown(self, end: str) -> Range:
+        """This and the stretch beyond."""
+        new = self.beyond(end)
+        if self.choices:
+            return Range(choices=self.choices + new.choices, open=self.open)
+        return Range(min(self.low, new.low), max(self.high, new.high), open=self.open)
+
+
+def ranges(dataset: str, arm: str) -> dict[str, Range]:
+    """What the search may choose for an arm, and from where it begins."""
+    factor = 3 if dataset == "groundwear-memorised" else 1  # as in `grmu.study.search`
+    every = {"lr": Range(0.001 * factor, 0.03 * factor), "augment": Range(choices=(False, True), open=())}
+    if arm == "finetune":
+        return every
+    return every | {"mine_lr": Range(3e-4, 3e-2),
+                    "lam": Range(choices=(0.0, 0.3, 1.0, 3.0, 10.0, 30.0), open=("high",)),
+                    "forget_epochs": Range(choices=(1, 2, 3, 5, 7, 10), open=())}
+
+
+def design(over: Mapping[str, Range], n: int, seed: int = 0) -> list[Trial]:
+    """The first n trials of a scrambled Sobol sequence."""
+    points = qmc.Sobol(len(over), seed=seed).random(2 ** int(np.ceil(np.log2(n))))[:n]
+    return [{name: r.at(u) for (name, r), u in zip(over.items(), point, strict=True)} for point in points]
+
+
+class Pool:
+    """The trials of one arm on one data set, and what is known of them.
+
+    trials: settings with the round that they joined in.  found: score by trial's number, ratio and seed.
+    """
+
+    def __init__(self, dataset: str, arm: str) -> None:
+        self.dataset, self.arm, self.over = dataset, arm, ranges(dataset, arm)
+        self.trials = [(0, trial) for trial in design(self.over, TRIALS)]
+        self.found: dict[tuple[int, float, int], float] = {}
+
+    def experiment(self, number: int, ratio: float, seed: int) -> Experiment:
+        """A trial's run."""
+        method, form = ARMS[self.arm]
+        settings = form | self.trials[number][1]
+        return Experiment(self.dataset, method, True, ratio, seed=seed, overrides=settings)
+
+    def mean(self, number: int, stage: int) -> float:
+        """A trial's score after a stage; NaN if it did not come so far."""
+        return float(np.mean([self.found.get((number, *at), np.nan) for at in STAGES[stage][1]]))
+
+    def chosen(self, stage: int) -> list[int]:
+        """The trials that a stage runs: all, then the best of the stage before."""
+        if stage == 0:
+            return list(range(len(self.trials)))
+        scores = {n: self.mean(n, stage - 1) for n in self.chosen(stage - 1)}
+        return sorted(scores, key=scores.__getitem__)[: STAGES[stage][0]]
+
+    def missing(self, stage: int) -> Iterator[tuple[int, float, int]]:
+        """What the stage has to run yet."""
+        for number, at in product(self.chosen(stage), STAGES[stage][1]):
+            if (number, *at) not in self.found:
+                yield number, *at
+
+    def winner(self) -> int:
+        """The best trial of the last stage."""
+        return min(self.chosen(len(STAGES) - 1), key=lambda n: self.mean(n, len(STAGES) - 1))
+
+    def grow(self, growth: int) -> bool:
+        """If the winner lies at an end of a range that could go on: widen it, and add trials there."""
+        best = self.trials[self.winner()][1]
+        ends = {name: end for name, r in self.over.items() if (end := r.edge(best[name]))}
+        new = self.over | {name: self.over[name].beyond(end) for name, end in ends.items()}
+        self.over = self.over | {name: self.over[name].grown(end) for name, end in ends.items()}
+        if ends:
+            self.trials += [(growth, trial) for trial in design(new, MORE, seed=growth)]
+        return bool(ends)
+
+    def rows(self) -> list[dict[str, object]]:
+        """A row a trial, the winner first."""
+        last = range(len(STAGES))
+        order = sorted(range(len(self.trials)), key=lambda n: [-sum(n in self.chosen(s) for s in last),
+                                                               self.mean(n, last[-1]), self.mean(n, 0)])
+        return [{"dataset": self.dataset, "arm": self.arm, "growth": self.trials[n][0], **self.trials[n][1]}
+                | {f"score_{s + 1}": self.mean(n, s) if n in self.chosen(s) else np.nan for s in last}
+                | {"chosen": n == self.winner()} for n in order]
+
+
+def halve(pools: Iterable[Pool], store: str | None, jobs: int) -> None:
+    """All stages of all pools, each stage's runs together."""
+    pools = list(pools)
+    for stage in range(len(STAGES)):
+        todo = [(pool, at) for pool in pools for at in pool.missing(stage)]
+        runs = [pool.experiment(*at) for pool, at in todo]
+        scores = map_experiments(partial(score, store=store), runs, jobs)
+        for (pool, at), value in zip(todo, scores, strict=True):
+            pool.found[at] = value
+
+
+def tuning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """The whole search: one row a trial; `growth` 0 are those of the first ranges."""
+    pools = [Pool(dataset, arm) for dataset, arm in product(DATASETS, ARMS)]
+    growing = pools
+    for growth in range(GROWTHS + 1):
+        halve(growing, store, jobs)
+        growing = [pool for pool in growing if growth < GROWTHS and pool.grow(growth + 1)]
+    return pd.DataFrame([row for pool in pools for row in pool.rows()]).round(5)
+
+
+def tuned(dataset: str, arm: str) -> dict[str, Any]:
+    """The overrides that the shipped search chose for an arm, its form among them.
+
+    Raises:
+        ValueError: an unknown data set or arm.  FileNotFoundError: the search was never made.
+    """
+    known("data set of the search", dataset, DATASETS)
+    known("arm", arm, ARMS)
+    rows = shipped_tables.read("tuning")
+    row = rows[(rows.dataset == dataset) & (rows.arm == arm) & rows.chosen].iloc[0]
+    found = {name: row[name] for name in ranges(dataset, arm)}
+    whole = {"augment": bool, "forget_epochs": int}
+    return ARMS[arm][1] | {name: whole.get(name, float)(value) for name, value in found.items()}
