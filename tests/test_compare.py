@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from grmu.metrics import METRICS
-from grmu.study.compare import average_gap, differences, gap_by_metric, interval, tug_of_war
+from grmu.study.compare import average_gap, differences, gap_by_metric, interval, tug_of_war, verdicts
 
 # --- avg. gap -----------------------------------------------------------------------------------------------
 
@@ -90,3 +90,58 @@ def test_ninety_five_of_a_hundred_intervals_hold_the_true_mean():
 def test_one_value_says_nothing_about_its_spread_and_equal_values_have_none():
     assert interval([2.0]) == (2, -math.inf, math.inf, 1)
     assert interval([2.0, 2.0, 2.0]) == (2, 2, 2, 3)
+
+
+# --- verdicts -----------------------------------------------------------------------------------------------
+
+
+def spread_around(mean, sd, n=10):
+    """n values of exactly this mean and standard deviation."""
+    values = np.linspace(-1, 1, n)
+    return mean + sd * values / values.std(ddof=1)
+
+
+def test_each_verdict_has_a_case():
+    cases = {"higher": (5, 1), "lower": (-5, 1), "higher, by less than the margin": (1, 0.2),
+             "lower, by less than the margin": (-1, 0.2), "equal": (0.1, 1), "not distinguished": (1, 5)}
+    found = verdicts({name: spread_around(*case) for name, case in cases.items()}, dict.fromkeys(cases, 2.0))
+    assert found.verdict.to_dict() == {name: name for name in cases}
+    assert found["mean"].tolist() == pytest.approx([case[0] for case in cases.values()])
+
+
+def test_p_is_that_of_the_paired_t_test_after_holm_over_all_rows():
+    values = {str(k): spread_around(mean, 1) for k, mean in enumerate((0.9, 0.8, 0.7))}
+    raw = sorted(float(stats.ttest_1samp(v, 0).pvalue) for v in values.values())
+    stepped = np.maximum.accumulate([p * k for p, k in zip(raw, (3, 2, 1), strict=True)])
+    assert verdicts(values, dict.fromkeys(values, 0.1)).p.tolist() == pytest.approx(stepped)
+
+
+def test_what_is_found_alone_may_not_be_found_among_many():
+    clear = spread_around(0.9, 1)
+    assert verdicts({"it": clear}, {"it": 0.1}).verdict["it"] == "higher"
+    nothing = {str(k): spread_around(0, 1) for k in range(20)}
+    among = verdicts({"it": clear} | nothing, dict.fromkeys(["it", *nothing], 0.1))
+    assert among.verdict["it"] == "not distinguished"
+
+
+def test_equal_needs_both_one_sided_tests():
+    values, margin = spread_around(0.5, 1), 1.2
+    both = max(stats.ttest_1samp(values, -margin, alternative="greater").pvalue,
+               stats.ttest_1samp(values, margin, alternative="less").pvalue)
+    assert 0.02 < both < 0.05
+    assert verdicts({"a": values}, {"a": margin}).verdict["a"] == "equal"
+    assert verdicts({"a": values}, {"a": 1.0}).verdict["a"] == "not distinguished"
+    assert verdicts({"a": values}, {"a": math.nan}).verdict["a"] == "not distinguished"
+
+
+def test_seen_is_found_in_80_of_100_cases():
+    seen = verdicts({"a": spread_around(0, 2)}, {"a": 1.0}).seen["a"]
+    draws = np.random.default_rng(0).normal(seen, 2, (20_000, 10))
+    assert (stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05).mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_values_that_do_not_differ_among_seeds_are_known_exactly():
+    found = verdicts({"none": [0.0, 0.0, 0.0], "some": [1.0, 1.0, 1.0]}, {"none": 0.5, "some": 0.5})
+    assert found.verdict.to_dict() == {"none": "equal", "some": "higher"}
+    with pytest.raises(ValueError, match=r"lone has 1 value\(s\): a verdict needs at least two seeds"):
+        verdicts({"lone": [1.0]}, {"lone": 1.0})

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import same_color
 
 from grmu.show import plots, plots_benchmark
-from grmu.study.compare import interval
+from grmu.study.compare import Interval, interval
 from grmu.study.tables import reweight_effect
 
 matplotlib.use("Agg")
@@ -27,6 +27,8 @@ PLACES = pd.DataFrame({"avg. gap": [1, 3, 2], "ToW": [2, 1, 3]}, index=pd.MultiI
     [("miu", True), ("mine", False), ("scrub", True)]))
 PARTS = pd.DataFrame({"UA": [1.25, 30.0], "GA": [0.0, 4.0]}, index=["MIU", "mine"])
 FOUND = {"for": (4.0, 1.0, 7.0, 5), "against": (-3.0, -5.0, -1.0, 5), "undecided": (1.0, -1.0, 3.0, 5)}
+CHOICES = {("learnt", "UA"): {("λ",): Interval(1.0, -1.0, 3.0, 5), ("λ", "ḡ"): Interval(2.0, -1.0, 5.0, 5)},
+           ("learnt", "GA"): {("λ",): Interval(4.0, 3.0, 5.0, 5), ("λ", "ḡ"): Interval(-2.0, -3.0, -1.0, 5)}}
 
 FIGURES = {
     "reweight_gains": lambda **more: plots_benchmark.reweight_gains(EFFECT, 57.5, 61.0, title="a title",
@@ -36,6 +38,7 @@ FIGURES = {
     "gap_parts": lambda **more: plots_benchmark.gap_parts(PARTS, "a title", **more),
     "effects": lambda **more: plots_benchmark.effects(FOUND, {"celeba": 2.5, "not printed": math.nan},
                                                       "a title", **more),
+    "choices": lambda: plots_benchmark.choices(CHOICES, {"learnt": {"UA": 3.0, "GA": 2.0}}, "a title"),
 }
 
 
@@ -70,7 +73,7 @@ def test_every_function_opens_the_one_figure_that_it_returns(name):
     assert "a title" in (figure.get_suptitle(), figure.axes[0].get_title(), figure.axes[0].get_title("left"))
 
 
-@pytest.mark.parametrize("name", [n for n in FIGURES if n != "trajectories"])
+@pytest.mark.parametrize("name", [n for n in FIGURES if n not in ("trajectories", "choices")])
 def test_given_axes_are_used_and_no_figure_is_opened(name):
     mine, (other, ax) = plt.subplots(1, 2)
     assert FIGURES[name](ax=ax) is mine
@@ -257,3 +260,15 @@ def test_effects_take_intervals_as_claims_give_them_and_no_published_effect():
     one, three = figure.axes[0].containers
     assert one.lines[0].get_color() == three.lines[0].get_color() == "0.55"
     assert not drawn(figure.axes[0], "x")
+
+
+def test_choices_shows_every_main_effect_and_only_the_interactions_outside_0():
+    figure = FIGURES["choices"]()
+    left, right = figure.axes
+    assert words(left.get_yticklabels()) == ["λ"]
+    assert words(right.get_yticklabels()) == ["λ", "λ and ḡ"]
+    assert [ax.get_xlabel().split(",")[0] for ax in figure.axes] == ["UA", "GA"]
+    assert points(drawn(right, "o")) == [(4.0, 0.0), (-2.0, 1.0)]
+    (band,) = (patch for patch in left.patches)
+    assert band.get_x() == -3
+    assert band.get_width() == 6

@@ -368,7 +368,8 @@ def test_the_command_computes_the_grids_that_are_named(plan, tmp_path, monkeypat
 
 def test_the_shipped_tables_have_the_checksums_that_sha256sum_knows():
     folder, sums = shipped_tables.FOLDER, shipped_tables.SUMS
-    check = subprocess.run(["sha256sum", "--check", "--quiet", sums], cwd=folder, capture_output=True, text=True)
+    check = subprocess.run(["sha256sum", "--check", "--quiet", sums], cwd=folder, capture_output=True,
+                           text=True)
     assert check.returncode == 0, check.stdout
     listed = {line.split()[1] for line in (folder / sums).read_text().splitlines()}
     assert listed == {path.name for path in folder.glob("*.csv")}

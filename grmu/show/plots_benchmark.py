@@ -11,7 +11,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grmu.show.plots import VERMILION, axes_or_new, colour, headline, marker_style, titled
+from grmu.show.plots import (
+    VERMILION,
+    axes_or_new,
+    colour,
+    headline,
+    marker_style,
+    name_rows,
+    titled,
+)
+from grmu.study.compare import Interval
 from grmu.study.names import METRIC_NAMES, label
 
 
@@ -125,3 +134,26 @@ def effects(found: Mapping[str, Sequence[float]], published: Mapping[str, float]
     ax.set_yticks(range(len(found) + len(published)), [*found, *(f"paper: {name}" for name in published)])
     ax.set(ylim=(len(found) + len(published) - 0.5, -0.5), xlabel="points; right of 0 speaks for the claim")
     return titled(ax, title)
+
+
+def choices(panels: Mapping[tuple[str, str], Mapping[tuple[str, ...], Interval]],
+            margins: Mapping[str, Mapping[str, float]], title: str = "") -> Figure:
+    """Main effects of a factorial, and the interactions whose interval lies outside 0, on a grey margin.
+
+    Args:
+        panels: by data and measure, each effect's interval by the factor, or the factors, that it is of.
+        margins: by data and measure, in the same unit.
+    """
+    rows, columns = (list(dict.fromkeys(part)) for part in zip(*panels, strict=True))
+    figure, axes = plt.subplots(len(rows), len(columns), figsize=(11, 3.6 * len(rows)), squeeze=False)
+    for (data, measure), found in panels.items():
+        ax = axes[rows.index(data), columns.index(measure)]
+        shown = {of: i for of, i in found.items() if len(of) == 1 or i.low > 0 or i.high < 0}
+        for place, (of, i) in enumerate(shown.items()):
+            ax.errorbar(i.mean, place, xerr=[[i.mean - i.low], [i.high - i.mean]], fmt="o", capsize=3,
+                        color=colour("miu") if len(of) == 1 else "0.5")
+        ax.axvspan(-margins[data][measure], margins[data][measure], color="0.93", zorder=0)
+        ax.axvline(0, color="0.6", lw=1)
+        name_rows(ax, [" and ".join(of) for of in shown])
+        ax.set(xlabel=f"{measure}, points: the other choice minus paper's", title=data)
+    return headline(figure, title)

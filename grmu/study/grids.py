@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 
 from grmu.data import Group
 from grmu.runs import Experiment
+from grmu.study.factorial import departures, factorial, forms, terms, unweighted
 
 SEEDS = tuple(range(5))  # chosen before looking
 MANY_SEEDS = tuple(range(10))  # for calibration, where the differences are small
@@ -165,4 +166,5 @@ def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experime
 
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
     references, uniform, largest_group, unlearning, memorised, many, further, forget_only, calibration,
-    ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained)}
+    ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained, forms, terms,
+    unweighted, departures, factorial)}

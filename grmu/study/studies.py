@@ -4,13 +4,14 @@ trajectories: UA and GA after every epoch of the approximate methods.
 membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
 cost: each method's time over fine-tuning's.
 audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.  tuning: see `grmu.study.tuning`.
+twins: the noise floor of MIU's factorial.  released: see `grmu.study.released`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -27,9 +28,10 @@ from grmu.metrics import attack_data, membership_attacker, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
-from grmu.study import shipped_tables
+from grmu.study import factorial, shipped_tables
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
+from grmu.study.released import released
 from grmu.study.tuning import tuning
 from grmu.training import predict
 
@@ -206,8 +208,26 @@ def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     return pd.DataFrame(map_experiments(partial(inferred_of, store=store), runs, jobs)).round(5)
 
 
+def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """What two gold standards of one split differ by when only their training's seed does: a row a pair.
+
+    Differences in UA, GA and TA, signed, thirty pairs on each of the factorial's data sets.
+    """
+    splits = [Experiment(dataset, ratio=factorial.RATIO, seed=seed)
+              for dataset, seed in product(factorial.DATASETS, factorial.SEEDS)]
+    runs = [twin for e in splits for twin in factorial.twins(e)]
+    found = pd.DataFrame([r.metrics for r in map_experiments(partial(run, store=store), runs, jobs)])
+    found = found[["UA", "GA", "TA"]]
+    rows = []
+    for e, first in zip(splits, range(0, len(found), 3), strict=True):
+        for one, other in combinations(range(first, first + 3), 2):
+            rows.append({"dataset": e.dataset, "seed": e.seed, **(found.loc[one] - found.loc[other])})
+    return pd.DataFrame(rows).round(5)
+
+
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
-    trajectories, membership, cost, audit, exposure, distances, relearning, inferred, tuning)}
+    trajectories, membership, cost, audit, exposure, distances, relearning, inferred, tuning, twins,
+    released)}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:

@@ -7,14 +7,14 @@ seed; the best six at 0.9, too; of those the best three on two seeds more. All w
 the distance to the gold standard of the same seed: |UA - UA of gold| + |validation GA - that of gold|, a mean
 over the runs of a stage; the lowest wins. The test set has no part in it. If the winner lies in the outer
 tenth of a range that could go on, the range does, by a factor, and MORE trials join, all there; at most
-twice.
+GROWTHS times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from typing import Any
 
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import qmc
 
-from grmu.data import known
+from grmu.data import known, require
 from grmu.runs import Experiment, map_experiments
 from grmu.study import shipped_tables
 from grmu.study.search import score
@@ -32,7 +32,7 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "finetune": ("finetune", {}),
     **{form: ("miu", {"form": form}) for form in ("steady", "paper", "released")}}
 SEEDS = (100, 101, 102)  # none of them is reported
-TRIALS, MORE, GROWTHS = 24, 8, 2
+TRIALS, MORE, GROWTHS = 24, 8, 4
 STAGES = ((24 + GROWTHS * MORE, ((0.5, 100),)),  # how many go on, and what they are run at
           (6, ((0.5, 100), (0.9, 100))),
           (3, tuple(product((0.5, 0.9), SEEDS))))
@@ -51,6 +51,10 @@ class Range:
     choices: tuple[Any, ...] = ()
     open: tuple[str, ...] = ("low", "high")
     step: float = 3.0
+
+    def __post_init__(self) -> None:
+        require(self.choices or 0 < self.low < self.high,
+                f"a range must go up, from above 0, but goes from {self.low:g} to {self.high:g}.")
 
     def at(self, u: float) -> Any:
         """The value at 0 <= u < 1."""
@@ -184,8 +188,12 @@ def tuned(dataset: str, arm: str) -> dict[str, Any]:
     """
     known("data set of the search", dataset, DATASETS)
     known("arm", arm, ARMS)
-    rows = shipped_tables.read("tuning")
-    row = rows[(rows.dataset == dataset) & (rows.arm == arm) & rows.chosen].iloc[0]
-    found = {name: row[name] for name in ranges(dataset, arm)}
-    whole = {"augment": bool, "forget_epochs": int}
-    return ARMS[arm][1] | {name: whole.get(name, float)(value) for name, value in found.items()}
+    return dict(_winners()[dataset, arm])
+
+
+@lru_cache
+def _winners() -> dict[tuple[str, str], dict[str, Any]]:
+    rows, whole = shipped_tables.read("tuning"), {"augment": bool, "forget_epochs": int}
+    return {(row["dataset"], row["arm"]): ARMS[row["arm"]][1] | {
+                name: whole.get(name, float)(row[name]) for name in ranges(row["dataset"], row["arm"])}
+            for row in rows[rows.chosen].to_dict("records")}

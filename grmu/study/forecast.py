@@ -1,0 +1,64 @@
+"""How long runs will take on this machine: steps of plain training timed here, times what a method costs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from grmu import methods, models
+from grmu.numerics import fixed_threads
+from grmu.runs import Experiment, load_split
+from grmu.runs.store import Store
+from grmu.study import shipped_tables
+from grmu.training import batches, make_optimizer
+
+STEPS, WARM = 8, 3
+MEASURING = 1.0  # seconds, once a run
+
+
+def seconds(experiments: Iterable[Experiment], store: str | None = None) -> float:
+    """What these, and the PRETRAIN runs they start from, will take one after the other; 0 if all are stored.
+
+    Eight steps of cross-entropy are timed for each kind of network and batch; cost.csv says how much more
+    than fine-tuning a method takes. A forecast: within a third or so on a machine that does nothing else.
+    """
+    kept, total = Store(store), 0.0
+    steps: dict[object, float] = {}
+    asked = {x.training_key: x for e in experiments
+             for x in ((e.original, e) if methods.get(e.method).starts_from == "original" else (e,))}
+    for e in asked.values():
+        if kept.read("models", e.training_key) is None:
+            kind = (e.dataset, str(e.network), e.recipe.batch_size, e.recipe.augment)
+            steps[kind] = steps.get(kind) or _step(e)
+            n_steps = -(-len(load_split(e).split.retain) // e.recipe.batch_size)
+            total += MEASURING + e.recipe.epochs * n_steps * steps[kind] * _factor(e.method)
+    return total
+
+
+def _step(e: Experiment) -> float:
+    """Seconds of one step of plain training."""
+    with fixed_threads():
+        train = load_split(e).splits.train
+        model = models.build(e.network, train, e.seed)
+        optimizer = make_optimizer(model.parameters(), e.recipe, torch.device("cpu"))
+        begun = time.perf_counter()
+        for done, batch in enumerate(batches(train, e.recipe, torch.Generator().manual_seed(0), None), 1):
+            if done == WARM + 1:
+                begun = time.perf_counter()
+            optimizer.zero_grad()
+            cross_entropy(model(batch.x), batch.y).backward()
+            optimizer.step()
+            if done == WARM + STEPS:
+                break
+        return (time.perf_counter() - begun) / max(done - WARM, 1)
+
+
+def _factor(method: str) -> float:
+    """A method's time over fine-tuning's, an epoch; 1 where that was not measured."""
+    cost = shipped_tables.read("cost").set_index("method")
+    if method not in cost.index or not cost.epochs[method]:
+        return 1.0
+    return max(1.0, cost.over_finetuning[method]) if cost.epochs[method] == cost.epochs["finetune"] else 1.0

@@ -1,0 +1,101 @@
+"""MIU's factorial, asked in a made-up world whose effects are planted; and what is shipped."""
+
+import math
+from itertools import combinations, product
+from runpy import run_path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+from grmu.study import effects, factorial, grids, shipped_tables
+from grmu.study.tuning import DATASETS
+
+LIFT = {"group_bar": ("exact", 2.0), "calibrate_to": ("unlearned", -3.0), "target_on": ("stored", 0.0),
+        "lam": (1.0, 4.0), "unlearning": (False, 1.0)}  # points of UA that a departure from paper adds
+
+
+def level(e):
+    """A run's metrics in the made-up world, fractions."""
+    noise = math.sin(e.seed + 1)  # the same for all runs of a seed
+    ua = ga = {"pretrain": 80.0, "retrain": 60.0, "finetune": 63.0}.get(e.method, 61.0) + noise
+    if e.method == "miu":
+        s = e.settings
+        ua += sum(lift for name, (value, lift) in LIFT.items() if s[name] == value)
+        ua += 5 * (s["group_bar"] == "exact" and s["lam"] == 1.0)
+        ga += 7 * (s["form"] == "released") + 0.1 * noise
+    return {"UA": ua / 100, "GA": ga / 100, "TA": 0.9, "val_GA": ga / 100 - 0.02}
+
+
+@pytest.fixture
+def world(monkeypatch):
+    asked = [e for name in ("forms", "terms", "departures", "factorial") for e in grids.GRIDS[name]()]
+    rows = {e.id: level(e) for e in asked}
+    monkeypatch.setattr(effects, "_shipped", lambda: rows)
+    pairs = pd.DataFrame([{"dataset": d, "seed": s, "UA": 0.02, "GA": -0.04, "TA": 0.01} if s % 2 else
+                          {"dataset": d, "seed": s, "UA": -0.02, "GA": 0.04, "TA": -0.01}
+                          for d, s in product(DATASETS, range(10))])
+    read = shipped_tables.read
+    monkeypatch.setattr(shipped_tables, "read", lambda name: pairs if name == "twins" else read(name))
+    effects.comparisons.cache_clear()
+    yield rows
+    effects.comparisons.cache_clear()
+
+
+def test_gaps_are_signed_in_points_and_to_the_gold_standard_of_the_seed(world):
+    found = effects.arm("groundwear", "nothing")
+    assert found.loc[3].to_dict() == pytest.approx({"UA": 20, "GA": 20, "TA": 0, "distance": 20})
+    assert found.index.tolist() == list(range(10))
+    assert effects.arm("groundwear", "finetune").distance.tolist() == pytest.approx([3] * 10)
+
+
+def test_planted_main_effects_and_the_planted_interaction_are_found_and_nothing_else(world):
+    found = {which: i.mean for which, i in effects.drawn("groundwear", "UA").items()}
+    settings = ("calibrate_to", "group_bar", "target_on", "lam", "unlearning")
+    names = dict(zip(factorial.FACTORS, settings, strict=True))
+    expected = {(name,): LIFT[setting][1] for name, setting in names.items()}
+    expected[("ḡ",)] += 2.5  # half of the interaction
+    expected[("λ",)] += 2.5
+    expected |= dict.fromkeys(combinations(factorial.FACTORS, 2), 0.0) | {("ḡ", "λ"): 2.5}
+    assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_margin_is_the_mean_distance_of_twins(world):
+    assert effects.margins("groundwear") == pytest.approx({"UA": 2, "GA": 4, "TA": 1, "distance": 3})
+
+
+def test_every_question_is_asked_on_both_data_sets_and_worded_once(world):
+    table = effects.comparisons()
+    assert set(table.question) == {"1", "2", "3", "4", "5", "factorial", "gap", "control"}
+    assert (table.groupby("question").dataset.nunique() == 2).all()
+    assert not table.duplicated(["dataset", "ratio", "what", "measure"]).any()
+    first = table[table.question == "1"]
+    assert set(zip(first.dataset, first.ratio, strict=True)) == set(product(DATASETS, (0.5, 0.9)))
+    wins = table[(table.what == "MIU, paper - doing nothing") & (table.measure == "distance")]
+    assert (wins.verdict == "lower").all()
+    released = table[(table.what == "MIU, released - MIU, paper") & (table.measure == "GA")]
+    assert released["mean"].tolist() == pytest.approx([7] * 4)
+    assert set(released.verdict) == {"higher"}
+    assert (table[table.question == "control"].verdict != "higher").all()
+
+
+def test_the_default_form_is_judged_on_validation_pictures(world):
+    for key, row in world.items():
+        world[key] = row | {"GA": 0.0}
+    found = effects.default_form()
+    assert list(found.index) == [f"{form} - steady, {d}" for form in ("paper", "released") for d in DATASETS]
+    assert found.loc["released - steady, groundwear", "mean"] != 0
+
+
+def test_a_run_that_is_missing_is_named(world):
+    world.clear()
+    with pytest.raises(FileNotFoundError, match=r"no shipped results for .*'pretrain'.* --only forms"):
+        effects.arm("groundwear", "nothing")
+
+
+def test_the_pages_hold_what_the_shipped_rows_say():
+    pages = run_path(str(REPOSITORY / "docs" / "results.py"))["pages"]()
+    for path, text in pages.items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run python docs/results.py"
+    assert np.isfinite(effects.comparisons()[["mean", "low", "high"]].to_numpy()).all()
