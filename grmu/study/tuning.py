@@ -7,14 +7,15 @@ seed; the best six at 0.9, too; of those the best three on two seeds more. All w
 the distance to the gold standard of the same seed: |UA - UA of gold| + |validation GA - that of gold|, a mean
 over the runs of a stage; the lowest wins. The test set has no part in it. If the winner lies in the outer
 tenth of a range that could go on, the range does, by a factor, and MORE trials join, all there; at most
-GROWTHS times.
+GROWTHS times. At last every arm has MORE trials where a range of another arm on the same data has grown past
+its own, so that none is left behind for having had a winner inside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from itertools import product
 from typing import Any
 
@@ -33,7 +34,7 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     **{form: ("miu", {"form": form}) for form in ("steady", "paper", "released")}}
 SEEDS = (100, 101, 102)  # none of them is reported
 TRIALS, MORE, GROWTHS = 24, 8, 4
-STAGES = ((24 + GROWTHS * MORE, ((0.5, 100),)),  # how many go on, and what they are run at
+STAGES = ((1000, ((0.5, 100),)),  # how many go on at most, and what they are run at
           (6, ((0.5, 100), (0.9, 100))),
           (3, tuple(product((0.5, 0.9), SEEDS))))
 Trial = dict[str, Any]
@@ -76,12 +77,23 @@ class Range:
         return (Range(self.low / self.step, self.low) if end == "low"
                 else Range(self.high, self.high * self.step))
 
+    def missing(self, wider: Range) -> list[Range]:
+        """The stretches of a wider range that this lacks."""
+        if self.choices:
+            new = tuple(c for c in wider.choices if c not in self.choices)
+            return [Range(choices=new)] if new else []
+        return ([Range(wider.low, self.low)] * (wider.low < self.low)
+                + [Range(self.high, wider.high)] * (wider.high > self.high))
+
+    def united(self, other: Range) -> Range:
+        """The least range that holds both."""
+        if self.choices:
+            return Range(choices=tuple(sorted({*self.choices, *other.choices})), open=self.open)
+        return Range(min(self.low, other.low), max(self.high, other.high), open=self.open)
+
     def grown(self, end: str) -> Range:
         """This and the stretch beyond."""
-        new = self.beyond(end)
-        if self.choices:
-            return Range(choices=self.choices + new.choices, open=self.open)
-        return Range(min(self.low, new.low), max(self.high, new.high), open=self.open)
+        return self.united(self.beyond(end))
 
 
 def ranges(dataset: str, arm: str) -> dict[str, Range]:
@@ -149,6 +161,14 @@ class Pool:
             self.trials += [(growth, trial) for trial in design(new, MORE, seed=growth)]
         return bool(ends)
 
+    def share(self, widest: Mapping[str, Range]) -> None:
+        """Add trials between the ends of its own ranges and those of the widest ones."""
+        for name, own in list(self.over.items()):
+            for part in own.missing(widest[name]):
+                self.trials += [(GROWTHS + 1, trial) for trial in
+                                design(self.over | {name: part}, MORE, seed=GROWTHS + 1)]
+            self.over = self.over | {name: own.united(widest[name])}
+
     def rows(self) -> list[dict[str, object]]:
         """A row a trial, the winner first."""
         last = range(len(STAGES))
@@ -171,12 +191,16 @@ def halve(pools: Iterable[Pool], store: str | None, jobs: int) -> None:
 
 
 def tuning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """The whole search: one row a trial; `growth` 0 are those of the first ranges."""
+    """The whole search: one row a trial; `growth` 0 are those of the first ranges, the last shared ones."""
     pools = [Pool(dataset, arm) for dataset, arm in product(DATASETS, ARMS)]
     growing = pools
     for growth in range(GROWTHS + 1):
         halve(growing, store, jobs)
         growing = [pool for pool in growing if growth < GROWTHS and pool.grow(growth + 1)]
+    for pool in pools:
+        others = [other.over for other in pools if other.dataset == pool.dataset]
+        pool.share({name: reduce(Range.united, [o[name] for o in others if name in o]) for name in pool.over})
+    halve(pools, store, jobs)
     return pd.DataFrame([row for pool in pools for row in pool.rows()]).round(5)
 
 
