@@ -103,6 +103,21 @@ def test_ends_that_nothing_can_follow_do_not_grow():
     assert not pool.grow(1)
 
 
+def test_at_last_an_arm_tries_what_other_arms_grew_into():
+    pool = Pool("groundwear", "paper")
+    lr, lam = pool.over["lr"], pool.over["lam"]
+    pool.share(pool.over | {"lr": Range(lr.low / 3, lr.high * 9), "lam": Range(choices=(*lam.choices, 90.0))})
+    added = [trial for growth, trial in pool.trials if growth == tuning.GROWTHS + 1]
+    below, above, more = added[:8], added[8:16], added[16:]
+    assert all(trial["lr"] <= lr.low for trial in below)
+    assert all(trial["lr"] >= lr.high for trial in above)
+    assert {trial["lam"] for trial in more} == {90.0}
+    assert len(more) == tuning.MORE == 8
+    assert (pool.over["lr"].low, pool.over["lr"].high) == (lr.low / 3, lr.high * 9)
+    pool.share(pool.over)
+    assert len(pool.trials) == tuning.TRIALS + 3 * tuning.MORE
+
+
 # --- what was found -----------------------------------------------------------------------------------------
 
 

@@ -82,8 +82,8 @@ class Range:
         if self.choices:
             new = tuple(c for c in wider.choices if c not in self.choices)
             return [Range(choices=new)] if new else []
-        return ([Range(wider.low, self.low)] * (wider.low < self.low)
-                + [Range(self.high, wider.high)] * (wider.high > self.high))
+        ends = (wider.low, self.low), (self.high, wider.high)
+        return [Range(low, high) for low, high in ends if low < high]
 
     def united(self, other: Range) -> Range:
         """The least range that holds both."""
