@@ -129,7 +129,7 @@ def test_the_shipped_search_is_whole_and_no_winner_lies_at_an_edge_that_could_ha
         first = own.loc[own.growth == 0, names].astype(float)
         assert sorted(first.itertuples(index=False, name=None)) == sorted(
             tuple(float(trial[name]) for name in names) for _, trial in pool.trials)
-        assert own.score_3.notna().sum() == 3
+        assert own.score_3.notna().sum() >= 3
         assert own[own.chosen].index.tolist() == [own.score_3.idxmin()]
         if own.growth.max() < tuning.GROWTHS:  # it stopped because the winner lies inside
             best, lr = tuned(dataset, arm), Range(own.lr.min(), own.lr.max())

@@ -148,8 +148,9 @@ class Pool:
                 yield number, *at
 
     def winner(self) -> int:
-        """The best trial of the last stage."""
-        return min(self.chosen(len(STAGES) - 1), key=lambda n: self.mean(n, len(STAGES) - 1))
+        """The best of all trials that have come through the last stage, in whatever round."""
+        scores = {n: self.mean(n, len(STAGES) - 1) for n in range(len(self.trials))}
+        return min((n for n in scores if not np.isnan(scores[n])), key=scores.__getitem__)
 
     def grow(self, growth: int) -> bool:
         """If the winner lies at an end of a range that could go on: widen it, and add trials there."""
@@ -171,12 +172,11 @@ class Pool:
 
     def rows(self) -> list[dict[str, object]]:
         """A row a trial, the winner first."""
-        last = range(len(STAGES))
-        order = sorted(range(len(self.trials)), key=lambda n: [-sum(n in self.chosen(s) for s in last),
-                                                               self.mean(n, last[-1]), self.mean(n, 0)])
-        return [{"dataset": self.dataset, "arm": self.arm, "growth": self.trials[n][0], **self.trials[n][1]}
-                | {f"score_{s + 1}": self.mean(n, s) if n in self.chosen(s) else np.nan for s in last}
-                | {"chosen": n == self.winner()} for n in order]
+        scores = [[self.mean(n, stage) for stage in range(len(STAGES))] for n in range(len(self.trials))]
+        order = sorted(range(len(scores)), key=lambda n: [np.nan_to_num(v, nan=np.inf) for v in scores[n][::-1]])
+        return [{"dataset": self.dataset, "arm": self.arm, "growth": self.trials[n][0], **self.trials[n][1],
+                 **{f"score_{stage}": value for stage, value in enumerate(scores[n], 1)},
+                 "chosen": n == self.winner()} for n in order]
 
 
 def halve(pools: Iterable[Pool], store: str | None, jobs: int) -> None:
