@@ -173,7 +173,8 @@ class Pool:
     def rows(self) -> list[dict[str, object]]:
         """A row a trial, the winner first."""
         scores = [[self.mean(n, stage) for stage in range(len(STAGES))] for n in range(len(self.trials))]
-        order = sorted(range(len(scores)), key=lambda n: [np.nan_to_num(v, nan=np.inf) for v in scores[n][::-1]])
+        last = np.nan_to_num(np.array(scores)[:, ::-1], nan=np.inf)
+        order = sorted(range(len(scores)), key=lambda n: last[n].tolist())
         return [{"dataset": self.dataset, "arm": self.arm, "growth": self.trials[n][0], **self.trials[n][1],
                  **{f"score_{stage}": value for stage, value in enumerate(scores[n], 1)},
                  "chosen": n == self.winner()} for n in order]
