@@ -191,7 +191,7 @@ def test_the_id_differs_with_any_field_or_setting_and_with_nothing_else():
     assert len({e.id, *(d.id for d in different)}) == 1 + len(different)
 
 
-FIELDS = {"split_seed": 0, "half": True, "grouping": "clusters"}
+FIELDS = {"split_seed": 0, "half": True, "grouping": "clusters", "pretraining": {"epochs": 3}}
 
 
 def test_a_field_that_is_not_set_leaves_no_trace_so_ids_are_those_of_before_it_was_there():
@@ -210,9 +210,23 @@ def test_each_of_these_fields_names_another_run():
         e = Experiment(method=method)
         runs = [e, replace(e, split_seed=0), replace(e, split_seed=1), replace(e, half=True),
                 *(replace(e, grouping=name) for name in discover.GROUPINGS),
-                replace(e, half=True, split_seed=1)]
+                replace(e, pretraining={"epochs": 3}), replace(e, half=True, split_seed=1)]
         for key in ("id", "training_key", "key"):
             assert len({getattr(r, key) for r in runs}) == len(runs), key
+
+
+def test_pretraining_changes_what_starts_afresh_and_nothing_else():
+    e = Experiment(pretraining={"epochs": 3, "augment": False}, overrides={"epochs": 2})
+    for started in (e.original, e.gold):
+        assert (started.recipe.epochs, started.recipe.augment) == (3, False)
+        assert started.recipe.batch_size == Experiment(method="retrain").recipe.batch_size
+    assert e.recipe == Experiment(overrides={"epochs": 2}).recipe
+    with pytest.raises(ValueError, match="unknown setting lam in pretraining: choose from augment, b"):
+        Experiment(pretraining={"lam": 1.0})
+    with pytest.raises(ValueError, match="epochs must be a whole number from 0 to 10000, but is -1"):
+        Experiment(pretraining={"epochs": -1})
+    with pytest.raises(ValueError, match="pretraining must map setting names to values, but is 3"):
+        Experiment(pretraining=3)
 
 
 def test_split_seeds_share_pretrains_weights_but_not_its_results_and_halves_share_neither():

@@ -37,6 +37,8 @@ class Experiment(Settings, Identity):
         `grmu.study.audit`.
         grouping: where the method takes its groups from: "true", or a name in `grmu.discover.GROUPINGS`. What
             is asked to be forgotten, and what is measured, goes by the true groups.
+        pretraining: settings of `training.Recipe` that replace the preset's wherever training starts afresh:
+            in the PRETRAIN that this run starts from, in its gold standard, and in it if it does so itself.
     """
 
     dataset: str = "groundwear"
@@ -50,18 +52,20 @@ class Experiment(Settings, Identity):
     split_seed: int | None = within(0, default=None)
     half: bool = False
     grouping: str = "true"
+    pretraining: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         data.known("data set", self.dataset, data.LOADERS)
         data.known("grouping", self.grouping, ("true", *discover.GROUPINGS))
         data.check_ratio(self.ratio)
         data.check_folder("root", self.root)
-        data.require(isinstance(self.overrides, Mapping),
-                     f"overrides must map setting names to values, but is {data.said(self.overrides)}.")
+        for name, given in {"overrides": self.overrides, "pretraining": self.pretraining}.items():
+            data.require(isinstance(given, Mapping),
+                         f"{name} must map setting names to values, but is {data.said(given)}.")
+            object.__setattr__(self, name, dict(given))
         super().__post_init__()
         object.__setattr__(self, "ratio", float(self.ratio))
         object.__setattr__(self, "groups", _groups(self.groups))
-        object.__setattr__(self, "overrides", dict(self.overrides))
         _check_method(self)
 
     def __str__(self) -> str:
@@ -79,6 +83,8 @@ class Experiment(Settings, Identity):
         stray = sorted(set(chosen) - set(defaults))
         data.require(not stray,
                      f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
+        if method.starts_from == "fresh":
+            chosen |= self.pretraining
         asked = defaults | chosen | dict(self.overrides)
         own = [f.name for f in fields(method)]  # type: ignore[arg-type]  # a method is a dataclass
         made = method(**{name: asked[name] for name in own})
@@ -163,6 +169,12 @@ def _check_method(e: Experiment) -> None:
     unknown = sorted(map(str, set(e.overrides) - set(known)))
     data.require(not unknown, f"unknown setting {', '.join(unknown)} for {e.method}: choose from "
                          f"{', '.join(sorted(known))}.")
+    recipe = training.Recipe.__dataclass_fields__
+    stray = sorted(map(str, set(e.pretraining) - set(recipe)))
+    data.require(not stray, f"unknown setting {', '.join(stray)} in pretraining: choose from "
+                            f"{', '.join(sorted(recipe))}.")
+    if e.pretraining and method.starts_from != "fresh":
+        _ = e.original  # checks its values
     made = e.network, e.recipe, e.make_method()  # all check their values
     data.require(not e.reweight or made[2].retains,
             f"{e.method} without a retain pass has nothing for REWEIGHT to weigh: set reweight to False.")

@@ -17,7 +17,8 @@ from grmu import data, discover, methods, models, training
 from grmu.data.shipped import sha256
 from grmu.runs import code
 
-UNSET = {"split_seed": None, "half": False, "grouping": "true"}  # fields that came later, as they were before
+UNSET: dict[str, Any] = {  # fields that came later, as they were before
+    "split_seed": None, "half": False, "grouping": "true", "pretraining": {}}
 VERSIONS = {library: version(library) for library in ("torch", "torchvision", "numpy")}
 
 

@@ -3,8 +3,9 @@
 trajectories: UA and GA after every epoch of the approximate methods.
 membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
 cost: each method's time over fine-tuning's.
-audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.  tuning: see `grmu.study.tuning`.
-twins: the noise floor of MIU's factorial.  released: see `grmu.study.released`.
+audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
+twins: the noise floor of MIU's factorial.  Others in `grmu.study`: tuning and levels (`tuning`), map (`miu_map`),
+released (`released`).
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from grmu.metrics import attack_data, membership_attacker, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
-from grmu.study import factorial, shipped_tables
+from grmu.study import factorial, miu_map, shipped_tables
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
 from grmu.study.released import released
-from grmu.study.tuning import tuning
+from grmu.study.tuning import levels, tuning
 from grmu.training import predict
 
 METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
@@ -227,7 +228,7 @@ def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
     trajectories, membership, cost, audit, exposure, distances, relearning, inferred, tuning, twins,
-    released)}
+    released, levels)} | {"map": miu_map.table}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:

@@ -1,6 +1,6 @@
 """MIU's three forms and fine-tuning, tuned alike: the same budget, by validation data, on seeds of its own.
 
-    python -m grmu results --only tuning
+    python -m grmu results --only tuning levels
 
 Every arm has TRIALS settings, a fixed quasi-random design over its RANGES. They are run at ratio 0.5 on one
 seed; the best six at 0.9, too; of those the best three on two seeds more. All with REWEIGHT. The score is
@@ -29,6 +29,8 @@ from grmu.study import shipped_tables
 from grmu.study.search import score
 
 DATASETS = ("groundwear", "groundwear-memorised")
+LEVELS: dict[str, dict[str, Any]] = {  # what of Groundwear a model knows by heart, by how it was pretrained
+    "learnt": {}, "partly by heart": {"augment": False}, "by heart": {"augment": False, "epochs": 30}}
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "finetune": ("finetune", {}),
     **{form: ("miu", {"form": form}) for form in ("steady", "paper", "released")}}
@@ -96,9 +98,9 @@ class Range:
         return self.united(self.beyond(end))
 
 
-def ranges(dataset: str, arm: str) -> dict[str, Range]:
+def ranges(where: str, arm: str) -> dict[str, Range]:
     """What the search may choose for an arm, and from where it begins."""
-    factor = 3 if dataset == "groundwear-memorised" else 1  # as in `grmu.study.search`
+    factor = 1 if where in ("groundwear", "learnt") else 3  # as in `grmu.study.search`
     every = {"lr": Range(0.001 * factor, 0.03 * factor), "augment": Range(choices=(False, True), open=())}
     if arm == "finetune":
         return every
@@ -114,13 +116,13 @@ def design(over: Mapping[str, Range], n: int, seed: int = 0) -> list[Trial]:
 
 
 class Pool:
-    """The trials of one arm on one data set, and what is known of them.
+    """The trials of one arm on one data set, or at one of LEVELS, and what is known of them.
 
     trials: settings with the round that they joined in.  found: score by trial's number, ratio and seed.
     """
 
-    def __init__(self, dataset: str, arm: str) -> None:
-        self.dataset, self.arm, self.over = dataset, arm, ranges(dataset, arm)
+    def __init__(self, where: str, arm: str) -> None:
+        self.where, self.arm, self.over = where, arm, ranges(where, arm)
         self.trials = [(0, trial) for trial in design(self.over, TRIALS)]
         self.found: dict[tuple[int, float, int], float] = {}
 
@@ -128,7 +130,9 @@ class Pool:
         """A trial's run."""
         method, form = ARMS[self.arm]
         settings = form | self.trials[number][1]
-        return Experiment(self.dataset, method, True, ratio, seed=seed, overrides=settings)
+        dataset = "groundwear" if self.where in LEVELS else self.where
+        return Experiment(dataset, method, True, ratio, seed=seed, overrides=settings,
+                          pretraining=LEVELS.get(self.where, {}))
 
     def mean(self, number: int, stage: int) -> float:
         """A trial's score after a stage; NaN if it did not come so far."""
@@ -175,7 +179,7 @@ class Pool:
         scores = [[self.mean(n, stage) for stage in range(len(STAGES))] for n in range(len(self.trials))]
         last = np.nan_to_num(np.array(scores)[:, ::-1], nan=np.inf)
         order = sorted(range(len(scores)), key=lambda n: last[n].tolist())
-        return [{"dataset": self.dataset, "arm": self.arm, "growth": self.trials[n][0], **self.trials[n][1],
+        return [{"dataset": self.where, "arm": self.arm, "growth": self.trials[n][0], **self.trials[n][1],
                  **{f"score_{stage}": value for stage, value in enumerate(scores[n], 1)},
                  "chosen": n == self.winner()} for n in order]
 
@@ -192,33 +196,45 @@ def halve(pools: Iterable[Pool], store: str | None, jobs: int) -> None:
 
 
 def tuning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """The whole search: one row a trial; `growth` 0 are those of the first ranges, the last shared ones."""
-    pools = [Pool(dataset, arm) for dataset, arm in product(DATASETS, ARMS)]
+    """The search on both data sets: a row a trial; `growth` 0 are those of the first ranges, the last ones of
+    shared ranges."""
+    return _search([Pool(dataset, arm) for dataset, arm in product(DATASETS, ARMS)], store, jobs)
+
+
+def levels(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """The same search of fine-tuning and *paper* at those of LEVELS that are not a data set's own."""
+    harder = [level for level, pretraining in LEVELS.items() if pretraining]
+    return _search([Pool(level, arm) for level, arm in product(harder, ("finetune", "paper"))], store, jobs)
+
+
+def _search(pools: list[Pool], store: str | None, jobs: int) -> pd.DataFrame:
     growing = pools
     for growth in range(GROWTHS + 1):
         halve(growing, store, jobs)
         growing = [pool for pool in growing if growth < GROWTHS and pool.grow(growth + 1)]
     for pool in pools:
-        others = [other.over for other in pools if other.dataset == pool.dataset]
+        others = [other.over for other in pools if other.where == pool.where]
         pool.share({name: reduce(Range.united, [o[name] for o in others if name in o]) for name in pool.over})
     halve(pools, store, jobs)
     return pd.DataFrame([row for pool in pools for row in pool.rows()]).round(5)
 
 
-def tuned(dataset: str, arm: str) -> dict[str, Any]:
+def tuned(where: str, arm: str) -> dict[str, Any]:
     """The overrides that the shipped search chose for an arm, its form among them.
 
     Raises:
-        ValueError: an unknown data set or arm.  FileNotFoundError: the search was never made.
+        ValueError: an unknown data set, level or arm.  FileNotFoundError: the search was never made.
     """
-    known("data set of the search", dataset, DATASETS)
+    known("data set of the search", where, (*DATASETS, *LEVELS))
     known("arm", arm, ARMS)
-    return dict(_winners()[dataset, arm])
+    if not LEVELS.get(where, True):
+        where = "groundwear"  # as it is
+    return dict(_winners("levels" if where in LEVELS else "tuning")[where, arm])
 
 
 @lru_cache
-def _winners() -> dict[tuple[str, str], dict[str, Any]]:
-    rows, whole = shipped_tables.read("tuning"), {"augment": bool, "forget_epochs": int}
+def _winners(table: str) -> dict[tuple[str, str], dict[str, Any]]:
+    rows, whole = shipped_tables.read(table), {"augment": bool, "forget_epochs": int}
     return {(row["dataset"], row["arm"]): ARMS[row["arm"]][1] | {
                 name: whole.get(name, float)(row[name]) for name in ranges(row["dataset"], row["arm"])}
             for row in rows[rows.chosen].to_dict("records")}
