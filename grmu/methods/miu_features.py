@@ -74,7 +74,10 @@ class Estimated(Method):
         drawn = train.subset(seen.to(self.context.device))
         if form.tune_on == "batches":
             self.tune_on_batches(steps, tunes_o)
-        z, group = predict(self.model.features, self.model, drawn.x), drawn.group
+        if epoch == 0 and self.calibrates and form.tune_on == "stored":
+            z, group = self.z_o_train[seen], drawn.group  # the model is the original still
+        else:
+            z, group = predict(self.model.features, self.model, drawn.x), drawn.group
         if form.tune_on == "stored":
             self.mi.fit(z, group, steps)
             if tunes_o:

@@ -4,8 +4,8 @@ trajectories: UA and GA after every epoch of the approximate methods.
 membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
 cost: each method's time over fine-tuning's.
 audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
-twins: the noise floor of MIU's factorial.  Others in `grmu.study`: tuning and levels (`tuning`), map (`miu_map`),
-released (`released`).
+twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
+(`miu_map`), released (`released`).
 """
 
 from __future__ import annotations
