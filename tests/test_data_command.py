@@ -92,7 +92,7 @@ def test_a_whole_folder_is_ready_and_its_cache_is_made_then_verified(name, capsy
     published(name, root)
     code, out = run(capsys, name, "--root", root)
     assert code == 0
-    assert "counts   as published" in out
+    assert f"counts   as {command.ORIGINALS[name].counts_from}" in out
     assert out.splitlines()[-1] == f'ready: grmu.data.load("{name}", root="{root}")'
     assert not (root / "grmu-cache").exists()  # looking changes nothing
     for _ in range(2):

@@ -26,11 +26,11 @@ for dataset, method, root, network in json.loads(sys.argv[1]):
     read, write = os.pipe()
     if not os.fork():
         from grmu import Experiment, data, metrics, run
-        from grmu.runs import experiment
+        from grmu.runs import preset
         metrics.mia_efficacy = lambda *arguments: 0.5  # a forest takes longest
-        preset = {"network": network, "fresh": {"epochs": 1}, "original": {"epochs": 1},
-                  "methods": {"miu": {"first_updates": 1, "later_updates": 1}}}
-        experiment._preset, load = lambda name: preset, data._load
+        short = {"network": network, "fresh": {"epochs": 1}, "original": {"epochs": 1},
+                 "methods": {"miu": {"first_updates": 1, "later_updates": 1}}}
+        preset._read, preset.released, load = lambda name: short, list, data._load
         data._load = lambda *arguments: data.Splits(*map(few, load(*arguments)[:3]), (0, 0))
         run(Experiment(dataset, method, root=root, groups="uniform"), sys.argv[2])
         os.write(write, " ".join(name for name in sys.modules if name.split(".")[0] == "grmu").encode())

@@ -236,7 +236,7 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
     """EfficientNet-Lite0 with ImageNet weights unlearns stored pictures, cropped and flipped, in bf16: MIU
     with REWEIGHT."""
     chosen = {"model": "efficientnet_lite0", "pretrained": True, "precision": "bf16"}
-    monkeypatch.setattr("grmu.runs.experiment._preset", lambda name: {
+    monkeypatch.setattr("grmu.runs.preset._read", lambda name: {
         "network": {"model": "cnn"}, "fresh": {"epochs": 1, "lr": 0.01, "augment": True},
         "original": {"epochs": 1, "lr": 0.01, "augment": True}, "methods": {}})
     e = Experiment(method="miu", reweight=True, overrides=chosen)

@@ -22,7 +22,7 @@ from grmu import data
 from grmu.data.originals import cache as caches
 from grmu.data.originals import fairface
 from grmu.data.originals.cache import Cache, decode
-from grmu.data.originals.multinli import LENGTH, has_negation, load_tokenizer
+from grmu.data.originals.multinli import LENGTH, has_negation, load_tokenizer, read_pairs
 from grmu.data.originals.registry import ORIGINALS
 from grmu.data.originals.waterbirds import FOLDER
 from grmu.scale.bench_cache import write_picture
@@ -716,3 +716,86 @@ def test_pictures_are_decoded_as_colour_whatever_they_are(tmp_path):
         picture = decode(tmp_path / "grey.jpg", 16, 16, resize)
         assert picture.shape == (16, 16, 3)
         assert np.abs(picture.astype(int) - grey[:, :, None]).max() <= 2
+
+
+# --- copies as people have them -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("date", "age"), [
+    ("9-Mar", "3-9"), ("03-Sep", "3-9"), ("3. Sep", "3-9"), ("Mar-09", "3-9"), ("09. Mrz", "3-9"),
+    ("9. März", "3-9"), ("19-Oct", "10-19"), ("Oct-19", "10-19"), ("Okt 19", "10-19"), ("19. Okt", "10-19"),
+    ("3-9", None), ("more than 70", None), ("9-Apr", None), ("19-Mar", None), ("0-2", None), ("", None)])
+def test_ages_are_restored_from_dates_of_english_and_german_spreadsheets(date, age):
+    assert fairface.restored(date) == age
+
+
+def test_celeba_from_kaggle_is_read_as_it_is(made, tmp_path):
+    before = ORIGINALS["celeba"].read(made["celeba"])
+    root = copy_of(made["celeba"], tmp_path)
+    for name, header in (("list_attr_celeba", "image_id"), ("list_eval_partition", "image_id,partition")):
+        lines = (root / f"{name}.txt").read_text().splitlines()
+        if name == "list_attr_celeba":
+            header, lines = ",".join([header, *lines[1].split()]), lines[2:]
+        rows = [",".join(line.split()) for line in lines]
+        (root / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
+        (root / f"{name}.txt").unlink()
+    (root / "img_align_celeba").rename(root / "inner")
+    (root / "img_align_celeba").mkdir()
+    (root / "inner").rename(root / "img_align_celeba" / "img_align_celeba")
+    after = ORIGINALS["celeba"].read(root)
+    assert after.items == before.items
+    assert [after.y.tolist(), after.a.tolist(), after.split.tolist()] == [
+        before.y.tolist(), before.a.tolist(), before.split.tolist()]
+    assert after.folder == root / "img_align_celeba" / "img_align_celeba"
+    assert ORIGINALS["celeba"].check_samples(root, after) == []
+
+
+@pytest.mark.parametrize("name", trees.TREES)
+def test_the_folder_above_is_a_root_too(made, tokenizer, tmp_path, name):
+    below = copy_of(made[name], tmp_path)
+    assert below.name == name
+    assert ORIGINALS[name].home(tmp_path) == below
+    assert len(data.load(name, tmp_path).train) == len(data.load(name, below).train)
+    assert data.fingerprint(name, tmp_path) == data.fingerprint(name, below)
+
+
+def test_multinlis_split_may_lie_beside_its_sentences(made, tmp_path):
+    root = copy_of(made["multinli"], tmp_path)
+    (root / "metadata_random.csv").rename(root / "multinli_1.0" / "metadata_random.csv")
+    assert ORIGINALS["multinli"].read(root).items == ORIGINALS["multinli"].read(made["multinli"]).items
+
+
+EDITS = {"byte-order mark": lambda text: b"\xef\xbb\xbf" + text,
+         "CRLF": lambda text: text.replace(b"\n", b"\r\n"),
+         "blank last lines": lambda text: text + b"\n \n\n",
+         "spaces at the ends": lambda text: text.replace(b"\n", b"  \n")}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("name", trees.TREES)
+def test_what_an_editor_leaves_in_a_label_file_changes_nothing(made, tmp_path, name, edit):
+    original, root = ORIGINALS[name], copy_of(made[name], tmp_path)
+    before = original.read(root)
+    for places in (*original.labels, *(original.samples if name == "multinli" else ())):
+        path = root / places[0]
+        path.write_bytes(EDITS[edit](path.read_bytes().replace(b"\r\n", b"\n")))
+    after = original.read(root)
+    assert after.items == before.items
+    assert [after.y.tolist(), after.a.tolist(), after.split.tolist()] == [
+        before.y.tolist(), before.a.tolist(), before.split.tolist()]
+    if name == "multinli":
+        assert read_pairs(root, after) == read_pairs(made[name], before)
+
+
+@pytest.mark.parametrize(("name", "file"), [
+    ("celeba", "list_attr_celeba.txt"), ("celeba", "list_eval_partition.txt"),
+    ("waterbirds", f"{FOLDER}/metadata.csv"), ("fairface", "fairface_label_train.csv"),
+    ("multinli", "metadata_random.csv")])
+def test_a_row_that_comes_twice_is_refused_by_name(made, tmp_path, name, file):
+    path = copy_of(made[name], tmp_path) / file
+    lines = path.read_text().splitlines()
+    if file == "list_attr_celeba.txt":
+        lines[0] = str(int(lines[0]) + 1)
+    path.write_text("\n".join([*lines, lines[-1]]) + "\n")
+    with pytest.raises(ValueError, match=r"twice"):
+        ORIGINALS[name].read(tmp_path / name)

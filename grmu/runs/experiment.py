@@ -5,14 +5,13 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Any, Self
 
 import torch
-import yaml
 
 from grmu import data, discover, methods, models, training
+from grmu.runs import preset
 from grmu.runs.identity import Identity
 from grmu.settings import Settings, within
 
@@ -77,15 +76,19 @@ class Experiment(Settings, Identity):
 
         What is None then is what the method makes of it.
         """
-        preset, method = _preset(self.dataset), methods.get(self.method)
-        chosen = preset["network"] | preset[method.starts_from] | preset["methods"].get(self.method, {})
+        method = methods.get(self.method)
+        n_groups = 1 if isinstance(self.groups, str) else len(self.groups)
+        chosen = preset.settings(self.dataset, self.method, method.starts_from, self.reweight, self.ratio,
+                                 n_groups)
         defaults = _defaults(method)
         stray = sorted(set(chosen) - set(defaults))
         data.require(not stray,
                      f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
         if method.starts_from == "fresh":
-            chosen |= self.pretraining
+            chosen |= dict(self.pretraining)
         asked = defaults | chosen | dict(self.overrides)
+        if "warmup_epochs" not in self.overrides:  # fewer epochs have room for no more
+            asked["warmup_epochs"] = min(asked["warmup_epochs"], max(asked["epochs"] - 1, 0))
         own = [f.name for f in fields(method)]  # type: ignore[arg-type]  # a method is a dataclass
         made = method(**{name: asked[name] for name in own})
         return asked | {name: getattr(made, name) for name in own if asked[name] is None}
@@ -183,8 +186,3 @@ def _check_method(e: Experiment) -> None:
 def _defaults(method: type[training.Method]) -> dict[str, Any]:
     return {f.name: f.default for kind in (models.Network, training.Recipe, method)
             for f in fields(kind)}  # type: ignore[arg-type]  # settings are dataclasses
-
-
-@lru_cache
-def _preset(dataset: str) -> dict[str, Any]:
-    return yaml.safe_load((Path(__file__).parent / "presets" / f"{dataset}.yaml").read_text())

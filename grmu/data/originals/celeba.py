@@ -5,6 +5,7 @@ Pictures are stored as they are, 218 x 178; a network sees the central 178 x 178
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -20,18 +21,26 @@ The folder (root) must hold, where the letters after the arrow name where the do
   img_align_celeba/000001.jpg ... 202599.jpg   <- Img/img_align_celeba.zip, unpacked
   list_attr_celeba.txt                         <- Anno/list_attr_celeba.txt
   list_eval_partition.txt                      <- Eval/list_eval_partition.txt
-The folders Img, Anno and Eval may also stay as they are. The cache of decoded pictures takes 23.6 GB."""
+The folders Img, Anno and Eval may also stay as they are, and Kaggle's copy may: list_attr_celeba.csv,
+list_eval_partition.csv, and the pictures in img_align_celeba/img_align_celeba. All may lie in a folder celeba
+below root. The cache of decoded pictures takes 23.6 GB."""
 
-LABELS = ("list_attr_celeba.txt", "Anno/list_attr_celeba.txt")  # where it may be
-PARTITION = ("list_eval_partition.txt", "Eval/list_eval_partition.txt")
+LABELS = ("list_attr_celeba.txt", "Anno/list_attr_celeba.txt", "list_attr_celeba.csv")  # where it may be
+PARTITION = ("list_eval_partition.txt", "Eval/list_eval_partition.txt", "list_eval_partition.csv")
 PICTURES = ("img_align_celeba", "Img/img_align_celeba")
+NESTED = "img_align_celeba/img_align_celeba"
 PLUS_MINUS = {"-1": 0, "1": 1}
 
 
 def read_attributes(path: Path) -> pd.DataFrame:
-    """File name, Blond_Hair and Male of every row, below lines with the number of rows and the names."""
+    """File name, Blond_Hair and Male of every row, below lines with the number of rows and the names.
+
+    Kaggle's copy is a plain table.
+    """
+    if path.suffix == ".csv":
+        return read_table(path, ["image_id", "Blond_Hair", "Male"]).rename(columns={"image_id": "file"})
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8-sig") as file:
             n_rows, names = file.readline().strip(), file.readline().split()
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): get it again.") from error
@@ -48,21 +57,32 @@ def read(root: Path) -> Metadata:
     """Labels and partition of every row of list_attr_celeba.txt."""
     path, parts = find("celeba", root, *LABELS), find("celeba", root, *PARTITION)
     table = read_attributes(path)
-    partition = read_table(parts, ["file", "partition"], sep=r"\s+", header=None, names=["file", "partition"])
-    split = table.file.map(partition.drop_duplicates("file").set_index("file").partition).rename("partition")
+    partition = _read_partition(parts)
+    split = table.file.map(partition.set_index("file").partition).rename("partition")
     if split.isna().any():
         raise ValueError(f"{parts} says nothing of {int(split.isna().sum())} pictures of {path.name}, "
                          f"the first {table.file[split.isna()].iloc[0]}: get both files again.")
-    folder = next((root / place for place in PICTURES if (root / place).is_dir()), root / PICTURES[0])
+    places = [root / place for place in (NESTED, *PICTURES) if os.path.isdir(root / place)]
+    folder = [*places, root / PICTURES[0]][0]
     return Metadata(folder, table.file.tolist(),
                     codes(table.Blond_Hair, PLUS_MINUS, path), codes(table.Male, PLUS_MINUS, path),
                     codes(split, ("0", "1", "2"), parts))
+
+
+def _read_partition(path: Path) -> pd.DataFrame:
+    names = ["file", "partition"]
+    table = (read_table(path, ["image_id", "partition"]).rename(columns={"image_id": "file"})
+             if path.suffix == ".csv" else read_table(path, names, sep=r"\s+", header=None, names=names))
+    if (twice := table.file[table.file.duplicated()]).size:
+        raise ValueError(f"{path} lists {twice.iloc[0]} twice: get it again.")
+    return table
 
 
 CELEBA = Original(
     name="celeba", source=SOURCE, labels=(LABELS, PARTITION), samples=(PICTURES,),
     class_names=("not blond", "blond"), attribute_names=("female", "male"), forget_group=(1, 1), read=read,
     pictures=Pictures(218, 178, resize=False, view=View(side=224, height=178, width=178)),
+    counts_from="published: the data set's own partition, and its groups as group DRO's authors count them",
     published={"train": (71629, 66874, 22880, 1387), "val": (8535, 8276, 2874, 182),
                "test": (9767, 7535, 2480, 180)})
 load, fingerprint = CELEBA.load, CELEBA.fingerprint

@@ -51,6 +51,7 @@ def main(argv: list[str]) -> int:
 
 def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[str]:
     """What is missing or wrong with labels, counts and samples; with `cache`, make or verify that too."""
+    root = original.home(root)
     missing = original.missing(root)
     try:
         if repair:
@@ -65,7 +66,7 @@ def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[s
     _say("labels",
          f"{len(metadata.items):,} samples: {', '.join(f'{split} {n:,}' for split, n in counts.items())}")
     problems = original.deviations(metadata)
-    _say("counts", "not the published ones" if problems else "as published")
+    _say("counts", f"{'not as' if problems else 'as'} {original.counts_from}")
     array, make_fill = original.cache(root, metadata)
     try:
         if made := array.open() is not None:  # the files are needed no more

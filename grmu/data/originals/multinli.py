@@ -36,12 +36,14 @@ The folder (root) must hold:
   multinli_1.0/multinli_1.0_train.jsonl         <- the archive, unpacked
   multinli_1.0/multinli_1.0_dev_matched.jsonl
   multinli_1.0/multinli_1.0_dev_mismatched.jsonl
-  metadata_random.csv                           (or data/metadata_random.csv)
+  metadata_random.csv                           (or in data/ or multinli_1.0/)
+That file is the split, drawn once at random by its authors: nothing can rebuild it. All may lie in a folder
+multinli below root.
 Making tokens of it needs `pip install "grmu[text]"`. The cache of tokens takes 0.2 GB."""
 
 FILES = tuple(f"multinli_1.0/multinli_1.0_{part}.jsonl"
               for part in ("train", "dev_matched", "dev_mismatched"))
-METADATA = ("metadata_random.csv", "data/metadata_random.csv")  # where it may be
+METADATA = ("metadata_random.csv", "data/metadata_random.csv", "multinli_1.0/metadata_random.csv")
 LABELS = ("contradiction", "entailment", "neutral")
 NEGATIONS = {"nobody", "no", "never", "nothing"}
 LENGTH = 128
@@ -81,6 +83,8 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
         try:
             with open(path, "rb") as file:
                 for line in tqdm(file, f"multinli: {path.name}", unit=" lines", leave=False):
+                    if not line.strip() and not file.read(4096).strip():
+                        break  # blank lines at the end
                     pair = json.loads(line)
                     lines.append((pair["sentence1"], pair["sentence2"], pair["gold_label"]))
         except OSError as error:
@@ -167,6 +171,7 @@ MULTINLI = Original(
     name="multinli", source=SOURCE, labels=(METADATA,), samples=tuple((file,) for file in FILES),
     class_names=LABELS, attribute_names=("without negation", "with negation"), forget_group=(2, 1),
     read=read, text_cache=make_cache, text_check=check,
+    counts_from="published by the authors of the split, group DRO's",
     published={"train": (57498, 11158, 67376, 1521, 66630, 1992),
                "val": (22814, 4634, 26949, 613, 26655, 797),
                "test": (34597, 6655, 40496, 886, 39930, 1148)})

@@ -36,6 +36,13 @@ class Metadata:
     a: np.ndarray
     split: np.ndarray
 
+    def __post_init__(self) -> None:
+        first: dict[str, int] = {}
+        for row, item in enumerate(self.items, 1):
+            if first.setdefault(item, row) != row:
+                raise ValueError(f"the labels for {self.folder} list {item} twice, as samples {first[item]} "
+                                 f"and {row}: get them again, or remove the wrong one.")
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -54,7 +61,8 @@ class Original:
     source: what to download from where, under which terms, and how the folder must look.
     labels, samples: the files and folders of it; of each, the places below the root where it may be, the
     usual one first.
-    read: folder -> `Metadata`.  published: per split the group counts in group order, or one total.
+    read: folder -> `Metadata`.  published: per split the group counts in group order, or one total, and
+    counts_from: who says so.
     pictures: None for a text, which has a cache and a check of its own.  repair: folder -> what it changed.
     """
 
@@ -67,6 +75,7 @@ class Original:
     forget_group: Group
     read: Callable[[Path], Metadata]
     published: Mapping[str, tuple[int, ...]]
+    counts_from: str
     pictures: Pictures | None = None
     text_cache: Callable[[Path, Metadata], tuple[Cache, Callable[[], Fill]]] | None = None
     text_check: Callable[[Path, Metadata], list[str]] | None = None
@@ -94,7 +103,14 @@ class Original:
     def fingerprint(self, name: str, root: str | Path | None) -> str:
         """SHA-256 of the label files and the cache's checksums; makes the cache, and raises, as `load`."""
         _, (cache, make_fill) = self._open(name, root)
-        return digest([*self._labels(Path(str(root))), *map(str, cache.checksums(make_fill))])
+        return digest([*self._labels(self.home(Path(str(root)))), *map(str, cache.checksums(make_fill))])
+
+    def home(self, root: Path) -> Path:
+        """root, or the folder in it with the data set's name, if that is the one with the label files."""
+        for folder in (root, root / self.name):
+            if all(any(os.path.isfile(folder / place) for place in places) for places in self.labels):
+                return folder
+        return root
 
     def _labels(self, root: Path) -> tuple[str, ...]:
         paths = [find(self.name, root, *places) for places in self.labels]
@@ -108,8 +124,9 @@ class Original:
             raise ValueError(f"{name} does not come with this project: "
                              f"pass the folder that holds it as root=... `python -m grmu data {name}` says "
                              "what to download and how that folder must look.")
-        metadata = self._metadata(Path(root), self._labels(Path(root)))
-        return metadata, self.cache(Path(root), metadata)
+        folder = self.home(Path(root))
+        metadata = self._metadata(folder, self._labels(folder))
+        return metadata, self.cache(folder, metadata)
 
     @lru_cache(maxsize=2)  # noqa: B019  # of a constant: nothing is kept alive by it
     def _metadata(self, root: Path, labels: tuple[str, ...]) -> Metadata:
@@ -189,14 +206,18 @@ def find(name: str, root: Path, *places: str) -> Path:
 def read_table(path: Path, columns: Sequence[str], **options: object) -> pd.DataFrame:
     """Those columns of a text file with a table, as text; `options` are `pandas.read_csv`'s.
 
+    A byte-order mark, either kind of line ends, blank last lines, spaces around a value: as if not there.
+
     Raises:
         ValueError: the file cannot be read, lacks a column, or has no rows.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, usecols=lambda name: name in columns,
-                            **options)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig",
+                            usecols=lambda name: name.strip() in columns, **options)
     except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({str(error).strip()}): get it again.") from error
+    table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
+    table = table[(table != "").any(axis=1)]
     if lacking := [column for column in columns if column not in table]:
         raise ValueError(f"{path} lacks the column {', '.join(lacking)}: get it again.")
     if table.empty:

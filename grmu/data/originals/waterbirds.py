@@ -35,5 +35,6 @@ WATERBIRDS = Original(
     name="waterbirds", source=SOURCE, labels=(LABELS,), samples=(), class_names=("landbird", "waterbird"),
     attribute_names=("on land", "on water"), forget_group=(1, 0), read=read,
     pictures=Pictures(256, 256, resize=True, view=View(side=224, height=224, width=224)),
+    counts_from="published by the data set's authors",
     published={"train": (3498, 184, 56, 1057), "val": (467, 466, 133, 133), "test": (2255, 2255, 642, 642)})
 load, fingerprint = WATERBIRDS.load, WATERBIRDS.fingerprint
