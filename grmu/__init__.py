@@ -8,7 +8,7 @@ import os
 # briefly costs little either way. Read when torch is first loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-from grmu.runs import Experiment, Result, run, run_all
+from grmu.runs import Experiment, Result, run, run_all, unlearn
 
-__all__ = ["Experiment", "Result", "run", "run_all"]
+__all__ = ["Experiment", "Result", "run", "run_all", "unlearn"]
 __version__ = "0.1.0"

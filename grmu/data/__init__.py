@@ -24,6 +24,7 @@ from grmu.data.core import (
     Splits,
     as_tensor,
     check_dataset,
+    from_dataset,
     half_of,
     split_forget,
 )
@@ -31,8 +32,8 @@ from grmu.data.errors import check_folder, check_ratio, known, number, require, 
 from grmu.data.rows import Rows
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Rows", "Splits",
-           "as_tensor", "check_dataset", "check_folder", "check_ratio", "fingerprint", "half_of", "known",
-           "load", "module", "number", "require", "said", "split_forget"]
+           "as_tensor", "check_dataset", "check_folder", "check_ratio", "fingerprint", "from_dataset",
+           "half_of", "known", "load", "module", "number", "require", "said", "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
 EMBEDDED = ("groundwear", "groundwear-memorised", "groundwear-many",

@@ -8,13 +8,14 @@ Nothing here knows of models.
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from grmu.data.errors import check_ratio, number, require, said
-from grmu.data.rows import Rows
+from grmu.data.rows import Items, Rows
 
 Group = tuple[int, int]
 
@@ -113,6 +114,27 @@ class GroupedDataset:
     def to(self, device: str | torch.device) -> Self:
         """The same data on another device."""
         return replace(self, x=self.x.to(device), y=self.y.to(device), a=self.a.to(device))
+
+
+def from_dataset(dataset: Dataset[Any], class_names: Sequence[str] = (), attribute_names: Sequence[str] = (),
+                 name: str = "custom") -> GroupedDataset:
+    """A `torch.utils.data.Dataset` of (x, y, a) as grouped data; its samples are read in batches when needed.
+
+    Goes through it once, for y and a; x need not fit into memory.
+
+    Raises:
+        ValueError: something in it is no such triple, or the labels do not fit the names.
+    """
+    labels = []
+    for i in range(len(dataset)):  # type: ignore[arg-type]  # it must have a length
+        try:
+            _, y, a = dataset[i]
+            labels.append((int(y), int(a)))
+        except (TypeError, ValueError):
+            raise ValueError("the dataset must hold triples (x, y, a), y and a whole numbers, but item "
+                             f"{i} is {said(dataset[i])}.") from None
+    y, a = torch.tensor(labels, dtype=torch.long).reshape(-1, 2).unbind(1)
+    return GroupedDataset(Items(dataset, torch.arange(len(labels))), y, a, class_names, attribute_names, name)
 
 
 def as_tensor(what: str, values: object) -> torch.Tensor:

@@ -6,5 +6,7 @@ Not here: questions over many runs (study), anything drawn or written for reader
 from grmu.runs.experiment import Experiment
 from grmu.runs.parallel import map_experiments, run_all
 from grmu.runs.runner import Result, load_split, run, trained
+from grmu.runs.unlearning import Unlearned, unlearn
 
-__all__ = ["Experiment", "Result", "load_split", "map_experiments", "run", "run_all", "trained"]
+__all__ = ["Experiment", "Result", "Unlearned", "load_split", "map_experiments", "run", "run_all", "trained",
+           "unlearn"]

@@ -1,0 +1,165 @@
+"""Unlearning from a network that is not ours: a torchvision ResNet-18, and what does not fit is said."""
+
+import copy
+
+import pytest
+import torch
+import torchvision
+from conftest import same_state, toy
+from torch import nn
+from torch.utils.data import Dataset
+
+import grmu
+from grmu import data, methods
+from grmu.data import GroupedDataset, Splits
+from grmu.training import Recipe
+
+SHORT = Recipe(epochs=2, lr=0.01, batch_size=16)
+
+
+class Small(nn.Sequential):
+    """Two layers on vectors of four."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())
+        self.last = nn.Linear(8, 2)
+
+
+@pytest.fixture
+def splits():
+    return Splits(*(toy([[30, 20], [20, 12]], seed=seed) for seed in range(3)), (1, 1))
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return Small()
+
+
+def forget_of(splits, ratio=0.5):
+    return data.split_forget(splits.train, ratio, [splits.forget_group], seed=0).forget_index
+
+
+@pytest.mark.parametrize("name", ["miu", "finetune", "salun", "scrub", "bad_teacher", "ssd",
+                                  "boundary_expand"])
+@pytest.mark.parametrize("reweight", [False, True])
+def test_any_method_unlearns_and_leaves_the_argument_as_it_was(splits, model, name, reweight):
+    before, mode = copy.deepcopy(model.state_dict()), model.training
+    found = grmu.unlearn(model, splits, forget_of(splits), methods.get(name)(), "last", reweight, SHORT)
+    assert same_state(model.state_dict(), before)
+    assert model.training is mode
+    assert type(found.model) is Small
+    assert list(found.metrics.index) == ["before", "after"]
+    assert {"RA", "UA", "TA", "GA", "MIA", "val_GA"} <= set(found.metrics)
+    assert len(found.curves) == 2
+    assert same_state(found.model.state_dict(), before) is False
+    x = splits.test.x
+    assert found.model(x).shape == (len(x), 2)
+    assert not any(module._forward_pre_hooks for module in found.model.modules())
+
+
+def test_before_is_doing_nothing_and_after_is_the_model_that_comes_back(splits, model):
+    found = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT)
+    for when, network in (("before", model.eval()), ("after", found.model)):
+        right = (network(splits.test.x).argmax(1) == splits.test.y).float()
+        assert found.metrics.loc[when, "TA"] == pytest.approx(right.mean().item())
+
+
+def test_it_is_a_function_of_its_arguments(splits, model):
+    torch.manual_seed(5)
+    one = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT, seed=3)
+    torch.manual_seed(6)
+    two = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT, seed=3)
+    other = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT, seed=4)
+    assert same_state(one.model.state_dict(), two.model.state_dict())
+    assert not same_state(one.model.state_dict(), other.model.state_dict())
+
+
+def test_a_mask_is_as_good_as_row_numbers(splits, model):
+    rows = forget_of(splits)
+    mask = torch.zeros(len(splits.train), dtype=torch.bool)
+    mask[rows] = True
+    found = [grmu.unlearn(model, splits, forget, head="last", recipe=SHORT) for forget in (rows, mask)]
+    assert same_state(*(f.model.state_dict() for f in found))
+
+
+class Triples(Dataset):
+    """Samples that are made when they are asked for; `asked` notes which."""
+
+    def __init__(self, of: GroupedDataset):
+        self.of, self.asked = of, []
+
+    def __len__(self):
+        return len(self.of)
+
+    def __getitem__(self, i):
+        self.asked.append(i)
+        return self.of.x[i], self.of.y[i], int(self.of.a[i])
+
+
+def test_a_dataset_of_triples_gives_the_same_as_arrays(splits, model):
+    triples = [Triples(part) for part in splits[:3]]
+    lazy = Splits(*map(data.from_dataset, triples), splits.forget_group)
+    assert [t.asked for t in triples] == [list(range(len(part))) for part in splits[:3]]
+    found = [grmu.unlearn(model, s, forget_of(splits), head="last", recipe=SHORT) for s in (splits, lazy)]
+    assert same_state(*(f.model.state_dict() for f in found))
+    assert lazy.train.x[3].tolist() == splits.train.x[3].tolist()
+
+
+def test_what_is_no_triple_is_named():
+    with pytest.raises(ValueError, match=r"must hold triples \(x, y, a\), .*, but item 1 is"):
+        data.from_dataset([(torch.zeros(2), 0, 1), (torch.zeros(2), 0)])
+
+
+@pytest.fixture
+def pictures():
+    rng = torch.Generator().manual_seed(0)
+
+    def some(n):
+        y, a = torch.arange(n) % 2, torch.arange(n) // 2 % 2
+        x = torch.rand(n, 3, 32, 32, generator=rng) + y[:, None, None, None] * 0.5
+        return GroupedDataset(x, y, a)
+
+    return Splits(some(48), some(16), some(16), (1, 1))
+
+
+def test_a_resnet_that_we_did_not_write(pictures):
+    torch.manual_seed(0)
+    model = torchvision.models.resnet18(num_classes=2)
+    found = grmu.unlearn(model, pictures, forget_of(pictures), methods.MIU(first_updates=3, later_updates=1),
+                         recipe=Recipe(epochs=1, lr=0.001, batch_size=16, augment=True))
+    assert isinstance(found.model, torchvision.models.ResNet)
+    assert found.curves.mi_forget.notna().all()
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"head": "fc"}, "has no linear layer 'fc': head must name its last one, of body.0, last"),
+    ({"head": "body.0"}, r"head must be the network's last layer, but what body.0 gives is not what"),
+    ({"model": 3}, "model must be a torch module, but is 3"),
+    ({"method": "miu"}, r"method must be one that continues from a model, such as MIU\(\), but is 'miu'"),
+    ({"method": methods.Retrain()}, "method must be one that continues from a model"),
+    ({"forget": [-1]}, "forget must be some, not all, of the row numbers 0 to 81"),
+    ({"forget": []}, "forget must be some, not all"),
+    ({"forget": list(range(82))}, "forget must be some, not all"),
+    ({"forget": "all"}, "forget must be an array of numbers, but is 'all'")])
+def test_what_does_not_fit_is_said_before_any_work(splits, model, change, message):
+    asked = {"model": model, "splits": splits, "forget": [0, 1], "head": "last", "recipe": SHORT} | change
+    with pytest.raises(ValueError, match=message):
+        grmu.unlearn(**asked)
+
+
+def test_outputs_that_do_not_fit_y_and_groups_without_samples_are_named(splits, model):
+    train = splits.train
+    three = splits._replace(train=GroupedDataset(train.x, train.y, train.a, ("a", "b", "c")))
+    with pytest.raises(ValueError, match="answers with 2 numbers a sample, but custom declares 3 classes"):
+        grmu.unlearn(model, three, [0], head="last")
+    without = splits.test.subset((splits.test.group != 3).nonzero().flatten())
+    with pytest.raises(ValueError, match=r"test has no sample of \(1, 1\), the group that GA is measured on"):
+        grmu.unlearn(model, splits._replace(test=without), [0], head="last")
+
+
+def test_parameters_on_two_devices_are_refused(splits, model):
+    model.last.to("meta")
+    with pytest.raises(ValueError, match="parameters are on cpu and meta: move all to one device"):
+        grmu.unlearn(model, splits, [0], head="last")
