@@ -1,11 +1,15 @@
 """Unlearning from a network that is not ours: a torchvision ResNet-18, and what does not fit is said."""
 
 import copy
+import re
+from itertools import product
 
+import numpy as np
 import pytest
 import torch
 import torchvision
-from conftest import same_state, toy
+from conftest import REPOSITORY, same_state, toy
+from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -163,3 +167,21 @@ def test_parameters_on_two_devices_are_refused(splits, model):
     model.last.to("meta")
     with pytest.raises(ValueError, match="parameters are on cpu and meta: move all to one device"):
         grmu.unlearn(model, splits, [0], head="last")
+
+
+def test_the_page_on_ones_own_model_runs_as_it_stands(tmp_path, monkeypatch, capsys):
+    """On few and small pictures, whose second target is brighter."""
+    rng = np.random.default_rng(0)
+    for split, target, attribute, n in product(("train", "val", "test"), (0, 1), (0, 1), range(10)):
+        folder = tmp_path / "pictures" / split / f"target{target}" / f"attribute{attribute}"
+        folder.mkdir(parents=True, exist_ok=True)
+        colour = rng.integers(0, 100, 3) + 120 * target
+        Image.new("RGB", (16, 16), tuple(map(int, colour))).save(folder / f"{n}.jpg")
+    page = (REPOSITORY / "docs" / "your-own.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "your-own.md", "exec"), {"__name__": "page"})
+    said = capsys.readouterr().out
+    assert "'target1 attribute1': 10" in said
+    assert "before" in said
+    assert (tmp_path / "unlearned.pt").is_file()

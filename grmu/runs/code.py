@@ -15,6 +15,7 @@ NO_NUMBERS = {
     "grmu.runs.code": "names runs",
     "grmu.runs.identity": "names runs",
     "grmu.runs.store": "keeps what was computed, and notices if it is no longer that",
+    "grmu.runs.unlearning": "works on a network of the caller's, not on an experiment",
     "grmu.runs.parallel": "has runs done, under a progress bar",
     "grmu.data": "finds a data set by name; its own module, and what it holds, count",
     "grmu.data.files": "writes files",

@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from grmu import data, training
+from grmu import data, methods, training
 from grmu.data import Splits, require
-from grmu.methods.miu import MIU
 from grmu.metrics import evaluate
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads, seeded
@@ -127,7 +126,7 @@ def unlearn(model: nn.Module, splits: Splits, forget: Any, method: training.Meth
         ValueError: model, layer, outputs, data or forget set do not fit (the message says how).
         FloatingPointError: a loss became NaN or infinite.
     """
-    train, method = splits.train, method or MIU()
+    train, method = splits.train, method or methods.get("miu")()
     device, rows = _check(model, splits, method, head), _rows(forget, len(train))
     recipe = recipe or training.Recipe(epochs=10, lr=0.001, batch_size=64, weight_decay=1e-4)
     kept = torch.ones(len(train), dtype=torch.bool)
