@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from itertools import combinations, product
 from typing import Any
 
@@ -25,9 +25,17 @@ SHORT = {"groundwear": "learnt", "groundwear-memorised": "by heart"}
 NAMES = {"finetune": "fine-tuning", "nothing": "doing nothing"} | {form: f"MIU, {form}" for form in FORMS}
 
 
-@lru_cache
+@cache
 def _shipped() -> dict[str, dict[str, float]]:
     return results.table()[["UA", "GA", "TA", "val_GA"]].to_dict("index")
+
+
+@cache
+def _ids(dataset: str, ratio: float, method: str, seed: int,
+         overrides: frozenset[tuple[str, Any]]) -> tuple[str, str]:
+    """The names of a run and of its gold standard."""
+    e = Experiment(dataset, method, method != "pretrain", ratio, seed=seed, overrides=dict(overrides))
+    return e.id, e.gold.id
 
 
 def gaps(dataset: str, ratio: float, method: str, overrides: Mapping[str, Any], seeds: tuple[int, ...],
@@ -43,12 +51,12 @@ def gaps(dataset: str, ratio: float, method: str, overrides: Mapping[str, Any], 
     """
     lines = {}
     for seed in seeds:
-        e = Experiment(dataset, method, method != "pretrain", ratio, seed=seed, overrides=overrides)
-        for asked in (e, e.gold):
-            if asked.id not in _shipped():
-                raise FileNotFoundError(f"no shipped results for {asked.describe()}: compute them with "
-                                        "`python -m grmu results --only forms terms departures factorial`.")
-        ours, gold = _shipped()[e.id], _shipped()[e.gold.id]
+        names = _ids(dataset, ratio, method, seed, frozenset(overrides.items()))
+        if missing := [name for name in names if name not in _shipped()]:
+            raise FileNotFoundError(
+                f"no shipped results for {missing[0]}, of {method} on {dataset}, ratio {ratio:g}, seed {seed}:"
+                " compute them with `python -m grmu results --only forms terms departures factorial`.")
+        ours, gold = (_shipped()[name] for name in names)
         line = {name: 100 * (ours[name] - gold[name]) for name in ("UA", "TA")}
         line["GA"] = 100 * (ours["val_GA"] - gold["val_GA"] if validation else ours["GA"] - gold["GA"])
         lines[seed] = line | {"distance": (abs(line["UA"]) + abs(line["GA"])) / 2}
@@ -127,7 +135,7 @@ def _announced() -> Iterator[Found]:
             yield "control", dataset, RATIO, "gold standard - its twin", measure, 100 * by_split
 
 
-@lru_cache
+@cache
 def comparisons() -> pd.DataFrame:
     """Every comparison of the page, a row each: question, dataset, ratio, what, measure, and `verdicts`'
     columns."""
