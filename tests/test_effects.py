@@ -90,7 +90,7 @@ def test_the_default_form_is_judged_on_validation_pictures(world):
 
 def test_a_run_that_is_missing_is_named(world):
     world.clear()
-    with pytest.raises(FileNotFoundError, match=r"no shipped results for .* of pretrain on ground"):
+    with pytest.raises(FileNotFoundError, match=r"no shipped results for .*, pretrain on ground"):
         effects.arm("groundwear", "nothing")
 
 

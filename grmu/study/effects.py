@@ -54,8 +54,8 @@ def gaps(dataset: str, ratio: float, method: str, overrides: Mapping[str, Any], 
         names = _ids(dataset, ratio, method, seed, frozenset(overrides.items()))
         if missing := [name for name in names if name not in _shipped()]:
             raise FileNotFoundError(
-                f"no shipped results for {missing[0]}, of {method} on {dataset}, ratio {ratio:g}, seed {seed}:"
-                " compute them with `python -m grmu results --only forms terms departures factorial`.")
+                f"no shipped results for {missing[0]}, {method} on {dataset}, ratio {ratio:g}, seed {seed}: "
+                "compute them with `python -m grmu results --only forms terms departures factorial`.")
         ours, gold = (_shipped()[name] for name in names)
         line = {name: 100 * (ours[name] - gold[name]) for name in ("UA", "TA")}
         line["GA"] = 100 * (ours["val_GA"] - gold["val_GA"] if validation else ours["GA"] - gold["GA"])

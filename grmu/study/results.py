@@ -112,8 +112,9 @@ def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missi
     """
     for name in (names := list(names)):
         known("grid", name, grids.GRIDS)
-    planned = {e.id: e for name in grids.GRIDS for e in grids.GRIDS[name]()}
-    chosen = list({e.id: e for name in names for e in grids.GRIDS[name]()}.items())
+    by_grid = {name: {e.id: e for e in grid()} for name, grid in grids.GRIDS.items()}
+    planned = {key: e for grid in by_grid.values() for key, e in grid.items()}
+    chosen = list({key: e for name in names for key, e in by_grid[name].items()}.items())
     table.cache_clear()
     old = table().reset_index() if path_of("runs").is_file() else pd.DataFrame(columns=KEYS)
     rows = {row["id"]: row for row in old.to_dict("records") if row["id"] in planned}
