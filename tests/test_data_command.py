@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trees
+from PIL import Image
 
 from grmu import data
 from grmu.__main__ import main
@@ -122,8 +123,8 @@ def test_missing_pictures_are_counted_and_some_named(capsys, tmp_path, published
         (root / "img_align_celeba" / f"{i:06d}.jpg").unlink()
     code, out = run(capsys, "celeba", "--root", root, "--cache")
     assert code == 1
-    assert f"7 of 24 pictures are not in {root / 'img_align_celeba'}: 000002.jpg, " in out
-    assert "and 2 more" in out
+    assert "7 of 24 are missing or damaged: --skip-damaged goes on without them" in out
+    assert "  - 000002.jpg is missing\n" in out
     assert not (root / "grmu-cache").exists()
 
 
@@ -134,7 +135,7 @@ def test_a_picture_cut_short_is_named(capsys, tmp_path, published):
     path.write_bytes(path.read_bytes()[:2000])
     code, out = run(capsys, "waterbirds", "--root", root)
     assert code == 1
-    assert "002.Bird/Bird_0001.jpg cannot be decoded" in out
+    assert "002.Bird/Bird_0001.jpg is cut short" in out
 
 
 def test_a_missing_folder_of_pictures_and_a_missing_column_are_both_said(capsys, tmp_path):
@@ -183,6 +184,46 @@ def test_sentences_without_a_tokenizer_are_not_ready(capsys, tmp_path, published
     assert code == 1
     assert "not ready: 1 problem\n  - " in out
     assert "no tokenizer.json" in out or 'pip install "grmu[text]"' in out
+
+
+DAMAGES = {"cut short": lambda path: path.write_bytes(path.read_bytes()[:2000]),
+           "empty": lambda path: path.write_bytes(b""),
+           "no picture (it cannot be identified)": lambda path: path.write_text("<html>no quota</html>"),
+           "only 1 x 1 pixels": lambda path: Image.new("RGB", (1, 1)).save(path),
+           "missing": lambda path: path.unlink()}
+ODDITIES = {"greyscale, shown in all three colours": lambda image: (image.convert("L"), {}),
+            "CMYK, turned into RGB": lambda image: (image.convert("CMYK"), {}),
+            "turned by its EXIF data, which is not looked at": lambda image: (image, {"exif": EXIF})}
+EXIF = b"Exif" + b"\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_every_damaged_picture_is_named_and_can_be_skipped(damage, capsys, tmp_path, published):
+    root = trees.fairface(tmp_path)
+    published("fairface", root)
+    DAMAGES[damage](root / "train" / "17.jpg")
+    code, out = run(capsys, "fairface", "--root", root)
+    assert code == 1
+    assert f"  - train/17.jpg is {damage}\n" in out
+    code, out = run(capsys, "fairface", "--root", root, "--skip-damaged", "--cache")
+    assert code == 0, out
+    assert "skipped  1 damaged pictures, from now on: train/17.jpg" in out
+    assert "without 1 damaged pictures: the published ones cannot be claimed" in out
+    assert sum(map(len, data.load("fairface", root)[:3])) == 41
+    assert run(capsys, "fairface", "--root", root)[0] == 0  # it is remembered
+
+
+@pytest.mark.parametrize("oddity", ODDITIES)
+def test_odd_pictures_are_counted_and_used(oddity, capsys, tmp_path, published):
+    root = trees.fairface(tmp_path)
+    published("fairface", root)
+    path = root / "train" / "17.jpg"
+    with Image.open(path) as image:
+        odd, more = ODDITIES[oddity](image)
+        odd.save(path, "JPEG", **more)
+    code, out = run(capsys, "fairface", "--root", root, "--cache")
+    assert code == 0, out
+    assert f"odd      1 pictures are {oddity}" in out
 
 
 # --- ages that a spreadsheet turned into dates --------------------------------------------------------------

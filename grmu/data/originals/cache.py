@@ -82,6 +82,11 @@ class Cache:
         """Bytes of one sample."""
         return int(np.prod(self.shape[1:])) * np.dtype(self.dtype).itemsize
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the whole array."""
+        return self.shape[0] * self.row_bytes
+
     def blocks(self) -> list[tuple[int, int]]:
         """First row and row after the last, of every block."""
         n, step = self.shape[0], self.block_rows

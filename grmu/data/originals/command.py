@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from grmu.data.arguments import Parser
-from grmu.data.originals.original import Original
+from grmu.data.originals.cache import LISTED, listed
+from grmu.data.originals.original import Metadata, Original
 from grmu.data.originals.registry import ORIGINALS
 
 
@@ -25,11 +26,13 @@ def main(argv: list[str]) -> int:
                         help="also make the cache of decoded samples, or verify it")
     parser.add_argument("--repair", action="store_true",
                         help="repair labels that a spreadsheet damaged (FairFace)")
+    parser.add_argument("--skip-damaged", action="store_true",
+                        help="go on without the damaged pictures, from now on")
     options = parser.parse_args(argv)
     if options.root is not None and (options.name is None or not options.root.is_dir()):
         parser.error(f"--root {options.root} must be a folder, and stand after a data set's name")
-    if options.root is None and (options.cache or options.repair):
-        parser.error("--cache and --repair look into a folder: name it with --root")
+    if options.root is None and (options.cache or options.repair or options.skip_damaged):
+        parser.error("--cache, --repair and --skip-damaged look into a folder: name it with --root")
     if options.name is None:
         print("\n".join(original.source.splitlines()[0] for original in ORIGINALS.values()))
         print("python -m grmu data NAME says more; NAME is one of", ", ".join(ORIGINALS))
@@ -40,50 +43,82 @@ def main(argv: list[str]) -> int:
               "and prepares it.")
         return 0
     print(f"{original.name} in {options.root}")
-    problems = inspect(original, options.root, options.repair, options.cache)
+    problems = inspect(original, options.root, options.repair, options.cache, options.skip_damaged)
     if problems:
-        print(f"not ready: {len(problems)} problem{'s' * (len(problems) > 1)}", *problems, sep="\n  - ")
+        said = [*problems[:LISTED], *[f"and {len(problems) - LISTED} more"] * (len(problems) > LISTED)]
+        print(f"not ready: {len(problems)} problem{'s' * (len(problems) > 1)}", *said, sep="\n  - ")
         print(f"`python -m grmu data {original.name}` says what to download and how the folder must look.")
         return 1
     print(f'ready: grmu.data.load("{original.name}", root="{options.root}")')
     return 0
 
 
-def inspect(original: Original, root: Path, repair: bool, cache: bool) -> list[str]:
+def inspect(original: Original, root: Path, repair: bool = False, cache: bool = False,
+            skip: bool = False) -> list[str]:
     """What is missing or wrong with labels, counts and samples; with `cache`, make or verify that too."""
     root = original.home(root)
+    _say("folder", str(root))
     missing = original.missing(root)
     try:
         if repair:
             changes = original.repair(root) if original.repair else []
             _say("repair", "; ".join(changes) or "nothing to repair")
-        metadata = original.read(root)
+        metadata = original.metadata(root)
     except FileNotFoundError as error:
         return missing or [str(error)]
     except (ValueError, OSError) as error:
         return [*missing, str(error)]
-    counts = {split: int(n.sum()) for split, n in original.counts(metadata).items()}
-    _say("labels",
-         f"{len(metadata.items):,} samples: {', '.join(f'{split} {n:,}' for split, n in counts.items())}")
-    problems = original.deviations(metadata)
-    _say("counts", f"{'not as' if problems else 'as'} {original.counts_from}")
+    wrong = _samples(original, root, metadata, missing, skip)
+    metadata = original.metadata(root)
+    problems = [*_counts(original, root, metadata), *wrong]
     array, make_fill = original.cache(root, metadata)
     try:
-        if made := array.open() is not None:  # the files are needed no more
-            _say("samples", f"all in the cache {array.array_file}")
-        elif wrong := missing or original.check_samples(root, metadata):
-            _say("samples", "missing or damaged")
-            return problems + wrong
-        else:
-            _say("samples", "all there, and fit" if original.pictures is None
-                 else "all there; those looked at can be decoded")
-        if cache:
+        made = array.open() is not None
+        if cache and not wrong:
             array.verify() if made else array.load(make_fill)
             _say("cache", f"{array.array_file}, verified")
+        else:
+            _say("cache", str(array.array_file) if made else f"to be made: {array.n_bytes / 1e9:.1f} GB")
     except (ValueError, OSError) as error:
         _say("cache", "not ready")
         problems.append(str(error))
     return problems
+
+
+def _counts(original: Original, root: Path, metadata: Metadata) -> list[str]:
+    """Says how many samples there are, of the splits and groups; where that is not as published."""
+    for split, n in original.counts(metadata).items():
+        _say(split, f"{int(n.sum()):,} samples; in group order {' / '.join(f'{k:,}' for k in n)}")
+    if skipped := original.skipped(root):
+        _say("counts", f"without {len(skipped)} damaged pictures: the published ones cannot be claimed")
+        return []
+    problems = original.deviations(metadata)
+    _say("counts", f"{'not as' if problems else 'as'} {original.counts_from}")
+    return problems
+
+
+def _samples(original: Original, root: Path, metadata: Metadata, missing: list[str], skip: bool) -> list[str]:
+    """Says what the samples are like; what is missing or damaged, or puts that aside."""
+    try:
+        if original.cache(root, metadata)[0].open() is not None:  # the files are needed no more
+            _say("samples", "all in the cache")
+            return []
+    except (ValueError, OSError) as error:
+        return [str(error)]
+    if missing or original.pictures is None:
+        wrong = missing or original.check_samples(root, metadata)
+        _say("samples", "missing or damaged" if wrong else "all there, and fit")
+        return wrong
+    damaged, odd = original.damaged(metadata)
+    if skip and damaged:
+        original.skip(root, damaged)
+        _say("skipped", f"{len(damaged)} damaged pictures, from now on: {listed(list(damaged), ', ', 5)}")
+        return []
+    _say("samples", f"{len(damaged)} of {len(metadata.items):,} are missing or damaged: --skip-damaged goes "
+         "on without them" if damaged else "all there; those that were decoded can be")
+    for kind, n in odd.items():
+        _say("odd", f"{n} pictures are {kind}")
+    return [f"{file} is {why}" for file, why in damaged.items()]
 
 
 def _say(what: str, text: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,9 @@ import pandas as pd
 import torch
 
 from grmu.data.core import Group, GroupedDataset, Splits
-from grmu.data.originals.cache import Cache, Fill, digest, listed, picture_cache, try_decode
+from grmu.data.files import write_whole
+from grmu.data.originals.cache import Cache, Fill, default_folder, digest, picture_cache, try_decode
+from grmu.data.originals.look import look
 from grmu.data.rows import Rows, Storage
 from grmu.data.shipped import sha256
 from grmu.data.view import View
@@ -125,12 +128,12 @@ class Original:
                              f"pass the folder that holds it as root=... `python -m grmu data {name}` says "
                              "what to download and how that folder must look.")
         folder = self.home(Path(root))
-        metadata = self._metadata(folder, self._labels(folder))
+        metadata = self._metadata(folder, (*self._labels(folder), *self.skipped(folder)))
         return metadata, self.cache(folder, metadata)
 
     @lru_cache(maxsize=2)  # noqa: B019  # of a constant: nothing is kept alive by it
     def _metadata(self, root: Path, labels: tuple[str, ...]) -> Metadata:
-        return self.read(root)
+        return self.metadata(root)
 
     def cache(self, root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
         """The array of all samples, made or not, and what makes it."""
@@ -172,21 +175,45 @@ class Original:
         return problems
 
     def check_samples(self, root: Path, metadata: Metadata) -> list[str]:
-        """What is wrong with the samples: all files must be there, and some, evenly spread, must decode."""
+        """What is wrong with the samples: all pictures are looked at, and some, evenly spread, decoded."""
         if self.pictures is None:
             return self.text_check(root, metadata) if self.text_check else []
-        form, folders = self.pictures, {str(Path(file).parent) for file in metadata.items}
-        try:
-            there = {str(Path(folder) / name) for folder in folders if (metadata.folder / folder).is_dir()
-                     for name in os.listdir(metadata.folder / folder)}
-        except OSError as error:
-            return [f"{error.filename} cannot be read ({error.strerror})"]
-        if missing := [file for file in metadata.items if str(Path(file)) not in there]:
-            return [f"{len(missing)} of {len(metadata.items)} pictures are not in {metadata.folder}: "
-                    f"{listed(missing, ', ', 5)}"]
-        some = metadata.items[:: max(len(metadata.items) // LOOKED_AT, 1)]
-        looks = (try_decode(metadata.folder, file, form.height, form.width, form.resize) for file in some)
-        return [complaint for _, complaint in looks if complaint]
+        return [f"{file} is {why}" for file, why in self.damaged(metadata)[0].items()]
+
+    def damaged(self, metadata: Metadata) -> tuple[dict[str, str], Counter[str]]:
+        """The damaged pictures, with what is wrong with each, and how many are odd in which way."""
+        assert self.pictures is not None
+        form = self.pictures
+        size = None if form.resize else (form.width, form.height)
+        damaged, odd = look(metadata.folder, metadata.items, size, self.name)
+        for file in metadata.items[:: max(len(metadata.items) // LOOKED_AT, 1)]:
+            if file not in damaged:
+                _, complaint = try_decode(metadata.folder, file, form.height, form.width, form.resize)
+                damaged |= {file: complaint.removeprefix(f"{file} ")} if complaint else {}
+        return damaged, odd
+
+    def skipped(self, root: Path) -> list[str]:
+        """The damaged pictures that `skip` has put aside."""
+        path = self._skip_file(root)
+        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+    def skip(self, root: Path, files: Iterable[str]) -> None:
+        """Go on without these pictures, from now on."""
+        path = self._skip_file(root)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, "".join(f"{file}\n" for file in sorted({*self.skipped(root), *files})))
+
+    def _skip_file(self, root: Path) -> Path:
+        return default_folder(root) / f"{self.name}-skipped.txt"
+
+    def metadata(self, root: Path) -> Metadata:
+        """What the label files say of the pictures that are not skipped; errors as of `read`."""
+        found = self.read(root)
+        if not (skipped := set(self.skipped(root))):
+            return found
+        kept = [i for i, item in enumerate(found.items) if item not in skipped]
+        return Metadata(found.folder, [found.items[i] for i in kept], found.y[kept], found.a[kept],
+                        found.split[kept])
 
 
 def find(name: str, root: Path, *places: str) -> Path:
