@@ -88,7 +88,9 @@ def inspect(original: Original, root: Path, repair: bool = False, cache: bool = 
 def _counts(original: Original, root: Path, metadata: Metadata) -> list[str]:
     """Says how many samples there are, of the splits and groups; where that is not as published."""
     for split, n in original.counts(metadata).items():
-        _say(split, f"{int(n.sum()):,} samples; in group order {' / '.join(f'{k:,}' for k in n)}")
+        groups = (f"in group order {' / '.join(f'{k:,}' for k in n)}" if len(n) <= 6
+                  else f"{len(n)} groups of {n.min():,} to {n.max():,}")
+        _say(split, f"{int(n.sum()):,} samples; {groups}")
     if skipped := original.skipped(root):
         _say("counts", f"without {len(skipped)} damaged pictures: the published ones cannot be claimed")
         return []
