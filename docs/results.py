@@ -39,8 +39,11 @@ def results_text() -> str:
              "![Main effects of MIU's choices on UA and GA, and the interactions whose plain intervals",
              "lie outside 0.](miu_factorial.png)"]
     for question, title in TITLES.items():
-        table = effects.shown(found[found.question == question])
-        parts += ["", f"## {title}", "", table.to_markdown(index=False)]
+        parts += ["", f"## {title}"]
+        for (data, ratio), part in effects.shown(found[found.question == question]).groupby(
+                ["data", "ratio"], sort=False):
+            parts += ["", f"{data.capitalize()}, ratio {ratio:g}:", "",
+                      part.drop(columns=["data", "ratio"]).to_markdown(index=False)]
     lines = [f"- {name}: {row['mean']:+.1f} [{row.low:+.1f}, {row.high:+.1f}], {row.verdict}"
              for name, row in rule.iterrows()]
     parts += ["", "## The rule for the default form", "", "Distance on validation pictures, points:", "",

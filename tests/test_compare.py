@@ -102,8 +102,8 @@ def spread_around(mean, sd, n=10):
 
 
 def test_each_verdict_has_a_case():
-    cases = {"higher": (5, 1), "lower": (-5, 1), "higher, by less than the margin": (1, 0.2),
-             "lower, by less than the margin": (-1, 0.2), "equal": (0.1, 1), "not distinguished": (1, 5)}
+    cases = {"higher": (5, 1), "lower": (-5, 1), "higher, within the margin": (1, 0.2),
+             "lower, within the margin": (-1, 0.2), "equal": (0.1, 1), "not distinguished": (1, 5)}
     found = verdicts({name: spread_around(*case) for name, case in cases.items()}, dict.fromkeys(cases, 2.0))
     assert found.verdict.to_dict() == {name: name for name in cases}
     assert found["mean"].tolist() == pytest.approx([case[0] for case in cases.values()])

@@ -78,7 +78,7 @@ def verdicts(differences: Mapping[str, Sequence[float]], margins: Mapping[str, f
     """What differences by seed say: a row each, in the order given, worded by one rule.
 
     "higher" or "lower": the two-sided t-test rejects 0 at 5 % after Holm's correction over all rows; "...,
-    by less than the margin" if it is also "equal". "equal": two one-sided tests at 5 % put the mean within
+    within the margin" if it is also "equal". "equal": two one-sided tests at 5 % put the mean within
     plus or minus the margin. "not distinguished": neither; `seen` is then what would have been found.
 
     Args:
@@ -116,5 +116,5 @@ def verdicts(differences: Mapping[str, Sequence[float]], margins: Mapping[str, f
 
 def _word(row: pd.Series) -> str:
     if row.p < 0.05:
-        return ("higher" if row["mean"] > 0 else "lower") + ", by less than the margin" * bool(row.equal)
+        return ("higher" if row["mean"] > 0 else "lower") + ", within the margin" * bool(row.equal)
     return "equal" if row.equal else "not distinguished"

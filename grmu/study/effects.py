@@ -22,7 +22,7 @@ from grmu.study.tuning import ARMS, DATASETS, tuned
 
 MEASURES = ("UA", "GA", "TA", "distance")
 SHORT = {"groundwear": "learnt", "groundwear-memorised": "by heart"}
-NAMES = {"finetune": "fine-tuning", "nothing": "doing nothing"} | {form: f"MIU, {form}" for form in FORMS}
+NAMES = {"finetune": "fine-tuning", "nothing": "doing nothing"} | {form: form for form in FORMS}
 
 
 @cache
@@ -149,12 +149,11 @@ def comparisons() -> pd.DataFrame:
 
 
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Comparisons for a page: what, where, points with their interval, seen from, margin, verdict."""
+    """Comparisons for a page: where, what, the measure, points with their interval, seen from, verdict."""
     columns = rows[["mean", "low", "high"]].itertuples(index=False, name=None)
     points = [f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]" for mean, low, high in columns]
-    return pd.DataFrame({"what": rows.what, "measure": rows.measure, "data": rows.dataset.map(SHORT),
-                         "ratio": rows.ratio, "points, 95 % interval": points,
-                         "seen from": rows.seen.round(1), "margin": rows.margin.round(1),
+    return pd.DataFrame({"data": rows.dataset.map(SHORT), "ratio": rows.ratio, "what": rows.what,
+                         "of": rows.measure, "points [95 %]": points, "seen from": rows.seen.round(1),
                          "verdict": rows.verdict}, index=rows.index)
 
 
