@@ -232,6 +232,15 @@ def test_standing_compares_within_seeds():
                            BOTH).place.tolist() == ["best", ""]
 
 
+def test_a_lag_that_is_clear_alone_is_not_among_many():
+    gold, lag = [(0.5, 0.5)] * 3, [(0.52, 0.5), (0.54, 0.5), (0.56, 0.5)]  # p = 0.07
+    clear = [(0.56, 0.5), (0.57, 0.5), (0.60, 0.5)]  # p = 0.024
+    two = {("retrain", True): gold, ("finetune", True): gold, ("scrub", True): clear}
+    assert tables.standing(rows_of(two), BOTH).place.tolist() == ["best", ""]
+    more = {(name, True): lag for name in ("miu", "salun", "l1_sparse")}
+    assert set(tables.standing(rows_of(two | more), BOTH).place) == {"tied"}
+
+
 def test_one_seed_decides_nothing():
     rows = rows_of(THREE)
     table = tables.standing(rows[rows.seed == 0], BOTH)

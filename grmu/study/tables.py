@@ -14,7 +14,14 @@ from pandas.io.formats.style import Styler
 
 from grmu import methods
 from grmu.metrics import METRICS
-from grmu.study.compare import average_gap, differences, distance_by_seed, interval, tug_of_war
+from grmu.study.compare import (
+    average_gap,
+    differences,
+    distance_by_seed,
+    interval,
+    tug_of_war,
+    verdicts,
+)
 from grmu.study.names import label
 from grmu.study.results import select
 
@@ -78,19 +85,21 @@ def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
 
     A seed's distance is its mean |difference| from the gold standard of the same seed over `metrics`.
     Columns: distance, the mean over seeds; behind, low, high: how much farther than the first, with its 95 %
-    interval paired by seed; place: "best" for a first whom no other is tied with, "tied" for those whose
-    interval holds 0 and for their first, else "". PRETRAIN competes.
+    interval paired by seed; place: "tied" for those that `compare.verdicts` does not call farther, with Holm
+    over the table, and for their first; "best" for a first whom no other is tied with. PRETRAIN competes.
     """
     gold = gold_of(rows)
     by_seed = {key: 100 * distance_by_seed(part, gold, metrics)
                for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
     order = sorted(by_seed, key=lambda key: by_seed[key].mean())
-    first, lines = by_seed[order[0]], []
+    behind = {key: (by_seed[key] - by_seed[order[0]]).dropna() for key in order}  # over the seeds both have
+    asked = {str(key): values for key, values in behind.items() if key != order[0] and len(values) > 1}
+    words = verdicts(asked, dict.fromkeys(asked, float("nan"))).verdict if asked else {}
+    lines = []
     for key in order:
-        behind = interval((by_seed[key] - first).dropna())  # over the seeds that both have
-        tied = key != order[0] and behind.low <= 0
-        lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": behind.mean,
-                      "low": behind.low, "high": behind.high, "place": "tied" if tied else ""})
+        i, tied = interval(behind[key]), key != order[0] and words.get(str(key)) != "higher"
+        lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": i.mean, "low": i.low,
+                      "high": i.high, "place": "tied" if tied else ""})
     lines[0]["place"] = "tied" if any(line["place"] for line in lines) else "best"
     return pd.DataFrame(lines).set_index("method")
 
