@@ -191,7 +191,7 @@ def test_the_id_differs_with_any_field_or_setting_and_with_nothing_else():
     assert len({e.id, *(d.id for d in different)}) == 1 + len(different)
 
 
-FIELDS = {"split_seed": 0, "half": True, "grouping": "clusters", "pretraining": {"epochs": 3}}
+FIELDS = {"split_seed": 0, "half": True, "grouping": "clusters", "pretraining": {"epochs": 3}, "tiny": True}
 
 
 def test_a_field_that_is_not_set_leaves_no_trace_so_ids_are_those_of_before_it_was_there():
@@ -213,6 +213,19 @@ def test_each_of_these_fields_names_another_run():
                 replace(e, pretraining={"epochs": 3}), replace(e, half=True, split_seed=1)]
         for key in ("id", "training_key", "key"):
             assert len({getattr(r, key) for r in runs}) == len(runs), key
+
+
+def test_tiny_is_little_of_everything():
+    e = Experiment("celeba", "miu", tiny=True)
+    assert (e.recipe.epochs, e.recipe.batch_size, e.network.pretrained, e.network.model) == (1, 8, False,
+                                                                                             "resnet18")
+    assert e.original.tiny
+    assert e.gold.recipe.epochs == 1
+    assert Experiment(method="miu", tiny=True).make_method().first_updates == 1
+    parts = load_split(Experiment(tiny=True))
+    assert len(parts.splits.train) == 9
+    assert parts.splits.train.group_counts().tolist() == [1, 1, 1, 6]
+    assert load_split(Experiment("groundwear-many", tiny=True)).splits.test.n_groups == 63
 
 
 def test_pretraining_changes_what_starts_afresh_and_nothing_else():

@@ -265,6 +265,32 @@ def snakemake() -> None:
         pytest.skip(f"Snakemake's environment cannot be made: {made.stderr.strip().splitlines()[-1]}")
 
 
+ENOUGH = dict.fromkeys(("train", "val", "test"), (8, 8, 8, 8))
+
+
+def test_a_dry_run_goes_through_every_run_with_the_real_network_and_keeps_nothing(tmp_path, capsys):
+    root = trees.waterbirds(tmp_path / "birds", ENOUGH)
+    grid = tmp_path / "grid.yaml"
+    block = {"datasets": ["waterbirds"], "methods": ["miu"], "seeds": [0], "reweight": True, "ratios": [0.9]}
+    grid.write_text(yaml.safe_dump({"output": "runs/dry", "blocks": [block]}))
+    before = set(tmp_path.rglob("*.safetensors"))
+    assert main(["sweep", "dry-run", str(grid), "--root", str(root)]) == 0
+    assert "4 of 4 runs went through" in capsys.readouterr().out
+    assert set(tmp_path.rglob("*.safetensors")) == before
+
+
+def test_a_dry_run_names_what_fails(tmp_path, capsys):
+    root = trees.waterbirds(tmp_path / "birds", ENOUGH)
+    next(root.rglob("Bird_0000.jpg")).write_bytes(b"")
+    grid = tmp_path / "grid.yaml"
+    block = {"datasets": ["waterbirds"], "methods": ["finetune"], "seeds": [0], "reweight": False}
+    grid.write_text(yaml.safe_dump({"output": "runs/dry", "blocks": [block]}))
+    assert main(["sweep", "dry-run", str(grid), "--root", str(root)]) == 1
+    out = capsys.readouterr().out
+    assert "0 of 4 runs went through" in out
+    assert "waterbirds/r0.5/seed0/finetune: 1 samples of waterbirds cannot be read" in out
+
+
 class Sweep:
     """workflow/embedded.yaml with other blocks, on a few birds, in a folder that has a blank in its name."""
 

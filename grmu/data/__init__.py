@@ -24,6 +24,7 @@ from grmu.data.core import (
     Splits,
     as_tensor,
     check_dataset,
+    few,
     from_dataset,
     half_of,
     split_forget,
@@ -32,7 +33,7 @@ from grmu.data.errors import check_folder, check_ratio, known, number, require, 
 from grmu.data.rows import Rows
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Rows", "Splits",
-           "as_tensor", "check_dataset", "check_folder", "check_ratio", "fingerprint", "from_dataset",
+           "as_tensor", "check_dataset", "check_folder", "check_ratio", "few", "fingerprint", "from_dataset",
            "half_of", "known", "load", "module", "number", "require", "said", "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]

@@ -137,6 +137,17 @@ def from_dataset(dataset: Dataset[Any], class_names: Sequence[str] = (), attribu
     return GroupedDataset(Items(dataset, torch.arange(len(labels))), y, a, class_names, attribute_names, name)
 
 
+def few(dataset: GroupedDataset, groups: Sequence[Group], n: int = 16) -> torch.Tensor:
+    """Rows of about n samples for a dry run, ascending: the first six of one such group, or two of each of
+    several, and the first of as many other groups as there is room for."""
+    asked = dataset.group_ids(groups)
+    others = [g for g in range(dataset.n_groups) if g not in asked]
+    each = 6 if len(asked) == 1 else 2
+    chosen = torch.cat([(dataset.group == g).nonzero().flatten()[:each] for g in asked])
+    rest = [(dataset.group == g).nonzero().flatten()[:1] for g in others]
+    return torch.cat([chosen, torch.cat(rest)[: max(n - len(chosen), 4)]]).sort().values
+
+
 def as_tensor(what: str, values: object) -> torch.Tensor:
     """The values as a tensor; ValueError if they are none."""
     try:

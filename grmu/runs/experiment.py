@@ -16,6 +16,7 @@ from grmu.runs.identity import Identity
 from grmu.settings import Settings, within
 
 GROUPS = "'default', 'uniform' or pairs (y, a)"
+TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8}  # at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class Experiment(Settings, Identity):
             is asked to be forgotten, and what is measured, goes by the true groups.
         pretraining: settings of `training.Recipe` that replace the preset's wherever training starts afresh:
             in the PRETRAIN that this run starts from, in its gold standard, and in it if it does so itself.
+        tiny: a dry run, to see that all goes through: a few samples, one epoch of everything, no published
+            weights. Its numbers mean nothing.
     """
 
     dataset: str = "groundwear"
@@ -52,6 +55,7 @@ class Experiment(Settings, Identity):
     half: bool = False
     grouping: str = "true"
     pretraining: Mapping[str, Any] = field(default_factory=dict)
+    tiny: bool = False
 
     def __post_init__(self) -> None:
         data.known("data set", self.dataset, data.LOADERS)
@@ -87,6 +91,9 @@ class Experiment(Settings, Identity):
         if method.starts_from == "fresh":
             chosen |= dict(self.pretraining)
         asked = defaults | chosen | dict(self.overrides)
+        if self.tiny:
+            asked |= {name: min(asked[name], most) for name, most in TINY.items() if name in asked}
+            asked["pretrained"] = False
         if "warmup_epochs" not in self.overrides:  # fewer epochs have room for no more
             asked["warmup_epochs"] = min(asked["warmup_epochs"], max(asked["epochs"] - 1, 0))
         own = [f.name for f in fields(method)]  # type: ignore[arg-type]  # a method is a dataclass

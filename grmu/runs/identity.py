@@ -18,7 +18,8 @@ from grmu.data.shipped import sha256
 from grmu.runs import code
 
 UNSET: dict[str, Any] = {  # fields that came later, as they were before
-    "split_seed": None, "half": False, "grouping": "true", "pretraining": {}}
+    "split_seed": None, "half": False, "grouping": "true", "pretraining": {},
+    "tiny": False}
 VERSIONS = {library: version(library) for library in ("torch", "torchvision", "numpy")}
 
 

@@ -17,15 +17,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import yaml
+from tqdm.auto import tqdm
 
 from grmu import data, models
 from grmu.data.files import write_whole
 from grmu.data.originals.registry import ORIGINALS
 from grmu.data.shipped import PACKAGE
-from grmu.runs import Experiment
+from grmu.runs import Experiment, run
 from grmu.scale.batch import COMPARED_WITH, Parameters, hint, rank
 from grmu.study.names import label
 
@@ -241,6 +243,24 @@ def count(grid: Grid) -> str:
     by_dataset = sorted(kinds.items(), key=lambda item: item[0][0])
     lines = [f"{n:6}  {dataset}: {kind}" for (dataset, kind), n in by_dataset]
     return "\n".join([*lines, f"{sum(kinds.values()):6}  runs in all"])
+
+
+def dry_run(grid: Grid) -> int:
+    """Every run of the grid with `Experiment.tiny`, one after the other, in a store that goes afterwards.
+
+    Says what failed and why; returns the exit code.
+    """
+    experiments, failed = grid.experiments(), {}
+    with TemporaryDirectory() as store:
+        for name, e in (bar := tqdm(experiments.items(), unit="run", leave=False)):
+            bar.set_description(name)
+            try:
+                run(replace(e, tiny=True), store, grid.device)
+            except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
+                failed[name] = " ".join(str(error).split())
+    print(f"{len(experiments) - len(failed)} of {len(experiments)} runs went through")
+    print(*(f"  - {name}: {why}" for name, why in failed.items()), sep="\n", end="")
+    return min(len(failed), 1)
 
 
 def _make(cls: type[Made], settings: object, what: str) -> Made:

@@ -3,11 +3,13 @@ workflow/Snakefile calls it.
 
     python -m grmu sweep plan workflow/paper.yaml --count
     python -m grmu sweep cost workflow/paper.yaml --images-per-second 5000
+    python -m grmu sweep dry-run workflow/paper.yaml --root /data
     python -m grmu sweep report FOLDER
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from grmu.data.arguments import Parser
@@ -15,7 +17,7 @@ from grmu.scale import sweep, sweep_cost, sweep_report
 
 
 def main(argv: list[str]) -> int:
-    """Run one of the three; the exit code."""
+    """Run one of the four; the exit code."""
     parser = Parser(prog="python -m grmu sweep", description="A grid of experiments as jobs.")
     commands = parser.add_subparsers(dest="command", required=True)
     plan = commands.add_parser("plan", help="write the jobs of a grid, or count them")
@@ -25,7 +27,10 @@ def main(argv: list[str]) -> int:
     cost.add_argument("--images-per-second", type=float, help="trained by one GPU (forward, backward, step)")
     cost.add_argument("--texts-per-second", type=float, help="the same for MultiNLI")
     cost.add_argument("--gpus", type=int, default=1, help="that share the work")
-    for command in (plan, cost):
+    dry = commands.add_parser("dry-run", help="every run of a grid with a few samples and one epoch, to see "
+                              "that it goes through; nothing is kept")
+    dry.add_argument("--root", help="folder of the data sets' files, in place of the grid's")
+    for command in (plan, cost, dry):
         command.add_argument("grid", help="YAML file, - for JSON from standard input")
     report = commands.add_parser("report", help="write the tables and the report of what is done")
     report.add_argument("folder", type=Path, help="of the sweep: its grid's output")
@@ -33,6 +38,9 @@ def main(argv: list[str]) -> int:
     if options.command == "plan":
         grid = sweep.read(options.grid)
         print(sweep.count(grid) if options.count else sweep.write_plan(grid))
+    elif options.command == "dry-run":
+        grid = sweep.read(options.grid)
+        return sweep.dry_run(grid if options.root is None else replace(grid, root=options.root, device="cpu"))
     elif options.command == "cost":
         print(sweep_cost.estimate(sweep.read(options.grid), options.images_per_second,
                                   options.texts_per_second,
