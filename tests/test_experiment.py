@@ -191,7 +191,7 @@ def test_the_id_differs_with_any_field_or_setting_and_with_nothing_else():
     assert len({e.id, *(d.id for d in different)}) == 1 + len(different)
 
 
-FIELDS = {"split_seed": 0, "half": True, "grouping": "clusters", "pretraining": {"epochs": 3}, "tiny": True}
+FIELDS = {"split_seed": 0, "half": True, "grouping": "clusters", "pretraining": {"epochs": 3}}
 
 
 def test_a_field_that_is_not_set_leaves_no_trace_so_ids_are_those_of_before_it_was_there():
@@ -220,6 +220,8 @@ def test_tiny_is_little_of_everything():
     assert (e.recipe.epochs, e.recipe.batch_size, e.network.pretrained, e.network.model) == (1, 8, False,
                                                                                              "resnet18")
     assert e.original.tiny
+    assert e.describe()["tiny"] is True
+    assert e.id != replace(e, tiny=False).id
     assert e.gold.recipe.epochs == 1
     assert Experiment(method="miu", tiny=True).make_method().first_updates == 1
     parts = load_split(Experiment(tiny=True))
