@@ -33,7 +33,7 @@ def spread(values, digits):
      lambda: [spread(bench.won_back(r), 0) + " %" for r in (0.5, 0.9)]),
     ("| the same loss if as many", lambda: [bench.control(r).measured.split(", n")[0]
                                                     for r in (0.5, 0.9)]),
-    ("| MIU + REWEIGHT minus the gold standard",
+    ("| MIU (our form) + REWEIGHT minus the gold standard",
      lambda: [", ".join(spread(bench.from_gold(m), 1) for m in ("UA", "GA"))]),
 ])
 def test_a_row_of_the_readme_is_what_the_shipped_results_give(start, stated):
