@@ -25,7 +25,7 @@ def settings() -> pd.DataFrame:
     """What the search chose."""
     lines = [{"data": effects.SHORT[dataset], "arm": effects.NAMES[arm], **tuning.tuned(dataset, arm)}
              for dataset in tuning.DATASETS for arm in tuning.ARMS]
-    return pd.DataFrame(lines).drop(columns="form").fillna("")
+    return pd.DataFrame(lines).drop(columns="form").astype(object).fillna("")
 
 
 def results_text() -> str:
