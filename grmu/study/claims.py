@@ -114,6 +114,11 @@ class Claim:
         """Our effects: mean and 95 % interval over the seeds that all parts of the effect have."""
         return {name: interval(values.dropna()) for name, values in self.ours.items()}
 
+    @property
+    def name(self) -> str:
+        """The text, and the form of MIU if it is about MIU: no two claims have the same."""
+        return self.text + f" (MIU: {self.form})" * bool(self.form)
+
     @cached_property
     def signs(self) -> tuple[int, int, int]:
         """How many effects are higher than 0, not distinguished, lower; of one seed, nothing can be said."""
@@ -291,7 +296,7 @@ def claims_table() -> pd.DataFrame:
     for c in all_claims():
         printed = [value for value in c.published.values() if value == value]
         positive = f"{sum(v > 0 for v in printed)} of {len(printed)}" if printed else "not printed"
-        rows.append({"claim": c.text, "MIU's form": c.form, "in the paper": c.where,
+        rows.append({"claim": c.name, "in the paper": c.where,
                      "paper's effects > 0": positive,
                      "our effects: higher than 0, undecided, lower": ", ".join(map(str, c.signs)),
                      "verdict": c.verdict})
