@@ -124,7 +124,7 @@ def _announced() -> Iterator[Found]:
                 yield ("2" if term == "unlearning" else "3", dataset, RATIO,
                        f"{NAMES[form]}: with - without {term}", measure, with_[measure] - without[measure])
         for (name, change), measure in product(DEPARTURES.items(), ("UA", "GA")):
-            yield ("5", dataset, RATIO, f"{name} - {NAMES['paper']}", measure,
+            yield ("5", dataset, RATIO, name, measure,
                    (arm(dataset, "paper", change=change) - arm(dataset, "paper"))[measure])
         for name, measure in product(FACTORS, ("UA", "GA")):
             yield "factorial", dataset, RATIO, f"{name}: other - paper's", measure, contrast(

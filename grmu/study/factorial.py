@@ -21,7 +21,7 @@ CLAIM_SEEDS = tuple(range(5))  # those that the other methods have
 RATIO = 0.5  # of terms, departures, factorial and twins
 DEPARTURES: dict[str, dict[str, Any]] = {  # each a change of *paper* in one choice
     "ḡ exact": {"group_bar": "exact"},
-    "ψₒ fitted to the unlearned model": {"calibrate_to": "unlearned"},
+    "ψₒ of the unlearned model": {"calibrate_to": "unlearned"},
     "target from stored features": {"target_on": "stored"},
     "MINE by Adam": {"mine_optimizer": "adam", "mine_momentum": 0.0},
     "average by tuning alone": {"ema_in_passes": False},
