@@ -33,8 +33,8 @@ def results_text() -> str:
     """The page's second half."""
     found, rule = effects.comparisons(), effects.default_form()
     counts = ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
-    said = (f"{len(found)} comparisons, one Holm correction: {counts}. *Seen from*: the mean that would be found "
-            "in 80 of 100 cases, alone. Learnt: `groundwear`, by heart: `groundwear-memorised`.")
+    said = (f"{len(found)} comparisons, one Holm correction: {counts}. *Seen from*: the mean that would be "
+            "found in 80 of 100 cases, alone. Learnt: `groundwear`, by heart: `groundwear-memorised`.")
     parts = [BEGIN, "", "# Results", "", "Settings that the search chose:", "",
              settings().to_markdown(index=False), "",
              *wrap(said, 108), "",
