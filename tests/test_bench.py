@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from grmu.scale import bench, bench_scale
-from grmu.study import results
+from grmu.study import results, shipped_tables
 
 COUNTED = ("yes", "NO")
 
@@ -47,7 +47,7 @@ def test_the_quick_table_has_a_line_a_promise(capsys):
 
 
 def test_what_is_not_shipped_is_said_and_ends_nothing(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped_tables, "FOLDER", tmp_path)
     for cached in (results.table, results._rows):
         cached.cache_clear()
     assert bench.main(["--quick"]) == 0

@@ -385,6 +385,10 @@ def test_a_study_that_was_never_computed_says_how_to(elsewhere):
         studies.load("membership")
 
 
+TRIALS = ["dataset", "arm", "growth", "lr", "augment", "mine_lr", "lam", "forget_epochs",
+          "score_1", "score_2", "score_3", "chosen"]
+
+
 @pytest.mark.parametrize("name", studies.STUDIES)
 def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
     if not shipped_tables.path_of(name).is_file():
@@ -401,8 +405,15 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                               *(f"UA_{s}" for s in audit.SHOWN_STEPS)],
                "inferred": ["method", "reweight", "grouping", "ratio", "seed", "GA", "TA", "UA", "RA", "WG",
                             "val_GA",
-                            "agreement", "alpha"]}[name]
+                            "agreement", "alpha"],
+               "tuning": TRIALS, "levels": TRIALS, "twins": ["dataset", "seed", "UA", "GA", "TA"],
+               "released": ["method", "variant", "seed", "UA", "GA", "UA, variant", "GA, variant"],
+               "map": ["level", "group", "ratio", "arm", "seed", "UA", "GA", "TA", "val_GA"]}[name]
     assert set(table) == set(columns)
+    if columns == TRIALS:  # most trials did not come to the last stage; fine-tuning has no lambda
+        return
     assert not table.isna().any().any()
+    if name == "twins":  # differences
+        return
     fractions = table[[c for c in ("UA", "GA", "attack", "MIA", "AUC") if c in table]].select_dtypes("number")
     assert ((fractions >= 0) & (fractions <= 1)).all().all()
