@@ -46,8 +46,8 @@ def results_text() -> str:
                 ["data", "ratio"], sort=False):
             parts += ["", f"{data.capitalize()}, ratio {ratio:g}:", "",
                       part.drop(columns=["data", "ratio"]).to_markdown(index=False, tablefmt="github")]
-    lines = [f"- {name}: {row['mean']:+.1f} [{row.low:+.1f}, {row.high:+.1f}], {row.verdict}"
-             for name, row in rule.iterrows()]
+    lines = [f"- {name}: {said}, {word}" for name, said, word in zip(
+        rule.index, effects.intervals_of(rule), rule.verdict, strict=True)]
     parts += ["", "## The rule for the default form", "", "Distance on validation pictures, points:", "",
               *lines]
     return "\n".join(parts) + "\n"
@@ -59,8 +59,8 @@ def released_text() -> str:
     for (method, variant), part in studies.load("released").groupby(["method", "variant"], sort=False):
         line = {"method": names.label(method, True), "theirs": variant}
         for metric in ("UA", "GA"):
-            i = interval(100 * (part[f"{metric}, variant"] - part[metric]))
-            line[f"{metric}, theirs - ours"] = f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]"
+            gained = interval(100 * (part[f"{metric}, variant"] - part[metric]))
+            line[f"{metric}, theirs - ours"] = gained.said()
         lines.append(line)
     return f"{BEGIN}\n\n{pd.DataFrame(lines).to_markdown(index=False)}\n"
 

@@ -38,9 +38,11 @@ def world(monkeypatch):
                           for d, s in product(DATASETS, range(10))])
     read = shipped_tables.read
     monkeypatch.setattr(shipped_tables, "read", lambda name: pairs if name == "twins" else read(name))
-    effects.comparisons.cache_clear()
+    for cached in (effects.comparisons, effects._factorial):
+        cached.cache_clear()
     yield rows
-    effects.comparisons.cache_clear()
+    for cached in (effects.comparisons, effects._factorial):
+        cached.cache_clear()
 
 
 def test_gaps_are_signed_in_points_and_to_the_gold_standard_of_the_seed(world):

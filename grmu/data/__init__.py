@@ -27,6 +27,7 @@ from grmu.data.core import (
     few,
     from_dataset,
     half_of,
+    split_at,
     split_forget,
 )
 from grmu.data.errors import check_folder, check_ratio, known, number, require, said
@@ -34,7 +35,8 @@ from grmu.data.rows import Rows
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "ForgetSplit", "Group", "GroupedDataset", "Rows", "Splits",
            "as_tensor", "check_dataset", "check_folder", "check_ratio", "few", "fingerprint", "from_dataset",
-           "half_of", "known", "load", "module", "number", "require", "said", "split_forget"]
+           "half_of", "known", "load", "module", "number", "require", "said", "split_at",
+           "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
 EMBEDDED = ("groundwear", "groundwear-memorised", "groundwear-many",

@@ -242,6 +242,10 @@ def split_forget(
     rng = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(train), generator=rng)  # one permutation for all groups and ratios
     chosen = [shuffled[train.group[shuffled] == g][:k] for g, k in zip(ids, take.tolist(), strict=True)]
-    forget_index = torch.cat(chosen).sort().values
+    return split_at(train, torch.cat(chosen).sort().values)
+
+
+def split_at(train: GroupedDataset, forget_index: torch.Tensor) -> ForgetSplit:
+    """The training set divided into those rows and the others."""
     retain_index = (~torch.isin(torch.arange(len(train)), forget_index)).nonzero().squeeze(1)
     return ForgetSplit(train.subset(retain_index), train.subset(forget_index), forget_index, retain_index)

@@ -129,18 +129,16 @@ def unlearn(model: nn.Module, splits: Splits, forget: Any, method: training.Meth
     train, method = splits.train, method or methods.get("miu")()
     device, rows = _check(model, splits, method, head), _rows(forget, len(train))
     recipe = recipe or training.Recipe(epochs=10, lr=0.001, batch_size=64, weight_decay=1e-4)
-    kept = torch.ones(len(train), dtype=torch.bool)
-    kept[rows] = False
-    index = kept.nonzero().flatten()
-    retain = train.subset(index)
-    weights = sample_weights(train, retain) if reweight else None
-    retain, forgotten, val, test = (part.to(device) for part in (retain, train.subset(rows), *splits[1:3]))
+    split = data.split_at(train, rows)
+    weights = sample_weights(train, split.retain) if reweight else None
+    retain, forgotten, val, test = (p.to(device) for p in (split.retain, split.forget, *splits[1:3]))
     original, ours = (cast(Classifier, Own(copy.deepcopy(model), head).eval()) for _ in range(2))
     original.requires_grad_(False)
     ours.requires_grad_(True)
     with fixed_threads(), seeded(seed, device):
         context = training.Context(ours, original, train.to(device), retain, forgotten,
-                                   torch.Generator().manual_seed(seed + 1), recipe, weights, index.to(device))
+                                   torch.Generator().manual_seed(seed + 1), recipe, weights,
+                                   split.retain_index.to(device))
         curves = training.train(method, context, on_epoch)
         found = {when: evaluate(network.eval(), retain, forgotten, val, test, (splits.forget_group,))[0]
                  for when, network in (("before", original), ("after", ours))}

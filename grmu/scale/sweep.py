@@ -259,7 +259,8 @@ def dry_run(grid: Grid) -> int:
             except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
                 failed[name] = " ".join(str(error).split())
     print(f"{len(experiments) - len(failed)} of {len(experiments)} runs went through")
-    print(*(f"  - {name}: {why}" for name, why in failed.items()), sep="\n", end="")
+    for name, why in failed.items():
+        print(f"  - {name}: {why}")
     return min(len(failed), 1)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from grmu.data import Group
+from grmu.methods import miu_forms
 from grmu.runs import Experiment
 from grmu.study import grids, paper, results
 from grmu.study.compare import Interval, distance_by_seed, interval, verdicts
@@ -31,7 +32,7 @@ OTHERS = ("l1_sparse", "salun", "scrub")
 RULE = ("reproduced: every effect is higher than 0, after Holm over the claim's effects. partly: some are, "
         "none is lower. not reproduced: some are lower, none is higher. mixed: some are higher, some lower. "
         "cannot tell: none is distinguished from 0.")
-FORMS = ("paper", "released", "steady")
+FORMS = tuple(sorted(miu_forms.FORMS))
 
 
 class Ours:
@@ -123,7 +124,7 @@ class Claim:
     def signs(self) -> tuple[int, int, int]:
         """How many effects are higher than 0, not distinguished, lower; of one seed, nothing can be said."""
         found = {name: values.dropna() for name, values in self.ours.items() if values.count() > 1}
-        worded = verdicts(found, dict.fromkeys(found, np.nan)).verdict if found else pd.Series(dtype=str)
+        worded = verdicts(found).verdict
         above, below = int((worded == "higher").sum()), int((worded == "lower").sum())
         return above, len(self.ours) - above - below, below
 

@@ -4,6 +4,7 @@ one rule that words them, `verdicts`."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,10 @@ class Interval(NamedTuple):
     high: float
     n: int
 
+    def said(self) -> str:
+        """As pages show it: "+1.2 [-0.3, +2.7]"."""
+        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+
 
 def interval(values: Sequence[float]) -> Interval:
     """Mean and 95 % t-interval of independent values, such as differences by seed; infinite for one value."""
@@ -74,7 +79,14 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
-def verdicts(differences: Mapping[str, Sequence[float]], margins: Mapping[str, float]) -> pd.DataFrame:
+@cache
+def _deviations_seen(n: int) -> float:
+    """How many standard deviations from 0 a mean of n is found at 5 % in 80 of 100 cases."""
+    return float(TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8))
+
+
+def verdicts(differences: Mapping[str, Sequence[float]],
+             margins: Mapping[str, float] | None = None) -> pd.DataFrame:
     """What differences by seed say: a row each, in the order given, worded by one rule.
 
     "higher" or "lower": the two-sided t-test rejects 0 at 5 % after Holm's correction over all rows; "...,
@@ -82,9 +94,9 @@ def verdicts(differences: Mapping[str, Sequence[float]], margins: Mapping[str, f
     plus or minus the margin. "not distinguished": neither; `seen` is then what would have been found.
 
     Args:
-        differences: one or more; at least two values each, such as a method's minus the gold standard's of
-            the same seed.
-        margins: by the same names, in the same unit; what is too small to matter, stated before. NaN: none.
+        differences: at least two values each, such as a method's minus the gold standard's of the same seed.
+        margins: by the same names, in the same unit; what is too small to matter, stated before. None, or
+            NaN for a row: there is none, and nothing is "equal".
 
     Returns:
         mean, low, high: with its 95 % interval, of this row alone.  n.  p: after Holm.
@@ -93,23 +105,25 @@ def verdicts(differences: Mapping[str, Sequence[float]], margins: Mapping[str, f
     Raises:
         ValueError: a row of fewer than two values.  KeyError: one without a margin.
     """
-    rows, power = {}, TTestPower()
+    rows = {}
     for name, values in differences.items():
         found = np.asarray(values, dtype=float)
         if len(found) < 2:
             raise ValueError(f"{name} has {len(found)} value(s): a verdict needs at least two seeds.")
         mean, low, high, n = interval(values)
-        sd, margin, described = float(found.std(ddof=1)), margins[name], DescrStatsW(found)
+        sd, described = float(found.std(ddof=1)), DescrStatsW(found)
+        margin = np.nan if margins is None else margins[name]
         if sd < 1e-12:  # t is 0/0 or infinite; such a mean is known exactly
             p, inside = float(mean == 0), abs(mean) < margin
         else:
             p = float(described.ttest_mean(0)[1])
             inside = bool(margin > 0) and float(described.ttost_mean(-margin, margin)[0]) < 0.05
-        seen = sd * power.solve_power(nobs=n, alpha=0.05, power=0.8)
-        rows[name] = {"mean": mean, "low": low, "high": high, "n": n, "p": p, "seen": seen, "margin": margin,
-                      "equal": inside}
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table["p"] = multipletests(table.p, method="holm")[1]
+        rows[name] = {"mean": mean, "low": low, "high": high, "n": n, "p": p,
+                      "seen": sd * _deviations_seen(n), "margin": margin, "equal": inside}
+    columns = ["mean", "low", "high", "n", "p", "seen", "margin", "equal"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    if rows:
+        table["p"] = multipletests(table.p, method="holm")[1]
     table["verdict"] = [_word(row) for _, row in table.iterrows()]
     return table.drop(columns="equal")
 

@@ -78,17 +78,23 @@ def margins(dataset: str) -> dict[str, float]:
     return {**found, "distance": (found.UA + found.GA) / 2}
 
 
+@cache
+def _factorial(dataset: str) -> dict[tuple[int, ...], pd.DataFrame]:
+    """`gaps` of every combination of the half factorial."""
+    return {chosen: gaps(dataset, RATIO, "miu", factorial.arm(dataset, chosen), FACTORIAL_SEEDS)
+            for chosen in factorial.levels()}
+
+
 def contrast(dataset: str, which: tuple[str, ...]) -> pd.DataFrame:
     """A main effect of one factor of the factorial, or an interaction of two: by seed, in points.
 
     The mean of the arms whose sign is positive minus that of the others; of one factor, what going from
     *paper*'s level to the other does.
     """
-    names, total = list(FACTORS), 0
-    for chosen in factorial.levels():
-        sign = np.prod([2 * chosen[names.index(name)] - 1 for name in which])
-        total = total + sign * gaps(dataset, RATIO, "miu", factorial.arm(dataset, chosen), FACTORIAL_SEEDS)
-    return total / (len(factorial.levels()) / 2)
+    names, total, arms = list(FACTORS), 0, _factorial(dataset)
+    for chosen, found in arms.items():
+        total = total + found * np.prod([2 * chosen[names.index(name)] - 1 for name in which])
+    return total / (len(arms) / 2)
 
 
 def drawn(dataset: str, measure: str) -> dict[tuple[str, ...], Interval]:
@@ -123,12 +129,14 @@ def _announced() -> Iterator[Found]:
             for measure in ("UA", "GA", "distance"):
                 yield ("2" if term == "unlearning" else "3", dataset, RATIO,
                        f"{NAMES[form]}: with - without {term}", measure, with_[measure] - without[measure])
-        for (name, change), measure in product(DEPARTURES.items(), ("UA", "GA")):
-            yield ("5", dataset, RATIO, name, measure,
-                   (arm(dataset, "paper", change=change) - arm(dataset, "paper"))[measure])
-        for name, measure in product(FACTORS, ("UA", "GA")):
-            yield "factorial", dataset, RATIO, f"{name}: other - paper's", measure, contrast(
-                dataset, (name,))[measure]
+        paper = arm(dataset, "paper")
+        for name, change in DEPARTURES.items():
+            away = arm(dataset, "paper", change=change) - paper
+            yield from (("5", dataset, RATIO, name, measure, away[measure]) for measure in ("UA", "GA"))
+        for name in FACTORS:
+            found = contrast(dataset, (name,))
+            yield from (("factorial", dataset, RATIO, f"{name}: other - paper's", measure, found[measure])
+                        for measure in ("UA", "GA"))
         pairs = shipped_tables.read("twins")
         for measure in ("UA", "GA", "TA"):
             by_split = pairs[pairs.dataset == dataset].groupby("seed")[measure].mean()
@@ -148,13 +156,16 @@ def comparisons() -> pd.DataFrame:
     return pd.concat([about, worded.reset_index(drop=True)], axis=1)
 
 
+def intervals_of(rows: pd.DataFrame) -> list[str]:
+    """The intervals of `verdicts`' rows, as pages show them."""
+    return [Interval(*row).said() for row in rows[["mean", "low", "high", "n"]].itertuples(index=False)]
+
+
 def shown(rows: pd.DataFrame) -> pd.DataFrame:
     """Comparisons for a page: where, what, the measure, points with their interval, seen from, verdict."""
-    columns = rows[["mean", "low", "high"]].itertuples(index=False, name=None)
-    points = [f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]" for mean, low, high in columns]
     return pd.DataFrame({"data": rows.dataset.map(SHORT), "ratio": rows.ratio, "what": rows.what,
-                         "of": rows.measure, "points [95 %]": points, "seen from": rows.seen.round(1),
-                         "verdict": rows.verdict}, index=rows.index)
+                         "of": rows.measure, "points [95 %]": intervals_of(rows),
+                         "seen from": rows.seen.round(1), "verdict": rows.verdict}, index=rows.index)
 
 
 def default_form() -> pd.DataFrame:
@@ -165,4 +176,4 @@ def default_form() -> pd.DataFrame:
 
     differences = {f"{form} - steady, {dataset}": validated(dataset, form) - validated(dataset, "steady")
                    for form, dataset in product(("paper", "released"), DATASETS)}
-    return verdicts(differences, dict.fromkeys(differences, np.nan))
+    return verdicts(differences)

@@ -41,9 +41,9 @@ WITHOUT_TARGET: tuple[dict[str, Any], ...] = (  # λ = 0: no target; and with no
 
 def twins(experiment: Experiment) -> list[Experiment]:
     """The gold standard and two others of the same split: only the seed of their training differs."""
-    return [experiment.gold, *(Experiment(experiment.dataset, "retrain", True, experiment.ratio,
-                                          seed=1000 * k + experiment.seed, split_seed=experiment.seed)
-                               for k in (1, 2))]
+    from grmu.study.audit import golds_of  # with scikit-learn, which the grids do not need
+
+    return [experiment.gold, *golds_of(experiment)[:2]]
 
 
 def calibrated(dataset: str, form: str) -> dict[str, Any]:

@@ -6,14 +6,13 @@ import time
 from collections.abc import Iterable
 
 import torch
-from torch.nn.functional import cross_entropy
 
 from grmu import methods, models
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split
 from grmu.runs.store import Store
 from grmu.study import shipped_tables
-from grmu.training import batches, make_optimizer
+from grmu.training import Context, make_optimizer, one_pass
 
 STEPS, WARM = 8, 3
 MEASURING = 1.0  # seconds, once a run
@@ -42,18 +41,16 @@ def _step(e: Experiment) -> float:
     """Seconds of one step of plain training."""
     with fixed_threads():
         train = load_split(e).splits.train
-        model = models.build(e.network, train, e.seed)
+        rows, size = torch.arange(len(train)), e.recipe.batch_size
+        warm, timed = (train.subset(rows[: n * size]) for n in (WARM, STEPS))
+        model, method = models.build(e.network, train, e.seed), methods.get("finetune")()
+        method.setup(Context(model, None, train, timed, train.subset(rows[:0]),
+                             torch.Generator().manual_seed(0), e.recipe))
         optimizer = make_optimizer(model.parameters(), e.recipe, torch.device("cpu"))
+        one_pass(method, optimizer, warm, method.retain_loss, None)
         begun = time.perf_counter()
-        for done, batch in enumerate(batches(train, e.recipe, torch.Generator().manual_seed(0), None), 1):
-            if done == WARM + 1:
-                begun = time.perf_counter()
-            optimizer.zero_grad()
-            cross_entropy(model(batch.x), batch.y).backward()
-            optimizer.step()
-            if done == WARM + STEPS:
-                break
-        return (time.perf_counter() - begun) / max(done - WARM, 1)
+        one_pass(method, optimizer, timed, method.retain_loss, None)
+        return (time.perf_counter() - begun) / -(-len(timed) // size)
 
 
 def _factor(method: str) -> float:

@@ -72,10 +72,9 @@ def released(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     rows = []
     for (variant, (ours, cls, changed)), seed in product(VARIANTS.items(), SEEDS):
         plain = Experiment(method=ours, reweight=True, ratio=0.5, seed=seed)
-        settings = {name: value for name, value in plain.settings.items() if name != "retains"}
         with _registered(cls) as name:
-            other = Experiment(method=name, reweight=True, ratio=0.5, seed=seed, overrides=settings | changed)
-            theirs = run(other, store).metrics
+            theirs = run(Experiment(method=name, reweight=True, ratio=0.5, seed=seed,
+                                    overrides=plain.settings | changed), store).metrics
         own = run(plain, store).metrics
         rows.append({"method": ours, "variant": variant, "seed": seed, "UA": own["UA"], "GA": own["GA"],
                      "UA, variant": theirs["UA"], "GA, variant": theirs["GA"]})

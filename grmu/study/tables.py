@@ -94,7 +94,7 @@ def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     order = sorted(by_seed, key=lambda key: by_seed[key].mean())
     behind = {key: (by_seed[key] - by_seed[order[0]]).dropna() for key in order}  # over the seeds both have
     asked = {str(key): values for key, values in behind.items() if key != order[0] and len(values) > 1}
-    words = verdicts(asked, dict.fromkeys(asked, float("nan"))).verdict if asked else {}
+    words = verdicts(asked).verdict
     lines = []
     for key in order:
         i, tied = interval(behind[key]), key != order[0] and words.get(str(key)) != "higher"
@@ -111,7 +111,7 @@ def against_gold(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA")
     for key, part in rows.groupby(["method", "reweight"], sort=False):
         if key != GOLD:
             found = {m: interval(100 * d) for m, d in differences(part, gold, metrics).items()}
-            lines[label(*key)] = {f"{m} - gold": f"{i.mean:+.1f} [{i.low:+.1f}, {i.high:+.1f}]"
+            lines[label(*key)] = {f"{m} - gold": i.said()
                                   for m, i in found.items()}
     return pd.DataFrame(lines).T.rename_axis("method")
 

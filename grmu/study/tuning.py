@@ -24,6 +24,7 @@ import pandas as pd
 from scipy.stats import qmc
 
 from grmu.data import known, require
+from grmu.methods.miu_forms import FORMS
 from grmu.runs import Experiment, map_experiments
 from grmu.study import shipped_tables
 from grmu.study.search import score
@@ -33,10 +34,11 @@ LEVELS: dict[str, dict[str, Any]] = {  # what of Groundwear a model knows by hea
     "learnt": {}, "partly by heart": {"augment": False}, "by heart": {"augment": False, "epochs": 30}}
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {
     "finetune": ("finetune", {}),
-    **{form: ("miu", {"form": form}) for form in ("steady", "paper", "released")}}
+    **{form: ("miu", {"form": form}) for form in FORMS}}
 SEEDS = (100, 101, 102)  # none of them is reported
 TRIALS, MORE, GROWTHS = 24, 8, 4
-STAGES = ((1000, ((0.5, 100),)),  # how many go on at most, and what they are run at
+STEP = 3.0  # a range grows by this factor
+STAGES = ((None, ((0.5, 100),)),  # how many go on, None for all, and what they are run at
           (6, ((0.5, 100), (0.9, 100))),
           (3, tuple(product((0.5, 0.9), SEEDS))))
 Trial = dict[str, Any]
@@ -46,14 +48,13 @@ Trial = dict[str, Any]
 class Range:
     """Values on a logarithmic scale from `low` to `high`, to two digits, or `choices` in order.
 
-    `open`: the ends that more values could follow, of "low", "high". `step`: the factor that it grows by.
+    `open`: the ends that more values could follow, of "low", "high".
     """
 
     low: float = 0.0
     high: float = 0.0
     choices: tuple[Any, ...] = ()
     open: tuple[str, ...] = ("low", "high")
-    step: float = 3.0
 
     def __post_init__(self) -> None:
         require(self.choices or 0 < self.low < self.high,
@@ -75,9 +76,8 @@ class Range:
     def beyond(self, end: str) -> Range:
         """The stretch that follows after that end."""
         if self.choices:
-            return Range(choices=(self.choices[-1] * self.step,))
-        return (Range(self.low / self.step, self.low) if end == "low"
-                else Range(self.high, self.high * self.step))
+            return Range(choices=(self.choices[-1] * STEP,))
+        return Range(self.low / STEP, self.low) if end == "low" else Range(self.high, self.high * STEP)
 
     def missing(self, wider: Range) -> list[Range]:
         """The stretches of a wider range that this lacks."""

@@ -69,7 +69,8 @@ def inspect(original: Original, root: Path, repair: bool = False, cache: bool = 
     except (ValueError, OSError) as error:
         return [*missing, str(error)]
     wrong = _samples(original, root, metadata, missing, skip)
-    metadata = original.metadata(root)
+    if skip:
+        metadata = original.metadata(root)  # without what was just put aside
     problems = [*_counts(original, root, metadata), *wrong]
     array, make_fill = original.cache(root, metadata)
     try:
