@@ -19,7 +19,7 @@ from grmu.data.view import View
 from grmu.numerics import seeded
 from grmu.settings import Settings, one_of
 
-MODELS = ("cnn", "resnet18", "efficientnet_lite0", "text", "bert", "minilm")
+MODELS = ("cnn", "resnet18", "resnet18_timm", "efficientnet_lite0", "text", "bert", "minilm")
 TEXTS = ("text", "bert", "minilm")  # take samples (2, L), the others (C, H, W)
 
 
@@ -92,7 +92,7 @@ class Classifier(nn.Module):
 
 
 BACKBONES: dict[str, Callable[[GroupedDataset, bool], Backbone]] = {"cnn": cnn, "text": text}
-PUBLISHED = ("resnet18", "efficientnet_lite0", "bert",
+PUBLISHED = ("resnet18", "resnet18_timm", "efficientnet_lite0", "bert",
              "minilm")  # of `grmu.pretrained`, imported when one is asked for
 
 

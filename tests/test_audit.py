@@ -308,7 +308,7 @@ def test_shadows_are_the_experiment_on_halves_of_their_own():
     found = audit.shadows(e, 5)
     assert [s.seed for s in found] == list(range(5))
     assert all(s.half for s in found)
-    assert {(s.method, s.reweight, s.ratio, s.groups, s.recipe.epochs)
+    assert {(s.method, s.reweight, s.ratio, s.groups, s.optimisation.epochs)
             for s in found} == {("retrain", True, 0.3, "default", 3)}
     assert len({tuple(load_split(s)[0].train.x.sum((1, 2, 3)).tolist()) for s in found}) == 5
     assert len(audit.shadows(e)) == audit.SHADOWS

@@ -94,7 +94,7 @@ def test_without_references_only_the_method_runs():
 
 
 OTHER = {"resnet18": "bert", "bert": "resnet18", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd",
-         "cosine": "constant",
+         "cosine": "constant", "warmup_by": "step",
          "constant": "cosine", "exact": "uniform", "original": "unlearned", True: False, False: True,
          "steady": "released", "tune_on": "batches", "target_on": "batch", "mine_optimizer": "sgd"}
 

@@ -34,7 +34,8 @@ def published(monkeypatch):
     def of(name: str, root: Path) -> None:
         original = ORIGINALS[name]
         counts = {split: tuple(n.tolist()) for split, n in original.counts(original.read(root)).items()}
-        monkeypatch.setitem(command.ORIGINALS, name, replace(original, published=counts))
+        recipes = replace(command.RECIPES[name], ours=replace(original, published=counts))
+        monkeypatch.setitem(command.RECIPES, name, recipes)
 
     return of
 
@@ -93,7 +94,7 @@ def test_a_whole_folder_is_ready_and_its_cache_is_made_then_verified(name, capsy
     published(name, root)
     code, out = run(capsys, name, "--root", root)
     assert code == 0
-    assert f"counts   as {command.ORIGINALS[name].counts_from}" in out
+    assert f"counts   as {ORIGINALS[name].counts_from}" in out
     assert out.splitlines()[-1] == f'ready: grmu.data.load("{name}", root="{root}")'
     assert not (root / "grmu-cache").exists()  # looking changes nothing
     for _ in range(2):

@@ -100,7 +100,7 @@ def test_settings_are_defaults_then_preset_then_overrides():
     assert {k: miu[k] for k in block} == block
     assert miu["model"] == preset["network"]["model"]
     chosen = Experiment(method="miu", overrides={"lr": 0.007, "lam": 4, "momentum": 0.5})
-    assert (chosen.recipe.lr, chosen.make_method().lam, chosen.recipe.momentum) == (0.007, 4, 0.5)
+    assert (chosen.optimisation.lr, chosen.make_method().lam, chosen.optimisation.momentum) == (0.007, 4, 0.5)
     untouched = set(miu) - {"lr", "lam", "momentum"}
     assert {k: chosen.settings[k] for k in untouched} == {k: miu[k] for k in untouched}
 
@@ -110,7 +110,7 @@ def test_every_known_data_set_and_method_has_valid_settings():
         for method in methods.registry:
             e = Experiment(dataset, method)
             assert e.make_method().name == method
-            assert (e.recipe.epochs == 0) == (method in ("ssd",
+            assert (e.optimisation.epochs == 0) == (method in ("ssd",
                                                          "influence")), method  # which work in one stroke
 
 
@@ -145,7 +145,7 @@ def test_groups_are_asked_of_the_original_or_of_one_that_stops_early():
     early = replace(e, grouping="errors").inferred_from
     assert (early.method, early.grouping, early.seed, early.half) == ("pretrain", "true", 4, True)
     assert dict(early.overrides) == {"model": "cnn", **discover.GROUPINGS["errors"].early}
-    assert early.recipe.epochs == 1 < e.original.recipe.epochs
+    assert early.optimisation.epochs == 1 < e.original.optimisation.epochs
 
 
 # --- keys ---------------------------------------------------------------------------------------------------
@@ -181,7 +181,8 @@ def test_the_id_differs_with_any_field_or_setting_and_with_nothing_else():
     changed |= {name: not value for name, value in e.settings.items() if isinstance(value, bool)}
     changed |= {"weight_decay": 0.1, "momentum": 0.5, "schedule": "constant", "group_bar": "shuffle",
                 "calibrate_to": "unlearned", "optimizer": "adamw", "precision": "bf16", "model": "resnet18",
-                "form": "released", "mine_optimizer": "sgd", "mine_ema": 0.01, "tune_on": "batches",
+                "warmup_by": "step", "form": "released", "mine_optimizer": "sgd", "mine_ema": 0.01,
+                "tune_on": "batches",
                 "target_on": "batch", "mine_momentum": 0.9}
     assert set(changed) == set(e.settings)
     del changed["pretrained"]  # the CNN has no such weights
@@ -217,12 +218,12 @@ def test_each_of_these_fields_names_another_run():
 
 def test_tiny_is_little_of_everything():
     e = Experiment("celeba", "miu", tiny=True)
-    assert (e.recipe.epochs, e.recipe.batch_size, e.network.pretrained, e.network.model) == (1, 8, False,
-                                                                                             "resnet18")
+    assert (e.optimisation.epochs, e.optimisation.batch_size) == (1, 8)
+    assert (e.network.pretrained, e.network.model) == (False, "resnet18")
     assert e.original.tiny
     assert e.describe()["tiny"] is True
     assert e.id != replace(e, tiny=False).id
-    assert e.gold.recipe.epochs == 1
+    assert e.gold.optimisation.epochs == 1
     assert Experiment(method="miu", tiny=True).make_method().first_updates == 1
     parts = load_split(Experiment(tiny=True))
     assert len(parts.splits.train) == 9
@@ -233,9 +234,9 @@ def test_tiny_is_little_of_everything():
 def test_pretraining_changes_what_starts_afresh_and_nothing_else():
     e = Experiment(pretraining={"epochs": 3, "augment": False}, overrides={"epochs": 2})
     for started in (e.original, e.gold):
-        assert (started.recipe.epochs, started.recipe.augment) == (3, False)
-        assert started.recipe.batch_size == Experiment(method="retrain").recipe.batch_size
-    assert e.recipe == Experiment(overrides={"epochs": 2}).recipe
+        assert (started.optimisation.epochs, started.optimisation.augment) == (3, False)
+        assert started.optimisation.batch_size == Experiment(method="retrain").optimisation.batch_size
+    assert e.optimisation == Experiment(overrides={"epochs": 2}).optimisation
     with pytest.raises(ValueError, match="unknown setting lam in pretraining: choose from augment, b"):
         Experiment(pretraining={"lam": 1.0})
     with pytest.raises(ValueError, match="epochs must be a whole number from 0 to 10000, but is -1"):

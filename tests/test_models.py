@@ -184,7 +184,7 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
     [
         (
             {"model": "resnet1000"},
-            "model must be one of cnn, resnet18, efficientnet_lite0, text, bert, minilm, but is 'resnet1000'",
+            "model must be one of cnn, resnet18, resnet18_timm, efficientnet_lite0, text, bert, minilm, but is 'resnet1000'",
         ),
         ({"precision": "fp8"}, "precision must be one of fp32, bf16, but is 'fp8'"),
         ({"pretrained": "yes"}, "pretrained must be one of False, True, but is 'yes'"),
@@ -303,7 +303,7 @@ def test_the_command_lists_what_is_there_and_fetches_only_when_told(tmp_path, mo
     assert not fetched
     assert weights_command.main(["resnet18", "--download"]) == 1  # what came was nothing
     assert fetched == [tmp_path]
-    with pytest.raises(ValueError, match="--download needs one of resnet18, bert"):
+    with pytest.raises(ValueError, match="--download needs one of resnet18, resnet18_timm, bert"):
         weights_command.main(["minilm", "--download"])
 
 

@@ -61,14 +61,15 @@ def test_other_numbers_of_groups_have_those_of_the_nearest_number():
 def test_what_has_no_row_has_the_file_s_settings():
     for dataset in ("groundwear", "negation"):
         assert preset._released(dataset, "miu", True, 0.5, 1) == {}
-    assert Experiment("celeba", "finetune").recipe.lr == Experiment("celeba", "l1_sparse").recipe.lr
-    assert Experiment("celeba", "rwg").recipe.lr == 0.01
+    finetune, l1_sparse = Experiment("celeba", "finetune"), Experiment("celeba", "l1_sparse")
+    assert finetune.optimisation.lr == l1_sparse.optimisation.lr
+    assert Experiment("celeba", "rwg").optimisation.lr == 0.01
 
 
 @pytest.mark.parametrize("dataset", sorted({p.stem for p in preset.FOLDER.glob("*.yaml")}))
 @pytest.mark.parametrize("method", ["pretrain", "retrain", "finetune", "miu"])
 def test_one_epoch_can_be_asked_of_every_preset(dataset, method):
     e = Experiment(dataset, method, overrides={"epochs": 1})
-    assert (e.recipe.epochs, e.recipe.warmup_epochs) == (1, 0)
+    assert (e.optimisation.epochs, e.optimisation.warmup_epochs) == (1, 0)
     with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, but is 2"):
         Experiment(dataset, method, overrides={"epochs": 1, "warmup_epochs": 2})

@@ -34,7 +34,7 @@ def test_every_method_has_six_different_settings_that_it_accepts(dataset, method
                    for setting in settings]
     assert len({e.id for e in experiments}) == 6
     for e, setting in zip(experiments, settings, strict=True):
-        made = vars(e.make_method()) | vars(e.recipe)
+        made = vars(e.make_method()) | vars(e.optimisation)
         assert {name: made[name] for name in setting} == setting
 
 

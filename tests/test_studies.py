@@ -96,7 +96,7 @@ def test_trajectories_begin_at_pretrain_and_end_at_the_run_s_result(few_pictures
     monkeypatch.setattr(studies, "METHODS", ("finetune", "ssd"))
     monkeypatch.setattr(studies, "SEEDS", (0,))
     table = studies.trajectories(here)
-    n_epochs = Experiment(method="finetune").recipe.epochs
+    n_epochs = Experiment(method="finetune").optimisation.epochs
     for (method, reweight, ratio), part in table.groupby(["method", "reweight", "ratio"]):
         experiment = Experiment(method=method, reweight=bool(reweight), ratio=ratio)
         assert part.epoch.tolist() == list(range(n_epochs + 1 if method == "finetune"
@@ -167,7 +167,8 @@ def test_cost_counts_pictures_seen_by_hand(few_pictures, clock, monkeypatch):
     # 194 pictures, 12 of them forgotten, which leaves 12 in the smallest of four groups
     _, split, _ = load_split(Experiment())
     assert (len(split.retain), len(split.forget), split.retain.group_counts().min()) == (182, 12, 12)
-    assert table.epochs.to_dict() == {name: Experiment(method=name).recipe.epochs for name in table.index}
+    epochs = {name: Experiment(method=name).optimisation.epochs for name in table.index}
+    assert table.epochs.to_dict() == epochs
     assert table.forget_epochs.to_dict() == {"retrain": 0, "group_dro": 0, "rwg": 0, "subg": 0, "finetune": 0,
                                              "miu": Experiment(method="miu").settings["forget_epochs"]}
     an_epoch = pd.Series({"retrain": 182, "group_dro": 182, "rwg": 182, "subg": 48, "finetune": 182,

@@ -3,7 +3,7 @@
 import io
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -568,7 +568,7 @@ def test_predict_of_nothing_has_the_right_width(train):
 
 def rates(recipe):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], recipe.lr)
-    schedule, seen = make_schedule(optimizer, recipe), []
+    schedule, seen = make_schedule(optimizer, recipe, 1), []
     for _ in range(recipe.epochs):
         seen.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
@@ -588,6 +588,39 @@ def test_constant_after_linear_warm_up():
     recipe = Recipe(epochs=5, lr=0.4, warmup_epochs=3, schedule="constant")
     assert rates(recipe) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
     assert rates(Recipe(epochs=3, lr=0.4, schedule="constant")) == pytest.approx([0.4] * 3)
+
+
+def rates_by_step(recipe, n_samples, restart=None):
+    """The rate of every step; after `restart` epochs, with all made anew from what a checkpoint keeps."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], recipe.lr)
+    schedule, seen = make_schedule(optimizer, recipe, n_samples), []
+    for epoch in range(recipe.epochs):
+        if epoch == restart:
+            kept = optimizer.state_dict(), schedule.state_dict()
+            optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], recipe.lr)
+            schedule = make_schedule(optimizer, recipe, n_samples)
+            optimizer.load_state_dict(kept[0])
+            schedule.load_state_dict(kept[1])
+        for _ in range(-(-n_samples // recipe.batch_size)):
+            seen.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+        schedule.step()
+    return seen
+
+
+@pytest.mark.parametrize("restart", [None, 1, 2, 3])
+def test_a_warm_up_by_step_rises_from_nothing_with_every_batch(restart):
+    recipe = Recipe(epochs=6, lr=0.4, batch_size=4, warmup_epochs=2, warmup_by="step")
+    rising = [0.4 * m / 6 for m in range(6)]  # two epochs of three batches, the last of them cut short
+    falling = [0.4 * (1 + math.cos(math.pi * t / 4)) / 2 for t in range(4) for _ in range(3)]
+    assert rates_by_step(recipe, 10, restart) == pytest.approx(rising + falling)
+    constant = replace(recipe, schedule="constant")
+    assert rates_by_step(constant, 10, restart) == pytest.approx(rising + [0.4] * 12)
+
+
+def test_without_a_warm_up_there_is_nothing_to_do_by_step():
+    plain = Recipe(epochs=3, lr=0.4, batch_size=4)
+    assert rates_by_step(plain, 10) == rates_by_step(replace(plain, warmup_by="step"), 10)
 
 
 def test_the_loop_trains_each_epoch_at_its_rate(train, split):

@@ -211,14 +211,16 @@ def half_of(train: GroupedDataset, seed: int) -> torch.Tensor:
 
 
 def split_forget(
-    train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0
+    train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0,
+    stratified: bool = True
 ) -> ForgetSplit:
     """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None:
     uniform forgetting).
 
-    Stratified: every named group loses its share, remainders going to the largest fractions. For one seed the
-    forget set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like with
-    like.
+    Stratified: every named group loses its share, remainders going to the largest fractions. Otherwise, as in
+    the paper's released code, the whole part of ratio x samples, drawn from all of them alike. For one seed
+    the forget set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like
+    with like.
 
     Raises:
         ValueError: no data set, ratio outside (0, 1], an unknown group, a forget set that would be empty or
@@ -229,18 +231,20 @@ def split_forget(
     number("seed", seed, 0, whole=True)
     ids = list(range(train.n_groups)) if groups is None else train.group_ids(groups)
     counts = train.group_counts()[ids].numpy()
-    total = int(np.rint(ratio * counts.sum()))
+    total = int(np.rint(ratio * counts.sum()) if stratified else ratio * counts.sum())
     require(total > 0, f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")
     require(total < len(train),
             "the forget set would be the whole training set: name fewer groups or lower the ratio.")
+    rng = torch.Generator().manual_seed(seed)
+    shuffled = torch.randperm(len(train), generator=rng)  # one permutation for all groups and ratios
+    if not stratified:
+        asked = torch.isin(train.group[shuffled], torch.tensor(ids))
+        return split_at(train, shuffled[asked][:total].sort().values)
     # the k-th sample of a group of n goes k - 1/2 n-ths of the way: the shares come out, and more never takes
     # fewer
     order = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
     owner = np.repeat(np.arange(len(ids)), counts)
     take = np.bincount(owner[np.argsort(order, kind="stable")[:total]], minlength=len(ids))
-
-    rng = torch.Generator().manual_seed(seed)
-    shuffled = torch.randperm(len(train), generator=rng)  # one permutation for all groups and ratios
     chosen = [shuffled[train.group[shuffled] == g][:k] for g, k in zip(ids, take.tolist(), strict=True)]
     return split_at(train, torch.cat(chosen).sort().values)
 

@@ -11,11 +11,12 @@ from torch import Tensor
 @dataclass(frozen=True)
 class View:
     """A centred region of height x width stored pixels, seen as side x side;
-    random crops come from the whole picture."""
+    random crops come from the whole picture and keep at least the share `smallest` of its area."""
 
     side: int
     height: int
     width: int
+    smallest: float = 0.7
 
     def centre(self, x: Tensor) -> Tensor:
         """The region of each picture: uint8 (B, C, H, W) -> uint8 (B, C, side, side)."""
@@ -27,14 +28,14 @@ class View:
         return crop(x, box.expand(len(x), 4), self.side)
 
     def random(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Random resized crop and flip, per picture: 0.7 to 1 of the area, an aspect ratio of 3/4 to 4/3,
-        any place.
+        """Random resized crop and flip, per picture: `smallest` to 1 of the area, an aspect ratio of 3/4 to
+        4/3, any place.
 
         Sides that would leave the picture are cut to it.
         """
         height, width = x.shape[-2:]
         share, ratio, at_y, at_x, flip = torch.rand(5, len(x), generator=rng)
-        pixels = height * width * (0.7 + 0.3 * share)
+        pixels = height * width * (self.smallest + (1 - self.smallest) * share)
         aspect = ((2 * ratio - 1) * math.log(4 / 3)).exp()
         h, w = (pixels / aspect).sqrt().clamp(max=height), (pixels * aspect).sqrt().clamp(max=width)
         left, flip = at_x * (width - w), flip < 0.5

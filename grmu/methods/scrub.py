@@ -6,13 +6,15 @@ forget set.
     retain pass:  gamma * CE + alpha * d(x)
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from grmu.models import distance
-from grmu.training import Batch, Method, within
+from grmu.training import Batch, Method, Recipe, within
 
 
 @dataclass
@@ -22,13 +24,21 @@ class SCRUB(Method):
     Args:
         forget_epochs: epochs that begin with a forget pass.  alpha, gamma: weights of distance and
         cross-entropy.
-        temperature: T above.
+        temperature: T above.  retain_batch_size: of the retain pass; 0 is the recipe's.
     """
 
     forget_epochs: int = within(0, 10_000, default=5)
     alpha: float = within(0, 1e3, default=0.001)
     gamma: float = within(0, 1e3, default=0.99)
     temperature: float = within(0.01, 1e3, default=4.0)
+    retain_batch_size: int = within(0, 1_000_000, default=0)
+
+    later: ClassVar[Mapping[str, Any]] = {"retain_batch_size": 0}
+
+    @property
+    def retain_recipe(self) -> Recipe:
+        recipe = self.context.recipe
+        return replace(recipe, batch_size=self.retain_batch_size or recipe.batch_size)
 
     def distance(self, x: Tensor, logits: Tensor) -> Tensor:
         """d(x) against the original."""

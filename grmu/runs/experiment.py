@@ -13,7 +13,7 @@ import torch
 from grmu import data, discover, methods, models, training
 from grmu.runs import preset
 from grmu.runs.identity import Identity
-from grmu.settings import Settings, within
+from grmu.settings import Settings, one_of, within
 
 GROUPS = "'default', 'uniform' or pairs (y, a)"
 TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8}  # at most
@@ -39,6 +39,9 @@ class Experiment(Settings, Identity):
             is asked to be forgotten, and what is measured, goes by the true groups.
         pretraining: settings of `training.Recipe` that replace the preset's wherever training starts afresh:
             in the PRETRAIN that this run starts from, in its gold standard, and in it if it does so itself.
+        recipe: what neither presets nor overrides say: "ours", or as the paper's "released" code does it
+            (docs/full-scale.md has the differences): how its data sets are read (`data.load`), what is
+            forgotten (`data.split_forget`), and the settings in `preset.RELEASED`.
         tiny: a dry run, to see that all goes through: a few samples, one epoch of everything, no published
             weights. Its numbers mean nothing.
     """
@@ -55,6 +58,7 @@ class Experiment(Settings, Identity):
     half: bool = False
     grouping: str = "true"
     pretraining: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = one_of(*data.RECIPES)
     tiny: bool = False
 
     def __post_init__(self) -> None:
@@ -82,9 +86,9 @@ class Experiment(Settings, Identity):
         """
         method = methods.get(self.method)
         n_groups = 1 if isinstance(self.groups, str) else len(self.groups)
-        chosen = preset.settings(self.dataset, self.method, method.starts_from, self.reweight, self.ratio,
-                                 n_groups)
         defaults = _defaults(method)
+        chosen = preset.settings(self.dataset, self.method, method.starts_from, self.reweight, self.ratio,
+                                 n_groups, self.recipe, defaults)
         stray = sorted(set(chosen) - set(defaults))
         data.require(not stray,
                      f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
@@ -100,6 +104,10 @@ class Experiment(Settings, Identity):
         made = method(**{name: asked[name] for name in own})
         return asked | {name: getattr(made, name) for name in own if asked[name] is None}
 
+    def load(self) -> data.Splits:
+        """The whole of its data; errors as of `data.load`."""
+        return data.load(self.dataset, self.root, self.recipe)
+
     def _make(self, kind: type) -> Any:
         return kind(**{f.name: self.settings[f.name] for f in fields(kind)})
 
@@ -109,7 +117,7 @@ class Experiment(Settings, Identity):
         return self._make(models.Network)
 
     @cached_property
-    def recipe(self) -> training.Recipe:
+    def optimisation(self) -> training.Recipe:
         """How the method is optimised."""
         return self._make(training.Recipe)
 
@@ -185,7 +193,7 @@ def _check_method(e: Experiment) -> None:
                             f"{', '.join(sorted(recipe))}.")
     if e.pretraining and method.starts_from != "fresh":
         _ = e.original  # checks its values
-    made = e.network, e.recipe, e.make_method()  # all check their values
+    made = e.network, e.optimisation, e.make_method()  # all check their values
     data.require(not e.reweight or made[2].retains,
             f"{e.method} without a retain pass has nothing for REWEIGHT to weigh: set reweight to False.")
 

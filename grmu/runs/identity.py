@@ -19,7 +19,7 @@ from grmu.runs import code
 
 UNSET: dict[str, Any] = {  # fields that came later, as they were before
     "split_seed": None, "half": False, "grouping": "true", "pretraining": {},
-    "tiny": False}
+    "recipe": "ours", "tiny": False}
 VERSIONS = {library: version(library) for library in ("torch", "torchvision", "numpy")}
 
 
@@ -28,7 +28,7 @@ class Identity:
 
     def describe(self: Any) -> dict[str, Any]:
         """Everything but the data's location, as plain JSON values."""
-        later = methods.get(self.method).later
+        later = {**training.Recipe.later, **methods.get(self.method).later}
         settings = {name: value for name, value in sorted(self.settings.items())
                     if name not in later or value != later[name]}
         config = asdict(self) | {"settings": settings}
@@ -50,7 +50,8 @@ class Identity:
             ValueError, FileNotFoundError: its data cannot be read.
         """
         method, config = methods.get(self.method), self.describe()
-        config |= {"code": self._code(), "data": data.fingerprint(self.dataset, self.root), **VERSIONS}
+        found = data.fingerprint(self.dataset, self.root, self.recipe)
+        config |= {"code": self._code(), "data": found, **VERSIONS}
         if self.network.pretrained:
             from grmu import pretrained
 

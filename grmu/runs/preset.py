@@ -3,9 +3,11 @@
 presets/NAME.yaml: the network; "fresh" for methods that train from scratch, "original" for those that
 continue from PRETRAIN; a block for each method, which adds to its base. presets/released.csv: every settings
 file of the paper's released code as a row. Where it has a row for what is asked, that row is the preset.
+What none of its files holds is in `RELEASED`, for experiments that ask for the recipe "released".
 """
 
 import csv
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,19 +17,26 @@ import yaml
 FOLDER = Path(__file__).parent / "presets"
 SHORT = {"group_dro_retrain": "group_dro"}  # methods by the name that they have there
 COLUMNS = {"dro_eta": "eta"}
+RELEASED = {"warmup_by": "step", "form": "released", "retain_batch_size": 128}
+NETWORKS = {"resnet18": "resnet18_timm"}  # in the released code
 KEYS = ("dataset", "network", "groups", "ratio", "method", "reweight")
 
 
-def settings(dataset: str, method: str, starts_from: str, reweight: bool, ratio: float,
-             n_groups: int) -> dict[str, Any]:
+def settings(dataset: str, method: str, starts_from: str, reweight: bool, ratio: float, n_groups: int,
+             recipe: str, known: Collection[str]) -> dict[str, Any]:
     """The preset of a method: its network's settings, its recipe's and its own.
 
     Args:
         starts_from: the method's.  n_groups: how many groups are asked to be forgotten.
+        recipe: in `data.RECIPES`.  known: all settings that the method can have.
     """
     preset = _read(dataset)
     base = preset["network"] | preset[starts_from] | preset["methods"].get(method, {})
-    return base | _released(dataset, method, reweight, ratio, n_groups)
+    base |= _released(dataset, method, reweight, ratio, n_groups)
+    if recipe == "released":
+        base |= {name: value for name, value in RELEASED.items() if name in known}
+        base["model"] = NETWORKS.get(base["model"], base["model"])
+    return base
 
 
 def _released(dataset: str, method: str, reweight: bool, ratio: float, n_groups: int) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class Parts(NamedTuple):
 
 def load_split(experiment: Experiment) -> Parts:
     """The data of an experiment; ValueError if its network is not for them."""
-    splits = data.load(experiment.dataset, experiment.root)
+    splits = experiment.load()
     models.check_fit(experiment.network, splits.train)
     if experiment.half:
         splits = splits._replace(train=splits.train.subset(data.half_of(splits.train, experiment.seed)))
@@ -79,7 +79,8 @@ def load_split(experiment: Experiment) -> Parts:
         splits = splits._replace(train=train, val=val, test=test)
     seed = experiment.seed if experiment.split_seed is None else experiment.split_seed
     chosen = None if experiment.groups == "uniform" else groups
-    return Parts(splits, data.split_forget(splits.train, experiment.ratio, chosen, seed), groups)
+    split = data.split_forget(splits.train, experiment.ratio, chosen, seed, experiment.recipe == "ours")
+    return Parts(splits, split, groups)
 
 
 def run(experiment: Experiment, store: str | Path | None = None, device: str = "cpu",
@@ -158,7 +159,7 @@ def _context(experiment: Experiment, method: training.Method, parts: Parts,
     model = _build(experiment, experiment.network).to(device) if original is None else copy.deepcopy(original)
     return training.Context(
         model.requires_grad_(True), original, train, retain, forget,
-        torch.Generator().manual_seed(experiment.seed + 1), experiment.recipe,
+        torch.Generator().manual_seed(experiment.seed + 1), experiment.optimisation,
         reweight.sample_weights(train, retain) if experiment.reweight else None, retained.to(device))
 
 
@@ -193,7 +194,7 @@ def _measure(experiment: Experiment, parts: Parts, store: Store, device: str) ->
 
 
 def _build(experiment: Experiment, network: models.Network) -> models.Classifier:
-    return models.build(network, data.load(experiment.dataset, experiment.root).train, experiment.seed)
+    return models.build(network, experiment.load().train, experiment.seed)
 
 
 def _load_model(experiment: Experiment, store: Store) -> models.Classifier:

@@ -20,11 +20,11 @@ import pandas as pd
 import torch
 
 import grmu
-from grmu.data import require, said
+from grmu.data import RECIPES, require, said
 from grmu.data.files import write_whole
 from grmu.runs import Experiment, Result, run
 from grmu.runs.experiment import check_device
-from grmu.settings import Settings, within
+from grmu.settings import Settings, one_of, within
 from grmu.study import paper, tables
 from grmu.study.names import label
 
@@ -41,6 +41,7 @@ class Parameters(Settings):
     references: do PRETRAIN, RETRAIN and RETRAIN + REWEIGHT beside the method; without them nothing is
     compared.
     root: folder of the data set's files, None for data that ships with the project.
+    recipe: "ours" or "released".  tiny: a dry run. Both as in `grmu.Experiment`.
     output: folder for metrics.json and comparison.png, "" for none.  device: "cpu" or "cuda".
     """
 
@@ -55,6 +56,8 @@ class Parameters(Settings):
     overrides: dict[str, Any] = field(default_factory=dict)
     references: bool = True
     root: str | None = None
+    recipe: str = one_of(*RECIPES)
+    tiny: bool = False
     device: str = "cpu"
     output: str = ""
 
@@ -76,7 +79,7 @@ class Parameters(Settings):
         runs: dict[str, Experiment] = {}
         for seed in range(self.seed, self.seed + self.n_seeds):
             plain = Experiment(self.dataset, self.method, False, self.ratio, groups, seed, chosen,
-                               self.root)
+                               self.root, recipe=self.recipe, tiny=self.tiny)
             before = plain.original
             if self.method in COMPARED_WITH and plain.overrides != before.overrides:
                 raise ValueError(f"{self.method} is a reference and keeps the preset's settings: "
@@ -142,7 +145,11 @@ def run_parameters(parameters: Parameters) -> list[Result]:
 
 def rows(results: list[Result]) -> pd.DataFrame:
     """The runs as a table; a setting that was overridden in some of them is NaN in the others."""
-    return pd.DataFrame([r.row() for r in results])
+    return pd.DataFrame([_row(r) for r in results])
+
+
+def _row(result: Result) -> dict[str, Any]:
+    return result.row() | {"recipe": result.experiment.recipe}
 
 
 def published(parameters: Parameters) -> pd.DataFrame | None:
@@ -168,7 +175,7 @@ def write(parameters: Parameters, results: list[Result]) -> Path | None:
         summary = tables.summary(rows(results)).reset_index().to_dict("records")
     record = {
         "parameters": asdict(parameters),
-        "runs": [{"id": r.experiment.id, **r.row(), "overrides": r.experiment.overrides,
+        "runs": [{"id": r.experiment.id, **_row(r), "overrides": r.experiment.overrides,
                   "settings": r.experiment.settings, "accuracy": r.accuracy.to_dict("records")}
                  for r in results],
         "summary": summary,

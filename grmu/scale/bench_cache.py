@@ -105,7 +105,7 @@ def caching(folder: Path, n: int, repeats: int) -> dict[str, list[float]]:
     for i, file in enumerate(files[:DIFFERENT]):
         if not (folder / file).is_file():
             write_picture(folder / file, i)
-    cache, make_fill = picture_cache(folder, "measured", folder, files, HEIGHT, WIDTH, resize=False)
+    cache, make_fill = picture_cache(folder, "measured", folder, files, HEIGHT, WIDTH, "refuse")
     chunks = [files[i : i + 100] for i in range(0, n, 100)]
 
     def clear() -> None:  # not timed: to delete a file takes time, too
@@ -140,7 +140,7 @@ def _pillow(folder: Path, files: list[str]) -> None:
 
 def _torchvision(folder: Path, files: list[str]) -> None:
     for file in files:
-        decode(folder / file, HEIGHT, WIDTH, resize=False)
+        decode(folder / file, HEIGHT, WIDTH, "refuse")
 
 
 def spread(values: Sequence[float] | np.ndarray) -> str:

@@ -137,7 +137,7 @@ def method_ratios(dataset: str, splits: data.Splits, size: Size) -> Iterator[tup
     tuned: dict[training.Recipe, float] = {}  # an epoch of fine-tuning
     for name in METHODS:
         e = Experiment(dataset, name)
-        recipe = replace(e.recipe, batch_size=min(e.recipe.batch_size, size.batch_size))
+        recipe = replace(e.optimisation, batch_size=min(e.optimisation.batch_size, size.batch_size))
         if recipe not in tuned:
             tuned[recipe] = epoch_seconds(methods.FineTune(), make_context(splits, recipe, size))[-1]
         method, context = e.make_method(), make_context(splits, recipe, size)

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
@@ -64,7 +64,7 @@ class Block:
             raise ValueError("groups must be a name, pairs (y, a), or lists y and a, but is "
                              f"{self.groups!r}.")
 
-    def parameters(self, root_of: Callable[[str], str | None]) -> Iterator[Parameters]:
+    def parameters(self, grid: Grid) -> Iterator[Parameters]:
         """The parameters of the notebook that cover the block; some of their runs coincide."""
         overrides = self.overrides if isinstance(self.overrides, list) else [self.overrides]
         groups = self.groups
@@ -73,7 +73,7 @@ class Block:
         for dataset, seed, ratio, changed, method in product(self.datasets, self.seeds, self.ratios,
                                                              overrides, self.methods):
             yield Parameters(dataset, method, self.reweight, ratio, groups, seed, overrides=changed,
-                             root=root_of(dataset))
+                             root=grid.root_of(dataset), recipe=grid.recipe, tiny=grid.tiny)
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,15 @@ class Grid:
 
     output: folder of the results; relative ones are relative to the repository.  device: "cpu" or "cuda".
     root: folder of the data sets' files, or one by data set; None for data that ships with the project.
+    recipe: "ours", or "released" for what the paper's code does.  tiny: a dry run. As in `grmu.Experiment`.
     """
 
     output: str
     blocks: list[Mapping[str, Any]]
     device: str = "cpu"
     root: str | Mapping[str, str] | None = None
+    recipe: str = "ours"
+    tiny: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.output, str) or not self.output:
@@ -120,7 +123,7 @@ class Grid:
         found: dict[str, Experiment] = {}
         for number, settings in enumerate(self.blocks, 1):
             try:
-                for parameters in _make(Block, settings, "block").parameters(self.root_of):
+                for parameters in _make(Block, settings, "block").parameters(self):
                     for experiment in parameters.experiments():
                         _check_fit(experiment)
                         found.setdefault(job_name(experiment), experiment)
@@ -158,19 +161,20 @@ def _check_fit(e: Experiment) -> None:
 def job_name(experiment: Experiment) -> str:
     """A folder's name, the same for the same experiment, such as "celeba/r0.5/seed0/miu-reweight"."""
     e = experiment
+    place = "tiny/" * e.tiny + f"{e.recipe}/" * (e.recipe != "ours") + e.dataset
     method = e.method + "-reweight" * e.reweight
     if e.overrides:
         settings = "-".join(f"{name}={value}" for name, value in sorted(e.overrides.items()))
         readable = re.sub(r"[^A-Za-z0-9_.=-]", "_", settings)[:80]
         method += f"-{readable}-{_digest(dict(sorted(e.overrides.items())))}"
     if e.method == "pretrain":  # trained on everything, so shared by all splits
-        return f"{e.dataset}/seed{e.seed}/{method}"
+        return f"{place}/seed{e.seed}/{method}"
     split = f"r{e.ratio:.6g}"
     if not isinstance(e.groups, str):
         split += f"-{len(e.groups)}groups-{_digest(e.groups)}"
     elif e.groups != "default":
         split += f"-{e.groups}"
-    return f"{e.dataset}/{split}/seed{e.seed}/{method}"
+    return f"{place}/{split}/seed{e.seed}/{method}"
 
 
 def prerequisites(experiment: Experiment) -> list[Experiment]:
@@ -203,7 +207,7 @@ def write_plan(grid: Grid) -> Path:
         groups = e.groups if isinstance(e.groups, str) else [list(pair) for pair in e.groups]
         parameters = Parameters(e.dataset, e.method, e.reweight, e.ratio, groups, e.seed,
                                 overrides=dict(e.overrides), root=e.root, references=bool(first),
-                                output=str(home))
+                                recipe=e.recipe, tiny=e.tiny, output=str(home))
         chosen = {k: v for k, v in asdict(parameters).items() if k != "lam"} | {"device": grid.device}
         keys = " ".join(run.key for run in (e, *first))
         text = yaml.safe_dump(chosen, sort_keys=False)

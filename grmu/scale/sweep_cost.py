@@ -34,7 +34,7 @@ def passes(experiment: Experiment) -> tuple[int, int]:
     """Samples trained on, and samples that only pass forward, in one run."""
     dataset = experiment.dataset
     train, val, test = SIZES.get(dataset) or [len(part) for part in data.load(dataset)[:3]]
-    epochs, settings = experiment.recipe.epochs, experiment.settings
+    epochs, settings = experiment.optimisation.epochs, experiment.settings
     forward = epochs * test + train + val + test
     if experiment.method == "scrub":
         forward += epochs * train
@@ -44,7 +44,7 @@ def passes(experiment: Experiment) -> tuple[int, int]:
         if settings["tune_on"] == "batches":
             models = 1 + (settings["calibrate_to"] == "original")
             steps = sum(updates) + epochs * settings["extra_update"]
-            forward += models * steps * experiment.recipe.batch_size
+            forward += models * steps * experiment.optimisation.batch_size
         if settings["target_on"] == "batch":
             forward += epochs * train
     return epochs * train, forward

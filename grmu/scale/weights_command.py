@@ -17,6 +17,8 @@ from grmu.data.arguments import Parser
 from grmu.data.shipped import downloads, sha256
 from grmu.pretrained import SOURCES, find
 
+TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-rsb-weights"
+
 
 def _get_resnet18(folder: Path) -> None:
     from torchvision.models import ResNet18_Weights
@@ -26,6 +28,11 @@ def _get_resnet18(folder: Path) -> None:
                                    SOURCES["resnet18"].sha256)
 
 
+def _get_resnet18_timm(folder: Path) -> None:
+    source = SOURCES["resnet18_timm"]
+    torch.hub.download_url_to_file(f"{TIMM}/{source.file}", str(folder / source.file), source.sha256)
+
+
 def _get_bert(folder: Path) -> None:
     from huggingface_hub import snapshot_download
 
@@ -33,7 +40,8 @@ def _get_bert(folder: Path) -> None:
                       allow_patterns=["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"])
 
 
-DOWNLOADS: dict[str, Callable[[Path], None]] = {"resnet18": _get_resnet18, "bert": _get_bert}
+DOWNLOADS: dict[str, Callable[[Path], None]] = {
+    "resnet18": _get_resnet18, "resnet18_timm": _get_resnet18_timm, "bert": _get_bert}
 
 
 def main(argv: list[str]) -> int:

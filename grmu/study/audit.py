@@ -80,7 +80,7 @@ def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
 def observe(experiment: Experiment, store: str | Path | None = None) -> Observations:
     """One shadow model, trained unless the store has it: (1, N) each."""
     splits, split, _ = load_split(experiment)
-    whole = data.load(experiment.dataset, experiment.root).train
+    whole = experiment.load().train
     half, status = data.half_of(whole, experiment.seed), np.full(len(whole), NEVER)
     status[half[split.retain_index]], status[half[split.forget_index]] = RETAINED, UNLEARNED
     model = trained(experiment, store)
@@ -206,7 +206,7 @@ def audit(experiment: Experiment, seen: Observations) -> pd.DataFrame:
     `who`: "unlearned", of the groups that ask to be forgotten; "retained", of every group; "never", the
     control. With numbers of samples, and the `MEASURES` with their intervals.
     """
-    train, (_, _, asking) = data.load(experiment.dataset, experiment.root).train, load_split(experiment)
+    train, (_, _, asking) = experiment.load().train, load_split(experiment)
     rows = []
     for group, name in enumerate(train.group_names):
         of_group = select(seen, (train.group == group).numpy())

@@ -30,10 +30,10 @@ def seconds(experiments: Iterable[Experiment], store: str | None = None) -> floa
              for x in ((e.original, e) if methods.get(e.method).starts_from == "original" else (e,))}
     for e in asked.values():
         if kept.read("models", e.training_key) is None:
-            kind = (e.dataset, str(e.network), e.recipe.batch_size, e.recipe.augment)
+            kind = (e.dataset, str(e.network), e.optimisation.batch_size, e.optimisation.augment)
             steps[kind] = steps.get(kind) or _step(e)
-            n_steps = -(-len(load_split(e).split.retain) // e.recipe.batch_size)
-            total += MEASURING + e.recipe.epochs * n_steps * steps[kind] * _factor(e.method)
+            n_steps = -(-len(load_split(e).split.retain) // e.optimisation.batch_size)
+            total += MEASURING + e.optimisation.epochs * n_steps * steps[kind] * _factor(e.method)
     return total
 
 
@@ -41,15 +41,15 @@ def _step(e: Experiment) -> float:
     """Seconds of one step of plain training."""
     with fixed_threads():
         train = load_split(e).splits.train
-        rows, size = torch.arange(len(train)), e.recipe.batch_size
+        rows, size = torch.arange(len(train)), e.optimisation.batch_size
         warm, timed = (train.subset(rows[: n * size]) for n in (WARM, STEPS))
         model, method = models.build(e.network, train, e.seed), methods.get("finetune")()
         method.setup(Context(model, None, train, timed, train.subset(rows[:0]),
-                             torch.Generator().manual_seed(0), e.recipe))
-        optimizer = make_optimizer(model.parameters(), e.recipe, torch.device("cpu"))
-        one_pass(method, optimizer, warm, method.retain_loss, None)
+                             torch.Generator().manual_seed(0), e.optimisation))
+        optimizer = make_optimizer(model.parameters(), e.optimisation, torch.device("cpu"))
+        one_pass(method, optimizer, warm, method.retain_loss, e.optimisation)
         begun = time.perf_counter()
-        one_pass(method, optimizer, timed, method.retain_loss, None)
+        one_pass(method, optimizer, timed, method.retain_loss, e.optimisation)
         return (time.perf_counter() - begun) / -(-len(timed) // size)
 
 

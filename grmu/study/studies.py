@@ -119,8 +119,8 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
             pairs = np.array([[run(e, scratch, fresh=True).seconds for e in (plain, experiment)]
                               for _ in range(3)])
         _, split, _ = load_split(experiment)
-        own = experiment.make_method()
-        epochs, forget_epochs = experiment.recipe.epochs, min(own.forget_epochs, experiment.recipe.epochs)
+        own, epochs = experiment.make_method(), experiment.optimisation.epochs
+        forget_epochs = min(own.forget_epochs, epochs)
         n_retain = len(split.retain)
         if method == "subg":  # as many of every group as the smallest has
             n_retain = split.retain.n_groups * int(split.retain.group_counts().min())

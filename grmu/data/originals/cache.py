@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from filelock import FileLock
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm.auto import tqdm
 
 from grmu.data.files import write_whole
@@ -345,13 +345,13 @@ def listed(names: list[str], separator: str = "; ", n: int = LISTED) -> str:
     return separator.join(names[:n]) + (f"{separator}and {len(names) - n} more" if len(names) > n else "")
 
 
-def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
-    """One picture as uint8 (height, width, 3); one of another size is resized (antialiased) or refused.
+def decode(path: Path, height: int, width: int, fit: str) -> np.ndarray:
+    """One picture as uint8 (height, width, 3); of another size: see `Pictures` (antialiased).
 
     Raises:
         ValueError, OSError, RuntimeError: it is damaged, no picture, or of another size.
     """
-    if not resize:  # torchvision needs less time than PIL, and less of it keeps other threads waiting
+    if fit == "refuse":  # torchvision needs less time than PIL, and less of it keeps other threads waiting
         from torchvision.io import ImageReadMode, decode_jpeg
 
         content = path.read_bytes()
@@ -365,16 +365,18 @@ def decode(path: Path, height: int, width: int, resize: bool) -> np.ndarray:
     with Image.open(path) as image:
         image.draft("RGB", (width, height))  # a JPEG of twice the size or more is decoded at half of it
         picture = image.convert("RGB")
-        if picture.size != (width, height):
-            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(picture)
+        if picture.size == (width, height):
+            return np.asarray(picture)
+        if fit == "crop":
+            return np.asarray(ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR))
+        return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def try_decode(folder: Path, file: str, height: int, width: int,
-               resize: bool) -> tuple[np.ndarray | None, str]:
+               fit: str) -> tuple[np.ndarray | None, str]:
     """The picture, or None and a word on what is wrong with its file."""
     try:
-        return decode(folder / file, height, width, resize), ""
+        return decode(folder / file, height, width, fit), ""
     except FileNotFoundError:
         return None, f"{file} is missing"
     except (OSError, ValueError, RuntimeError, SyntaxError) as error:  # what decoders raise
@@ -383,10 +385,11 @@ def try_decode(folder: Path, file: str, height: int, width: int,
 
 
 def picture_cache(root: Path, name: str, folder: Path, files: list[str], height: int, width: int,
-                  resize: bool) -> tuple[Cache, Callable[[], Fill]]:
+                  fit: str) -> tuple[Cache, Callable[[], Fill]]:
     """The cache of those files in `folder`, uint8 (N, height, width, 3), and what fills it."""
-    cache = Cache(default_folder(root), name, (len(files), height, width, 3), "uint8",
-                  {"files": digest(files), "height": height, "width": width, "resized": resize})
+    cropped = fit == "crop"  # then it is an array of its own
+    cache = Cache(default_folder(root), name + "-cropped" * cropped, (len(files), height, width, 3), "uint8",
+                  {"files": digest(files), "height": height, "width": width, "resized": fit != "refuse"})
 
     def make_fill() -> Fill:
         if not folder.is_dir():
@@ -394,7 +397,7 @@ def picture_cache(root: Path, name: str, folder: Path, files: list[str], height:
                                     f"data {name} --root {root}` says what is missing and where to get it.")
 
         def fill(start: int, stop: int) -> tuple[list[np.ndarray], list[str]]:
-            looks = [try_decode(folder, file, height, width, resize) for file in files[start:stop]]
+            looks = [try_decode(folder, file, height, width, fit) for file in files[start:stop]]
             return ([picture for picture, _ in looks if picture is not None],
                     [complaint for _, complaint in looks if complaint])
 

@@ -1,16 +1,18 @@
 """CelebA: blond hair, with male or not as the attribute (Liu et al., *Deep Learning Face Attributes*, 2015).
 
-Pictures are stored as they are, 218 x 178; a network sees the central 178 x 178 of them as 224 x 224.
+Pictures are stored as they are, 218 x 178; a network sees the central 178 x 178 of them as 224 x 224. The
+paper's released code squeezes the whole of them to 224 x 224.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
+from grmu.data.originals.original import Metadata, Original, Pictures, Recipes, codes, find, read_table
 from grmu.data.view import View
 
 SOURCE = """\
@@ -81,8 +83,9 @@ def _read_partition(path: Path) -> pd.DataFrame:
 CELEBA = Original(
     name="celeba", source=SOURCE, labels=(LABELS, PARTITION), samples=(PICTURES,),
     class_names=("not blond", "blond"), attribute_names=("female", "male"), forget_group=(1, 1), read=read,
-    pictures=Pictures(218, 178, resize=False, view=View(side=224, height=178, width=178)),
+    pictures=Pictures(218, 178, "refuse", view=View(side=224, height=178, width=178)),
     counts_from="published: the data set's own partition, and its groups as group DRO's authors count them",
     published={"train": (71629, 66874, 22880, 1387), "val": (8535, 8276, 2874, 182),
                "test": (9767, 7535, 2480, 180)})
-load, fingerprint = CELEBA.load, CELEBA.fingerprint
+RECIPES = Recipes(CELEBA, replace(CELEBA, pictures=Pictures(218, 178, "refuse", View(224, 218, 178, 0.08))))
+load, fingerprint = RECIPES.load, RECIPES.fingerprint

@@ -10,7 +10,7 @@ from pathlib import Path
 from grmu.data.arguments import Parser
 from grmu.data.originals.cache import LISTED, listed
 from grmu.data.originals.original import Metadata, Original
-from grmu.data.originals.registry import ORIGINALS
+from grmu.data.originals.registry import ORIGINALS, RECIPES
 
 
 def main(argv: list[str]) -> int:
@@ -28,6 +28,8 @@ def main(argv: list[str]) -> int:
                         help="repair labels that a spreadsheet damaged (FairFace)")
     parser.add_argument("--skip-damaged", action="store_true",
                         help="go on without the damaged pictures, from now on")
+    parser.add_argument("--recipe", choices=("ours", "released"), default="ours",
+                        help="read it as the paper's released code does (its counts, and a cache of its own)")
     options = parser.parse_args(argv)
     if options.root is not None and (options.name is None or not options.root.is_dir()):
         parser.error(f"--root {options.root} must be a folder, and stand after a data set's name")
@@ -37,7 +39,7 @@ def main(argv: list[str]) -> int:
         print("\n".join(original.source.splitlines()[0] for original in ORIGINALS.values()))
         print("python -m grmu data NAME says more; NAME is one of", ", ".join(ORIGINALS))
         return 0
-    original = ORIGINALS[options.name]
+    original = getattr(RECIPES[options.name], options.recipe)
     if options.root is None:
         print(f"{original.source}\nThen `python -m grmu data {original.name} --root FOLDER --cache` checks "
               "and prepares it.")
@@ -49,7 +51,8 @@ def main(argv: list[str]) -> int:
         print(f"not ready: {len(problems)} problem{'s' * (len(problems) > 1)}", *said, sep="\n  - ")
         print(f"`python -m grmu data {original.name}` says what to download and how the folder must look.")
         return 1
-    print(f'ready: grmu.data.load("{original.name}", root="{options.root}")')
+    recipe = f', recipe="{options.recipe}"' * (options.recipe != "ours")
+    print(f'ready: grmu.data.load("{original.name}", root="{options.root}"{recipe})')
     return 0
 
 

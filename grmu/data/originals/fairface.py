@@ -2,22 +2,27 @@
 
 Only rows whose service_test is True are used, as in the paper. FairFace's own validation file is the test
 set. A tenth of the train file is the validation set: the files whose name, after "grmu validation ", has the
-smallest SHA-256. This rule is ours, since the paper's is not known. Pictures are stored at 224 x 224, the
-size of those with padding 0.25; the larger ones with padding 1.25 are resized to it.
+smallest SHA-256. This rule is ours; the paper's released code draws the rows anew for every seed and rounds
+the tenth up: where that recipe is asked for, our rule's next row is added. Pictures are stored at 224 x 224,
+the size of those with padding 0.25; the larger ones with padding 1.25 are resized to it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from grmu.data.files import replacing, write_whole
-from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
+from grmu.data.originals.original import Metadata, Original, Pictures, Recipes, codes, find, read_table
 from grmu.data.view import View
 
 SOURCE = """\
@@ -40,7 +45,7 @@ DATES = {frozenset((3, 9)): "3-9", frozenset((10, 19)): "10-19"}  # day and mont
 VAL_SHARE = 0.1
 
 
-def read(root: Path) -> Metadata:
+def read(root: Path, n_val: Callable[[float], int] = round) -> Metadata:
     """Labels and split of the rows of both files that are used."""
     tables = [_read_file(find("fairface", root, name), root) for name in FILES]
     paths, n_train = [root / name for name in FILES], len(tables[0])
@@ -49,15 +54,15 @@ def read(root: Path) -> Metadata:
             for column, allowed in (("age", AGES), ("race", RACES)))
     files = [file for table in tables for file in table.file]
     split = np.repeat([0, 2], [n_train, len(tables[1])])
-    split[validation_rows(files[:n_train])] = 1
+    split[validation_rows(files[:n_train], n_val)] = 1
     return Metadata(root, files, y, a, split)
 
 
-def validation_rows(files: list[str]) -> np.ndarray:
+def validation_rows(files: list[str], n_val: Callable[[float], int] = round) -> np.ndarray:
     """The tenth of the train file's rows that is the validation set, in whatever order they come."""
     ranks = [hashlib.sha256(f"grmu validation {file}".encode()).digest() for file in files]
     order = sorted(range(len(files)), key=ranks.__getitem__)
-    return np.array(sorted(order[: round(VAL_SHARE * len(files))]), np.int64)
+    return np.array(sorted(order[: n_val(VAL_SHARE * len(files))]), np.int64)
 
 
 def restored(text: str) -> str | None:
@@ -109,8 +114,13 @@ def _free_name(path: Path) -> Path:
 FAIRFACE = Original(
     name="fairface", source=SOURCE, labels=tuple((place,) for place in FILES), samples=(("train",), ("val",)),
     class_names=AGES, attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
-    pictures=Pictures(224, 224, resize=True, view=View(side=224, height=224, width=224)),
+    pictures=Pictures(224, 224, "squash", view=View(side=224, height=224, width=224)),
     counts_from="counted: the test set is the paper's; of the 40,252 others a tenth is our validation set, "
                 "by a rule (36,227 and 4,025), where the paper's was drawn at random (36,226 and 4,026)",
     published={"train": (36227,), "val": (4025,), "test": (5162,)})
-load, fingerprint = FAIRFACE.load, FAIRFACE.fingerprint
+RECIPES = Recipes(FAIRFACE, replace(
+    FAIRFACE, read=partial(read, n_val=math.ceil),
+    published={"train": (36226,), "val": (4026,), "test": (5162,)},
+    counts_from="counted in the paper's released code, which draws these rows at random",
+    pictures=Pictures(224, 224, "squash", View(224, 196, 196, 0.08))))
+load, fingerprint = RECIPES.load, RECIPES.fingerprint

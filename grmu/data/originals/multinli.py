@@ -4,8 +4,10 @@ From Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and
 et al., ICLR 2020.
 
 A sample is int16 (2, 128): token ids and segment ids of [CLS] premise [SEP] hypothesis [SEP], in BERT's
-uncased vocabulary, the longer sentence truncated first, padded with 0. `metadata_random.csv` names samples by
-their line: the three files of `FILES` one after the other, lines without a gold label counted, from 0.
+uncased vocabulary, the longer sentence truncated first, padded with 0. Of two long
+sentences the longer keeps 63 tokens, the other 62; in the code of group DRO's authors, and so the paper's,
+always the first keeps 63. `metadata_random.csv` names samples by their line: the three files of `FILES` one
+after the other, lines without a gold label counted, from 0.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +24,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from grmu.data.originals.cache import Cache, Fill, default_folder, digest
-from grmu.data.originals.original import Metadata, Original, codes, find, read_table
+from grmu.data.originals.original import Metadata, Original, Recipes, codes, find, read_table
 from grmu.data.shipped import downloads, in_package
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 SOURCE = """\
 MultiNLI: 412,349 pairs of sentences.
@@ -105,21 +109,46 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
     return pairs
 
 
-def make_cache(root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
-    """The cache of tokens, int16 (N, 2, 128), and what fills it."""
+def make_cache(root: Path, metadata: Metadata,
+               first_longer: bool = False) -> tuple[Cache, Callable[[], Fill]]:
+    """The cache of tokens, int16 (N, 2, 128), and what fills it.
+
+    first_longer: of two long sentences keep 63 + 62 tokens, also where the second is the longer.
+    """
     made_from = {"lines": digest(metadata.items), "vocabulary": VOCABULARY}
-    cache = Cache(default_folder(root), "multinli", (len(metadata.items), 2, LENGTH), "int16", made_from)
+    name = "multinli-63-62" if first_longer else "multinli"
+    cache = Cache(default_folder(root), name, (len(metadata.items), 2, LENGTH), "int16", made_from)
 
     def make_fill() -> Fill:
         tokenizer, pairs = load_tokenizer(), read_pairs(root, metadata)
+        bare = type(tokenizer).from_str(tokenizer.to_str())  # of one sentence, whole
+        bare.no_truncation()
+        bare.no_padding()
+
+        def encode_first_longer(pairs: list[tuple[str, str]]) -> list[Encoding]:
+            cut = []
+            for two in pairs:
+                first, second = bare.encode_batch(two, add_special_tokens=False)
+                kept = lengths(len(first), len(second))
+                first.truncate(kept[0])
+                second.truncate(kept[1])
+                cut.append(tokenizer.post_process(first, second))
+            return cut
 
         def fill(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
-            encoded = tokenizer.encode_batch(pairs[start:stop])
+            encoded = (encode_first_longer if first_longer else tokenizer.encode_batch)(pairs[start:stop])
             return np.array([[one.ids, one.type_ids] for one in encoded], np.int16), []
 
         return fill
 
     return cache, make_fill
+
+
+def lengths(first: int, second: int) -> tuple[int, int]:
+    """Tokens that group DRO's authors keep of two sentences: the longer loses one, if equal the second."""
+    while first + second > LENGTH - 3:  # [CLS] and two [SEP]
+        first, second = (first - 1, second) if first > second else (first, second - 1)
+    return first, second
 
 
 def tokenizer_file() -> Path:
@@ -175,4 +204,5 @@ MULTINLI = Original(
     published={"train": (57498, 11158, 67376, 1521, 66630, 1992),
                "val": (22814, 4634, 26949, 613, 26655, 797),
                "test": (34597, 6655, 40496, 886, 39930, 1148)})
-load, fingerprint = MULTINLI.load, MULTINLI.fingerprint
+RECIPES = Recipes(MULTINLI, replace(MULTINLI, text_cache=partial(make_cache, first_longer=True)))
+load, fingerprint = RECIPES.load, RECIPES.fingerprint

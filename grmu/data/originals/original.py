@@ -49,11 +49,15 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Pictures:
-    """How pictures are stored (height x width; resized, or refused if they differ), what a network sees."""
+    """How pictures are stored (height x width), and what a network sees of them.
+
+    fit: of a picture of another size: "squash" it, "refuse" it, or take the centre of it at the size whose
+    shorter side fits, "crop".
+    """
 
     height: int
     width: int
-    resize: bool
+    fit: str
     view: View
 
 
@@ -143,7 +147,7 @@ class Original:
             return self.text_cache(root, metadata)
         form = self.pictures
         return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width,
-                             form.resize)
+                             form.fit)
 
     @property
     def needs(self) -> list[Sequence[str]]:
@@ -184,11 +188,11 @@ class Original:
         """The damaged pictures, with what is wrong with each, and how many are odd in which way."""
         assert self.pictures is not None
         form = self.pictures
-        size = None if form.resize else (form.width, form.height)
+        size = (form.width, form.height) if form.fit == "refuse" else None
         damaged, odd = look(metadata.folder, metadata.items, size, self.name)
         for file in metadata.items[:: max(len(metadata.items) // LOOKED_AT, 1)]:
             if file not in damaged:
-                _, complaint = try_decode(metadata.folder, file, form.height, form.width, form.resize)
+                _, complaint = try_decode(metadata.folder, file, form.height, form.width, form.fit)
                 damaged |= {file: complaint.removeprefix(f"{file} ")} if complaint else {}
         return damaged, odd
 
@@ -214,6 +218,22 @@ class Original:
         kept = [i for i, item in enumerate(found.items) if item not in skipped]
         return Metadata(found.folder, [found.items[i] for i in kept], found.y[kept], found.a[kept],
                         found.split[kept])
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """A data set as we read it, and as the paper's released code does (`data.load` says how they differ)."""
+
+    ours: Original
+    released: Original
+
+    def load(self, name: str, root: str | Path | None, recipe: str = "ours") -> Splits:
+        """As of `Original`, of the recipe."""
+        return getattr(self, recipe).load(name, root)
+
+    def fingerprint(self, name: str, root: str | Path | None, recipe: str = "ours") -> str:
+        """As of `Original`, of the recipe."""
+        return getattr(self, recipe).fingerprint(name, root)
 
 
 def find(name: str, root: Path, *places: str) -> Path:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from grmu.data.originals.celeba import CELEBA
-from grmu.data.originals.fairface import FAIRFACE
-from grmu.data.originals.multinli import MULTINLI
-from grmu.data.originals.original import Original
-from grmu.data.originals.waterbirds import WATERBIRDS
+from grmu.data.originals import celeba, fairface, multinli, waterbirds
+from grmu.data.originals.original import Original, Recipes
 
-ORIGINALS: dict[str, Original] = {original.name: original
-                                  for original in (CELEBA, WATERBIRDS, FAIRFACE, MULTINLI)}
+RECIPES: dict[str, Recipes] = {module.RECIPES.ours.name: module.RECIPES
+                               for module in (celeba, waterbirds, fairface, multinli)}
+ORIGINALS: dict[str, Original] = {name: recipes.ours for name, recipes in RECIPES.items()}

@@ -1,13 +1,15 @@
 """Waterbirds: water and land birds, cut out and put before water and land (Sagawa et al., ICLR 2020).
 
-Pictures are stored squashed to 256 x 256; a network sees the central 224 x 224.
+Pictures are stored squashed to 256 x 256; a network sees the central 224 x 224. The paper's released code
+does not squash them: the shorter side becomes 256.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from grmu.data.originals.original import Metadata, Original, Pictures, codes, find, read_table
+from grmu.data.originals.original import Metadata, Original, Pictures, Recipes, codes, find, read_table
 from grmu.data.view import View
 
 FOLDER = "waterbird_complete95_forest2water2"
@@ -34,7 +36,9 @@ def read(root: Path) -> Metadata:
 WATERBIRDS = Original(
     name="waterbirds", source=SOURCE, labels=(LABELS,), samples=(), class_names=("landbird", "waterbird"),
     attribute_names=("on land", "on water"), forget_group=(1, 0), read=read,
-    pictures=Pictures(256, 256, resize=True, view=View(side=224, height=224, width=224)),
+    pictures=Pictures(256, 256, "squash", view=View(side=224, height=224, width=224)),
     counts_from="published by the data set's authors",
     published={"train": (3498, 184, 56, 1057), "val": (467, 466, 133, 133), "test": (2255, 2255, 642, 642)})
-load, fingerprint = WATERBIRDS.load, WATERBIRDS.fingerprint
+RECIPES = Recipes(WATERBIRDS,
+                  replace(WATERBIRDS, pictures=Pictures(256, 256, "crop", View(224, 224, 224, 0.08))))
+load, fingerprint = RECIPES.load, RECIPES.fingerprint

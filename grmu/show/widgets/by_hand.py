@@ -110,7 +110,7 @@ class ReweightByHand(Background):
         return f"Done in {self.seconds:.1f} s."
 
     def _train(self, experiment: Experiment, said: str) -> Result:
-        self.begin(experiment.recipe.epochs, said)
+        self.begin(experiment.optimisation.epochs, said)
         return run(experiment, self.store, on_epoch=lambda number, row: self.step(number))
 
     def _accuracies(self, result: Result) -> np.ndarray:

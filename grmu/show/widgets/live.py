@@ -41,7 +41,7 @@ class Live(Background):
 
     def _train(self, experiment: Experiment, said: str, fresh: bool) -> Result:
         self.rows = []
-        self.begin(experiment.recipe.epochs, said)
+        self.begin(experiment.optimisation.epochs, said)
         return run(experiment, self.store, on_epoch=self._epoch, fresh=fresh)
 
     def _epoch(self, number: int, row: dict[str, float]) -> None:
