@@ -21,13 +21,15 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 import trees
 import yaml
 
 from grmu.__main__ import main
 from grmu.data.originals.fairface import AGES, RACES
 from grmu.metrics import METRICS
-from grmu.runs import Experiment, run
+from grmu.models import Classifier
+from grmu.runs import Experiment, load_split, run
 from grmu.scale import sweep, sweep_cost
 from grmu.scale.sweep import Grid
 from grmu.study import paper
@@ -203,17 +205,34 @@ def test_a_run_costs_its_epochs():
                                   + 10 * n)  # the original beside the unlearned
     assert sweep_cost.passes(replace(retrain, method="miu"))[0] == trained
     assert sweep_cost.passes(replace(retrain, method="miu"))[1] > forward - 10 * n
-    steady, paper, released = (sweep_cost.passes(Experiment("waterbirds", "miu", overrides={"form": form}))[1]
-                               for form in ("steady", "paper", "released"))
-    assert released == steady + 10 * n + 256 * (101 + 9 * 11)  # targets, and batches for MINE
-    assert paper == steady + 10 * n + 2 * 256 * (100 + 9 * 10)  # of which the original sees each, too
 
 
-def test_sizes_are_the_published_ones():
-    from grmu.data.originals.registry import ORIGINALS
-    for name, sizes in sweep_cost.SIZES.items():
-        if name != "fairface":  # a tenth of its training set is for validation: known when it is read
-            assert tuple(sum(ORIGINALS[name].published[split]) for split in ("train", "val", "test")) == sizes
+@pytest.mark.parametrize(("method", "overrides"), [
+    ("scrub", {}), ("finetune", {}), ("miu", {"calibration": False}),
+    *[("miu", {"form": form}) for form in ("steady", "paper", "released")]])
+def test_passes_are_those_of_a_real_run_but_for_the_forget_set(method, overrides, tmp_path, monkeypatch):
+    own = overrides | ({"first_updates": 6, "later_updates": 3} if method == "miu" else {})
+    e = Experiment(method=method, overrides=own | {"epochs": 2}, pretraining={"epochs": 1})
+    run(e.original, tmp_path)
+    seen, features = Counter(), Classifier.features
+
+    def counted(model: Classifier, x: torch.Tensor) -> torch.Tensor:
+        trains = torch.is_grad_enabled() and model.head.weight.requires_grad
+        seen["trained" if trains else "forward"] += len(x)
+        return features(model, x)
+
+    monkeypatch.setattr(Classifier, "features", counted)
+    run(e, tmp_path)
+    trained, forward = sweep_cost.passes(e)
+    n_forget = len(load_split(e).split.forget)
+    assert n_forget < 0.01 * trained
+    for difference in (trained - seen["trained"], seen["forward"] - forward):
+        assert 0 <= difference <= 4 * n_forget
+        assert difference % n_forget == 0
+
+
+def test_celeba_has_the_published_number_of_pictures():
+    assert sweep_cost.SIZES["celeba"] == (162_770, 19_867, 19_962)
 
 
 def test_hours_are_samples_over_speed(capsys):

@@ -5,7 +5,9 @@
 trained: samples of a forward and a backward pass, epochs * n_train for every method, since an epoch goes over
 the retain set and in a forget pass over the forget set, and these two are the training set.
 forward: the other passes, which take a third of that time: test set after each epoch, all splits at the end,
-the original model beside the unlearned one in SCRUB, features for MIU's estimators.
+the original model beside the unlearned one in SCRUB, features for MIU's estimators as its form has them.
+
+What is left out is small: the forget set's own forward passes, and MINE, a network of one hidden layer.
 
 Loading is assumed to keep up with the GPU. The speed is measured, not assumed.
 """
@@ -18,14 +20,17 @@ import math
 import pandas as pd
 
 from grmu import data
+from grmu.data.originals.original import SPLITS
+from grmu.data.originals.registry import ORIGINALS
+from grmu.methods.miu_features import Estimated
 from grmu.mine import Estimator
 from grmu.runs import Experiment
 from grmu.scale.batch import COMPARED_WITH
 from grmu.scale.sweep import Grid
+from grmu.training import Recipe
 
-SIZES = {  # train, val, test, as published; of FairFace's training set 10 % are for validation
-    "celeba": (162_770, 19_867, 19_962), "waterbirds": (4_795, 1_199, 5_794),
-    "multinli": (206_175, 82_462, 123_712), "fairface": (36_227, 4_025, 5_162)}
+SIZES = {name: tuple(sum(original.published[split]) for split in SPLITS)
+         for name, original in ORIGINALS.items()}  # train, val, test
 TEXTS = ("multinli",)
 MINE_BATCH = inspect.signature(Estimator).parameters["batch_size"].default
 
@@ -34,20 +39,32 @@ def passes(experiment: Experiment) -> tuple[int, int]:
     """Samples trained on, and samples that only pass forward, in one run."""
     dataset = experiment.dataset
     train, val, test = SIZES.get(dataset) or [len(part) for part in data.load(dataset)[:3]]
-    epochs, settings = experiment.recipe.epochs, experiment.settings
+    epochs = experiment.recipe.epochs
     forward = epochs * test + train + val + test
     if experiment.method == "scrub":
         forward += epochs * train
-    if experiment.method == "miu":
-        updates = [settings["first_updates"], *[settings["later_updates"]] * (epochs - 1)]
-        forward += 2 * train + sum(min(train, max(n, 1) * MINE_BATCH) for n in updates)
-        if settings["tune_on"] == "batches":
-            models = 1 + (settings["calibrate_to"] == "original")
-            steps = sum(updates) + epochs * settings["extra_update"]
-            forward += models * steps * experiment.recipe.batch_size
-        if settings["target_on"] == "batch":
-            forward += epochs * train
+    if isinstance(method := experiment.make_method(), Estimated):
+        forward += _of_estimators(method, experiment.recipe, train)
     return epochs * train, forward
+
+
+def _of_estimators(method: Estimated, recipe: Recipe, train: int) -> int:
+    """Forward passes that MIU's two estimators ask for, by its form."""
+    form, calibrates, epochs = method.chosen, method.calibrates, recipe.epochs
+    updates = [n + form.extra_update
+               for n in [method.first_updates, *[method.later_updates] * (epochs - 1)][:epochs]]
+    seen = [min(train, max(n, 1) * MINE_BATCH) for n in updates]
+    stored = calibrates and form.tune_on == "stored"  # before the first epoch, features are the original's
+    forward = sum(seen[int(stored):])
+    if calibrates and "stored" in (form.tune_on, form.target_on):
+        forward += train
+    if form.tune_on == "batches":
+        forward += recipe.batch_size * sum(updates)
+        if calibrates and form.calibrate_to == "original":
+            forward += recipe.batch_size * sum(updates if form.retune_target else updates[:1])
+    if calibrates and form.target_on == "batch":
+        forward += epochs * train
+    return forward
 
 
 def table(grid: Grid, images: float | None, texts: float | None) -> pd.DataFrame:
