@@ -310,6 +310,7 @@ COMMANDS = [
     ("audit --shadow 4", "--shadow 4", "--shadows"), ("bench --quic", "--quic", "--quick"),
     ("bench --quick --lessons", "not allowed", "--quick"),
     ("bench --scale --quick", "not allowed", "--scale"), ("bench fast", "fast", "--quick"),
+    ("bench --out b.json", "--out", "--scale"),
     ("data imagenet", "'imagenet'", "celeba"), ("data celeba fairface", "fairface"),
     ("data --root {folder}", "--root", "name"), ("data celeba --root none", "none", "folder"),
     ("data celeba --root {file}", "file.txt", "folder"), ("data celeba --cache", "--cache", "--root"),
