@@ -8,8 +8,10 @@ import nbformat
 import pandas as pd
 import pytest
 import torch
+from conftest import REPOSITORY
 
-from grmu.scale import bench, bench_scale
+from grmu.__main__ import main
+from grmu.scale import bench, bench_scale, sweep, sweep_cost
 from grmu.study import results, shipped_tables
 
 COUNTED = ("yes", "NO")
@@ -132,6 +134,36 @@ def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs(measur
         assert 0 < alone < whole
         assert lines["speed, of the limit"][0] == ">= 90 %"
     assert len(found) == 1 + 10 + 9 + 1
+
+
+def test_what_the_scale_benchmark_keeps_is_what_a_sweep_is_costed_with(measured, capsys):
+    speeds, said = sweep_cost.read_bench(measured)
+    assert said.startswith("Speeds: a CPU, fp32, pictures of 32 x 32. That is the small size")
+    rows = {what: value for what, _, value in json.loads(measured.read_text())["rows"]}
+    for name in ("celeba", "waterbirds"):
+        epoch = next(value for what, value in rows.items() if re.match(f"{name}.*speed, of the limit", what))
+        printed = float(epoch.split()[1].replace(",", ""))
+        assert 0 < speeds[name][16] <= printed + 0.5  # the slowest of all that were measured
+    assert speeds["images"] == {16: min(speeds["celeba"][16], speeds["waterbirds"][16])}
+    assert speeds["texts"][2] == pytest.approx(float(list(rows.values())[-1]), abs=0.06)
+    grid = "workflow/paper.yaml"
+    runs = sweep_cost.runs(sweep.read(str(REPOSITORY / grid)), speeds)
+    for dataset, speed in (("celeba", speeds["celeba"][16]), ("fairface", speeds["images"][16]),
+                           ("multinli", speeds["texts"][2])):
+        run = runs[runs.dataset == dataset].iloc[0]
+        assert run.hours == pytest.approx((run.trained + run.forward / 3) / speed / 3600)
+    assert main(["sweep", "cost", str(REPOSITORY / grid), "--bench", str(measured)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(said)
+    assert f"{runs.hours.sum():.1f} GPU hours" in printed
+    assert "not measured" not in printed
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_scale, "measure", lambda *_: pytest.fail("something was measured"))
+    for bad in (tmp_path, tmp_path / "none" / "bench.json"):
+        with pytest.raises(OSError, match=bad.name):
+            bench_scale.main(out=bad)
 
 
 def test_the_scale_benchmarks_pictures_have_the_data_sets_numbers_and_forms():
