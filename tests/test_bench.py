@@ -1,14 +1,17 @@
 """`make bench`: the table's shape and its judgements. No time is asserted: that is what the command itself is
 for."""
 
+import json
 import re
 
 import nbformat
 import pandas as pd
 import pytest
 import torch
+from conftest import REPOSITORY
 
-from grmu.scale import bench, bench_scale
+from grmu.__main__ import main
+from grmu.scale import bench, bench_scale, sweep, sweep_cost
 from grmu.study import results, shipped_tables
 
 COUNTED = ("yes", "NO")
@@ -111,9 +114,17 @@ def test_a_lesson_is_timed_with_an_empty_store(tmp_path):
     assert seconds > 0
 
 
-def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs():
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """What a run of the scale benchmark at a tiny size keeps."""
     size = bench_scale.Size(torch.device("cpu"), 16, 32, 16, "fp32", (16, 0), ("minilm", 2, 8))
-    found = {what: (target, measured) for what, target, measured in bench_scale.measure(size)}
+    out = tmp_path_factory.mktemp("bench") / "bench.json"
+    assert bench_scale.main(size, out) == 0
+    return out
+
+
+def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs(measured):
+    found = {what: (target, value) for what, target, value in json.loads(measured.read_text())["rows"]}
     for name, most in (("celeba", "<= 1.4"), ("waterbirds", "<= 1.5")):
         lines = {what.split(": ")[1]: row for what, row in found.items() if what.startswith(name)}
         assert lines["miu's time over fine-tuning's"][0] == most
@@ -123,6 +134,36 @@ def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs():
         assert 0 < alone < whole
         assert lines["speed, of the limit"][0] == ">= 90 %"
     assert len(found) == 1 + 10 + 9 + 1
+
+
+def test_what_the_scale_benchmark_keeps_is_what_a_sweep_is_costed_with(measured, capsys):
+    speeds, said = sweep_cost.read_bench(measured)
+    assert said.startswith("Speeds: a CPU, fp32, pictures of 32 x 32. That is the small size")
+    rows = {what: value for what, _, value in json.loads(measured.read_text())["rows"]}
+    for name in ("celeba", "waterbirds"):
+        epoch = next(value for what, value in rows.items() if re.match(f"{name}.*speed, of the limit", what))
+        printed = float(epoch.split()[1].replace(",", ""))
+        assert 0 < speeds[name][16] <= printed + 0.5  # the slowest of all that were measured
+    assert speeds["images"] == {16: min(speeds["celeba"][16], speeds["waterbirds"][16])}
+    assert speeds["texts"][2] == pytest.approx(float(list(rows.values())[-1]), abs=0.06)
+    grid = "workflow/paper.yaml"
+    runs = sweep_cost.runs(sweep.read(str(REPOSITORY / grid)), speeds)
+    for dataset, speed in (("celeba", speeds["celeba"][16]), ("fairface", speeds["images"][16]),
+                           ("multinli", speeds["texts"][2])):
+        run = runs[runs.dataset == dataset].iloc[0]
+        assert run.hours == pytest.approx((run.trained + run.forward / 3) / speed / 3600)
+    assert main(["sweep", "cost", str(REPOSITORY / grid), "--bench", str(measured)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(said)
+    assert f"{runs.hours.sum():.1f} GPU hours" in printed
+    assert "not measured" not in printed
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench_scale, "measure", lambda *_: pytest.fail("something was measured"))
+    for bad in (tmp_path, tmp_path / "none" / "bench.json"):
+        with pytest.raises(OSError, match=bad.name):
+            bench_scale.main(out=bad)
 
 
 def test_the_scale_benchmarks_pictures_have_the_data_sets_numbers_and_forms():
@@ -137,6 +178,6 @@ def test_the_scale_benchmarks_pictures_have_the_data_sets_numbers_and_forms():
 
 
 def test_what_full_scale_runs_cost_is_measured_alone_where_it_is_asked_for(monkeypatch):
-    monkeypatch.setattr(bench_scale, "main", lambda: 7)
+    monkeypatch.setattr(bench_scale, "main", lambda out: 7)
     monkeypatch.setattr(bench, "checks", lambda *_: pytest.fail("something else was measured"))
     assert bench.main(["--scale"]) == 7

@@ -184,7 +184,8 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
     [
         (
             {"model": "resnet1000"},
-            "model must be one of cnn, resnet18, resnet18_timm, efficientnet_lite0, text, bert, minilm, but is 'resnet1000'",
+            "model must be one of cnn, resnet18, resnet18_timm, efficientnet_lite0, text, bert, minilm, but "
+            "is 'resnet1000'",
         ),
         ({"precision": "fp8"}, "precision must be one of fp32, bf16, but is 'fp8'"),
         ({"pretrained": "yes"}, "pretrained must be one of False, True, but is 'yes'"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import random
 import re
@@ -19,16 +20,21 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 import trees
 import yaml
 
+from grmu import data
 from grmu.__main__ import main
 from grmu.data.originals.fairface import AGES, RACES
+from grmu.data.originals.registry import ORIGINALS
 from grmu.metrics import METRICS
-from grmu.runs import Experiment, run
-from grmu.scale import sweep, sweep_cost
+from grmu.models import Classifier
+from grmu.runs import Experiment, load_split, run
+from grmu.scale import cost_sheet, sweep, sweep_cost
 from grmu.scale.sweep import Grid
 from grmu.study import paper
 
@@ -203,24 +209,45 @@ def test_a_run_costs_its_epochs():
                                   + 10 * n)  # the original beside the unlearned
     assert sweep_cost.passes(replace(retrain, method="miu"))[0] == trained
     assert sweep_cost.passes(replace(retrain, method="miu"))[1] > forward - 10 * n
-    steady, paper, released = (sweep_cost.passes(Experiment("waterbirds", "miu", overrides={"form": form}))[1]
-                               for form in ("steady", "paper", "released"))
-    assert released == steady + 10 * n + 256 * (101 + 9 * 11)  # targets, and batches for MINE
-    assert paper == steady + 10 * n + 2 * 256 * (100 + 9 * 10)  # of which the original sees each, too
 
 
-def test_sizes_are_the_published_ones():
-    from grmu.data.originals.registry import ORIGINALS
-    for name, sizes in sweep_cost.SIZES.items():
-        if name != "fairface":  # a tenth of its training set is for validation: known when it is read
-            assert tuple(sum(ORIGINALS[name].published[split]) for split in ("train", "val", "test")) == sizes
+@pytest.mark.parametrize(("method", "overrides"), [
+    ("scrub", {}), ("finetune", {}), ("miu", {"calibration": False}),
+    *[("miu", {"form": form}) for form in ("steady", "paper", "released")]])
+def test_passes_are_those_of_a_real_run_but_for_the_forget_set(method, overrides, tmp_path, monkeypatch):
+    own = overrides | ({"first_updates": 6, "later_updates": 3} if method == "miu" else {})
+    e = Experiment(method=method, overrides=own | {"epochs": 2}, pretraining={"epochs": 1})
+    run(e.original, tmp_path)
+    seen, features = Counter(), Classifier.features
+
+    def counted(model: Classifier, x: torch.Tensor) -> torch.Tensor:
+        trains = torch.is_grad_enabled() and model.head.weight.requires_grad
+        seen["trained" if trains else "forward"] += len(x)
+        return features(model, x)
+
+    monkeypatch.setattr(Classifier, "features", counted)
+    run(e, tmp_path)
+    trained, forward = sweep_cost.passes(e)
+    n_forget = len(load_split(e).split.forget)
+    assert n_forget < 0.01 * trained
+    for difference in (trained - seen["trained"], seen["forward"] - forward):
+        assert 0 <= difference <= 4 * n_forget
+        assert difference % n_forget == 0
+
+
+def test_celeba_has_the_published_number_of_pictures():
+    assert sweep_cost.SIZES["celeba"] == (162_770, 19_867, 19_962)
+
+
+def costs(name: str = "paper.yaml", images: float | None = 1000, texts: float | None = 100) -> pd.DataFrame:
+    return sweep_cost.runs(sweep.read(str(WORKFLOW / name)), sweep_cost.typed(images, texts))
 
 
 def test_hours_are_samples_over_speed(capsys):
     assert main(["sweep", "cost", str(WORKFLOW / "paper.yaml"), "--images-per-second", "1000", "--gpus",
                        "4"]) == 0
     text = capsys.readouterr().out
-    table = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), 1000, None)
+    table = sweep_cost.table(costs(texts=None))
     images = table[table.index.get_level_values(0) != "multinli"]
     hours = (images["trained (M)"] + images["forward (M)"] / 3) * 1000 / 3600
     assert images["GPU hours"].tolist() == pytest.approx(hours.tolist())
@@ -228,26 +255,111 @@ def test_hours_are_samples_over_speed(capsys):
     assert (f"{runs} runs, {hours.sum():.1f} GPU hours: {hours.sum() / 4:.1f} hours on 4 GPUs; "
             "without multinli, whose speed") in text
     assert re.search(r"multinli +PRETRAIN .* not measured", text)
+    assert re.search(r"16 +multinli +33 +not measured", text)
 
 
-def test_the_table_of_the_page_on_sweeps_is_the_commands():
-    found = sweep_cost.table(sweep.read(str(WORKFLOW / "paper.yaml")), None, None)
-    text = (WORKFLOW.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
-    for (dataset, what), row in found.iterrows():
-        trained, forward = row["trained (M)"], row["forward (M)"]
-        assert (
-            f"| {dataset} | {what} | {row.runs:.0f} | {trained:.1f} | {forward:.1f} | not measured |" in text
-        )
-    hours = (found.drop(columns="GPU hours").assign(speed=[1000 if name == "multinli" else 5000
-                                                           for name, _ in found.index])
-             .eval("(`trained (M)` + `forward (M)` / 3) * 1e6 / speed / 3600").sum())
-    assert f"{hours:.1f} GPU hours, that is {hours / 8:.1f} hours on 8 GPUs" in text
+def test_the_page_on_sweeps_shows_what_the_command_prints(capsys):
+    page = (WORKFLOW.parent / "docs" / "sweeps.md").read_text(encoding="utf-8")
+    shown = r"```\npython -m grmu (sweep cost .*? --gpus 8)\n\n(.*?)```"
+    command, printed = re.search(shown, page, re.S).groups()
+    assert main(command.replace("workflow", str(WORKFLOW)).split()) == 0
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == printed.splitlines()
 
 
-@pytest.mark.parametrize("bad", [["--images-per-second", "0"], ["--texts-per-second", "-1"], ["--gpus", "0"]])
-def test_impossible_speeds_are_refused(bad, capsys):
+def test_every_run_is_new_in_one_table():
+    runs = costs()
+    found = cost_sheet.by_table(runs)
+    assert found.index.tolist() == list(range(1, 19))  # and none is in no table
+    assert found["new runs"].sum() == len(runs) == len({e.id for e in runs.experiment})
+    assert found["new GPU hours"].sum() == pytest.approx(runs.hours.sum())
+    disk = runs.bytes.sum() + sum(map(sweep_cost.cache_bytes, data.ORIGINALS))
+    assert found["new GB"].sum() == pytest.approx(disk / 1e9)
+    assert (found["new runs"] <= found.runs).all()
+    assert (found.loc[[6, 9, 12, 17, 18], "new runs"] == 0).all()
+
+
+@pytest.mark.parametrize(("table", "jobs"), [
+    (5, r"celeba/(seed|r0.1/).*"), (7, r"celeba/(seed|r0.9/).*"),
+    (6, r"celeba/(seed|r0.5/)(?!.*(group_dro|=)).*"), (1, r"celeba/(seed|r0.5/)(?!.*=).*"),
+    (14, r"fairface/(seed|r0.5-9groups).*"), (15, r"fairface/(seed|r0.5-25groups).*"), (16, r"multinli/.*"),
+    (4, r"(?!multinli)\w+/(seed|r0.5/).*/(pretrain|retrain|miu).*")])
+def test_a_table_takes_its_runs_and_their_references(table, jobs):
+    runs = costs()
+    asked = runs[runs.index.str.fullmatch(jobs)]
+    assert len(asked)
+    row = cost_sheet.by_table(runs).loc[table]
+    assert row.runs == len(asked)
+    assert row["GPU hours"] == pytest.approx(asked.hours.sum())
+    caches = sum(map(sweep_cost.cache_bytes, asked.dataset.unique()))
+    assert pytest.approx((asked.bytes.sum() + caches) / 1e9) == row.GB
+
+
+def test_runs_of_no_table_are_said_to_be_so():
+    asked = grid({"datasets": ["celeba"], "seeds": [0], "methods": ["scrub"], "overrides": [{}, {"lr": 1}]})
+    found = cost_sheet.by_table(sweep_cost.runs(asked, {}))
+    assert found["new runs"].to_dict() == {1: 5, 6: 0, 18: 0, cost_sheet.NO_TABLE: 2}
+    assert "The tables" not in cost_sheet.sheet(costs("embedded.yaml"))
+
+
+@pytest.mark.parametrize("model", ["cnn", "resnet18"])
+def test_weights_are_as_large_as_the_stores_files(model, tmp_path):
+    e = Experiment(method="pretrain", overrides={"model": model, "batch_size": 7}, tiny=True)
+    run(e, tmp_path)
+    (file,) = tmp_path.glob("models/*/*.safetensors")
+    assert 0 < file.stat().st_size - sweep_cost.weights_bytes(e.dataset, e.network) < 16_384
+
+
+@pytest.mark.parametrize("dataset", ["celeba", "waterbirds", "fairface"])
+def test_caches_are_as_large_as_real_files(dataset, tmp_path, monkeypatch):
+    monkeypatch.delenv("GRMU_CACHE", raising=False)
+    splits = data.load(dataset, getattr(trees, dataset)(tmp_path))
+    array = np.load(tmp_path / "grmu-cache" / f"{dataset}.npy", mmap_mode="r")
+    assert len(array) == sum(map(len, splits[:3]))
+    assert sweep_cost.cache_bytes(dataset) == array[0].nbytes * sum(sweep_cost.SIZES[dataset])
+
+
+def test_caches_are_as_large_as_the_data_command_says():
+    for name, original in ORIGINALS.items():
+        said = re.search(r"cache\sof\s[\w\s]+\stakes\s([\d.]+)\sGB", original.source)[1]
+        assert float(said) == round(sweep_cost.cache_bytes(name) / 1e9, 1)
+    assert sweep_cost.cache_bytes("groundwear") == 0
+
+
+def test_what_reweight_and_miu_forms_cost_and_sharing_saves():
+    runs = costs()
+    assert cost_sheet.reweight(runs) == 1
+    n, test, rest = 4795, 5794, 4795 + 1199 + 5794
+    steady = 10 * n + (10 * test + rest + n + 9 * 1280) / 3
+    forms = cost_sheet.forms(runs)
+    assert forms.loc["waterbirds", "steady"] == pytest.approx(steady / (10 * n + (10 * test + rest) / 3))
+    assert (forms.steady > 1).all()
+    assert (forms.steady < forms.released).all()
+    shared, own = (row for _, row in cost_sheet.pretraining(runs).iterrows())
+    once = runs[runs.index.str.endswith("pretrain")]
+    starts = Counter(e.dataset for e in runs.experiment if e.method in ("l1_sparse", "salun", "scrub", "miu"))
+    assert (shared.runs, own.runs) == (12, sum(starts.values()))
+    assert shared["GPU hours"] == pytest.approx(once.hours.sum())
+    assert own["GPU hours"] == pytest.approx(
+        sum(k * once.hours[f"{name}/seed0/pretrain"] for name, k in starts.items()))
+
+
+def test_a_speed_is_that_of_the_data_set_and_batch_size():
+    speeds = {"celeba": {32: 2.0, 256: 5.0}, "images": {16: 1.0, 64: 3.0}, "texts": {32: 7.0}}
+    for e, speed in ((Experiment("celeba"), 5.0), (Experiment("celeba", "retrain"), 2.0),
+                     (Experiment("celeba", overrides={"batch_size": 8}), 2.0), (Experiment("fairface"), 3.0),
+                     (Experiment("waterbirds", "retrain"), 1.0), (Experiment("multinli"), 7.0),
+                     (Experiment("negation"), 7.0)):
+        assert sweep_cost.speed_of(e, speeds) == speed
+    assert math.isnan(sweep_cost.speed_of(Experiment("negation"), {"images": {1: 1.0}}))
+
+
+@pytest.mark.parametrize(("bad", "said"), [
+    (["--images-per-second", "0"], "images per second must be a number above 0, but is 0"),
+    (["--texts-per-second", "-1"], "texts per second must be a number above 0, but is -1"),
+    (["--gpus", "0"], "--gpus: it must be a whole number from 1")])
+def test_impossible_speeds_are_refused(bad, said, capsys):
     assert main(["sweep", "cost", str(WORKFLOW / "embedded.yaml"), *bad]) == 2
-    assert "speeds must be above 0 and GPUs from 1" in capsys.readouterr().err
+    assert said in capsys.readouterr().err
 
 
 # --- a real sweep -------------------------------------------------------------------------------------------

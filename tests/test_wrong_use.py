@@ -310,6 +310,7 @@ COMMANDS = [
     ("audit --shadow 4", "--shadow 4", "--shadows"), ("bench --quic", "--quic", "--quick"),
     ("bench --quick --lessons", "not allowed", "--quick"),
     ("bench --scale --quick", "not allowed", "--scale"), ("bench fast", "fast", "--quick"),
+    ("bench --out b.json", "--out", "--scale"),
     ("data imagenet", "'imagenet'", "celeba"), ("data celeba fairface", "fairface"),
     ("data --root {folder}", "--root", "name"), ("data celeba --root none", "none", "folder"),
     ("data celeba --root {file}", "file.txt", "folder"), ("data celeba --cache", "--cache", "--root"),
@@ -349,6 +350,11 @@ COMMANDS = [
     ("sweep cost {folder}", "folder", "cannot be read"),
     ("sweep cost {grid} --texts-per-second -5", "-5", "above 0"), ("sweep cost {grid} --gpu 2", "--gpus"),
     ("sweep cost {grid} --images 5", "--images-per-second"),
+    ("sweep cost {grid} --bench none.json", "none.json", "cannot be read"),
+    ("sweep cost {grid} --bench {file}", "file.txt", "bench --scale --out"),
+    ("sweep cost {grid} --bench {sweep}/plan.json", "'speeds'", "bench --scale --out"),
+    ("sweep cost {grid} --bench {negative}", "at batches of 32", "above 0", "is -1", "bench --scale --out"),
+    ("sweep cost {grid} --bench {file} --texts-per-second 5", "--bench", "leave out"),
     ("sweep cost {grid} --gpus two", "'two'", "--gpus"), ("sweep report", "folder"),
     ("sweep report {folder}", "plan.json", "folder of a sweep"),
     ("sweep report {file}", "file.txt", "plan.json"), ("sweep report none", "none", "plan.json"),
@@ -428,8 +434,9 @@ def files(tmp_path_factory) -> dict[str, Path]:
     (home / "broken.ipynb").write_text("{no: [notebook")
     (home / "bytes.yaml").write_bytes(b"\xff\xfe\x00output")
     (home / "sweep" / "plan.json").write_text("{}")
+    (home / "negative.json").write_text('{"speeds": {"images": {"32": -1}}}')
     names = {"folder": "folder", "file": "file.txt", "broken": "broken.ipynb", "bytes": "bytes.yaml",
-             "sweep": "sweep"}
+             "sweep": "sweep", "negative": "negative.json"}
     return {name: home / file for name, file in names.items()} | {"grid": GRID}
 
 

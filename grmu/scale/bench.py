@@ -244,9 +244,13 @@ def main(argv: list[str]) -> int:
     one.add_argument("--scale", action="store_true",
                      help="only what full-scale runs cost, which a GPU is measured for anyway; "
                      "without one, the same code at a small size")
+    parser.add_argument("--out", type=Path, metavar="FILE",
+                        help="with --scale, keep what is found as JSON, for `sweep cost --bench FILE`")
     options = parser.parse_args(argv)
+    if options.out and not options.scale:
+        parser.error("--out keeps what --scale measures, which is not given: add it, or leave out --out")
     if options.scale:
-        return bench_scale.main()
+        return bench_scale.main(out=options.out)
     print(f"{os.cpu_count()} processors ({platform.machine()}), load {os.getloadavg()[0]:.1f} before, "
           f"{THREADS} thread a run, torch {torch.__version__}, Python {platform.python_version()}\n")
     print(LINE.format("what", "target", "measured", "ok"))

@@ -2,6 +2,7 @@
 
     python -m grmu bench --scale       on a GPU: their true sizes, a quarter of an hour or so;
                                        without one: the same code at a small size, to see that it runs
+    ... --out bench.json               keep it, for `python -m grmu sweep cost GRID --bench bench.json`
 
 Times do not depend on what the pictures show. A run's time is put together from its first epoch (setup
 included), one with and one without a forget pass; nobody waits for ten epochs.
@@ -10,6 +11,7 @@ included), one with and one without a forget pass; nobody waits for ten epochs.
 from __future__ import annotations
 
 import copy
+import json
 import math
 import tempfile
 import time
@@ -25,6 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from grmu import data, methods, models, training
+from grmu.data.files import write_whole
 from grmu.data.originals.celeba import CELEBA
 from grmu.data.originals.original import SPLITS, Original
 from grmu.data.originals.waterbirds import WATERBIRDS
@@ -37,6 +40,7 @@ from grmu.runs import Experiment
 
 LINE = "{:66} {:>9}   {}"
 METHODS = ("l1_sparse", "salun", "scrub", "miu")
+Speeds = dict[str, dict[int, float]]  # samples a second, by data set ("images", "texts": all) and batch size
 TARGETS = {("miu", "celeba"): "<= 1.4", ("miu", "waterbirds"): "<= 1.5"}
 
 
@@ -128,18 +132,23 @@ def epoch_seconds(method: training.Method, context: training.Context) -> list[fl
     return np.diff(stamps).tolist()
 
 
-def method_ratios(dataset: str, splits: data.Splits, size: Size) -> Iterator[tuple[str, float]]:
+def method_ratios(dataset: str, splits: data.Splits, size: Size,
+                  speeds: Speeds) -> Iterator[tuple[str, float]]:
     """Every method's time with the data set's preset over that of fine-tuning with the same recipe.
 
     Setup included. Last: the original's features of the training set, which MIU's calibration needs, over the
-    same.
+    same. Of fine-tuning, the slowest speed at each batch size is kept in `speeds`.
     """
+    slowest = speeds.setdefault(dataset, {})
     tuned: dict[training.Recipe, float] = {}  # an epoch of fine-tuning
     for name in METHODS:
         e = Experiment(dataset, name)
         recipe = replace(e.optimisation, batch_size=min(e.optimisation.batch_size, size.batch_size))
         if recipe not in tuned:
-            tuned[recipe] = epoch_seconds(methods.FineTune(), make_context(splits, recipe, size))[-1]
+            context = make_context(splits, recipe, size)
+            tuned[recipe] = epoch_seconds(methods.FineTune(), context)[-1]
+            speed = len(context.retain) / tuned[recipe]
+            slowest[recipe.batch_size] = min(speed, slowest.get(recipe.batch_size, speed))
         method, context = e.make_method(), make_context(splits, recipe, size)
         forget_epochs = method.forget_epochs
         first, forgetting, retaining = epoch_seconds(method, context)
@@ -244,8 +253,8 @@ def evaluation_seconds(splits: data.Splits, size: Size) -> float:
     return synchronised() - started
 
 
-def measure(size: Size) -> Iterator[tuple[str, str, str]]:
-    """All measurements, one after the other: what, target, and what was found."""
+def measure(size: Size, speeds: Speeds) -> Iterator[tuple[str, str, str]]:
+    """All measurements, one after the other: what, target, and what was found; `speeds` is filled in."""
     network = Network("resnet18", precision=size.precision)
     limit = step_seconds(network, random_batch(size.batch_size, 3, size.side, size.side), size)
     yield "ResNet-18, forward, backward, update: pictures a second, the limit", "", f"{1 / limit:,.0f}"
@@ -253,12 +262,13 @@ def measure(size: Size) -> Iterator[tuple[str, str, str]]:
         splits = random_splits(original, size)
         title = f"{original.name}, {len(splits.train):,} for training"
         found = picture_seconds(splits, size)
+        speeds[original.name] = {size.batch_size: 1 / found}
         yield f"{title}: an epoch (s)", "", f"{found * len(splits.train):,.1f}"
         yield f"{title}: speed, of the limit", ">= 90 %", f"{limit / found:.0%}, {1 / found:,.0f} a second"
         if original is CELEBA:
             yield f"{title}: against a plain DataLoader", ">= 4 x", f"{plain_seconds(size) / found:.1f} x"
         yield f"{title}: all metrics of a model (s)", "", f"{evaluation_seconds(splits, size):.1f}"
-        for what, ratio in method_ratios(original.name, splits, size):
+        for what, ratio in method_ratios(original.name, splits, size, speeds):
             yield f"{title}: {what}", TARGETS.get((what.split("'")[0], original.name), ""), f"{ratio:.2f}"
         splits = streamed(splits)
         if size.device.type == "cuda":
@@ -273,14 +283,23 @@ def measure(size: Size) -> Iterator[tuple[str, str, str]]:
     pairs = random_batch(n, 2, tokens, most=30_000, dtype=torch.int32)
     pairs[:, 1] = 0
     found = step_seconds(Network(name, precision=size.precision), pairs, size)
+    speeds["texts"] = {n: 1 / found}
     yield f"{name}, {tokens} tokens, forward, backward, update: texts a second", "", f"{1 / found:,.1f}"
 
 
-def main(size: Size | None = None) -> int:
-    """Measure and print."""
+def main(size: Size | None = None, out: Path | None = None) -> int:
+    """Measure and print; with `out`, keep it as JSON, whose "speeds" are `Speeds`.
+
+    Raises:
+        OSError: that file cannot be written; said before anything is measured.
+    """
     size = size or full_or_small()
-    if size.device.type == "cuda":
-        print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {size.precision}, "
+    on_gpu, speeds, rows = size.device.type == "cuda", Speeds(), []
+    device = torch.cuda.get_device_name() if on_gpu else "a CPU"
+    if out:
+        out.open("a").close()
+    if on_gpu:
+        print(f"{device}, torch {torch.__version__}, {size.precision}, "
               f"{size.side} x {size.side}, batches of {size.batch_size}\n")
     else:
         print("No GPU: the targets are for one H100, where this is not measured. The same code here, "
@@ -288,6 +307,13 @@ def main(size: Size | None = None) -> int:
               f"in batches of {size.batch_size}:\n")
     print(LINE.format("what", "target", "measured"))
     with fixed_threads():
-        for row in measure(size):
+        for row in measure(size, speeds):
             print(LINE.format(*row), flush=True)
+            rows.append(row)
+    if out:
+        pictures = [speeds[original.name] for original in (CELEBA, WATERBIRDS)]
+        speeds["images"] = {n: min(by_batch.get(n, math.inf) for by_batch in pictures)
+                            for n in sorted({n for by_batch in pictures for n in by_batch})}
+        write_whole(out, json.dumps({"device": device, "torch": torch.__version__, "side": size.side,
+                                     "precision": size.precision, "speeds": speeds, "rows": rows}, indent=1))
     return 0

@@ -3,6 +3,7 @@ workflow/Snakefile calls it.
 
     python -m grmu sweep plan workflow/paper.yaml --count
     python -m grmu sweep cost workflow/paper.yaml --images-per-second 5000
+    python -m grmu sweep cost workflow/paper.yaml --bench bench.json
     python -m grmu sweep dry-run workflow/paper.yaml --root /data
     python -m grmu sweep report FOLDER
 """
@@ -12,8 +13,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from grmu.data.arguments import Parser
-from grmu.scale import sweep, sweep_cost, sweep_report
+from grmu.data.arguments import Parser, between
+from grmu.scale import cost_sheet, sweep, sweep_cost, sweep_report
 
 
 def main(argv: list[str]) -> int:
@@ -23,10 +24,12 @@ def main(argv: list[str]) -> int:
     plan = commands.add_parser("plan", help="write the jobs of a grid, or count them")
     plan.add_argument("--count", action="store_true",
                       help="write nothing, say how many runs of which kind there are")
-    cost = commands.add_parser("cost", help="GPU hours of a grid, from a measured throughput")
+    cost = commands.add_parser("cost", help="GPU hours and GB of a grid, from a measured throughput")
+    cost.add_argument("--bench", type=Path, metavar="FILE",
+                      help="that `python -m grmu bench --scale --out FILE` wrote, in place of the next two")
     cost.add_argument("--images-per-second", type=float, help="trained by one GPU (forward, backward, step)")
     cost.add_argument("--texts-per-second", type=float, help="the same for MultiNLI")
-    cost.add_argument("--gpus", type=int, default=1, help="that share the work")
+    cost.add_argument("--gpus", type=between(1), default=1, help="that share the work")
     dry = commands.add_parser("dry-run", help="every run of a grid with a few samples and one epoch, to see "
                               "that it goes through; nothing is kept")
     dry.add_argument("--root", help="folder of the data sets' files, in place of the grid's")
@@ -42,9 +45,15 @@ def main(argv: list[str]) -> int:
         grid = sweep.read(options.grid)
         return sweep.dry_run(grid if options.root is None else replace(grid, root=options.root, device="cpu"))
     elif options.command == "cost":
-        print(sweep_cost.estimate(sweep.read(options.grid), options.images_per_second,
-                                  options.texts_per_second,
-                                  options.gpus))
+        speeds, said = sweep_cost.typed(options.images_per_second, options.texts_per_second), ""
+        if options.bench and speeds:
+            parser.error("--bench, which has all speeds, must be given without --images-per-second and "
+                         "--texts-per-second: leave out one or the other")
+        if options.bench:
+            speeds, said = sweep_cost.read_bench(options.bench)
+        runs = sweep_cost.runs(sweep.read(options.grid), speeds)
+        parts = said, sweep_cost.estimate(runs, options.gpus), cost_sheet.sheet(runs)
+        print(*filter(None, parts), sep="\n\n")
     else:
         print(sweep_report.write(options.folder))
     return 0
