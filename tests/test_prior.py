@@ -221,6 +221,16 @@ def test_features_that_do_not_show_the_attribute_are_told_by_their_accuracy():
     assert visibility.accuracy > 0.95
 
 
+def test_a_rare_value_that_nobody_would_bet_on_is_seen_all_the_same():
+    rng = torch.Generator().manual_seed(0)
+    a = (torch.rand(8000, generator=rng) < 0.05).long()
+    z = torch.randn(8000, 1, generator=rng) + 1.2 * a[:, None]
+    head, visibility = prior.attribute_head(z, 0 * a, a, 1, 2)
+    assert (head(z)[:, 0, 1] > 0.5).float().mean() < 0.01  # nearly always the common one is likelier
+    assert visibility.accuracy == pytest.approx(0.726, abs=0.05)  # Phi(0.6), of the even-handed rule
+    assert visibility.seen
+
+
 def test_values_that_a_class_has_not_are_impossible_there_and_one_value_is_certain():
     x, y, a = World(2, 3).draw(3000)
     kept = ~((y == 1) & (a == 2))
