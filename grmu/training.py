@@ -103,7 +103,8 @@ class Method(Settings):
 
     Subclasses are dataclasses whose fields are their hyperparameters.
 
-    starts_from: "fresh" weights or the "original" (PRETRAIN) model.  trains_on: "train" or "retain".
+    starts_from: "fresh" weights or the "original" model (PRETRAIN, or what `goes_on_from` names).
+    trains_on: "train" or "retain".
     forget_epochs: number of first epochs with a forget pass.  retains: do epochs have a retain pass?
     later: settings that came later, with the values that runs had before: these leave no trace in names.
     """
@@ -118,6 +119,11 @@ class Method(Settings):
     def setup(self, context: Context) -> None:
         """Called once, before the first epoch."""
         self.context, self.model = context, context.model
+
+    @property
+    def goes_on_from(self) -> str:
+        """The method whose model this one continues, if it does not start afresh."""
+        return "pretrain"
 
     @property
     def original(self) -> Classifier:

@@ -717,7 +717,7 @@ def test_equal_seeds_give_equal_bits_and_leave_everything_else_alone(original, t
         states.append(run(name, original, train, split, seed))
         assert torch.equal(random_state, torch.get_rng_state())
     assert same_state(*states[:2])
-    assert not same_state(*states[1:])
+    assert same_state(*states[1:]) == (name == "adjust")  # which draws nothing
     assert all(torch.equal(a, b) for a, b in zip(before, tensors, strict=True))
     assert not original.training
     assert all(p.grad is None and not p.requires_grad for p in original.parameters())
@@ -748,6 +748,8 @@ def test_ranges_end_where_they_say(method, field, bad, good):
 
 @EVERY
 def test_reweight_is_refused_just_where_it_has_nothing_to_weigh(name):
+    if name == "adjust":  # tests/test_adjust.py
+        return
     if name in ("pretrain", "group_dro", "rwg", "subg"):
         with pytest.raises(ValueError, match=f"{name} does not combine with REWEIGHT"):
             Experiment(method=name, reweight=True)

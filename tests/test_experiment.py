@@ -110,8 +110,8 @@ def test_every_known_data_set_and_method_has_valid_settings():
         for method in methods.registry:
             e = Experiment(dataset, method)
             assert e.make_method().name == method
-            assert (e.optimisation.epochs == 0) == (method in ("ssd",
-                                                         "influence")), method  # which work in one stroke
+            in_one_stroke = method in ("ssd", "influence", "adjust")
+            assert (e.optimisation.epochs == 0) == in_one_stroke, method
 
 
 def test_an_experiment_is_called_by_what_runs_differ_in():

@@ -35,7 +35,7 @@ def test_methods_are_found_by_name_and_carry_it():
     assert {"pretrain", "retrain", "group_dro", "rwg", "subg", "finetune", "l1_sparse", "salun", "scrub",
             "miu",
             "gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand", "ssd",
-            "influence"} <= set(methods.registry)
+            "influence", "adjust"} <= set(methods.registry)
     assert all(methods.get(name).name == name for name in methods.registry)
 
 

@@ -49,8 +49,8 @@ def test_the_settings_are_the_grid_and_the_memorising_regime_learns_three_times_
         assert [s | ({"lr": pytest.approx(3 * s["lr"])} if "lr" in s else {}) for s in plain] == faster
 
 
-def test_all_methods_but_those_that_define_the_aim_are_searched():
-    assert set(search.GRIDS) == set(methods.BUILT_IN) - {"pretrain", "retrain"}
+def test_all_methods_but_those_that_define_the_aim_or_have_nothing_to_tune_are_searched():
+    assert set(search.GRIDS) == set(methods.BUILT_IN) - {"pretrain", "retrain", "adjust"}
     assert set(search.ROBUST) == {name for name in search.GRIDS
                                       if methods.get(name).starts_from == "fresh"}
 

@@ -18,7 +18,7 @@ BUILT_IN = {
     "random_labels": "random_labels.RandomLabels", "bad_teacher": "bad_teacher.BadTeacher",
     "boundary_shrink": "boundary.BoundaryShrink", "boundary_expand": "boundary.BoundaryExpand",
     "ssd": "ssd.SSD",
-    "influence": "influence.Influence"}
+    "influence": "influence.Influence", "adjust": "adjust.Adjust"}
 registry: dict[str, str | type[Method]] = dict(BUILT_IN)  # what was not asked for yet stands as module.class
 
 

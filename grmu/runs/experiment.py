@@ -127,9 +127,19 @@ class Experiment(Settings, Identity):
 
     @cached_property
     def original(self) -> Self:
-        """The PRETRAIN run that this one starts from and is compared with, on the same split."""
+        """The PRETRAIN run that this one is compared with, and most start from, on the same split."""
         shared = {k: v for k, v in self.overrides.items() if k in models.Network.__dataclass_fields__}
         return replace(self, method="pretrain", reweight=False, overrides=shared, grouping="true")
+
+    @cached_property
+    def start(self) -> Self | None:
+        """The run whose model this one goes on from: PRETRAIN, or what the method names; None if it starts
+        afresh."""
+        if methods.get(self.method).starts_from == "fresh":
+            return None
+        before = self.make_method().goes_on_from
+        return self.original if before == "pretrain" else replace(self.original, method=before,
+                                                                  grouping=self.grouping)
 
     @cached_property
     def inferred_from(self) -> Self:

@@ -56,8 +56,8 @@ class Identity:
             from grmu import pretrained
 
             config["weights"] = sha256(pretrained.find(self.network.model))
-        if method.starts_from == "original":
-            config["original"] = self.original.training_key
+        if self.start is not None:
+            config["original"] = self.start.training_key
         if self.grouping != "true":
             infer = discover.GROUPINGS[self.grouping].infer
             config["groups from"] = [self.inferred_from.training_key, _text(infer)]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 import torch
 
-from grmu import data, discover, methods, models, reweight, training
+from grmu import data, discover, models, reweight, training
 from grmu.metrics import OVERALL, evaluate
 from grmu.numerics import fixed_threads
 from grmu.runs.experiment import Experiment, check_call
@@ -119,8 +119,8 @@ def trained(experiment: Experiment, store: str | Path | None = None,
 
 def _start(experiment: Experiment, parts: Parts, store: Store,
            device: str) -> tuple[Parts, models.Classifier | None]:
-    """What must be there before: the groups, if they are inferred, and the original model,
-    if it starts there."""
+    """What must be there before: the groups, if they are inferred, and the model that it goes on from,
+    unless it starts afresh."""
     if experiment.grouping != "true":
         model = trained(experiment.inferred_from, store.root, device)
         with fixed_threads():
@@ -128,9 +128,9 @@ def _start(experiment: Experiment, parts: Parts, store: Store,
         split = parts.split._replace(retain=train.subset(parts.split.retain_index),
                                      forget=train.subset(parts.split.forget_index))
         parts = parts._replace(splits=parts.splits._replace(train=train), split=split)
-    if methods.get(experiment.method).starts_from == "fresh":
+    if experiment.start is None:
         return parts, None
-    return parts, trained(experiment.original, store.root, device).to(device)
+    return parts, trained(experiment.start, store.root, device).to(device)
 
 
 def _train(experiment: Experiment, parts: Parts, store: Store, device: str,

@@ -48,6 +48,11 @@ class Own(nn.Module):
         """The last linear layer."""
         return cast(nn.Linear, self.network.get_submodule(self.head_name))
 
+    def replace_head(self, head: nn.Linear) -> None:
+        """Put another layer where the last one is."""
+        where, _, name = self.head_name.rpartition(".")
+        setattr(self.network.get_submodule(where), name, head)
+
     def features(self, x: Tensor) -> Tensor:
         """What the head is given for samples x."""
         given: list[Tensor] = []

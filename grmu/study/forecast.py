@@ -19,15 +19,14 @@ MEASURING = 1.0  # seconds, once a run
 
 
 def seconds(experiments: Iterable[Experiment], store: str | None = None) -> float:
-    """What these, and the PRETRAIN runs they start from, will take one after the other; 0 if all are stored.
+    """What these, and the runs they start from, will take one after the other; 0 if all are stored.
 
     Eight steps of cross-entropy are timed for each kind of network and batch; cost.csv says how much more
     than fine-tuning a method takes. A forecast: within a third or so on a machine that does nothing else.
     """
     kept, total = Store(store), 0.0
     steps: dict[object, float] = {}
-    asked = {x.training_key: x for e in experiments
-             for x in ((e.original, e) if methods.get(e.method).starts_from == "original" else (e,))}
+    asked = {x.training_key: x for e in experiments for x in _with_what_it_starts_from(e)}
     for e in asked.values():
         if kept.read("models", e.training_key) is None:
             kind = (e.dataset, str(e.network), e.optimisation.batch_size, e.optimisation.augment)
@@ -35,6 +34,10 @@ def seconds(experiments: Iterable[Experiment], store: str | None = None) -> floa
             n_steps = -(-len(load_split(e).split.retain) // e.optimisation.batch_size)
             total += MEASURING + e.optimisation.epochs * n_steps * steps[kind] * _factor(e.method)
     return total
+
+
+def _with_what_it_starts_from(e: Experiment) -> list[Experiment]:
+    return [*(_with_what_it_starts_from(e.start) if e.start else ()), e]
 
 
 def _step(e: Experiment) -> float:

@@ -7,7 +7,8 @@ LABELS = {
     "rwg": "RETRAIN, RWG", "subg": "RETRAIN, SUBG", "finetune": "fine-tuning", "l1_sparse": "L1-sparse",
     "salun": "SalUn", "scrub": "SCRUB", "miu": "MIU", "gradient_ascent": "gradient ascent",
     "random_labels": "random labels", "bad_teacher": "Bad Teacher", "boundary_shrink": "boundary shrink",
-    "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence"}
+    "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence",
+    "adjust": "adjusted logits"}
 METRIC_NAMES = {
     "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy", "MIA": "MIA efficacy",
     "EO": "equalized-odds difference", "GA": "accuracy of the forget group, test",

@@ -157,7 +157,8 @@ def verdict(rows: pd.DataFrame) -> str:
         said += f"cost {group} {lost:.0f} points of test accuracy {change}; REWEIGHT gave back {won}"
     else:
         said += f"cost the group no test accuracy {change}: there was no loss to win back"
-    from_original = {name for name in methods.registry if methods.get(name).starts_from == "original"}
+    from_original = {name for name in methods.registry if methods.get(name).starts_from == "original"
+                     and methods.get(name)().goes_on_from == "pretrain"}
     others = [(key, row) for key, row in mean.iterrows() if key[0] in from_original]
     if others:
         (method, rw), best = min(others, key=lambda item: (item[1] - gold).abs().sum())

@@ -1,0 +1,154 @@
+"""The method that undoes a shifted prior after training: its logits by hand, its state, whence it goes on."""
+
+import math
+
+import pytest
+import torch
+from conftest import context_of, same_state, small_network, state_of, toy
+from torch import nn
+
+from grmu import data, methods, prior, training, unlearn
+from grmu.data import split_at, split_forget
+from grmu.methods import Adjust
+from grmu.runs import Experiment, run, trained
+from grmu.training import Recipe, predict
+
+NONE = Recipe(epochs=0)
+
+
+@pytest.fixture
+def adjusted(train, split):
+    """A model, what `adjust` made of it, and the context."""
+    before = small_network(seed=1)
+    context = context_of(train, split, NONE, original=before, model=small_network(seed=1))
+    training.train(Adjust(), context)
+    return before.eval(), context.model.eval(), context
+
+
+def test_adjust_adds_log_one_over_what_stays_of_each_group(adjusted, train, split):
+    before, after, _ = adjusted
+    z = predict(before.features, before, train.x)
+    p = prior.attribute_head(predict(before.features, before, split.retain.x), split.retain.y, split.retain.a,
+                             2, 2)[0](z)
+    up = torch.log(p[:, 1, 0] + p[:, 1, 1] / (1 - 0.5))  # half of group (1, 1) was forgotten
+    expected = before(train.x) + torch.stack([0 * up, up], 1)
+    torch.testing.assert_close(predict(after, after, train.x), expected, atol=1e-5, rtol=1e-5)
+    assert up.max() > 0.5
+    assert up.min() < 0.1
+
+
+def test_adjust_moves_no_weight_and_leaves_a_state_that_a_plain_network_takes(adjusted, train):
+    before, after, _ = adjusted
+    assert {k: torch.equal(v, state_of(after)[k]) for k, v in state_of(before).items()} == dict.fromkeys(
+        state_of(before), True)
+    assert {k.split(".")[0] for k in state_of(after).keys() - state_of(before).keys()} == {"head"}
+    other = small_network(seed=7)
+    other.load_state_dict(state_of(after))
+    assert isinstance(other.head, prior.ShiftedHead)
+    assert torch.equal(other.eval()(train.x), after(train.x))
+    assert len(list(other.parameters())) == len(list(before.parameters()))  # nothing more to train
+    again = small_network(seed=7)
+    again.load_state_dict(state_of(before))
+    assert torch.equal(again.eval()(train.x), before(train.x))
+
+
+def test_adjust_without_visible_attribute_shifts_the_class_and_says_so(train, split):
+    class Blind(nn.Module):
+        def forward(self, x):
+            return torch.zeros(len(x), 6)
+
+    model = small_network()
+    model.backbone = Blind()
+    context = context_of(train, split, NONE, original=small_network(), model=model)
+    with pytest.warns(UserWarning, match="the features do not show the attribute.*50% by chance"):
+        training.train(Adjust(), context)
+    r = 6 / 26  # of what stays of class 1, 20 and 6, the 6 count twice
+    shift = predict(model, model, train.x) - (model.head.bias.detach())
+    torch.testing.assert_close(shift, torch.tensor([0, math.log(1 - r + 2 * r)]).expand(92, 2), atol=0.02,
+                               rtol=0)
+
+
+def test_adjust_does_not_bring_back_a_group_that_has_vanished(train):
+    context = context_of(train, split_forget(train, 1.0, [(1, 1)]), NONE, original=small_network())
+    with pytest.raises(ValueError, match="nothing is left of class 1 place 1, and adjust cannot bring back"):
+        training.train(methods.get("adjust")(), context)
+
+
+def test_adjust_and_reweight_do_the_same_and_exclude_each_other(train, split):
+    with pytest.raises(ValueError, match="adjust without a retain pass has nothing for REWEIGHT to weigh"):
+        Experiment(method="adjust", reweight=True)
+    context = context_of(train, split, NONE, original=small_network(), weights=torch.full((86,), 1 / 86))
+    with pytest.raises(ValueError, match="set reweight to False"):
+        training.train(methods.get("adjust")(), context)
+
+
+def test_adjust_goes_on_from_the_model_that_it_is_asked_to_correct():
+    e = Experiment(method="adjust", ratio=0.3, seed=4)
+    assert (e.start.method, e.start.reweight, e.start.ratio, e.start.seed) == ("retrain", False, 0.3, 4)
+    assert e.original.method == "pretrain"
+    tuned = Experiment(method="adjust", overrides={"of": "finetune"})
+    assert tuned.start.id == Experiment(method="finetune").id
+    assert len({x.training_key for x in (e, tuned, Experiment(method="adjust"))}) == 3
+    assert Experiment(method="miu").start.id == Experiment(method="pretrain").id
+    assert Experiment(method="retrain").start is None
+    with pytest.raises(ValueError, match="of must be one of retrain, finetune"):
+        Experiment(method="adjust", overrides={"of": "pretrain"})
+
+
+@pytest.mark.filterwarnings("ignore:the features do not show the attribute")  # after three epochs
+@pytest.mark.parametrize("of", ["retrain", "finetune"])
+def test_a_run_of_adjust_is_its_starts_model_with_another_head(store, few_pictures, of):
+    short = {"epochs": 3, "warmup_epochs": 0}
+    e = Experiment(method="adjust", ratio=0.8, pretraining=short, overrides={"of": of})
+    found, before = run(e, store), trained(e.start, store)
+    assert found.curves.empty
+    assert isinstance(found.model.head, prior.ShiftedHead)
+    assert found.model.head.r.tolist() == pytest.approx(torch.tensor([[0, 0], [0, 19 / 24]]).numpy())
+    state = state_of(found.model)
+    assert all(torch.equal(v, state[k]) for k, v in state_of(before).items())
+    test = data.load("groundwear").test
+    up = predict(found.model, found.model, test.x) - predict(before, before, test.x)
+    assert (up[:, 0].abs() < 1e-6).all()
+    assert (up[:, 1] > -1e-6).all()
+    assert up[:, 1].max() > 0.5
+    assert found.metrics["GA"] >= run(e.start, store).metrics["GA"]
+    assert same_state(state_of(trained(e, store)), state)
+
+
+@pytest.mark.parametrize("head", ["2", "last.1"])
+def test_a_network_of_ones_own_gets_the_head_that_adjust_made(head):
+    parts = [toy([[40, 20], [20, 12]], seed=seed) for seed in range(3)]
+    layers = nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)
+    network = nn.Sequential(*layers)
+    if head != "2":
+        network = nn.Sequential()
+        network.add_module("first", nn.Sequential(*layers[:2]))
+        network.add_module("last", nn.Sequential(nn.Identity(), layers[2]))
+    split = split_forget(parts[0], 0.5, [(1, 1)])
+    found = unlearn(network, data.Splits(*parts, (1, 1)), split.forget_index, Adjust(), head, reweight=False,
+                    recipe=NONE)
+    corrected = found.model.get_submodule(head)
+    assert isinstance(corrected, prior.ShiftedHead)
+    assert type(network.get_submodule(head)) is nn.Linear  # one's own stays as it was
+    gained = found.model(parts[2].x) - network(parts[2].x)
+    assert gained[:, 1].max() > 0.3
+    assert found.metrics.GA["after"] >= found.metrics.GA["before"]
+
+
+@pytest.mark.filterwarnings("ignore:Detected call of")  # of the schedule, with no step to schedule
+def test_epochs_leave_an_adjusted_model_as_it_is(train, split):
+    made = []
+    for recipe in (NONE, Recipe(epochs=2, lr=0.5)):
+        context = context_of(train, split, recipe, original=small_network(seed=1))
+        training.train(Adjust(), context)
+        made.append(state_of(context.model))
+    assert same_state(*made)
+
+
+def test_shares_may_differ_over_several_groups_that_leave():
+    train = toy([[60, 40, 30], [50, 30, 40]])
+    chosen = [(train.group == g).nonzero().flatten()[:n] for g, n in ((0, 30), (4, 15), (5, 30))]
+    split = split_at(train, torch.cat(chosen).sort().values)
+    context = context_of(train, split, NONE, original=small_network())
+    training.train(Adjust(), context)
+    torch.testing.assert_close(context.model.head.r, torch.tensor([[0.5, 0, 0], [0, 0.5, 0.75]]))

@@ -1,0 +1,284 @@
+"""Forgetting shifts a prior: against a world of Gaussians, where every posterior is known."""
+
+import math
+
+import pytest
+import torch
+from conftest import toy
+from torch.nn.functional import log_softmax
+
+from grmu import prior
+from grmu.data import split_forget
+
+SHAPES = [(2, 2), (2, 5), (4, 3), (7, 1), (3, 2)]  # classes and attributes
+
+
+class World:
+    """x ~ N(means[y, a], I) in two dimensions, with a prior over groups (y, a)."""
+
+    def __init__(self, n_classes, n_attributes, seed=0):
+        rng = torch.Generator().manual_seed(seed)
+        self.rng, self.shape = rng, (n_classes, n_attributes)
+        self.means = 1.5 * torch.randn(*self.shape, 2, generator=rng).double()
+        prior = torch.rand(self.shape, generator=rng).double() + 0.05
+        self.prior = prior / prior.sum()
+        self.r = 0.98 * torch.rand(self.shape, generator=rng).double()  # all groups lose another share
+        self.x = 2 * torch.randn(200, 2, generator=rng).double()
+
+    def joint(self, x, kept=1.0):
+        """p(y, a | x), (N, n_classes, n_attributes), where the share `kept` of each group is there."""
+        density = torch.exp(-((x[:, None, None] - self.means) ** 2).sum(-1) / 2) / (2 * math.pi)
+        joint = density * self.prior * kept
+        return joint / joint.sum((1, 2), keepdim=True)
+
+    def answers(self, x, kept=1.0):
+        """log p(y | x) and p(a | x, y) there."""
+        joint = self.joint(x, kept)
+        return joint.sum(2).log(), joint / joint.sum(2, keepdim=True)
+
+    def draw(self, n, kept=1.0):
+        """n samples x, y, a."""
+        weights = (self.prior * kept).flatten()
+        group = torch.multinomial(weights, n, replacement=True, generator=self.rng)
+        x = self.means.flatten(0, 1)[group] + torch.randn(n, 2, generator=self.rng).double()
+        return x, group // self.shape[1], group % self.shape[1]
+
+
+@pytest.fixture(params=range(len(SHAPES)), ids=lambda i: "x".join(map(str, SHAPES[i])))
+def world(request):
+    """Worlds of several shapes."""
+    return World(*SHAPES[request.param], request.param)
+
+
+# --- the shift ----------------------------------------------------------------------------------------------
+
+
+def test_the_shift_of_the_full_populations_posterior_is_the_retained_populations(world):
+    full, retained = world.answers(world.x), world.answers(world.x, 1 - world.r)
+    found = log_softmax(prior.predict_shift(*full, world.r), 1)
+    torch.testing.assert_close(found, retained[0], atol=1e-9, rtol=0)
+    assert (found - full[0]).abs().max() > 0.05  # there is something to predict
+    single = prior.predict_shift(full[0].float(), full[1].float(), world.r)  # as a network has it
+    torch.testing.assert_close(log_softmax(single, 1).double(), retained[0], atol=1e-4, rtol=0)
+
+
+def test_undoing_takes_the_attribute_of_the_retained_population(world):
+    full, retained = world.answers(world.x), world.answers(world.x, 1 - world.r)
+    found = log_softmax(prior.undo_shift(*retained, world.r), 1)
+    torch.testing.assert_close(found, full[0], atol=1e-9, rtol=0)
+    if world.shape[1] > 1:  # whose p(a | x, y) it is matters
+        wrong = log_softmax(prior.undo_shift(retained[0], full[1], world.r), 1)
+        assert (wrong - full[0]).abs().max() > 0.05
+
+
+def test_there_and_back_the_logits_are_the_same_to_their_constants(world):
+    logits = world.answers(world.x)[0] + torch.randn(200, 1, generator=world.rng)  # of any sum
+    p_attribute = torch.rand(200, *world.shape, generator=world.rng).double().softmax(2)  # of no world
+    shifted, p_shifted = prior.change_prior(logits, p_attribute, 1 - world.r)
+    torch.testing.assert_close(shifted, prior.predict_shift(logits, p_attribute, world.r))
+    torch.testing.assert_close(prior.undo_shift(shifted, p_shifted, world.r), logits, atol=1e-9, rtol=0)
+    again = prior.change_prior(shifted, p_shifted, 1 / (1 - world.r))[1]
+    torch.testing.assert_close(again, p_attribute, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("function", [prior.predict_shift, prior.undo_shift])
+def test_nothing_forgotten_changes_nothing_and_all_groups_alike_changes_no_probability(world, function):
+    logits, p_attribute = world.answers(world.x)
+    torch.testing.assert_close(function(logits, p_attribute, torch.zeros(world.shape)), logits,
+                               atol=1e-12, rtol=0)
+    alike = function(logits, p_attribute, torch.full(world.shape, 0.6))
+    torch.testing.assert_close(log_softmax(alike, 1), logits, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("function", [prior.predict_shift, prior.undo_shift])
+def test_renaming_the_groups_renames_the_answers(world, function):
+    logits, p_attribute = world.answers(world.x)
+    classes, values = (torch.randperm(n, generator=world.rng) for n in world.shape)
+    renamed = function(logits[:, classes], p_attribute[:, classes][:, :, values],
+                       world.r[classes][:, values])
+    torch.testing.assert_close(renamed, function(logits, p_attribute, world.r)[:, classes])
+
+
+def test_two_requests_one_after_the_other_are_one():
+    world = World(3, 4)
+    first, second = world.r, world.r.flip(0, 1)
+    once, p_once = prior.change_prior(*world.answers(world.x), 1 - first)
+    twice = prior.predict_shift(once, p_once, second)
+    both = prior.predict_shift(*world.answers(world.x), 1 - (1 - first) * (1 - second))
+    torch.testing.assert_close(twice, both)
+
+
+def test_where_the_attribute_shows_a_logit_falls_by_log_one_over_what_stays_and_small_margins_flip():
+    margins = torch.tensor([0.1, math.log(2) - 0.01, math.log(2) + 0.01, 3.0])
+    logits = torch.stack([torch.zeros(4), margins], 1)
+    r = torch.tensor([[0.0, 0.0], [0.0, 0.5]])
+    shows = torch.tensor([0.0, 1.0]).expand(4, 2, 2)
+    found = prior.predict_shift(logits, shows, r)
+    torch.testing.assert_close(found - logits, torch.tensor([0.0, -math.log(2)]).expand(4, 2))
+    assert found.argmax(1).tolist() == [0, 0, 1, 1]
+    torch.testing.assert_close(prior.predict_shift(logits, shows.flip(2), r), logits)  # the other one shows
+
+
+@pytest.mark.parametrize("function", [prior.predict_shift, prior.undo_shift])
+@pytest.mark.parametrize(("share", "shown"), [(1.0, "1"), (-0.25, "-0.25"), (math.nan, "nan"), (1.5, "1.5")])
+def test_a_share_that_cannot_be_is_refused_by_group(function, share, shown):
+    r = torch.zeros(2, 3)
+    r[1, 2] = share
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
+        function(torch.zeros(4, 2), torch.full((4, 2, 3), 1 / 3), r)
+    assert str(caught.value) == (
+        f"the share forgotten of group (y, a) = (1, 2) is {shown}, but must lie in [0, 1), for a group that "
+        "has vanished leaves no logit to shift: forget less of it.")
+
+
+@pytest.mark.parametrize(("logits", "p_attribute", "r"), [
+    ((4, 2), (4, 2, 3), (2, 2)), ((4, 2), (4, 2), (2, 3)), ((4, 2), (3, 2, 3), (2, 3)),
+    ((4,), (4, 2, 3), (2, 3)), ((4, 3), (4, 2, 3), (2, 3)), ((4, 2), (4, 2, 3), (3, 2))])
+def test_shapes_that_do_not_fit_are_refused(logits, p_attribute, r):
+    with pytest.raises(ValueError, match=r"need logits \(N, n_classes\).*but got the shapes") as caught:
+        prior.predict_shift(torch.zeros(logits), torch.ones(p_attribute), torch.zeros(r))
+    assert str(tuple(r)) in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.inf, math.nan])
+def test_a_factor_is_above_zero(bad):
+    with pytest.raises(ValueError, match="factor must be a number above 0"):
+        prior.change_prior(torch.zeros(1, 2), torch.full((1, 2, 2), 0.5), torch.tensor([[1.0, 1], [1, bad]]))
+
+
+def test_the_shares_forgotten_are_those_of_the_split():
+    train = toy([[40, 20], [20, 12]])
+    split = split_forget(train, 0.5, [(1, 1), (0, 1)])
+    counts = [part.group_counts().view(2, 2) for part in (train, split.retain)]
+    torch.testing.assert_close(prior.shares_forgotten(*counts).float(), torch.tensor([[0, 0.5], [0, 0.5]]))
+    assert prior.shares_forgotten(torch.tensor([[0, 4]]), torch.tensor([[0, 0]])).tolist() == [[0, 1]]
+    with pytest.raises(ValueError, match=r"retained \[3\] of \[2\] samples is impossible"):
+        prior.shares_forgotten(torch.tensor([2]), torch.tensor([3]))
+    with pytest.raises(ValueError, match="one shape"):
+        prior.shares_forgotten(torch.ones(2), torch.ones(2, 2))
+
+
+# --- the attribute head -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (3, 2), (2, 4)])
+def test_a_fitted_head_knows_the_attribute_as_bayes_does(shape):
+    world = World(*shape, seed=3)
+    kept = 1 - world.r
+    head, visibility = prior.attribute_head(*world.draw(40_000, kept), *shape)
+    x, y, _ = world.draw(2_000, kept)
+    true, found = (p[torch.arange(len(y)), y] for p in (world.answers(x, kept)[1], head(x)))
+    others = world.answers(x)[1][torch.arange(len(y)), y]  # of the full population
+    assert (found - true).abs().mean() < 0.01 < 0.015 < (others - true).abs().mean()
+    assert visibility.chance == pytest.approx(1 / shape[1])
+    assert visibility.seen
+
+
+def test_the_whole_chain_brings_the_full_populations_posterior_back():
+    world = World(2, 2, seed=5)
+    world.r = torch.tensor([[0.0, 0.3], [0.0, 0.9]]).double()
+    kept = 1 - world.r
+    head, _ = prior.attribute_head(*world.draw(40_000, kept), 2, 2)
+    x = world.draw(2_000)[0]
+    (full, _), (retained, _) = world.answers(x), world.answers(x, kept)
+    found = log_softmax(prior.undo_shift(retained, head(x), world.r), 1)
+    before, after = ((v.exp() - full.exp()).abs().mean() for v in (retained, found))
+    assert after < 0.01 < 0.05 < before
+
+
+def test_a_head_for_small_groups_borrows_from_the_other_classes():
+    """The attribute shows alike in both classes; one group has eight samples in twenty dimensions."""
+    rng = torch.Generator().manual_seed(0)
+    y, a = (torch.tensor(v).repeat_interleave(torch.tensor([400, 400, 400, 8])) for v in
+            ([0, 0, 1, 1], [0, 1, 0, 1]))
+
+    def features(y, a):
+        z = torch.randn(len(y), 20, generator=rng)
+        z[:, 0] += 3 * a
+        z[:, 1] += 3 * y
+        return z
+
+    z = features(y, a)
+    shared = prior.attribute_head(z, y, a, 2, 2)[0]
+    alone = prior.attribute_head(z[y == 1], 0 * y[y == 1], a[y == 1], 1, 2)[0]
+    of, at = torch.ones(4000, dtype=torch.long), torch.arange(4000) % 2
+    new = features(of, at)
+    right = [((p > 0.5) == at.bool()).float().mean() for p in (shared(new)[:, 1, 1], alone(new)[:, 0, 1])]
+    assert right[0] > right[1] + 0.02
+
+
+def test_features_that_do_not_show_the_attribute_are_told_by_their_accuracy():
+    rng = torch.Generator().manual_seed(0)
+    y, a = torch.randint(2, (2, 2000), generator=rng)
+    a = a * (torch.rand(2000, generator=rng) < 0.2)  # one in ten: whoever says 0 is right nine times in ten
+    blind = torch.randn(2000, 3, generator=rng) + y[:, None]
+    head, visibility = prior.attribute_head(blind, y, a, 2, 2)
+    assert not visibility.seen
+    assert visibility.accuracy == pytest.approx(0.5, abs=3 * visibility.error)
+    torch.testing.assert_close(head(blind)[:, :, 1].mean(0), torch.tensor([0.1, 0.1]), atol=0.03, rtol=0)
+    head, visibility = prior.attribute_head(blind + 4 * a[:, None], y, a, 2, 2)
+    assert visibility.seen
+    assert visibility.accuracy > 0.95
+
+
+def test_a_rare_value_that_nobody_would_bet_on_is_seen_all_the_same():
+    rng = torch.Generator().manual_seed(0)
+    a = (torch.rand(8000, generator=rng) < 0.05).long()
+    z = torch.randn(8000, 1, generator=rng) + 1.2 * a[:, None]
+    head, visibility = prior.attribute_head(z, 0 * a, a, 1, 2)
+    assert (head(z)[:, 0, 1] > 0.5).float().mean() < 0.01  # nearly always the common one is likelier
+    assert visibility.accuracy == pytest.approx(0.726, abs=0.05)  # Phi(0.6), of the even-handed rule
+    assert visibility.seen
+
+
+def test_values_that_a_class_has_not_are_impossible_there_and_one_value_is_certain():
+    x, y, a = World(2, 3).draw(3000)
+    kept = ~((y == 1) & (a == 2))
+    p = prior.attribute_head(x[kept], y[kept], a[kept], 3, 3)[0](x)
+    assert (p[:, 1, 2] == 0).all()
+    assert (p[:, 0] > 0).all()
+    torch.testing.assert_close(p.sum(2), torch.ones_like(p[:, :, 0]))  # also of class 2, which nobody saw
+    one = a == 1
+    p = prior.attribute_head(x[one], y[one], a[one], 2, 3)[0](x)
+    assert (p == torch.tensor([0.0, 1.0, 0.0])).all()
+
+
+def test_too_few_to_hold_any_out_measures_nothing():
+    z, y, a = torch.randn(8, 3), torch.tensor([0, 1] * 4), torch.tensor([0, 0, 1, 1] * 2)
+    visibility = prior.attribute_head(z, y, a, 2, 2)[1]
+    assert math.isnan(visibility.accuracy)
+    assert visibility.seen  # nothing says that it cannot be
+
+
+def test_a_head_needs_samples_with_their_labels():
+    with pytest.raises(ValueError, match="need features"):
+        prior.attribute_head(torch.zeros(3, 2), torch.zeros(2), torch.zeros(3), 2, 2)
+    with pytest.raises(ValueError, match="need features"):
+        prior.attribute_head(torch.zeros(0, 2), torch.zeros(0), torch.zeros(0), 2, 2)
+
+
+# --- calibration --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("true", [0.3, 1.0, 4.0])
+def test_the_temperature_of_a_known_posterior_is_found(true):
+    world = World(3, 2)
+    x, y, _ = world.draw(20_000)
+    assert prior.temperature(world.answers(x)[0].float() * true, y) == pytest.approx(true, rel=0.05)
+
+
+def test_a_shifted_prior_is_taken_for_overconfidence_unless_samples_are_weighted_to_it():
+    world = World(2, 2, seed=5)
+    world.r = torch.tensor([[0.0, 0.3], [0.0, 0.97]]).double()
+    x, y, a = world.draw(20_000)  # validation samples of the full population
+    retained = world.answers(x, 1 - world.r)[0]
+    assert prior.temperature(retained, y) > 1.2
+    assert prior.temperature(retained, y, (1 - world.r)[y, a]) == pytest.approx(1, abs=0.05)
+
+
+def test_a_temperature_needs_samples():
+    for logits, y, weights in ((torch.zeros(0, 2), torch.zeros(0), None),
+                               (torch.zeros(3, 2), torch.zeros(2), None),
+                               (torch.zeros(3, 2), torch.zeros(3), torch.ones(2))):
+        with pytest.raises(ValueError, match="need logits"):
+            prior.temperature(logits, y, weights)
