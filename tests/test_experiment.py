@@ -226,9 +226,10 @@ def test_tiny_is_little_of_everything():
     assert e.gold.optimisation.epochs == 1
     assert Experiment(method="miu", tiny=True).make_method().first_updates == 1
     parts = load_split(Experiment(tiny=True))
-    assert len(parts.splits.train) == 9
-    assert parts.splits.train.group_counts().tolist() == [1, 1, 1, 6]
-    assert load_split(Experiment("groundwear-many", tiny=True)).splits.test.n_groups == 63
+    assert parts.splits.train.group_counts().tolist() == [1, 1, 1, 10]
+    assert parts.splits.test.group_counts().tolist() == [1, 1, 1, 1]
+    many = load_split(Experiment("groundwear-many", tiny=True, groups=((0, 0), (3, 1)))).splits
+    assert (many.test.n_groups, len(many.train), len(many.test)) == (63, 2 * 5 + 4, 2 + 4)
 
 
 def test_pretraining_changes_what_starts_afresh_and_nothing_else():

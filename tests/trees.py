@@ -103,4 +103,14 @@ def multinli(root: Path, counts: Counts = FEW_TEXTS, texts: bool = True) -> Path
     return root
 
 
+def for_a_dry_run(root: Path) -> Path:
+    """All four below one root, with as many samples as a dry run of every grid of the paper's looks at."""
+    few = dict.fromkeys(SPLITS, (12, 12, 12, 12))
+    celeba(root / "celeba", few)
+    waterbirds(root / "waterbirds", few)
+    fairface(root / "fairface", n_train=63 * 13, n_test=63 * 2)
+    multinli(root / "multinli", dict.fromkeys(SPLITS, (12,) * 6))
+    return root
+
+
 TREES = {"celeba": celeba, "waterbirds": waterbirds, "fairface": fairface, "multinli": multinli}

@@ -137,15 +137,14 @@ def from_dataset(dataset: Dataset[Any], class_names: Sequence[str] = (), attribu
     return GroupedDataset(Items(dataset, torch.arange(len(labels))), y, a, class_names, attribute_names, name)
 
 
-def few(dataset: GroupedDataset, groups: Sequence[Group], n: int = 16) -> torch.Tensor:
-    """Rows of about n samples for a dry run, ascending: the first six of one such group, or two of each of
-    several, and the first of as many other groups as there is room for."""
+def few(dataset: GroupedDataset, groups: Sequence[Group], n: int) -> torch.Tensor:
+    """Rows of a few samples for a dry run, ascending: the first n of these groups together, or one of each if
+    they are more; and the first of four other groups."""
     asked = dataset.group_ids(groups)
-    others = [g for g in range(dataset.n_groups) if g not in asked]
-    each = 6 if len(asked) == 1 else 2
-    chosen = torch.cat([(dataset.group == g).nonzero().flatten()[:each] for g in asked])
-    rest = [(dataset.group == g).nonzero().flatten()[:1] for g in others]
-    return torch.cat([chosen, torch.cat(rest)[: max(n - len(chosen), 4)]]).sort().values
+    each = max(n // len(asked), 1)
+    of = [(dataset.group == g).nonzero().flatten() for g in range(dataset.n_groups)]
+    others = [rows[:1] for g, rows in enumerate(of) if g not in asked and len(rows)]
+    return torch.cat([of[g][:each] for g in asked] + others[:4]).sort().values
 
 
 def as_tensor(what: str, values: object) -> torch.Tensor:

@@ -75,7 +75,8 @@ def load_split(experiment: Experiment) -> Parts:
         splits = splits._replace(train=splits.train.subset(data.half_of(splits.train, experiment.seed)))
     groups = (splits.forget_group,) if isinstance(experiment.groups, str) else experiment.groups
     if experiment.tiny:
-        train, val, test = (part.subset(data.few(part, groups)) for part in splits[:3])
+        train, val, test = (part.subset(data.few(part, groups, n))
+                            for part, n in zip(splits[:3], (10, 1, 1), strict=True))
         splits = splits._replace(train=train, val=val, test=test)
     seed = experiment.seed if experiment.split_seed is None else experiment.split_seed
     chosen = None if experiment.groups == "uniform" else groups

@@ -14,6 +14,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
@@ -25,6 +26,7 @@ from tqdm.auto import tqdm
 
 from grmu import data, models
 from grmu.data.files import write_whole
+from grmu.data.originals.cache import cores
 from grmu.data.originals.registry import ORIGINALS
 from grmu.data.shipped import PACKAGE
 from grmu.runs import Experiment, run
@@ -33,6 +35,7 @@ from grmu.study.names import label
 
 REPOSITORY = PACKAGE.parent
 Made = TypeVar("Made", "Block", "Grid")
+MOST_AT_ONCE = 4  # runs of a dry run: a BERT with its optimiser takes 3 GB
 MADE = ("notebook.ipynb", "metrics.json")  # what a job writes
 
 
@@ -250,18 +253,24 @@ def count(grid: Grid) -> str:
 
 
 def dry_run(grid: Grid) -> int:
-    """Every run of the grid with `Experiment.tiny`, one after the other, in a store that goes afterwards.
+    """Every run of the grid with `Experiment.tiny`, on all cores, in a store that goes afterwards.
 
-    Says what failed and why; returns the exit code.
+    In threads: they share the libraries that one has loaded, and PyTorch's random numbers, for the runs' own
+    do not matter. Says what failed and why; returns the exit code.
     """
-    experiments, failed = grid.experiments(), {}
-    with TemporaryDirectory() as store:
-        for name, e in (bar := tqdm(experiments.items(), unit="run", leave=False)):
-            bar.set_description(name)
-            try:
-                run(replace(e, tiny=True), store, grid.device)
-            except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
-                failed[name] = " ".join(str(error).split())
+    experiments = grid.experiments()
+    failed: dict[str, str] = {}
+
+    def try_out(name: str) -> None:
+        try:
+            run(replace(experiments[name], tiny=True), store, grid.device)
+        except (ValueError, OSError, RuntimeError, FloatingPointError) as error:
+            failed[name] = " ".join(str(error).split())
+
+    with TemporaryDirectory() as store, ThreadPoolExecutor(min(cores(), MOST_AT_ONCE)) as pool:
+        done = as_completed([pool.submit(try_out, name) for name in experiments])
+        for future in tqdm(done, total=len(experiments), unit="run", leave=False):
+            future.result()
     print(f"{len(experiments) - len(failed)} of {len(experiments)} runs went through")
     for name, why in failed.items():
         print(f"  - {name}: {why}")
