@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
-from grmu.study import effects, factorial, grids, shipped_tables
+from grmu.study import effects, factorial, grids, miu_map, shipped_tables
 from grmu.study.tuning import DATASETS
 
 LIFT = {"group_bar": ("exact", 2.0), "calibrate_to": ("unlearned", -3.0), "target_on": ("stored", 0.0),
@@ -101,3 +101,40 @@ def test_the_pages_hold_what_the_shipped_rows_say():
     for path, text in pages.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run python docs/results.py"
     assert np.isfinite(effects.comparisons()[["mean", "low", "high"]].to_numpy()).all()
+
+
+def of_the_map(nearer=0.0, seed=0):
+    """Rows as the map's, with noise; in the cells of ratio 0.9 fine-tuning's GA misses by `nearer` more."""
+    rng = np.random.default_rng(seed)
+    noise = {about["seed"]: rng.normal(0, 0.02, 2) for about, _ in miu_map.planned()}  # a seed's own
+    lines = []
+    for about, _ in miu_map.planned():
+        off = nearer * (about["arm"] == "finetune" and about["ratio"] == 0.9)
+        known = 0.3 * (about["arm"] == "pretrain" and about["level"] == "by heart")
+        own = noise[about["seed"]] + rng.normal(0, 0.01, 2)
+        lines.append(about | {"UA": 0.6 + own[0] + known, "GA": 0.6 + own[1] - off})
+    return pd.DataFrame(lines).sample(frac=1, random_state=seed)  # in any order
+
+
+def test_the_map_finds_a_place_where_miu_helps_and_none_where_there_is_none():
+    found = miu_map.comparisons(of_the_map(nearer=0.2))
+    assert len(found) == 54
+    help_ = found[(found.question == "MIU - fine-tuning") & (found.ratio == 0.9)]
+    assert (help_.verdict == "lower").all()
+    assert ((help_["mean"] > -11) & (help_["mean"] < -8)).all()  # half of 20 points: UA is as good
+    assert (found.drop(help_.index).verdict == "equal").all()
+    assert (miu_map.comparisons(of_the_map()).verdict == "equal").all()
+
+
+def test_the_map_says_how_much_pretrain_knows_by_heart():
+    found = miu_map.comparisons(of_the_map()).groupby("level").by_heart.mean()
+    assert found["by heart"] == pytest.approx(30, abs=2)
+    assert found["learnt"] == pytest.approx(0, abs=2)
+
+
+def test_the_maps_distance_is_to_the_gold_standard_of_the_same_seed_and_cell():
+    rows = of_the_map()
+    cell = (rows.level == "learnt") & (rows.group == 840) & (rows.ratio == 0.3) & (rows.seed == 3)
+    of = rows[cell].set_index("arm")
+    expected = 50 * (abs(of.UA.miu - of.UA.gold) + abs(of.GA.miu - of.GA.gold))
+    assert miu_map.distances(rows).loc[("learnt", 840, 0.3, 3), "miu"] == pytest.approx(expected)

@@ -23,6 +23,10 @@ from grmu.show.plots import (
 from grmu.study.compare import Interval
 from grmu.study.names import METRIC_NAMES, label
 
+SHORT_VERDICTS = {"lower": "nearer", "higher": "farther", "equal": "equal",
+                  "not distinguished": "", "lower, within the margin": "nearer, but equal",
+                  "higher, within the margin": "farther, but equal"}
+
 
 def reweight_gains(effect: pd.DataFrame, gold: float, idle: float, metric: str = "GA", title: str = "",
                    ax: Axes | None = None) -> Figure:
@@ -134,6 +138,32 @@ def effects(found: Mapping[str, Sequence[float]], published: Mapping[str, float]
     ax.set_yticks(range(len(found) + len(published)), [*found, *(f"paper: {name}" for name in published)])
     ax.set(ylim=(len(found) + len(published) - 0.5, -0.5), xlabel="points; right of 0 speaks for the claim")
     return titled(ax, title)
+
+
+def cells(found: pd.DataFrame, title: str = "") -> Figure:
+    """A panel a question and level: each cell's mean, its interval and verdict (none: not distinguished);
+    blue is nearer to the gold standard.
+
+    `found`: as `grmu.study.miu_map.comparisons` gives.
+    """
+    questions, levels = (list(dict.fromkeys(found[name])) for name in ("question", "level"))
+    figure, axes = plt.subplots(len(questions), len(levels), figsize=(11, 3.5 * len(questions)),
+                                squeeze=False)
+    most = max(found["mean"].abs().max(), 1.0)
+    for (question, level), part in found.groupby(["question", "level"], sort=False):
+        ax = axes[questions.index(question), levels.index(level)]
+        grid = part.pivot(index="group", columns="ratio", values="mean")
+        ax.imshow(grid, cmap="RdBu_r", vmin=-1.6 * most, vmax=1.6 * most, aspect="auto")
+        for row in part.itertuples():
+            ax.text(grid.columns.get_loc(row.ratio), grid.index.get_loc(row.group),
+                    f"{row.mean:+.1f}\n[{row.low:+.1f}, {row.high:+.1f}]\n{SHORT_VERDICTS[row.verdict]}",
+                    ha="center", va="center", fontsize=9)
+        ax.set_xticks(range(len(grid.columns)), [f"{ratio:g}" for ratio in grid.columns])
+        ax.set_yticks(range(len(grid.index)), [f"{size:,}" for size in grid.index])
+        first, known = level == levels[0], part.by_heart
+        ax.set(xlabel="ratio", ylabel=f"{question}\ngroup's size" if first else "",
+               title=f"{level}: {known.min():.0f} to {known.max():.0f} points known")
+    return headline(figure, title)
 
 
 def choices(panels: Mapping[tuple[str, str], Mapping[tuple[str, ...], Interval]],

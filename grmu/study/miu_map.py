@@ -1,6 +1,7 @@
 """Where does MIU help? MIU against fine-tuning, over how much is known by heart, the ratio and the group.
 
-    python -m grmu results --only map
+    python -m grmu results --only map       computes the rows
+    comparisons()                           words them: each cell's differences, in points
 
 All on Groundwear's pictures and counts, + REWEIGHT, with *paper*'s form. PRETRAIN and the gold standard learn
 less or more by heart by LEVELS; each level was tuned for itself by `grmu.study.tuning`. docs/miu_map.md
@@ -18,12 +19,17 @@ import pandas as pd
 
 from grmu.data import Group
 from grmu.runs import Experiment, map_experiments, run
+from grmu.study import effects, shipped_tables
+from grmu.study.compare import verdicts
 from grmu.study.tuning import LEVELS, tuned
 
 RATIOS = (0.3, 0.6, 0.9)
 GROUPS: dict[int, tuple[Group, ...]] = {  # by their size in the training set of 5,692
     102: ((1, 1),), 840: ((1, 0),), 2350: ((0, 1),)}
 SEEDS = tuple(range(10))
+CELL = ["level", "group", "ratio"]
+QUESTIONS = {"MIU - fine-tuning": ("miu", "finetune"),
+             "with - without the forget pass": ("unlearning alone", "neither term")}
 
 
 def arms(level: str) -> dict[str, tuple[str, bool, dict[str, Any]]]:
@@ -55,3 +61,41 @@ def table(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     rows = [line | {name: result.metrics[name] for name in ("UA", "GA", "TA", "val_GA")}
             for line, result in zip(about, found, strict=True)]
     return pd.DataFrame(rows).round(5)
+
+
+def distances(rows: pd.DataFrame) -> pd.DataFrame:
+    """(|UA gap| + |GA gap|) / 2 to the gold standard of the same seed, in points: a row a cell and seed, a
+    column an arm."""
+    by_arm = rows.set_index([*CELL, "seed", "arm"])[["UA", "GA"]].unstack("arm")
+    gaps = [100 * (by_arm[name].sub(by_arm[name]["gold"], axis=0)).abs() for name in ("UA", "GA")]
+    return (gaps[0] + gaps[1]) / 2
+
+
+def by_heart(rows: pd.DataFrame) -> pd.Series:
+    """How much PRETRAIN knows by heart, in points, by level and group: its UA - GA, a mean over the rest."""
+    old = rows[rows.arm == "pretrain"]
+    return (100 * (old.UA - old.GA)).groupby([old.level, old.group], sort=False).mean()
+
+
+def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The map's 54 differences of distances, paired by seed, one Holm correction.
+
+    Args:
+        rows: as `table` gives; None is those that ship.
+
+    Returns:
+        question, level, group, ratio, by_heart, and the columns of `compare.verdicts`, in points.
+    """
+    rows = shipped_tables.read("map") if rows is None else rows
+    found, known = distances(rows), by_heart(rows)
+    about = [{"question": question, "level": level, "group": size, "ratio": ratio,
+              "by_heart": known[level, size]}
+             for question, level, size, ratio in product(QUESTIONS, LEVELS, GROUPS, RATIOS)]
+    differences = {}
+    for i, line in enumerate(about):
+        ours, other = QUESTIONS[line["question"]]
+        cell = found.loc[line["level"], line["group"], line["ratio"]]
+        differences[str(i)] = (cell[ours] - cell[other]).to_numpy()
+    margin = effects.margins("groundwear")["distance"]
+    worded = verdicts(differences, dict.fromkeys(differences, margin))
+    return pd.DataFrame(about).join(worded.reset_index(drop=True))
