@@ -216,6 +216,13 @@ def test_each_of_these_fields_names_another_run():
             assert len({getattr(r, key) for r in runs}) == len(runs), key
 
 
+def test_a_setting_of_another_method_is_refused_with_the_methods_that_have_it():
+    with pytest.raises(ValueError, match="unknown setting eta for miu, but a setting of group_dro: choose"):
+        Experiment(method="miu", overrides={"eta": 0.1})
+    with pytest.raises(ValueError, match="unknown setting laam for miu: choose from"):
+        Experiment(method="miu", overrides={"laam": 1})
+
+
 def test_tiny_is_little_of_everything():
     e = Experiment("celeba", "miu", tiny=True)
     assert (e.optimisation.epochs, e.optimisation.batch_size) == (1, 8)

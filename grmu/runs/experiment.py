@@ -194,8 +194,10 @@ def _check_method(e: Experiment) -> None:
     data.require(not e.reweight or not (sees_all or samples_itself),
             f"{e.method} does not combine with REWEIGHT: it "
             f"{'sees the whole training set' if sees_all else 'samples by itself'}.")
-    unknown = sorted(map(str, set(e.overrides) - set(known)))
-    data.require(not unknown, f"unknown setting {', '.join(unknown)} for {e.method}: choose from "
+    if unknown := sorted(map(str, set(e.overrides) - set(known))):
+        readers = [name for name in methods.registry if set(unknown) <= set(_defaults(methods.get(name)))]
+        instead = f", but a setting of {' and '.join(readers)}" if readers else ""
+        raise ValueError(f"unknown setting {', '.join(unknown)} for {e.method}{instead}: choose from "
                          f"{', '.join(sorted(known))}.")
     recipe = training.Recipe.__dataclass_fields__
     stray = sorted(map(str, set(e.pretraining) - set(recipe)))
