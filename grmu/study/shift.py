@@ -1,0 +1,145 @@
+"""Who pays, predicted from PRETRAIN alone: what a shifted prior (`grmu.prior`) says of a group's accuracy,
+beside what RETRAIN has.
+
+    python -m grmu results --only shift
+
+The prediction has no free parameter and no training: PRETRAIN's logits on test pictures, moved by the shares
+that are forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import product
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from grmu.data import Group, GroupedDataset
+from grmu.models import Classifier
+from grmu.numerics import fixed_threads
+from grmu.prior import attribute_head, predict_shift, shares_forgotten, temperature
+from grmu.runs import Experiment, load_split, map_experiments, run, trained
+from grmu.study.compare import interval
+from grmu.study.grids import MANY, NINE_GROUPS, PAPER_RATIOS, RATIOS, TWENTY_FIVE_GROUPS
+from grmu.training import predict
+
+SEEDS = tuple(range(20))
+CEILING_SEEDS = SEEDS[:10]  # have a RETRAIN of the same split with another training seed, too
+TWIN = 1000  # is added to the seed of that one
+ASKING: dict[str, tuple[tuple[str | tuple[Group, ...], Sequence[float]], ...]] = {
+    "groundwear": (("default", RATIOS), (((0, 0),), PAPER_RATIOS)),
+    "groundwear-memorised": (("default", RATIOS),),
+    MANY: (("default", PAPER_RATIOS), (NINE_GROUPS, (0.5,)), (TWENTY_FIVE_GROUPS, (0.5,)))}
+
+
+def planned() -> Iterator[Experiment]:
+    """RETRAIN for all that is predicted; whole seeds one after the other."""
+    for seed, (dataset, asking) in product(SEEDS, ASKING.items()):
+        for groups, ratios in asking:
+            for ratio in ratios:
+                yield Experiment(dataset, "retrain", ratio=ratio, groups=groups, seed=seed)
+
+
+def by_group(right: Tensor, data: GroupedDataset) -> Tensor:
+    """(n_groups,) accuracy from (N,) right or wrong; NaN for a group without samples."""
+    hits = torch.bincount(data.group, right.double(), data.n_groups)
+    return hits / torch.bincount(data.group, minlength=data.n_groups)
+
+
+def temperatures(logits: Tensor, val: GroupedDataset, train_counts: Tensor) -> Tensor:
+    """(n_attributes,) the temperature that calibrates p(y | x) where a is known; 1 for a without samples.
+
+    Not by group: a group has one class, and the temperature that suits it best is 0 or infinite. Validation
+    samples are weighted to the groups' shares of the training set.
+    """
+    weights = (train_counts / val.group_counts().clamp(min=1))[val.group]
+    found = torch.ones(val.n_attributes)
+    for a in val.a.unique():
+        of = val.a == a
+        found[a] = temperature(logits[of], val.y[of], weights[of])
+    return found
+
+
+def predictions(model: Classifier, train: GroupedDataset, val: GroupedDataset, test: GroupedDataset,
+                r: Tensor) -> dict[str, Tensor]:
+    """Accuracy by group (n_groups,) of a model of the training set once the shares r are forgotten.
+
+    Args:
+        r: (n_classes, n_attributes), the share forgotten of each group.
+
+    Returns:
+        before: as it is.  visible: predicted with the attribute taken for visible in every picture.
+        head: with p(a | x, y) of a head on the model's features, fitted to the training set.
+        calibrated: as visible, logits first divided by their attribute's temperature on validation data.
+    """
+    def answers(part: GroupedDataset) -> Tensor:
+        return predict(model, model, part.x)
+
+    logits, z = answers(test), predict(model.features, model, test.x)
+    head, _ = attribute_head(predict(model.features, model, train.x), train.y, train.a, *r.shape)
+    seen = one_hot(test.a, test.n_attributes).to(logits)[:, None].expand(-1, test.n_classes, -1)
+    calibrated = logits / temperatures(answers(val), val, train.group_counts())[test.a][:, None]
+    shifted = {"before": logits, "visible": predict_shift(logits, seen, r),
+               "head": predict_shift(logits, head(z), r), "calibrated": predict_shift(calibrated, seen, r)}
+    return {name: by_group(found.argmax(1) == test.y, test) for name, found in shifted.items()}
+
+
+def shift_of(experiment: Experiment, store: str | None = None) -> list[dict[str, object]]:
+    """A row a group: what was predicted of RETRAIN, and what it has.
+
+    after: RETRAIN's accuracy.  twin: that of another training on the same split, for the seeds that have one.
+    """
+    e, (splits, split, groups) = experiment, load_split(experiment)
+    train, shape = splits.train, (splits.train.n_classes, splits.train.n_attributes)
+    r = shares_forgotten(train.group_counts().view(shape), split.retain.group_counts().view(shape))
+    model = trained(e.original, store)
+    with fixed_threads():
+        columns = predictions(model, train, splits.val, splits.test, r)
+    columns["after"] = torch.tensor(run(e, store).by_group())
+    if e.seed in CEILING_SEEDS:
+        twin = replace(e, seed=e.seed + TWIN, split_seed=e.seed)
+        columns["twin"] = torch.tensor(run(twin, store).by_group())
+    n_test = splits.test.group_counts()
+    return [{"dataset": e.dataset, "asking": len(groups), "asks": train.group_id(groups[0]), "ratio": e.ratio,
+             "seed": e.seed, "group": g, "r": r.flatten()[g].item(), "n": int(n_test[g]),
+             **{name: found[g].item() for name, found in columns.items()}} for g in range(train.n_groups)]
+
+
+def shift(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`shift_of` all that is planned; accuracies and shares as fractions."""
+    found = map_experiments(partial(shift_of, store=store), planned(), jobs)
+    return pd.DataFrame([row for rows in found for row in rows]).round(5)
+
+
+def explained(rows: pd.DataFrame, by: str = "visible") -> pd.DataFrame:
+    """How much a column says of what RETRAIN has: a row a data set and number of groups that ask.
+
+    Args:
+        rows: as `shift` gives.  by: the prediction, or "twin" for the ceiling: another training's accuracies.
+
+    Returns:
+        n, and R2 = 1 - sum (after - said)^2 / sum (after - mean)^2 of the accuracies and of the changes since
+        PRETRAIN, over groups, ratios and seeds. Below 0 is worse than the mean.
+    """
+    found = {}
+    for key, part in rows.dropna(subset=["before", by, "after"]).groupby(["dataset", "asking"], sort=False):
+        missed = ((part.after - part[by]) ** 2).sum()
+        found[key] = {"n": len(part)} | {
+            name: 1 - missed / ((values - values.mean()) ** 2).sum()
+            for name, values in (("R2", part.after), ("R2 of changes", part.after - part.before))}
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis(index=["dataset", "asking"])
+
+
+def misses(rows: pd.DataFrame, by: str = "visible") -> pd.DataFrame:
+    """Predicted minus observed on the groups that ask, in points, by data set, who asks and ratio: the mean
+    over groups of a seed, and its 95 % interval over seeds."""
+    asked = rows[rows.r > 0]
+    gap = 100 * (asked[by] - asked.after)
+    by_seed = gap.groupby([asked[name] for name in ("dataset", "asking", "asks", "ratio", "seed")]).mean()
+    return pd.DataFrame({key: interval(part.to_numpy())._asdict()
+                         for key, part in by_seed.groupby(["dataset", "asking", "asks", "ratio"])}).T
