@@ -63,7 +63,8 @@ def test_temperatures_are_found_by_attribute_and_at_the_training_sets_shares():
     y = torch.randint(0, 2, (n,), generator=rng)  # balanced, as validation data are
     x = torch.randn(n, generator=rng) + torch.where(y == 1, 0.7, -0.7)
     odds = 1.4 * x - math.log(8) * (a == 0)  # Bayes where class 0 has eight times the share with a = 0
-    logits = torch.stack([torch.zeros(n), odds * torch.where(a == 0, 1.0, 2.0)], 1)  # overconfident with a = 1
+    doubled = odds * torch.where(a == 0, 1.0, 2.0)  # overconfident with a = 1
+    logits = torch.stack([torch.zeros(n), doubled], 1)
     val = data.GroupedDataset(torch.zeros(n, 1), y, a)
     found = temperatures(logits, val, counts)
     assert found.tolist() == pytest.approx([1, 2], rel=0.06)
