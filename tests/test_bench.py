@@ -133,7 +133,16 @@ def test_the_scale_benchmark_runs_at_a_tiny_size_on_the_code_of_full_runs(measur
             "of miu's, the original's forward pass alone", "miu's time over fine-tuning's"))
         assert 0 < alone < whole
         assert lines["speed, of the limit"][0] == ">= 90 %"
-    assert len(found) == 1 + 10 + 9 + 1
+    assert len(found) == 2 + 1 + 10 + 9 + 1
+
+
+def test_a_device_that_computes_otherwise_is_noticed(monkeypatch):
+    cpu, x = torch.device("cpu"), bench_scale.random_batch(8, 3, 32, 32)
+    assert bench_scale.disagreement(bench_scale.Network("resnet18"), x, cpu) == 0
+    calls, right = [], bench_scale.step
+    monkeypatch.setattr(bench_scale, "step", lambda model, optimizer, x, y: calls.append(0) or right(
+        model, optimizer, x + (len(calls) == 8), y))  # one step of the second run sees other pictures
+    assert bench_scale.disagreement(bench_scale.Network("resnet18"), x, cpu) > 0.001
 
 
 def test_what_the_scale_benchmark_keeps_is_what_a_sweep_is_costed_with(measured, capsys):
