@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from grmu import Experiment
 from grmu.study import effects, factorial, grids, miu_map, shipped_tables
 from grmu.study.tuning import DATASETS
 
@@ -138,3 +139,16 @@ def test_the_maps_distance_is_to_the_gold_standard_of_the_same_seed_and_cell():
     of = rows[cell].set_index("arm")
     expected = 50 * (abs(of.UA.miu - of.UA.gold) + abs(of.GA.miu - of.GA.gold))
     assert miu_map.distances(rows).loc[("learnt", 840, 0.3, 3), "miu"] == pytest.approx(expected)
+
+
+def test_a_run_that_diverged_has_no_numbers_and_is_left_out_of_its_cell(tmp_path):
+    rows = of_the_map()
+    one = (rows.level == "learnt") & (rows.group == 840) & (rows.ratio == 0.3) & (rows.seed == 3)
+    rows.loc[one & (rows.arm == "miu"), ["UA", "GA"]] = math.nan
+    found = miu_map.comparisons(rows)
+    assert sorted(found.n.tolist()) == [9] + [10] * 53
+    assert found[found.n == 9][["question", "level", "group", "ratio"]].iloc[0].tolist() == [
+        "MIU - fine-tuning", "learnt", 840, 0.3]
+    mad = Experiment(method="finetune", overrides={"lr": 100.0, "weight_decay": 1.0},
+                     pretraining={"epochs": 1})
+    assert all(map(math.isnan, miu_map.accuracies(mad, str(tmp_path)).values()))

@@ -413,6 +413,9 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                          "head", "calibrated", "after", "twin"],
                "map": ["level", "group", "ratio", "arm", "seed", "UA", "GA", "TA", "val_GA"]}[name]
     assert set(table) == set(columns)
+    if name == "map":  # a run that diverged has no numbers
+        assert table.UA.isna().mean() < 0.02
+        table = table.dropna()
     if name == "shift":  # only some seeds have a twin
         table = table.drop(columns="twin")
     if columns == TRIALS:  # most trials did not come to the last stage; fine-tuning has no lambda

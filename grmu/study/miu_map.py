@@ -10,6 +10,7 @@ announced it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import product
@@ -27,6 +28,7 @@ RATIOS = (0.3, 0.6, 0.9)
 GROUPS: dict[int, tuple[Group, ...]] = {  # by their size in the training set of 5,692
     102: ((1, 1),), 840: ((1, 0),), 2350: ((0, 1),)}
 SEEDS = tuple(range(10))
+ACCURACIES = ("UA", "GA", "TA", "val_GA")
 CELL = ["level", "group", "ratio"]
 QUESTIONS = {"MIU - fine-tuning": ("miu", "finetune"),
              "with - without the forget pass": ("unlearning alone", "neither term")}
@@ -51,16 +53,23 @@ def planned() -> Iterator[tuple[dict[str, Any], Experiment]]:
                                     pretraining=LEVELS[level])
 
 
+def accuracies(experiment: Experiment, store: str | None = None) -> dict[str, float]:
+    """Of one run, as fractions; NaN if its training diverged, as it does with the rates of some levels."""
+    try:
+        metrics = run(experiment, store).metrics
+    except FloatingPointError:
+        return dict.fromkeys(ACCURACIES, math.nan)
+    return {name: metrics[name] for name in ACCURACIES}
+
+
 def table(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """A row a run: level, the group's size, ratio, arm, seed; accuracies as fractions.
+    """A row a run: level, the group's size, ratio, arm, seed; `accuracies`.
 
     How much is known by heart is UA - GA of PRETRAIN's rows.
     """
     about, runs = zip(*planned(), strict=True)
-    found = map_experiments(partial(run, store=store), runs, jobs)
-    rows = [line | {name: result.metrics[name] for name in ("UA", "GA", "TA", "val_GA")}
-            for line, result in zip(about, found, strict=True)]
-    return pd.DataFrame(rows).round(5)
+    found = map_experiments(partial(accuracies, store=store), runs, jobs)
+    return pd.DataFrame([line | row for line, row in zip(about, found, strict=True)]).round(5)
 
 
 def distances(rows: pd.DataFrame) -> pd.DataFrame:
@@ -78,7 +87,7 @@ def by_heart(rows: pd.DataFrame) -> pd.Series:
 
 
 def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The map's 54 differences of distances, paired by seed, one Holm correction.
+    """The map's 54 differences of distances, paired by seed, one Holm correction; without runs that diverged.
 
     Args:
         rows: as `table` gives; None is those that ship.
@@ -95,7 +104,7 @@ def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
     for i, line in enumerate(about):
         ours, other = QUESTIONS[line["question"]]
         cell = found.loc[line["level"], line["group"], line["ratio"]]
-        differences[str(i)] = (cell[ours] - cell[other]).to_numpy()
+        differences[str(i)] = (cell[ours] - cell[other]).dropna().to_numpy()
     margin = effects.margins("groundwear")["distance"]
     worded = verdicts(differences, dict.fromkeys(differences, margin))
     return pd.DataFrame(about).join(worded.reset_index(drop=True))
