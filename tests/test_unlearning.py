@@ -63,6 +63,26 @@ def test_any_method_unlearns_and_leaves_the_argument_as_it_was(splits, model, na
     assert not any(module._forward_pre_hooks for module in found.model.modules())
 
 
+def test_a_network_of_timm_unlearns():
+    timm = pytest.importorskip("timm")
+    rng, parts = torch.Generator().manual_seed(0), []
+    for n in (48, 16, 16):
+        x, y = torch.rand(n, 3, 32, 32, generator=rng), torch.arange(n) % 2
+        parts.append(GroupedDataset(x + 0.5 * y[:, None, None, None], y, torch.arange(n) // 2 % 2))
+    splits = Splits(*parts, (1, 1))
+    torch.manual_seed(0)
+    network = timm.create_model("mobilenetv3_small_050", num_classes=2)
+    before = copy.deepcopy(network.state_dict())
+    for method in (methods.get("miu")(forget_epochs=1, first_updates=2), methods.get("l1_sparse")()):
+        found = grmu.unlearn(network, splits, forget_of(splits), method, "classifier", recipe=SHORT)
+        assert same_state(network.state_dict(), before)
+        assert not same_state(found.model.state_dict(), before)
+        assert type(found.model) is type(network)
+        assert list(found.metrics.index) == ["before", "after"]
+    with pytest.raises(ValueError, match="no linear layer 'fc': head must name its last one, of classifier"):
+        grmu.unlearn(network, splits, forget_of(splits), recipe=SHORT)
+
+
 def test_before_is_doing_nothing_and_after_is_the_model_that_comes_back(splits, model):
     found = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT)
     for when, network in (("before", model.eval()), ("after", found.model)):
