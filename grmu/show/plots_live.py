@@ -26,7 +26,7 @@ from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, marker_style, name
 SCREEN_DPI, SHARPNESS = 85, 1.6  # of the course's figures, and how many times that is drawn
 SHEET_COLUMNS, MAPPED = 9, 300  # samples of a group on a sheet, and on a map
 EXPLORED = ("UA", "TA", "GA", "EO")
-METRIC_ROWS = ("forget set,\naccuracy", "test set,\naccuracy", "those who asked,\ntest accuracy",
+METRIC_ROWS = ("forget set,\naccuracy", "test set,\naccuracy", "people like them,\nwho did not ask",
                "equalized-odds\ndifference")
 DO_NOTHING, GOLD = ("pretrain", False), ("retrain", True)
 
@@ -151,7 +151,7 @@ def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> Non
                                    (by_lam, "λ, weight of the calibration", (-0.5, 10.5), has_lam)):
         ax.set_axis_on()
         ax.set_title("dotted: before   dashed: gold   solid: RETRAIN", fontsize=11, fontweight="normal")
-        ax.set(xlim=limits, ylim=(0, 101), xlabel=said, ylabel="test accuracy of those\nwho asked (%)")
+        ax.set(xlim=limits, ylim=(0, 101), xlabel=said, ylabel="accuracy on new pictures\nof the group that asked (%)")
         if not used:
             ax.set_axis_off()
             ax.set_title("")
