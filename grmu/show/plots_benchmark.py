@@ -162,7 +162,7 @@ def cells(found: pd.DataFrame, title: str = "") -> Figure:
         ax.set_yticks(range(len(grid.index)), [f"{size:,}" for size in grid.index])
         first, known = level == levels[0], part.by_heart
         ax.set(xlabel="ratio", ylabel=f"{question}\ngroup's size" if first else "",
-               title=f"{level}: {known.min():.0f} to {known.max():.0f} points known")
+               title=f"{level}: {known.min():.0f} to {known.max():.0f} points")
     return headline(figure, title)
 
 

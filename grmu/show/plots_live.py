@@ -151,7 +151,8 @@ def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> Non
                                    (by_lam, "λ, weight of the calibration", (-0.5, 10.5), has_lam)):
         ax.set_axis_on()
         ax.set_title("dotted: before   dashed: gold   solid: RETRAIN", fontsize=11, fontweight="normal")
-        ax.set(xlim=limits, ylim=(0, 101), xlabel=said, ylabel="accuracy on new pictures\nof the group that asked (%)")
+        ax.set(xlim=limits, ylim=(0, 101), xlabel=said,
+               ylabel="accuracy on new pictures\nof the group that asked (%)")
         if not used:
             ax.set_axis_off()
             ax.set_title("")
