@@ -152,3 +152,20 @@ def test_a_run_that_diverged_has_no_numbers_and_is_left_out_of_its_cell(tmp_path
     mad = Experiment(method="finetune", overrides={"lr": 100.0, "weight_decay": 1.0},
                      pretraining={"epochs": 1})
     assert all(map(math.isnan, miu_map.accuracies(mad, str(tmp_path)).values()))
+
+
+def test_what_the_map_s_page_says_by_hand_is_what_the_shipped_rows_say():
+    page = " ".join((REPOSITORY / "docs" / "miu_map.md").read_text(encoding="utf-8").split())
+    found = miu_map.comparisons()
+    ours, passes = (found[found.question == question] for question in miu_map.QUESTIONS)
+    assert "Of 27 cells, 22 are *equal*, four are not distinguished, and in one it is farther" in page
+    assert ours.verdict.value_counts().to_dict() == {"equal": 22, "not distinguished": 4, "higher": 1}
+    farther = ours[ours.verdict == "higher"].iloc[0]
+    assert (farther.level, farther.group, farther.ratio) == ("partly by heart", 840, 0.9)
+    assert "26 of 27 cells are *equal*, within the margin, and one is not distinguished" in page
+    assert passes.verdict.value_counts().to_dict() == {"equal": 26, "not distinguished": 1}
+    lean = ours[(ours.verdict == "not distinguished") & (ours["mean"] > ours.margin)]
+    assert f"({lean['mean'].min():.1f} and {lean['mean'].max():.1f} points)" in page
+    assert len(lean) == 2
+    known = ours[ours.group == 102].groupby("level").by_heart.first()
+    assert f"({known['partly by heart']:.1f} and {known['by heart']:.1f} points of the small group)" in page

@@ -21,7 +21,7 @@ import pandas as pd
 from grmu.data import Group
 from grmu.runs import Experiment, map_experiments, run
 from grmu.study import effects, shipped_tables
-from grmu.study.compare import verdicts
+from grmu.study.compare import distance_by_seed, verdicts
 from grmu.study.tuning import LEVELS, tuned
 
 RATIOS = (0.3, 0.6, 0.9)
@@ -75,9 +75,9 @@ def table(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 def distances(rows: pd.DataFrame) -> pd.DataFrame:
     """(|UA gap| + |GA gap|) / 2 to the gold standard of the same seed, in points: a row a cell and seed, a
     column an arm."""
-    by_arm = rows.set_index([*CELL, "seed", "arm"])[["UA", "GA"]].unstack("arm")
-    gaps = [100 * (by_arm[name].sub(by_arm[name]["gold"], axis=0)).abs() for name in ("UA", "GA")]
-    return (gaps[0] + gaps[1]) / 2
+    found = {(*cell, name): 100 * distance_by_seed(ours, part[part.arm == "gold"], ("UA", "GA"))
+             for cell, part in rows.groupby(CELL, sort=False) for name, ours in part.groupby("arm")}
+    return pd.concat(found, names=[*CELL, "arm"]).unstack("arm")
 
 
 def by_heart(rows: pd.DataFrame) -> pd.Series:

@@ -5,11 +5,12 @@ Exit code 0: ready, or only asked what to download; 1: something is missing or w
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 from grmu.data.arguments import Parser
 from grmu.data.originals.cache import LISTED, listed
-from grmu.data.originals.original import Metadata, Original
+from grmu.data.originals.original import Metadata, Original, Recipes
 from grmu.data.originals.registry import ORIGINALS, RECIPES
 
 
@@ -28,7 +29,7 @@ def main(argv: list[str]) -> int:
                         help="repair labels that a spreadsheet damaged (FairFace)")
     parser.add_argument("--skip-damaged", action="store_true",
                         help="go on without the damaged pictures, from now on")
-    parser.add_argument("--recipe", choices=("ours", "released"), default="ours",
+    parser.add_argument("--recipe", choices=[f.name for f in fields(Recipes)], default="ours",
                         help="read it as the paper's released code does (its counts, and a cache of its own)")
     options = parser.parse_args(argv)
     if options.root is not None and (options.name is None or not options.root.is_dir()):

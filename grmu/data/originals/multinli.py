@@ -4,10 +4,10 @@ From Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and
 et al., ICLR 2020.
 
 A sample is int16 (2, 128): token ids and segment ids of [CLS] premise [SEP] hypothesis [SEP], in BERT's
-uncased vocabulary, the longer sentence truncated first, padded with 0. Of two long
-sentences the longer keeps 63 tokens, the other 62; in the code of group DRO's authors, and so the paper's,
-always the first keeps 63. `metadata_random.csv` names samples by their line: the three files of `FILES` one
-after the other, lines without a gold label counted, from 0.
+uncased vocabulary, the longer sentence truncated first, padded with 0. Of two long sentences the longer keeps
+63 tokens, the other 62; in the code of group DRO's authors, and so the paper's, always the first keeps 63.
+`metadata_random.csv` names samples by their line: the three files of `FILES` one after the other, lines
+without a gold label counted, from 0.
 """
 
 from __future__ import annotations
@@ -121,27 +121,33 @@ def make_cache(root: Path, metadata: Metadata,
 
     def make_fill() -> Fill:
         tokenizer, pairs = load_tokenizer(), read_pairs(root, metadata)
-        bare = type(tokenizer).from_str(tokenizer.to_str())  # of one sentence, whole
-        bare.no_truncation()
-        bare.no_padding()
-
-        def encode_first_longer(pairs: list[tuple[str, str]]) -> list[Encoding]:
-            cut = []
-            for two in pairs:
-                first, second = bare.encode_batch(two, add_special_tokens=False)
-                kept = lengths(len(first), len(second))
-                first.truncate(kept[0])
-                second.truncate(kept[1])
-                cut.append(tokenizer.post_process(first, second))
-            return cut
+        encode = encode_first_longer(tokenizer) if first_longer else tokenizer.encode_batch
 
         def fill(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
-            encoded = (encode_first_longer if first_longer else tokenizer.encode_batch)(pairs[start:stop])
+            encoded = encode(pairs[start:stop])
             return np.array([[one.ids, one.type_ids] for one in encoded], np.int16), []
 
         return fill
 
     return cache, make_fill
+
+
+def encode_first_longer(tokenizer: Tokenizer) -> Callable[[list[tuple[str, str]]], list[Encoding]]:
+    """Its `encode_batch`, with long pairs cut by `lengths`."""
+    whole = type(tokenizer).from_str(tokenizer.to_str())  # threads share the tokenizer as it is set
+    whole.no_truncation()
+    whole.no_padding()
+
+    def encode(pairs: list[tuple[str, str]]) -> list[Encoding]:
+        cut = []
+        for pair in pairs:
+            first, second = whole.encode_batch(pair, add_special_tokens=False)
+            for sentence, kept in zip((first, second), lengths(len(first), len(second)), strict=True):
+                sentence.truncate(kept)
+            cut.append(tokenizer.post_process(first, second))
+        return cut
+
+    return encode
 
 
 def lengths(first: int, second: int) -> tuple[int, int]:
