@@ -33,7 +33,7 @@ One small group, {group}, wants to leave: {n} of its {n_group} training pictures
   PRETRAIN             do nothing: the model as it was
   RETRAIN              train anew without them
   RETRAIN + REWEIGHT   the same, what is left of the group weighted up to its old share: the gold standard
-  MIU                  change the model that is there, in seconds
+  MIU                  change the model that is there, for a few epochs
   MIU + REWEIGHT       the same, with that weighting
 
 It takes about 20 s a seed on two cores; finished runs are kept and not done again.
