@@ -10,7 +10,7 @@ from grmu import Experiment
 from grmu.runs import load_split
 from grmu.study import studies
 from grmu.study.grids import SEEDS
-from grmu.study.moved import COIN, METHODS, RATIOS, moved_by, moves_of, planned, prior_of
+from grmu.study.moved import COIN, METHODS, moved_by, moves_of, planned, prior_of
 
 
 def test_what_is_planned():

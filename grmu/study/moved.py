@@ -90,7 +90,7 @@ def moves_of(e: Experiment, arms: dict[str, str], store: str | None = None) -> l
     said = (factor[1] / factor[0]).log()
     hits = {name: by_group((margin > 0) == (test.y == 1), test) for name, margin in (
         ("before", before), ("after", after), ("predicted", before + said[test.a]))}
-    rows = []
+    rows: list[dict[str, object]] = []
     for a, name in enumerate(test.attribute_names):
         here, s = test.a == a, moved_by(before[test.a == a], after[test.a == a])
         rows.append({"dataset": e.dataset, "arm": arm, "ratio": e.ratio, "seed": seed, "attribute": name,
