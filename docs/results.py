@@ -1,4 +1,4 @@
-"""Writes the results into docs/miu_factorial.md, miu_map.md and released.md, and draws two figures.
+"""Writes the results into docs/miu_factorial.md, miu_map.md, released.md and who_pays.md, and draws figures.
 
 All from the shipped rows: python docs/results.py
 """
@@ -9,12 +9,13 @@ from textwrap import wrap
 import matplotlib
 import pandas as pd
 
-from grmu.show import plots, plots_benchmark
-from grmu.study import effects, miu_map, names, shipped_tables, studies, tuning
-from grmu.study.compare import interval
+from grmu.show import plots, plots_benchmark, plots_prior
+from grmu.study import effects, miu_map, names, shift, shipped_tables, studies, tuning
+from grmu.study.compare import Interval, interval
 
 DOCS = Path(__file__).parent
 PICTURE, MAP = DOCS / "miu_factorial.png", DOCS / "miu_map.png"
+PREDICTED, MOVED = DOCS / "who_pays.png", DOCS / "moved.png"
 BEGIN = "<!-- From here on, written by docs/results.py -->"
 TITLES = {"gap": "How far from the gold standard", "1": "1. Nearer than fine-tuning, than doing nothing?",
           "2": "2. Does the unlearning term unlearn?", "3": "3. Does calibration keep the group's accuracy?",
@@ -93,11 +94,52 @@ def released_text() -> str:
     return f"{BEGIN}\n\n{pd.DataFrame(lines).to_markdown(index=False)}\n"
 
 
+def who_pays_text() -> str:
+    """What the shifted prior predicts, and how far each method lies from it."""
+    rows = studies.load("shift")
+    twins = rows.dropna(subset=["twin"])
+    r2 = {(by, what): shift.explained(twins, column)[what] for what in ("R2", "R2 of changes")
+          for by, column in (("visible", "visible"), ("head", "head"), ("calibrated", "calibrated"),
+                             ("ceiling", "twin"))}
+    table = pd.DataFrame({f"{what}, {by}": found.round(2) for (by, what), found in r2.items()}).reset_index()
+    missed = [shift.misses(rows, by) for by in ("visible", "calibrated")]
+    gaps = missed[0][[]].reset_index(names=["dataset", "groups that ask", "first", "ratio"])
+    for by, found in zip(("visible", "calibrated"), missed, strict=True):
+        gaps[by] = [Interval(*row).said() for row in found.itertuples(index=False)]
+    n, twice = rows.seed.nunique(), twins.seed.nunique()
+    said = (f"{n} seeds, of which {twice} have another RETRAIN of the same split, the ceiling. R² over "
+            "groups, ratios and seeds, of RETRAIN's accuracies and of their changes since PRETRAIN:")
+    parts = [BEGIN, "", "# Results", "", *wrap(said, 108), "", table.to_markdown(index=False), "",
+             "![Predicted and found accuracies of every group, and the line of identity.](who_pays.png)", "",
+             f"Predicted minus found on who asks, in points, with 95 % intervals over {n} seeds:", "",
+             gaps.to_markdown(index=False), "", "## What methods do", "", *wrap(MOVES, 108), ""]
+    for (dataset, ratio), part in studies.load("moved").groupby(["dataset", "ratio"], sort=False):
+        parts += [f"{effects.SHORT[dataset].capitalize()}, ratio {ratio:g}:", "",
+                  moves(part).to_markdown(index=False), ""]
+    return "\n".join(parts) + "![How far each method moved the margins, beside the theory.](moved.png)\n"
+
+
+MOVES = ("Moved: what has to be added to PRETRAIN's calibrated margins of sneaker against boot, in nats, "
+         "with 95 % intervals over seeds. Apart: on how many pictures (%) the method and PRETRAIN disagree, "
+         "before and after it was added.")
+
+
+def moves(part: pd.DataFrame) -> pd.DataFrame:
+    """A row an arm and ground."""
+    lines = []
+    for (arm, ground), own in part.groupby(["arm", "attribute"], sort=False):
+        found = interval(own.moved)
+        lines.append({"method": arm, "ground": ground, "theory": f"{own.theory.mean():+.2f}",
+                      "moved [95 %]": f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]",
+                      "apart": f"{100 * own.apart.mean():.1f} → {100 * own.left.mean():.1f}"})
+    return pd.DataFrame(lines)
+
+
 def pages() -> dict[Path, str]:
     """The pages as they should be: what was written by hand, then what is computed."""
     found = {}
     for name, text in (("miu_factorial", results_text()), ("miu_map", map_text()),
-                       ("released", released_text())):
+                       ("released", released_text()), ("who_pays", who_pays_text())):
         path = DOCS / f"{name}.md"
         by_hand = path.read_text(encoding="utf-8").split(BEGIN)[0].rstrip()
         found[path] = f"{by_hand}\n\n{text}"
@@ -116,3 +158,12 @@ if __name__ == "__main__":
     picture.savefig(PICTURE, dpi=110, metadata={"Software": None}, bbox_inches="tight")
     picture = plots_benchmark.cells(miu_map.comparisons(), "Where is MIU nearer to the gold standard?")
     picture.savefig(MAP, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    rows = studies.load("shift").assign(said=lambda rows: rows.visible)
+    parts = {f"{name.removeprefix('groundwear-')}, {n} ask{'s' * (n == 1)}": part
+             for (name, n), part in rows.groupby(["dataset", "asking"], sort=False)}
+    picture = plots_prior.predicted(parts, "RETRAIN's accuracy by group, predicted from PRETRAIN alone")
+    picture.savefig(PREDICTED, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    rows = studies.load("moved").replace({"dataset": effects.SHORT})
+    picture = plots_prior.moved(rows, 0.9,
+                                "Ratio 0.9: how far each method moved the margins; bars: the theory")
+    picture.savefig(MOVED, dpi=110, metadata={"Software": None}, bbox_inches="tight")

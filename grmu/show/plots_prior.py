@@ -13,6 +13,7 @@ from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, headline, name_row
 from grmu.study.compare import interval
 
 BLUE = GROUP_COLOURS[0]
+FAMILIES = {"G": "group_dro", "M": "miu", "f": "finetune", "a": "pretrain"}  # arms by their first letter
 
 
 def who_pays(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
@@ -23,7 +24,7 @@ def who_pays(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
         rows: of one forget set, as `grmu.study.shift` ships them: a row a group and seed.
         names: of the groups.
     """
-    fig, ax = plt.subplots(figsize=(7.5, 1.6 + 0.5 * len(names)))
+    _, ax = plt.subplots(figsize=(7.5, 1.6 + 0.5 * len(names)))
     asks, n = set(rows[rows.r > 0].group), rows.seed.nunique()
     for y, (group, part) in enumerate(rows.groupby("group")):
         hue = VERMILION if group in asks else GROUP_COLOURS[y % len(GROUP_COLOURS)]
@@ -36,7 +37,8 @@ def who_pays(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
         change, said = (round(found[name].mean - found["before"].mean) for name in ("after", "visible"))
         ax.text(1.01, y, f"{change:+d}, predicted {said:+d}",
                 transform=ax.get_yaxis_transform(), color=hue, va="center")
-    name_rows(ax, [f"{name} (n = {k})" for name, k in zip(names, rows.groupby("group").n.first(), strict=True)])
+    counts = rows.groupby("group").n.first()
+    name_rows(ax, [f"{name} (n = {k})" for name, k in zip(names, counts, strict=True)])
     ax.set(xlim=(0, 102), xlabel="test accuracy (%): hollow before, filled after,\nblack bar predicted; "
                                 f"95 % interval over {n} seeds")
     forgotten = " and ".join(names[g] for g in sorted(asks))
@@ -58,7 +60,8 @@ def predicted(parts: Mapping[str, pd.DataFrame], title: str = "", n_columns: int
     for ax, (name, rows) in zip(axes.flat, parts.items(), strict=False):
         asks = rows.r > 0
         ax.plot([0, 100], [0, 100], color="0.6", lw=1)
-        for who, hue, marker, text in ((~asks, BLUE, ".", "other groups"), (asks, VERMILION, "x", "who asks")):
+        for who, hue, marker, text in ((~asks, BLUE, ".", "other groups"),
+                                       (asks, VERMILION, "x", "who asks")):
             ax.plot(100 * rows.said[who], 100 * rows.after[who], marker, color=hue, ms=4, ls="", label=text,
                     alpha=min(1.0, 12 / len(rows[who]) ** 0.5) if who.any() else 1.0)
         ax.set(title=name, xlabel="predicted (%)", aspect="equal")
@@ -79,7 +82,7 @@ def margins(by_group: Mapping[str, Sequence[float]], reach: float, title: str = 
         heights, _ = np.histogram(found, edges)
         lost = (edges[:-1] >= 0) & (edges[:-1] < reach)
         ax.bar(edges[:-1], heights / len(found) / np.diff(edges) * 50, np.diff(edges), align="edge",
-               color=[VERMILION if taken else "0.8" for taken in lost], hatch=None)
+               color=[VERMILION if taken else "0.8" for taken in lost])
         share = 100 * np.mean((found > 0) & (found <= reach))
         ax.axvline(0, color="black", lw=1)
         ax.set(title=name, xlabel="margin of the right class (nats)")
@@ -91,22 +94,23 @@ def margins(by_group: Mapping[str, Sequence[float]], reach: float, title: str = 
 
 
 def moved(rows: pd.DataFrame, ratio: float, title: str = "") -> Figure:
-    """How far each arm moved the margins: a panel a data set and attribute value; a bar where the theory says,
-    a dot with its 95 % interval over seeds where the arm is found.
+    """How far each arm moved the margins, a panel a data set and attribute value: a bar where the theory
+    says, a dot with its 95 % interval over seeds where the arm is found.
 
     Args:
         rows: as `grmu.study.moved` ships them.
     """
     rows = rows[rows.ratio == ratio]
     arms, panels = list(rows.arm.unique()), list(rows.groupby(["dataset", "attribute"], sort=False))
-    fig, axes = plt.subplots(1, len(panels), figsize=(9.4, 1.5 + 0.36 * len(arms)), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(panels), figsize=(9.4, 1.5 + 0.36 * len(arms)), sharey=True,
+                             squeeze=False)
     for ax, ((dataset, attribute), part) in zip(axes[0], panels, strict=True):
         ax.axvline(0, color="0.8", lw=1)
         for y, arm in enumerate(arms):
             own = part[part.arm == arm]
             ax.plot(own.theory.mean(), y, "|", color="black", ms=16, mew=2)
             found = interval(own.moved)
-            hue = colour({"G": "group_dro", "M": "miu", "f": "finetune", "a": "pretrain"}.get(arm[0], "retrain"))
+            hue = colour(FAMILIES.get(arm[0], "retrain"))
             ax.errorbar(found.mean, y, xerr=found.mean - found.low, fmt="o", color=hue, capsize=3,
                         mfc=hue if "REWEIGHT" in arm else "white")
         ax.set(title=f"{dataset},\n{attribute}", xlabel="moved (nats)")
