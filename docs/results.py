@@ -102,9 +102,10 @@ def who_pays_text() -> str:
           for by, column in (("visible", "visible"), ("head", "head"), ("calibrated", "calibrated"),
                              ("ceiling", "twin"))}
     table = pd.DataFrame({f"{what}, {by}": found.round(2) for (by, what), found in r2.items()}).reset_index()
-    missed = [shift.misses(rows, by) for by in ("visible", "calibrated")]
-    gaps = missed[0][[]].reset_index(names=["dataset", "groups that ask", "first", "ratio"])
-    for by, found in zip(("visible", "calibrated"), missed, strict=True):
+    table["visibility"] = twins.groupby(["dataset", "asking"], sort=False).visibility.mean().round(2).values
+    missed = {by: shift.misses(rows, by) for by in ("visible", "calibrated", "head")}
+    gaps = missed["head"][[]].reset_index().rename(columns={"asking": "groups that ask", "asks": "first"})
+    for by, found in missed.items():
         gaps[by] = [Interval(*row).said() for row in found.itertuples(index=False)]
     n, twice = rows.seed.nunique(), twins.seed.nunique()
     said = (f"{n} seeds, of which {twice} have another RETRAIN of the same split, the ceiling. R² over "
@@ -116,12 +117,32 @@ def who_pays_text() -> str:
     for (dataset, ratio), part in studies.load("moved").groupby(["dataset", "ratio"], sort=False):
         parts += [f"{effects.SHORT[dataset].capitalize()}, ratio {ratio:g}:", "",
                   moves(part).to_markdown(index=False), ""]
+    parts += ["By seed, on the ground of the group that asks:", "",
+              paired(studies.load("moved")).to_markdown(index=False), ""]
     return "\n".join(parts) + "![How far each method moved the margins, beside the theory.](moved.png)\n"
 
 
 MOVES = ("Moved: what has to be added to PRETRAIN's calibrated margins of sneaker against boot, in nats, "
          "with 95 % intervals over seeds. Apart: on how many pictures (%) the method and PRETRAIN disagree, "
          "before and after it was added.")
+
+
+PAIRS = (("RETRAIN, adjusted", "RETRAIN + REWEIGHT"), ("MIU", "fine-tuning"),
+         ("MIU + REWEIGHT", "fine-tuning + REWEIGHT"))
+
+
+def paired(rows: pd.DataFrame) -> pd.DataFrame:
+    """Differences by seed of how far two methods moved the margin on the ground of the group that asks."""
+    asked = rows[rows.attribute == rows.dataset.map({"groundwear": "on brick", "groundwear-memorised":
+                                                     "on grass"})]
+    lines = []
+    for (dataset, ratio), part in asked.groupby(["dataset", "ratio"], sort=False):
+        by_seed = part.pivot(index="seed", columns="arm", values="moved")
+        for one, other in PAIRS if set(sum(PAIRS, ())) <= set(by_seed) else ():
+            i = interval(by_seed[one] - by_seed[other])
+            lines.append({"data": effects.SHORT[dataset], "ratio": ratio, "moved": f"{one} - {other}",
+                          "nats [95 %]": f"{i.mean:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"})
+    return pd.DataFrame(lines)
 
 
 def moves(part: pd.DataFrame) -> pd.DataFrame:
@@ -158,9 +179,12 @@ if __name__ == "__main__":
     picture.savefig(PICTURE, dpi=110, metadata={"Software": None}, bbox_inches="tight")
     picture = plots_benchmark.cells(miu_map.comparisons(), "Where is MIU nearer to the gold standard?")
     picture.savefig(MAP, dpi=110, metadata={"Software": None}, bbox_inches="tight")
-    rows = studies.load("shift").assign(said=lambda rows: rows.visible)
-    parts = {f"{name.removeprefix('groundwear-')}, {n} ask{'s' * (n == 1)}": part
-             for (name, n), part in rows.groupby(["dataset", "asking"], sort=False)}
+    rows = studies.load("shift")
+    heart, many = (rows[rows.dataset == f"groundwear-{name}"] for name in ("memorised", "many"))
+    panels = {"learnt": (rows[rows.dataset == "groundwear"], "visible"), "by heart": (heart, "visible"),
+              "by heart, calibrated": (heart, "calibrated"), "many groups": (many, "visible"),
+              "many groups, head": (many, "head")}
+    parts = {name: part.assign(said=part[by]) for name, (part, by) in panels.items()}
     picture = plots_prior.predicted(parts, "RETRAIN's accuracy by group, predicted from PRETRAIN alone")
     picture.savefig(PREDICTED, dpi=110, metadata={"Software": None}, bbox_inches="tight")
     rows = studies.load("moved").replace({"dataset": effects.SHORT})

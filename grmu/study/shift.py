@@ -170,6 +170,7 @@ def misses(rows: pd.DataFrame, by: str = "visible") -> pd.DataFrame:
     over groups of a seed, and its 95 % interval over seeds."""
     asked = rows[rows.r > 0]
     gap = 100 * (asked[by] - asked.after)
-    by_seed = gap.groupby([asked[name] for name in ("dataset", "asking", "asks", "ratio", "seed")]).mean()
+    keys = ["dataset", "asking", "asks", "ratio"]
+    by_seed = gap.groupby([asked[name] for name in (*keys, "seed")]).mean()
     return pd.DataFrame({key: interval(part.to_numpy())._asdict()
-                         for key, part in by_seed.groupby(["dataset", "asking", "asks", "ratio"])}).T
+                         for key, part in by_seed.groupby(keys)}).T.rename_axis(keys)
