@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 LONG = ("06_is_it_forgotten", "05_which_method", "test_labs", "03_mine", "07_beyond_images",
         "01_uneven_forgetting", "04_miu", "02_reweight", "08_unknown_groups", "00_start_here",
         "test_wheel", "test_workflow", "test_experiment", "test_structure", "test_batch", "test_checkpoints",
-        "test_bench", "test_papermill", "test_audit", "test_results")
+        "test_bench", "test_papermill", "test_audit", "test_results", "test_identity")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
