@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import qmc
 
 from grmu.data import known, require
 from grmu.methods.miu_forms import FORMS
@@ -111,6 +110,8 @@ def ranges(where: str, arm: str) -> dict[str, Range]:
 
 def design(over: Mapping[str, Range], n: int, seed: int = 0) -> list[Trial]:
     """The first n trials of a scrambled Sobol sequence."""
+    from scipy.stats import qmc  # a second to import, for those who search
+
     points = qmc.Sobol(len(over), seed=seed).random(2 ** int(np.ceil(np.log2(n))))[:n]
     return [{name: r.at(u) for (name, r), u in zip(over.items(), point, strict=True)} for point in points]
 
