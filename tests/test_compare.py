@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from grmu.metrics import METRICS
-from grmu.study import compare
 from grmu.study.compare import average_gap, differences, gap_by_metric, interval, tug_of_war, verdicts
 
 # --- avg. gap -----------------------------------------------------------------------------------------------
@@ -116,13 +114,6 @@ def test_p_is_that_of_the_paired_t_test_after_holm_over_all_rows():
     raw = sorted(float(stats.ttest_1samp(v, 0).pvalue) for v in values.values())
     stepped = np.maximum.accumulate([p * k for p, k in zip(raw, (3, 2, 1), strict=True)])
     assert verdicts(values, dict.fromkeys(values, 0.1)).p.tolist() == pytest.approx(stepped)
-
-
-def test_holm_is_that_of_statsmodels():
-    drawn = np.random.default_rng(0).random((50, 8)) ** 3
-    drawn[:, 3] = drawn[:, 5]  # ties
-    for p in (*drawn, np.array([0.03]), np.zeros(3), np.ones(3)):
-        assert compare._holm(p).tolist() == multipletests(p, method="holm")[1].tolist()
 
 
 def test_what_is_found_alone_may_not_be_found_among_many():
