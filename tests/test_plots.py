@@ -47,6 +47,10 @@ CURVES = pd.DataFrame({"epoch": [1, 2], "GA": [0.5, 0.4], "UA": [0.6, 0.3], "TA"
                        "forget_loss": [-1.0, np.nan], "mi_train": [0.5, 0.6], "mi_forget": [-1.0, -0.5]})
 INTERVALS = pd.DataFrame({"mean": [1.0, -2.0], "low": [0.5, -3.0], "high": [2.0, -1.0]}, index=[0.9, 0.1])
 
+CELLS = pd.DataFrame({"left": [102, 10, 10], "share": [1.8, 1.8, 0.2], "mean": [60.0, 50.0, 20.0],
+                      "low": [58.0, 45.0, 15.0], "high": [62.0, 55.0, 25.0], "n": [20, 20, 20],
+                      "visible": [60.0, 60.0, 22.0], "calibrated": [60.0, 60.0, 15.0]})
+
 FIGURES = {
     "group_sheet": lambda: plots.group_sheet(pictures(), 3),
     "samples": lambda: plots.samples(pictures().x, ["a"] * 6, 4),
@@ -61,6 +65,7 @@ FIGURES = {
                                                  title="a title"),
     "convergence": lambda: plots.convergence({"one": np.ones(40)}, truth=1.5, title="a title"),
     "forgotten_groups": lambda: plots.forgotten_groups({"sneakers": grid()}, n=500, title="a title"),
+    "shares": lambda: plots.shares({"augmented": CELLS, "not augmented": CELLS}, 500, "a title"),
     "intervals": lambda: plots.intervals({"GA": INTERVALS}, "ratio", "points", "a title"),
 }
 OF_GIVEN_AXES = {"ratio_curve": (grid(),), "group_change": (ACCURACY, ACCURACY, [], ("a", "b"))}

@@ -337,6 +337,34 @@ def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, ti
     return titled(ax, title)
 
 
+def shares(panels: Mapping[str, pd.DataFrame], n_test: int, title: str = "") -> Figure:
+    """GA against the group's share of the retain set, a line a number left, 95 % intervals over seeds; dashed
+    the shifted prior's prediction, dotted the one from calibrated logits.
+
+    Args:
+        panels: by their titles, rows as `grmu.study.causes.drawn` gives.  n_test: test samples behind GA.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(8.4, 4.2), sharey=True, squeeze=False)
+    numbers = sorted({left for table in panels.values() for left in table.left}, reverse=True)
+    for ax, (name, table) in zip(axes[0], panels.items(), strict=True):
+        said = table.drop_duplicates("share").sort_values("share")
+        ax.plot(said.share, said.visible, "--", color="black", label="predicted from the share")
+        ax.plot(said.share, said.calibrated, ":", color="0.45", label="..., calibrated")
+        for i, left in enumerate(numbers):
+            part = table[table.left == left].sort_values("share")
+            away = [part["mean"] - part.low, part.high - part["mean"]]
+            ax.errorbar(part.share * 1.06 ** (i - 1), part["mean"], away, fmt="os^"[i % 3] + "-", capsize=3,
+                        color=(VERMILION, "#A04600", "#5C2800")[i % 3], label=f"{left} left")
+        ticks = sorted({round(share, 1) for share in table.share})
+        ax.set(xscale="log", xlabel="share of the retain set (%)")
+        ax.set_xticks(ticks, [f"{share:g}" for share in ticks])
+        ax.minorticks_off()
+        ax.set_title(f"{name} ({table.n.min()} seeds)", fontsize=11, fontweight="normal")
+    axes[0, 0].set_ylabel(f"accuracy of the group,\ntest, n = {n_test} (%)")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return headline(figure, title)
+
+
 def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "",
               title: str = "") -> Figure:
     """Means with intervals (columns mean, low, high) against each table's index; the first in vermilion."""

@@ -22,10 +22,13 @@ from grmu.mine import MINE, Estimator
 from grmu.models import build
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, map_experiments, trained
+from grmu.study import shipped_tables
 from grmu.study.causes import SEEDS
+from grmu.study.compare import verdicts
 from grmu.training import predict
 
 KNOWN = (math.log(2), 1.2)  # nats
+MARGIN = 0.1  # nats, too little to matter
 HIDDEN, RATE, STEPS, BATCH = 128, 3e-3, 200, 256  # as in lesson 03
 
 Part = tuple[Tensor, Tensor]  # features (N, d), groups (N,)
@@ -78,3 +81,17 @@ def features(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     found = map_experiments(partial(features_of, store=store),
                             [Experiment(method="pretrain", seed=seed) for seed in SEEDS], jobs)
     return pd.DataFrame([row for rows in found for row in rows]).round(5)
+
+
+def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Trained minus untrained, and each control minus its truth, by seed, in nats: `compare.verdicts`.
+
+    Args:
+        rows: as `features` gives; None is those that ship.
+    """
+    rows = shipped_tables.read("features") if rows is None else rows
+    nats = rows.pivot(index="seed", columns="features", values="nats")
+    truth = rows.groupby("features", sort=False).truth.first().dropna()
+    asked = {"trained - untrained": nats.trained - nats.untrained}
+    asked |= {f"{name}: found - truth": nats[name] - known for name, known in truth.items()}
+    return verdicts(asked, dict.fromkeys(asked, MARGIN))
