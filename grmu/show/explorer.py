@@ -96,14 +96,9 @@ def rows() -> pd.DataFrame:
 
 @lru_cache
 def rows_of(groups: str) -> pd.DataFrame:
-    """The rows of one of the `FORGET_GROUPS`. Nothing that unlearns was computed for all groups alike: there
-    RETRAIN is gold."""
+    """The rows of one of the `FORGET_GROUPS`."""
     dataset, which = FORGET_GROUPS[groups]
-    found = results.select(rows(), dataset=dataset, groups=which)
-    if which == "uniform":
-        gold = results.select(found, method="retrain").assign(reweight=True)
-        found = pd.concat([found, gold])
-    return found
+    return results.select(rows(), dataset=dataset, groups=which)
 
 
 def computed(groups: str) -> dict[str, tuple[bool, ...]]:
