@@ -15,7 +15,19 @@ from grmu.methods.controls import ByHand, Repeated
 from grmu.models import build
 from grmu.runs import load_split
 from grmu.study import causes, features, results, shipped_tables, studies
-from grmu.study.causes import CELLS, FEWER, FIRST, RATIOS, REWEIGHT_SEEDS, SEEDS
+from grmu.study.causes import (
+    CELLS,
+    DRAWN,
+    EVEN,
+    FEWER,
+    FIRST,
+    NUMBER,
+    RATIOS,
+    REWEIGHT_SEEDS,
+    SEEDS,
+    SHARE,
+    THEORY,
+)
 from grmu.training import Recipe, predict, train
 
 CONTROLS = ("α", "α = 1", "α, wrong group")
@@ -71,7 +83,7 @@ def test_every_cell_makes_as_many_updates_at_the_same_rates(of_seed_0):
         if arm in FEWER:
             n = len(load_split(e).split.retain) * e.settings["copies"]
             made[arm] = 15 * math.ceil(n / 64)
-    assert made["51 left, half the share"] == 15 * math.ceil(5641 / 64) == 1335
+    assert made["51 left, s/2"] == 15 * math.ceil(5641 / 64) == 1335
     assert all(abs(n / 1335 - 1) < 0.023 for n in made.values())
 
 
@@ -97,8 +109,8 @@ def test_a_pass_over_copies_takes_every_sample_so_often_and_one_copy_is_retraini
 def test_alpha_goes_to_the_group_that_asks_to_nobody_or_to_the_wrong_one(of_seed_0):
     expected = {"α = 1, 0.5": [1, 1, 1, 0.5], "α, wrong group, 0.5": [1, 1, 2, 0.5], "α, 0.5": [1, 1, 1, 1],
                 "α = 1, 0.9": [1, 1, 1, 10 / 102], "α, wrong group, 0.9": [1, 1, 10.2, 10 / 102],
-                "α, 0.9": [1, 1, 1, 1], "10 left, half the share": [0.196, 0.196, 0.196, 10 / 102],
-                "51 left, the whole share": [0.5] * 4, FIRST: [1] * 4}
+                "α, 0.9": [1, 1, 1, 1], "10 left, s/2": [0.196, 0.196, 0.196, 10 / 102],
+                "51 left, s": [0.5] * 4, FIRST: [1] * 4}
     for arm, factor in expected.items():
         e = of_seed_0[arm]
         splits, split, _ = load_split(e)
@@ -116,7 +128,7 @@ def test_uniform_forgetting_takes_as_many_as_the_cell_it_is_held_against(of_seed
 def test_a_row_says_what_was_left_what_came_and_what_was_predicted(of_seed_0, here):
     asked = {arm: Experiment("groundwear", e.method, ratio=e.ratio, groups=e.groups, overrides=e.overrides,
                              pretraining={"epochs": 1})
-             for arm, e in of_seed_0.items() if arm in (FIRST, "10 left, half the share")}
+             for arm, e in of_seed_0.items() if arm in (FIRST, "10 left, s/2")}
     before, row = (causes.row_of(e, str(here)) for e in asked.values())
     assert (before["left"], before["n"], before["updates"]) == (102, 5692, 89)
     assert before["GA"] == before["before"] == before["visible"] == pytest.approx(row["before"])
@@ -156,37 +168,36 @@ def words(found, question):
 
 def test_nothing_is_found_where_there_is_nothing_and_it_is_called_equal():
     found = causes.comparisons(world())
-    assert found.question.value_counts().to_dict() == {"number": 6, "share": 6, "theory": 10,
-                                                       "uneven or even": 4, "REWEIGHT": 8}
+    assert found.question.value_counts().to_dict() == {NUMBER: 7, SHARE: 6, THEORY: 10, EVEN: 4, DRAWN: 8}
     assert set(found.verdict) == {"equal"}
-    assert not found.duplicated("what").any()
-    assert found.n.tolist() == [len(SEEDS)] * 26 + [len(REWEIGHT_SEEDS)] * 8
+    assert not found.duplicated(["question", "what", "augmented"]).any()
+    assert found.n.tolist() == [len(SEEDS)] * 27 + [len(REWEIGHT_SEEDS)] * 8
 
 
 def test_a_share_that_counts_is_told_from_a_number_that_counts():
     found = causes.comparisons(world(share=10))
-    assert words(found, "share") == ["lower", "lower", "lower"] * 2
-    assert words(found, "number") == ["equal"] * 6
-    assert words(found, "theory") == ["equal"] * 10
+    assert words(found, SHARE) == ["lower", "lower", "lower"] * 2
+    assert words(found, NUMBER) == ["equal"] * 7
+    assert words(found, THEORY) == ["equal"] * 10
     found = causes.comparisons(world(number=10))
-    assert words(found, "share") == ["equal"] * 6
-    assert words(found, "number") == ["equal", "lower", "lower"] * 2
-    missed = found[(found.question == "theory") & found.what.str.startswith("10 left")]
+    assert words(found, SHARE) == ["equal"] * 6
+    assert words(found, NUMBER) == [*["equal", "lower", "lower"] * 2, "equal"]
+    missed = found[(found.question == THEORY) & found.what.str.startswith("10 left")]
     assert set(missed.verdict) == {"higher"}  # more was predicted than came
     assert missed["mean"].tolist() == pytest.approx([10] * 6, abs=1.5)
 
 
 def test_forgetting_as_such_is_told_from_forgetting_unevenly():
     uneven, even = (causes.comparisons(world(**planted)) for planted in ({"share": 10}, {"even": 10}))
-    assert words(uneven, "uneven or even") == ["lower", "equal"] * 2
-    assert words(even, "uneven or even") == ["higher", "lower"] * 2
+    assert words(uneven, EVEN) == ["lower", "equal"] * 2
+    assert words(even, EVEN) == ["higher", "lower"] * 2
 
 
 def test_alpha_is_told_from_drawing_with_replacement_and_from_the_class():
     found = causes.comparisons(world(alpha=10))
-    assert words(found, "REWEIGHT") == ["higher", "equal", "equal", "higher"] * 2
+    assert words(found, DRAWN) == ["higher", "equal", "equal", "higher"] * 2
     found = causes.comparisons(world(wrong=10))
-    assert words(found, "REWEIGHT") == ["equal", "equal", "higher", "equal"] * 2
+    assert words(found, DRAWN) == ["equal", "equal", "higher", "equal"] * 2
 
 
 def test_what_is_drawn_is_a_mean_over_seeds_with_its_interval_beside_the_prediction():
@@ -203,8 +214,8 @@ def test_the_shipped_rows_are_those_of_the_grids_where_both_ask():
     if not shipped_tables.path_of("causes").is_file():
         pytest.skip("not shipped")
     rows = causes.by_seed(shipped_tables.read("causes"))
-    for arm, e in {"51 left, half the share": Experiment(method="retrain"),
-                   "10 left, a tenth": Experiment(method="retrain", ratio=0.9),
+    for arm, e in {"51 left, s/2": Experiment(method="retrain"),
+                   "10 left, s/10": Experiment(method="retrain", ratio=0.9),
                    FIRST: Experiment(method="pretrain"),
                    "α, 0.9": Experiment(method="retrain", reweight=True, ratio=0.9),
                    "even, 0.5": Experiment(method="retrain", ratio=51 / 5692, groups="uniform")}.items():

@@ -93,8 +93,7 @@ def test_every_offered_setting_can_be_shown_and_run(groups):
             shown = find(choice)
             assert shown.title()
             assert (shown.by_lam is None) == (method != "miu")
-            if not (groups == ALIKE and reweight):  # there RETRAIN stands for the gold standard
-                assert choice.experiment().method == method
+            assert choice.experiment().method == method
 
 
 def test_titles_say_what_their_numbers_say():

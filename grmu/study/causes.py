@@ -36,7 +36,7 @@ from grmu.training import predict
 DATASET = "groundwear"
 SEEDS = tuple(range(20))
 REWEIGHT_SEEDS = SEEDS[:10]
-RATIOS = {0.5: "51 left, half the share", 0.9: "10 left, a tenth"}  # and the cell that forgets so unevenly
+RATIOS = {0.5: "51 left, s/2", 0.9: "10 left, s/10"}  # and the cell that forgets so unevenly
 WRONG = (1, 0)  # who is given alpha in the others' place: the same shoe on the other ground
 
 
@@ -47,16 +47,16 @@ class Cell(NamedTuple):
     others: float
 
 
-CELLS = {"102 left, the whole share": Cell(102, 1.0),  # nobody asks
-         "51 left, the whole share": Cell(51, 51 / 102), "51 left, half the share": Cell(51, 1.0),
-         "10 left, the whole share": Cell(10, 10 / 102), "10 left, half the share": Cell(10, 20 / 102),
-         "10 left, a tenth": Cell(10, 1.0)}
+CELLS = {"102 left, s": Cell(102, 1.0),  # nobody asks; s is their share then
+         "51 left, s": Cell(51, 51 / 102), "51 left, s/2": Cell(51, 1.0),
+         "10 left, s": Cell(10, 10 / 102), "10 left, s/2": Cell(10, 20 / 102), "10 left, s/10": Cell(10, 1.0)}
 FIRST, *FEWER = CELLS
-LESS = {"number": (("51 left, the whole share", FIRST), ("10 left, the whole share", FIRST),
-                   ("10 left, half the share", "51 left, half the share")),
-        "share": (("51 left, half the share", "51 left, the whole share"),
-                  ("10 left, half the share", "10 left, the whole share"),
-                  ("10 left, a tenth", "10 left, the whole share"))}
+NUMBER, SHARE, THEORY, EVEN, DRAWN = (
+    "Fewer left, as large a share", "A smaller share, as many left", "Predicted minus observed",
+    "From one group, or from all", "REWEIGHT, or drawing with replacement")
+PAIRS = {NUMBER: (("51 left, s", FIRST), ("10 left, s", FIRST), ("10 left, s/2", "51 left, s/2")),
+         SHARE: (("51 left, s/2", "51 left, s"), ("10 left, s/2", "10 left, s"),
+                 ("10 left, s/10", "10 left, s"))}
 
 
 def left_in(cell: Cell, counts: Tensor, asks: int) -> Tensor:
@@ -165,37 +165,38 @@ def by_seed(rows: pd.DataFrame, column: str = "GA", augment: bool = True) -> pd.
     return 100 * rows[rows.augment == augment].pivot(index="seed", columns="arm", values=column)
 
 
-def _asked(rows: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
-    """All comparisons of docs/causes.md, in its order: question, what, differences by seed."""
-    ga = by_seed(rows)
-    for augment in (True, False):
-        how, found = "augmented" if augment else "not augmented", by_seed(rows, augment=augment)
-        for what, pairs in LESS.items():
-            for less, more in pairs:
-                yield what, f"{less} - {more}, {how}", found[less] - found[more]
-        said = by_seed(rows, "visible", augment)
-        yield from (("theory", f"{arm}: predicted - observed, {how}", said[arm] - found[arm])
-                    for arm in FEWER)
+def _asked(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.Series]]:
+    """All comparisons of docs/causes.md, in its order: question, what, augmented, differences by seed."""
+    ga, plain = by_seed(rows), by_seed(rows, augment=False)
+    for how, found in (("yes", ga), ("no", plain)):
+        for question, pairs in PAIRS.items():
+            yield from ((question, f"{less} - {more}", how, found[less] - found[more])
+                        for less, more in pairs)
+        said = by_seed(rows, "visible", how == "yes")
+        yield from ((THEORY, arm, how, said[arm] - found[arm]) for arm in FEWER)
+    yield (NUMBER, f"10 left, s - {FIRST}", "no - yes",
+           plain["10 left, s"] - plain[FIRST] - (ga["10 left, s"] - ga[FIRST]))
     for ratio, uneven in RATIOS.items():
-        yield "uneven or even", f"uneven - even, ratio {ratio}", ga[uneven] - ga[f"even, {ratio}"]
-        yield "uneven or even", f"even - nobody, ratio {ratio}", ga[f"even, {ratio}"] - ga[FIRST]
+        yield EVEN, f"uneven - even, ratio {ratio}", "yes", ga[uneven] - ga[f"even, {ratio}"]
+        yield EVEN, f"even - nobody, ratio {ratio}", "yes", ga[f"even, {ratio}"] - ga[FIRST]
     for ratio, uneven in RATIOS.items():
         for arm in ("α", "α = 1", "α, wrong group"):
-            yield "REWEIGHT", f"{arm} - without, ratio {ratio}", ga[f"{arm}, {ratio}"] - ga[uneven]
-        yield "REWEIGHT", f"α - α = 1, ratio {ratio}", ga[f"α, {ratio}"] - ga[f"α = 1, {ratio}"]
+            yield DRAWN, f"{arm} - without, ratio {ratio}", "yes", ga[f"{arm}, {ratio}"] - ga[uneven]
+        yield DRAWN, f"α - α = 1, ratio {ratio}", "yes", ga[f"α, {ratio}"] - ga[f"α = 1, {ratio}"]
 
 
 def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The page's differences in points of GA, one Holm correction: question, what, `compare.verdicts`.
+    """The page's differences in points of GA, one Holm correction: question, what, augmented, and
+    `compare.verdicts`' columns.
 
     Args:
         rows: as `causes` gives; None is those that ship. The margin is what two gold standards differ by.
     """
     asked = list(_asked(shipped_tables.read("causes") if rows is None else rows))
-    differences = {str(i): values.dropna() for i, (_, _, values) in enumerate(asked)}
+    differences = {str(i): values.dropna() for i, (*_, values) in enumerate(asked)}
     worded = verdicts(differences, dict.fromkeys(differences, effects.margins(DATASET)["GA"]))
-    return pd.DataFrame([line[:2] for line in asked], columns=["question", "what"]).join(
-        worded.reset_index(drop=True))
+    about = pd.DataFrame([line[:-1] for line in asked], columns=["question", "what", "augmented"])
+    return about.join(worded.reset_index(drop=True))
 
 
 def drawn(rows: pd.DataFrame, augment: bool) -> pd.DataFrame:
