@@ -157,6 +157,21 @@ def test_group_counts_are_written_beside_points_and_the_forget_group_is_vermilio
     assert [same_color(line.get_color(), plots.VERMILION) for line in bars] == [False, True]
 
 
+def test_error_bars_are_intervals_over_five_seeds_and_more_and_the_seeds_are_counted():
+    five = pd.concat([grid(methods=[("miu", True)]).assign(seed=s, GA=0.5 + 0.01 * s) for s in range(5)])
+    five = five.drop_duplicates(["ratio", "seed"])
+    half = 2.776445 * np.std([50, 51, 52, 53, 54], ddof=1) / 5**0.5  # Student's t of 4 degrees of freedom
+    bar = plots.ratio_curve(five).axes[0].containers[0].lines[2][0].get_segments()[0]
+    assert bar[:, 1].tolist() == pytest.approx([52 - half, 52 + half])
+    across = plots.compare(five[five.ratio == 0.1], ("GA",))
+    assert across.axes[0].containers[0].lines[2][0].get_segments()[0][:, 0].tolist() == pytest.approx(
+        [52 - half, 52 + half])
+    assert "95 % intervals over 5 seeds" in across.get_supxlabel()
+    few = plots.ratio_curve(five[five.seed < 4])
+    assert all(len(segment) == 0 for segment in few.axes[0].containers[0].lines[2][0].get_segments())
+    assert "seeds: 4" in few.axes[0].get_xlabel()
+
+
 def test_ratio_curve_has_a_line_of_means_per_method_and_pretrain_as_a_level():
     (ax,) = plots.ratio_curve(grid(), n=500).axes
     assert np.allclose(line_of(ax, 0), [[0.1, 60.0], [0.9, 52.0]])  # RETRAIN: 50 + 10 + 1 - 10 * ratio
@@ -195,8 +210,9 @@ def test_group_change_draws_groups_only_with_their_difference():
     (ax,) = plots.group_change(ACCURACY, after, ["sneakers"], ("before", "after")).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == ["boots (n = 60)", "sneakers (n = 40)"]
     assert [t.get_text() for t in ax.texts if t.get_text()] == ["+2", "-15"]
-    assert np.allclose([line_of(ax, i)[0] for i in range(4)], [[90, 0], [92, 0], [60, 1], [45, 1]])
-    assert same_color(ax.containers[2].lines[0].get_color(), plots.VERMILION)
+    assert np.allclose([line.get_xydata()[0] for line in ax.lines], [[90, 0], [92, 0], [60, 1], [45, 1]])
+    assert same_color(ax.lines[2].get_color(), plots.VERMILION)
+    assert not ax.containers  # of one model there is no interval over seeds
 
 
 def test_epoch_curves_show_accuracies_losses_and_estimates():
