@@ -216,7 +216,7 @@ def test_a_ratio_for_each_group_names_another_run_and_one_ratio_the_run_that_it_
     assert runs[0].describe()["ratio"] == 0.5
     assert runs[2].ratio == runs[2].gold.ratio == replace(runs[2], seed=1).ratio == (0.5, 0.1)
     assert Experiment(ratio=[0.5, 0.1], groups=both).id == Experiment(ratio=(0.5, 0.1), groups=both).id
-    assert load_split(runs[2]).split.forget.group_counts().tolist() == [240, 0, 0, 51]
+    assert load_split(runs[2]).split.forget.group_counts().tolist() == [7, 0, 0, 12]
     assert len({r.original.training_key for r in runs}) == 1
 
 
