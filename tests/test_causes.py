@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,12 +18,12 @@ from grmu.runs import load_split
 from grmu.study import causes, features, results, shipped_tables, studies
 from grmu.study.causes import (
     CELLS,
-    DRAWN,
     EVEN,
     FEWER,
     FIRST,
     NUMBER,
     RATIOS,
+    REPLACEMENT,
     REWEIGHT_SEEDS,
     SEEDS,
     SHARE,
@@ -168,7 +169,8 @@ def words(found, question):
 
 def test_nothing_is_found_where_there_is_nothing_and_it_is_called_equal():
     found = causes.comparisons(world())
-    assert found.question.value_counts().to_dict() == {NUMBER: 7, SHARE: 6, THEORY: 10, EVEN: 4, DRAWN: 8}
+    assert found.question.value_counts().to_dict() == {
+        NUMBER: 7, SHARE: 6, THEORY: 10, EVEN: 4, REPLACEMENT: 8}
     assert set(found.verdict) == {"equal"}
     assert not found.duplicated(["question", "what", "augmented"]).any()
     assert found.n.tolist() == [len(SEEDS)] * 27 + [len(REWEIGHT_SEEDS)] * 8
@@ -195,9 +197,9 @@ def test_forgetting_as_such_is_told_from_forgetting_unevenly():
 
 def test_alpha_is_told_from_drawing_with_replacement_and_from_the_class():
     found = causes.comparisons(world(alpha=10))
-    assert words(found, DRAWN) == ["higher", "equal", "equal", "higher"] * 2
+    assert words(found, REPLACEMENT) == ["higher", "equal", "equal", "higher"] * 2
     found = causes.comparisons(world(wrong=10))
-    assert words(found, DRAWN) == ["equal", "equal", "higher", "equal"] * 2
+    assert words(found, REPLACEMENT) == ["equal", "equal", "higher", "equal"] * 2
 
 
 def test_what_is_drawn_is_a_mean_over_seeds_with_its_interval_beside_the_prediction():
@@ -213,13 +215,14 @@ def test_what_is_drawn_is_a_mean_over_seeds_with_its_interval_beside_the_predict
 def test_the_shipped_rows_are_those_of_the_grids_where_both_ask():
     if not shipped_tables.path_of("causes").is_file():
         pytest.skip("not shipped")
-    rows = causes.by_seed(shipped_tables.read("causes"))
+    rows, seeds = causes.by_seed(shipped_tables.read("causes")), range(5)
     for arm, e in {"51 left, s/2": Experiment(method="retrain"),
                    "10 left, s/10": Experiment(method="retrain", ratio=0.9),
                    FIRST: Experiment(method="pretrain"),
                    "α, 0.9": Experiment(method="retrain", reweight=True, ratio=0.9),
                    "even, 0.5": Experiment(method="retrain", ratio=51 / 5692, groups="uniform")}.items():
-        assert rows.loc[0, arm] == pytest.approx(100 * results.table().loc[e.id].GA), arm
+        shipped = [100 * results.table().loc[replace(e, seed=seed).id].GA for seed in seeds]
+        assert rows.loc[seeds, arm].tolist() == pytest.approx(shipped), arm
 
 
 # --- what MINE finds ----------------------------------------------------------------------------------------

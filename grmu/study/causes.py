@@ -51,7 +51,7 @@ CELLS = {"102 left, s": Cell(102, 1.0),  # nobody asks; s is their share then
          "51 left, s": Cell(51, 51 / 102), "51 left, s/2": Cell(51, 1.0),
          "10 left, s": Cell(10, 10 / 102), "10 left, s/2": Cell(10, 20 / 102), "10 left, s/10": Cell(10, 1.0)}
 FIRST, *FEWER = CELLS
-NUMBER, SHARE, THEORY, EVEN, DRAWN = (
+NUMBER, SHARE, THEORY, EVEN, REPLACEMENT = (
     "Fewer left, as large a share", "A smaller share, as many left", "Predicted minus observed",
     "From one group, or from all", "REWEIGHT, or drawing with replacement")
 PAIRS = {NUMBER: (("51 left, s", FIRST), ("10 left, s", FIRST), ("10 left, s/2", "51 left, s/2")),
@@ -98,7 +98,7 @@ def controls(seed: int, ratio: float) -> Iterator[tuple[str, Experiment]]:
     yield f"even, {ratio}", Experiment(DATASET, "retrain", ratio=uniform_ratio(ratio), groups="uniform",
                                        seed=seed)
     if seed in REWEIGHT_SEEDS:
-        train, alpha = load(DATASET).train, 102 / CELLS[RATIOS[ratio]].left
+        train, alpha = load(DATASET).train, CELLS[FIRST].left / CELLS[RATIOS[ratio]].left
         alike = [1.0] * train.n_groups
         wrong = [alpha if g == train.group_id(WRONG) else 1.0 for g in range(train.n_groups)]
         yield f"α, {ratio}", Experiment(DATASET, "retrain", True, ratio, seed=seed)
@@ -181,8 +181,8 @@ def _asked(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.Series]]:
         yield EVEN, f"even - nobody, ratio {ratio}", "yes", ga[f"even, {ratio}"] - ga[FIRST]
     for ratio, uneven in RATIOS.items():
         for arm in ("α", "α = 1", "α, wrong group"):
-            yield DRAWN, f"{arm} - without, ratio {ratio}", "yes", ga[f"{arm}, {ratio}"] - ga[uneven]
-        yield DRAWN, f"α - α = 1, ratio {ratio}", "yes", ga[f"α, {ratio}"] - ga[f"α = 1, {ratio}"]
+            yield REPLACEMENT, f"{arm} - without, ratio {ratio}", "yes", ga[f"{arm}, {ratio}"] - ga[uneven]
+        yield REPLACEMENT, f"α - α = 1, ratio {ratio}", "yes", ga[f"α, {ratio}"] - ga[f"α = 1, {ratio}"]
 
 
 def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
