@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import context_of, toy
+from conftest import REPOSITORY, context_of, toy
 
 from grmu import Experiment, closed_form, data, methods
 from grmu.data import split_forget
@@ -24,7 +24,6 @@ from grmu.study.causes import (
     NUMBER,
     RATIOS,
     REPLACEMENT,
-    REWEIGHT_SEEDS,
     SEEDS,
     SHARE,
     THEORY,
@@ -32,7 +31,6 @@ from grmu.study.causes import (
 from grmu.training import Recipe, predict, train
 
 CONTROLS = ("α", "α = 1", "α, wrong group")
-MARGIN = {"GA": 4.0}
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +55,7 @@ def test_what_is_planned():
     found = Counter((line["arm"], line["augment"]) for line in about)
     assert found == {**{(arm, augment): len(SEEDS) for arm in CELLS for augment in (True, False)},
                      **{(f"even, {r}", True): len(SEEDS) for r in RATIOS},
-                     **{(f"{arm}, {r}", True): len(REWEIGHT_SEEDS) for arm in CONTROLS for r in RATIOS}}
+                     **{(f"{arm}, {r}", True): len(SEEDS) for arm in CONTROLS for r in RATIOS}}
     for line, e in zip(about, runs, strict=True):
         assert (e.seed, e.optimisation.augment) == (line["seed"], line["augment"])
         assert e.original.optimisation.augment == line["augment"]
@@ -158,9 +156,6 @@ def world(share=0.0, number=0.0, even=0.0, alpha=0.0, wrong=0.0, copies_of_noise
     return pd.DataFrame(lines).sample(frac=1, random_state=0)
 
 
-@pytest.fixture(autouse=True)
-def margin(monkeypatch):
-    monkeypatch.setattr(causes.effects, "margins", lambda dataset: MARGIN)
 
 
 def words(found, question):
@@ -173,7 +168,7 @@ def test_nothing_is_found_where_there_is_nothing_and_it_is_called_equal():
         NUMBER: 7, SHARE: 6, THEORY: 10, EVEN: 4, REPLACEMENT: 8}
     assert set(found.verdict) == {"equal"}
     assert not found.duplicated(["question", "what", "augmented"]).any()
-    assert found.n.tolist() == [len(SEEDS)] * 27 + [len(REWEIGHT_SEEDS)] * 8
+    assert (found.n == len(SEEDS)).all()
 
 
 def test_a_share_that_counts_is_told_from_a_number_that_counts():
@@ -223,6 +218,39 @@ def test_the_shipped_rows_are_those_of_the_grids_where_both_ask():
                    "even, 0.5": Experiment(method="retrain", ratio=51 / 5692, groups="uniform")}.items():
         shipped = [100 * results.table().loc[replace(e, seed=seed).id].GA for seed in seeds]
         assert rows.loc[seeds, arm].tolist() == pytest.approx(shipped), arm
+
+
+def test_what_the_page_says_by_hand_is_what_the_shipped_rows_say():
+    page = " ".join((REPOSITORY / "docs" / "causes.md").read_text(encoding="utf-8").split())
+    rows, nats = shipped_tables.read("causes"), shipped_tables.read("features")
+    found, of = causes.comparisons(rows), features.comparisons(nats)
+    by = found.set_index(["question", "what", "augmented"])["mean"]
+    word = found.set_index(["question", "what", "augmented"]).verdict
+    ga, cells = causes.by_seed(rows), {how: causes.drawn(rows, how) for how in (True, False)}
+    assert f"ten left of 102 cost {(ga[FIRST] - ga['10 left, s/10']).mean():.1f} points" in page
+    number, share = by[NUMBER], by[SHARE]
+    assert f"costs {-share['10 left, s/10 - 10 left, s', 'yes']:.1f} of them" in page
+    assert f"same share costs {-number['10 left, s - 102 left, s', 'yes']:.1f}, which" in page
+    assert f"cost {-number['10 left, s/2 - 51 left, s/2', 'no']:.1f} points" in page
+    assert f"the loss is {-number['10 left, s - 102 left, s', 'no']:.1f}, and" in page
+    assert f"it is {-number['10 left, s - 102 left, s', 'no - yes']:.1f} more" in page
+    assert word[NUMBER].tolist() == ["equal", *["not distinguished"] * 4, "lower", "not distinguished"]
+    for how, said in ((True, "visible"), (False, "visible"), (False, "calibrated")):
+        assert f"{cells[how][said][3] - cells[how][said][5]:.1f}" in page, (how, said)
+    assert (by[THEORY] > 0).all()
+    assert word[THEORY].value_counts()["higher"] == (word[THEORY].xs("no", level=1) == "higher").sum() == 3
+    assert word[EVEN].tolist() == ["lower", "equal"] * 2
+    assert "cost {:.1f} and {:.1f} points more".format(*-by[EVEN][::2]) in page
+    assert "α gives {:.1f} and {:.1f} points".format(*by[REPLACEMENT][::4]) in page
+    assert word[REPLACEMENT].tolist() == ["higher", *["not distinguished"] * 2, "higher"] * 2
+    assert 6 < found[(found.question == REPLACEMENT)].seen.max() < 7.5
+    means = nats.groupby("features").nats.mean()
+    assert f"{means.untrained:.2f} nats in untrained features and {means.trained:.2f} in PRETRAIN's" in page
+    missed = of.loc["untrained, groups shuffled: found - truth"]
+    assert f"{missed['mean']:.2f} where 0 is true" in page
+    assert of.verdict.tolist() == ["higher", "lower, within the margin", "lower", "equal", "equal"]
+    assert f"the difference, {of['mean'].iloc[0]:.2f}, is more than three times" in page
+    assert of["mean"].iloc[0] > -3 * missed["mean"]
 
 
 # --- what MINE finds ----------------------------------------------------------------------------------------

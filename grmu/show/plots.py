@@ -357,15 +357,15 @@ def shares(panels: Mapping[str, pd.DataFrame], n_test: int, title: str = "") -> 
     for ax, (name, table) in zip(axes[0], panels.items(), strict=True):
         said = table.drop_duplicates("share").sort_values("share")
         ax.plot(said.share, said.visible, "--", color="black", label="predicted from the share")
-        ax.plot(said.share, said.calibrated, ":", color="0.45", label="..., calibrated")
+        ax.plot(said.share, said.calibrated, ":", color="0.45", label="the same, calibrated")
         for i, left in enumerate(numbers):
             part = table[table.left == left].sort_values("share")
             away = [part["mean"] - part.low, part.high - part["mean"]]
             ax.errorbar(part.share * 1.06 ** (i - 1), part["mean"], away, fmt="os^"[i % 3] + "-", capsize=3,
                         color=(VERMILION, "#A04600", "#5C2800")[i % 3], label=f"{left} left")
-        ticks = sorted({round(share, 1) for share in table.share})
+        ticks = sorted({f"{share:.2g}" for share in table.share}, key=float)
         ax.set(xscale="log", xlabel="share of the retain set (%)")
-        ax.set_xticks(ticks, [f"{share:g}" for share in ticks])
+        ax.set_xticks(list(map(float, ticks)), ticks)
         ax.minorticks_off()
         ax.set_title(f"{name} ({table.n.min()} seeds)", fontsize=11, fontweight="normal")
     axes[0, 0].set_ylabel(f"accuracy of the group,\ntest, n = {n_test} (%)")

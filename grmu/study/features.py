@@ -77,7 +77,7 @@ def features_of(experiment: Experiment, store: str | None = None) -> list[dict[s
 
 
 def features(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """`features_of` twenty seeds of PRETRAIN on `groundwear`."""
+    """`features_of` some seeds of PRETRAIN on `groundwear`."""
     found = map_experiments(partial(features_of, store=store),
                             [Experiment(method="pretrain", seed=seed) for seed in SEEDS], jobs)
     return pd.DataFrame([row for rows in found for row in rows]).round(5)
