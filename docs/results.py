@@ -1,4 +1,4 @@
-"""Writes the results into docs/miu_factorial.md, miu_map.md, released.md and who_pays.md, and draws figures.
+"""Writes results into the pages of docs/ that have a half to be computed, and draws their figures.
 
 All from the shipped rows: python docs/results.py
 """
@@ -10,11 +10,22 @@ import matplotlib
 import pandas as pd
 
 from grmu.show import plots, plots_benchmark, plots_prior
-from grmu.study import effects, miu_map, names, results, shift, shipped_tables, studies, tuning
+from grmu.study import (
+    causes,
+    effects,
+    features,
+    miu_map,
+    names,
+    results,
+    shift,
+    shipped_tables,
+    studies,
+    tuning,
+)
 from grmu.study.compare import Interval, interval
 
 DOCS = Path(__file__).parent
-PICTURE, MAP = DOCS / "miu_factorial.png", DOCS / "miu_map.png"
+PICTURE, MAP, CAUSES = DOCS / "miu_factorial.png", DOCS / "miu_map.png", DOCS / "causes.png"
 PREDICTED, MOVED = DOCS / "who_pays.png", DOCS / "moved.png"
 BEGIN = "<!-- From here on, written by docs/results.py -->"
 TITLES = {"gap": "How far from the gold standard", "1": "1. Nearer than fine-tuning, than doing nothing?",
@@ -169,11 +180,52 @@ def moves(part: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def causes_cells() -> dict[str, pd.DataFrame]:
+    """What the figure of docs/causes.md draws, by panel."""
+    rows = studies.load("causes")
+    return {how: causes.drawn(rows, how == "augmented") for how in ("augmented", "not augmented")}
+
+
+def causes_text() -> str:
+    """Causes, told apart: the second half of its page."""
+    found, nats = causes.comparisons(), features.comparisons()
+    counts = ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
+    said = (f"{len(found)} comparisons of accuracies, one Holm correction: {counts}. The margin is "
+            f"{found.margin.iloc[0]:.1f} points. *Seen from*: the mean that would be found in 80 of 100 "
+            "cases, alone.")
+    parts = [BEGIN, "", "# Results", "", *wrap(said, 108), "",
+             "![Accuracy against the share of the retain set, a line a number left, and what the shifted",
+             "prior predicts.](causes.png)"]
+    for how, cells in causes_cells().items():
+        shown = pd.DataFrame({"left": cells.left, "share (%)": cells.share.map("{:.2f}".format),
+                              "GA (%) [95 %]": [f"{row.mean:.1f} [{row.low:.1f}, {row.high:.1f}]"
+                                                for row in cells.itertuples()],
+                              "predicted": cells.visible.map("{:.1f}".format),
+                              "calibrated": cells.calibrated.map("{:.1f}".format)})
+        parts += ["", f"{how.capitalize()}, {cells.n.max()} seeds:", "",
+                  shown.to_markdown(index=False, tablefmt="github", disable_numparse=True)]
+    for question, part in found.groupby("question", sort=False):
+        shown = pd.DataFrame({"what": part.what, "augmented": part.augmented,
+                              "points [95 %]": effects.intervals_of(part),
+                              "seen from": part.seen.round(1), "verdict": part.verdict})
+        parts += ["", f"## {question}", "", f"{part.n.max()} seeds:", "",
+                  shown.to_markdown(index=False, tablefmt="github")]
+    shown = pd.DataFrame({"what": nats.index, "verdict": nats.verdict, "nats [95 %]": [
+        f"{row.mean:+.2f} [{row.low:+.2f}, {row.high:+.2f}]" for row in nats.itertuples()]})
+    parts += ["", "## What MINE finds", "", f"{nats.n.max()} seeds, a margin of {features.MARGIN} nats:", "",
+              shown.to_markdown(index=False, tablefmt="github")]
+    means = studies.load("features").groupby("features", sort=False).nats.mean()
+    parts += ["", *wrap("Means, in nats: " + "; ".join(f"{name} {value:.2f}" for name, value in means.items())
+                        + ".", 108)]
+    return "\n".join(parts) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """The pages as they should be: what was written by hand, then what is computed."""
     found = {}
     for name, text in (("miu_factorial", results_text()), ("miu_map", map_text()),
-                       ("released", released_text()), ("who_pays", who_pays_text())):
+                       ("released", released_text()), ("who_pays", who_pays_text()),
+                       ("causes", causes_text())):
         path = DOCS / f"{name}.md"
         by_hand = path.read_text(encoding="utf-8").split(BEGIN)[0].rstrip()
         found[path] = f"{by_hand}\n\n{text}"
@@ -204,3 +256,5 @@ if __name__ == "__main__":
     picture = plots_prior.moved(rows, 0.9,
                                 "Ratio 0.9: how far each method moved the margins; bars: the theory")
     picture.savefig(MOVED, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    picture = plots.shares(causes_cells(), 500, "The share, or the number? Dashed: the share alone")
+    picture.savefig(CAUSES, dpi=110, metadata={"Software": None}, bbox_inches="tight")

@@ -12,6 +12,8 @@ import pandas as pd
 
 from grmu.metrics import METRICS
 
+LEAST_SEEDS = 5  # for an error bar
+
 
 def differences(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     """Method minus gold standard **of the same seed**, fractions: one row a seed, one column a metric.
@@ -75,6 +77,12 @@ def interval(values: Sequence[float]) -> Interval:
     mean, n = float(found.mean()), len(found)
     half = float(stats.t.ppf(0.975, n - 1) * stats.sem(found)) if n > 1 else float("inf")
     return Interval(mean, mean - half, mean + half, n)
+
+
+def half_width(values: Sequence[float]) -> float:
+    """Half of `interval`, as an error bar has it; NaN, which draws none, of fewer than LEAST_SEEDS values."""
+    found = interval(values)
+    return found.high - found.mean if found.n >= LEAST_SEEDS else float("nan")
 
 
 @cache

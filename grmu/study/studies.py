@@ -5,7 +5,7 @@ membership: can the attack behind MIA tell members at all, and how much does it 
 cost: each method's time over fine-tuning's.
 audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
 twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
-(`miu_map`), released (`released`), shift (`shift`), moved (`moved`).
+(`miu_map`), released, shift, moved, causes, features (of the same names).
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import audit as audits
 from grmu.study import factorial, miu_map, shipped_tables
+from grmu.study.causes import causes
+from grmu.study.features import features
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
 from grmu.study.moved import moved
@@ -230,7 +232,7 @@ def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
     trajectories, membership, cost, audit, exposure, distances, relearning, inferred, tuning, twins,
-    released, levels, shift, moved)} | {"map": miu_map.table}
+    released, levels, shift, moved, causes, features)} | {"map": miu_map.table}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
