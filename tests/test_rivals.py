@@ -10,7 +10,7 @@ import torch
 from conftest import context_of, same_state, small_network, state_of, toy
 from torch.nn.functional import cross_entropy
 
-from grmu import data, methods, training, unlearn
+from grmu import data, methods, models, training, unlearn
 from grmu.data import split_forget
 from grmu.methods import AFR, DFR, JTT, LISA, SELF, Retrain
 from grmu.runs import Experiment, run, trained
@@ -296,12 +296,29 @@ def test_lisa_chooses_between_its_two_mixtures_by_a_coin_for_each_batch(train, s
     assert 0.17 < np.mean(seen) < 0.33
 
 
-def test_lisa_mixes_stored_pictures_as_the_network_scales_them_and_moves_both(few_pictures, store):
-    e = Experiment(method="lisa", overrides={"epochs": 1, "warmup_epochs": 0})
-    assert e.settings["augment"]
-    found = run(e, store)
-    assert math.isfinite(found.curves.retain_loss[0])
-    assert 0 <= found.metrics["GA"] <= 1
+@pytest.mark.parametrize("augment", [True, False])
+def test_lisa_mixes_pictures_as_the_network_scales_them_and_moves_partners_too(few_pictures, augment):
+    e = Experiment(method="lisa", overrides={"augment": augment})
+    splits = e.load()
+    split = split_forget(splits.train, 0.5, [splits.forget_group])
+    model, seen = models.build(e.network, splits.train, 0), []
+    context = context_of(splits.train, split, e.optimisation, model=model)
+    method = e.make_method()
+    method.setup(context)
+    model.scaled = lambda x: seen.append(x) or type(model).scaled(model, x)
+    batch = batch_of(split.retain, range(40))
+    method.retain_loss(batch)
+    ours, partners, mixed = seen
+    assert torch.equal(ours, batch.x)
+    assert partners.dtype == torch.uint8
+    stored = {tuple(picture.flatten().tolist()) for picture in split.retain.x}
+    kept = sum(tuple(picture.flatten().tolist()) in stored for picture in partners)
+    assert kept < 10 if augment else kept == 40
+    assert mixed.is_floating_point()
+    low, high = torch.minimum(*map(model.scaled, (ours, partners))), torch.maximum(
+        *map(model.scaled, (ours, partners)))
+    assert ((mixed >= low - 1e-6) & (mixed <= high + 1e-6)).all()
+    assert (mixed != low).any()
 
 
 def test_lisa_does_not_mix_token_ids(train, split):
