@@ -32,7 +32,8 @@ COLOURS = {"pretrain": "#808080", "retrain": "#000000",
            "finetune": "#A89A00", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
            "miu": "#CC79A7", "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
            "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B", "boundary_expand": "#B98B82",
-           "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F"}
+           "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F",
+           "dfr": "#2F6F4F", "afr": "#6FA287", "self": "#A7C957", "lisa": "#BC6C25", "jtt": "#DDA15E"}
 LABEL_GAP = 0.075  # between names at the ends of lines, in heights of the axes
 
 

@@ -5,7 +5,7 @@ membership: can the attack behind MIA tell members at all, and how much does it 
 cost: each method's time over fine-tuning's.
 audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
 twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
-(`miu_map`), released, shift, moved, causes, features (of the same names).
+(`miu_map`), released, shift, moved, causes, features (of the same names), rivals_search (`rivals`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
 from grmu.study.moved import moved
 from grmu.study.released import released
+from grmu.study.rivals import rivals_search
 from grmu.study.shift import shift
 from grmu.study.tuning import levels, tuning
 from grmu.training import predict
@@ -232,7 +233,7 @@ def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
     trajectories, membership, cost, audit, exposure, distances, relearning, inferred, tuning, twins,
-    released, levels, shift, moved, causes, features)} | {"map": miu_map.table}
+    released, levels, shift, moved, causes, features, rivals_search)} | {"map": miu_map.table}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
