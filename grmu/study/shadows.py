@@ -28,7 +28,7 @@ from grmu.training import Context, OnEpoch, Recipe, predict, train
 
 SHADOWS = 64
 NEVER, RETAINED, UNLEARNED, LEFT_OUT = 0, 1, 2, -1
-OVERFITTING_STEPS, OVERFITTING_RATE = 30, 0.03
+OVERFITTING_STEPS, OVERFITTING_RATE = 50, 0.05
 
 
 class Observations(NamedTuple):
@@ -61,12 +61,15 @@ def observe(experiment: Experiment, store: str | Path | None = None) -> Observat
 
 
 def overfitted(experiment: Experiment, store: str | Path | None = None) -> Observations:
-    """The same half's PRETRAIN, overfitted on purpose: trained on, with nothing but its members of the groups
-    that ask, unaugmented and without weight decay. It keeps whom the experiment was asked to unlearn."""
+    """The same half's PRETRAIN, overfitted on purpose: trained on with few pictures, unaugmented and without
+    weight decay. It keeps whom the experiment was asked to unlearn: the few are all members of the groups that
+    ask, and as many of each other group."""
     splits, _, groups = load_split(experiment)
-    members = splits.train.in_groups(groups).nonzero()[:, 0]
+    asking = splits.train.in_groups(groups)
+    few = torch.cat([(splits.train.group == g).nonzero()[:, 0][:int(asking.sum())]
+                     for g in range(splits.train.n_groups)])
     model = trained(experiment.original, store).requires_grad_(True)
-    keep_training(model, splits.train.subset(members), OVERFITTING_STEPS, OVERFITTING_RATE)
+    keep_training(model, splits.train.subset(few), OVERFITTING_STEPS, OVERFITTING_RATE)
     return _say(experiment, model.requires_grad_(False))
 
 

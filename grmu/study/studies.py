@@ -140,7 +140,8 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 @cache
 def audited() -> tuple[Experiment, ...]:
     """What lesson 06 audits, at ratio 0.5."""
-    return tuple(Experiment(dataset, *one, ratio=0.5) for dataset, chosen in AUDITED.items() for one in chosen)
+    return tuple(Experiment(dataset, *one, ratio=0.5) for dataset, chosen in AUDITED.items()
+                 for one in chosen)
 
 
 def _reference(e: Experiment, method: str, reweight: bool) -> Experiment:
