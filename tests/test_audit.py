@@ -1,4 +1,4 @@
-"""The audit: a model that is caught and one that is not, with controls; distances; relearning; the command."""
+"""The audit: a model that is caught and one that is not; distances; relearning; the command."""
 
 from types import SimpleNamespace
 
@@ -105,10 +105,11 @@ def test_privacy_has_a_row_for_every_attack_whom_it_looks_for_and_group(few_draw
         (asking, "unlearned"): 3, (asking, "never"): 3, (asking, "overfitted"): 1,
         **{(g, "retained"): 1 for g in (*others, asking)}}
     for group, name in enumerate(train.group_names):
-        part = select(seen, (train.group == group).numpy())
+        members = (train.group == group).numpy()
+        part = select(seen, members)
         for (who, attack), row in table[table.group == name].set_index(["who", "attack"]).iterrows():
-            those = {"never": never_again(part), "overfitted": select(overfit, (train.group == group).numpy())}
-            these, kind = those.get(who, part), RETAINED if who == "retained" else UNLEARNED
+            others = {"never": never_again(part), "overfitted": select(overfit, members)}
+            these, kind = others.get(who, part), RETAINED if who == "retained" else UNLEARNED
             assert row["n"] == (these.status == kind).sum()
             assert row["n_never"] == (these.status == NEVER).sum()
             assert [row["AUC"], row["AUC low"], row["AUC high"]] == pytest.approx(
@@ -162,8 +163,8 @@ def test_efficacy_is_of_unlearned_models_beside_retrained_ones(few_draws):
     assert set(table.n_never) == {(gold.status[:, of_group] == NEVER).sum()}
     same = audit.efficacy(e, observations(e, 0), overfit, gold).set_index("who").loc["unlearned"]
     assert same.verdict == BLIND  # kept members are not told from never seen either
-    assert same.KLOM < table.loc["unlearned", "KLOM"]
-    assert same.H > table.loc["unlearned", "H"]
+    assert table.loc["unlearned", "KLOM"] > same.KLOM
+    assert table.loc["unlearned", "H"] < same.H
 
 
 def test_those_who_stay_are_compared_with_themselves_before(few_draws):
@@ -322,7 +323,7 @@ def test_the_command_prints_both_questions_with_controls_and_seconds(here, monke
     assert len([line for line in lines if line.strip().endswith(words)]) == 2
     titles = ("Privacy", "Those who stay", "Efficacy", "Seconds")
     assert [line.split(":")[0].split(",")[0] for line in lines if line.startswith(titles)] == list(titles)
-    assert main(arguments) == 0
+    assert main([*arguments, "--reweight"]) == 0
     assert "Efficacy" not in capsys.readouterr().out
 
 

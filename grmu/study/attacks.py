@@ -77,7 +77,8 @@ def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int 
         means.append((total - here * confidence) / np.maximum(n - here, 1))
         counts.append(n - here)
     usable = (np.minimum(*counts) >= 2) & np.isin(status, (positive, NEVER))
-    ratio = ((confidence - means[1]) ** 2 - (confidence - means[0]) ** 2) * n_all / (2 * spread)
+    with np.errstate(divide="ignore", invalid="ignore"):  # too few models vary: nothing is usable
+        ratio = ((confidence - means[1]) ** 2 - (confidence - means[0]) ** 2) * n_all / (2 * spread)
     return np.where(usable, ratio, np.nan)
 
 

@@ -3,7 +3,7 @@
 trajectories: UA and GA after every epoch of the approximate methods.
 membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
 cost: each method's time over fine-tuning's.
-audit, efficacy, stayers, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
+audit, efficacy, stayers, answers, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
 twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
 (`miu_map`), released (`released`), shift (`shift`).
 """
@@ -32,6 +32,7 @@ from grmu.study import attacks, factorial, miu_map, shipped_tables
 from grmu.study import audit as audits
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
+from grmu.study.names import label
 from grmu.study.released import released
 from grmu.study.shadows import Observations, observe_all, select
 from grmu.study.shift import shift
@@ -180,6 +181,22 @@ def stayers(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
                                           _seen(e, store, jobs)))
 
 
+def answers(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """What every shadow model says of every sample of the forget group, where models know by heart.
+
+    A row a shadow and `row` of the training set: what that sample is to it (`status`, as in
+    `grmu.study.shadows`), and the confidence of PRETRAIN's model and of each that unlearned.
+    """
+    runs = [e for e in audited() if e.dataset == "groundwear-memorised"]
+    splits, _, groups = load_split(runs[0])
+    members = splits.train.in_groups(groups).nonzero()[:, 0].numpy()
+    seen = [select(_seen(e, store, jobs), members) for e in runs]
+    shadow, row = (v.ravel() for v in np.indices(seen[0].status.shape))
+    table = pd.DataFrame({"shadow": shadow, "row": members[row], "status": seen[0].status.ravel()})
+    return table.assign(**{label(e.method, e.reweight): s.confidence.ravel()
+                           for e, s in zip(runs, seen, strict=True)}).round(2)
+
+
 def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """How exposed each sample of the forget group is once unlearned (`grmu.study.attacks.exposure`).
 
@@ -255,8 +272,8 @@ def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
-    trajectories, membership, cost, audit, efficacy, stayers, exposure, distances, relearning, inferred,
-    tuning, twins, released, levels, shift)} | {"map": miu_map.table}
+    trajectories, membership, cost, audit, efficacy, stayers, answers, exposure, distances, relearning,
+    inferred, tuning, twins, released, levels, shift)} | {"map": miu_map.table}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
