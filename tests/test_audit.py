@@ -173,7 +173,7 @@ def test_those_who_stay_are_compared_with_themselves_before(few_draws):
     row = audit.stayers(e, before, after).iloc[0]
     of_group = (data.load(e.dataset).train.group == 3).numpy()
     ours, theirs = (judge(select(seen, of_group), positive=RETAINED)["AUC"].mean for seen in (after, before))
-    assert row.AUC == pytest.approx(ours - theirs)
+    assert pytest.approx(ours - theirs) == row.AUC
     assert 0 < row["AUC low"] < row.AUC < row["AUC high"]
 
 

@@ -62,8 +62,8 @@ def observe(experiment: Experiment, store: str | Path | None = None) -> Observat
 
 def overfitted(experiment: Experiment, store: str | Path | None = None) -> Observations:
     """The same half's PRETRAIN, overfitted on purpose: trained on with few pictures, unaugmented and without
-    weight decay. It keeps whom the experiment was asked to unlearn: the few are all members of the groups that
-    ask, and as many of each other group."""
+    weight decay: all members of the groups that ask, and as many of each other group. It keeps whom the
+    experiment was asked to unlearn."""
     splits, _, groups = load_split(experiment)
     asking = splits.train.in_groups(groups)
     few = torch.cat([(splits.train.group == g).nonzero()[:, 0][:int(asking.sum())]
