@@ -12,6 +12,7 @@ from grmu.discover import GROUPINGS, infer
 from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, run, trained
 from grmu.study import attacks, audit, shadows, shipped_tables, studies
+from grmu.study.efficacy import DIFFERENCES
 from grmu.study.groupings import agreement
 from grmu.study.names import label
 from grmu.study.studies import attack_accuracy
@@ -218,8 +219,9 @@ def two_audits(few_pictures, here):
         patch.setattr(studies, "_seen", few)
         patch.setattr(attacks, "DRAWS", 20)
         studies.audited.cache_clear()
-        yield {name: studies.STUDIES[name]() for name in AUDITS}, observed
+        tables = {name: studies.STUDIES[name]() for name in AUDITS}
         studies.audited.cache_clear()
+    return tables, observed
 
 
 def test_references_and_methods_are_audited_where_models_memorise_and_where_not():
@@ -417,6 +419,11 @@ TRIALS = ["dataset", "arm", "growth", "lr", "augment", "mine_lr", "lam", "forget
           "score_1", "score_2", "score_3", "chosen"]
 
 
+def ended(measures):
+    """The columns of measures with their intervals."""
+    return [f"{measure}{end}" for measure in measures for end in ("", " low", " high")]
+
+
 @pytest.mark.parametrize("name", studies.STUDIES)
 def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
     if not shipped_tables.path_of(name).is_file():
@@ -426,7 +433,12 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                "membership": [*PLAIN, "method", "reweight", "attack", "MIA", "MIA_sd", "n_forget", "AUC"],
                "cost": ["method", "epochs", "forget_epochs", "seen", "seconds", "over_finetuning"],
                "audit": ["dataset", "method", "reweight", "attack", "who", "group", "n", "n_never", "shadows",
-                         *(f"{measure}{end}" for measure in audit.MEASURES for end in ("", " low", " high"))],
+                         *ended(attacks.MEASURES), "seen", "verdict"],
+               "efficacy": ["dataset", "method", "reweight", "who", "group", "n", "n_never", "shadows",
+                            "retrained", *ended(("AUC", *DIFFERENCES)), "seen", "verdict"],
+               "stayers": ["dataset", "method", "reweight", "group", "shadows", *ended(attacks.MEASURES)],
+               "answers": ["shadow", "row", "status", "PRETRAIN (do nothing)", "RETRAIN + REWEIGHT",
+                           label("finetune", True), "SCRUB + REWEIGHT", "MIU + REWEIGHT"],
                "exposure": ["dataset", "method", "reweight", "row", "even", "odd"],
                "distances": [*PLAIN, "method", "reweight", "measure", "distance"],
                "relearning": [*PLAIN, "method", "reweight", "target", "steps",

@@ -31,7 +31,7 @@ STATUS_COLOURS = {"never seen": "0.45", "unlearned": VERMILION, "retained": "#00
 
 
 def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
-    """What attacks find of those who were unlearned, beside the controls that must be found, and the verdict: a
+    """What attacks find of those who were unlearned beside the controls that they must find, and verdicts:
     panel a table, a row a method, AUC with its 95 % interval.
 
     `tables`: by the panel's name, rows of one group of `grmu.study.audit.privacy` with method and reweight.
