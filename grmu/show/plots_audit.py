@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +33,7 @@ STATUS_COLOURS = {"never seen": "0.45", "unlearned": VERMILION, "retained": "#00
 
 def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """What attacks find of those who were unlearned beside the controls that they must find, and verdicts:
-    panel a table, a row a method, AUC with its 95 % interval.
+    a panel a table, a row a method, AUC with its 95 % interval.
 
     `tables`: by the panel's name, rows of one group of `grmu.study.audit.privacy` with method and reweight.
     The dotted line is chance.
@@ -61,7 +62,7 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     return headline(fig, title)
 
 
-def _auc(ax: Axes, row: pd.Series, y: float, style: Mapping[str, object]) -> None:
+def _auc(ax: Axes, row: pd.Series, y: float, style: Mapping[str, Any]) -> None:
     """An AUC with its interval."""
     away = [[row["AUC"] - row["AUC low"]], [row["AUC high"] - row["AUC"]]]
     ax.errorbar(row["AUC"], y, xerr=away, capsize=2, **style)

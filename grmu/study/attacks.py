@@ -41,8 +41,8 @@ def intervals(values: np.ndarray, n: int) -> list[Interval]:
     with np.errstate(invalid="ignore"):
         half = stats.norm.ppf(0.975) * np.array([np.nanstd(v, ddof=1) if np.isfinite(v).any() else np.nan
                                                  for v in values[1:].T])
-    return [Interval(*map(float, found), n) for found in zip(values[0], values[0] - half, values[0] + half,
-                                                             strict=True)]
+    return [Interval(float(value), float(value - h), float(value + h), n)
+            for value, h in zip(values[0], half, strict=True)]
 
 
 def verdict(found: Interval, controls: Sequence[Interval], chance: float = 0.5) -> str:
