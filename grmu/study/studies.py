@@ -155,11 +155,11 @@ def _seen(experiment: Experiment, store: str | None, jobs: int, overfit: bool = 
     return observe_all(experiment, store=store, jobs=jobs, overfit=overfit)
 
 
-def _each(table: Callable[[Experiment], pd.DataFrame]) -> pd.DataFrame:
+def _each(table: Callable[[Experiment], pd.DataFrame], digits: int = 4) -> pd.DataFrame:
     """The tables of all that is `audited`, one below the other, each row with its run."""
     tables = [table(e).assign(dataset=e.dataset, method=e.method, reweight=e.reweight) for e in audited()]
     found = pd.concat(tables, ignore_index=True)
-    return found[["dataset", "method", "reweight", *list(found)[:-3]]].round(4)
+    return found[["dataset", "method", "reweight", *list(found)[:-3]]].round(digits)
 
 
 def audit(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -208,7 +208,7 @@ def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
         even, odd = attacks.exposure(select(_seen(e, store, jobs), members))
         return pd.DataFrame({"row": members, "even": even, "odd": odd})
 
-    return _each(table).round(3)
+    return _each(table, 3)
 
 
 def distances(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
