@@ -136,5 +136,9 @@ def test_the_overfitted_control_keeps_who_was_to_be_unlearned_and_leaves_the_sto
     assert member.mean() > never.mean()
     assert np.exp(member).min() > 0.5  # every one is known
     assert all(torch.equal(v, before[name]) for name, v in trained(e.original, here).state_dict().items())
-    for one, other in zip(overfitted(e, here), found, strict=True):
-        np.testing.assert_array_equal(one, other)
+    ours, pretrain, again = shadows.observe_beside(e, here)
+    for expected, other in ((seen, ours), (found, again)):
+        for one, two in zip(expected, other, strict=True):
+            np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(pretrain.confidence, observe(e.original, here).confidence)
+    assert np.isnan(pretrain.forest).all()

@@ -17,7 +17,6 @@ import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TypeVar
@@ -33,7 +32,7 @@ from grmu.data.arguments import Parser, between
 from grmu.metrics import METRICS
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, load_split, run, trained
+from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study.attacks import ATTACKS, RATES, change, judge, too_few, verdict, would_be_seen
 from grmu.study.command import add_jobs
 from grmu.study.compare import Interval
@@ -48,7 +47,10 @@ from grmu.study.shadows import (
     keep_training,
     never_again,
     observe_all,
+    observe_beside,
     select,
+    shadows,
+    stacked,
 )
 from grmu.training import predict
 
@@ -255,10 +257,8 @@ def main(argv: list[str]) -> int:
         seconds[part] = time.perf_counter() - started
         return found
 
-    many = partial(observe_all, n=options.shadows, jobs=options.jobs)
-    seen = timed("unlearning, observing", lambda: many(e))
-    overfit = timed("overfitting", lambda: many(e, overfit=True))
-    before = timed("observing PRETRAIN", lambda: many(e.original))
+    seen, before, overfit = timed("shadow models and controls", lambda: [stacked(*found) for found in zip(
+        *map_experiments(observe_beside, shadows(e, options.shadows), options.jobs), strict=True)])
     found = timed("attacks, bootstrap", lambda: privacy(e, seen, overfit))
     print(f"\nPrivacy: unlearned, or never seen?\n\n{printed(found)}\n")
     for row, rate in product(found[found.who == "unlearned"].drop_duplicates("group").itertuples(), RATES):
@@ -267,7 +267,7 @@ def main(argv: list[str]) -> int:
     print("\nThose who stay, after minus before\n\n"
           + printed(timed("those who stay", lambda: stayers(e, before, seen))))
     if options.efficacy:
-        gold = timed("gold standards", lambda: many(e.gold))
+        gold = timed("gold standards", lambda: observe_all(e.gold, options.shadows, jobs=options.jobs))
         found = timed("distances, bootstrap", lambda: efficacy(e, seen, overfit, gold))
         print(f"\nEfficacy: as a gold standard that never saw them?\n\n{printed(found)}")
     print("\nSeconds: " + ", ".join(f"{part} {took:.0f}" for part, took in seconds.items()))

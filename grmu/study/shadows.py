@@ -55,22 +55,29 @@ def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
     return [replace(experiment, seed=seed, half=True) for seed in range(n)]
 
 
-def observe(experiment: Experiment, store: str | Path | None = None) -> Observations:
-    """One shadow model, trained unless the store has it: (1, N) each."""
-    return _say(experiment, trained(experiment, store))
+def observe(experiment: Experiment, store: str | Path | None = None, forest: bool = True) -> Observations:
+    """One shadow model, trained unless the store has it: (1, N) each. Without its forest, which takes as long
+    as the rest, that is NaN."""
+    return _say(experiment, trained(experiment, store), forest)
 
 
 def overfitted(experiment: Experiment, store: str | Path | None = None) -> Observations:
     """The same half's PRETRAIN, overfitted on purpose: trained on with few pictures, unaugmented and without
     weight decay: all members of the groups that ask, and as many of each other group. It keeps whom the
-    experiment was asked to unlearn."""
+    experiment was asked to unlearn. Without a forest."""
     splits, _, groups = load_split(experiment)
     asking = splits.train.in_groups(groups)
     few = torch.cat([(splits.train.group == g).nonzero()[:, 0][:int(asking.sum())]
                      for g in range(splits.train.n_groups)])
     model = trained(experiment.original, store).requires_grad_(True)
     keep_training(model, splits.train.subset(few), OVERFITTING_STEPS, OVERFITTING_RATE)
-    return _say(experiment, model.requires_grad_(False))
+    return _say(experiment, model.requires_grad_(False), forest=False)
+
+
+def observe_beside(experiment: Experiment, store: str | Path | None = None) -> tuple[Observations, ...]:
+    """One shadow model, its PRETRAIN and the `overfitted` control of its half: (1, N) each."""
+    return (observe(experiment, store), observe(experiment.original, store, forest=False),
+            overfitted(experiment, store))
 
 
 def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | None = None, jobs: int = 1,
@@ -80,20 +87,23 @@ def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | No
     return stacked(*map_experiments(one, shadows(experiment, n), jobs, progress))
 
 
-def _say(experiment: Experiment, model: Classifier) -> Observations:
+def _say(experiment: Experiment, model: Classifier, forest: bool) -> Observations:
     """What one model says of the whole training set."""
     splits, split, _ = load_split(experiment)
     whole = experiment.load().train
     half, status = data.half_of(whole, experiment.seed), np.full(len(whole), NEVER)
     status[half[split.retain_index]], status[half[split.forget_index]] = RETAINED, UNLEARNED
+    member = np.full(len(whole), np.nan)
     with fixed_threads():
-        logits, val_logits = (predict(model, model, part.x).double() for part in (whole, splits.val))
+        logits = predict(model, model, whole.x).double()
         others = logits.scatter(1, whole.y[:, None], -torch.inf).logsumexp(1)
         losses = cross_entropy(logits, whole.y, reduction="none")
-        forest = membership_forest(losses[half[split.retain_index]],
-                                   cross_entropy(val_logits, splits.val.y, reduction="none"),
-                                   split.retain.group, splits.val.group)
-        member = forest.predict_proba(losses[:, None].numpy())[:, 1]
+        if forest:
+            val_losses = cross_entropy(predict(model, model, splits.val.x).double(), splits.val.y,
+                                       reduction="none")
+            fitted = membership_forest(losses[half[split.retain_index]], val_losses, split.retain.group,
+                                       splits.val.group)
+            member = fitted.predict_proba(losses[:, None].numpy())[:, 1]
     confidence = logits.gather(1, whole.y[:, None])[:, 0] - others
     return Observations(*(v[None] for v in (status, confidence.numpy(), -losses.numpy(), member)))
 
