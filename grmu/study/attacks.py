@@ -28,12 +28,10 @@ DRAWS = 200
 DETECTED, PASSED, BLIND = "detected", "not detected, though the control is", "cannot tell"
 
 
-def resampled(*sizes: int) -> np.ndarray:
-    """How often each model occurs, (1 + DRAWS, sum of sizes): as they are, then drawn with replacement, each
-    set of models by itself."""
-    rng = np.random.default_rng(0)
-    drawn = [rng.multinomial(k, np.full(k, 1 / k), DRAWS) for k in sizes]
-    return np.concatenate([np.ones((1, sum(sizes))), np.concatenate(drawn, 1)])
+def resampled(n: int) -> np.ndarray:
+    """How often each of n models occurs, (1 + DRAWS, n): as they are, then drawn with replacement."""
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS)
+    return np.concatenate([np.ones((1, n)), drawn])
 
 
 def intervals(values: np.ndarray, n: int) -> list[Interval]:
@@ -134,20 +132,19 @@ def too_few(n_never: int, rate: float) -> str | None:
 
 
 def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
-          sizes: Sequence[int] = ()) -> dict[str, Interval]:
+          drawn: np.ndarray | None = None) -> dict[str, Interval]:
     """How well an attack tells a status from never seen, over all shadows and samples.
 
     Returns:
         The MEASURES: AUC, and the true positives at each of the `RATES`, NaN if `too_few` were never seen.
 
     The 95 % intervals are bootstrapped over models, since the samples of one model are not independent: the
-    attack is fitted and judged anew on models drawn with replacement, from each set apart if `sizes` says how
-    many models each has.
+    attack is fitted and judged anew on models drawn with replacement (`drawn`, else as of `resampled`).
 
     Raises:
         ValueError: an unknown attack, or too few shadow models.
     """
-    found = measured(seen, attack, positive, resampled(*(sizes or [len(seen.status)])))
+    found = measured(seen, attack, positive, resampled(len(seen.status)) if drawn is None else drawn)
     if np.isnan(found[0, 0]):
         raise ValueError(f"{len(seen.status)} shadow models are too few: a sample is judged by two others "
                          "that unlearned it and two that never saw it, and none has as many. Take "

@@ -33,15 +33,25 @@ from grmu.metrics import METRICS
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
-from grmu.study.attacks import ATTACKS, RATES, change, judge, too_few, verdict, would_be_seen
+from grmu.study.attacks import (
+    ATTACKS,
+    RATES,
+    change,
+    judge,
+    resampled,
+    too_few,
+    verdict,
+    would_be_seen,
+)
 from grmu.study.command import add_jobs
 from grmu.study.compare import Interval
-from grmu.study.efficacy import differ
+from grmu.study.efficacy import differ, excess
 from grmu.study.shadows import (
     NEVER,
     RETAINED,
     SHADOWS,
     UNLEARNED,
+    UNSEEN,
     Observations,
     beside_retrained,
     keep_training,
@@ -99,26 +109,27 @@ def privacy(experiment: Experiment, seen: Observations, overfit: Observations) -
 
 def efficacy(experiment: Experiment, seen: Observations, overfit: Observations,
              retrained: Observations) -> pd.DataFrame:
-    """Unlearned models beside `retrained` ones, the experiment's gold standard's shadows: a row `who`, group.
+    """Unlearned models beside `retrained` ones, gold standards on the same halves: a row `who` and group.
 
-    `who` as of `privacy`, but for "never". AUC of U-LiRA between the two sets of models, `DIFFERENCES`, and
-    the verdict: detected is who is not answered for as retrained models do.
+    `who`: "unlearned"; the controls that must be found, "retained" and "overfitted", as of `privacy`; and
+    "unseen", whom neither model saw. AUC of U-LiRA between the two sets of models, `DIFFERENCES`, and the
+    `excess` of the AUC over that of the unseen. The verdict is of the excess: detected is who is answered for
+    less as by a gold standard than those are whom nobody ever saw.
     """
     train = experiment.load().train
     rows = []
     for name in _asking(experiment):
-        members = (train.group == train.group_names.index(name)).numpy()
-        gold, aucs = select(retrained, members), {}
-        for who, positive, models in (("retained", RETAINED, seen), ("overfitted", UNLEARNED, overfit),
-                                      ("unlearned", UNLEARNED, seen)):
-            sizes = len(models.status), len(gold.status)
+        members, above = (train.group == train.group_names.index(name)).numpy(), {}
+        gold, drawn = select(retrained, members), np.tile(resampled(len(seen.status)), 2)
+        for who, positive, models in (("unseen", UNSEEN, seen), ("retained", RETAINED, seen),
+                                      ("overfitted", UNLEARNED, overfit), ("unlearned", UNLEARNED, seen)):
             both = beside_retrained(select(models, members), gold)
-            aucs[who] = judge(both, "U-LiRA", positive, sizes)["AUC"]
+            above[who] = excess(both, positive, drawn)
+            auc = judge(both, "U-LiRA", positive, drawn)["AUC"]
             rows.append({"who": who, "group": name, "n": int((both.status == positive).sum()),
-                         "n_never": int((both.status == NEVER).sum()), "shadows": sizes[0],
-                         "retrained": sizes[1], **_flat({"AUC": aucs[who]}),
-                         **_flat(differ(both, positive, sizes))})
-        rows[-1] |= _said(aucs)
+                         "n_never": int((both.status == NEVER).sum()), "shadows": len(seen.status),
+                         **_flat({"AUC": auc, **differ(both, positive, drawn), "excess": above[who]})})
+        rows[-1] |= _said(above, 0)
     return pd.DataFrame(rows)
 
 
@@ -147,10 +158,10 @@ def _flat(found: Mapping[str, Interval]) -> dict[str, float]:
             for end, value in (("", i.mean), (" low", i.low), (" high", i.high))}
 
 
-def _said(aucs: Mapping[str, Interval]) -> dict[str, object]:
-    """The AUC that would be seen, and the verdict, from U-LiRA's AUCs by whom it looked for."""
-    ours, controls = aucs["unlearned"], (aucs["retained"], aucs["overfitted"])
-    return {"seen": would_be_seen(ours), "verdict": verdict(ours, controls)}
+def _said(found: Mapping[str, Interval], chance: float = 0.5) -> dict[str, object]:
+    """What would be seen of those unlearned, and the verdict, from what was found by whom it looked for."""
+    ours, controls = found["unlearned"], (found["retained"], found["overfitted"])
+    return {"seen": would_be_seen(ours, chance), "verdict": verdict(ours, controls, chance)}
 
 
 def about(e: Experiment) -> dict[str, object]:

@@ -1,21 +1,19 @@
 """Efficacy: does an unlearned model answer for the forgotten as one that was trained without them?
 
-Another question than privacy (RULI, Naderloui et al. 2025, keeps the two apart): who is driven to wrong
-answers may look like someone never seen, and never like someone forgotten. Per sample, the confidences of the
-models that unlearned it are held against those of gold standards that never saw it: by the attack of
-`grmu.study.attacks` on `shadows.beside_retrained`, and by two distances of the literature.
+Another question than privacy (RULI, Naderloui et al. 2025, keeps the two apart). Per sample, the confidences
+of the models that unlearned it are held against those of gold standards that never saw it: by the attack of
+`grmu.study.attacks` on `shadows.beside_retrained`, and by two distances of the literature. A model that was
+trained otherwise answers otherwise for everybody, so `excess` subtracts those whom neither model ever saw.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from scipy import stats
 
-from grmu.study.attacks import clipped, intervals, resampled
+from grmu.study.attacks import clipped, intervals, measured
 from grmu.study.compare import Interval
-from grmu.study.shadows import NEVER, Observations
+from grmu.study.shadows import NEVER, UNSEEN, Observations
 
 DIFFERENCES = ("epsilon", "H", "KLOM")
 DELTA, MOST = 1e-5, 50.0  # of epsilon
@@ -93,28 +91,35 @@ def klom(unlearned: np.ndarray, retrained: np.ndarray, drawn: np.ndarray | None 
     return stats.entropy(p, np.where(p > 0, np.maximum(q, EMPTY), q), axis=1)
 
 
-def differ(seen: Observations, positive: int, sizes: Sequence[int]) -> dict[str, Interval]:
-    """DIFFERENCES of `beside_retrained` models: the median epsilon of the samples, and the means of H (the
-    challenge's forgetting quality, 1 is best) and of KLOM; with bootstrapped intervals as of `judge`.
+def differ(both: Observations, positive: int, drawn: np.ndarray) -> dict[str, Interval]:
+    """DIFFERENCES of models `beside_retrained` ones: the median epsilon of the samples, the means of H (the
+    challenge's forgetting quality, 1 is best) and of KLOM; with bootstrapped intervals as of `attacks.judge`.
 
-    All are above (H below) what equal distributions have, by how much depends on the numbers of models: read
+    Epsilon and KLOM lie above 0 and H below 1 even for equal models, the more so the fewer there are: read
     them beside the gold standard's.
 
     Raises:
         ValueError: no sample has two models of each kind.
     """
-    drawn, found = resampled(*sizes), []
-    for status, c in zip(seen.status.T, seen.confidence.T, strict=True):
+    found = []
+    for status, c in zip(both.status.T, both.confidence.T, strict=True):
         ours, theirs = (np.flatnonzero(status == kind) for kind in (positive, NEVER))
         if min(len(ours), len(theirs)) >= 2:
             given = c[ours], c[theirs], drawn[:, np.r_[ours, theirs]]
             eps = epsilon(*given)
             found.append([eps, points(eps, min(len(ours), len(theirs))), klom(*given)])
     if not found:
-        raise ValueError(f"{sizes[0]} unlearned and {sizes[1]} retrained models are too few: a sample must "
-                         "be unlearned in two of the ones and never seen in two of the others.")
+        raise ValueError(f"{len(both.status) // 2} shadow models are too few: a sample must be unlearned in "
+                         "two of them and never seen by two gold standards.")
     eps, h, kl = np.moveaxis(np.array(found), 1, 0)
     values = np.stack([np.nanmedian(eps, 0), np.nanmean(h, 0), np.nanmean(kl, 0)], 1)
     limits = ((0, MOST), (0, 1), (0, np.inf))
     return {name: clipped(i, *limit) for name, i, limit in
-            zip(DIFFERENCES, intervals(values, sum(sizes)), limits, strict=True)}
+            zip(DIFFERENCES, intervals(values, len(both.status) // 2), limits, strict=True)}
+
+
+def excess(both: Observations, positive: int, drawn: np.ndarray) -> Interval:
+    """By how much U-LiRA's AUC between the models and gold standards is higher for these samples than for
+    those that neither saw: what is left once models differ for everybody."""
+    of_these, of_others = (measured(both, "U-LiRA", kind, drawn)[:, :1] for kind in (positive, UNSEEN))
+    return intervals(of_these - of_others, len(both.status) // 2)[0]

@@ -27,14 +27,15 @@ from grmu.runs import Experiment, load_split, map_experiments, trained
 from grmu.training import Context, OnEpoch, Recipe, predict, train
 
 SHADOWS = 64
-NEVER, RETAINED, UNLEARNED, LEFT_OUT = 0, 1, 2, -1
+NEVER, RETAINED, UNLEARNED, UNSEEN, LEFT_OUT = 0, 1, 2, 3, -1
 OVERFITTING_STEPS, OVERFITTING_RATE = 50, 0.05
 
 
 class Observations(NamedTuple):
     """What K shadow models say of N samples, all (K, N).
 
-    status: NEVER, RETAINED or UNLEARNED; LEFT_OUT where a model is not asked about a sample.
+    status: NEVER, RETAINED or UNLEARNED; LEFT_OUT where a model is not asked about a sample (UNSEEN: see
+    `beside_retrained`).
     confidence: log p / (1 - p), p the probability of the right class.
     loss: minus the cross-entropy.  forest: probability of membership by the paper's random forest.
     """
@@ -135,8 +136,14 @@ def never_again(seen: Observations, seed: int = 0) -> Observations:
     return seen._replace(status=status)
 
 
-def beside_retrained(seen: Observations, retrained: Observations) -> Observations:
-    """For efficacy: who was unlearned (or retained) by the one models, and never seen by the others, gold
-    standards."""
-    return stacked(seen._replace(status=np.where(seen.status == NEVER, LEFT_OUT, seen.status)),
-                   retrained._replace(status=np.where(retrained.status == NEVER, NEVER, LEFT_OUT)))
+def beside_retrained(seen: Observations, retrained: Observations, seed: int = 0) -> Observations:
+    """For efficacy: what models say (K rows) above what gold standards on the same halves say (K more).
+
+    NEVER are answers of gold standards about samples that they never saw, a random half of these. UNSEEN are
+    the models' own answers about samples that they never saw, where the gold standard's is in the other half:
+    the control that must not differ, if it is forgetting that makes models differ.
+    """
+    chosen = np.random.default_rng(seed).random(seen.status.shape) < 0.5
+    ours = np.where(seen.status != NEVER, seen.status, np.where(chosen, LEFT_OUT, UNSEEN))
+    theirs = np.where((retrained.status == NEVER) & chosen, NEVER, LEFT_OUT)
+    return stacked(seen._replace(status=ours), retrained._replace(status=theirs))
