@@ -8,12 +8,13 @@ from sklearn.metrics import roc_auc_score
 from grmu.study import attacks, efficacy
 from grmu.study.attacks import BLIND, DETECTED, PASSED, judge, likelihood_ratios, too_few, verdict
 from grmu.study.compare import Interval
-from grmu.study.efficacy import differ, epsilon, klom, points
+from grmu.study.efficacy import differ, epsilon, excess, klom, points
 from grmu.study.shadows import (
     LEFT_OUT,
     NEVER,
     RETAINED,
     UNLEARNED,
+    UNSEEN,
     Observations,
     beside_retrained,
     never_again,
@@ -199,12 +200,6 @@ def test_the_interval_is_a_bootstrap_over_models_with_the_attack_fitted_anew():
     assert judge(seen)["AUC"] == pytest.approx((point, point - half, point + half, 20))
 
 
-def test_sets_of_models_are_drawn_each_by_itself():
-    drawn = attacks.resampled(5, 9)
-    assert set(drawn[:, :5].sum(1)) == {5}
-    assert set(drawn[:, 5:].sum(1)) == {9}
-
-
 @pytest.mark.parametrize("shift", [0, 0.5])
 def test_intervals_hold_the_mean_auc_as_often_as_they_say(shift, monkeypatch):
     monkeypatch.setattr(attacks, "DRAWS", 60)
@@ -372,20 +367,29 @@ def test_klom_of_a_resample_is_that_of_the_models_drawn():
                                                            np.array([0, 10, 10, 10, 5.0])))
 
 
-def test_beside_retrained_are_the_unlearned_of_the_ones_and_the_never_seen_of_the_others():
-    one, other = simulated(1, 1.0, 6, 5), simulated(2, 0, 4, 5)
+def test_beside_retrained_are_the_unlearned_and_the_unseen_and_gold_standards_that_never_saw_them():
+    one, other = simulated(1, 1.0, 40, 9), simulated(1, 0, 40, 9)
+    other = other._replace(confidence=other.confidence + 100)
     both = beside_retrained(one, other)
-    assert both.status.shape == (10, 5)
-    np.testing.assert_array_equal(both.status[:6] == UNLEARNED, one.status == UNLEARNED)
-    np.testing.assert_array_equal(both.status[6:] == NEVER, other.status == NEVER)
-    assert (both.status[:6] != NEVER).all()
-    assert set(np.unique(both.status[6:])) == {LEFT_OUT, NEVER}
+    assert both.status.shape == (80, 9)
+    ours, theirs = both.status[:40], both.status[40:]
+    for kind in (UNLEARNED, RETAINED):
+        np.testing.assert_array_equal(ours == kind, one.status == kind)
+    assert set(np.unique(theirs)) == {LEFT_OUT, NEVER}
+    # each that was never seen is either the model's or the gold standard's, half and half
+    np.testing.assert_array_equal((ours == UNSEEN) ^ (theirs == NEVER), one.status == NEVER)
+    assert not ((ours == UNSEEN) & (theirs == NEVER)).any()
+    assert (theirs == NEVER).sum() / (one.status == NEVER).sum() == pytest.approx(0.5, abs=0.1)
     np.testing.assert_array_equal(both.confidence, np.vstack([one.confidence, other.confidence]))
+
+
+def twice(n):
+    return np.tile(attacks.resampled(n), 2)
 
 
 def test_equal_models_differ_by_noise_and_others_by_more():
     gold = simulated(11, 0, 40, 12)
-    same, moved = (differ(beside_retrained(simulated(seed, shift, 40, 12), gold), UNLEARNED, (40, 40))
+    same, moved = (differ(beside_retrained(simulated(seed, shift, 40, 12), gold), UNLEARNED, twice(40))
                    for seed, shift in ((11, 0), (11, 4.0)))
     assert list(same) == ["epsilon", "H", "KLOM"]
     for name, sign in (("epsilon", 1), ("H", -1), ("KLOM", 1)):
@@ -395,6 +399,15 @@ def test_equal_models_differ_by_noise_and_others_by_more():
     assert 0 < same["H"].high <= 1
 
 
+def test_models_that_differ_for_everybody_have_no_excess_and_those_that_kept_somebody_have():
+    gold = simulated(21, 0, 40, 30)
+    otherwise, kept = gold._replace(confidence=gold.confidence + 2), simulated(21, 2.0, 40, 30)
+    found = excess(beside_retrained(otherwise, gold), UNLEARNED, twice(40))
+    assert found.low < 0 < found.high
+    assert judge(beside_retrained(otherwise, gold), drawn=twice(40))["AUC"].low > 0.7
+    assert excess(beside_retrained(kept, gold), UNLEARNED, twice(40)).low > 0.1
+
+
 def test_differences_need_two_models_of_either_kind():
-    with pytest.raises(ValueError, match="1 unlearned and 1 retrained models are too few"):
-        differ(made_up([[UNLEARNED], [NEVER]]), UNLEARNED, (1, 1))
+    with pytest.raises(ValueError, match="1 shadow models are too few"):
+        differ(made_up([[UNLEARNED], [NEVER]]), UNLEARNED, np.ones((2, 2)))

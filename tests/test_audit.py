@@ -153,16 +153,18 @@ def test_every_group_that_asks_is_audited(few_draws):
 
 def test_efficacy_is_of_unlearned_models_beside_retrained_ones(few_draws):
     e = Experiment(method="miu")
-    seen, overfit, gold = observations(e, 12), observations(e, 12, 1), observations(e, 0, 2)
+    seen, overfit, gold = observations(e, 12), observations(e, 12), observations(e, 0)
     table = audit.efficacy(e, seen, overfit, gold).set_index("who")
-    assert list(table.index) == ["retained", "overfitted", "unlearned"]
-    assert (table[["AUC low", "KLOM low", "epsilon low"]] > [0.5, 0, 0]).all(axis=None)
+    assert list(table.index) == ["unseen", "retained", "overfitted", "unlearned"]
+    assert (table.loc[["retained", "unlearned"], ["AUC low", "excess low"]] > [0.5, 0]).all(axis=None)
+    assert table.loc["unseen", ["excess", "excess low", "excess high"]].tolist() == [0, 0, 0]
     assert table.loc["unlearned", "verdict"] == DETECTED
     of_group = (data.load(e.dataset).train.group == 3).numpy()
     assert table.loc["retained", "n"] == (seen.status[:, of_group] == RETAINED).sum()
-    assert set(table.n_never) == {(gold.status[:, of_group] == NEVER).sum()}
-    same = audit.efficacy(e, observations(e, 0), overfit, gold).set_index("who").loc["unlearned"]
-    assert same.verdict == BLIND  # kept members are not told from never seen either
+    never = (gold.status[:, of_group] == NEVER).sum()
+    assert set(table.n_never) == {never - table.loc["unseen", "n"]}
+    same = audit.efficacy(e, observations(e, 0, 3), overfit, gold).set_index("who").loc["unlearned"]
+    assert same.verdict == BLIND  # members who were kept are not told from others either
     assert table.loc["unlearned", "KLOM"] > same.KLOM
     assert table.loc["unlearned", "H"] < same.H
 

@@ -435,7 +435,7 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                "audit": ["dataset", "method", "reweight", "attack", "who", "group", "n", "n_never", "shadows",
                          *ended(attacks.MEASURES), "seen", "verdict"],
                "efficacy": ["dataset", "method", "reweight", "who", "group", "n", "n_never", "shadows",
-                            "retrained", *ended(("AUC", *DIFFERENCES)), "seen", "verdict"],
+                            *ended(("AUC", *DIFFERENCES, "excess")), "seen", "verdict"],
                "stayers": ["dataset", "method", "reweight", "group", "shadows", *ended(attacks.MEASURES)],
                "answers": ["shadow", "row", "status", "PRETRAIN (do nothing)", "RETRAIN + REWEIGHT",
                            label("finetune", True), "SCRUB + REWEIGHT", "MIU + REWEIGHT"],
