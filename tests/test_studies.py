@@ -258,7 +258,7 @@ def test_every_table_of_the_audit_has_every_run_s_rows(two_audits):
             ours = seen[method, False]
             for name, expected in (("audit", audit.privacy(e, ours, overfit)),
                                    ("efficacy", audit.efficacy(e, ours, overfit, gold)),
-                                   ("stayers", audit.stayers(e, before, ours))):
+                                   ("stayers", audit.stayers(e, before, ours).assign(before="pretrain"))):
                 table = tables[name]
                 assert list(table)[:3] == ["dataset", "method", "reweight"]
                 part = table[table.method == method].drop(columns=["dataset", "method", "reweight"])
@@ -436,7 +436,8 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                          *ended(attacks.MEASURES), "seen", "verdict"],
                "efficacy": ["dataset", "method", "reweight", "who", "group", "n", "n_never", "shadows",
                             *ended(("AUC", *DIFFERENCES, "excess")), "seen", "verdict"],
-               "stayers": ["dataset", "method", "reweight", "group", "shadows", *ended(attacks.MEASURES)],
+               "stayers": ["dataset", "method", "reweight", "group", "shadows", *ended(attacks.MEASURES),
+                           "before"],
                "answers": ["shadow", "row", "status", "PRETRAIN (do nothing)", "RETRAIN + REWEIGHT",
                            label("finetune", True), "SCRUB + REWEIGHT", "MIU + REWEIGHT"],
                "exposure": ["dataset", "method", "reweight", "row", "even", "odd"],

@@ -176,9 +176,17 @@ def efficacy(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 def stayers(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """`grmu.study.audit.stayers` of the same shadow models, beside PRETRAIN's."""
-    return _each(lambda e: audits.stayers(e, _seen(_reference(e, "pretrain", False), store, jobs),
-                                          _seen(e, store, jobs)))
+    """`grmu.study.audit.stayers` of the same shadow models: what they expose more than PRETRAIN `before`, and
+    the gold standard more than RETRAIN, which is REWEIGHT's part."""
+    def table(e: Experiment) -> pd.DataFrame:
+        befores = [_reference(e, "pretrain", False)]
+        if (e.method, e.reweight) == ("retrain", True):
+            befores += [o for o in audited() if (o.dataset, o.method, o.reweight) == (
+                e.dataset, "retrain", False)]
+        return pd.concat([audits.stayers(e, _seen(o, store, jobs), _seen(e, store, jobs)).assign(
+            before=o.method) for o in befores])
+
+    return _each(table)
 
 
 def answers(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
