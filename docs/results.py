@@ -1,4 +1,4 @@
-"""Writes the results into docs/miu_factorial.md, miu_map.md and released.md, and draws two figures.
+"""Writes results into the pages of docs/ that have a half to be computed, and draws their figures.
 
 All from the shipped rows: python docs/results.py
 """
@@ -9,12 +9,24 @@ from textwrap import wrap
 import matplotlib
 import pandas as pd
 
-from grmu.show import plots, plots_benchmark
-from grmu.study import effects, miu_map, names, shipped_tables, studies, tuning
-from grmu.study.compare import interval
+from grmu.show import plots, plots_benchmark, plots_prior
+from grmu.study import (
+    causes,
+    effects,
+    features,
+    miu_map,
+    names,
+    results,
+    shift,
+    shipped_tables,
+    studies,
+    tuning,
+)
+from grmu.study.compare import Interval, interval
 
 DOCS = Path(__file__).parent
-PICTURE, MAP = DOCS / "miu_factorial.png", DOCS / "miu_map.png"
+PICTURE, MAP, CAUSES = DOCS / "miu_factorial.png", DOCS / "miu_map.png", DOCS / "causes.png"
+PREDICTED, MOVED = DOCS / "who_pays.png", DOCS / "moved.png"
 BEGIN = "<!-- From here on, written by docs/results.py -->"
 TITLES = {"gap": "How far from the gold standard", "1": "1. Nearer than fine-tuning, than doing nothing?",
           "2": "2. Does the unlearning term unlearn?", "3": "3. Does calibration keep the group's accuracy?",
@@ -93,11 +105,132 @@ def released_text() -> str:
     return f"{BEGIN}\n\n{pd.DataFrame(lines).to_markdown(index=False)}\n"
 
 
+def who_pays_text() -> str:
+    """What the shifted prior predicts, and how far each method lies from it."""
+    rows = studies.load("shift").replace({"dataset": {**effects.SHORT, "groundwear-many": "many"}})
+    twins = rows.dropna(subset=["twin"])
+    missed = {by: shift.misses(rows, by) for by in ("visible", "calibrated", "head")}
+    gaps = missed["head"][[]].reset_index().rename(columns={"asking": "ask", "asks": "first"})
+    for by, found in missed.items():
+        gaps[by] = [Interval(*row).said() for row in found.itertuples(index=False)]
+    n, twice = rows.seed.nunique(), twins.seed.nunique()
+    said = (f"{n} seeds, of which {twice} have another RETRAIN of the same split, the ceiling. R² over "
+            "groups, ratios and seeds. *Visibility*: how often the head finds the attribute of held-out pictures.")
+    parts = [BEGIN, "", "# Results", "", *wrap(said, 108), ""]
+    for what, of in (("R2", "RETRAIN's accuracies"), ("R2 of changes", "their changes since PRETRAIN")):
+        parts += [f"Of {of}:", "", explained(twins, what).to_markdown(index=False), ""]
+    parts += ["![Predicted and found accuracies of every group, and the line of identity.](who_pays.png)", "",
+             f"Predicted minus found on who asks, in points, with 95 % intervals over {n} seeds:", "",
+             gaps.to_markdown(index=False), "", *wrap(swings(), 108), "",
+             "## What methods do", "", *wrap(MOVES, 108), ""]
+    for (dataset, ratio), part in studies.load("moved").groupby(["dataset", "ratio"], sort=False):
+        parts += [f"{effects.SHORT[dataset].capitalize()}, ratio {ratio:g}:", "",
+                  moves(part).to_markdown(index=False), ""]
+    parts += ["By seed, on the ground of the group that asks:", "",
+              paired(studies.load("moved")).to_markdown(index=False), ""]
+    return "\n".join(parts) + "![How far each method moved the margins, beside the theory.](moved.png)\n"
+
+
+def explained(rows: pd.DataFrame, what: str) -> pd.DataFrame:
+    """R² by data set and number of groups that ask, a column a prediction."""
+    columns = {"visible": "visible", "head": "head", "calibrated": "calibrated", "ceiling": "twin"}
+    table = pd.DataFrame({name: shift.explained(rows, by)[what].round(2) for name, by in columns.items()})
+    table["visibility"] = rows.groupby(["dataset", "asking"], sort=False).visibility.mean().round(2)
+    return table.reset_index().rename(columns={"asking": "groups that ask"})
+
+
+MOVES = ("Moved: what has to be added to PRETRAIN's calibrated margins of sneaker against boot, in nats, "
+         "with 95 % intervals over seeds. Apart: on how many pictures (%) the method and PRETRAIN disagree, "
+         "before and after it was added.")
+
+
+def swings() -> str:
+    """Why sentences are left out: RETRAIN's GA from seed to seed, there and on `groundwear`."""
+    said = []
+    for dataset, grid in (("Negation", "text"), ("Groundwear", "references")):
+        rows = results.load(grid)
+        rows = rows[(rows.method == "retrain") & ~rows.reweight & (rows.groups == "default")]
+        for ratio in (0.5, 0.9):
+            ga = 100 * rows[rows.ratio == ratio].GA
+            said.append(f"{dataset}, ratio {ratio:g}: {ga.min():.0f} to {ga.max():.0f} ({len(ga)} seeds)")
+    return "RETRAIN's GA from seed to seed, in percent. " + "; ".join(said) + "."
+
+
+PAIRS = (("RETRAIN, adjusted", "RETRAIN + REWEIGHT"), ("MIU", "fine-tuning"),
+         ("MIU + REWEIGHT", "fine-tuning + REWEIGHT"))
+
+
+def paired(rows: pd.DataFrame) -> pd.DataFrame:
+    """Differences by seed of how far two methods moved the margin on the ground of the group that asks."""
+    asked = rows[rows.attribute == rows.dataset.map({"groundwear": "on brick", "groundwear-memorised":
+                                                     "on grass"})]
+    lines = []
+    for (dataset, ratio), part in asked.groupby(["dataset", "ratio"], sort=False):
+        by_seed = part.pivot(index="seed", columns="arm", values="moved")
+        for one, other in PAIRS if set(sum(PAIRS, ())) <= set(by_seed) else ():
+            i = interval(by_seed[one] - by_seed[other])
+            lines.append({"data": effects.SHORT[dataset], "ratio": ratio, "moved": f"{one} - {other}",
+                          "nats [95 %]": f"{i.mean:+.2f} [{i.low:+.2f}, {i.high:+.2f}]"})
+    return pd.DataFrame(lines)
+
+
+def moves(part: pd.DataFrame) -> pd.DataFrame:
+    """A row an arm and ground."""
+    lines = []
+    for (arm, ground), own in part.groupby(["arm", "attribute"], sort=False):
+        found = interval(own.moved)
+        lines.append({"method": arm, "ground": ground, "theory": f"{own.theory.mean():+.2f}",
+                      "moved [95 %]": f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]",
+                      "apart": f"{100 * own.apart.mean():.1f} → {100 * own.left.mean():.1f}"})
+    return pd.DataFrame(lines)
+
+
+def causes_cells() -> dict[str, pd.DataFrame]:
+    """What the figure of docs/causes.md draws, by panel."""
+    rows = studies.load("causes")
+    return {how: causes.drawn(rows, how == "augmented") for how in ("augmented", "not augmented")}
+
+
+def causes_text() -> str:
+    """Causes, told apart: the second half of its page."""
+    found, nats = causes.comparisons(), features.comparisons()
+    counts = ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
+    said = (f"{len(found)} comparisons of accuracies, one Holm correction: {counts}. The margin is "
+            f"{found.margin.iloc[0]:.1f} points. *Seen from*: the mean that would be found in 80 of 100 "
+            "cases, alone.")
+    parts = [BEGIN, "", "# Results", "", *wrap(said, 108), "",
+             "![Accuracy against the share of the retain set, a line a number left, and what the shifted",
+             "prior predicts.](causes.png)"]
+    for how, cells in causes_cells().items():
+        shown = pd.DataFrame({"left": cells.left, "share (%)": cells.share.map("{:.2f}".format),
+                              "GA (%) [95 %]": [f"{row.mean:.1f} [{row.low:.1f}, {row.high:.1f}]"
+                                                for row in cells.itertuples()],
+                              "predicted": cells.visible.map("{:.1f}".format),
+                              "calibrated": cells.calibrated.map("{:.1f}".format)})
+        parts += ["", f"{how.capitalize()}, {cells.n.max()} seeds:", "",
+                  shown.to_markdown(index=False, tablefmt="github", disable_numparse=True)]
+    for question, part in found.groupby("question", sort=False):
+        shown = pd.DataFrame({"what": part.what, "augmented": part.augmented,
+                              "points [95 %]": effects.intervals_of(part),
+                              "seen from": part.seen.round(1), "verdict": part.verdict})
+        parts += ["", f"## {question}", "", f"{part.n.max()} seeds:", "",
+                  shown.to_markdown(index=False, tablefmt="github")]
+    shown = pd.DataFrame({"what": nats.index, "verdict": nats.verdict, "nats [95 %]": [
+        f"{row.mean:+.2f} [{row.low:+.2f}, {row.high:+.2f}]" for row in nats.itertuples()]})
+    parts += ["", "## What MINE finds", "", f"{nats.n.max()} seeds, a margin of {features.MARGIN} nats:", "",
+              shown.to_markdown(index=False, tablefmt="github")]
+    means = studies.load("features").groupby("features", sort=False).nats.mean()
+    parts += ["", *wrap("Means, in nats: " + "; ".join(f"{name} {value:.2f}" for name, value in means.items())
+                        + ".", 108)]
+    return "\n".join(parts) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """The pages as they should be: what was written by hand, then what is computed."""
     found = {}
     for name, text in (("miu_factorial", results_text()), ("miu_map", map_text()),
-                       ("released", released_text())):
+                       ("released", released_text()), ("who_pays", who_pays_text()),
+                       ("causes", causes_text())):
         path = DOCS / f"{name}.md"
         by_hand = path.read_text(encoding="utf-8").split(BEGIN)[0].rstrip()
         found[path] = f"{by_hand}\n\n{text}"
@@ -116,3 +249,17 @@ if __name__ == "__main__":
     picture.savefig(PICTURE, dpi=110, metadata={"Software": None}, bbox_inches="tight")
     picture = plots_benchmark.cells(miu_map.comparisons(), "Where is MIU nearer to the gold standard?")
     picture.savefig(MAP, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    rows = studies.load("shift")
+    heart, many = (rows[rows.dataset == f"groundwear-{name}"] for name in ("memorised", "many"))
+    panels = {"learnt": (rows[rows.dataset == "groundwear"], "visible"), "by heart": (heart, "visible"),
+              "by heart, calibrated": (heart, "calibrated"), "many groups": (many, "visible"),
+              "many groups, head": (many, "head")}
+    parts = {name: part.assign(said=part[by]) for name, (part, by) in panels.items()}
+    picture = plots_prior.predicted(parts, "RETRAIN's accuracy by group, predicted from PRETRAIN alone")
+    picture.savefig(PREDICTED, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    rows = studies.load("moved").replace({"dataset": effects.SHORT})
+    picture = plots_prior.moved(rows, 0.9,
+                                "Ratio 0.9: how far each method moved the margins; bars: the theory")
+    picture.savefig(MOVED, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    picture = plots.shares(causes_cells(), 500, "The share, or the number? Dashed: the share alone")
+    picture.savefig(CAUSES, dpi=110, metadata={"Software": None}, bbox_inches="tight")

@@ -3,6 +3,7 @@ module."""
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import subprocess
@@ -25,6 +26,9 @@ from grmu.runs import Result
 # these problems are tiny: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)
 
+# what is imported while tests are collected stays: the garbage collector need not go through all of it, ever
+gc.disable()
+
 TESTS = Path(__file__).parent
 REPOSITORY = TESTS.parent
 
@@ -44,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 LONG = ("06_is_it_forgotten", "05_which_method", "test_labs", "03_mine", "07_beyond_images",
         "01_uneven_forgetting", "04_miu", "02_reweight", "08_unknown_groups", "00_start_here",
         "test_wheel", "test_workflow", "test_experiment", "test_structure", "test_batch", "test_checkpoints",
-        "test_bench", "test_papermill", "test_audit", "test_results")
+        "test_bench", "test_papermill", "test_audit", "test_results", "test_identity")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -52,6 +56,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if config.getoption("--kills") or not item.get_closest_marker("kills")]
     place = {name: i for i, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    """From now on, what tests leave is collected."""
+    gc.freeze()
+    gc.enable()
 
 
 def toy(counts: list[list[int]], n_features: int = 4, spread: float = 1.0, seed: int = 0) -> GroupedDataset:

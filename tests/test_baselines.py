@@ -750,7 +750,7 @@ def test_ranges_end_where_they_say(method, field, bad, good):
 def test_reweight_is_refused_just_where_it_has_nothing_to_weigh(name):
     if name == "adjust":  # tests/test_adjust.py
         return
-    if name in ("pretrain", "group_dro", "rwg", "subg"):
+    if name in ("pretrain", "group_dro", "rwg", "subg", "dfr", "self", "jtt"):
         with pytest.raises(ValueError, match=f"{name} does not combine with REWEIGHT"):
             Experiment(method=name, reweight=True)
     else:

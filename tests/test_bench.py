@@ -117,7 +117,7 @@ def test_a_lesson_is_timed_with_an_empty_store(tmp_path):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """What a run of the scale benchmark at a tiny size keeps."""
-    size = bench_scale.Size(torch.device("cpu"), 16, 32, 16, "fp32", (16, 0), ("minilm", 2, 8))
+    size = bench_scale.Size(torch.device("cpu"), 16, 16, 16, "fp32", (16, 0), ("minilm", 2, 8))
     out = tmp_path_factory.mktemp("bench") / "bench.json"
     assert bench_scale.main(size, out) == 0
     return out
@@ -147,7 +147,7 @@ def test_a_device_that_computes_otherwise_is_noticed(monkeypatch):
 
 def test_what_the_scale_benchmark_keeps_is_what_a_sweep_is_costed_with(measured, capsys):
     speeds, said = sweep_cost.read_bench(measured)
-    assert said.startswith("Speeds: a CPU, fp32, pictures of 32 x 32. That is the small size")
+    assert said.startswith("Speeds: a CPU, fp32, pictures of 16 x 16. That is the small size")
     rows = {what: value for what, _, value in json.loads(measured.read_text())["rows"]}
     for name in ("celeba", "waterbirds"):
         epoch = next(value for what, value in rows.items() if re.match(f"{name}.*speed, of the limit", what))

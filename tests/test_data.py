@@ -269,6 +269,25 @@ def test_the_named_group_loses_its_share_and_no_other_loses_any(ratio):
     assert split.retain.group_counts().tolist() == [60, 30, 20 - round(20 * ratio), 10]
 
 
+def test_each_group_loses_the_share_that_is_its_own_in_any_order():
+    train = toy([[60, 30], [20, 10]])
+    split = split_forget(train, (0.5, 0.1, 1.0), [(1, 1), (0, 0), (1, 0)], seed=3)
+    assert split.forget.group_counts().tolist() == [6, 0, 20, 5]
+    assert split.retain.group_counts().tolist() == [54, 30, 0, 5]
+    other = split_forget(train, [1.0, 0.5, 0.1], [(1, 0), (1, 1), (0, 0)], seed=3)
+    assert torch.equal(split.forget_index, other.forget_index)
+
+
+def test_a_share_of_its_own_takes_the_samples_that_one_for_all_takes():
+    train = toy([[60, 30], [20, 10]])
+    alike = split_forget(train, 0.5, [(0, 0), (1, 1)], seed=3).forget_index
+    assert torch.equal(split_forget(train, (0.5, 0.5), [(0, 0), (1, 1)], seed=3).forget_index, alike)
+    more = split_forget(train, (0.7, 0.5), [(0, 0), (1, 1)], seed=3).forget_index
+    assert set(alike.tolist()) < set(more.tolist())
+    assert torch.equal(split_forget(train, [0.3], [(1, 0)], seed=3).forget_index,
+                       split_forget(train, 0.3, [(1, 0)], seed=3).forget_index)
+
+
 def test_several_groups_lose_the_same_share_each():
     split = split_forget(toy([[60, 30], [20, 10]]), 0.5, [(0, 0), (1, 1), (1, 1)])
     assert split.forget.group_counts().tolist() == [30, 0, 0, 5]
@@ -348,6 +367,27 @@ def test_a_ratio_outside_its_range_is_refused_with_its_value(ratio):
     with pytest.raises(ValueError, match=r"ratio must lie in \(0, 1\]") as caught:
         split_forget(toy([[6, 6], [6, 6]]), ratio, [(0, 0)])
     assert repr(ratio) in str(caught.value)
+
+
+@pytest.mark.parametrize(("ratio", "groups", "said"), [
+    ((0.5, 0.5), [(0, 0)], r"is \(0.5, 0.5\) for \[\(0, 0\)\]: name as many groups \(y, a\)"),
+    ((0.5, 0.5), None, "is .* for None: name as many groups"),
+    ((0.5, 0.5), "uniform", "for 'uniform': name as many groups"), ((), [], "name as many groups"),
+    ((0.5, 1.5), [(0, 0), (1, 1)], r"lie in \(0, 1\], but is 1.5"),
+    ((0.5, True), [(0, 0), (1, 1)], r"lie in \(0, 1\], but is True"),
+    ((0.5, 0.2), [(0, 0), (0, 0)], r"group \(0, 0\) has several ratios: name it once"),
+    ((0.5, 0.01), [(0, 0), (1, 0)], r"ratio 0.01 of the 6 samples of group \(1, 0\) takes none of them"),
+    ((0.5, 1.0), [(0, 0), (1, 1)], r"ratio 1 of the 0 samples of group \(1, 1\) takes none"),
+    ((0.5, 0.5), [(0, 0), (2, 0)], r"unknown group \(2, 0\)"),
+    ((1.0, 1.0, 1.0), [(0, 0), (0, 1), (1, 0)], "the whole training set")])
+def test_ratios_that_fit_no_groups_are_refused(ratio, groups, said):
+    with pytest.raises(ValueError, match=said):
+        split_forget(toy([[6, 6], [6, 0]]), ratio, groups)
+
+
+def test_the_released_split_has_one_ratio_for_all():
+    with pytest.raises(ValueError, match=r"own, here \(0.5, 0.5\), are for stratified splits: give one"):
+        split_forget(toy([[6, 6], [6, 6]]), (0.5, 0.5), [(0, 0), (1, 1)], stratified=False)
 
 
 def test_an_empty_forget_set_is_refused():

@@ -118,6 +118,7 @@ def test_an_experiment_is_called_by_what_runs_differ_in():
     assert str(Experiment(reweight=True, seed=3)) == "miu + REWEIGHT, r=0.5, seed 3"
     assert str(Experiment(method="retrain", ratio=51 / 5692,
                           groups="uniform")) == "retrain, r=0.00896, seed 0"
+    assert str(Experiment(ratio=(0.5, 0.1), groups=((1, 1), (0, 0)))) == "miu, r=0.5 0.1, seed 0"
 
 
 def test_the_original_and_the_gold_standard_are_on_the_same_split():
@@ -204,6 +205,25 @@ def test_a_field_that_is_not_set_leaves_no_trace_so_ids_are_those_of_before_it_w
         assert changed.describe() == e.describe() | {name: value}
         assert json.loads(json.dumps(changed.describe()))[name] == value
     assert set(replace(e, **FIELDS).describe()) == before | set(FIELDS)
+
+
+def test_a_ratio_for_each_group_names_another_run_and_one_ratio_the_run_that_it_named_before():
+    both = ((1, 1), (0, 0))
+    runs = [Experiment(method="retrain", groups=both, ratio=ratio)
+            for ratio in (0.5, (0.5, 0.5), (0.5, 0.1), (0.1, 0.5))]
+    for key in ("id", "training_key", "key"):
+        assert len({getattr(r, key) for r in runs}) == len(runs), key
+    assert runs[0].describe()["ratio"] == 0.5
+    assert runs[2].ratio == runs[2].gold.ratio == replace(runs[2], seed=1).ratio == (0.5, 0.1)
+    assert Experiment(ratio=[0.5, 0.1], groups=both).id == Experiment(ratio=(0.5, 0.1), groups=both).id
+    assert load_split(runs[2]).split.forget.group_counts().tolist() == [7, 0, 0, 12]
+    assert len({r.original.training_key for r in runs}) == 1
+
+
+def test_the_released_settings_of_a_ratio_for_each_group_are_those_of_their_mean():
+    groups = ((0, 0), (1, 1))
+    means, apart = (Experiment("celeba", "salun", ratio=r, groups=groups) for r in (0.9, (0.8, 1.0)))
+    assert apart.settings == means.settings
 
 
 def test_each_of_these_fields_names_another_run():

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from grmu import Experiment, closed_form
+from grmu.methods.controls import ByHand
 from grmu.metrics import evaluate
 from grmu.runs import run
 from grmu.show import explorer, model_changes, widgets
-from grmu.show.widgets import background, by_hand
+from grmu.show.widgets import background
 
 SHORT = {"epochs": 2}
 
@@ -387,8 +388,8 @@ def test_weights_that_were_moved_on_from_are_listed_but_not_drawn(few_pictures, 
 
 
 def test_a_method_by_hand_needs_no_place_in_the_registry_until_it_is_used(tried):
-    assert by_hand.ByHand.name == "by_hand"
-    assert by_hand.ByHand.starts_from == "fresh"
+    assert ByHand.name == "by_hand"
+    assert ByHand.starts_from == "fresh"
 
 
 # --- the challenge ------------------------------------------------------------------------------------------

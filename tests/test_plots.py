@@ -47,6 +47,10 @@ CURVES = pd.DataFrame({"epoch": [1, 2], "GA": [0.5, 0.4], "UA": [0.6, 0.3], "TA"
                        "forget_loss": [-1.0, np.nan], "mi_train": [0.5, 0.6], "mi_forget": [-1.0, -0.5]})
 INTERVALS = pd.DataFrame({"mean": [1.0, -2.0], "low": [0.5, -3.0], "high": [2.0, -1.0]}, index=[0.9, 0.1])
 
+CELLS = pd.DataFrame({"left": [102, 10, 10], "share": [1.8, 1.8, 0.2], "mean": [60.0, 50.0, 20.0],
+                      "low": [58.0, 45.0, 15.0], "high": [62.0, 55.0, 25.0], "n": [20, 20, 20],
+                      "visible": [60.0, 60.0, 22.0], "calibrated": [60.0, 60.0, 15.0]})
+
 FIGURES = {
     "group_sheet": lambda: plots.group_sheet(pictures(), 3),
     "samples": lambda: plots.samples(pictures().x, ["a"] * 6, 4),
@@ -61,6 +65,7 @@ FIGURES = {
                                                  title="a title"),
     "convergence": lambda: plots.convergence({"one": np.ones(40)}, truth=1.5, title="a title"),
     "forgotten_groups": lambda: plots.forgotten_groups({"sneakers": grid()}, n=500, title="a title"),
+    "shares": lambda: plots.shares({"augmented": CELLS, "not augmented": CELLS}, 500, "a title"),
     "intervals": lambda: plots.intervals({"GA": INTERVALS}, "ratio", "points", "a title"),
 }
 OF_GIVEN_AXES = {"ratio_curve": (grid(),), "group_change": (ACCURACY, ACCURACY, [], ("a", "b"))}
@@ -152,6 +157,21 @@ def test_group_counts_are_written_beside_points_and_the_forget_group_is_vermilio
     assert [same_color(line.get_color(), plots.VERMILION) for line in bars] == [False, True]
 
 
+def test_error_bars_are_intervals_over_five_seeds_and_more_and_the_seeds_are_counted():
+    five = pd.concat([grid(methods=[("miu", True)]).assign(seed=s, GA=0.5 + 0.01 * s) for s in range(5)])
+    five = five.drop_duplicates(["ratio", "seed"])
+    half = 2.776445 * np.std([50, 51, 52, 53, 54], ddof=1) / 5**0.5  # Student's t of 4 degrees of freedom
+    bar = plots.ratio_curve(five).axes[0].containers[0].lines[2][0].get_segments()[0]
+    assert bar[:, 1].tolist() == pytest.approx([52 - half, 52 + half])
+    across = plots.compare(five[five.ratio == 0.1], ("GA",))
+    assert across.axes[0].containers[0].lines[2][0].get_segments()[0][:, 0].tolist() == pytest.approx(
+        [52 - half, 52 + half])
+    assert "95 % intervals over 5 seeds" in across.get_supxlabel()
+    few = plots.ratio_curve(five[five.seed < 4])
+    assert all(len(segment) == 0 for segment in few.axes[0].containers[0].lines[2][0].get_segments())
+    assert "seeds: 4" in few.axes[0].get_xlabel()
+
+
 def test_ratio_curve_has_a_line_of_means_per_method_and_pretrain_as_a_level():
     (ax,) = plots.ratio_curve(grid(), n=500).axes
     assert np.allclose(line_of(ax, 0), [[0.1, 60.0], [0.9, 52.0]])  # RETRAIN: 50 + 10 + 1 - 10 * ratio
@@ -190,8 +210,9 @@ def test_group_change_draws_groups_only_with_their_difference():
     (ax,) = plots.group_change(ACCURACY, after, ["sneakers"], ("before", "after")).axes
     assert [t.get_text() for t in ax.get_yticklabels()] == ["boots (n = 60)", "sneakers (n = 40)"]
     assert [t.get_text() for t in ax.texts if t.get_text()] == ["+2", "-15"]
-    assert np.allclose([line_of(ax, i)[0] for i in range(4)], [[90, 0], [92, 0], [60, 1], [45, 1]])
-    assert same_color(ax.containers[2].lines[0].get_color(), plots.VERMILION)
+    assert np.allclose([line.get_xydata()[0] for line in ax.lines], [[90, 0], [92, 0], [60, 1], [45, 1]])
+    assert same_color(ax.lines[2].get_color(), plots.VERMILION)
+    assert not ax.containers  # of one model there is no interval over seeds
 
 
 def test_epoch_curves_show_accuracies_losses_and_estimates():

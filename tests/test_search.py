@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from grmu import Experiment, data, methods
-from grmu.study import grids, search, shipped_tables
+from grmu.study import grids, rivals, search, shipped_tables
 
 PATH = shipped_tables.path_of("search")
 TABLE = pd.read_csv(PATH) if PATH.is_file() else pd.DataFrame(columns=["dataset", "method", "score"])
@@ -50,9 +50,10 @@ def test_the_settings_are_the_grid_and_the_memorising_regime_learns_three_times_
 
 
 def test_all_methods_but_those_that_define_the_aim_or_have_nothing_to_tune_are_searched():
-    assert set(search.GRIDS) == set(methods.BUILT_IN) - {"pretrain", "retrain", "adjust"}
+    assert sorted([*search.GRIDS, *rivals.RANGES]) == sorted(
+        set(methods.BUILT_IN) - {"pretrain", "retrain", "adjust"})
     assert set(search.ROBUST) == {name for name in search.GRIDS
-                                      if methods.get(name).starts_from == "fresh"}
+                                  if methods.get(name).starts_from == "fresh"} | set(rivals.RANGES)
 
 
 def test_tuning_seeds_are_none_of_the_reported_ones():

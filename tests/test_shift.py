@@ -14,8 +14,10 @@ from grmu.study.shift import (
     ASKING,
     CEILING_SEEDS,
     SEEDS,
+    answers,
     by_group,
     explained,
+    forgetting,
     misses,
     planned,
     predictions,
@@ -33,18 +35,20 @@ def splits():
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     """Of a short training, with a twin."""
-    e = Experiment(method="retrain", ratio=0.9, pretraining={"epochs": 1})
-    return pd.DataFrame(shift_of(e, str(tmp_path_factory.mktemp("store"))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ASKING, "groundwear", (("default", (0.9,)),))
+        return pd.DataFrame(shift_of(Experiment(method="pretrain", overrides={"epochs": 1}),
+                                     str(tmp_path_factory.mktemp("store"))))
 
 
 def test_what_is_planned():
-    runs = list(planned())
-    assert len({e.id for e in runs}) == len(runs) == 20 * sum(
+    runs = [e for pretrain in planned() for e in forgetting(pretrain)]
+    assert len({e.id for e in runs}) == len(runs) == len(SEEDS) * sum(
         len(ratios) for asking in ASKING.values() for _, ratios in asking)
     assert {e.method for e in runs} == {"retrain"}
     assert not any(e.reweight for e in runs)
     assert {1 if isinstance(e.groups, str) else len(e.groups) for e in runs} == {1, 9, 25}
-    assert set(CEILING_SEEDS) < set(SEEDS) == {e.seed for e in runs}
+    assert set(CEILING_SEEDS) <= set(SEEDS) == {e.seed for e in runs}
     assert "shift" in studies.STUDIES
 
 
@@ -76,13 +80,14 @@ def test_visible_is_the_shift_of_the_logit_of_the_class_that_loses(splits):
     r = torch.tensor([[0.0, 0.0], [0.0, 0.9]], dtype=torch.float64)
     val, test, train = (part.subset(torch.arange(0, len(part), 7)) for part in (
         splits.val, splits.test, splits.train))
-    found = predictions(model, train, val, test, r)
+    said = answers(model, train, val, test)
+    found = predictions(said, test, r)
     logits = predict(model, model, test.x)
     moved = logits.clone()
     moved[test.a == 1, 1] += math.log(0.1)
     assert found["visible"].tolist() == by_group(moved.argmax(1) == test.y, test).tolist()
     assert found["before"].tolist() == by_group(logits.argmax(1) == test.y, test).tolist()
-    nothing = predictions(model, train, val, test, torch.zeros(2, 2))
+    nothing = predictions(said, test, torch.zeros(2, 2))
     assert nothing["visible"].tolist() == nothing["head"].tolist() == nothing["before"].tolist()
 
 

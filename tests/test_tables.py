@@ -114,6 +114,13 @@ def test_what_retrains_is_not_said_to_be_without_retraining(rows):
     assert "Without retraining" not in tables.verdict(pd.concat([others, dro]))
 
 
+def test_who_came_closest_is_told_by_seed_not_by_means():
+    swings, steady = [(0.34, 0.40), (0.76, 0.82)], [(0.57, 0.60), (0.59, 0.62)]  # the first's mean is nearer
+    said = tables.verdict(rows_of(VALUES | {("miu", True): swings, ("finetune", True): steady,
+                                            ("retrain", True): [(0.54, 0.60), (0.56, 0.62)]}))
+    assert "fine-tuning + REWEIGHT came closest to the gold standard" in said
+
+
 def test_seeds_are_counted_in_english():
     assert [tables.count_seeds(n) for n in (1, 3)] == ["1 seed", "3 seeds"]
 

@@ -17,6 +17,7 @@ from base64 import urlsafe_b64decode
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -214,10 +215,10 @@ def test_a_run_costs_its_epochs():
 @pytest.mark.parametrize(("method", "overrides"), [
     ("scrub", {}), ("finetune", {}), ("miu", {"calibration": False}),
     *[("miu", {"form": form}) for form in ("steady", "paper", "released")]])
-def test_passes_are_those_of_a_real_run_but_for_the_forget_set(method, overrides, tmp_path, monkeypatch):
+def test_passes_are_those_of_a_real_run_but_for_the_forget_set(method, overrides, here, monkeypatch):
     own = overrides | ({"first_updates": 6, "later_updates": 3} if method == "miu" else {})
     e = Experiment(method=method, overrides=own | {"epochs": 2}, pretraining={"epochs": 1})
-    run(e.original, tmp_path)
+    run(e.original, here)  # all start from the same one
     seen, features = Counter(), Classifier.features
 
     def counted(model: Classifier, x: torch.Tensor) -> torch.Tensor:
@@ -226,7 +227,7 @@ def test_passes_are_those_of_a_real_run_but_for_the_forget_set(method, overrides
         return features(model, x)
 
     monkeypatch.setattr(Classifier, "features", counted)
-    run(e, tmp_path)
+    run(e, here)
     trained, forward = sweep_cost.passes(e)
     n_forget = len(load_split(e).split.forget)
     assert n_forget < 0.01 * trained
@@ -239,6 +240,7 @@ def test_celeba_has_the_published_number_of_pictures():
     assert sweep_cost.SIZES["celeba"] == (162_770, 19_867, 19_962)
 
 
+@lru_cache
 def costs(name: str = "paper.yaml", images: float | None = 1000, texts: float | None = 100) -> pd.DataFrame:
     return sweep_cost.runs(sweep.read(str(WORKFLOW / name)), sweep_cost.typed(images, texts))
 

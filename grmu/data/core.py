@@ -210,27 +210,37 @@ def half_of(train: GroupedDataset, seed: int) -> torch.Tensor:
 
 
 def split_forget(
-    train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0,
-    stratified: bool = True
+    train: GroupedDataset, ratio: float | Sequence[float], groups: Sequence[Group] | None = None,
+    seed: int = 0, stratified: bool = True
 ) -> ForgetSplit:
     """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None:
-    uniform forgetting).
+    uniform forgetting), or of each of `groups` a share of its own.
 
     Stratified: every named group loses its share, remainders going to the largest fractions. Otherwise, as in
     the paper's released code, the whole part of ratio x samples, drawn from all of them alike. For one seed
     the forget set of a smaller ratio lies within that of a larger one, so curves over the ratio compare like
     with like.
 
+    Args:
+        ratio: in (0, 1]; one number for all, or as many as `groups`, each rounded to whole samples.
+
     Raises:
-        ValueError: no data set, ratio outside (0, 1], an unknown group, a forget set that would be empty or
-            the whole training set.
+        ValueError: no data set, ratio outside (0, 1], an unknown group, a group with several ratios or with
+            one that takes nothing, a forget set that would be empty or the whole training set.
     """
     check_dataset("train", train)
-    check_ratio(ratio)
+    check_ratio(ratio, groups)
     number("seed", seed, 0, whole=True)
     ids = list(range(train.n_groups)) if groups is None else train.group_ids(groups)
     counts = train.group_counts()[ids].numpy()
-    total = int(np.rint(ratio * counts.sum()) if stratified else ratio * counts.sum())
+    if isinstance(ratio, Sequence):
+        require(stratified, f"ratios of their own, here {said(ratio)}, are for stratified splits: give one "
+                            "for all groups, or choose the recipe ours.")
+        take = _shares_of_their_own(train, ratio, groups or ())
+        total = int(take.sum())
+    else:
+        total = int(np.rint(ratio * counts.sum()) if stratified else ratio * counts.sum())
+        take = _alike(counts, total)
     require(total > 0, f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")
     require(total < len(train),
             "the forget set would be the whole training set: name fewer groups or lower the ratio.")
@@ -239,13 +249,32 @@ def split_forget(
     if not stratified:
         asked = torch.isin(train.group[shuffled], torch.tensor(ids))
         return split_at(train, shuffled[asked][:total].sort().values)
-    # the k-th sample of a group of n goes k - 1/2 n-ths of the way: the shares come out, and more never takes
-    # fewer
-    order = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
-    owner = np.repeat(np.arange(len(ids)), counts)
-    take = np.bincount(owner[np.argsort(order, kind="stable")[:total]], minlength=len(ids))
     chosen = [shuffled[train.group[shuffled] == g][:k] for g, k in zip(ids, take.tolist(), strict=True)]
     return split_at(train, torch.cat(chosen).sort().values)
+
+
+def _alike(counts: np.ndarray, total: int) -> np.ndarray:
+    """How many samples go of each group (len(counts),), for `total` of them all and the same share of each.
+
+    The k-th sample of a group of n goes k - 1/2 n-ths of the way: the shares come out, and more never takes
+    fewer.
+    """
+    order = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
+    owner = np.repeat(np.arange(len(counts)), counts)
+    return np.bincount(owner[np.argsort(order, kind="stable")[:total]], minlength=len(counts))
+
+
+def _shares_of_their_own(train: GroupedDataset, ratios: Sequence[float],
+                         groups: Sequence[Group]) -> np.ndarray:
+    """How many samples go of each group, in the order of `group_ids`."""
+    take: dict[int, int] = {}
+    for group, ratio in zip(groups, ratios, strict=True):
+        n = int(train.group_counts()[g := train.group_id(group)])
+        require(g not in take, f"group {tuple(group)} has several ratios: name it once.")
+        take[g] = round(ratio * n)
+        require(take[g] > 0, f"ratio {ratio:.6g} of the {n} samples of group {tuple(group)} takes none of "
+                             "them: raise it, or leave the group out.")
+    return np.array([take[g] for g in sorted(take)])
 
 
 def split_at(train: GroupedDataset, forget_index: torch.Tensor) -> ForgetSplit:

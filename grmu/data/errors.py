@@ -1,6 +1,6 @@
 """How bad input is refused: with one sentence that says the value, what is allowed, and the fix."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,18 @@ def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bo
     return int(value) if whole else value
 
 
-def check_ratio(ratio: object) -> None:
-    """Raise a ValueError unless it is a share that can be forgotten, in (0, 1]."""
-    require(isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio <= 1,
-            f"ratio must lie in (0, 1], but is {said(ratio)}: 0.5 forgets half of the named groups' samples.")
+def check_ratio(ratio: object, groups: object = None) -> None:
+    """Raise a ValueError unless it is a share that can be forgotten, in (0, 1], or one for each of `groups`,
+    a list of them."""
+    shares = ratio if isinstance(ratio, list | tuple) else [ratio]
+    n_groups = 0 if isinstance(groups, str) or not isinstance(groups, Sequence) else len(groups)
+    require(shares is not ratio or len(shares) == n_groups > 0,
+            f"ratio must be a number in (0, 1], or one for each of the groups, but is {said(ratio)} for "
+            f"{said(groups)}: name as many groups (y, a) as there are ratios.")
+    for share in shares:
+        require(isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1,
+                f"ratio must lie in (0, 1], but is {said(share)}: 0.5 forgets half of the named groups' "
+                "samples.")
 
 
 def check_folder(name: str, folder: object) -> None:

@@ -18,7 +18,8 @@ BUILT_IN = {
     "random_labels": "random_labels.RandomLabels", "bad_teacher": "bad_teacher.BadTeacher",
     "boundary_shrink": "boundary.BoundaryShrink", "boundary_expand": "boundary.BoundaryExpand",
     "ssd": "ssd.SSD",
-    "influence": "influence.Influence", "adjust": "adjust.Adjust"}
+    "influence": "influence.Influence", "adjust": "adjust.Adjust",
+    "dfr": "dfr.DFR", "afr": "afr.AFR", "self": "selective.SELF", "lisa": "lisa.LISA", "jtt": "jtt.JTT"}
 registry: dict[str, str | type[Method]] = dict(BUILT_IN)  # what was not asked for yet stands as module.class
 
 

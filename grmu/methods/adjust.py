@@ -14,28 +14,20 @@ import warnings
 from dataclasses import dataclass
 
 from grmu.data import require
+from grmu.methods.last_layer import LastLayer
 from grmu.prior import ShiftedHead, attribute_head, shares_forgotten
-from grmu.settings import one_of
-from grmu.training import Context, Method, predict
+from grmu.training import Context
 
 
 @dataclass
-class Adjust(Method):
+class Adjust(LastLayer):
     """Undo the shift of the prior in an unlearned model's logits.
-
-    Args:
-        of: the method whose model is corrected: RETRAIN, or one that ends with passes over the retain set.
 
     Raises:
         ValueError: a group has vanished, or the model has seen REWEIGHT (in `setup`).
     """
 
-    of: str = one_of("retrain", "finetune", "l1_sparse", "salun", "scrub", "miu")
     retains = False
-
-    @property
-    def goes_on_from(self) -> str:
-        return self.of
 
     def setup(self, context: Context) -> None:
         super().setup(context)
@@ -47,8 +39,7 @@ class Adjust(Method):
         gone = [train.group_names[g] for g in (r.flatten() == 1).nonzero().flatten().tolist()]
         require(not gone, f"nothing is left of {', '.join(gone)}, and {self.name} cannot bring back a group "
                           "that has vanished: lower the ratio.")
-        z = predict(self.model.features, self.model, retain.x)
-        head, visibility = attribute_head(z, retain.y, retain.a, *shape)
+        head, visibility = attribute_head(retain.x[:], retain.y, retain.a, *shape)
         if not visibility.seen:
             warnings.warn(f"the features do not show the attribute ({visibility.accuracy:.0%} of held-out "
                           f"samples, {visibility.chance:.0%} by chance): {self.name} shifts all samples of a "

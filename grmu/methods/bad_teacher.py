@@ -12,9 +12,20 @@ from dataclasses import dataclass
 
 import torch
 
-from grmu.models import distance
+from grmu.models import Classifier, distance
 from grmu.numerics import seeded
 from grmu.training import Batch, Context, Method, within
+
+
+def reinitialised(model: Classifier, rng: torch.Generator, device: torch.device) -> Classifier:
+    """A copy of the network with fresh weights; a gradient goes where it went in the original."""
+    fresh, seed = copy.deepcopy(model), int(torch.randint(2**31, (1,), generator=rng))
+    with seeded(seed, device):
+        for module in fresh.modules():
+            if reset := (getattr(module, "reset_parameters", None)
+                         or getattr(module, "_reset_parameters", None)):
+                reset()
+    return fresh
 
 
 @dataclass
@@ -30,14 +41,7 @@ class BadTeacher(Method):
 
     def setup(self, context: Context) -> None:
         super().setup(context)
-        self.ignorant = copy.deepcopy(self.original).eval()
-        seed = int(torch.randint(2**31, (1,), generator=context.rng))
-        with seeded(seed, context.device):
-            for module in self.ignorant.modules():
-                if reset := (getattr(module, "reset_parameters", None)
-                             or getattr(module, "_reset_parameters", None)):
-                    reset()
-        self.ignorant.requires_grad_(False)
+        self.ignorant = reinitialised(self.original, context.rng, context.device).eval()
 
     def forget_loss(self, batch: Batch) -> torch.Tensor:
         return distance(self.model(batch.x), self.ignorant(batch.x), self.temperature)

@@ -26,7 +26,7 @@ class Experiment(Settings, Identity):
     Args:
         dataset: a name that `grmu.data.load` knows.  method: a name in `grmu.methods.registry`.
         reweight: sample the retain set with REWEIGHT.
-        ratio: share of the groups' samples to forget, in (0, 1].
+        ratio: share of the groups' samples to forget, in (0, 1]; one number, or one for each of the pairs.
         groups: "default" (the data set's forget group), "uniform" (all samples alike), or pairs (y, a).
         seed: of everything random. The forget set depends on it too, and is the same for all methods.
         overrides: settings that replace the preset's: any field of `models.Network`, `training.Recipe` or the
@@ -49,7 +49,7 @@ class Experiment(Settings, Identity):
     dataset: str = "groundwear"
     method: str = "miu"
     reweight: bool = False
-    ratio: float = 0.5
+    ratio: float | tuple[float, ...] = 0.5
     groups: str | tuple[data.Group, ...] = "default"
     seed: int = within(0, default=0)
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -64,19 +64,26 @@ class Experiment(Settings, Identity):
     def __post_init__(self) -> None:
         data.known("data set", self.dataset, data.LOADERS)
         data.known("grouping", self.grouping, ("true", *discover.GROUPINGS))
-        data.check_ratio(self.ratio)
+        object.__setattr__(self, "groups", _groups(self.groups))
+        data.check_ratio(self.ratio, self.groups)
         data.check_folder("root", self.root)
         for name, given in {"overrides": self.overrides, "pretraining": self.pretraining}.items():
             data.require(isinstance(given, Mapping),
                          f"{name} must map setting names to values, but is {data.said(given)}.")
             object.__setattr__(self, name, dict(given))
         super().__post_init__()
-        object.__setattr__(self, "ratio", float(self.ratio))
-        object.__setattr__(self, "groups", _groups(self.groups))
+        shares = tuple(map(float, self.ratios))
+        object.__setattr__(self, "ratio", shares if isinstance(self.ratio, list | tuple) else shares[0])
         _check_method(self)
 
     def __str__(self) -> str:
-        return f"{self.method}{' + REWEIGHT' * self.reweight}, r={self.ratio:.3g}, seed {self.seed}"
+        said = " ".join(f"{ratio:.3g}" for ratio in self.ratios)
+        return f"{self.method}{' + REWEIGHT' * self.reweight}, r={said}, seed {self.seed}"
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """The share of each of `groups`, or the one that all share."""
+        return tuple(self.ratio) if isinstance(self.ratio, list | tuple) else (self.ratio,)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -86,8 +93,8 @@ class Experiment(Settings, Identity):
         """
         method = methods.get(self.method)
         n_groups = 1 if isinstance(self.groups, str) else len(self.groups)
-        defaults = _defaults(method)
-        chosen = preset.settings(self.dataset, self.method, method.starts_from, self.reweight, self.ratio,
+        ratio, defaults = sum(self.ratios) / len(self.ratios), _defaults(method)
+        chosen = preset.settings(self.dataset, self.method, method.starts_from, self.reweight, ratio,
                                  n_groups, self.recipe, defaults)
         stray = sorted(set(chosen) - set(defaults))
         data.require(not stray,

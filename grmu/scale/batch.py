@@ -20,7 +20,7 @@ import pandas as pd
 import torch
 
 import grmu
-from grmu.data import RECIPES, require, said
+from grmu.data import RECIPES, check_ratio, require, said
 from grmu.data.files import write_whole
 from grmu.runs import Experiment, Result, run
 from grmu.runs.experiment import check_device
@@ -63,6 +63,7 @@ class Parameters(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_ratio(self.ratio)  # one number
         require(isinstance(self.reweight, bool) or self.reweight == "both",
                 f"reweight must be true, false or 'both', but is {said(self.reweight)}.")
         require(isinstance(self.overrides, Mapping),

@@ -24,7 +24,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from grmu import data, methods, models, training
 from grmu.data.files import write_whole
@@ -219,6 +218,8 @@ class Files(Dataset[tuple[Tensor, int]]):
     """Pictures in files, decoded one by one: what most code does."""
 
     def __init__(self, folder: Path, side: int) -> None:
+        from torchvision import transforms  # seconds to import, for those who measure
+
         self.files = sorted(folder.glob("*.jpg"))
         self.transform = transforms.Compose([
             transforms.RandomResizedCrop(side, scale=(0.7, 1.0)), transforms.RandomHorizontalFlip(),

@@ -208,7 +208,7 @@ def write_plan(grid: Grid) -> Path:
         first = [experiments[job_name(p)] for p in prerequisites(e)]
         home = folder / "runs" / name
         groups = e.groups if isinstance(e.groups, str) else [list(pair) for pair in e.groups]
-        parameters = Parameters(e.dataset, e.method, e.reweight, e.ratio, groups, e.seed,
+        parameters = Parameters(e.dataset, e.method, e.reweight, e.ratios[0], groups, e.seed,
                                 overrides=dict(e.overrides), root=e.root, references=bool(first),
                                 recipe=e.recipe, tiny=e.tiny, output=str(home))
         chosen = {k: v for k, v in asdict(parameters).items() if k != "lam"} | {"device": grid.device}

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grmu.data.arguments import Parser, between
-from grmu.scale import cost_sheet, sweep, sweep_cost, sweep_report
+from grmu.scale import sweep
 
 
 def main(argv: list[str]) -> int:
@@ -45,6 +45,8 @@ def main(argv: list[str]) -> int:
         grid = sweep.read(options.grid)
         return sweep.dry_run(grid if options.root is None else replace(grid, root=options.root, device="cpu"))
     elif options.command == "cost":
+        from grmu.scale import cost_sheet, sweep_cost  # seconds to import, and every sweep begins with a plan
+
         speeds, said = sweep_cost.typed(options.images_per_second, options.texts_per_second), ""
         if options.bench and speeds:
             parser.error("--bench, which has all speeds, must be given without --images-per-second and "
@@ -55,5 +57,7 @@ def main(argv: list[str]) -> int:
         parts = said, sweep_cost.estimate(runs, options.gpus), cost_sheet.sheet(runs)
         print(*filter(None, parts), sep="\n\n")
     else:
+        from grmu.scale import sweep_report
+
         print(sweep_report.write(options.folder))
     return 0

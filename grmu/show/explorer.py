@@ -16,6 +16,7 @@ from grmu import data
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Experiment
 from grmu.study import grids, results
+from grmu.study.compare import half_width
 from grmu.study.names import label
 
 FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # data set, groups
@@ -53,8 +54,8 @@ class Shown:
     """A computed setting beside its references; accuracies are fractions, means over `n_seeds` seeds.
 
     groups: before, after, gold and forgotten (bool) by group's name.
-    metrics: (mean, standard deviation) by method and metric.
-    by_ratio, by_lam: GA's mean and std by (method, reweight, ratio or lam); by_lam is None but for MIU.
+    metrics: (mean, half of its 95 % interval over seeds, NaN of fewer than five) by method and metric.
+    by_ratio, by_lam: the same of GA by (method, reweight, ratio or lam); by_lam is None but for MIU.
     """
 
     method: str
@@ -96,14 +97,9 @@ def rows() -> pd.DataFrame:
 
 @lru_cache
 def rows_of(groups: str) -> pd.DataFrame:
-    """The rows of one of the `FORGET_GROUPS`. Nothing that unlearns was computed for all groups alike: there
-    RETRAIN is gold."""
+    """The rows of one of the `FORGET_GROUPS`."""
     dataset, which = FORGET_GROUPS[groups]
-    found = results.select(rows(), dataset=dataset, groups=which)
-    if which == "uniform":
-        gold = results.select(found, method="retrain").assign(reweight=True)
-        found = pd.concat([found, gold])
-    return found
+    return results.select(rows(), dataset=dataset, groups=which)
 
 
 def computed(groups: str) -> dict[str, tuple[bool, ...]]:
@@ -162,7 +158,7 @@ def find(choice: Choice) -> Shown:
         {name: by_row(choice.groups, np.mean(np.stack(list(parts[key].by_group)), 0)) for name, key in (
             ("before", ("pretrain", False)), ("after", (choice.method, choice.reweight)),
             ("gold", ("retrain", True)))} | {"forgotten": forgotten}, index=names)
-    metrics = pd.DataFrame({key: {m: (part[m].mean(), part[m].std(ddof=1) if len(part) > 1 else 0.0)
+    metrics = pd.DataFrame({key: {m: (part[m].mean(), half_width(part[m]))
                                   for m in (*METRICS, *FAIRNESS)} for key, part in parts.items()}).T
     on_curve = every[pd.MultiIndex.from_frame(every[["method", "reweight"]]).isin(parts)]
     preset = on_curve[(on_curve.lam == lam) | (on_curve.method != "miu")] if is_miu else on_curve
@@ -173,13 +169,13 @@ def find(choice: Choice) -> Shown:
 
 
 def _curve(part: pd.DataFrame, setting: str) -> pd.DataFrame:
-    return part.groupby(["method", "reweight", setting]).GA.agg(["mean", "std"]).fillna({"std": 0.0})
+    return part.groupby(["method", "reweight", setting]).GA.agg(["mean", half_width])
 
 
 def _lam_curve(mine: pd.DataFrame, parts: dict[tuple[str, bool], pd.DataFrame], ratio: float) -> pd.DataFrame:
     """GA against lambda; the references, which have none, as levels."""
     own = _curve(mine[mine.ratio == ratio], "lam")
-    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "std": 0.0} for key in ALWAYS_SHOWN
+    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "half_width": np.nan} for key in ALWAYS_SHOWN
               for lam in (0.0, 10.0)}
     return pd.concat([pd.DataFrame(levels).T.rename_axis(own.index.names), own])
 

@@ -2,7 +2,8 @@
 
 Every function takes data, draws on axes of its own (or those given) and returns the figure; nothing here
 computes results. Percent on screen, fractions in the data. Titles say what is seen, and are computed from the
-numbers that they name.
+numbers that they name. An error bar is a 95 % interval over seeds (`half_width`), and
+the seeds are counted.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from grmu.data import GroupedDataset
+from grmu.study.compare import LEAST_SEEDS, half_width
 from grmu.study.names import METRIC_NAMES, label
 
 # Okabe-Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the gold
@@ -30,7 +32,8 @@ COLOURS = {"pretrain": "#808080", "retrain": "#000000",
            "finetune": "#A89A00", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
            "miu": "#CC79A7", "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
            "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B", "boundary_expand": "#B98B82",
-           "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F"}
+           "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F",
+           "dfr": "#2F6F4F", "afr": "#6FA287", "self": "#A7C957", "lisa": "#BC6C25", "jtt": "#DDA15E"}
 LABEL_GAP = 0.075  # between names at the ends of lines, in heights of the axes
 
 
@@ -62,6 +65,12 @@ def marker_style(method: str, reweight: bool) -> dict[str, Any]:
     line = ":" if method == "pretrain" else "--" if method == "retrain" and reweight else "-"
     return {"color": colour(method), "marker": "o", "markersize": 6, "linestyle": line,
             "markerfacecolor": colour(method) if reweight else "white", "markeredgecolor": colour(method)}
+
+
+def bars_of(rows: pd.DataFrame) -> str:
+    """What points and error bars of these rows are, for an axis."""
+    n = rows.seed.nunique()
+    return f"means, 95 % intervals over {n} seeds" if n >= LEAST_SEEDS else f"seeds: {n}"
 
 
 def axes_or_new(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
@@ -163,7 +172,7 @@ def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forg
 
 def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, title: str = "",
                 ax: Axes | None = None, highlight: float | None = None) -> Figure:
-    """A metric against the unlearning ratio, mean and sd over seeds, a line per method and REWEIGHT.
+    """A metric against the unlearning ratio, a line per method and REWEIGHT.
 
     PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label.
     `highlight` marks one ratio.
@@ -171,18 +180,18 @@ def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, ti
     ax = axes_or_new(ax)
     ends = []
     for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
-        stats = part.groupby("ratio")[metric].agg(["mean", "std"]) * 100
+        stats = part.groupby("ratio")[metric].agg(["mean", half_width]) * 100
         if method == "pretrain" and metric != "gap":  # one accuracy, but a distance from each gold standard
             ax.axhline(stats["mean"].mean(), color=colour(method), ls=":", lw=1.5)
             ends.append((stats["mean"].mean(), label(method), colour(method)))
             continue
-        ax.errorbar(stats.index, stats["mean"], stats["std"], capsize=3, **marker_style(method, rw))
+        ax.errorbar(stats.index, stats["mean"], stats.half_width, capsize=3, **marker_style(method, rw))
         ends.append((stats["mean"].iloc[-1], label(method, rw), colour(method)))
     _direct_labels(ax, ends)
     if highlight is not None:
         ax.axvline(highlight, color="0.85", lw=8, zorder=0)
     said = METRIC_NAMES[metric].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
-    ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylabel=said)
+    ax.set(xlabel=f"unlearning ratio: share of the group that is forgotten\n({bars_of(rows)})", ylabel=said)
     return titled(ax, title)
 
 
@@ -202,7 +211,7 @@ def _direct_labels(ax: Axes, ends: list[tuple[float, str, str]]) -> None:
 
 
 def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), title: str = "") -> Figure:
-    """One panel a metric, one line a method: every seed a dot, mean and sd; the gold standard dashed."""
+    """One panel a metric, one line a method: every seed a dot, the mean above; the gold standard dashed."""
     order = list(rows.groupby(["method", "reweight"], sort=False).groups)
     fig, axes = plt.subplots(1, len(metrics),
                              figsize=(max(7.5, 2.6 * len(metrics) + 2.2), 1.3 + 0.38 * len(order)),
@@ -212,19 +221,19 @@ def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), tit
             values = rows[(rows.method == method) & (rows.reweight == rw)][metric].to_numpy() * 100
             hue = colour(method)
             ax.plot(values, np.full(len(values), y + 0.22), ".", color=hue, alpha=0.45, ms=5)
-            ax.errorbar(values.mean(), y, xerr=values.std(ddof=1) if len(values) > 1 else 0, capsize=3,
-                        **marker_style(method, rw))
+            ax.errorbar(values.mean(), y, xerr=half_width(values), capsize=3, **marker_style(method, rw))
             if (method, rw) == ("retrain", True):
                 ax.axvline(values.mean(), color="black", ls="--", lw=1, zorder=0)
         ax.set_xlabel(percent_label(metric))
         ax.xaxis.set_major_locator(MaxNLocator(3))
     name_rows(axes[0, 0], [label(m, rw) for m, rw in order])
+    fig.supxlabel(f"dots: seeds; {bars_of(rows)}", fontsize=11)
     return headline(fig, title)
 
 
 def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str], names: tuple[str, str],
                  title: str = "", ax: Axes | None = None) -> Figure:
-    """Every group's accuracy before and after, with standard errors: frames as `Result.accuracy` has them."""
+    """Every group's accuracy before and after: frames as `Result.accuracy` has them."""
     skip = {"RA", "UA", "TA", "GA"}
     before, after = (f[~f.group.isin(skip)].reset_index(drop=True) for f in (before, after))
     ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.5 * len(before)))
@@ -232,13 +241,12 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
         hue = VERMILION if b.group in forget else GROUP_COLOURS[i % len(GROUP_COLOURS)]
         ax.annotate("", (a.accuracy * 100, i), (b.accuracy * 100, i),
                     arrowprops={"arrowstyle": "-", "color": hue})
-        ax.errorbar(b.accuracy * 100, i, xerr=b.se * 100, fmt="o", color=hue, mfc="white", capsize=3)
-        ax.errorbar(a.accuracy * 100, i, xerr=a.se * 100, fmt="o", color=hue, capsize=3)
+        ax.plot(b.accuracy * 100, i, "o", color=hue, mfc="white")
+        ax.plot(a.accuracy * 100, i, "o", color=hue)
         change = round(100 * (a.accuracy - b.accuracy))
         ax.text(1.01, i, f"{change:+d}", transform=ax.get_yaxis_transform(), color=hue, va="center")
     name_rows(ax, [f"{g} (n = {n})" for g, n in zip(before.group, before.n, strict=True)])
-    ax.set(xlabel="test accuracy (%): "
-                                                  f"hollow {names[0]}, filled {names[1]}, ± standard error")
+    ax.set(xlabel=f"test accuracy (%): hollow {names[0]}, filled {names[1]}")
     return titled(ax, title)
 
 
@@ -271,16 +279,16 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
 def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("UA", "GA"),
                   by: str | None = None, gold: pd.DataFrame | None = None, xlabel: str = "",
                   title: str = "") -> Figure:
-    """Metrics against one setting (such as lam), mean and sd over seeds, a line per value of `by`."""
+    """Metrics against one setting (such as lam), a line per value of `by`."""
     fig, axes = plt.subplots(1, len(metrics), figsize=(4 * len(metrics), 3.6), squeeze=False)
     ticks = sorted(rows[setting].unique())
     parts = {None: rows} if by is None else dict(iter(rows.groupby(by, sort=False)))
     for ax, metric in zip(axes[0], metrics, strict=True):
         hues = [COLOURS["miu"], "#0072B2", "#009E73"]
         for (name, part), hue, shift in zip(parts.items(), hues, (0, 0.12, -0.12), strict=False):
-            stats = part.groupby(setting)[metric].agg(["mean", "std"]) * 100
+            stats = part.groupby(setting)[metric].agg(["mean", half_width]) * 100
             x = np.array([ticks.index(v) for v in stats.index]) + shift
-            ax.errorbar(x, stats["mean"], stats["std"], fmt="o-", color=hue, capsize=3, label=name)
+            ax.errorbar(x, stats["mean"], stats.half_width, fmt="o-", color=hue, capsize=3, label=name)
         if gold is not None:
             ax.axhline(gold[metric].mean() * 100, color="black", ls="--", lw=1)
             ax.text(1.0, gold[metric].mean() * 100, " gold", transform=ax.get_yaxis_transform(), va="center")
@@ -288,6 +296,7 @@ def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("U
         ax.set(xlabel=xlabel or setting, ylabel=percent_label(metric))
     if by is not None:
         axes[0, 0].legend()
+    fig.supxlabel(bars_of(rows), fontsize=11)
     return headline(fig, title)
 
 
@@ -315,26 +324,54 @@ def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, ti
     """GA of RETRAIN against the ratio, a line per forgotten group; PRETRAIN's GA on it is the dotted level.
 
     `parts` maps a group's name to its PRETRAIN and RETRAIN rows; the first is the dominant forget group, in
-    vermilion. Means and standard deviations over seeds; the lines begin at ratio 0, where nothing is
-    forgotten yet.
+    vermilion. The lines begin at ratio 0, where nothing is forgotten yet.
     """
     _, ax = plt.subplots(figsize=(7.5, 3.7))
     ends = []
     for (name, rows), hue in zip(parts.items(), [VERMILION, *GROUP_COLOURS], strict=False):
         before = rows[rows.method == "pretrain"].GA.mean() * 100
         retrain = rows[(rows.method == "retrain") & ~rows.reweight.astype(bool)]
-        stats = retrain.groupby("ratio").GA.agg(["mean", "std"]) * 100
+        stats = retrain.groupby("ratio").GA.agg(["mean", half_width]) * 100
         ax.axhline(before, color=hue, ls=":", lw=1.5)
         ax.plot([0, *stats.index], [before, *stats["mean"]], color=hue)
-        ax.errorbar(stats.index, stats["mean"], stats["std"], fmt="o", color=hue, mfc="white", capsize=3)
+        ax.errorbar(stats.index, stats["mean"], stats.half_width, fmt="o", color=hue, mfc="white", capsize=3)
         ends.append((stats["mean"].iloc[-1], name, hue))
     ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylim=(0, 103), xlim=(-0.02, 0.95),
            ylabel="accuracy of the forgotten group,\ntest" + (f", n = {n} (%)" if n else " (%)"))
     _direct_labels(ax, ends)
     ax.plot([], [], ":", color="0.35", lw=1.5, label="PRETRAIN (do nothing)")
-    ax.plot([], [], "o-", color="0.35", mfc="white", label="RETRAIN, mean ± sd")
+    ax.plot([], [], "o-", color="0.35", mfc="white",
+            label=f"RETRAIN: {bars_of(pd.concat(list(parts.values())))}")
     ax.legend(loc="lower left")
     return titled(ax, title)
+
+
+def shares(panels: Mapping[str, pd.DataFrame], n_test: int, title: str = "") -> Figure:
+    """GA against the group's share of the retain set, a line a number left, 95 % intervals over seeds; dashed
+    the shifted prior's prediction, dotted the one from calibrated logits.
+
+    Args:
+        panels: by their titles, rows as `grmu.study.causes.drawn` gives.  n_test: test samples behind GA.
+    """
+    figure, axes = plt.subplots(1, len(panels), figsize=(8.4, 4.2), sharey=True, squeeze=False)
+    numbers = sorted({left for table in panels.values() for left in table.left}, reverse=True)
+    for ax, (name, table) in zip(axes[0], panels.items(), strict=True):
+        said = table.drop_duplicates("share").sort_values("share")
+        ax.plot(said.share, said.visible, "--", color="black", label="predicted from the share")
+        ax.plot(said.share, said.calibrated, ":", color="0.45", label="the same, calibrated")
+        for i, left in enumerate(numbers):
+            part = table[table.left == left].sort_values("share")
+            away = [part["mean"] - part.low, part.high - part["mean"]]
+            ax.errorbar(part.share * 1.06 ** (i - 1), part["mean"], away, fmt="os^"[i % 3] + "-", capsize=3,
+                        color=(VERMILION, "#A04600", "#5C2800")[i % 3], label=f"{left} left")
+        ticks = sorted({f"{share:.2g}" for share in table.share}, key=float)
+        ax.set(xscale="log", xlabel="share of the retain set (%)")
+        ax.set_xticks(list(map(float, ticks)), ticks)
+        ax.minorticks_off()
+        ax.set_title(f"{name} ({table.n.min()} seeds)", fontsize=11, fontweight="normal")
+    axes[0, 0].set_ylabel(f"accuracy of the group,\ntest, n = {n_test} (%)")
+    axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return headline(figure, title)
 
 
 def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "",

@@ -142,7 +142,7 @@ def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> Non
     by_group, by_metric, by_ratio, by_lam = axes
     for ax, rows, said, title in (
             (by_group, names, "test accuracy (%)", "hollow: before   filled: after   | : gold standard"),
-            (by_metric, METRIC_ROWS, "%, mean ± standard deviation over seeds",
+            (by_metric, METRIC_ROWS, "%, mean and 95 % interval over seeds",
              "grey: do nothing   black: gold standard")):
         name_rows(ax, rows)
         ax.set(xlim=(0, 101), xlabel=said)
@@ -172,9 +172,9 @@ def _paint_groups(ax: Axes, shown: Shown, own: LiveRun | None) -> None:
 
 def _paint_metrics(ax: Axes, shown: Shown, own: LiveRun | None) -> None:
     for key, shift in ((DO_NOTHING, -0.2), (GOLD, 0.2), ((shown.method, shown.reweight), 0)):
-        means, deviations = (100 * np.array([shown.metrics.loc[key, m][k] for m in EXPLORED]) for k in (0, 1))
+        means, halves = (100 * np.array([shown.metrics.loc[key, m][k] for m in EXPLORED]) for k in (0, 1))
         style = marker_style(*key) | {"linestyle": "none"}
-        ax.errorbar(means, np.arange(len(EXPLORED)) + shift, xerr=deviations, capsize=3, **style)
+        ax.errorbar(means, np.arange(len(EXPLORED)) + shift, xerr=halves, capsize=3, **style)
     if own is not None:
         for i, metric in enumerate(EXPLORED):
             _star(ax, own.metrics[metric], i, shown.method)
@@ -189,7 +189,7 @@ def _paint_curve(ax: Axes, shown: Shown, curve: pd.DataFrame, setting: str, own:
         level = setting == "lam" and method in ("pretrain", "retrain")
         style = marker_style(method, reweight) | ({"marker": "none"} if level
                                                   or (method, reweight) in (DO_NOTHING, GOLD) else {})
-        ax.errorbar(at, 100 * part["mean"].to_numpy(), 100 * part["std"].to_numpy(), capsize=3, **style)
+        ax.errorbar(at, 100 * part["mean"].to_numpy(), 100 * part.half_width.to_numpy(), capsize=3, **style)
     ax.axvline(getattr(shown, setting), color="0.87", lw=9, zorder=0)
     if own is not None and (at := getattr(own, setting)) is not None:
         _star(ax, own.metrics["GA"], at, shown.method, upright=True)

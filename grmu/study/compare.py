@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.power import TTestPower
-from statsmodels.stats.weightstats import DescrStatsW
 
 from grmu.metrics import METRICS
+
+LEAST_SEEDS = 5  # for an error bar
 
 
 def differences(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
@@ -73,15 +71,25 @@ class Interval(NamedTuple):
 
 def interval(values: Sequence[float]) -> Interval:
     """Mean and 95 % t-interval of independent values, such as differences by seed; infinite for one value."""
+    from scipy import stats  # a second to import, for those who compare
+
     found = np.asarray(values, dtype=float)
     mean, n = float(found.mean()), len(found)
     half = float(stats.t.ppf(0.975, n - 1) * stats.sem(found)) if n > 1 else float("inf")
     return Interval(mean, mean - half, mean + half, n)
 
 
+def half_width(values: Sequence[float]) -> float:
+    """Half of `interval`, as an error bar has it; NaN, which draws none, of fewer than LEAST_SEEDS values."""
+    found = interval(values)
+    return found.high - found.mean if found.n >= LEAST_SEEDS else float("nan")
+
+
 @cache
 def _deviations_seen(n: int) -> float:
     """How many standard deviations from 0 a mean of n is found at 5 % in 80 of 100 cases."""
+    from statsmodels.stats.power import TTestPower
+
     return float(TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8))
 
 
@@ -105,6 +113,9 @@ def verdicts(differences: Mapping[str, Sequence[float]],
     Raises:
         ValueError: a row of fewer than two values.  KeyError: one without a margin.
     """
+    from statsmodels.stats.multitest import multipletests
+    from statsmodels.stats.weightstats import DescrStatsW
+
     rows = {}
     for name, values in differences.items():
         found = np.asarray(values, dtype=float)

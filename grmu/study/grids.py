@@ -60,6 +60,13 @@ def uniform() -> Iterator[Experiment]:
             yield Experiment(method=method, ratio=uniform_ratio(ratio), groups="uniform", seed=seed)
 
 
+def uniform_gold() -> Iterator[Experiment]:
+    """The gold standard of each of `uniform`'s splits."""
+    for e in uniform():
+        if e.method == "pretrain":
+            yield e.gold
+
+
 def unlearning() -> Iterator[Experiment]:
     """Tables 1 and 5 to 7, Figs. 2, 4, 5: fine-tuning, the paper's methods; MIU + REWEIGHT at all ratios."""
     for seed, ratio in product(SEEDS, RATIOS):
@@ -165,6 +172,6 @@ def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experime
 
 
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
-    references, uniform, largest_group, unlearning, memorised, many, further, forget_only, calibration,
-    ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained, forms, terms,
-    unweighted, departures, factorial)}
+    references, uniform, uniform_gold, largest_group, unlearning, memorised, many, further, forget_only,
+    calibration, ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained, forms,
+    terms, unweighted, departures, factorial)}

@@ -8,7 +8,8 @@ LABELS = {
     "salun": "SalUn", "scrub": "SCRUB", "miu": "MIU", "gradient_ascent": "gradient ascent",
     "random_labels": "random labels", "bad_teacher": "Bad Teacher", "boundary_shrink": "boundary shrink",
     "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence",
-    "adjust": "adjusted logits"}
+    "adjust": "adjusted logits",
+    "dfr": "DFR", "afr": "AFR", "self": "SELF", "lisa": "RETRAIN, LISA", "jtt": "RETRAIN, JTT"}
 METRIC_NAMES = {
     "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy", "MIA": "MIA efficacy",
     "EO": "equalized-odds difference", "GA": "accuracy of the forget group, test",

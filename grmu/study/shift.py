@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -28,8 +29,8 @@ from grmu.study.compare import interval
 from grmu.study.grids import MANY, NINE_GROUPS, PAPER_RATIOS, RATIOS, TWENTY_FIVE_GROUPS
 from grmu.training import predict
 
-SEEDS = tuple(range(20))
-CEILING_SEEDS = SEEDS[:10]  # have a RETRAIN of the same split with another training seed, too
+SEEDS = tuple(range(5))
+CEILING_SEEDS = SEEDS  # have a RETRAIN of the same split with another training seed, too
 TWIN = 1000  # is added to the seed of that one
 ASKING: dict[str, tuple[tuple[str | tuple[Group, ...], Sequence[float]], ...]] = {
     "groundwear": (("default", RATIOS), (((0, 0),), PAPER_RATIOS)),
@@ -38,11 +39,16 @@ ASKING: dict[str, tuple[tuple[str | tuple[Group, ...], Sequence[float]], ...]] =
 
 
 def planned() -> Iterator[Experiment]:
-    """RETRAIN for all that is predicted; whole seeds one after the other."""
-    for seed, (dataset, asking) in product(SEEDS, ASKING.items()):
-        for groups, ratios in asking:
-            for ratio in ratios:
-                yield Experiment(dataset, "retrain", ratio=ratio, groups=groups, seed=seed)
+    """Every PRETRAIN that predicts."""
+    for seed, dataset in product(SEEDS, ASKING):
+        yield Experiment(dataset, "pretrain", seed=seed)
+
+
+def forgetting(pretrain: Experiment) -> Iterator[Experiment]:
+    """RETRAIN for all that is predicted from a PRETRAIN."""
+    for groups, ratios in ASKING[pretrain.dataset]:
+        for ratio in ratios:
+            yield replace(pretrain, method="retrain", ratio=ratio, groups=groups)
 
 
 def by_group(right: Tensor, data: GroupedDataset) -> Tensor:
@@ -65,8 +71,29 @@ def temperatures(logits: Tensor, val: GroupedDataset, train_counts: Tensor) -> T
     return found
 
 
-def predictions(model: Classifier, train: GroupedDataset, val: GroupedDataset, test: GroupedDataset,
-                r: Tensor) -> dict[str, Tensor]:
+class Answers(NamedTuple):
+    """What PRETRAIN says of test samples, before anything is forgotten.
+
+    logits, calibrated: (N, n_classes).  head: p(a | x, y), (N, n_classes, n_attributes).
+    visibility: the head's accuracy on held-out samples of the training set, a mean over groups.
+    """
+
+    logits: Tensor
+    calibrated: Tensor
+    head: Tensor
+    visibility: float
+
+
+def answers(model: Classifier, train: GroupedDataset, val: GroupedDataset, test: GroupedDataset) -> Answers:
+    """What all predictions start from; the head is fitted to the training set, which takes the time."""
+    logits, z = predict(model, model, test.x), predict(model.features, model, test.x)
+    head, seen = attribute_head(predict(model.features, model, train.x), train.y, train.a, train.n_classes,
+                                train.n_attributes)
+    heat = temperatures(predict(model, model, val.x), val, train.group_counts())
+    return Answers(logits, logits / heat[test.a][:, None], head(z), seen.accuracy)
+
+
+def predictions(said: Answers, test: GroupedDataset, r: Tensor) -> dict[str, Tensor]:
     """Accuracy by group (n_groups,) of a model of the training set once the shares r are forgotten.
 
     Args:
@@ -77,37 +104,40 @@ def predictions(model: Classifier, train: GroupedDataset, val: GroupedDataset, t
         head: with p(a | x, y) of a head on the model's features, fitted to the training set.
         calibrated: as visible, logits first divided by their attribute's temperature on validation data.
     """
-    def answers(part: GroupedDataset) -> Tensor:
-        return predict(model, model, part.x)
-
-    logits, z = answers(test), predict(model.features, model, test.x)
-    head, _ = attribute_head(predict(model.features, model, train.x), train.y, train.a, *r.shape)
-    seen = one_hot(test.a, test.n_attributes).to(logits)[:, None].expand(-1, test.n_classes, -1)
-    calibrated = logits / temperatures(answers(val), val, train.group_counts())[test.a][:, None]
-    shifted = {"before": logits, "visible": predict_shift(logits, seen, r),
-               "head": predict_shift(logits, head(z), r), "calibrated": predict_shift(calibrated, seen, r)}
+    sure = one_hot(test.a, test.n_attributes).to(said.logits)[:, None].expand(-1, test.n_classes, -1)
+    shifted = {"before": said.logits, "visible": predict_shift(said.logits, sure, r),
+               "head": predict_shift(said.logits, said.head, r),
+               "calibrated": predict_shift(said.calibrated, sure, r)}
     return {name: by_group(found.argmax(1) == test.y, test) for name, found in shifted.items()}
 
 
-def shift_of(experiment: Experiment, store: str | None = None) -> list[dict[str, object]]:
-    """A row a group: what was predicted of RETRAIN, and what it has.
+def shift_of(pretrain: Experiment, store: str | None = None) -> list[dict[str, object]]:
+    """A row a group of every RETRAIN: what was predicted of it from this PRETRAIN, and what it has.
 
     after: RETRAIN's accuracy.  twin: that of another training on the same split, for the seeds that have one.
     """
-    e, (splits, split, groups) = experiment, load_split(experiment)
+    model, splits = trained(pretrain, store), pretrain.load()
+    with fixed_threads():
+        said = answers(model, splits.train, splits.val, splits.test)
+    return [row for e in forgetting(pretrain) for row in _rows(e, said, store)]
+
+
+def _rows(e: Experiment, said: Answers, store: str | None) -> Iterator[dict[str, object]]:
+    splits, split, groups = load_split(e)
     train, shape = splits.train, (splits.train.n_classes, splits.train.n_attributes)
     r = shares_forgotten(train.group_counts().view(shape), split.retain.group_counts().view(shape))
-    model = trained(e.original, store)
     with fixed_threads():
-        columns = predictions(model, train, splits.val, splits.test, r)
+        columns = predictions(said, splits.test, r)
     columns["after"] = torch.tensor(run(e, store).by_group())
     if e.seed in CEILING_SEEDS:
         twin = replace(e, seed=e.seed + TWIN, split_seed=e.seed)
         columns["twin"] = torch.tensor(run(twin, store).by_group())
     n_test = splits.test.group_counts()
-    return [{"dataset": e.dataset, "asking": len(groups), "asks": train.group_id(groups[0]), "ratio": e.ratio,
-             "seed": e.seed, "group": g, "r": r.flatten()[g].item(), "n": int(n_test[g]),
-             **{name: found[g].item() for name, found in columns.items()}} for g in range(train.n_groups)]
+    for g in range(train.n_groups):
+        yield {"dataset": e.dataset, "asking": len(groups), "asks": train.group_id(groups[0]),
+               "ratio": e.ratio, "seed": e.seed, "visibility": said.visibility, "group": g,
+               "r": r.flatten()[g].item(), "n": int(n_test[g]),
+               **{name: found[g].item() for name, found in columns.items()}}
 
 
 def shift(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -140,6 +170,7 @@ def misses(rows: pd.DataFrame, by: str = "visible") -> pd.DataFrame:
     over groups of a seed, and its 95 % interval over seeds."""
     asked = rows[rows.r > 0]
     gap = 100 * (asked[by] - asked.after)
-    by_seed = gap.groupby([asked[name] for name in ("dataset", "asking", "asks", "ratio", "seed")]).mean()
+    keys = ["dataset", "asking", "asks", "ratio"]
+    by_seed = gap.groupby([asked[name] for name in (*keys, "seed")]).mean()
     return pd.DataFrame({key: interval(part.to_numpy())._asdict()
-                         for key, part in by_seed.groupby(["dataset", "asking", "asks", "ratio"])}).T
+                         for key, part in by_seed.groupby(keys)}).T.rename_axis(keys)

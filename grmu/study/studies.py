@@ -5,7 +5,7 @@ membership: can the attack behind MIA tell members at all, and how much does it 
 cost: each method's time over fine-tuning's.
 audit, efficacy, stayers, answers, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
 twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
-(`miu_map`), released (`released`), shift (`shift`).
+(`miu_map`), released, shift, moved, causes, features (of the same names), rivals_search (`rivals`).
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import attacks, factorial, miu_map, shipped_tables
 from grmu.study import audit as audits
+from grmu.study.causes import causes
+from grmu.study.features import features
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
+from grmu.study.moved import moved
 from grmu.study.names import label
 from grmu.study.released import released
+from grmu.study.rivals import rivals_search
 from grmu.study.shadows import Observations, observe_all, select
 from grmu.study.shift import shift
 from grmu.study.tuning import levels, tuning
@@ -281,7 +285,8 @@ def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
     trajectories, membership, cost, audit, efficacy, stayers, answers, exposure, distances, relearning,
-    inferred, tuning, twins, released, levels, shift)} | {"map": miu_map.table}
+    inferred, tuning, twins, released, levels, shift, moved, causes, features,
+    rivals_search)} | {"map": miu_map.table}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:

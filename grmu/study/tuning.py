@@ -17,11 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy.stats import qmc
 
 from grmu.data import known, require
 from grmu.methods.miu_forms import FORMS
@@ -38,9 +37,10 @@ ARMS: dict[str, tuple[str, dict[str, Any]]] = {
 SEEDS = (100, 101, 102)  # none of them is reported
 TRIALS, MORE, GROWTHS = 24, 8, 4
 STEP = 3.0  # a range grows by this factor
-STAGES = ((None, ((0.5, 100),)),  # how many go on, None for all, and what they are run at
-          (6, ((0.5, 100), (0.9, 100))),
-          (3, tuple(product((0.5, 0.9), SEEDS))))
+Stages = tuple[tuple[int | None, tuple[tuple[float, int], ...]], ...]
+STAGES: Stages = ((None, ((0.5, 100),)),  # how many go on, None for all, and what they are run at
+                  (6, ((0.5, 100), (0.9, 100))),
+                  (3, tuple(product((0.5, 0.9), SEEDS))))
 Trial = dict[str, Any]
 
 
@@ -111,6 +111,8 @@ def ranges(where: str, arm: str) -> dict[str, Range]:
 
 def design(over: Mapping[str, Range], n: int, seed: int = 0) -> list[Trial]:
     """The first n trials of a scrambled Sobol sequence."""
+    from scipy.stats import qmc  # a second to import, for those who search
+
     points = qmc.Sobol(len(over), seed=seed).random(2 ** int(np.ceil(np.log2(n))))[:n]
     return [{name: r.at(u) for (name, r), u in zip(over.items(), point, strict=True)} for point in points]
 
@@ -119,12 +121,20 @@ class Pool:
     """The trials of one arm on one data set, or at one of LEVELS, and what is known of them.
 
     trials: settings with the round that they joined in.  found: score by trial's number, ratio and seed.
+    A search of other arms overrides `stages`, `ranges` and `experiment`.
     """
 
+    stages: ClassVar[Stages] = STAGES
+
     def __init__(self, where: str, arm: str) -> None:
-        self.where, self.arm, self.over = where, arm, ranges(where, arm)
+        self.where, self.arm = where, arm
+        self.over = self.ranges()
         self.trials = [(0, trial) for trial in design(self.over, TRIALS)]
         self.found: dict[tuple[int, float, int], float] = {}
+
+    def ranges(self) -> dict[str, Range]:
+        """From where the search begins."""
+        return ranges(self.where, self.arm)
 
     def experiment(self, number: int, ratio: float, seed: int) -> Experiment:
         """A trial's run."""
@@ -136,24 +146,24 @@ class Pool:
 
     def mean(self, number: int, stage: int) -> float:
         """A trial's score after a stage; NaN if it did not come so far."""
-        return float(np.mean([self.found.get((number, *at), np.nan) for at in STAGES[stage][1]]))
+        return float(np.mean([self.found.get((number, *at), np.nan) for at in self.stages[stage][1]]))
 
     def chosen(self, stage: int) -> list[int]:
         """The trials that a stage runs: all, then the best of the stage before."""
         if stage == 0:
             return list(range(len(self.trials)))
         scores = {n: self.mean(n, stage - 1) for n in self.chosen(stage - 1)}
-        return sorted(scores, key=scores.__getitem__)[: STAGES[stage][0]]
+        return sorted(scores, key=scores.__getitem__)[: self.stages[stage][0]]
 
     def missing(self, stage: int) -> Iterator[tuple[int, float, int]]:
         """What the stage has to run yet."""
-        for number, at in product(self.chosen(stage), STAGES[stage][1]):
+        for number, at in product(self.chosen(stage), self.stages[stage][1]):
             if (number, *at) not in self.found:
                 yield number, *at
 
     def winner(self) -> int:
         """The best of all trials that have come through the last stage, in whatever round."""
-        scores = {n: self.mean(n, len(STAGES) - 1) for n in range(len(self.trials))}
+        scores = {n: self.mean(n, len(self.stages) - 1) for n in range(len(self.trials))}
         return min((n for n in scores if not np.isnan(scores[n])), key=scores.__getitem__)
 
     def grow(self, growth: int) -> bool:
@@ -176,7 +186,7 @@ class Pool:
 
     def rows(self) -> list[dict[str, object]]:
         """A row a trial, the winner first."""
-        scores = [[self.mean(n, stage) for stage in range(len(STAGES))] for n in range(len(self.trials))]
+        scores = [[self.mean(n, stage) for stage in range(len(self.stages))] for n in range(len(self.trials))]
         last = np.nan_to_num(np.array(scores)[:, ::-1], nan=np.inf)
         order = sorted(range(len(scores)), key=lambda n: last[n].tolist())
         return [{"dataset": self.where, "arm": self.arm, "growth": self.trials[n][0], **self.trials[n][1],
@@ -187,7 +197,7 @@ class Pool:
 def halve(pools: Iterable[Pool], store: str | None, jobs: int) -> None:
     """All stages of all pools, each stage's runs together."""
     pools = list(pools)
-    for stage in range(len(STAGES)):
+    for stage in range(max((len(pool.stages) for pool in pools), default=0)):
         todo = [(pool, at) for pool in pools for at in pool.missing(stage)]
         runs = [pool.experiment(*at) for pool, at in todo]
         scores = map_experiments(partial(score, store=store), runs, jobs)

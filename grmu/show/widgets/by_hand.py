@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import ipywidgets as w
 import numpy as np
-from torch import Tensor, tensor
 
 from grmu import methods
+from grmu.methods.controls import ByHand
 from grmu.metrics import accuracy_by_group
 from grmu.numerics import fixed_threads
 from grmu.reweight import group_weights
@@ -19,23 +18,10 @@ from grmu.show.plots_live import by_hand_canvas, draw_by_hand
 from grmu.show.widgets.background import Background
 from grmu.show.widgets.common import SLIDER
 from grmu.study import results
-from grmu.training import Method, predict
+from grmu.training import predict
 
 QUESTION = ("α puts the old proportions back. "
             "Can you find weights that come nearer to what the model did before?")
-
-
-@dataclass
-class ByHand(Method):
-    """RETRAIN with sampling weights of one's own, one a group."""
-
-    group_weights: tuple[float, ...] = ()
-    starts_from = "fresh"
-
-    def sampling_weights(self) -> Tensor:
-        """Probabilities of the retained samples."""
-        weights = tensor(self.group_weights)[self.context.retain.group]
-        return weights / weights.sum()
 
 
 class ReweightByHand(Background):

@@ -56,7 +56,7 @@ class Explorer(Displayed):
                                          "arrow keys move it", **SLIDER),
             "seed": w.Dropdown(options=[ALL, *grids.SEEDS], description="seeds",
                                value=ALL if first.seed is None else first.seed, style=STYLE, layout=WIDE,
-                               tooltip="all: mean and standard deviation; a live run with all takes seed 0"),
+                               tooltip="all: mean and 95 % interval; a live run with all takes seed 0"),
         }
         self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
         self.shown: explorer.Shown | None = None

@@ -1,0 +1,42 @@
+"""JTT, just train twice (Liu et al. 2021): train briefly, then again with the errors drawn more often.
+
+    first:  a few epochs of cross-entropy on the retain set, at a constant rate
+    again:  fresh weights, CE,  P(x_i) ~ up where the first model was wrong, else 1
+
+No groups are used: errors stand for small groups. Both trainings see the retain set only and begin with the
+same weights. The paper repeats errors in a longer epoch; here an epoch keeps its length. It samples by
+itself, so REWEIGHT has no place here.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from grmu.methods.erm import Retrain
+from grmu.training import Context, Method, predict, train, within
+
+
+@dataclass
+class JTT(Method):
+    """Retraining with the errors of a brief first training upweighted.
+
+    Args:
+        first_epochs: of the first training.  up: how many times more often an error is drawn.
+    """
+
+    first_epochs: int = within(1, 10_000, default=1)
+    up: float = within(1, 1e6, default=20.0)
+    starts_from = "fresh"
+
+    def setup(self, context: Context) -> None:
+        super().setup(context)
+        first = copy.deepcopy(context.model)
+        brief = replace(context.recipe, epochs=self.first_epochs, warmup_epochs=0, schedule="constant")
+        train(Retrain(), replace(context, model=first, recipe=brief, weights=None))
+        wrong = predict(first, first, context.retain.x).argmax(1) != context.retain.y
+        self.weights = torch.where(wrong, self.up, 1.0)
+
+    def sampling_weights(self) -> Tensor:
+        return self.weights / self.weights.sum()

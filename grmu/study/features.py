@@ -1,0 +1,97 @@
+"""What MINE finds in features, trained and untrained, and what it finds where the answer is known.
+
+    python -m grmu results --only features
+
+Lesson 03 estimates what PRETRAIN's features say of the group. Beside it stand here: the same network before
+it learnt anything, the same features with the groups shuffled (0 nats), and features of as many samples made
+to share log 2 and 1.2 nats with their group. docs/causes.md announced it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import partial
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from grmu import closed_form
+from grmu.mine import MINE, Estimator
+from grmu.models import build
+from grmu.numerics import fixed_threads
+from grmu.runs import Experiment, map_experiments, trained
+from grmu.study import shipped_tables
+from grmu.study.causes import SEEDS
+from grmu.study.compare import verdicts
+from grmu.training import predict
+
+KNOWN = (math.log(2), 1.2)  # nats
+MARGIN = 0.1  # nats, too little to matter
+HIDDEN, RATE, STEPS, BATCH = 128, 3e-3, 200, 256  # as in lesson 03
+
+Part = tuple[Tensor, Tensor]  # features (N, d), groups (N,)
+
+
+def held_out(fit_on: Part, ask: Part, seed: int) -> float:
+    """The bound in nats on samples that MINE was not fitted to; ḡ exact, features standardised."""
+    mean, spread = fit_on[0].mean(0), fit_on[0].std(0).clamp(min=1e-8)
+    (z, group), (z_new, group_new) = (((z - mean) / spread, group) for z, group in (fit_on, ask))
+    estimator = Estimator(MINE(z.shape[1], 4, HIDDEN, seed), RATE, torch.Generator().manual_seed(seed),
+                          batch_size=BATCH)
+    estimator.fit(z, group, STEPS)
+    return estimator.bound(z_new, group_new).item()
+
+
+def shuffled(part: Part, rng: torch.Generator) -> Part:
+    """The same features with other samples' groups."""
+    z, group = part
+    return z, group[torch.randperm(len(group), generator=rng)]
+
+
+def cases(experiment: Experiment, store: str | None = None) -> Iterator[tuple[str, float, Part, Part]]:
+    """What is measured for a seed: features' name, their information where it is known (else NaN), what to
+    fit on and what to ask about."""
+    splits, rng = experiment.load(), torch.Generator().manual_seed(experiment.seed)
+    networks = {"trained": trained(experiment, store),
+                "untrained": build(experiment.network, splits.train, experiment.seed).eval()}
+    for name, model in networks.items():
+        fit_on, ask = ((predict(model.features, model, part.x), part.group)
+                       for part in (splits.val, splits.test))
+        yield name, math.nan, fit_on, ask
+        yield f"{name}, groups shuffled", 0.0, shuffled(fit_on, rng), shuffled(ask, rng)
+    for nats in KNOWN:
+        fit_on, ask = (closed_form.noisy_groups(nats, len(part), rng, (0.25,) * 4)
+                       for part in (splits.val, splits.test))
+        yield f"made to hold {nats:.2f}", nats, fit_on, ask
+
+
+def features_of(experiment: Experiment, store: str | None = None) -> list[dict[str, object]]:
+    """A row a case of this seed's PRETRAIN: features, truth and MINE's estimate, in nats."""
+    with fixed_threads(), torch.no_grad():
+        found = list(cases(experiment, store))
+    with fixed_threads():
+        return [{"seed": experiment.seed, "features": name, "truth": truth,
+                 "nats": held_out(fit_on, ask, experiment.seed)} for name, truth, fit_on, ask in found]
+
+
+def features(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`features_of` some seeds of PRETRAIN on `groundwear`."""
+    found = map_experiments(partial(features_of, store=store),
+                            [Experiment(method="pretrain", seed=seed) for seed in SEEDS], jobs)
+    return pd.DataFrame([row for rows in found for row in rows]).round(5)
+
+
+def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Trained minus untrained, and each control minus its truth, by seed, in nats: `compare.verdicts`.
+
+    Args:
+        rows: as `features` gives; None is those that ship.
+    """
+    rows = shipped_tables.read("features") if rows is None else rows
+    nats = rows.pivot(index="seed", columns="features", values="nats")
+    truth = rows.groupby("features", sort=False).truth.first().dropna()
+    asked = {"trained - untrained": nats.trained - nats.untrained}
+    asked |= {f"{name}: found - truth": nats[name] - known for name, known in truth.items()}
+    return verdicts(asked, dict.fromkeys(asked, MARGIN))
