@@ -12,20 +12,20 @@ from grmu.show import plots, plots_audit
 matplotlib.use("Agg")
 
 AUDIT = pd.DataFrame([
-    {"method": method, "reweight": reweight, "attack": attack, "AUC": auc, "AUC low": auc - 0.05,
-     "AUC high": auc + 0.02}
-    for method, reweight, aucs in (("pretrain", False, (0.9, 0.8, 0.7)), ("mine", True, (0.6, 0.55, 0.5)))
-    for attack, auc in zip(("U-LiRA", "loss", "forest"), aucs, strict=True)])
-PERSON = {"never seen": np.array([-2.0, -1.0, -3.0]), "unlearned": np.array([1.0, 2.0]),
-          "retained": np.array([])}
+    {"method": method, "reweight": reweight, "attack": attack, "who": who, "AUC": auc, "AUC low": auc - 0.05,
+     "AUC high": auc + 0.02, "verdict": verdict if (attack, who) == ("U-LiRA", "unlearned") else np.nan}
+    for method, reweight, verdict, aucs in (("pretrain", False, "detected", (0.9, 0.8, 0.95)),
+                                            ("mine", True, "cannot tell", (0.6, 0.55, 0.5)))
+    for (attack, who), auc in zip((("U-LiRA", "unlearned"), ("forest", "unlearned"), ("U-LiRA", "retained"),
+                                   ("U-LiRA", "overfitted")), (*aucs, 0.97), strict=True)])
+PERSON = {"before": {"never seen": np.array([-2.0, -1.0, -3.0]), "unlearned": np.array([1.0, 2.0]),
+                     "retained": np.array([])},
+          "after": {"never seen": np.array([-2.0, 0.0, -1.0]), "unlearned": np.array([-1.0, 0.5]),
+                    "retained": np.array([5.0])}}
 PICTURE = np.arange(784, dtype=np.uint8).reshape(1, 28, 28) % 255
-DIAGONAL = np.array([0.0, 0.5, 1.0])
-ROC = {"U-LiRA": (np.array([0.0, 0.01, 1.0]), DIAGONAL), "loss": (DIAGONAL, DIAGONAL)}
 EXPOSED = {("miu", True): [0.5, 2.0, -1.0], ("retrain", True): [0.1, 0.0, -0.1]}
 GROUPS = pd.DataFrame({"group": ["large\nn = 9", "small\nn = 2"], "AUC": [0.55, 0.9],
                        "AUC low": [0.5, 0.8], "AUC high": [0.6, 0.95]})
-CURVES = {("retrain", False): pd.Series([10.0, 50.0, 100.0], [0, 10, 100]),
-          ("mine", True): pd.Series([20.0, 60.0, 90.0], [0, 10, 100])}
 SOURCES = pd.DataFrame([[60.0, 62.0, 64.0], [10.0, 12.0, 14.0], [30.0, 40.0, 50.0]],
                        index=["true", "none", "probe"])
 NAMES = {"none": "no groups", "probe": "a probe", "true": "true groups"}
@@ -33,11 +33,9 @@ NAMES = {"none": "no groups", "probe": "a probe", "true": "true groups"}
 FIGURES = {
     "attacks": lambda: plots_audit.attacks({"left": AUDIT, "right": AUDIT}, title="a title"),
     "person": lambda: plots_audit.person(PERSON, PICTURE, "a title"),
-    "roc": lambda **more: plots_audit.roc(ROC, "a title", **more),
     "exposures": lambda **more: plots_audit.exposures(EXPOSED, "a title", **more),
     "by_group": lambda **more: plots_audit.by_group({("miu", True): GROUPS}, "small", title="a title",
                                                     **more),
-    "relearnt": lambda **more: plots_audit.relearnt(CURVES, 95, "a title", **more),
     "recovered": lambda: plots_audit.recovered({"left": SOURCES, "right": SOURCES}, NAMES, "a title"),
 }
 PANELS = ("attacks", "person", "recovered")
@@ -71,41 +69,37 @@ def test_given_axes_are_used_and_no_figure_is_opened(name):
     assert not other.has_data()
 
 
-def test_attacks_have_a_mark_each_in_their_method_s_colour_around_its_row():
-    left, _ = FIGURES["attacks"]().axes
-    for marker, first, second in (("o", 0.9, 0.6), ("s", 0.8, 0.55), ("^", 0.7, 0.5)):
-        (x0, y0), (x1, y1) = heights(left, marker)[:2]
+def test_attacks_stand_beside_their_control_in_their_method_s_colour_around_its_row():
+    top, _ = FIGURES["attacks"]().axes
+    for marker, first, second in (("o", 0.9, 0.6), ("^", 0.8, 0.55), ("D", 0.95, 0.5)):
+        (x0, y0), (x1, y1) = heights(top, marker)[:2]
         assert (x0, x1) == (first, second)
-        assert round(y0) == 0
-        assert round(y1) == 1
-    circles = [line for line in left.lines if line.get_marker() == "o" and len(line.get_xdata())]
+        assert (round(y0), round(y1)) == (0, 1)
+    assert heights(top, "D")[2] == (0.97, 2)
+    circles = [line for line in top.lines if line.get_marker() == "o" and len(line.get_xdata())]
     assert [line.get_color() for line in circles] == [plots.colour("pretrain"), plots.colour("mine")]
-    assert [t.get_text() for t in left.get_yticklabels()] == [plots.label("pretrain"), "mine + REWEIGHT"]
+    assert [t.get_text() for t in top.get_yticklabels()] == [
+        f"{plots.label('pretrain')}\ndetected", "mine + REWEIGHT\ncannot tell", plots_audit.OVERFITTED]
 
 
 def test_attacks_have_whiskers_from_low_to_high_and_chance_dotted():
-    left, _ = FIGURES["attacks"]().axes
-    whiskers = [segment for bars in left.collections for segment in bars.get_segments()]
+    top, _ = FIGURES["attacks"]().axes
+    whiskers = [segment for bars in top.collections for segment in bars.get_segments()]
     assert any(np.allclose(sorted(segment[:, 0]), [0.85, 0.92]) for segment in whiskers)
-    assert [line.get_xdata()[0] for line in left.lines if line.get_linestyle() == ":"
+    assert [line.get_xdata()[0] for line in top.lines if line.get_linestyle() == ":"
             and len(set(line.get_xdata())) == 1
             and len(line.get_xdata()) == 2] == [0.5]
 
 
-def test_a_person_has_a_tick_a_model_and_a_curve_a_status_that_occurs():
-    _, ax = FIGURES["person"]().axes
-    assert sorted(x for x, _ in heights(ax, "|")) == [-3, -2, -1, 1, 2]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["never seen (n = 3)", "unlearned (n = 2)",
-                                                            "retained (n = 0)"]
-    curves = [line for line in ax.lines if len(line.get_xdata()) == 200]
+def test_a_person_has_a_panel_a_method_a_tick_a_model_and_a_curve_a_status_that_occurs():
+    _, before, after = FIGURES["person"]().axes
+    assert sorted(x for x, _ in heights(before, "|")) == [-3, -2, -1, 1, 2]
+    assert [t.get_text() for t in before.get_yticklabels()] == ["never seen\n(n = 3)", "unlearned\n(n = 2)",
+                                                                "retained\n(n = 0)"]
+    curves = [line for line in before.lines if len(line.get_xdata()) == 200]
     peaks = [line.get_xdata()[line.get_ydata().argmax()] for line in curves]
-    assert np.allclose(peaks, [-2, 1.5], atol=0.05)
-
-
-def test_a_curve_without_false_positives_stays_on_the_log_axes():
-    (ax,) = FIGURES["roc"]().axes
-    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
-    assert min(line.get_xdata().min() for line in ax.lines) > 0
+    assert np.allclose(peaks, [-2, 1.5], atol=0.1)
+    assert len([line for line in after.lines if len(line.get_xdata()) == 200]) == 3
 
 
 def test_exposures_fall_from_the_most_exposed_on():
@@ -125,15 +119,6 @@ def test_the_forget_group_is_named_in_vermilion():
 def test_groups_have_chance_dotted_where_it_is():
     (ax,) = plots_audit.by_group({("miu", True): GROUPS}, "small", chance=0.01).axes
     assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [0.01]
-
-
-def test_relearning_has_pretrain_s_accuracy_dotted_and_every_step_given():
-    (ax,) = FIGURES["relearnt"]().axes
-    assert [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [95]
-    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "o"] == [
-        [0, 10, 100],
-        [0, 10, 100],
-    ]
 
 
 def test_recovered_has_means_dots_and_both_references():

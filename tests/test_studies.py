@@ -11,10 +11,13 @@ import torch
 from grmu.discover import GROUPINGS, infer
 from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, run, trained
-from grmu.study import audit, rivals, shipped_tables, studies
+from grmu.study import attacks, audit, rivals, shadows, shipped_tables, studies
+from grmu.study.efficacy import DIFFERENCES
 from grmu.study.groupings import agreement
+from grmu.study.names import label
 from grmu.study.studies import attack_accuracy
 
+AUDITS = ("audit", "efficacy", "stayers", "exposure")
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}
 
 
@@ -201,70 +204,96 @@ def test_a_method_is_timed_for_real(few_pictures, monkeypatch):
 
 @pytest.fixture(scope="module")
 def two_audits(few_pictures, here):
-    """The tables of RETRAIN without and with REWEIGHT on eight shadows of the few pictures, and what was
+    """The tables of PRETRAIN and of the gold standard on twelve shadows of the few pictures, and what was
     observed, run by run."""
     observed = {}
 
-    def few(experiment, store, jobs):
-        if experiment not in observed:
-            observed[experiment] = audit.observe_all(experiment, 12, here, progress=False)
-        return observed[experiment]
+    def few(experiment, store, jobs, overfit=False):
+        if (experiment, overfit) not in observed:
+            observed[experiment, overfit] = shadows.observe_all(experiment, 12, here, progress=False,
+                                                                overfit=overfit)
+        return observed[experiment, overfit]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(studies, "AUDITED_ON", ("groundwear",))
-        patch.setattr(studies, "JUDGED", (("retrain", False), ("retrain", True)))
+        patch.setattr(studies, "AUDITED", {"groundwear": (("pretrain", False), ("retrain", True))})
         patch.setattr(studies, "_seen", few)
+        patch.setattr(attacks, "DRAWS", 20)
         studies.audited.cache_clear()
-        tables = studies.audit(), studies.exposure()
+        tables = {name: studies.STUDIES[name]() for name in AUDITS}
         studies.audited.cache_clear()
-    return *tables, observed
+    return tables, observed
 
 
-def test_references_and_the_papers_methods_are_audited_where_models_memorise_and_where_not():
+def test_references_and_methods_are_audited_where_models_memorise_and_where_not():
     runs = studies.audited()
     assert studies.audited() is runs  # the very same, so that what was observed is found again
     assert {e.dataset for e in runs} == {"groundwear", "groundwear-memorised"}
     assert {e.ratio for e in runs} == {0.5}
-    assert len({e.id for e in runs}) == len(runs) == 2 * len(studies.JUDGED)
-    judged = {(e.method, e.reweight) for e in runs}
-    assert {("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True),
-            ("scrub", False)} <= judged
+    assert len({e.id for e in runs}) == len(runs)
+    for e in runs:  # what efficacy and those who stay are compared with
+        pretrain, gold = (studies._reference(e, *which) for which in (("pretrain", False), ("retrain", True)))
+        assert (pretrain.id, gold.id) == (e.original.id, e.gold.id)
+        assert pretrain in runs
+        assert gold in runs
 
 
-def test_shadows_are_observed_once_for_both_tables(few_pictures, monkeypatch):
+def test_shadows_are_observed_once_for_all_tables(few_pictures, monkeypatch):
     seen, e = [], Experiment()
-    monkeypatch.setattr(audit, "observe_all", lambda *given, **named: seen.append(given))
-    for store in ("here", "here", "there"):
-        studies._seen(e, store, 1)
-    assert len(seen) == 2
+    monkeypatch.setattr(studies, "observe_all", lambda *given, **named: seen.append(named))
+    for store, overfit in (("here", False), ("here", False), ("there", False), ("here", True)):
+        studies._seen(e, store, 1, overfit)
+    assert [(call["store"], call["overfit"]) for call in seen] == [
+        ("here", False), ("there", False), ("here", True)]
 
 
-# so few shadows leave the control no ratio
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
-def test_the_audit_s_table_has_every_run_s_rows(two_audits):
-    table, _, observed = two_audits
-    assert list(table)[:6] == ["dataset", "method", "reweight", "attack", "who", "group"]
-    assert set(table.dataset) == {"groundwear"}
-    assert len(observed) == 2  # once for both tables
-    assert len(table) == sum(len(audit.audit(e, seen)) for e, seen in observed.items())
-    for e, seen in observed.items():
-        part = table[(table.method == e.method) & (table.reweight == e.reweight)].drop(
-            columns=["dataset", "method", "reweight"]
-        )
-        pd.testing.assert_frame_equal(part.reset_index(drop=True), audit.audit(e, seen).round(4))
+def test_every_table_of_the_audit_has_every_run_s_rows(two_audits):
+    tables, observed = two_audits
+    assert len(observed) == 3  # two runs and the overfitted control, once for all tables
+    runs = {e.method: e for e, _ in observed}
+    seen = {(e.method, overfit): values for (e, overfit), values in observed.items()}
+    overfit, gold, before = seen["pretrain", True], seen["retrain", False], seen["pretrain", False]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attacks, "DRAWS", 20)
+        for method, e in runs.items():
+            ours = seen[method, False]
+            for name, expected in (("audit", audit.privacy(e, ours, overfit)),
+                                   ("efficacy", audit.efficacy(e, ours, overfit, gold)),
+                                   ("stayers", audit.stayers(e, before, ours).assign(before="pretrain"))):
+                table = tables[name]
+                assert list(table)[:3] == ["dataset", "method", "reweight"]
+                part = table[table.method == method].drop(columns=["dataset", "method", "reweight"])
+                pd.testing.assert_frame_equal(part.reset_index(drop=True), expected.round(4))
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_exposure_is_of_the_forget_group_by_row_of_the_training_set(two_audits):
-    _, table, observed = two_audits
+    tables, observed = two_audits
+    table = tables["exposure"]
     assert list(table) == ["dataset", "method", "reweight", "row", "even", "odd"]
-    for e, seen in observed.items():
+    for (e, overfit), seen in observed.items():
         splits, _, groups = load_split(e)
         members = (splits.train.group == splits.train.group_id(groups[0])).nonzero()[:, 0].numpy()
-        part = table[table.reweight == e.reweight]
+        part = table[table.method == e.method]
         assert part.row.tolist() == members.tolist()
-        expected = audit.exposure(audit.select(seen, members)).round(3)
-        np.testing.assert_array_equal(part[["even", "odd"]].to_numpy().T, expected)
+        if not overfit:
+            expected = attacks.exposure(shadows.select(seen, members)).round(3)
+            np.testing.assert_array_equal(part[["even", "odd"]].to_numpy().T, expected)
+
+
+def test_answers_are_what_each_shadow_says_of_each_of_the_forget_group(few_pictures, monkeypatch):
+    rng, runs = np.random.default_rng(0), [e for e in studies.audited() if "memorised" in e.dataset]
+    n = len(runs[0].load().train)
+    status = rng.integers(3, size=(4, n))
+    seen = {e: shadows.Observations(status, *rng.normal(size=(3, 4, n))) for e in runs}
+    monkeypatch.setattr(studies, "_seen", lambda e, store, jobs: seen[e])
+    table = studies.answers()
+    splits, _, groups = load_split(runs[0])
+    members = splits.train.in_groups(groups).nonzero()[:, 0].numpy()
+    assert len(table) == 4 * len(members)
+    row = table.iloc[len(members) + 2]
+    assert (row.shadow, row["row"], row.status) == (1, members[2], status[1, members[2]])
+    for e in runs:
+        said = table.pivot(index="shadow", columns="row", values=label(e.method, e.reweight))
+        np.testing.assert_allclose(said, seen[e].confidence[:, members], atol=0.005001)
 
 
 # --- distances and relearning -------------------------------------------------------------------------------
@@ -390,6 +419,11 @@ TRIALS = ["dataset", "arm", "growth", "lr", "augment", "mine_lr", "lam", "forget
           "score_1", "score_2", "score_3", "chosen"]
 
 
+def ended(measures):
+    """The columns of measures with their intervals."""
+    return [f"{measure}{end}" for measure in measures for end in ("", " low", " high")]
+
+
 @pytest.mark.parametrize("name", studies.STUDIES)
 def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
     if not shipped_tables.path_of(name).is_file():
@@ -399,7 +433,13 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                "membership": [*PLAIN, "method", "reweight", "attack", "MIA", "MIA_sd", "n_forget", "AUC"],
                "cost": ["method", "epochs", "forget_epochs", "seen", "seconds", "over_finetuning"],
                "audit": ["dataset", "method", "reweight", "attack", "who", "group", "n", "n_never", "shadows",
-                         *(f"{measure}{end}" for measure in audit.MEASURES for end in ("", " low", " high"))],
+                         *ended(attacks.MEASURES), "seen", "verdict"],
+               "efficacy": ["dataset", "method", "reweight", "who", "group", "n", "n_never", "shadows",
+                            *ended(("AUC", *DIFFERENCES, "excess")), "seen", "verdict"],
+               "stayers": ["dataset", "method", "reweight", "group", "shadows", *ended(attacks.MEASURES),
+                           "before"],
+               "answers": ["shadow", "row", "status", "PRETRAIN (do nothing)", "RETRAIN + REWEIGHT",
+                           label("finetune", True), "SCRUB + REWEIGHT", "MIU + REWEIGHT"],
                "exposure": ["dataset", "method", "reweight", "row", "even", "odd"],
                "distances": [*PLAIN, "method", "reweight", "measure", "distance"],
                "relearning": [*PLAIN, "method", "reweight", "target", "steps",
@@ -423,6 +463,10 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
     if name == "map":  # a run that diverged has no numbers
         assert table.UA.isna().mean() < 0.02
         table = table.dropna()
+    if name == "audit":  # no number where too few were never seen
+        assert (table["TPR at 0.1% FPR"].isna() == (table.n_never < 2000)).all()
+    if name in ("audit", "efficacy", "stayers"):  # and a verdict only of who was unlearned
+        table = table.drop(columns=[*ended(["TPR at 0.1% FPR"]), "seen", "verdict"], errors="ignore")
     if name == "shift":  # only some seeds have a twin
         table = table.drop(columns="twin")
     if name == "features":  # what real ones hold is not known
@@ -430,7 +474,7 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
     if name in ("tuning", "levels", "rivals_search"):  # most trials did not come to the last stage
         return
     assert not table.isna().any().any()
-    if name == "twins":  # differences
+    if name in ("twins", "stayers"):  # differences
         return
     fractions = table[[c for c in ("UA", "GA", "attack", "MIA", "AUC") if c in table]].select_dtypes("number")
     assert ((fractions >= 0) & (fractions <= 1)).all().all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,7 +15,6 @@ from grmu.show.plots import (
     GROUP_COLOURS,
     VERMILION,
     axes_or_new,
-    colour,
     headline,
     marker_style,
     name_rows,
@@ -24,72 +24,71 @@ from grmu.show.plots import (
 from grmu.study.compare import interval
 from grmu.study.names import label
 
-ATTACK_MARKS = {"U-LiRA": "o", "loss": "s", "forest": "^"}
+MARKS = {  # (attack, whom it looks for): marker, and what it is called
+    ("U-LiRA", "unlearned"): ("o", "person by person"), ("forest", "unlearned"): ("^", "on average (forest)"),
+    ("U-LiRA", "retained"): ("D", "control: members who were kept")}
+OVERFITTED = "control: overfitted on purpose"
 STATUS_COLOURS = {"never seen": "0.45", "unlearned": VERMILION, "retained": "#0072B2"}
 
 
 def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
-    """How well each attack tells two statuses apart, with its 95 % interval: a panel a table, a row a method.
+    """What attacks find of those who were unlearned beside the controls that they must find, and verdicts:
+    a panel a table, a row a method, AUC with its 95 % interval.
 
-    `tables`: by the panel's name, rows with method, reweight, attack, and AUC with its low and high,
-    of one group (see `grmu.study.audit.audit`). The dotted line is chance.
+    `tables`: by the panel's name, rows of one group of `grmu.study.audit.privacy` with method and reweight.
+    The dotted line is chance.
     """
-    order = list(next(iter(tables.values())).groupby(["method", "reweight"], sort=False).groups)
-    fig, axes = plt.subplots(1, len(tables), figsize=(7.8, 1.5 + 0.42 * len(order)), sharey=True, sharex=True,
-                             squeeze=False)
-    for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
+    orders = [list(table.groupby(["method", "reweight"], sort=False).groups) for table in tables.values()]
+    heights = [len(order) + 1 for order in orders]
+    fig, axes = plt.subplots(len(tables), 1, figsize=(7.8, 1.4 + 0.48 * sum(heights)), sharex=True,
+                             height_ratios=heights, squeeze=False)
+    for ax, order, (name, table) in zip(axes[:, 0], orders, tables.items(), strict=True):
         ax.axvline(0.5, color="0.6", ls=":", lw=1)
         for y, key in enumerate(order):
-            rows = table[(table.method == key[0]) & (table.reweight == key[1])].set_index("attack")
-            for shift, attack in zip((-0.22, 0, 0.22), [a for a in ATTACK_MARKS if a in rows.index],
-                                     strict=False):
-                row, style = rows.loc[attack], marker_style(*key)
-                away = [[row["AUC"] - row["AUC low"]], [row["AUC high"] - row["AUC"]]]
-                ax.errorbar(row["AUC"], y + shift, xerr=away, capsize=2,
-                            **style | {"marker": ATTACK_MARKS[attack],
-                                       "alpha": 1 if attack == "U-LiRA" else 0.55})
+            rows = table[(table.method == key[0]) & (table.reweight == key[1])].set_index(["attack", "who"])
+            for shift, (which, (marker, _)) in zip((-0.2, 0, 0.2), MARKS.items(), strict=True):
+                style = {"color": "0.5"} if which[1] == "retained" else marker_style(*key)
+                _auc(ax, rows.loc[which], y + shift, style | {"marker": marker, "alpha": (
+                    0.55 if which[0] == "forest" else 1)})
+        _auc(ax, rows.loc["U-LiRA", "overfitted"], len(order), {"color": "0.5", "marker": "D"})
+        said = table[table.verdict.notna()].set_index(["method", "reweight"]).verdict
+        name_rows(ax, [*(f"{label(*key)}\n{said[key]}" for key in order), OVERFITTED])
+        ax.tick_params("y", labelsize=10)
         ax.set_title(name, fontsize=11, fontweight="normal")
-        ax.set_xlabel("AUC")
-    name_rows(axes[0, 0], [label(*key) for key in order])
-    for attack, mark in ATTACK_MARKS.items():
-        axes[0, -1].plot([], [], mark, color="0.3", label=attack)
-    axes[0, -1].legend(loc="lower right")
+    axes[-1, 0].set_xlabel("AUC: 0.5 is a coin")
+    for marker, words in MARKS.values():
+        axes[0, 0].plot([], [], marker, color="0.3", label=words)
+    axes[0, 0].legend(loc="upper right", fontsize=10)
     return headline(fig, title)
 
 
-def person(confidence: Mapping[str, np.ndarray], picture: np.ndarray, title: str = "") -> Figure:
-    """One sample, and its confidence by status: a dot a shadow model, with each status's Gaussian."""
-    fig, (left, ax) = plt.subplots(1, 2, figsize=(7.5, 2.7), width_ratios=[1, 4])
-    show_picture(picture, left)
-    left.set_axis_off()
-    every = np.concatenate(list(confidence.values()))
+def _auc(ax: Axes, row: pd.Series, y: float, style: Mapping[str, Any]) -> None:
+    """An AUC with its interval."""
+    away = [[row["AUC"] - row["AUC low"]], [row["AUC high"] - row["AUC"]]]
+    ax.errorbar(row["AUC"], y, xerr=away, capsize=2, **style)
+
+
+def person(said: Mapping[str, Mapping[str, np.ndarray]], picture: np.ndarray, title: str = "") -> Figure:
+    """One sample, and its confidence by status: a tick a shadow model, with each status's Gaussian; a panel a
+    method, `said` by method and status."""
+    fig, axes = plt.subplots(1, 1 + len(said), figsize=(7.8, 2.7), width_ratios=[1, *[3] * len(said)])
+    show_picture(picture, axes[0])
+    axes[0].set_axis_off()
+    every = np.concatenate([v for confidence in said.values() for v in confidence.values()])
     x = np.linspace(every.min() - 2, every.max() + 2, 200)
-    sd = np.sqrt(np.mean(np.concatenate([v - v.mean() for v in confidence.values() if len(v)]) ** 2))
-    for y, (status, values) in enumerate(confidence.items()):
-        hue = STATUS_COLOURS[status]
-        ax.plot(values, np.full(len(values), -y), "|", color=hue, ms=12, mew=1.5)
-        if len(values):
-            ax.plot(x, 0.75 * np.exp(-(((x - values.mean()) / sd) ** 2) / 2) - y + 0.12, color=hue)
-    ax.set_yticks([-y for y in range(len(confidence))],
-                  [f"{s} (n = {len(v)})" for s, v in confidence.items()])
-    ax.set(xlabel="confidence in the right class, log p / (1 - p)")
-    ax.axvline(0, color="0.8", lw=1, zorder=0)
+    for ax, (name, confidence) in zip(axes[1:], said.items(), strict=True):
+        sd = np.sqrt(np.mean(np.concatenate([v - v.mean() for v in confidence.values() if len(v)]) ** 2))
+        for y, (status, values) in enumerate(confidence.items()):
+            hue = STATUS_COLOURS[status]
+            ax.plot(values, np.full(len(values), -y), "|", color=hue, ms=10, mew=1.2)
+            if len(values):
+                ax.plot(x, 0.75 * np.exp(-(((x - values.mean()) / sd) ** 2) / 2) - y + 0.12, color=hue)
+        ax.set_yticks([-y for y in range(len(confidence))],
+                      [f"{s}\n(n = {len(v)})" for s, v in confidence.items()] if ax is axes[1] else [])
+        ax.set_title(name, fontsize=11, fontweight="normal")
+        ax.set_xlabel("confidence, log p / (1 - p)")
+        ax.axvline(0, color="0.8", lw=1, zorder=0)
     return headline(fig, title)
-
-
-def roc(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], title: str = "",
-        ax: Axes | None = None) -> Figure:
-    """True against false positives on log axes, where it matters whether *anybody* is found for sure."""
-    ax = axes_or_new(ax, figsize=(5.6, 4.2))
-    floor = 1e-3
-    for (name, (false, true)), style in zip(curves.items(), ("-", "--", "-."), strict=False):
-        hue = VERMILION if name == "U-LiRA" else "0.35"
-        ax.plot(np.maximum(false, floor), np.maximum(true, floor), style, color=hue, label=name, lw=1.8)
-    ax.plot([floor, 1], [floor, 1], ":", color="0.6", label="chance")
-    ax.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor, 1.2),
-           xlabel="false positives: never seen, taken for seen", ylabel="true positives")
-    ax.legend(loc="lower right")
-    return titled(ax, title)
 
 
 def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "",
@@ -126,19 +125,6 @@ def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measu
     for text in ax.get_yticklabels():
         text.set_color(VERMILION if text.get_text().startswith(forget) else "black")
     ax.set_xlabel(measure)
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    return titled(ax, title)
-
-
-def relearnt(curves: Mapping[tuple[str, bool], pd.Series], target: float, title: str = "",
-             ax: Axes | None = None) -> Figure:
-    """Forget accuracy (%) against steps of fine-tuning on the forget set, a line a method."""
-    ax = axes_or_new(ax, figsize=(7.5, 3.6))
-    ax.axhline(target, color=colour("pretrain"), ls=":", lw=1.5)
-    for key, values in curves.items():
-        ax.plot(values.index, values, **marker_style(*key) | {"label": label(*key), "markersize": 5})
-    ax.set(xlabel="steps of fine-tuning on the forget set", ylabel="forget accuracy (%)", xscale="symlog")
-    ax.set_xticks([0, 1, 2, 5, 10, 20, 50, 100], ["0", "1", "2", "5", "10", "20", "50", "100"])
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return titled(ax, title)
 

@@ -1,227 +1,167 @@
-"""An audit: can anybody tell that a model has unlearned a sample from never having seen it?
-
-U-LiRA (Hayes et al. 2024): shadow models train on random halves of the training set and unlearn by the method
-under test, so that every sample is *unlearned* by some, *retained* by some and *never seen* by others. For
-each sample, a Gaussian likelihood ratio between two of these states, fitted to the other shadows, guesses its
-state in one. A shadow model is an `Experiment` with `half=True`: PRETRAINs are shared by all methods, and the
-store remembers what is finished.
+"""An audit: what shadow models give away of those who were unlearned, and what that proves.
 
     python -m grmu audit --dataset groundwear-memorised --method miu --reweight     some minutes on two cores
 
-Beside it: the same models under attacks on an average (loss, random forest); the noise floor between gold
-standards that differ in their seed; how fast the forget set is learnt again.
+Two questions, each with controls that could have failed. *Privacy*: can an attacker tell who was unlearned
+from who was never seen? *Efficacy*: does the model answer for them as one that was trained without them?
+Where an attack does not find members who were kept, or those of a model overfitted on purpose, it cannot
+tell.
+
+Beside it: what unlearning does to those who stay; the noise floor between gold standards that differ in their
+seed; how fast the forget set is learnt again.
 """
 
 from __future__ import annotations
 
 import copy
 import time
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
-import torch
-from scipy import stats
-from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import log_softmax
 
 from grmu import data
 from grmu.data import GroupedDataset
 from grmu.data.arguments import Parser, between
-from grmu.methods import FineTune
-from grmu.metrics import METRICS, membership_forest
+from grmu.metrics import METRICS
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
+from grmu.study.attacks import (
+    ATTACKS,
+    RATES,
+    change,
+    judge,
+    resampled,
+    too_few,
+    verdict,
+    would_be_seen,
+)
 from grmu.study.command import add_jobs
 from grmu.study.compare import Interval
-from grmu.training import Context, Recipe, predict, train
+from grmu.study.efficacy import differ, excess
+from grmu.study.shadows import (
+    NEVER,
+    RETAINED,
+    SHADOWS,
+    UNLEARNED,
+    UNSEEN,
+    Observations,
+    beside_retrained,
+    keep_training,
+    never_again,
+    observe_all,
+    observe_beside,
+    select,
+    shadows,
+    stacked,
+)
+from grmu.training import predict
 
-SHADOWS = 64
-NEVER, RETAINED, UNLEARNED = 0, 1, 2
-RATES = (0.01, 0.05)  # false positives at which an attack's true positives are reported
-MEASURES = ("AUC", *(f"TPR at {rate:.0%} FPR" for rate in RATES))
-BLOCKS = 16
+T = TypeVar("T")
+SAMPLES = 200  # at most, of a group that does not ask
 GOLDS = 3  # gold standards that a model is compared with
 STEPS = 100
 SHOWN_STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100)
 
 
-class Observations(NamedTuple):
-    """What K shadow models say of the N samples of the whole training set, all (K, N).
-
-    status: NEVER, RETAINED or UNLEARNED.  confidence: log p / (1 - p), p the probability of the right class.
-    loss: minus the cross-entropy.  forest: probability of membership by the paper's random forest.
-    """
-
-    status: np.ndarray
-    confidence: np.ndarray
-    loss: np.ndarray
-    forest: np.ndarray
-
-
-def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
-    """The experiment on n random halves of the training set; in each, the forget set is drawn anew.
-
-    Raises:
-        ValueError: n is no whole number from 1.
-    """
-    data.number("shadows", n, 1, whole=True)
-    return [replace(experiment, seed=seed, half=True) for seed in range(n)]
-
-
-def observe(experiment: Experiment, store: str | Path | None = None) -> Observations:
-    """One shadow model, trained unless the store has it: (1, N) each."""
-    splits, split, _ = load_split(experiment)
-    whole = experiment.load().train
-    half, status = data.half_of(whole, experiment.seed), np.full(len(whole), NEVER)
-    status[half[split.retain_index]], status[half[split.forget_index]] = RETAINED, UNLEARNED
-    model = trained(experiment, store)
-    with fixed_threads():
-        logits, val_logits = (predict(model, model, part.x).double() for part in (whole, splits.val))
-        others = logits.scatter(1, whole.y[:, None], -torch.inf).logsumexp(1)
-        losses = cross_entropy(logits, whole.y, reduction="none")
-        forest = membership_forest(losses[half[split.retain_index]],
-                                   cross_entropy(val_logits, splits.val.y, reduction="none"),
-                                   split.retain.group, splits.val.group)
-        member = forest.predict_proba(losses[:, None].numpy())[:, 1]
-    confidence = logits.gather(1, whole.y[:, None])[:, 0] - others
-    return Observations(*(v[None] for v in (status, confidence.numpy(), -losses.numpy(), member)))
-
-
-def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | None = None, jobs: int = 1,
-                progress: bool = True) -> Observations:
-    """`observe` n shadow models, under a progress bar, in `jobs` processes."""
-    seen = map_experiments(partial(observe, store=store), shadows(experiment, n), jobs, progress)
-    return Observations(*map(np.concatenate, zip(*seen, strict=True)))
-
-
-def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int = UNLEARNED) -> np.ndarray:
-    """log N(c; mean where positive) - log N(c; mean where never seen), of each shadow and sample, (K, N).
-
-    Each sample has two means, from its confidences in all *other* shadows, so that no shadow is judged by
-    itself; all share one variance (Carlini et al. 2022 advise so for few shadows). NaN where a sample is of
-    neither status, or fewer than two other shadows are of one of them.
-    """
-    means, counts, spread, n_all = [], [], 0.0, 0.0
-    for kind in (positive, NEVER):
-        here = (status == kind).astype(float)
-        total, n = (here * confidence).sum(0), here.sum(0)
-        spread += (here * (confidence - total / np.maximum(n, 1)) ** 2).sum()
-        n_all += np.maximum(n - 1, 0).sum()
-        means.append((total - here * confidence) / np.maximum(n - here, 1))
-        counts.append(n - here)
-    usable = (np.minimum(*counts) >= 2) & np.isin(status, (positive, NEVER))
-    ratio = ((confidence - means[1]) ** 2 - (confidence - means[0]) ** 2) * n_all / (2 * spread)
-    return np.where(usable, ratio, np.nan)
-
-
-def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int = UNLEARNED) -> np.ndarray:
-    """The scores of an attack that has nothing to fit."""
-    return scores
-
-
-ATTACKS: dict[str, tuple[str, Callable[[np.ndarray, np.ndarray, int], np.ndarray]]] = {
-    "U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are),
-    "forest": ("forest", as_they_are)}
-
-
-def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED) -> dict[str, Interval]:
-    """How well an attack tells a status from never seen, over all shadows and samples.
-
-    Returns:
-        AUC, and the true positives at each of the `RATES`.
-
-    The 95 % intervals are jackknifed: the attack is fitted and judged anew without each of `BLOCKS` blocks of
-    shadow models, since the samples of one model are not independent. They are wider than need be where the
-    AUC is near 0.5.
-
-    Raises:
-        ValueError: an unknown attack, or too few shadow models.
-    """
-    data.known("attack", attack, ATTACKS)
-    column, fit = ATTACKS[attack]
-    values, status = getattr(seen, column), seen.status
-
-    def measures(rows: np.ndarray) -> list[float]:
-        scores = fit(values[rows], status[rows], positive)
-        taken = np.isin(status[rows], (positive, NEVER)) & ~np.isnan(scores)
-        truth, score = status[rows][taken] == positive, scores[taken]
-        if truth.all() or not truth.any():
-            raise ValueError(f"{len(values)} shadow models are too few: "
-                             f"too seldom is a sample of either status; take {SHADOWS}.")
-        false, true, _ = roc_curve(truth, score, drop_intermediate=False)  # else rates between are lost
-        return [roc_auc_score(truth, score), *(true[false <= rate].max() for rate in RATES)]
-
-    everyone, n_blocks = np.arange(len(values)), min(BLOCKS, len(values))
-    point = np.array(measures(everyone))
-    without = np.array([measures(np.setdiff1d(everyone, block))
-                        for block in np.array_split(everyone, n_blocks)])
-    half = stats.t.ppf(0.975, n_blocks - 1) * np.sqrt((n_blocks - 1) * without.var(0))
-    low, high = np.clip([point - half, point + half], 0, 1)
-    return {name: Interval(float(mean), float(start), float(end), len(everyone))
-            for name, mean, start, end in zip(MEASURES, point, low, high, strict=True)}
-
-
-def never_again(seen: Observations, seed: int = 0) -> Observations:
-    """The control: a random third of those never seen passes for unlearned, and nobody else is there."""
-    pretended = np.random.default_rng(seed).random(seen.status.shape) < 1 / 3
-    status = np.where(seen.status != NEVER, RETAINED, np.where(pretended, UNLEARNED, NEVER))
-    return seen._replace(status=status)
-
-
-def select(seen: Observations, samples: np.ndarray) -> Observations:
-    """The observations of some samples only."""
-    return Observations(*(v[:, samples] for v in seen))
-
-
-def exposure(seen: Observations, positive: int = UNLEARNED) -> np.ndarray:
-    """How far each sample's confidence where `positive` lies above where it was never seen, (2, N).
-
-    In standard deviations, once from the even and once from the odd shadows: who looks most exposed in one
-    half should be looked up in the other.
-    """
-    both = []
-    for start in (0, 1):
-        status, c = seen.status[start::2], seen.confidence[start::2]
-        values = [np.where(status == k, c, np.nan) for k in (positive, NEVER)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a sample that no shadow of this half has: NaN
-            centred = [v - np.nanmean(v, 0) for v in values]
-            gap = np.nanmean(values[0], 0) - np.nanmean(values[1], 0)
-            both.append(gap / np.nanstd(np.concatenate(centred)))
-    return np.array(both)
-
-
-def audit(experiment: Experiment, seen: Observations) -> pd.DataFrame:
+def privacy(experiment: Experiment, seen: Observations, overfit: Observations) -> pd.DataFrame:
     """All attacks on an experiment's shadow models: a row an attack, `who` it looks for, and group.
 
-    `who`: "unlearned", of the groups that ask to be forgotten; "retained", of every group; "never", the
-    control. With numbers of samples, and the `MEASURES` with their intervals.
+    `who`, of the groups that ask: "unlearned"; "never", the control that must not be found; and for U-LiRA
+    the controls that must be: "retained" (members who were kept) and "overfitted" (those who were unlearned,
+    but by models overfitted on purpose). Of other groups "retained" alone, of SAMPLES members at most.
+    With numbers of samples, the `MEASURES` with their intervals, and for U-LiRA on "unlearned" the AUC that
+    would be seen in 80 of 100 cases, and the verdict.
     """
-    train, (_, _, asking) = experiment.load().train, load_split(experiment)
+    train, asking = experiment.load().train, _asking(experiment)
     rows = []
     for group, name in enumerate(train.group_names):
-        of_group = select(seen, (train.group == group).numpy())
-        asks = any(train.group_id(g) == group for g in asking)
-        cases = [("retained", RETAINED, of_group)]
-        if asks:
-            cases += [("unlearned", UNLEARNED, of_group), ("never", UNLEARNED, never_again(of_group))]
-        for (who, positive, those), attack in product(cases, ATTACKS):
+        members = np.flatnonzero((train.group == group).numpy())
+        if name not in asking:
+            members = members if len(members) <= SAMPLES else np.sort(
+                np.random.default_rng(0).choice(members, SAMPLES, replace=False))
+            cases = [("U-LiRA", "retained", RETAINED, select(seen, members))]
+        else:
+            mine = select(seen, members)
+            cases = [("U-LiRA", "retained", RETAINED, mine),
+                     ("U-LiRA", "overfitted", UNLEARNED, select(overfit, members)),
+                     *((attack, who, UNLEARNED, those) for attack in ATTACKS
+                       for who, those in (("unlearned", mine), ("never", never_again(mine))))]
+        aucs: dict[str, Interval] = {}
+        for attack, who, positive, those in cases:
             found = judge(those, attack, positive)
             rows.append({"attack": attack, "who": who, "group": name,
                          "n": int((those.status == positive).sum()),
                          "n_never": int((those.status == NEVER).sum()), "shadows": len(seen.status),
-                         **{f"{measure}{end}": value for measure, i in found.items()
-                            for end, value in (("", i.mean), (" low", i.low), (" high", i.high))}})
+                         **_flat(found)})
+            if attack == "U-LiRA":
+                aucs[who] = found["AUC"]
+                rows[-1] |= _said(aucs) if who == "unlearned" else {}
     return pd.DataFrame(rows)
+
+
+def efficacy(experiment: Experiment, seen: Observations, overfit: Observations,
+             retrained: Observations) -> pd.DataFrame:
+    """Unlearned models beside `retrained` ones, gold standards on the same halves: a row `who` and group.
+
+    `who`: "unlearned"; the controls that must be found, "retained" and "overfitted", as of `privacy`; and
+    "unseen", whom neither model saw. AUC of U-LiRA between the two sets of models, `DIFFERENCES`, and the
+    `excess` of the AUC over that of the unseen. The verdict is of the excess: detected is who is answered for
+    less as by a gold standard than those are whom nobody ever saw.
+    """
+    train = experiment.load().train
+    rows = []
+    for name in _asking(experiment):
+        members, above = (train.group == train.group_names.index(name)).numpy(), {}
+        gold, drawn = select(retrained, members), np.tile(resampled(len(seen.status)), 2)
+        for who, positive, models in (("unseen", UNSEEN, seen), ("retained", RETAINED, seen),
+                                      ("overfitted", UNLEARNED, overfit), ("unlearned", UNLEARNED, seen)):
+            both = beside_retrained(select(models, members), gold)
+            above[who] = excess(both, positive, drawn)
+            auc = judge(both, "U-LiRA", positive, drawn)["AUC"]
+            rows.append({"who": who, "group": name, "n": int((both.status == positive).sum()),
+                         "n_never": int((both.status == NEVER).sum()), "shadows": len(seen.status),
+                         **_flat({"AUC": auc, **differ(both, positive, drawn), "excess": above[who]})})
+        rows[-1] |= _said(above, 0)
+    return pd.DataFrame(rows)
+
+
+def stayers(experiment: Experiment, before: Observations, seen: Observations) -> pd.DataFrame:
+    """Are members who were kept easier to find after unlearning than before it? U-LiRA, a row group.
+
+    `before`: PRETRAIN on the same halves. After minus before, in AUC and true positives, with intervals.
+    """
+    train = experiment.load().train
+    rows = []
+    for name in _asking(experiment):
+        members = (train.group == train.group_names.index(name)).numpy()
+        found = change(select(before, members), select(seen, members), RETAINED)
+        rows.append({"group": name, "shadows": len(seen.status), **_flat(found)})
+    return pd.DataFrame(rows)
+
+
+def _asking(experiment: Experiment) -> list[str]:
+    """The groups that ask to be forgotten."""
+    train, (_, _, groups) = experiment.load().train, load_split(experiment)
+    return [train.group_names[k] for k in sorted({train.group_id(g) for g in groups})]
+
+
+def _flat(found: Mapping[str, Interval]) -> dict[str, float]:
+    return {f"{measure}{end}": value for measure, i in found.items()
+            for end, value in (("", i.mean), (" low", i.low), (" high", i.high))}
+
+
+def _said(found: Mapping[str, Interval], chance: float = 0.5) -> dict[str, object]:
+    """What would be seen of those unlearned, and the verdict, from what was found by whom it looked for."""
+    ours, controls = found["unlearned"], (found["retained"], found["overfitted"])
+    return {"seen": would_be_seen(ours, chance), "verdict": verdict(ours, controls, chance)}
 
 
 def about(e: Experiment) -> dict[str, object]:
@@ -269,8 +209,6 @@ def golds_of(experiment: Experiment) -> list[Experiment]:
 
 def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0.01) -> list[float]:
     """Accuracy on the forget set before and after each of `steps` steps of fine-tuning on all of it."""
-    batch_size = max(2, len(forget))
-    recipe = Recipe(epochs=steps, lr=lr, batch_size=batch_size, weight_decay=0.0, schedule="constant")
     learner = copy.deepcopy(model).requires_grad_(True)
     accuracies = []
 
@@ -279,8 +217,7 @@ def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0
 
     with fixed_threads():
         note_accuracy(0, {})
-        rng = torch.Generator().manual_seed(0)
-        train(FineTune(), Context(learner, None, forget, forget, forget, rng, recipe), note_accuracy)
+    keep_training(learner, forget, steps, lr, note_accuracy)
     return accuracies
 
 
@@ -292,6 +229,16 @@ def relearning(experiment: Experiment, store: str | Path | None = None) -> dict[
     steps = next((step for step, accuracy in enumerate(curve) if accuracy >= target - 1e-6), STEPS + 1)
     return about(experiment) | {"target": target, "steps": steps,
                                 **{f"UA_{step}": curve[step] for step in SHOWN_STEPS}}
+
+
+def printed(table: pd.DataFrame) -> str:
+    """A table of findings as the command shows it: a measure and its interval in one column."""
+    measures = [c.removesuffix(" low") for c in table if c.endswith(" low")]
+    shown = table.drop(columns=[f"{m}{end}" for m in measures for end in (" low", " high")])
+    for m in measures:
+        ends = zip(table[m], table[f"{m} low"], table[f"{m} high"], strict=True)
+        shown[m] = [f"{v:.2f} [{low:.2f}, {high:.2f}]" if v == v else "-" for v, low, high in ends]
+    return shown.to_string(index=False, na_rep="")
 
 
 def main(argv: list[str]) -> int:
@@ -306,17 +253,33 @@ def main(argv: list[str]) -> int:
                         help="share of the group that is unlearned (default: %(default)s)")
     parser.add_argument("--shadows", type=between(2), default=SHADOWS,
                         help="shadow models (default: %(default)s)")
+    parser.add_argument("--efficacy", action="store_true",
+                        help="hold them against as many gold standards, too, which are trained once")
     add_jobs(parser)
     options = parser.parse_args(argv)
-    started = time.perf_counter()
-    experiment = Experiment(options.dataset, options.method, options.reweight, options.ratio)
-    table = audit(experiment, observe_all(experiment, options.shadows, jobs=options.jobs))
-    seconds = time.perf_counter() - started
-    for measure in MEASURES:
-        ends = zip(*(table.pop(f"{measure}{end}") for end in ("", " low", " high")), strict=True)
-        table[measure] = [f"{mean:.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in ends]
-    print(f"{experiment.method}{' + REWEIGHT' * experiment.reweight} on {experiment.dataset}, ratio "
-          f"{experiment.ratio:g}, {options.shadows} shadow models, {seconds:.0f} s; "
-          "attacks and their 95 % intervals\n")
-    print(table.drop(columns="shadows").to_string(index=False))
+    e = Experiment(options.dataset, options.method, options.reweight, options.ratio)
+    print(f"{e.method}{' + REWEIGHT' * e.reweight} on {e.dataset}, ratio {e.ratio:g}, {options.shadows} "
+          "shadow models; 95 % intervals over models", flush=True)
+    seconds: dict[str, float] = {}
+
+    def timed(part: str, work: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        found = work()
+        seconds[part] = time.perf_counter() - started
+        return found
+
+    seen, before, overfit = timed("shadow models and controls", lambda: [stacked(*found) for found in zip(
+        *map_experiments(observe_beside, shadows(e, options.shadows), options.jobs), strict=True)])
+    found = timed("attacks, bootstrap", lambda: privacy(e, seen, overfit))
+    print(f"\nPrivacy: unlearned, or never seen?\n\n{printed(found)}\n")
+    for row, rate in product(found[found.who == "unlearned"].drop_duplicates("group").itertuples(), RATES):
+        if why := too_few(row.n_never, rate):
+            print(why)
+    print("\nThose who stay, after minus before\n\n"
+          + printed(timed("those who stay", lambda: stayers(e, before, seen))))
+    if options.efficacy:
+        gold = timed("gold standards", lambda: observe_all(e.gold, options.shadows, jobs=options.jobs))
+        found = timed("distances, bootstrap", lambda: efficacy(e, seen, overfit, gold))
+        print(f"\nEfficacy: as a gold standard that never saw them?\n\n{printed(found)}")
+    print("\nSeconds: " + ", ".join(f"{part} {took:.0f}" for part, took in seconds.items()))
     return 0

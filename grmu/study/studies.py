@@ -3,7 +3,7 @@
 trajectories: UA and GA after every epoch of the approximate methods.
 membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
 cost: each method's time over fine-tuning's.
-audit, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
+audit, efficacy, stayers, answers, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
 twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
 (`miu_map`), released, shift, moved, causes, features (of the same names), rivals_search (`rivals`).
 """
@@ -28,15 +28,17 @@ from grmu.discover import GROUPINGS, infer
 from grmu.metrics import attack_data, membership_attacker, mia_efficacy
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
+from grmu.study import attacks, factorial, miu_map, shipped_tables
 from grmu.study import audit as audits
-from grmu.study import factorial, miu_map, shipped_tables
 from grmu.study.causes import causes
 from grmu.study.features import features
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
 from grmu.study.moved import moved
+from grmu.study.names import label
 from grmu.study.released import released
 from grmu.study.rivals import rivals_search
+from grmu.study.shadows import Observations, observe_all, select
 from grmu.study.shift import shift
 from grmu.study.tuning import levels, tuning
 from grmu.training import predict
@@ -44,7 +46,10 @@ from grmu.training import predict
 METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
 FOREST_SEEDS = range(10)
 JUDGED = (("pretrain", False), ("retrain", False), ("retrain", True), *product(PAPER_METHODS, (False, True)))
-AUDITED_ON = ("groundwear", "groundwear-memorised")
+AUDITED = {  # where models learn, and where they know by heart
+    "groundwear": (("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True)),
+    "groundwear-memorised": (("pretrain", False), ("retrain", True), ("finetune", True), ("scrub", True),
+                             ("miu", True))}
 
 
 def trajectories(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -101,7 +106,7 @@ def membership_of(experiment: Experiment, store: str | None = None) -> dict[str,
 def membership(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`membership_of` references and MIU + REWEIGHT, where models memorise and where they do not."""
     runs = [Experiment(dataset, method, reweight, ratio, seed=seed)
-            for dataset, ratio, seed in product(AUDITED_ON, (0.5, 0.9), SEEDS)
+            for dataset, ratio, seed in product(AUDITED, (0.5, 0.9), SEEDS)
             for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True),
                                      ("miu", True))]
     return pd.DataFrame(map_experiments(partial(membership_of, store=store), runs, jobs)).round(5)
@@ -139,36 +144,83 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 @cache
 def audited() -> tuple[Experiment, ...]:
-    """What lesson 06 audits, at ratio 0.5: references and the paper's methods."""
-    return tuple(Experiment(dataset, *judged, ratio=0.5) for dataset, judged in product(AUDITED_ON, JUDGED))
+    """What lesson 06 audits, at ratio 0.5."""
+    return tuple(Experiment(dataset, *one, ratio=0.5) for dataset, chosen in AUDITED.items()
+                 for one in chosen)
+
+
+def _reference(e: Experiment, method: str, reweight: bool) -> Experiment:
+    """PRETRAIN or the gold standard among those `audited`, so that what was observed is found again."""
+    return next(o for o in audited() if (o.dataset, o.method, o.reweight) == (e.dataset, method, reweight))
 
 
 @cache
-def _seen(experiment: Experiment, store: str | None, jobs: int) -> audits.Observations:
-    return audits.observe_all(experiment, store=store, jobs=jobs)
+def _seen(experiment: Experiment, store: str | None, jobs: int, overfit: bool = False) -> Observations:
+    return observe_all(experiment, store=store, jobs=jobs, overfit=overfit)
+
+
+def _each(table: Callable[[Experiment], pd.DataFrame], digits: int = 4) -> pd.DataFrame:
+    """The tables of all that is `audited`, one below the other, each row with its run."""
+    tables = [table(e).assign(dataset=e.dataset, method=e.method, reweight=e.reweight) for e in audited()]
+    found = pd.concat(tables, ignore_index=True)
+    return found[["dataset", "method", "reweight", *list(found)[:-3]]].round(digits)
 
 
 def audit(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """`grmu.study.audit.audit` of all that is `audited`, on 64 shadow models each."""
-    tables = [audits.audit(e, _seen(e, store, jobs)).assign(dataset=e.dataset, method=e.method,
-                                                            reweight=e.reweight)
-              for e in audited()]
-    return pd.concat(tables)[["dataset", "method", "reweight", *tables[0].columns[:-3]]].round(4)
+    """`grmu.study.audit.privacy` of all that is `audited`, on 64 shadow models each."""
+    return _each(lambda e: audits.privacy(e, _seen(e, store, jobs), _seen(
+        _reference(e, "pretrain", False), store, jobs, True)))
+
+
+def efficacy(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`grmu.study.audit.efficacy` of the same shadow models, beside the gold standard's."""
+    return _each(lambda e: audits.efficacy(
+        e, _seen(e, store, jobs), _seen(_reference(e, "pretrain", False), store, jobs, True),
+        _seen(_reference(e, "retrain", True), store, jobs)))
+
+
+def stayers(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """`grmu.study.audit.stayers` of the same shadow models: what they expose more than PRETRAIN `before`, and
+    the gold standard more than RETRAIN, which is REWEIGHT's part."""
+    def table(e: Experiment) -> pd.DataFrame:
+        befores = [_reference(e, "pretrain", False)]
+        if (e.method, e.reweight) == ("retrain", True):
+            befores += [o for o in audited() if (o.dataset, o.method, o.reweight) == (
+                e.dataset, "retrain", False)]
+        return pd.concat([audits.stayers(e, _seen(o, store, jobs), _seen(e, store, jobs)).assign(
+            before=o.method) for o in befores])
+
+    return _each(table)
+
+
+def answers(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
+    """What every shadow model says of every sample of the forget group, where models know by heart.
+
+    A row a shadow and `row` of the training set: what that sample is to it (`status`, as in
+    `grmu.study.shadows`), and the confidence of PRETRAIN's model and of each that unlearned.
+    """
+    runs = [e for e in audited() if e.dataset == "groundwear-memorised"]
+    splits, _, groups = load_split(runs[0])
+    members = splits.train.in_groups(groups).nonzero()[:, 0].numpy()
+    seen = [select(_seen(e, store, jobs), members) for e in runs]
+    shadow, row = (v.ravel() for v in np.indices(seen[0].status.shape))
+    table = pd.DataFrame({"shadow": shadow, "row": members[row], "status": seen[0].status.ravel()})
+    return table.assign(**{label(e.method, e.reweight): s.confidence.ravel()
+                           for e, s in zip(runs, seen, strict=True)}).round(2)
 
 
 def exposure(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """How exposed each sample of the forget group is once unlearned (`grmu.study.audit.exposure`).
+    """How exposed each sample of the forget group is once unlearned (`grmu.study.attacks.exposure`).
 
     `row` of the training set; the values of `even` and of `odd` shadow models.
     """
-    rows = []
-    for e in audited():
+    def table(e: Experiment) -> pd.DataFrame:
         splits, _, groups = load_split(e)
         members = splits.train.in_groups(groups).nonzero()[:, 0].numpy()
-        even, odd = audits.exposure(audits.select(_seen(e, store, jobs), members))
-        rows.append(pd.DataFrame({"dataset": e.dataset, "method": e.method, "reweight": e.reweight,
-                                  "row": members, "even": even, "odd": odd}))
-    return pd.concat(rows).round(3)
+        even, odd = attacks.exposure(select(_seen(e, store, jobs), members))
+        return pd.DataFrame({"row": members, "even": even, "odd": odd})
+
+    return _each(table, 3)
 
 
 def distances(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -184,7 +236,7 @@ def relearning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 def _judged() -> list[Experiment]:
     return [Experiment(dataset, *judged, ratio=0.5, seed=seed)
-            for dataset, seed, judged in product(AUDITED_ON, SEEDS, JUDGED)]
+            for dataset, seed, judged in product(AUDITED, SEEDS, JUDGED)]
 
 
 def inferred_of(experiment: Experiment, store: str | None = None) -> dict[str, object]:
@@ -232,8 +284,9 @@ def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
-    trajectories, membership, cost, audit, exposure, distances, relearning, inferred, tuning, twins,
-    released, levels, shift, moved, causes, features, rivals_search)} | {"map": miu_map.table}
+    trajectories, membership, cost, audit, efficacy, stayers, answers, exposure, distances, relearning,
+    inferred, tuning, twins, released, levels, shift, moved, causes, features,
+    rivals_search)} | {"map": miu_map.table}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
