@@ -115,7 +115,8 @@ def who_pays_text() -> str:
         gaps[by] = [Interval(*row).said() for row in found.itertuples(index=False)]
     n, twice = rows.seed.nunique(), twins.seed.nunique()
     said = (f"{n} seeds, of which {twice} have another RETRAIN of the same split, the ceiling. R² over "
-            "groups, ratios and seeds. *Visibility*: how often the head finds the attribute of held-out pictures.")
+            "groups, ratios and seeds. *Visibility*: how often the head finds the attribute of held-out "
+            "pictures.")
     parts = [BEGIN, "", "# Results", "", *wrap(said, 108), ""]
     for what, of in (("R2", "RETRAIN's accuracies"), ("R2 of changes", "their changes since PRETRAIN")):
         parts += [f"Of {of}:", "", explained(twins, what).to_markdown(index=False), ""]
