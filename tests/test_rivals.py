@@ -14,7 +14,7 @@ from grmu import data, methods, models, training, unlearn
 from grmu.data import split_forget
 from grmu.methods import AFR, DFR, JTT, LISA, SELF, Retrain
 from grmu.runs import Experiment, run, trained
-from grmu.study import grids, rivals, search, tuning
+from grmu.study import grids, rivals, search, shipped_tables, tuning
 from grmu.training import Batch, Recipe, predict
 
 QUICK = Recipe(epochs=3, lr=0.1, batch_size=16)
@@ -399,3 +399,30 @@ def test_the_best_six_of_24_are_run_on_three_seeds_and_the_best_of_these_is_chos
 def test_a_rival_is_scored_by_its_worst_group_on_validation_data(name, monkeypatch):
     monkeypatch.setattr(search, "run", lambda e, store: type("R", (), {"metrics": {"val_WG": 0.8}}))
     assert search.score(Experiment(method=name)) == pytest.approx(0.2)
+
+
+# --- what was found -----------------------------------------------------------------------------------------
+
+
+def test_the_presets_are_what_the_search_chose():
+    table = shipped_tables.read("rivals_search")
+    assert table.groupby(["dataset", "arm"]).chosen.sum().to_dict() == dict.fromkeys(rivals.SEARCHED, 1)
+    for row in table[table.chosen].to_dict("records"):
+        settings = Experiment(row["dataset"], row["arm"]).settings
+        names = rivals.RANGES[row["arm"]]
+        assert {n: settings[n] for n in names} == {n: pytest.approx(row[n]) for n in names}
+    for dataset, names in {"groundwear-memorised": ("lisa", "jtt"), "groundwear-many": rivals.RANGES}.items():
+        for name in names:  # searched on groundwear alone
+            ours, theirs = (Experiment(where, name).settings for where in (dataset, "groundwear"))
+            assert {n: ours[n] for n in rivals.RANGES[name]} == {n: theirs[n] for n in rivals.RANGES[name]}
+
+
+def test_the_shipped_search_has_the_trials_of_its_design_and_the_best_was_chosen():
+    table = shipped_tables.read("rivals_search")
+    for dataset, name in rivals.SEARCHED:
+        own, names = table[(table.dataset == dataset) & (table.arm == name)], list(rivals.RANGES[name])
+        planned = rivals.RivalPool(dataset, name).trials
+        assert sorted(own[names].itertuples(index=False, name=None)) == sorted(
+            tuple(float(trial[n]) for n in names) for _, trial in planned)
+        assert own[own.chosen].index.tolist() == [own.score_2.idxmin()]
+        assert own.score_2.notna().sum() == 6

@@ -51,4 +51,4 @@ def rivals_search(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     pools = [RivalPool(*searched) for searched in SEARCHED]
     halve(pools, store, jobs)
     rows = pd.DataFrame([row for pool in pools for row in pool.rows()])
-    return rows.drop(columns="growth").round(5)
+    return rows.drop(columns="growth").round({"score_1": 5, "score_2": 5})  # settings keep their two digits
