@@ -169,9 +169,8 @@ def rivals() -> Iterator[Experiment]:
             yield from _both(("finetune", "lisa"), **split)
             yield Experiment(method="jtt", **split)
             for of in AFTER:
-                for method in LAST_LAYER:
-                    yield Experiment(method=method, overrides={"of": of}, **split)
-                yield Experiment(method="afr", reweight=True, overrides={"of": of}, **split)
+                for method, reweight in (*product(LAST_LAYER, (False,)), ("afr", True)):
+                    yield Experiment(dataset, method, reweight, ratio, seed=seed, overrides={"of": of})
 
 
 def _tables(dataset: str) -> Iterator[Experiment]:
