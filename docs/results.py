@@ -228,10 +228,10 @@ def rivals_text() -> str:
     """Is a last-layer fix after unlearning enough? The second half of its page."""
     found = rivals.comparisons()
     counts = ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
-    said = (f"Minus the gold standard of the same seed, in points, {found.n.max()} seeds; an interval is of its "
-            "own row and ratio alone. The last three columns are of the mean over ratios 0.5 and 0.9 of each "
-            f"seed: {len(found)} comparisons, one Holm correction: {counts}. *Seen from*: the mean that would "
-            "be found in 80 of 100 cases, alone. No margin was stated, so nothing is called equal.")
+    said = (f"Minus the gold standard of the same seed, in points, {found.n.max()} seeds; an interval is of "
+            "its own row and ratio alone. The last three columns: each seed's mean over ratios 0.5 and 0.9, "
+            f"{len(found)} comparisons, one Holm correction: {counts}. *Seen from*: the mean that would be "
+            "found in 80 of 100 cases, alone. No margin was stated, so nothing is called equal.")
     parts = [BEGIN, "", "# Results", "", *wrap(said, 108)]
     titles = {"GA": "accuracy of those who stay", "UA": "accuracy on those who left"}
     for (dataset, measure), part in found.groupby(["dataset", "measure"], sort=False):
