@@ -232,7 +232,11 @@ def rivals_text() -> str:
             "its own row and ratio alone. The last three columns: each seed's mean over ratios 0.5 and 0.9, "
             f"{len(found)} comparisons, one Holm correction: {counts}. *Seen from*: the mean that would be "
             "found in 80 of 100 cases, alone. No margin was stated, so nothing is called equal.")
-    parts = [BEGIN, "", "# Results", "", *wrap(said, 108)]
+    parts = [BEGIN, "", "# Results", ""]
+    for (dataset, word), part in found[found.measure == "GA"].groupby(["dataset", "verdict"], sort=False):
+        line = f"- {effects.SHORT[dataset].capitalize()}, GA *{word}*: {'; '.join(part.what)}."
+        parts += wrap(line, 108, subsequent_indent="  ", break_on_hyphens=False)
+    parts += ["", *wrap(said, 108)]
     titles = {"GA": "accuracy of those who stay", "UA": "accuracy on those who left"}
     for (dataset, measure), part in found.groupby(["dataset", "measure"], sort=False):
         shown = part.filter(regex="^what$|^ratio").assign(**{
