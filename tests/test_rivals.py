@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import context_of, same_state, small_network, state_of, toy
@@ -402,6 +403,40 @@ def test_a_rival_is_scored_by_its_worst_group_on_validation_data(name, monkeypat
 
 
 # --- what was found -----------------------------------------------------------------------------------------
+
+
+def made_up_rows(lift=0.0):
+    """The grid's rows: accuracies of data set, ratio and seed, and `lift` more for DFR after RETRAIN."""
+    rows = []
+    for e in grids.rivals():
+        of = e.overrides.get("of")
+        base = 0.5 + 0.01 * e.seed + 0.1 * (e.dataset == "groundwear") - 0.2 * e.ratio
+        own = 0.002 * math.sin(3 * e.seed + len(e.method)) * (e.method != "retrain" or not e.reweight)
+        more = lift * (e.method == "dfr" and of == "retrain")
+        rows.append({"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio,
+                     "seed": e.seed, "of": of, "GA": base + own + more * e.ratio, "UA": base - own})
+    return pd.DataFrame(rows).sample(frac=1, random_state=0)
+
+
+def test_each_arm_is_compared_with_the_gold_standard_of_its_seed_data_and_ratio():
+    found = rivals.comparisons(made_up_rows(lift=0.2)).set_index(["dataset", "measure", "what"])
+    assert found.index.is_unique
+    row = found.loc["groundwear", "GA", "DFR after RETRAIN"]
+    assert (row.verdict, row.n, row["mean"]) == ("higher", 5, pytest.approx(14, abs=0.3))
+    assert [row[f"ratio {r}"].split()[0] for r in (0.1, 0.5, 0.9)] == ["+2.0", "+10.0", "+18.0"]
+    assert found.loc[("groundwear-memorised", "GA", "DFR after RETRAIN"), "ratio 0.1"] == ""
+    rest = found.drop([(d, "GA", "DFR after RETRAIN") for d in tuning.DATASETS])
+    assert set(rest.verdict) == {"not distinguished"}
+    assert rest.index.get_level_values("what").nunique() == 17
+    assert not (found.verdict == "equal").any()
+
+
+def test_last_layer_methods_on_two_models_are_two_arms():
+    found = rivals.comparisons(made_up_rows())
+    assert {"adjusted logits after RETRAIN", "adjusted logits after fine-tuning", "SELF after fine-tuning",
+            "AFR + REWEIGHT after RETRAIN", "RETRAIN, LISA + REWEIGHT", "RETRAIN, JTT", "RETRAIN",
+            "PRETRAIN (do nothing)"} <= set(found.what)
+    assert "RETRAIN + REWEIGHT" not in set(found.what)
 
 
 def test_the_presets_are_what_the_search_chose():

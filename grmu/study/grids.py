@@ -18,6 +18,9 @@ LAMBDAS = {"exact": (0.0, 1.0, 3.0, 5.0, 10.0), "uniform": (0.0, 1.0, 3.0, 10.0)
 PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
 FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand",
                    "ssd", "influence")
+LAST_LAYER = ("adjust", "dfr", "afr", "self")
+AFTER = ("retrain", "finetune")  # the unlearned models whose last layer is worked on
+RIVAL_RATIOS = {"groundwear": PAPER_RATIOS, "groundwear-memorised": (0.5, 0.9)}
 MANY = "groundwear-many"
 NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # classes by grounds, with the default forget group
 TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
@@ -154,6 +157,22 @@ def text_pretrained() -> Iterator[Experiment]:
         yield Experiment("negation-pretrained", "miu", reweight=True, ratio=0.9, seed=seed)
 
 
+def rivals() -> Iterator[Experiment]:
+    """Is a last-layer fix after unlearning enough? DFR, AFR, SELF, `adjust` on two models; LISA and JTT.
+
+    With REWEIGHT, too, where a method takes it.
+    """
+    for seed, dataset in product(SEEDS, RIVAL_RATIOS):
+        for ratio in RIVAL_RATIOS[dataset]:
+            split: Choices = {"dataset": dataset, "ratio": ratio, "seed": seed}
+            yield from _references(**split)
+            yield from _both(("finetune", "lisa"), **split)
+            yield Experiment(method="jtt", **split)
+            for of in AFTER:
+                for method, reweight in (*product(LAST_LAYER, (False,)), ("afr", True)):
+                    yield Experiment(dataset, method, reweight, ratio, seed=seed, overrides={"of": of})
+
+
 def _tables(dataset: str) -> Iterator[Experiment]:
     """What the paper has of each data set: references, fine-tuning and the methods at three ratios."""
     for seed, ratio in product(SEEDS, PAPER_RATIOS):
@@ -174,4 +193,4 @@ def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experime
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
     references, uniform, uniform_gold, largest_group, unlearning, memorised, many, further, forget_only,
     calibration, ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained, forms,
-    terms, unweighted, departures, factorial)}
+    terms, unweighted, departures, factorial)}  # `rivals` joins once its rows ship

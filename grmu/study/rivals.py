@@ -1,6 +1,7 @@
 """The rivals that a reader will ask for: DFR, AFR and SELF after unlearning, JTT and LISA in its place.
 
     python -m grmu results --only rivals_search     how their settings were chosen
+    comparisons()                                   is a last-layer fix enough? in points, worded
 
 Every method has TRIALS settings, a fixed quasi-random design over RANGES: run at ratio 0.5 on one seed, the
 best six at ratios 0.5 and 0.9 on three. The score is that of methods made for robustness (`search.score`): 1
@@ -17,6 +18,9 @@ from typing import ClassVar
 import pandas as pd
 
 from grmu.runs import Experiment
+from grmu.study import results
+from grmu.study.compare import differences, interval, verdicts
+from grmu.study.names import label
 from grmu.study.tuning import DATASETS, SEEDS, Pool, Range, Stages, halve
 
 RANGES: dict[str, dict[str, Range]] = {
@@ -28,6 +32,8 @@ RANGES: dict[str, dict[str, Range]] = {
              "intra_label": Range(choices=(0.0, 0.5, 1.0))},
     "jtt": {"lr": Range(0.01, 0.3), "weight_decay": Range(1e-4, 0.01),
             "first_epochs": Range(choices=(1, 2, 4)), "up": Range(2, 100)}}
+MEASURES = ("GA", "UA")
+JUDGED = (0.5, 0.9)  # of the verdict, a mean over both for each seed: those that the search saw
 SEARCHED = (*product(DATASETS, ("dfr", "afr", "self")), *product(("groundwear",), ("lisa", "jtt")))
 
 
@@ -52,3 +58,36 @@ def rivals_search(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     halve(pools, store, jobs)
     rows = pd.DataFrame([row for pool in pools for row in pool.rows()])
     return rows.drop(columns="growth").round({"score_1": 5, "score_2": 5})  # settings keep their two digits
+
+
+def named(method: str, reweight: bool, of: object) -> str:
+    """An arm's name, with the model that it goes on from: "DFR after RETRAIN"."""
+    return label(method, reweight) + (f" after {label(of)}" if isinstance(of, str) else "")
+
+
+def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Every arm of the grid `rivals` minus the gold standard of the same seed, in points, one correction.
+
+    Args:
+        rows: as `results.load("rivals")` gives them; None is those.
+
+    Returns:
+        dataset, measure, what; "ratio 0.5" and the like, each with its plain interval as pages show it, ""
+        where it was not run; and the columns of `compare.verdicts` for the mean over JUDGED of each seed.
+    """
+    rows = results.load("rivals") if rows is None else rows
+    rows = rows.assign(what=[named(*arm) for arm in zip(rows.method, rows.reweight, rows.of, strict=True)])
+    gold = rows[rows.what == label("retrain", True)]
+    about: list[dict[str, str]] = []
+    judged, ratios = {}, sorted(rows.ratio.unique())
+    for (dataset, what), part in rows[rows.what != label("retrain", True)].groupby(["dataset", "what"],
+                                                                                  sort=False):
+        standard = gold[gold.dataset == dataset]
+        found = {ratio: 100 * differences(own, standard[standard.ratio == ratio], MEASURES)
+                 for ratio, own in part.groupby("ratio")}
+        for measure in MEASURES:
+            said = {f"ratio {ratio:g}": interval(found[ratio][measure]).said() if ratio in found else ""
+                    for ratio in ratios}
+            judged[str(len(about))] = sum(found[ratio][measure] for ratio in JUDGED) / len(JUDGED)
+            about.append({"dataset": dataset, "measure": measure, "what": what, **said})
+    return pd.DataFrame(about).join(verdicts(judged).reset_index(drop=True))
