@@ -144,6 +144,7 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
     Raises:
         ValueError: an unknown attack, or too few shadow models.
     """
+    data.known("attack", attack, ATTACKS)
     found = measured(seen, attack, positive, resampled(len(seen.status)) if drawn is None else drawn)
     if np.isnan(found[0, 0]):
         raise ValueError(f"{len(seen.status)} shadow models are too few: a sample is judged by two others "
