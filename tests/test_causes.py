@@ -28,6 +28,7 @@ from grmu.study.causes import (
     SHARE,
     THEORY,
 )
+from grmu.study.shift import prior_of
 from grmu.training import Recipe, predict, train
 
 CONTROLS = ("α", "α = 1", "α, wrong group")
@@ -113,7 +114,7 @@ def test_alpha_goes_to_the_group_that_asks_to_nobody_or_to_the_wrong_one(of_seed
     for arm, factor in expected.items():
         e = of_seed_0[arm]
         splits, split, _ = load_split(e)
-        assert causes.factor_of(e, splits.train, split).tolist() == pytest.approx(factor, rel=0.01), arm
+        assert prior_of(e, splits.train, split).flatten().tolist() == pytest.approx(factor, rel=0.01), arm
     assert isinstance(of_seed_0["α = 1, 0.9"].make_method(), ByHand)
     assert of_seed_0["α, 0.9"].id == of_seed_0["α, 0.9"].gold.id
 

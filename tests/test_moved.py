@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 import torch
 
-from grmu import Experiment
+from grmu import Experiment, data
 from grmu.runs import load_split
 from grmu.study import studies
 from grmu.study.grids import SEEDS
-from grmu.study.moved import COIN, METHODS, moved_by, moves_of, planned, prior_of
+from grmu.study.moved import COIN, METHODS, moved_by, moves_of, planned
+from grmu.study.shift import prior_of
 
 
 def test_what_is_planned():
@@ -48,19 +49,24 @@ def test_where_one_class_alone_is_answered_the_last_margin_is_passed(after):
 
 
 def test_the_prior_that_each_arm_trains_on():
-    train, retain = torch.tensor([[40, 40], [15, 5]]), torch.tensor([[40, 40], [15, 1]])
-    assert prior_of("RETRAIN", train, retain).tolist() == [[1, 1], [1, 0.2]]
-    assert prior_of("fine-tuning", train, retain)[1, 1] == prior_of("RETRAIN, a coin", train, retain)[1, 1]
+    a = torch.arange(100) % 2
+    y = torch.cat([torch.zeros(80), torch.ones(20)]).long()
+    a[80:] = torch.cat([torch.zeros(15), torch.ones(5)]).long()
+    train = data.GroupedDataset(torch.zeros(100, 1), y, a)
+    split = data.split_at(train, torch.arange(96, 100))
+    of = {arm: prior_of(e, train, split) for arm, e in planned()}
+    assert of["RETRAIN"].tolist() == [[1, 1], [1, 0.2]]
+    assert of["fine-tuning"][1, 1] == of["RETRAIN, a coin"][1, 1]
     for arm in ("RETRAIN + REWEIGHT", "RETRAIN, adjusted", "MIU + REWEIGHT", "another PRETRAIN"):
-        assert prior_of(arm, train, retain).tolist() == [[1, 1], [1, 1]]
-    drawn = prior_of("GROUP-DRO", train, retain) * train
+        assert of[arm].tolist() == [[1, 1], [1, 1]]
+    drawn = of["GROUP-DRO"] * train.group_counts().view(2, 2)
     assert drawn.flatten().tolist() == [1] * 4
 
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory):
     e = Experiment(method="retrain", ratio=0.9, pretraining={"epochs": 1})
-    return pd.DataFrame(moves_of(e, {e.id: "RETRAIN"}, str(tmp_path_factory.mktemp("store"))))
+    return pd.DataFrame(moves_of(e, str(tmp_path_factory.mktemp("store"))))
 
 
 def test_rows_of_a_run(rows):

@@ -16,21 +16,18 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
-import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from grmu import methods
-from grmu.data import ForgetSplit, GroupedDataset, load
+from grmu.data import load
 from grmu.methods.controls import ByHand, Repeated
 from grmu.numerics import fixed_threads
 from grmu.prior import change_prior
-from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study import effects, shipped_tables
 from grmu.study.compare import interval, verdicts
 from grmu.study.grids import uniform_ratio
-from grmu.study.shift import by_group, temperatures
+from grmu.study.shift import by_group, in_sight, prior_of, temperatures
 from grmu.training import predict
 
 DATASET = "groundwear"
@@ -114,16 +111,6 @@ def planned() -> Iterator[tuple[dict[str, Any], Experiment]]:
             yield from (({"arm": arm, "augment": augment, "seed": seed}, e) for arm, e in runs)
 
 
-def factor_of(experiment: Experiment, train: GroupedDataset, split: ForgetSplit) -> Tensor:
-    """(n_groups,) by what the share of every group in the draws is multiplied, up to a common scale."""
-    counts, left = train.group_counts(), split.retain.group_counts()
-    if experiment.method == "pretrain":
-        return torch.ones(train.n_groups)
-    if experiment.method == "by_hand":
-        return left / counts * torch.tensor(experiment.settings["group_weights"])
-    return left / counts * (group_weights(counts, left) if experiment.reweight else 1)
-
-
 def row_of(experiment: Experiment, store: str | None = None) -> dict[str, float]:
     """What a run leaves.
 
@@ -134,12 +121,12 @@ def row_of(experiment: Experiment, store: str | None = None) -> dict[str, float]
     know_controls()
     e, (splits, split, _) = experiment, load_split(experiment)
     train, val, test, asks = splits
-    g, shape = train.group_id(asks), (train.n_classes, train.n_attributes)
+    g, factor = train.group_id(asks), prior_of(e, train, split)
     seen_all = e.method == "pretrain"
-    model, result, factor = trained(e.original, store), run(e, store), factor_of(e, train, split).view(shape)
+    model, result = trained(e.original, store), run(e, store)
     with fixed_threads():
         logits, of_val = predict(model, model, test.x), predict(model, model, val.x)
-        ground = one_hot(test.a, shape[1]).to(logits)[:, None].expand(-1, shape[0], -1)
+        ground = in_sight(test, logits)
         cooler = logits / temperatures(of_val, val, train.group_counts())[test.a][:, None]
         said = {"before": logits, "visible": change_prior(logits, ground, factor)[0],
                 "calibrated": change_prior(cooler, ground, factor)[0]}

@@ -23,7 +23,7 @@ from torch import Tensor
 from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, load_split, map_experiments, trained
 from grmu.study.grids import SEEDS
-from grmu.study.shift import TWIN, by_group, temperatures
+from grmu.study.shift import TWIN, by_group, prior_of, temperatures
 from grmu.study.tuning import DATASETS, tuned
 from grmu.training import predict
 
@@ -48,18 +48,6 @@ def planned() -> Iterator[tuple[str, Experiment]]:
         yield "RETRAIN, a coin", Experiment(method="retrain", ratio=ratio, groups=SNEAKERS, seed=seed)
 
 
-def prior_of(arm: str, train: Tensor, retain: Tensor) -> Tensor:
-    """The prior that an arm trains on over that of the training set, by group, up to a common factor.
-
-    Args:
-        train, retain: counts (n_classes, n_attributes).
-    """
-    if arm == "GROUP-DRO":
-        return 1 / train.double()  # groups are drawn equally often
-    kept = "REWEIGHT" in arm or arm in ("RETRAIN, adjusted", "another PRETRAIN")
-    return torch.ones(train.shape, dtype=torch.float64) if kept else retain.double() / train
-
-
 def moved_by(before: Tensor, after: Tensor) -> float:
     """s for which before + s > 0 holds as often as after > 0; margins (N,) of the same samples.
 
@@ -71,31 +59,31 @@ def moved_by(before: Tensor, after: Tensor) -> float:
     return -float(borders[n:n + 2].mean())
 
 
-def moves_of(e: Experiment, arms: dict[str, str], store: str | None = None) -> list[dict[str, object]]:
+def moves_of(e: Experiment, store: str | None = None) -> list[dict[str, object]]:
     """A row an attribute value: what the theory says, what was found, and the disagreement without and with.
 
     Margins are first divided by their temperature (`shift.temperatures`), for the theory is of calibrated
     ones.  before, after, predicted: accuracy of class 1 there, of PRETRAIN, of the arm, by the theory.
     """
-    arm, seed = arms[e.id], e.seed if e.split_seed is None else e.split_seed
+    seed = e.seed if e.split_seed is None else e.split_seed
     splits, split, _ = load_split(e)
-    train, test, shape = splits.train, splits.test, (splits.train.n_classes, splits.train.n_attributes)
+    train, test = splits.train, splits.test
     pretrain = trained(Experiment(e.dataset, "pretrain", ratio=e.ratio, groups=e.groups, seed=seed), store)
     model = trained(e, store)
     with fixed_threads():
         heat = temperatures(predict(pretrain, pretrain, splits.val.x), splits.val, train.group_counts())
         before, after = (predict(of, of, test.x).diff(dim=1)[:, 0] for of in (pretrain, model))
     before = before / heat[test.a]
-    factor = prior_of(arm, train.group_counts().view(shape), split.retain.group_counts().view(shape))
+    factor = prior_of(e, train, split)
     said = (factor[1] / factor[0]).log()
     hits = {name: by_group((margin > 0) == (test.y == 1), test) for name, margin in (
         ("before", before), ("after", after), ("predicted", before + said[test.a]))}
     rows: list[dict[str, object]] = []
     for a, name in enumerate(test.attribute_names):
         here, s = test.a == a, moved_by(before[test.a == a], after[test.a == a])
-        rows.append({"dataset": e.dataset, "arm": arm, "ratio": e.ratio, "seed": seed, "attribute": name,
+        rows.append({"ratio": e.ratio, "seed": seed, "attribute": name,
                      "theory": said[a].item(), "moved": s, "temperature": heat[a].item(),
-                     **{key: found[shape[1] + a].item() for key, found in hits.items()},
+                     **{key: found[train.n_attributes + a].item() for key, found in hits.items()},
                      **{key: ((before[here] + by > 0) != (after[here] > 0)).double().mean().item()
                         for key, by in (("apart", 0.0), ("left", s))}})
     return rows
@@ -103,7 +91,7 @@ def moves_of(e: Experiment, arms: dict[str, str], store: str | None = None) -> l
 
 def moved(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`moves_of` all that is planned; margins in nats, accuracies and disagreements as fractions."""
-    plan = list(planned())
-    found = map_experiments(partial(moves_of, arms={e.id: arm for arm, e in plan}, store=store),
-                            [e for _, e in plan], jobs)
-    return pd.DataFrame([row for rows in found for row in rows]).round(5)
+    arms, runs = zip(*planned(), strict=True)
+    found = map_experiments(partial(moves_of, store=store), runs, jobs)
+    return pd.DataFrame([{"dataset": e.dataset, "arm": arm, **row}
+                         for arm, e, rows in zip(arms, runs, found, strict=True) for row in rows]).round(5)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from grmu.data import Group, GroupedDataset
+from grmu.data import ForgetSplit, Group, GroupedDataset
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
 from grmu.prior import attribute_head, predict_shift, shares_forgotten, temperature
@@ -71,6 +71,24 @@ def temperatures(logits: Tensor, val: GroupedDataset, train_counts: Tensor) -> T
     return found
 
 
+def prior_of(experiment: Experiment, train: GroupedDataset, split: ForgetSplit) -> Tensor:
+    """The prior that a run trains on over that of the training set, (n_classes, n_attributes), up to a common
+    factor; REWEIGHT, and who adjusts, has the old one. Groups that vanished are not provided for."""
+    e, shape = experiment, (train.n_classes, train.n_attributes)
+    counts, left = (part.group_counts().double().view(shape) for part in (train, split.retain))
+    if e.reweight or e.method in ("pretrain", "adjust"):
+        return torch.ones(shape, dtype=torch.float64)
+    if e.method == "group_dro":
+        return 1 / counts  # groups are drawn equally often
+    drawn = torch.tensor(e.settings.get("group_weights", [1.0] * train.n_groups)).view(shape)
+    return left / counts * drawn
+
+
+def in_sight(test: GroupedDataset, logits: Tensor) -> Tensor:
+    """p(a | x, y) of one who sees a in every sample, (N, n_classes, n_attributes)."""
+    return one_hot(test.a, test.n_attributes).to(logits)[:, None].expand(-1, test.n_classes, -1)
+
+
 class Answers(NamedTuple):
     """What PRETRAIN says of test samples, before anything is forgotten.
 
@@ -104,7 +122,7 @@ def predictions(said: Answers, test: GroupedDataset, r: Tensor) -> dict[str, Ten
         head: with p(a | x, y) of a head on the model's features, fitted to the training set.
         calibrated: as visible, logits first divided by their attribute's temperature on validation data.
     """
-    sure = one_hot(test.a, test.n_attributes).to(said.logits)[:, None].expand(-1, test.n_classes, -1)
+    sure = in_sight(test, said.logits)
     shifted = {"before": said.logits, "visible": predict_shift(said.logits, sure, r),
                "head": predict_shift(said.logits, said.head, r),
                "calibrated": predict_shift(said.calibrated, sure, r)}
