@@ -1,6 +1,7 @@
 """How far a method moves a model along the shift: `grmu.study.moved`."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -8,10 +9,13 @@ import torch
 
 from grmu import Experiment, data
 from grmu.runs import load_split
-from grmu.study import studies
+from grmu.study import shift, studies
 from grmu.study.grids import SEEDS
 from grmu.study.moved import COIN, METHODS, moved_by, moves_of, planned
 from grmu.study.shift import prior_of
+
+REPOSITORY = Path(__file__).parents[1]
+DATASETS = ("groundwear", "groundwear-memorised", "groundwear-many")
 
 
 def test_what_is_planned():
@@ -75,3 +79,35 @@ def test_rows_of_a_run(rows):
     assert rows[["before", "after", "predicted", "apart", "left"]].stack().between(0, 1).all()
     assert rows.predicted[1] <= rows.before[1]
     assert rows.predicted[0] == rows.before[0]
+
+
+def test_what_the_page_says_by_hand_is_what_the_shipped_rows_say():
+    page = " ".join((REPOSITORY / "docs" / "who_pays.md").read_text(encoding="utf-8").split())
+    rows, moves = studies.load("shift"), studies.load("moved")
+    learnt, heart, many = DATASETS
+    r2 = {by: shift.explained(rows, by)["R2 of changes"].round(2) for by in ("visible", "calibrated", "twin")}
+    assert f"R² is {r2['visible'][learnt, 1]}, the ceiling {r2['twin'][learnt, 1]}" in page
+    assert f"(R² {r2['visible'][heart, 1]} of a ceiling of {r2['twin'][heart, 1]}; " in page
+    assert f"calibrated ({r2['calibrated'][heart, 1]})" in page
+    assert f"the ceiling is {r2['twin'][many, 1]}." in page
+    miss = {by: shift.misses(rows, by) for by in ("visible", "calibrated", "head")}
+    small = miss["visible"].loc[learnt, 1, 3]
+    assert ((small.low < 0) & (small.high > 0)).tolist() == [True] * 4 + [False]
+    assert f"loses {small['mean'][0.9]:.0f} points more than predicted" in page
+    assert f"{miss['visible'].loc[(heart, 1, 2, 0.5), 'mean']:.0f} points at ratio 0.5" in page
+    assert (miss["calibrated"].loc[heart].low > 0).tolist() == [False] + [True] * 4
+    assert f"falls by {-miss['visible'].loc[(many, 1, 43, 0.9), 'mean']:.0f} points more" in page
+    of_head = miss["head"].loc[many, 1]
+    assert ((of_head.low < 0) & (of_head.high > 0)).all()
+    seen = 100 * rows.groupby("dataset").visibility.agg(["min", "max", "mean"])
+    assert f"in {seen['mean'][many]:.0f} % of held-out" in page
+    assert f"{seen['min'][learnt]:.0f} to {seen['max'][heart]:.0f} % on the other two" in page
+    assert rows.groupby("dataset").visibility.mean()[many] < 0.5
+    means = moves[moves.dataset == learnt].groupby(["ratio", "arm", "attribute"])[["theory", "moved"]].mean()
+    dro = means.loc[0.5, "GROUP-DRO"].loc[["on brick", "on grass"]]
+    assert "add {:.2f} to the margin on brick and {:.2f} on grass".format(*dro.theory) in page
+    assert "found to add {:.1f} and {:.1f} at ratio 0.5".format(*dro.moved) in page
+    brick = means.moved.loc[0.9].xs("on brick", level="attribute")
+    lost = -brick["RETRAIN"]
+    assert f"takes back {lost + brick['RETRAIN, adjusted']:.1f} of {lost:.1f}" in page
+    assert f"RETRAIN's way (at 0.9, {-brick['fine-tuning']:.1f} of {lost:.1f})" in page
