@@ -1,83 +1,89 @@
 """The checks of lesson 07: right answers in another style pass, each known mistake is told what it is."""
 
-import re
-
+import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_curve
 
 from grmu.teach import checks
 
-WORDS = {"no", "never", "nobody", "nothing"}
+
+def by_stable_sums(logits, y):
+    log_p = logits.log_softmax(1)
+    others = torch.stack([row[torch.arange(len(row)) != k].logsumexp(0)
+                          for row, k in zip(log_p, y.tolist(), strict=True)])
+    return log_p[torch.arange(len(y)), y] - others
 
 
-def by_nan(z, ids):
-    return torch.where((ids != 0)[:, :, None], z, torch.nan).nanmean(1)
+def by_roc(seen, never, rate):
+    truth = np.r_[np.ones(len(seen)), np.zeros(len(never))]
+    false, true, _ = roc_curve(truth, np.r_[seen, never], drop_intermediate=False)
+    return true[false <= rate].max()
 
 
-def by_loop(z, ids):
-    return torch.stack([vectors[numbers > 0].mean(0) for vectors, numbers in zip(z, ids, strict=True)])
+def test_right_answers_pass(capsys):
+    checks.check_logit_confidence(by_stable_sums)
+    checks.check_tpr_at_fpr(by_roc)
+    assert capsys.readouterr().out.count("\N{CHECK MARK}") == 2
 
 
-def by_pattern(sentence):
-    return re.search(r"\b(no|never|nobody|nothing)\b", sentence.lower()) is not None
+def log_p(logits, y):
+    return logits.log_softmax(1).gather(1, y[:, None])[:, 0]
 
 
-def by_split(sentence):
-    return any(word.strip(".,;!?").lower() in WORDS for word in sentence.split())
+def by_probability(logits, y):
+    p = log_p(logits, y).exp()
+    return (p / (1 - p)).log()
 
 
-@pytest.mark.parametrize("right", [by_nan, by_loop])
-def test_right_means_pass(right, capsys):
-    checks.check_masked_mean(right)
-    assert capsys.readouterr().out.startswith("\N{CHECK MARK}")
-
-
-@pytest.mark.parametrize("right", [by_pattern, by_split])
-def test_right_attributes_pass(right, capsys):
-    checks.check_has_negation(right)
-    assert capsys.readouterr().out.startswith("\N{CHECK MARK}")
-
-
-def real(ids):
-    return (ids != 0).float()[:, :, None]
-
-
-def in_place(z, ids):
-    z *= real(ids)
-    return z.sum(1) / real(ids).sum(1)
-
-
-def by_last_two(z, ids):
-    """As if padding could only be in the last two places."""
-    return (z * real(ids)).sum(1) / (ids.shape[1] - (ids[:, -2:] == 0).sum(1, keepdim=True))
+def by_runner_up(logits, y):
+    others = logits.scatter(1, y[:, None], -torch.inf)
+    return logits.gather(1, y[:, None])[:, 0] - others.max(1).values
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), [
-    (lambda z, ids: z.mean(1), "the padding counts"),
-    (lambda z, ids: (z * real(ids)).mean(1), "still counted"),
-    (lambda z, ids: (z * real(ids)).sum(1), "that is the sum"),
-    (lambda z, ids: (z * real(ids)).sum(1) / real(ids).sum(1).mean(), "its own number of words"),
-    (lambda z, ids: by_loop(z, ids).mean(0), r"\(B, d\)"),
-    (lambda z, ids: z[:, 0], "is expected"),
-    (in_place, "have changed"),
-    (lambda z, ids: by_loop(z.detach(), ids), "gradients must flow"),
-    (by_last_two, "must change nothing"),
+    (log_p, "that is log p;"),
+    (lambda logits, y: log_p(logits, y).exp(), "that is p, which ends at 1"),
+    (lambda logits, y: -by_stable_sums(logits, y), "the sign is turned"),
+    (by_probability, "stay with logits"),
+    (by_runner_up, "not the runner-up alone"),
+    (lambda logits, y: by_stable_sums(logits, y).mean(), "one number a sample"),
+    (lambda logits, y: 2 * by_stable_sums(logits, y), "is expected"),
 ])
-def test_a_wrong_mean_is_told_why(wrong, sentence):
+def test_a_wrong_confidence_is_told_why(wrong, sentence):
     with pytest.raises(checks.CheckError, match=sentence):
-        checks.check_masked_mean(wrong)
+        checks.check_logit_confidence(wrong)
+
+
+def below(seen, never, rate):
+    return by_roc(-seen, -never, rate)
+
+
+def strictly_less(seen, never, rate):
+    thresholds = np.r_[np.unique(np.r_[seen, never]), -np.inf]
+    return max([(seen > t).mean() for t in thresholds if (never > t).mean() < rate], default=0.4)
+
+
+def with_ties(seen, never, rate):
+    """As if equal scores could be told apart."""
+    order = np.sort(never)[::-1]
+    t = order[min(int(rate * len(never)), len(never) - 1)]
+    return (
+        (seen >= t).mean()
+        if (never >= t).mean() > rate and (never == t).sum() > 1
+        else by_roc(seen, never, rate)
+    )
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), [
-    (lambda s: any(word in s for word in WORDS), "compare words, not letters"),
-    (lambda s: "no" in s.split(), "is a negation word too"),
-    (lambda s: any(f" {word} " in f" {s} " for word in WORDS), "capitals"),
-    (lambda s: not WORDS.isdisjoint(s.lower().split()), "punctuation"),
-    (lambda s: WORDS & set(s.split()), "True or False"),
-    (lambda s: False, "has the word 'no'"),
-    (lambda s: True, "no negation word"),
-    (lambda s: by_pattern(s) or "body" in s, "'somebody'"),
+    (lambda seen, never, rate: 100 * by_roc(seen, never, rate), "from 0 to 1"),
+    (lambda seen, never, rate: rate, "the share of the others|0.6 at a rate"),
+    (lambda seen, never, rate: (seen > np.sort(never)[-1]).mean(), "0.6 at a rate of 1 %"),
+    (below, "0.6 at a rate"),
+    (strictly_less, "0.6 at a rate"),
+    (lambda seen, never, rate: by_roc(seen, never, max(rate, 0.01)), "without any false positive"),
+    (with_ties, "cannot be told apart"),
 ])
-def test_a_wrong_attribute_is_told_why(wrong, sentence):
+def test_a_wrong_rate_is_told_why(wrong, sentence):
     with pytest.raises(checks.CheckError, match=sentence):
-        checks.check_has_negation(wrong)
+        checks.check_tpr_at_fpr(wrong)

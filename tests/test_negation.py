@@ -196,7 +196,7 @@ def test_the_ids_are_those_of_the_real_tokenizer(sentences):
 
 def test_a_shipped_run_comes_out_alike_when_it_is_done_again():
     """Only the same machine and versions give the same bits; what is far from any decision must agree
-    anywhere. The run is lesson 07's: whoever comes first does it."""
+    anywhere. The run is lesson 08's: whoever comes first does it."""
     experiment = Experiment("negation", "retrain", ratio=0.9, seed=0)
     again, shipped = run(experiment).metrics, results.table().loc[experiment.id]
     assert again["RA"] == pytest.approx(shipped.RA, abs=0.03)

@@ -1,4 +1,4 @@
-"""The figures of lessons 06 and 08 draw what they are given; every function makes one figure, none more."""
+"""The figures of lessons 07 and 09 draw what they are given; every function makes one figure, none more."""
 
 import matplotlib
 import matplotlib.pyplot as plt

@@ -47,7 +47,7 @@ class Form(Settings):
 
 
 STEADY = Form(
-    group_bar="exact",  # the sum has the sampled draw's mean and none of its noise (lessons 03 and 04)
+    group_bar="exact",  # the sum has the sampled draw's mean and none of its noise (lessons 03 and 05)
     calibrate_to="original",  # the text, at Eq. 6
     mine_optimizer="adam",  # the text leaves it open
     mine_momentum=0.0,

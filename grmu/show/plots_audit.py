@@ -1,4 +1,4 @@
-"""Figures of the audit (lesson 06) and of inferred groups (lesson 08), in the look of `grmu.show.plots`."""
+"""Figures of the audit (lesson 07) and of inferred groups (lesson 09), in the look of `grmu.show.plots`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmark's figures: many methods side by side, in the look of `grmu.show.plots` (lesson 05)."""
+"""The benchmark's figures: many methods side by side, in the look of `grmu.show.plots` (lesson 06)."""
 
 from __future__ import annotations
 

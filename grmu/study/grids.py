@@ -99,7 +99,7 @@ def forget_only() -> Iterator[Experiment]:
 
 
 def calibration() -> Iterator[Experiment]:
-    """Fig. 8 and a question of lesson 04: lambda from 0 to 10, the group marginal exact or "uniform"."""
+    """Fig. 8 and a question of lesson 05: lambda from 0 to 10, the group marginal exact or "uniform"."""
     for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
         yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
         for group_bar, lambdas in LAMBDAS.items():
@@ -141,7 +141,7 @@ def ablation_elsewhere() -> Iterator[Experiment]:
 
 
 def text() -> Iterator[Experiment]:
-    """Lesson 07, pairs of sentences: references, the uniform control, fine-tuning and MIU."""
+    """Lesson 08, pairs of sentences: references, the uniform control, fine-tuning and MIU."""
     for seed, ratio in product(SEEDS, (0.5, 0.9)):
         yield from _references(dataset="negation", ratio=ratio, seed=seed)
         yield Experiment("negation", "retrain", ratio=round(66 * ratio) / 2883, groups="uniform", seed=seed)

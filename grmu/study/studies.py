@@ -3,7 +3,7 @@
 trajectories: UA and GA after every epoch of the approximate methods.
 membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
 cost: each method's time over fine-tuning's.
-audit, efficacy, stayers, answers, exposure, distances, relearning: lesson 06.  inferred: lesson 08.
+audit, efficacy, stayers, answers, exposure, distances, relearning: lesson 07.  inferred: lesson 09.
 twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
 (`miu_map`), released, shift, moved, causes, features (of the same names), rivals_search (`rivals`).
 """
@@ -144,7 +144,7 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 @cache
 def audited() -> tuple[Experiment, ...]:
-    """What lesson 06 audits, at ratio 0.5."""
+    """What lesson 07 audits, at ratio 0.5."""
     return tuple(Experiment(dataset, *one, ratio=0.5) for dataset, chosen in AUDITED.items()
                  for one in chosen)
 

@@ -127,7 +127,7 @@ def test_lesson_01_is_run_and_the_ratio_moved_by_keyboard(lab, watched):
 
 
 def test_lesson_04_trains_live_shows_what_changed_and_stops(lab, watched):
-    run_all(watched, lab, "04_miu.ipynb")
+    run_all(watched, lab, "05_miu.ipynb")
     explorer = Explorer(watched.page)
     assert "λ = 10" in explorer.message()
     explorer.press("λ, calibration", "ArrowLeft", 6)

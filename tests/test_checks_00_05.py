@@ -1,4 +1,4 @@
-"""The exercises' checks of lessons 00 and 04: right answers pass, every known wrong one is told why, in a
+"""The exercises' checks of lessons 00 and 05: right answers pass, every known wrong one is told why, in a
 sentence."""
 
 import numpy as np
