@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from grmu.data import GroupedDataset
+from grmu.show.alt import speak
 from grmu.study.compare import LEAST_SEEDS, half_width
 from grmu.study.names import METRIC_NAMES, label
 
@@ -38,7 +39,7 @@ LABEL_GAP = 0.075  # between names at the ends of lines, in heights of the axes
 
 
 def use_style() -> None:
-    """Set the course's look; in a notebook also sharp inline figures."""
+    """Set the course's look; in a notebook, figures are sharp and say in words what they show."""
     plt.style.use(["seaborn-v0_8-ticks", {
         "figure.figsize": (7.5, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "font.size": 11,
         "axes.labelsize": 11, "axes.titlesize": 12, "axes.titlelocation": "left", "axes.titleweight": "bold",
@@ -47,12 +48,7 @@ def use_style() -> None:
         "xtick.major.size": 6, "ytick.major.size": 6, "patch.edgecolor": "w", "patch.force_edgecolor": True,
         "axes.prop_cycle": plt.cycler(color=["#4C72B0", "#DD8452", "#55A868", "#C44E52", "#8172B3"]),
         "figure.constrained_layout.use": True}])
-    try:
-        from matplotlib_inline.backend_inline import set_matplotlib_formats
-
-        set_matplotlib_formats("retina")
-    except (ImportError, AttributeError):  # not in a notebook
-        pass
+    speak()
 
 
 def colour(method: str) -> str:

@@ -75,7 +75,7 @@ def normalise(nb: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
-            cell.outputs = _merged(output for output in cell.outputs if not _live(output))
+            cell.outputs = _merged(output for output in map(_on_paper, cell.outputs) if not _live(output))
             for output in cell.outputs:
                 if output.output_type == "execute_result":
                     output.execution_count = count
@@ -114,6 +114,13 @@ def _problems(path: Path) -> Iterator[str]:
 def _live(output: NotebookNode) -> bool:
     """Widgets and stderr (progress bars, warnings): never the same twice, and dead on a page."""
     return WIDGET in output.get("data", {}) or output.get("name") == "stderr"
+
+
+def _on_paper(output: NotebookNode) -> NotebookNode:
+    """A widget that says in Markdown what stands there without it (a guess) is kept as that."""
+    if WIDGET in output.get("data", {}) and "text/markdown" in output.data:
+        output.data = nbformat.from_dict({"text/markdown": output.data["text/markdown"]})
+    return output
 
 
 def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
