@@ -408,7 +408,7 @@ def test_a_rival_is_scored_by_its_worst_group_on_validation_data(name, monkeypat
 def made_up_rows(lift=0.0):
     """The grid's rows: accuracies of data set, ratio and seed, and `lift` more for DFR after RETRAIN."""
     rows = []
-    for e in grids.rivals():
+    for e in grids.GRIDS["rivals"]():
         of = e.overrides.get("of")
         base = 0.5 + 0.01 * e.seed + 0.1 * (e.dataset == "groundwear") - 0.2 * e.ratio
         own = 0.002 * math.sin(3 * e.seed + len(e.method)) * (e.method != "retrain" or not e.reweight)

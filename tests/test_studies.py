@@ -458,6 +458,7 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                "causes": ["arm", "augment", "seed", "left", "n", "updates", "GA", "TA", "before", "visible",
                           "calibrated"],
                "features": ["seed", "features", "truth", "nats"],
+               "pictures": ["method", "reweight", "ratio", "seed", "group", "right"],
                "map": ["level", "group", "ratio", "arm", "seed", "UA", "GA", "TA", "val_GA"]}[name]
     assert set(table) == set(columns)
     if name == "map":  # a run that diverged has no numbers

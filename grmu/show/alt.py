@@ -25,7 +25,12 @@ LONGEST, SERIES = 900, 8  # characters of a text, and series of a panel that it 
 
 
 def describe(figure: Figure) -> str:
-    """The figure in sentences: titles, axes, and where each line, row and picture stands, in axis units."""
+    """The figure in sentences: titles, axes, and where each line, row and picture stands, in axis units.
+
+    A figure that has a label of its own is described by that.
+    """
+    if isinstance(own := figure.get_label(), str) and own:
+        return own
     head = figure.get_suptitle() or next((text.get_text() for text in figure.texts), "")
     figure.canvas.draw()  # tick labels are known only then
     pictures = [ax for ax in figure.axes if ax.images and not ax.axison]

@@ -193,4 +193,4 @@ def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experime
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
     references, uniform, uniform_gold, largest_group, unlearning, memorised, many, further, forget_only,
     calibration, ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained, forms,
-    terms, unweighted, departures, factorial)}  # `rivals` joins once its rows ship
+    terms, unweighted, departures, factorial, rivals)}
