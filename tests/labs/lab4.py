@@ -60,8 +60,10 @@ def retaining_loss(logits, y):
         {"my_miu": METHOD.format(
             **RIGHT | {"target": "self.mi.bound(self.z_o[batch.index], batch.group).detach()"})},
         {"test_method_retain": 2}),
-    "no floor in the method": ({"my_miu": METHOD.format(**RIGHT | {"floor": ""})}, {"test_method_forget": 2}),
-    "the method squares": ({"my_miu": METHOD.format(**RIGHT | {"distance": " ** 2"})}, {"test_method_retain": 2}),
+    "no floor in the method": (
+        {"my_miu": METHOD.format(**RIGHT | {"floor": ""})}, {"test_method_forget": 2}),
+    "the method squares": (
+        {"my_miu": METHOD.format(**RIGHT | {"distance": " ** 2"})}, {"test_method_retain": 2}),
     "lambda left out": ({"my_miu": METHOD.format(**RIGHT | {"lam": "1.0"})}, {"test_method_retain": 2}),
     "the method's target is not detached": (
         {"my_miu": METHOD.format(
