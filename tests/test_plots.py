@@ -61,8 +61,6 @@ FIGURES = {
     "group_change": lambda: plots.group_change(ACCURACY, ACCURACY, ["sneakers"], ("before", "after"),
                                                "a title"),
     "epoch_curves": lambda: plots.epoch_curves(CURVES, "a title", {"GA": 0.5, "UA": 0.5, "TA": 0.9}),
-    "setting_curve": lambda: plots.setting_curve(grid(lam=1.0), "lam", by="ratio", gold=grid(),
-                                                 title="a title"),
     "convergence": lambda: plots.convergence({"one": np.ones(40)}, truth=1.5, title="a title"),
     "forgotten_groups": lambda: plots.forgotten_groups({"sneakers": grid()}, n=500, title="a title"),
     "shares": lambda: plots.shares({"augmented": CELLS, "not augmented": CELLS}, 500, "a title"),
@@ -233,15 +231,6 @@ def test_epoch_curves_of_a_method_without_estimates_and_forget_passes():
     figure = plots.epoch_curves(CURVES.drop(columns=["mi_train", "mi_forget", "forget_loss", "GA", "UA"]))
     assert len(figure.axes) == 2
     assert [line.get_label() for line in figure.axes[0].lines] == ["TA"]
-
-
-def test_setting_curve_spaces_settings_evenly_and_marks_gold():
-    rows = pd.concat([grid(ratios=(0.5,), methods=[("miu", True)], lam=lam) for lam in (0.0, 1.0, 10.0)])
-    (ax,) = plots.setting_curve(rows, "lam", ("GA",), gold=rows.assign(GA=0.6), xlabel="weight").axes
-    assert np.allclose(line_of(ax, 0), [[0, 46], [1, 46], [2, 46]])
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["0", "1", "10"]
-    assert [list(line.get_ydata()) for line in ax.lines if line.get_linestyle() == "--"] == [[60, 60]]
-    assert ax.get_xlabel() == "weight"
 
 
 def test_convergence_smooths_and_marks_the_true_value():

@@ -29,6 +29,8 @@ PARTS = pd.DataFrame({"UA": [1.25, 30.0], "GA": [0.0, 4.0]}, index=["MIU", "mine
 FOUND = {"for": (4.0, 1.0, 7.0, 5), "against": (-3.0, -5.0, -1.0, 5), "undecided": (1.0, -1.0, 3.0, 5)}
 CHOICES = {("learnt", "UA"): {("λ",): Interval(1.0, -1.0, 3.0, 5), ("λ", "ḡ"): Interval(2.0, -1.0, 5.0, 5)},
            ("learnt", "GA"): {("λ",): Interval(4.0, 3.0, 5.0, 5), ("λ", "ḡ"): Interval(-2.0, -3.0, -1.0, 5)}}
+ARMS = {data: {"doing nothing": Interval(at, at - 1, at + 2, 5), "paper": Interval(6.0, 4.0, 8.0, 5)}
+        for data, at in (("learnt", 4.0), ("by heart", 49.0))}
 
 FIGURES = {
     "reweight_gains": lambda **more: plots_benchmark.reweight_gains(EFFECT, 57.5, 61.0, title="a title",
@@ -39,6 +41,7 @@ FIGURES = {
     "effects": lambda **more: plots_benchmark.effects(FOUND, {"celeba": 2.5, "not printed": math.nan},
                                                       "a title", **more),
     "choices": lambda: plots_benchmark.choices(CHOICES, {"learnt": {"UA": 3.0, "GA": 2.0}}, "a title"),
+    "arms": lambda: plots_benchmark.arms(ARMS, {"learnt": 4.0, "by heart": 5.0}, "points", "a title"),
 }
 
 
@@ -73,7 +76,7 @@ def test_every_function_opens_the_one_figure_that_it_returns(name):
     assert "a title" in (figure.get_suptitle(), figure.axes[0].get_title(), figure.axes[0].get_title("left"))
 
 
-@pytest.mark.parametrize("name", [n for n in FIGURES if n not in ("trajectories", "choices")])
+@pytest.mark.parametrize("name", [n for n in FIGURES if n not in ("trajectories", "choices", "arms")])
 def test_given_axes_are_used_and_no_figure_is_opened(name):
     mine, (other, ax) = plt.subplots(1, 2)
     assert FIGURES[name](ax=ax) is mine
@@ -272,3 +275,18 @@ def test_choices_shows_every_main_effect_and_only_the_interactions_outside_0():
     (band,) = (patch for patch in left.patches)
     assert band.get_x() == -3
     assert band.get_width() == 6
+
+
+# --- arms ---------------------------------------------------------------------------------------------------
+
+
+def test_arms_have_a_row_each_with_their_interval_on_the_margin():
+    learnt, by_heart = FIGURES["arms"]().axes
+    assert [t.get_text() for t in learnt.get_yticklabels()] == ["doing nothing", "paper"]
+    for ax, at in ((learnt, 4.0), (by_heart, 49.0)):
+        assert points(drawn(ax, "o")) == [(at, 0), (6, 1)]
+        (first, _) = (bars.lines[2][0].get_segments()[0] for bars in ax.containers)
+        assert first[:, 0].tolist() == [at - 1, at + 2]
+    assert [ax.get_title("left") or ax.get_title() for ax in (learnt, by_heart)] == ["learnt", "by heart"]
+    assert [ax.patches[0].get_x() for ax in (learnt, by_heart)] == [-4, -5]
+    assert same_color(learnt.containers[0].lines[0].get_color(), plots.colour("pretrain"))

@@ -272,30 +272,6 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
     return headline(fig, title)
 
 
-def setting_curve(rows: pd.DataFrame, setting: str, metrics: Sequence[str] = ("UA", "GA"),
-                  by: str | None = None, gold: pd.DataFrame | None = None, xlabel: str = "",
-                  title: str = "") -> Figure:
-    """Metrics against one setting (such as lam), a line per value of `by`."""
-    fig, axes = plt.subplots(1, len(metrics), figsize=(4 * len(metrics), 3.6), squeeze=False)
-    ticks = sorted(rows[setting].unique())
-    parts = {None: rows} if by is None else dict(iter(rows.groupby(by, sort=False)))
-    for ax, metric in zip(axes[0], metrics, strict=True):
-        hues = [COLOURS["miu"], "#0072B2", "#009E73"]
-        for (name, part), hue, shift in zip(parts.items(), hues, (0, 0.12, -0.12), strict=False):
-            stats = part.groupby(setting)[metric].agg(["mean", half_width]) * 100
-            x = np.array([ticks.index(v) for v in stats.index]) + shift
-            ax.errorbar(x, stats["mean"], stats.half_width, fmt="o-", color=hue, capsize=3, label=name)
-        if gold is not None:
-            ax.axhline(gold[metric].mean() * 100, color="black", ls="--", lw=1)
-            ax.text(1.0, gold[metric].mean() * 100, " gold", transform=ax.get_yaxis_transform(), va="center")
-        ax.set_xticks(range(len(ticks)), [f"{t:g}" for t in ticks])
-        ax.set(xlabel=xlabel or setting, ylabel=percent_label(metric))
-    if by is not None:
-        axes[0, 0].legend()
-    fig.supxlabel(bars_of(rows), fontsize=11)
-    return headline(fig, title)
-
-
 def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = None, smooth: int = 25,
                 title: str = "", ylim: tuple[float, float] | None = None) -> Figure:
     """Estimates of information against updates, a moving mean over `smooth`; the known value dashed."""

@@ -187,3 +187,26 @@ def choices(panels: Mapping[tuple[str, str], Mapping[tuple[str, ...], Interval]]
         name_rows(ax, [" and ".join(of) for of in shown])
         ax.set(xlabel=f"{measure}, points: the other choice minus paper's", title=data)
     return headline(figure, title)
+
+
+def arms(panels: Mapping[str, Mapping[str, Interval]], margins: Mapping[str, float], xlabel: str,
+         title: str = "") -> Figure:
+    """A panel a data set, a row an arm: its mean and 95 % interval in points, on a grey margin.
+
+    Args:
+        panels: by data set, each arm's interval by its name; the same names in all of them.
+        margins: by data set, in the same unit.
+    """
+    hues = {"doing nothing": colour("pretrain"), "fine-tuning": colour("finetune")}
+    rows = len(next(iter(panels.values())))
+    figure, axes = plt.subplots(1, len(panels), figsize=(9.5, 1.5 + 0.42 * rows), sharey=True, squeeze=False)
+    for ax, (data, found) in zip(axes[0], panels.items(), strict=True):
+        ax.axvspan(-margins[data], margins[data], color="0.93", zorder=0)
+        ax.axvline(0, color="0.6", lw=1)
+        for place, (name, i) in enumerate(found.items()):
+            ax.errorbar(i.mean, place, xerr=[[i.mean - i.low], [i.high - i.mean]], fmt="o", capsize=3,
+                        color=hues.get(name, colour("miu")))
+        ax.set_title(data, fontweight="normal")
+        name_rows(ax, list(found))
+    figure.supxlabel(xlabel, fontsize=11)
+    return headline(figure, title)
