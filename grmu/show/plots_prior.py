@@ -85,10 +85,9 @@ def margins(by_group: Mapping[str, Sequence[float]], reach: float, title: str = 
                color=[VERMILION if taken else "0.8" for taken in lost])
         share = 100 * np.mean((found > 0) & (found <= reach))
         ax.axvline(0, color="black", lw=1)
-        ax.set(title=name, xlabel="margin of the right class (nats)")
+        ax.set(title=f"{name}:\n{share:.0f} % within {reach:.2f} nats",
+               xlabel="margin of the right class (nats)")
         ax.title.set_fontsize(11)
-        ax.text(0.02, 0.95, f"{share:.0f} % within\n{reach:.2f} nats", color=VERMILION, va="top",
-                transform=ax.transAxes)
     axes[0, 0].set_ylabel("pictures, % per half a nat")
     return headline(fig, title)
 
