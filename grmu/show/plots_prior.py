@@ -75,7 +75,7 @@ def predicted(parts: Mapping[str, pd.DataFrame], title: str = "", n_columns: int
 def margins(by_group: Mapping[str, Sequence[float]], reach: float, title: str = "") -> Figure:
     """How far pictures lie from the border, a panel a group; those within `reach` on the right side of it are
     what a shift by `reach` nats takes."""
-    fig, axes = plt.subplots(1, len(by_group), figsize=(8.4, 2.9), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(by_group), figsize=(8.4, 3.4), sharey=True, squeeze=False)
     for ax, (name, values) in zip(axes[0], by_group.items(), strict=True):
         found = np.clip(np.asarray(values), -8, 12)
         edges = np.unique(np.r_[np.linspace(-8, 12, 41), 0.0, reach])
