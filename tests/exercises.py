@@ -12,7 +12,8 @@ from grmu.teach import checks, notebooks
 
 EXERCISES = {  # the function that the student writes: its lesson, its check
     "group_accuracy": ("00", "check_group_accuracy"),
-    "forget_mask": ("01", "check_forget_mask"), "retain_share": ("01", "check_retain_share"),
+    "retrain": ("01", "check_retrain"), "margin_shift": ("01", "check_margin_shift"),
+    "retain_share": ("01", "check_retain_share"),
     "group_weights": ("02", "check_group_weights"), "expected_distinct": ("02", "check_expected_distinct"),
     "my_dv_bound": ("03", "check_dv_bound"), "corrected_loss": ("03", "check_corrected_loss"),
     "my_group_bar": ("03", "check_group_bar"),

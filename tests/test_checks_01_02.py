@@ -1,6 +1,7 @@
 """The exercises' checks of lessons 01 and 02: right answers pass, every known wrong one is told why, in a
 sentence."""
 
+import math
 import warnings
 
 import pytest
@@ -10,11 +11,16 @@ from exercises import check
 from grmu.teach import checks
 
 
-def mask_by_permuting_everyone(group, g, ratio, seed):
-    order = torch.randperm(len(group), generator=torch.Generator().manual_seed(seed))
-    mine = [int(i) for i in order if group[i] == g]
-    chosen = set(mine[: round(ratio * len(mine))])
-    return torch.tensor([i in chosen for i in range(len(group))])
+def retrain_by_listing(fit, x, y, group, g, ratio, seed):
+    order = torch.randperm(len(group), generator=torch.Generator().manual_seed(seed)).tolist()
+    mine = [i for i in order if group[i] == g]
+    stay = sorted(set(order) - set(mine[: round(ratio * len(mine))]))
+    return fit(torch.stack([x[i] for i in stay]), torch.tensor([int(y[i]) for i in stay]), epochs=2)
+
+
+def shift_by_rows(before, left):
+    boots, sneakers = (left.double() / before.double()).log()
+    return sneakers - boots
 
 
 def distinct_by_adding_draws(n_pictures, share, n_draws):
@@ -27,7 +33,8 @@ def distinct_by_adding_draws(n_pictures, share, n_draws):
 @pytest.mark.parametrize(
     ("name", "function"),
     [
-        ("forget_mask", mask_by_permuting_everyone),
+        ("retrain", retrain_by_listing),
+        ("margin_shift", shift_by_rows),
         (
             "retain_share",
             lambda counts, g, ratio: float(counts[g] * (1 - ratio) / (sum(counts) - ratio * counts[g])),
@@ -45,14 +52,14 @@ def test_an_answer_written_in_another_way_passes(name, function):
     check(name, function)
 
 
-def mask(choose):
-    """A wrong answer: what `choose` does with the members of the group, given a generator."""
-    def forget_mask(group, g, ratio, seed):
+def leaves(choose):
+    """A wrong answer: it leaves out what `choose` takes of the group's members, given a generator."""
+    def retrain(fit, x, y, group, g, ratio, seed):
         rng = torch.Generator().manual_seed(seed)
-        marked = torch.zeros(len(group), dtype=torch.bool)
-        marked[choose((group == g).nonzero().squeeze(1), ratio, rng, len(group))] = True
-        return marked
-    return forget_mask
+        stay = torch.ones(len(group), dtype=torch.bool)
+        stay[choose((group == g).nonzero().squeeze(1), ratio, rng, len(group))] = False
+        return fit(x[stay], y[stay])
+    return retrain
 
 
 def first_ones(members, ratio, rng, n):
@@ -68,7 +75,7 @@ def share_of_everyone(members, ratio, rng, n):
 
 
 def as_many_as_a_share_of_all(members, ratio, rng, n):
-    return members[: round(ratio * n)]
+    return members[: round(ratio * n) - 35]
 
 
 def other_draw_each_time(members, ratio, rng, n):
@@ -77,38 +84,90 @@ def other_draw_each_time(members, ratio, rng, n):
     return members[torch.randperm(len(members), generator=fresh)[: round(ratio * len(members))]]
 
 
-def global_seed(group, g, ratio, seed):
-    torch.manual_seed(seed)
+def mask_of(group, g, ratio, seed):
     members = (group == g).nonzero().squeeze(1)
-    marked = torch.zeros(len(group), dtype=torch.bool)
-    marked[members[torch.randperm(len(members))[: round(ratio * len(members))]]] = True
-    return marked
+    order = torch.randperm(len(members), generator=torch.Generator().manual_seed(seed))
+    gone = torch.zeros(len(group), dtype=torch.bool)
+    gone[members[order[: round(ratio * len(members))]]] = True
+    return gone
+
+
+def changed(use):
+    """A wrong answer: the right samples are marked, and `use` does something else with them."""
+    return lambda fit, x, y, group, g, ratio, seed: use(fit, x, y, mask_of(group, g, ratio, seed))
+
+
+def blackens(fit, x, y, gone):
+    x[gone] = 0
+    return fit(x, y)
+
+
+def learns_then_forgets(fit, x, y, gone):
+    fit(x, y)
+    return fit(x[~gone], y[~gone])
+
+
+def draws_with_replacement(fit, x, y, gone):
+    stay = (~gone).nonzero().squeeze(1)
+    stay = torch.cat([stay, stay[:10]])
+    return fit(x[stay], y[stay])
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), [
-    (mask(first_ones), "every seed gives the same"),
-    (mask(coin_tosses), "not a probability for each sample"),
-    (mask(share_of_everyone), "samples of other groups are marked"),
-    (mask(as_many_as_a_share_of_all), "a share of the group, not of the training set"),
-    (mask(other_draw_each_time), "two calls differ"),
-    (global_seed, "global random state has changed"),
-    (lambda group, g, ratio, seed: mask_by_permuting_everyone(group, 1, ratio, seed), "does g matter"),
-    (lambda group, g, ratio, seed: ~mask_by_permuting_everyone(group, g, ratio, seed),
-     "samples of other groups are marked"),
-    (lambda group, g, ratio, seed: torch.zeros(len(group), dtype=torch.bool), "nothing is marked"),
-    (lambda group, g, ratio, seed: mask_by_permuting_everyone(group, g, ratio, seed).nonzero().squeeze(1),
-     "Boolean tensor"),
-    (lambda group, g, ratio, seed: None, "Boolean tensor"),
+    (leaves(first_ones), "every seed forgets the same"),
+    (leaves(coin_tosses), "not a probability for each sample"),
+    (leaves(share_of_everyone), "of other groups"),
+    (leaves(as_many_as_a_share_of_all), "a share of the group, not of the training set"),
+    (leaves(other_draw_each_time), "two calls differ"),
+    (lambda fit, x, y, group, g, ratio, seed: retrain_by_listing(fit, x, y, group, 1, ratio, seed),
+     "does g matter"),
+    (lambda fit, x, y, group, g, ratio, seed: fit(x[group != g], y[group != g]), "nobody of group 1 is left"),
+    (changed(lambda fit, x, y, gone: fit(x, y)), "that is PRETRAIN"),
+    (changed(lambda fit, x, y, gone: fit(x[gone], y[gone])), "group 1 alone asked"),
+    (changed(lambda fit, x, y, gone: fit(x[~gone], y)), "do not belong together"),
+    (changed(lambda fit, x, y, gone: fit(x[~gone], y[: int((~gone).sum())])), "do not belong together"),
+    (changed(lambda fit, x, y, gone: None), "fit is never called"),
+    (changed(lambda fit, x, y, gone: fit(x[~gone], y[~gone]) and None), "return the model"),
+    (changed(lambda fit, x, y, gone: fit(x[~gone, 0], y[~gone])), "tensors with the rows of x and y"),
+    (changed(blackens), "have changed"),
+    (changed(learns_then_forgets), "called 2 times"),
+    (changed(draws_with_replacement), "gets pictures twice"),
 ])
-def test_wrong_forget_masks_are_told_why(wrong, sentence):
+def test_wrong_ways_to_retrain_are_told_why(wrong, sentence):
     with pytest.raises(checks.CheckError, match=sentence):
-        check("forget_mask", wrong)
+        check("retrain", wrong)
 
 
-def test_checking_a_mask_leaves_the_global_random_state_alone():
-    before = torch.random.get_rng_state()
-    check("forget_mask", mask_by_permuting_everyone)
-    assert torch.equal(before, torch.random.get_rng_state())
+def of_shares(before, left):
+    return ((left / left.sum()) / (before / before.sum())).log()
+
+
+def halves_in_place(before, left):
+    left[1] *= 2
+    return shift_by_rows(before, left)
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), [
+    (lambda before, left: -shift_by_rows(before, left), "the sign"),
+    (lambda before, left: shift_by_rows(before, left) / math.log(2), "natural logarithm"),
+    (lambda before, left: shift_by_rows(before, left).exp(), "take its logarithm"),
+    (lambda before, left: shift_by_rows(before, left).flip(0), "the columns are the grounds"),
+    (lambda before, left: of_shares(before, left)[1], "divide by all pictures that are left"),
+    (lambda before, left: ((left[1] / left.sum(0)) / (before[1] / before.sum(0))).log(),
+     "the log of the share on this ground"),
+    (lambda before, left: (left[1] / before[1]).log(), "nine tenths of the boots on brick leave"),
+    (lambda before, left: torch.tensor([0.0, -0.6931 if left[1, 1] == 51 else 2.3026]).double(),
+     "half of everybody"),
+    (lambda before, left: torch.tensor([0.0, {51: -0.6931, 102: 2.3026}.get(int(left[1, 1]), 0.0)
+                                        * (left[0, 0] != 1200)]).double(), "several groups may ask"),
+    (lambda before, left: (left / before).log(), "a tensor of two numbers"),
+    (lambda before, left: 0.0, "a tensor of two numbers"),
+    (lambda before, left: torch.zeros(2), "0.00, -0.69, not 0.00, 0.00"),
+    (halves_in_place, "work on a copy"),
+])
+def test_wrong_shifts_are_told_why(wrong, sentence):
+    with pytest.raises(checks.CheckError, match=sentence):
+        check("margin_shift", wrong)
 
 
 def changes_its_argument(counts, g, ratio):

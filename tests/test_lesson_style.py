@@ -15,8 +15,6 @@ from grmu.teach import notebooks
 
 CELLS, WORDS, TABLES, FIGURES, SETUP_LINES = 45, 2200, 4, 6, 40
 WAITING = {
-    "00_start_here",
-    "01_uneven_forgetting",
     "02_reweight",
     "03_mine",
     "06_which_method",

@@ -62,7 +62,7 @@ def test_margins_colours_what_a_shift_takes_and_says_how_much():
     assert min(bar.get_x() for bar in taken) == 0
     assert max(bar.get_x() + bar.get_width() for bar in taken) == pytest.approx(0.7)
     assert sum(bar.get_height() * bar.get_width() for bar in taken) == pytest.approx(0.3 * 50)
-    assert ax.texts[0].get_text() == "30 % within\n0.70 nats"
+    assert title(ax) == "sneakers:\n30 % within 0.70 nats"
 
 
 def test_moved_has_a_panel_a_ground_with_theory_and_what_was_found():

@@ -75,7 +75,7 @@ def predicted(parts: Mapping[str, pd.DataFrame], title: str = "", n_columns: int
 def margins(by_group: Mapping[str, Sequence[float]], reach: float, title: str = "") -> Figure:
     """How far pictures lie from the border, a panel a group; those within `reach` on the right side of it are
     what a shift by `reach` nats takes."""
-    fig, axes = plt.subplots(1, len(by_group), figsize=(8.4, 2.9), sharey=True, squeeze=False)
+    fig, axes = plt.subplots(1, len(by_group), figsize=(8.4, 3.4), sharey=True, squeeze=False)
     for ax, (name, values) in zip(axes[0], by_group.items(), strict=True):
         found = np.clip(np.asarray(values), -8, 12)
         edges = np.unique(np.r_[np.linspace(-8, 12, 41), 0.0, reach])
@@ -85,10 +85,9 @@ def margins(by_group: Mapping[str, Sequence[float]], reach: float, title: str = 
                color=[VERMILION if taken else "0.8" for taken in lost])
         share = 100 * np.mean((found > 0) & (found <= reach))
         ax.axvline(0, color="black", lw=1)
-        ax.set(title=name, xlabel="margin of the right class (nats)")
+        ax.set(title=f"{name}:\n{share:.0f} % within {reach:.2f} nats",
+               xlabel="margin of the right class (nats)")
         ax.title.set_fontsize(11)
-        ax.text(0.02, 0.95, f"{share:.0f} % within\n{reach:.2f} nats", color=VERMILION, va="top",
-                transform=ax.transAxes)
     axes[0, 0].set_ylabel("pictures, % per half a nat")
     return headline(fig, title)
 
