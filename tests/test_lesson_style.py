@@ -20,7 +20,6 @@ WAITING = {
     "02_reweight",
     "03_mine",
     "05_miu",
-    "07_is_it_forgotten",
     "08_beyond_images",
     "09_unknown_groups",
 }
