@@ -18,8 +18,8 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
     "my_dv_bound": ("03", "check_dv_bound"), "corrected_loss": ("03", "check_corrected_loss"),
     "my_group_bar": ("03", "check_group_bar"),
     "calibration_loss": ("05", "check_calibration_loss"), "average_gap": ("05", "check_average_gap"),
-    "gap": ("05", "check_gap"), "match_loss": ("05", "check_match_loss"),
-    "logit_confidence": ("06", "check_logit_confidence"), "tpr_at_fpr": ("06", "check_tpr_at_fpr"),
+    "gap": ("06", "check_gap"), "match_loss": ("06", "check_match_loss"),
+    "logit_confidence": ("07", "check_logit_confidence"), "tpr_at_fpr": ("07", "check_tpr_at_fpr"),
     "error_groups": ("08", "check_error_groups"), "labels_needed": ("08", "check_labels_needed"),
     "masked_mean": ("07", "check_masked_mean"), "has_negation": ("07", "check_has_negation"),
 }

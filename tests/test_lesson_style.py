@@ -17,8 +17,6 @@ CELLS, WORDS, TABLES, FIGURES, SETUP_LINES = 45, 2200, 4, 6, 40
 WAITING = {
     "02_reweight",
     "03_mine",
-    "06_which_method",
-    "07_is_it_forgotten",
     "08_beyond_images",
     "09_unknown_groups",
 }

@@ -10,36 +10,30 @@ import pytest
 from matplotlib.colors import same_color
 
 from grmu.show import plots, plots_benchmark
-from grmu.study.compare import Interval, interval
-from grmu.study.tables import reweight_effect
+from grmu.study.compare import Interval
 
 matplotlib.use("Agg")
 
-EFFECT = pd.DataFrame({"without": [44.0, 50.0, 60.0], "with_": [56.0, 57.0, 52.0], "gain": [12.0, 7.0, -8.0],
-                       "low": [9.0, -1.4, -11.0], "high": [15.0, 15.4, -5.0], "n": [5.0] * 3},
-                      index=["retrain", "miu", "mine"])
+FOREST = pd.DataFrame({"mean": [1.0, -20.0, 2.0, 5.0], "low": [-4.0, -24.0, -3.0, 4.0],
+                       "high": [6.0, -16.0, 7.0, 6.0],
+                       "verdict": ["not distinguished", "lower", "not distinguished", "higher"]},
+                      index=pd.MultiIndex.from_tuples([("pretrain", False), ("miu", False), ("miu", True),
+                                                       ("mine", True)]))
 CURVES = pd.DataFrame([{"method": method, "reweight": reweight, "epoch": epoch,
                         "UA": 0.6 - 0.1 * epoch * (i + 1),
                         "GA": 0.5 - 0.05 * epoch + 0.02 * reweight * epoch}
                        for i, method in enumerate(("finetune", "miu", "mine")) for reweight in (False, True)
                        for epoch in range(3)])
-PLACES = pd.DataFrame({"avg. gap": [1, 3, 2], "ToW": [2, 1, 3]}, index=pd.MultiIndex.from_tuples(
-    [("miu", True), ("mine", False), ("scrub", True)]))
 PARTS = pd.DataFrame({"UA": [1.25, 30.0], "GA": [0.0, 4.0]}, index=["MIU", "mine"])
-FOUND = {"for": (4.0, 1.0, 7.0, 5), "against": (-3.0, -5.0, -1.0, 5), "undecided": (1.0, -1.0, 3.0, 5)}
 CHOICES = {("learnt", "UA"): {("λ",): Interval(1.0, -1.0, 3.0, 5), ("λ", "ḡ"): Interval(2.0, -1.0, 5.0, 5)},
            ("learnt", "GA"): {("λ",): Interval(4.0, 3.0, 5.0, 5), ("λ", "ḡ"): Interval(-2.0, -3.0, -1.0, 5)}}
 ARMS = {data: {"doing nothing": Interval(at, at - 1, at + 2, 5), "paper": Interval(6.0, 4.0, 8.0, 5)}
         for data, at in (("learnt", 4.0), ("by heart", 49.0))}
 
 FIGURES = {
-    "reweight_gains": lambda **more: plots_benchmark.reweight_gains(EFFECT, 57.5, 61.0, title="a title",
-                                                                    **more),
+    "forest": lambda **more: plots_benchmark.forest(FOREST, 3.0, "a title", **more),
     "trajectories": lambda: plots_benchmark.trajectories(CURVES, {"UA": 0.5, "GA": 0.45}, "a title"),
-    "ranks": lambda **more: plots_benchmark.ranks(PLACES, ["miu", "mine"], "a title", **more),
     "gap_parts": lambda **more: plots_benchmark.gap_parts(PARTS, "a title", **more),
-    "effects": lambda **more: plots_benchmark.effects(FOUND, {"celeba": 2.5, "not printed": math.nan},
-                                                      "a title", **more),
     "choices": lambda: plots_benchmark.choices(CHOICES, {"learnt": {"UA": 3.0, "GA": 2.0}}, "a title"),
     "arms": lambda: plots_benchmark.arms(ARMS, {"learnt": 4.0, "by heart": 5.0}, "points", "a title"),
 }
@@ -86,58 +80,50 @@ def test_given_axes_are_used_and_no_figure_is_opened(name):
 
 
 def test_what_is_given_stays_as_it_was():
-    before = [frame.copy() for frame in (EFFECT, CURVES, PLACES, PARTS)]
+    before = [frame.copy() for frame in (FOREST, CURVES, PARTS)]
     for make in FIGURES.values():
         make()
-    for frame, old in zip((EFFECT, CURVES, PLACES, PARTS), before, strict=True):
+    for frame, old in zip((FOREST, CURVES, PARTS), before, strict=True):
         pd.testing.assert_frame_equal(frame, old)
 
 
-# --- reweight_gains -----------------------------------------------------------------------------------------
+# --- forest -------------------------------------------------------------------------------------------------
 
 
-def test_gains_go_from_hollow_without_to_filled_with_reweight():
-    (ax,) = FIGURES["reweight_gains"]().axes
-    markers = drawn(ax, "o")
-    hollow = [line for line in markers if same_color(line.get_markerfacecolor(), "white")]
-    filled = [line for line in markers if line not in hollow]
-    assert points(hollow) == [(44, 0), (50, 1), (60, 2)]
-    assert points(filled) == [(56, 0), (57, 1), (52, 2)]
-    hues = [plots.colour(method) for method in ("retrain", "miu", "mine")]
-    assert [line.get_markeredgecolor() for line in hollow] == [line.get_markerfacecolor()
-                                                               for line in filled] == hues
-    ways = [line for line in ax.lines if line.get_marker() == "None" and len(set(line.get_ydata())) == 1]
-    assert [list(line.get_xdata()) for line in ways] == [[44, 56], [50, 57], [60, 52]]
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["RETRAIN", "MIU", "mine"]
-    top, bottom = ax.get_ylim()[::-1]
-    assert top < 0 < 2 < bottom  # the first on top, all in sight
+def test_a_forest_has_a_row_a_method_hollow_without_and_filled_with_reweight():
+    (ax,) = FIGURES["forest"]().axes
+    assert words(ax.get_yticklabels()) == ["PRETRAIN (do nothing)", "MIU", "mine"]
+    marks = [bar.lines[0] for bar in ax.containers]
+    assert np.allclose(points(marks), [(1, 0), (-20, 0.8), (2, 1.2), (5, 2)])
+    assert [same_color(mark.get_markerfacecolor(), "white") for mark in marks] == [True, True, False, False]
+    assert [bar.get_label() for bar in ax.containers] == ["references", "without REWEIGHT",
+                                                          "with REWEIGHT", "references"]
+    ends = [bar.lines[2][0].get_segments()[0][:, 0].tolist() for bar in ax.containers]
+    assert ends == [[-4, 6], [-24, -16], [-3, 7], [4, 6]]
 
 
-def test_gains_are_written_beside_and_grey_where_the_interval_holds_0():
-    (ax,) = FIGURES["reweight_gains"]().axes
-    written = {t.get_text(): t for t in ax.texts}
-    assert list(written)[:3] == ["+12 [+9, +15]", "+7 [-1, +15]", "-8 [-11, -5]"]
-    assert [same_color(written[text].get_color(), "black")
-            for text in list(written)[:3]] == [True, False, True]
-    assert [written[text].get_position()[1] for text in list(written)[:3]] == [0, 1, 2]
+def test_a_forest_says_beside_a_mark_what_was_distinguished():
+    (ax,) = FIGURES["forest"]().axes
+    heights = {t.get_text(): t.get_position()[1] for t in ax.texts}
+    assert heights == pytest.approx({"lower": 0.8, "higher": 2})
 
 
-def test_gains_have_the_gold_standard_dashed_and_pretrain_dotted():
-    (ax,) = FIGURES["reweight_gains"]().axes
-    assert {line.get_linestyle(): line.get_xdata()[0] for line in ax.lines if line.get_marker() == "None"
-            and line.get_linestyle() != "-"} == {"--": 57.5, ":": 61.0}
-    assert "accuracy of the forget group" in ax.get_xlabel()
-    (ax,) = plots_benchmark.reweight_gains(EFFECT, 50, 50, metric="UA").axes
-    assert "forget accuracy" in ax.get_xlabel()
+def test_a_forest_has_the_gold_standard_at_0_and_its_noise_around_it():
+    (ax,) = FIGURES["forest"]().axes
+    (band,) = ax.patches
+    assert (band.get_x(), band.get_width()) == (-3, 6)
+    (gold,) = (line for line in ax.lines if line.get_linestyle() == "--")
+    assert list(gold.get_xdata()) == [0, 0]
+    for unknown in (0.0, math.nan):
+        assert not plots_benchmark.forest(FOREST, unknown).axes[0].patches
 
 
-def test_gains_take_what_the_table_gives():
-    rows = pd.DataFrame([{"dataset": "groundwear", "ratio": 0.5, "groups": "default", "method": "miu",
-                          "reweight": reweight,
-                          "seed": seed, "GA": 0.5 + 0.1 * reweight + 0.01 * seed}
-                         for reweight in (False, True) for seed in (0, 1)])
-    (ax,) = plots_benchmark.reweight_gains(reweight_effect(rows), 50, 50).axes
-    assert np.allclose(points(drawn(ax, "o")), [(50.5, 0), (60.5, 0)])
+def test_a_forest_of_published_means_has_no_intervals_and_no_verdicts():
+    figure = plots_benchmark.forest(FOREST[["mean"]])
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    assert np.allclose(points(drawn(ax, "o")), [(1, 0), (-20, 0.8), (2, 1.2), (5, 2)])
+    assert not ax.texts
 
 
 # --- trajectories -------------------------------------------------------------------------------------------
@@ -176,37 +162,6 @@ def test_trajectories_of_a_method_without_reweight_have_one_end():
     assert same_color(end.get_markerfacecolor(), "white")
 
 
-# --- ranks --------------------------------------------------------------------------------------------------
-
-
-def test_ranks_have_a_line_a_method_at_its_ranks():
-    (ax,) = FIGURES["ranks"]().axes
-    assert [list(line.get_ydata()) for line in ax.lines] == [[1, 2], [3, 1], [2, 3]]
-    assert [list(line.get_xdata()) for line in ax.lines] == [[0, 1]] * 3
-    assert [t.get_text() for t in ax.get_xticklabels()] == ["avg. gap", "ToW"]
-    worst, best = ax.get_ylim()
-    assert best < 1 < 3 < worst  # rank 1 on top
-
-
-def test_ranks_are_named_at_both_ends_where_the_lines_are():
-    (ax,) = FIGURES["ranks"]().axes
-    names = {"MIU + REWEIGHT": (1, 2), "mine": (3, 1), "SCRUB + REWEIGHT": (2, 3)}
-    assert [(t.get_text(), t.get_position()[1]) for t in ax.texts] == [
-        (name, rank) for name, ends in names.items() for rank in ends]
-    assert all((t.get_position()[0] < 0) == (t.get_ha() == "right") for t in ax.texts)
-
-
-def test_ranks_colour_only_what_is_highlighted_and_fill_only_reweight():
-    (ax,) = FIGURES["ranks"]().axes
-    miu, mine, scrub = ax.lines
-    assert [miu.get_color(), mine.get_color(), scrub.get_color()] == [plots.COLOURS["miu"],
-                                                                      plots.colour("mine"), "0.8"]
-    assert miu.get_zorder() > scrub.get_zorder()
-    assert [same_color(line.get_markerfacecolor(), "white") for line in ax.lines] == [False, True, False]
-    (ax,) = plots_benchmark.ranks(PLACES).axes
-    assert {line.get_color() for line in ax.lines} == {"0.8"}
-
-
 # --- gap_parts ----------------------------------------------------------------------------------------------
 
 
@@ -229,40 +184,7 @@ def test_gap_parts_are_darker_the_farther_and_never_dark_for_small_gaps():
     assert max(darkness(PARTS / 10)) < 0.3  # 3 points are little, though they are the most in this table
 
 
-# --- effects ------------------------------------------------------------------------------------------------
-
-
-def test_effects_are_drawn_with_their_intervals_and_those_that_hold_0_are_grey():
-    (ax,) = FIGURES["effects"]().axes
-    assert points([bar.lines[0] for bar in ax.containers]) == [(4, 0), (-3, 1), (1, 2)]
-    ends = [bar.lines[2][0].get_segments()[0][:, 0].tolist() for bar in ax.containers]
-    assert ends == [[1, 7], [-5, -1], [-1, 3]]
-    green, red, grey = (bar.lines[0].get_color() for bar in ax.containers)
-    assert red == plots.VERMILION
-    assert grey == "0.55"
-    assert len({green, red, grey}) == 3
-
-
-def test_effects_of_the_paper_are_crosses_below_and_what_it_did_not_print_is_left_out():
-    (ax,) = FIGURES["effects"]().axes
-    assert points(drawn(ax, "x")) == [(2.5, 3)]
-    assert [t.get_text() for t in ax.get_yticklabels()] == [*FOUND, "paper: celeba"]
-    bottom, top = ax.get_ylim()
-    assert top < 0 < 3 < bottom < 4
-
-
-def test_effects_have_a_line_at_0():
-    (ax,) = FIGURES["effects"]().axes
-    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "None"
-            and len(line.get_xdata()) == 2] == [[0, 0]]
-
-
-def test_effects_take_intervals_as_claims_give_them_and_no_published_effect():
-    figure = plots_benchmark.effects({"one seed": interval([1.0]), "three": interval([1.0, 2.0, 3.0])}, {})
-    figure.canvas.draw()  # one seed's interval is infinite
-    one, three = figure.axes[0].containers
-    assert one.lines[0].get_color() == three.lines[0].get_color() == "0.55"
-    assert not drawn(figure.axes[0], "x")
+# --- choices ------------------------------------------------------------------------------------------------
 
 
 def test_choices_shows_every_main_effect_and_only_the_interactions_outside_0():

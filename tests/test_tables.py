@@ -261,19 +261,21 @@ def test_who_lacks_a_seed_of_the_first_s_is_compared_on_those_they_share():
     assert table.place.tolist() == ["tied", "tied", ""]
 
 
-def test_against_gold_is_a_paired_difference_with_its_interval_by_hand():
+def test_signed_gaps_are_paired_differences_with_their_intervals_by_hand():
     moving = THREE | {("retrain", True): [(0.50, 0.50), (0.60, 0.50), (0.70, 0.50)],
                       ("miu", True): [(0.52, 0.50), (0.62, 0.50), (0.74, 0.45)]}
-    table = tables.against_gold(rows_of(moving).iloc[::-1], BOTH)
-    # +2, +2, +4: 8/3 with a standard error of 2/3; 0, 0, -5: -5/3 with one of 5/3
-    assert table.loc["MIU + REWEIGHT"].to_dict() == {"UA - gold": "+2.7 [-0.2, +5.5]",
-                                                     "GA - gold": "-1.7 [-8.8, +5.5]"}
-    assert set(table.index) == {"MIU + REWEIGHT", "RETRAIN", "PRETRAIN (do nothing)"}
+    table = tables.signed_gaps(rows_of(moving).iloc[::-1], "UA")
+    # +2, +2, +4: 8/3 with a standard error of 2/3, t of two degrees of freedom 4.303
+    assert table.loc[("miu", True), ["mean", "low", "high"]].tolist() == pytest.approx(
+        [8 / 3, 8 / 3 - 4.303 * 2 / 3, 8 / 3 + 4.303 * 2 / 3], **EXACTLY)
+    assert set(table.index) == {("miu", True), ("retrain", False), ("pretrain", False)}
 
 
-def test_against_gold_shows_forget_group_and_test_accuracy_unless_told(rows):
-    assert list(tables.against_gold(rows)) == ["UA - gold", "GA - gold", "TA - gold"]
-    assert tables.against_gold(rows).loc["MIU", "TA - gold"] == "+0.0 [+0.0, +0.0]"
+def test_signed_gaps_are_of_the_group_unless_told_and_equal_only_within_a_margin():
+    rows = rows_of({("retrain", True): [(0.5, 0.50), (0.5, 0.50), (0.5, 0.50)],
+                    ("miu", True): [(0.9, 0.51), (0.9, 0.50), (0.9, 0.49)]})
+    assert tables.signed_gaps(rows).verdict.tolist() == ["not distinguished"]
+    assert tables.signed_gaps(rows, margin=5.0).verdict.tolist() == ["equal"]
 
 
 def test_the_effect_of_reweight_by_hand(rows):
@@ -302,7 +304,7 @@ def test_without_any_pair_there_is_no_effect_to_show(rows):
     assert tables.reweight_effect(rows[~rows.reweight]).empty
 
 
-@pytest.mark.parametrize("table", [tables.standing, tables.against_gold, tables.reweight_effect])
+@pytest.mark.parametrize("table", [tables.standing, tables.signed_gaps, tables.reweight_effect])
 def test_tables_of_intervals_refuse_rows_that_do_not_belong_together(rows, table):
     with pytest.raises(ValueError, match="runs of one ratio"):
         table(pd.concat([rows, rows_of(VALUES, ratio=0.9)]))

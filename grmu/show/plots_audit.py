@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from grmu.show.plots import (
     GROUP_COLOURS,
@@ -46,19 +47,19 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
         ax.axvline(0.5, color="0.6", ls=":", lw=1)
         for y, key in enumerate(order):
             rows = table[(table.method == key[0]) & (table.reweight == key[1])].set_index(["attack", "who"])
-            for shift, (which, (marker, _)) in zip((-0.2, 0, 0.2), MARKS.items(), strict=True):
+            for shift, (which, (marker, words)) in zip((-0.2, 0, 0.2), MARKS.items(), strict=True):
                 style = {"color": "0.5"} if which[1] == "retained" else marker_style(*key)
-                _auc(ax, rows.loc[which], y + shift, style | {"marker": marker, "alpha": (
-                    0.55 if which[0] == "forest" else 1)})
-        _auc(ax, rows.loc["U-LiRA", "overfitted"], len(order), {"color": "0.5", "marker": "D"})
+                _auc(ax, rows.loc[which], y + shift, style | {
+                    "marker": marker, "label": words, "alpha": 0.55 if which[0] == "forest" else 1})
+        _auc(ax, rows.loc["U-LiRA", "overfitted"], len(order),
+             {"color": "0.5", "marker": "D", "label": "found"})
         said = table[table.verdict.notna()].set_index(["method", "reweight"]).verdict
         name_rows(ax, [*(f"{label(*key)}\n{said[key]}" for key in order), OVERFITTED])
-        ax.tick_params("y", labelsize=10)
         ax.set_title(name, fontsize=11, fontweight="normal")
     axes[-1, 0].set_xlabel("AUC: 0.5 is a coin")
-    for marker, words in MARKS.values():
-        axes[0, 0].plot([], [], marker, color="0.3", label=words)
-    axes[0, 0].legend(loc="upper right", fontsize=10)
+    keys = [Line2D([], [], marker=marker, ls="", color="0.3", label=words)
+            for marker, words in MARKS.values()]
+    axes[0, 0].legend(handles=keys, loc="upper right")
     return headline(fig, title)
 
 
@@ -80,9 +81,10 @@ def person(said: Mapping[str, Mapping[str, np.ndarray]], picture: np.ndarray, ti
         sd = np.sqrt(np.mean(np.concatenate([v - v.mean() for v in confidence.values() if len(v)]) ** 2))
         for y, (status, values) in enumerate(confidence.items()):
             hue = STATUS_COLOURS[status]
-            ax.plot(values, np.full(len(values), -y), "|", color=hue, ms=10, mew=1.2)
+            ax.plot(values, np.full(len(values), -y), "|", color=hue, ms=10, mew=1.2, label=status)
             if len(values):
-                ax.plot(x, 0.75 * np.exp(-(((x - values.mean()) / sd) ** 2) / 2) - y + 0.12, color=hue)
+                ax.plot(x, 0.75 * np.exp(-(((x - values.mean()) / sd) ** 2) / 2) - y + 0.12, color=hue,
+                        label=f"Gaussian of {status}")
         ax.set_yticks([-y for y in range(len(confidence))],
                       [f"{s}\n(n = {len(v)})" for s, v in confidence.items()] if ax is axes[1] else [])
         ax.set_title(name, fontsize=11, fontweight="normal")

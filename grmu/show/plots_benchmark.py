@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grmu.show.plots import (
-    VERMILION,
     axes_or_new,
     colour,
     headline,
@@ -21,36 +19,37 @@ from grmu.show.plots import (
     titled,
 )
 from grmu.study.compare import Interval
-from grmu.study.names import METRIC_NAMES, label
+from grmu.study.names import label
 
 SHORT_VERDICTS = {"lower": "nearer", "higher": "farther", "equal": "equal",
                   "not distinguished": "", "lower, within the margin": "nearer, but equal",
                   "higher, within the margin": "farther, but equal"}
 
 
-def reweight_gains(effect: pd.DataFrame, gold: float, idle: float, metric: str = "GA", title: str = "",
-                   ax: Axes | None = None) -> Figure:
-    """What REWEIGHT adds to each method: hollow without, filled with it, the paired gain and its interval.
+def forest(found: pd.DataFrame, noise: float = 0.0, title: str = "", ax: Axes | None = None) -> Figure:
+    """Signed gaps to the gold standard with 95 % intervals, a row a method: hollow without REWEIGHT, filled
+    with it; a verdict other than "not distinguished" stands beside its mark.
 
     Args:
-        effect: as `tables.reweight_effect` gives, percent.  gold, idle: the gold standard's value and
-            PRETRAIN's, percent.
+        found: by (method, reweight), in points: mean and, where known, low, high and verdict, as
+            `compare.verdicts` gives.
+        noise: what two gold standards of a split differ by, a grey band; NaN: not known.
     """
-    ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.36 * len(effect)))
-    for i, (method, row) in enumerate(effect.iterrows()):
-        ax.plot([row.without, row.with_], [i, i], color=colour(method), lw=1.5)
-        for value, reweight in ((row.without, False), (row.with_, True)):
-            ax.plot(value, i, **marker_style(method, reweight))
-        ax.text(1.02, i, f"{row.gain:+.0f} [{row.low:+.0f}, {row.high:+.0f}]",
-                transform=ax.get_yaxis_transform(), va="center",
-                color="black" if row.low > 0 or row.high < 0 else "0.5")
-    ax.axvline(gold, color="black", ls="--", lw=1, zorder=0)
-    ax.axvline(idle, color=colour("pretrain"), ls=":", lw=1.5, zorder=0)
-    ax.set_yticks(range(len(effect)), [label(method) for method in effect.index])
-    ax.set(ylim=(len(effect) - 0.5, -0.7),
-           xlabel=f"{METRIC_NAMES[metric]} (%): hollow without, filled with REWEIGHT;\n"
-                  "dashed gold standard, dotted PRETRAIN")
-    ax.text(1.02, -0.75, "gain [95 %]", transform=ax.get_yaxis_transform(), va="bottom")
+    methods = list(dict.fromkeys(method for method, _ in found.index))
+    ax = axes_or_new(ax, figsize=(7.5, 1.3 + 0.45 * len(methods)))
+    ax.axvline(0, color="black", ls="--", lw=1, zorder=0)
+    if noise > 0:
+        ax.axvspan(-noise, noise, color="0.9", zorder=0)
+    for (method, reweight), row in found.iterrows():
+        twice = len(found.loc[[method]]) > 1
+        y = methods.index(method) + (0.2 if reweight else -0.2) * twice
+        name = f"{'with' if reweight else 'without'} REWEIGHT" if twice else "references"
+        away = [[row["mean"] - row.low], [row.high - row["mean"]]] if "low" in row else None
+        ax.errorbar(row["mean"], y, xerr=away, capsize=2, label=name,
+                    **marker_style(method, reweight) | {"linestyle": "none"})
+        if (said := row.get("verdict", "not distinguished")) != "not distinguished":
+            ax.text(1.02, y, said, transform=ax.get_yaxis_transform(), va="center")
+    name_rows(ax, [label(method) for method in methods])
     return titled(ax, title)
 
 
@@ -72,36 +71,14 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
         ax.axvline(gold["UA"] * 100, color="black", ls="--", lw=0.8, zorder=0)
         for reweight, part in curves[curves.method == method].groupby("reweight"):
             x, y = part.UA * 100, part.GA * 100
-            ax.plot(x, y, ".-", color=colour(method), lw=1, ms=3, alpha=0.8)
-            ax.plot(x.iloc[-1], y.iloc[-1], **marker_style(method, bool(reweight)))
-        ax.plot(x.iloc[0], y.iloc[0], "s", color=colour("pretrain"), ms=6)
+            how = "with" if reweight else "without"
+            ax.plot(x, y, ".-", color=colour(method), lw=1, ms=3, alpha=0.8, label=f"way {how} REWEIGHT")
+            ax.plot(x.iloc[-1], y.iloc[-1], **marker_style(method, bool(reweight)), label=f"its end {how}")
+        ax.plot(x.iloc[0], y.iloc[0], "s", color=colour("pretrain"), ms=6, label=label("pretrain"))
         ax.set_title(label(method), fontsize=11)
     fig.supxlabel("UA, accuracy on the forgotten pictures (%)", fontsize=11)
     fig.supylabel("GA, the group's test pictures (%)", fontsize=11)
     return headline(fig, title)
-
-
-def ranks(places: pd.DataFrame, highlight: Sequence[str] = (), title: str = "",
-          ax: Axes | None = None) -> Figure:
-    """Ranks (1 is best) under several measures: a line a method, named at both ends; `highlight` in colour.
-
-    `places`: a row a method key (method, reweight), a column a measure.
-    """
-    ax = axes_or_new(ax, figsize=(8.6, 0.9 + 0.28 * len(places)))
-    x = np.arange(places.shape[1])
-    for (method, reweight), row in places.iterrows():
-        chosen = method in highlight
-        ax.plot(x, row, "o-", color=colour(method) if chosen else "0.8", lw=2.5 if chosen else 1,
-                zorder=2 + chosen, mfc="white" if not reweight else None, ms=6)
-        for side, where, align in ((0, -0.12, "right"), (-1, x[-1] + 0.12, "left")):
-            ax.text(where, row.iloc[side], label(method, reweight), ha=align, va="center", fontsize=11,
-                    color=colour(method) if chosen else "0.35")
-    ax.set_xticks(x, list(places))
-    ax.set(ylim=(len(places) + 0.6, 0.4), yticks=[], xlim=(-0.2, x[-1] + 0.2))
-    ax.spines[["left", "bottom"]].set_visible(False)
-    ax.tick_params(axis="x", length=0)
-    ax.xaxis.tick_top()
-    return headline(cast(Figure, ax.figure), title)  # from the labels' edge, not the axes'
 
 
 def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> Figure:
@@ -118,25 +95,6 @@ def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> F
     ax.xaxis.tick_top()
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
-    return titled(ax, title)
-
-
-def effects(found: Mapping[str, Sequence[float]], published: Mapping[str, float], title: str = "",
-            ax: Axes | None = None) -> Figure:
-    """Our effects of a claim with 95 % intervals (mean, low, high, ...); below them the paper's (crosses).
-
-    Right of the line speaks for the claim, left against it; an interval that holds 0 is grey.
-    """
-    published = {name: value for name, value in published.items() if value == value}
-    ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.28 * (len(found) + len(published))))
-    ax.axvline(0, color="0.6", lw=1)
-    for i, (mean, low, high, *_) in enumerate(found.values()):
-        hue = "#009E73" if low > 0 else VERMILION if high < 0 else "0.55"
-        ax.errorbar(mean, i, xerr=[[mean - low], [high - mean]], fmt="o", color=hue, capsize=3)
-    for i, value in enumerate(published.values(), len(found)):
-        ax.plot(value, i, "x", color="black")
-    ax.set_yticks(range(len(found) + len(published)), [*found, *(f"paper: {name}" for name in published)])
-    ax.set(ylim=(len(found) + len(published) - 0.5, -0.5), xlabel="points; right of 0 speaks for the claim")
     return titled(ax, title)
 
 

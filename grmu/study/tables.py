@@ -1,6 +1,6 @@
 """Result tables: rows of `grmu.run_all` in; out, means with spread, do nothing and gold standard named.
 
-`summary`, `standing` and `against_gold` compute, `show` dresses for a notebook. The plain frames print well
+`summary`, `standing` and `signed_gaps` compute, `show` dresses for a notebook. The plain frames print well
 on a terminal, and are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
 """
 
@@ -104,16 +104,16 @@ def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
     return pd.DataFrame(lines).set_index("method")
 
 
-def against_gold(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA")) -> pd.DataFrame:
-    """Method minus gold standard in points, paired by seed: "mean [low, high]", the 95 % interval."""
+def signed_gaps(rows: pd.DataFrame, metric: str = "GA", margin: float | None = None) -> pd.DataFrame:
+    """Method minus gold standard of the same seed in one metric, in points, worded by `compare.verdicts`.
+
+    A row per method and REWEIGHT, in the order of `rows`; `margin`, in points: what is surely less is equal.
+    """
     gold = gold_of(rows)
-    lines = {}
-    for key, part in rows.groupby(["method", "reweight"], sort=False):
-        if key != GOLD:
-            found = {m: interval(100 * d) for m, d in differences(part, gold, metrics).items()}
-            lines[label(*key)] = {f"{m} - gold": i.said()
-                                  for m, i in found.items()}
-    return pd.DataFrame(lines).T.rename_axis("method")
+    found = {key: 100 * differences(part, gold, [metric])[metric]
+             for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
+    worded = verdicts(found, None if margin is None else dict.fromkeys(found, margin))
+    return worded.set_axis(pd.MultiIndex.from_tuples(list(found), names=["method", "reweight"]))
 
 
 def reweight_effect(rows: pd.DataFrame, metric: str = "GA") -> pd.DataFrame:
