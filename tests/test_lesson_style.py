@@ -17,7 +17,6 @@ CELLS, WORDS, TABLES, FIGURES, SETUP_LINES = 45, 2200, 4, 6, 40
 WAITING = {
     "00_start_here",
     "01_uneven_forgetting",
-    "02_reweight",
     "03_mine",
     "05_miu",
     "06_which_method",

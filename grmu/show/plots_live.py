@@ -332,24 +332,22 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int,
     def frame(axes: list[Axes]) -> None:
         for ax, said in zip(axes, ("share of an epoch's samples (%, log scale)", f"{of} accuracy (%)"),
                             strict=True):
-            name_rows(ax, names if ax is axes[0] else [""] * len(names))
+            name_rows(ax, names)
             ax.set_xlabel(said)
         axes[0].set(xscale="log", xlim=(0.05, 130))
         axes[0].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
         axes[1].set_xlim(0, 101)
+        axes[1].tick_params(labelleft=False)  # the names are there for who reads the figure's text
 
     def paint(axes: list[Axes]) -> None:
         for ax, values in zip(axes, (shares, accuracies), strict=True):
             for name, by_group in values.items():
-                mark, colour_, size = MARKS.get(name, MARKS["by hand"])
-                for i, value in enumerate(by_group):
-                    own = VERMILION if name == "by hand" and i == forget else colour_
-                    ax.plot(max(100 * value, 0.05), i, mark, color=own, ms=size,
-                            mfc="none" if name == "before" else own, mew=1.5)
-        for name, (mark, colour_, _) in MARKS.items():
-            if name in shares or name in accuracies:
-                axes[0].plot([], [], mark, color=colour_, mfc="none" if name == "before" else colour_,
-                             label=name)
+                mark, hue, size = MARKS.get(name, MARKS["by hand"])
+                x = np.maximum(100 * np.asarray(by_group), 0.05)
+                ax.plot(x, range(len(x)), mark, color=hue, ms=size, mfc="none" if name == "before" else hue,
+                        mew=1.5, label=name)
+                if name == "by hand":
+                    ax.plot(x[forget], forget, mark, color=VERMILION, ms=size)
         canvas.figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left",
                              bbox_to_anchor=(0.15, 0.94), ncols=4)
         canvas.headline(title)
