@@ -337,7 +337,7 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int,
         axes[0].set(xscale="log", xlim=(0.05, 130))
         axes[0].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
         axes[1].set_xlim(0, 101)
-        axes[1].tick_params(labelleft=False)  # the names are there for who reads the figure's text
+        axes[1].tick_params(axis="y", labelcolor="none")  # unseen, but there for the figure in words
 
     def paint(axes: list[Axes]) -> None:
         for ax, values in zip(axes, (shares, accuracies), strict=True):
