@@ -205,6 +205,7 @@ def curves_canvas() -> Canvas:
     return Canvas(10.6, 3.0, 1, 3, left=0.07, right=0.985, top=0.85, bottom=0.18, wspace=0.3)
 
 
+EPOCH_MARKERS = "os^"  # ●■▲
 EPOCH_PANELS = (  # axis label, and the curves: name, words, colour
     ("accuracy (%)", (("GA", "group, test", VERMILION), ("UA", "forget set", "#8C3D00"),
                       ("TA", "test set", "#0072B2"))),
@@ -225,16 +226,16 @@ def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int
     def frame(axes: list[Axes]) -> None:
         for ax, (said, curves), fit in zip(axes, EPOCH_PANELS, fits, strict=True):
             ax.set(xlim=(0.5, max(epochs, 2) + 0.5), ylim=fit, xlabel="epoch", ylabel=said)
-            for i, (_, words, hue) in enumerate(curves):  # the curves' names, in their colours
-                ax.text(i * 0.37, 1.05, words, transform=ax.transAxes, color=hue)
+            for i, ((_, words, hue), sign) in enumerate(zip(curves, "●■▲", strict=False)):
+                ax.text(i * 0.37, 1.05, f"{sign} {words}", transform=ax.transAxes, color=hue)
 
     def paint(axes: list[Axes]) -> None:
         for ax, (_, curves) in zip(axes, EPOCH_PANELS, strict=True):
-            for name, _, hue in curves:
+            for (name, _, hue), marker in zip(curves, EPOCH_MARKERS, strict=False):
                 points = [(row["epoch"], row[name] * (100 if ax is axes[0] else 1))
                           for row in rows if name in row]
                 if points:
-                    ax.plot(*zip(*points, strict=True), "o-", color=hue, ms=4, label=name)
+                    ax.plot(*zip(*points, strict=True), marker + "-", color=hue, ms=4, label=name)
 
     return canvas.draw((fits, epochs), frame, paint)
 
@@ -273,7 +274,7 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
         for group, who in enumerate(features.group_names):
             hue = VERMILION if group in forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
             mine = z[features.group == group][:MAPPED]
-            ax.plot(mine[:, 0], mine[:, 1], ".", color=hue, ms=3.5, alpha=0.6, label=who)
+            ax.plot(mine[:, 0], mine[:, 1], "os^D"[group % 4], color=hue, ms=2.5, mew=0, alpha=0.6, label=who)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]),
                xlabel="first principal component of the features before")
         ax.set_title(f"{name}: groups told apart {100 * told:.0f} %", fontsize=11, fontweight="normal")
@@ -355,5 +356,5 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int,
     return canvas.draw((tuple(names), of), frame, paint)
 
 
-MARKS = {"before": ("o", "#808080", 12), "no weights": ("s", "#0072B2", 6),
-         "α (REWEIGHT)": ("|", "black", 18), "by hand": ("D", "#CC79A7", 6)}
+MARKS = {"before": ("o", colour("pretrain"), 12), "no weights": ("s", "#0072B2", 6),
+         "α (REWEIGHT)": ("|", "black", 18), "by hand": ("D", colour("miu"), 6)}
