@@ -10,7 +10,8 @@ from grmu import Experiment, closed_form
 from grmu.methods.controls import ByHand
 from grmu.metrics import evaluate
 from grmu.runs import run
-from grmu.show import explorer, model_changes, widgets
+from grmu.show import explorer, model_changes, plots_live, widgets
+from grmu.show.alt import describe
 from grmu.show.widgets import background
 
 SHORT = {"epochs": 2}
@@ -355,6 +356,15 @@ def test_the_proportions_follow_the_weights(few_pictures, store):
     demo.controls[3].value = 2.0
     assert demo.shares["by hand"].tolist() == pytest.approx(demo.shares["before"].tolist())
     assert bytes(demo.picture.value) != before
+
+
+def test_the_figure_says_in_words_what_every_choice_gives_every_group():
+    shares = {"before": [0.9, 0.1], "by hand": [0.6, 0.4]}
+    right = {"before": [0.8, 0.7], "by hand": [0.75, 0.72]}
+    said = describe(plots_live.draw_by_hand(plots_live.by_hand_canvas(1), ["many", "few"], 1, shares, right))
+    for what in ("before: many 90, few 10", "by hand: many 60, few 40", "before: many 80, few 70",
+                 "by hand: many 75, few 72"):
+        assert what in said
 
 
 def test_weights_by_hand_that_are_alphas_train_the_gold_standard(tried, store):

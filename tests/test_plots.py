@@ -98,6 +98,15 @@ def test_given_axes_are_used_and_no_figure_is_opened(name):
     assert plt.get_fignums() == [mine.number]
 
 
+@pytest.mark.parametrize("name", ["epoch_curves", "shares"])
+def test_a_legend_tells_its_lines_apart_without_colours(name):
+    for ax in FIGURES[name]().axes:
+        handles, _ = ax.get_legend_handles_labels()
+        lines = [handle.lines[0] if hasattr(handle, "lines") else handle for handle in handles]
+        looks = [(line.get_marker(), line.get_linestyle()) for line in lines]
+        assert len(set(looks)) == len(looks)
+
+
 def test_a_colour_means_one_thing():
     hues = [*plots.COLOURS.values(), plots.VERMILION, *plots.GROUP_COLOURS]
     assert len({to_hex(h) for h in hues}) == len(hues)

@@ -24,13 +24,14 @@ from grmu.show.alt import speak
 from grmu.study.compare import LEAST_SEEDS, half_width
 from grmu.study.names import METRIC_NAMES, label
 
-# Okabe-Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the gold
-# standard and its family.
+# After Okabe and Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the
+# gold standard and its family. To who sees blue badly, blues and greens differ in lightness alone: so the
+# groups' first four do (tests/test_colours.py).
 VERMILION = "#D55E00"
-GROUP_COLOURS = ["#0072B2", "#56B4E9", "#009E73", "#004B79", "#8CCBB8", "#3B8EC2", "#00664B"]
-COLOURS = {"pretrain": "#808080", "retrain": "#000000",
+GROUP_COLOURS = ["#0072B2", "#56B4E9", "#18512C", "#06045B", "#8CCBB8", "#3B8EC2", "#00664B"]
+COLOURS = {"pretrain": "#646464", "retrain": "#000000",
            "group_dro": "#E69F00", "rwg": "#C7822E", "subg": "#8F6A1E",
-           "finetune": "#A89A00", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
+           "finetune": "#99A025", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
            "miu": "#CC79A7", "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
            "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B", "boundary_expand": "#B98B82",
            "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F",
@@ -250,22 +251,22 @@ def epoch_curves(curves: pd.DataFrame, title: str = "", gold: Mapping[str, float
     """A run epoch by epoch: UA, GA, TA; the losses; the mutual-information estimates if there are any."""
     has_mi = "mi_train" in curves
     fig, axes = plt.subplots(1, 2 + has_mi, figsize=(3.3 * (2 + has_mi), 3.2))
-    hues = {"GA": VERMILION, "UA": "#8C3D00", "TA": "#0072B2"}
-    for name in ("GA", "UA", "TA"):
+    for name, hue, marker in (("GA", VERMILION, "o"), ("UA", "#8C3D00", "s"), ("TA", "#0072B2", "^")):
         if name in curves:
-            axes[0].plot(curves.epoch, curves[name] * 100, "o-", color=hues[name], ms=4, label=name)
+            axes[0].plot(curves.epoch, curves[name] * 100, marker + "-", color=hue, ms=4, label=name)
             if gold is not None:
-                axes[0].axhline(gold[name] * 100, color=hues[name], ls="--", lw=1)
+                axes[0].axhline(gold[name] * 100, color=hue, ls="--", lw=1)
     axes[0].set(xlabel="epoch", ylabel="accuracy (%)"
                 + ("\ndashed: gold standard" if gold is not None else ""))
     axes[0].legend()
-    for name, hue in (("retain_loss", "#009E73"), ("forget_loss", VERMILION)):
+    for name, hue, marker in (("retain_loss", "#009E73", "^"), ("forget_loss", VERMILION, "o")):
         if name in curves and curves[name].notna().any():
-            axes[1].plot(curves.epoch, curves[name], "o-", color=hue, ms=4, label=name.replace("_", " "))
+            axes[1].plot(curves.epoch, curves[name], marker + "-", color=hue, ms=4,
+                         label=name.replace("_", " "))
     axes[1].set(xlabel="epoch", ylabel="loss, mean over the pass")
     axes[1].legend()
     if has_mi:
-        axes[2].plot(curves.epoch, curves.mi_train, "o-", color="#0072B2", ms=4, label="training set")
+        axes[2].plot(curves.epoch, curves.mi_train, "^-", color="#0072B2", ms=4, label="training set")
         axes[2].plot(curves.epoch, curves.mi_forget, "o-", color=VERMILION, ms=4, label="forget set")
         axes[2].set(xlabel="epoch", ylabel="bound M before\nthe epoch (nats)")
         axes[2].legend()

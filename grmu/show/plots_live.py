@@ -205,6 +205,7 @@ def curves_canvas() -> Canvas:
     return Canvas(10.6, 3.0, 1, 3, left=0.07, right=0.985, top=0.85, bottom=0.18, wspace=0.3)
 
 
+EPOCH_MARKERS = "os^"  # ●■▲
 EPOCH_PANELS = (  # axis label, and the curves: name, words, colour
     ("accuracy (%)", (("GA", "group, test", VERMILION), ("UA", "forget set", "#8C3D00"),
                       ("TA", "test set", "#0072B2"))),
@@ -225,16 +226,16 @@ def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int
     def frame(axes: list[Axes]) -> None:
         for ax, (said, curves), fit in zip(axes, EPOCH_PANELS, fits, strict=True):
             ax.set(xlim=(0.5, max(epochs, 2) + 0.5), ylim=fit, xlabel="epoch", ylabel=said)
-            for i, (_, words, hue) in enumerate(curves):  # the curves' names, in their colours
-                ax.text(i * 0.37, 1.05, words, transform=ax.transAxes, color=hue)
+            for i, ((_, words, hue), sign) in enumerate(zip(curves, "●■▲", strict=False)):
+                ax.text(i * 0.37, 1.05, f"{sign} {words}", transform=ax.transAxes, color=hue)
 
     def paint(axes: list[Axes]) -> None:
         for ax, (_, curves) in zip(axes, EPOCH_PANELS, strict=True):
-            for name, _, hue in curves:
+            for (name, _, hue), marker in zip(curves, EPOCH_MARKERS, strict=False):
                 points = [(row["epoch"], row[name] * (100 if ax is axes[0] else 1))
                           for row in rows if name in row]
                 if points:
-                    ax.plot(*zip(*points, strict=True), "o-", color=hue, ms=4, label=name)
+                    ax.plot(*zip(*points, strict=True), marker + "-", color=hue, ms=4, label=name)
 
     return canvas.draw((fits, epochs), frame, paint)
 
@@ -273,7 +274,7 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
         for group, who in enumerate(features.group_names):
             hue = VERMILION if group in forget else GROUP_COLOURS[group % len(GROUP_COLOURS)]
             mine = z[features.group == group][:MAPPED]
-            ax.plot(mine[:, 0], mine[:, 1], ".", color=hue, ms=3.5, alpha=0.6, label=who)
+            ax.plot(mine[:, 0], mine[:, 1], "os^D"[group % 4], color=hue, ms=2.5, mew=0, alpha=0.6, label=who)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]),
                xlabel="first principal component of the features before")
         ax.set_title(f"{name}: groups told apart {100 * told:.0f} %", fontsize=11, fontweight="normal")
@@ -332,24 +333,22 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int,
     def frame(axes: list[Axes]) -> None:
         for ax, said in zip(axes, ("share of an epoch's samples (%, log scale)", f"{of} accuracy (%)"),
                             strict=True):
-            name_rows(ax, names if ax is axes[0] else [""] * len(names))
+            name_rows(ax, names)
             ax.set_xlabel(said)
         axes[0].set(xscale="log", xlim=(0.05, 130))
         axes[0].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
         axes[1].set_xlim(0, 101)
+        axes[1].tick_params(axis="y", labelcolor="none")  # unseen, but there for the figure in words
 
     def paint(axes: list[Axes]) -> None:
         for ax, values in zip(axes, (shares, accuracies), strict=True):
             for name, by_group in values.items():
-                mark, colour_, size = MARKS.get(name, MARKS["by hand"])
-                for i, value in enumerate(by_group):
-                    own = VERMILION if name == "by hand" and i == forget else colour_
-                    ax.plot(max(100 * value, 0.05), i, mark, color=own, ms=size,
-                            mfc="none" if name == "before" else own, mew=1.5)
-        for name, (mark, colour_, _) in MARKS.items():
-            if name in shares or name in accuracies:
-                axes[0].plot([], [], mark, color=colour_, mfc="none" if name == "before" else colour_,
-                             label=name)
+                mark, hue, size = MARKS.get(name, MARKS["by hand"])
+                x = np.maximum(100 * np.asarray(by_group), 0.05)
+                ax.plot(x, range(len(x)), mark, color=hue, ms=size, mfc="none" if name == "before" else hue,
+                        mew=1.5, label=name)
+                if name == "by hand":
+                    ax.plot(x[forget], forget, mark, color=VERMILION, ms=size)
         canvas.figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left",
                              bbox_to_anchor=(0.15, 0.94), ncols=4)
         canvas.headline(title)
@@ -357,5 +356,5 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int,
     return canvas.draw((tuple(names), of), frame, paint)
 
 
-MARKS = {"before": ("o", "#808080", 12), "no weights": ("s", "#0072B2", 6),
-         "α (REWEIGHT)": ("|", "black", 18), "by hand": ("D", "#CC79A7", 6)}
+MARKS = {"before": ("o", colour("pretrain"), 12), "no weights": ("s", "#0072B2", 6),
+         "α (REWEIGHT)": ("|", "black", 18), "by hand": ("D", colour("miu"), 6)}
