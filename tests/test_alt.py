@@ -46,10 +46,14 @@ def test_pictures_are_counted_and_called_what_stands_over_them():
 def test_maps_bars_clouds_and_long_texts():
     figure, (left, right) = plt.subplots(1, 2)
     left.imshow(np.array([[1.0, 2.0], [3.0, 4.5]]))
+    left.pcolormesh(np.array([[5.0, 6.0, 7.0]]))
+    figure.supxlabel("in points")
     right.bar([0, 1], [3, 1500], label="counts")
     right.scatter([3, 1, 2], [7, 9, 8], label="cloud")
     said = alt.describe(figure)
     assert "a map of 2 by 2 values, 1 to 4.5" in said
+    assert "a map of 1 by 3 values, 5 to 7" in said
+    assert said.endswith("in points.")
     assert "counts from 3 at -0.4 to 1,500 at 0.6" in said
     assert "cloud: 3 points, across 1 to 3, up 7 to 9" in said
     right.set_title("long " * 400)

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, QuadMesh
 from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
@@ -40,6 +40,7 @@ def describe(figure: Figure) -> str:
         said.append(f"{len(pictures)} pictures" + (f": {', '.join(under)}." if under else "."))
         said += [_sentence(_flat(text.get_text())) for ax in pictures for text in ax.texts]
     said += [_panel(ax) for ax in figure.axes if ax not in pictures and ax.get_visible()]
+    said += [_sentence(_flat(note)) for note in (figure.get_supxlabel(), figure.get_supylabel()) if note]
     text = " ".join(filter(None, said))
     return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0] + " …"
 
@@ -71,7 +72,8 @@ def _panel(ax: Axes) -> str:
     across, up = _axis(ax, "x"), _axis(ax, "y")
     ends = [_series(ax, *found) for found in _drawn(ax)]
     shown = ends[:SERIES] + [f"and {len(ends) - SERIES} more"] * (len(ends) > SERIES)
-    heat = [_heat(image.get_array()) for image in ax.images]
+    maps = [*ax.images, *(mesh for mesh in ax.collections if isinstance(mesh, QuadMesh))]
+    heat = [_heat(one.get_array()) for one in maps]
     axes = ", ".join(filter(None, (up and f"Up: {up}", across and f"across: {across}")))
     return " ".join(_sentence(part) for part in (_flat(_title(ax)), axes, "; ".join(shown + heat)) if part)
 
