@@ -35,7 +35,7 @@ def test_rows_are_read_by_their_names_and_seeds_beside_them_are_not():
                          "GA": [0.5, 0.6, 0.52, 0.62, 0.54, 0.64]})
     said = alt.describe(plots.compare(rows, ("GA",), title="Which?"))
     assert said.startswith("Which?")
-    assert said.endswith("RETRAIN 52, MIU 62.")
+    assert "(%). RETRAIN 52, MIU 62. dots: seeds" in said
 
 
 def test_pictures_are_counted_and_called_what_stands_over_them():
