@@ -18,7 +18,6 @@ WAITING = {
     "00_start_here",
     "01_uneven_forgetting",
     "02_reweight",
-    "03_mine",
     "05_miu",
     "06_which_method",
     "07_is_it_forgotten",
