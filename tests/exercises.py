@@ -17,6 +17,7 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
     "group_weights": ("02", "check_group_weights"), "expected_distinct": ("02", "check_expected_distinct"),
     "my_dv_bound": ("03", "check_dv_bound"), "corrected_loss": ("03", "check_corrected_loss"),
     "my_group_bar": ("03", "check_group_bar"),
+    "needed_nats": ("04", "check_needed_nats"), "classifier_bound": ("04", "check_classifier_bound"),
     "calibration_loss": ("05", "check_calibration_loss"), "average_gap": ("05", "check_average_gap"),
     "gap": ("06", "check_gap"), "match_loss": ("06", "check_match_loss"),
     "logit_confidence": ("07", "check_logit_confidence"), "tpr_at_fpr": ("07", "check_tpr_at_fpr"),

@@ -28,6 +28,7 @@ from grmu.study.causes import (
     SHARE,
     THEORY,
 )
+from grmu.study.compare import interval
 from grmu.study.shift import prior_of
 from grmu.training import Recipe, predict, train
 
@@ -252,6 +253,14 @@ def test_what_the_page_says_by_hand_is_what_the_shipped_rows_say():
     assert of.verdict.tolist() == ["higher", "lower, within the margin", "lower", "equal", "equal"]
     assert f"the difference, {of['mean'].iloc[0]:.2f}, is more than three times" in page
     assert of["mean"].iloc[0] > -3 * missed["mean"]
+    for what in ("ground", "shoe"):
+        early, late = (means[f"{when}, of the {what}"] for when in ("untrained", "trained"))
+        assert f"{early:.2f}{' nats before training' * (what == 'ground')} and {late:.2f}" in page
+    by_seed = nats.pivot(index="seed", columns="features", values="nats")
+    ground, shoe = (by_seed[f"trained, of the {what}"] - by_seed[f"untrained, of the {what}"]
+                    for what in ("ground", "shoe"))
+    more = interval(ground - shoe)
+    assert f"adds {more.mean:.2f} [{more.low:.2f}, {more.high:.2f}] more to the ground" in page
 
 
 # --- what MINE finds ----------------------------------------------------------------------------------------
@@ -269,7 +278,7 @@ def test_what_is_known_to_be_there_is_found_and_what_is_not_is_not():
 def test_untrained_features_are_those_of_the_network_that_training_began_with(here):
     e = Experiment(method="pretrain", pretraining={"epochs": 1})
     found = {name: (truth, fit_on, ask) for name, truth, fit_on, ask in features.cases(e, str(here))}
-    assert len(found) == 6
+    assert len(found) == 10
     splits = e.load()
     begun = build(e.network, splits.train, e.seed).eval()
     assert torch.equal(found["untrained"][1][0], predict(begun.features, begun, splits.val.x))
@@ -281,7 +290,18 @@ def test_untrained_features_are_those_of_the_network_that_training_began_with(he
         assert torch.equal(z, same)
         assert not torch.equal(group, own)
         assert torch.equal(group.bincount(), own.bincount())
+        for what, label in (("shoe", splits.test.y), ("ground", splits.test.a)):
+            _, _, (again, asked) = found[f"{name}, of the {what}"]
+            assert torch.equal(again, found[name][2][0])
+            assert torch.equal(asked, label)
     assert [truth for truth, *_ in list(found.values())[-2:]] == [math.log(2), 1.2]
+
+
+def test_an_empty_store_is_filled(tmp_path, monkeypatch):
+    monkeypatch.setattr(features, "held_out", lambda fit_on, ask, seed: 0.5)
+    rows = features.features_of(Experiment(method="pretrain", pretraining={"epochs": 1}), str(tmp_path))
+    assert len(rows) == 10
+    assert {row["nats"] for row in rows} == {0.5}
 
 
 def test_each_control_is_held_against_its_truth_and_training_against_none():

@@ -15,7 +15,6 @@ from grmu.teach import notebooks
 
 CELLS, WORDS, TABLES, FIGURES, SETUP_LINES = 45, 2200, 4, 6, 40
 WAITING = {
-    "03_mine",
     "08_beyond_images",
     "09_unknown_groups",
 }

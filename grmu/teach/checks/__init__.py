@@ -5,6 +5,7 @@ it is right, and otherwise fails with a sentence that says what was expected. No
 from grmu.teach.checks.audit import check_logit_confidence, check_tpr_at_fpr
 from grmu.teach.checks.benchmark import check_gap, check_match_loss
 from grmu.teach.checks.common import CheckError, close, expect
+from grmu.teach.checks.features import check_classifier_bound, check_needed_nats
 from grmu.teach.checks.forgetting import check_margin_shift, check_retain_share, check_retrain
 from grmu.teach.checks.groups import check_error_groups, check_labels_needed
 from grmu.teach.checks.mine import check_corrected_loss, check_dv_bound, check_group_bar
@@ -14,9 +15,10 @@ from grmu.teach.checks.start import check_group_accuracy, check_setup
 from grmu.teach.checks.text import check_has_negation, check_masked_mean
 
 __all__ = [
-    "CheckError", "check_average_gap", "check_calibration_loss", "check_corrected_loss", "check_dv_bound",
-    "check_error_groups", "check_expected_distinct", "check_gap", "check_group_accuracy", "check_group_bar",
-    "check_group_weights", "check_has_negation", "check_labels_needed", "check_logit_confidence",
-    "check_margin_shift", "check_masked_mean", "check_match_loss", "check_retain_share", "check_retrain",
-    "check_setup", "check_tpr_at_fpr", "close", "expect",
+    "CheckError", "check_average_gap", "check_calibration_loss", "check_classifier_bound",
+    "check_corrected_loss", "check_dv_bound", "check_error_groups", "check_expected_distinct", "check_gap",
+    "check_group_accuracy", "check_group_bar", "check_group_weights", "check_has_negation",
+    "check_labels_needed", "check_logit_confidence", "check_margin_shift", "check_masked_mean",
+    "check_match_loss", "check_needed_nats", "check_retain_share", "check_retrain", "check_setup",
+    "check_tpr_at_fpr", "close", "expect",
 ]
