@@ -22,8 +22,6 @@ WAITING = {
     "05_miu",
     "06_which_method",
     "07_is_it_forgotten",
-    "08_beyond_images",
-    "09_unknown_groups",
 }
 LESSONS = [path for path in notebooks.lessons() if path.stem not in WAITING]
 TYPED = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?!\w)")  # unsigned: a minus may be a dash

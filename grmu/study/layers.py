@@ -1,10 +1,10 @@
-"""Where a classifier keeps an attribute that it was not asked for: layer by layer, with few labels and with none.
+"""Where a classifier keeps an attribute that it was not asked for, layer by layer.
 
     python -m grmu results --only layers
 
-A row a seed of PRETRAIN on `groundwear` and a layer. To a probe on a few labels: how many of all other pictures,
-and of the group that asks, it names rightly. To clusters (`grmu.discover.divided`), which know no label: their
-agreement with the true attribute. To both: the alpha that those of the group get who stay, at ratio 0.9.
+A row a seed of PRETRAIN on `groundwear` and a layer. A probe on a few labels: how many of all other pictures,
+and of the group that asks, it names rightly. Clusters (`grmu.discover.divided`), which know no label: their
+agreement with the true attribute. Both: the alpha that those of the group get who stay, at ratio 0.9.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ def layers_of(experiment: Experiment, store: str | None = None) -> list[dict[str
         for name, part in parts().items():
             said, cut = completed(z[:, part], train, known), divided(z[:, part], train, seed)
             right = said == train.a.numpy()
-            probe, clusters = (replace(train, a=torch.as_tensor(a), attribute_names=[str(k) for k in range(a.max() + 1)])
-                               for a in (said, cut))
-            rows.append({"seed": seed, "layer": name, "probe": right[other].mean(), "probe, group": right[asks].mean(),
+            probe, clusters = (replace(train, a=torch.as_tensor(a), attribute_names=[
+                str(k) for k in range(a.max() + 1)]) for a in (said, cut))
+            rows.append({"seed": seed, "layer": name, "probe": right[other].mean(),
+                         "probe, group": right[asks].mean(),
                          "alpha, probe": alpha_of(group, train, probe, split.retain_index),
                          "agreement, clusters": agreement(clusters, train),
                          "alpha, clusters": alpha_of(group, train, clusters, split.retain_index)})
