@@ -3,7 +3,7 @@
     python -m grmu results --only sentences
 
 On five seeds (grid `text`) the transformer's accuracy on its small group differs so much from seed to seed
-that, of several questions asked at once, none could be answered. These seeds were fixed before they were run,
+that, of eight questions asked at once, none could be answered. These seeds were fixed before they were run,
 and three questions: `questions`.
 """
 
