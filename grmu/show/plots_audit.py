@@ -173,7 +173,7 @@ def means(panels: Mapping[str, Mapping[str, pd.DataFrame]], levels: Mapping[str,
                         capsize=3, color=hue, label=name)
         ax.set_xlabel(words)
         if len(frames) > 1:
-            ax.legend()
+            ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     for name, level in (levels or {}).items():
         axes[0, -1].axvline(level, color="black", ls="--", lw=1)
         axes[0, -1].text(level, -0.45, f"{name} ", ha="right", va="top")
