@@ -38,11 +38,18 @@ class Grouping:
 
 
 def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """Cluster of each sample among those of its class; 2 to MOST_CLUSTERS a class, by the best silhouette."""
+    """`divided` by the features that the head gets."""
+    return divided(predict(model.features, model, train.x).cpu().numpy(), train, seed)
+
+
+def divided(z: np.ndarray, train: GroupedDataset, seed: int) -> np.ndarray:
+    """k-means on z (N, d) within each class: the cluster of each sample among those of its class.
+
+    2 to MOST_CLUSTERS a class, by the best silhouette.
+    """
     from sklearn.cluster import KMeans  # a second to import, for those who infer groups
     from sklearn.metrics import silhouette_score
 
-    z = predict(model.features, model, train.x).cpu().numpy()
     y, found = train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]

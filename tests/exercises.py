@@ -21,8 +21,8 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
     "calibration_loss": ("05", "check_calibration_loss"), "average_gap": ("05", "check_average_gap"),
     "gap": ("06", "check_gap"), "match_loss": ("06", "check_match_loss"),
     "logit_confidence": ("07", "check_logit_confidence"), "tpr_at_fpr": ("07", "check_tpr_at_fpr"),
-    "error_groups": ("08", "check_error_groups"), "labels_needed": ("08", "check_labels_needed"),
-    "masked_mean": ("07", "check_masked_mean"), "has_negation": ("07", "check_has_negation"),
+    "error_groups": ("09", "check_error_groups"), "labels_needed": ("09", "check_labels_needed"),
+    "masked_mean": ("08", "check_masked_mean"), "has_negation": ("08", "check_has_negation"),
 }
 
 

@@ -15,8 +15,6 @@ from grmu.teach import notebooks
 
 CELLS, WORDS, TABLES, FIGURES, SETUP_LINES = 45, 2200, 4, 6, 40
 WAITING = {
-    "08_beyond_images",
-    "09_unknown_groups",
 }
 LESSONS = [path for path in notebooks.lessons() if path.stem not in WAITING]
 TYPED = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?!\w)")  # unsigned: a minus may be a dash

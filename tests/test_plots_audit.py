@@ -28,6 +28,7 @@ GROUPS = pd.DataFrame({"group": ["large\nn = 9", "small\nn = 2"], "AUC": [0.55, 
                        "AUC low": [0.5, 0.8], "AUC high": [0.6, 0.95]})
 SOURCES = pd.DataFrame([[60.0, 62.0, 64.0], [10.0, 12.0, 14.0], [30.0, 40.0, 50.0]],
                        index=["true", "none", "probe"])
+SEEDS = pd.DataFrame({"first": [1.0, 2.0, 3.0, 4.0, 5.0], "last": [7.0, 7.0, 7.0, 7.0, 7.0]})
 NAMES = {"none": "no groups", "probe": "a probe", "true": "true groups"}
 
 FIGURES = {
@@ -37,8 +38,10 @@ FIGURES = {
     "by_group": lambda **more: plots_audit.by_group({("miu", True): GROUPS}, "small", title="a title",
                                                     **more),
     "recovered": lambda: plots_audit.recovered({"left": SOURCES, "right": SOURCES}, NAMES, "a title"),
+    "means": lambda: plots_audit.means({"GA": {"one": SEEDS}, "α": {"one": SEEDS, "other": SEEDS + 3}},
+                                       {"true": 9.0}, "a title"),
 }
-PANELS = ("attacks", "person", "recovered")
+PANELS = ("attacks", "person", "recovered", "means")
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +132,16 @@ def test_recovered_has_means_dots_and_both_references():
     half = 4.303 * 10 / np.sqrt(3)  # Student's t with two degrees of freedom
     whiskers = [segment[:, 0] for bars in left.collections for segment in bars.get_segments()]
     assert any(np.allclose(sorted(x), [40 - half, 40 + half], atol=0.01) for x in whiskers)
+
+
+def test_means_have_a_dot_a_seed_a_row_a_column_and_intervals_over_seeds():
+    left, right = FIGURES["means"]().axes
+    assert [text.get_text() for text in left.get_yticklabels()] == ["first", "last"]
+    assert heights(left, "o") == [(3, 0), (7, 1)]
+    assert len(heights(left, ".")) == 10
+    assert [x for x, _ in heights(right, "o")] == [3, 7, 6, 10]
+    half = 2.776 * np.std([1, 2, 3, 4, 5], ddof=1) / np.sqrt(5)
+    whiskers = [sorted(segment[:, 0]) for bars in left.collections for segment in bars.get_segments()]
+    assert any(np.allclose(x, [3 - half, 3 + half], atol=0.01) for x in whiskers)
+    assert [line.get_xdata()[0] for line in right.lines if line.get_linestyle() == "--"] == [9]
+    assert [text.get_text() for text in right.get_legend().get_texts()] == ["one", "other"]

@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from grmu.discover import GROUPINGS, infer
+from grmu.discover import GROUPINGS, infer, layer_features
 from grmu.reweight import group_weights
 from grmu.runs import Experiment, load_split, run, trained
-from grmu.study import attacks, audit, rivals, shadows, shipped_tables, studies
+from grmu.study import attacks, audit, layers, rivals, sentences, shadows, shipped_tables, studies
 from grmu.study.efficacy import DIFFERENCES
-from grmu.study.groupings import agreement
+from grmu.study.grids import SEEDS
+from grmu.study.groupings import agreement, alpha_of
 from grmu.study.names import label
 from grmu.study.studies import attack_accuracy
 
@@ -358,6 +359,42 @@ def test_every_way_to_infer_groups_is_tried_beside_the_true_ones_and_what_needs_
     assert set(table.GA) == {0.12346}
 
 
+# --- layers, sentences --------------------------------------------------------------------------------------
+
+
+def test_layers_are_all_that_is_seen_and_each_is_asked_as_inferred_groups_are(few_pictures, here):
+    e = Experiment(method="pretrain", ratio=0.9)
+    rows = {row["layer"]: row for row in layers.layers_of(e, here)}
+    splits, model = e.load(), trained(e, here)
+    assert layers.parts()["last features"].stop == layer_features(model, splits.train).shape[1]
+    assert list(rows) == [*layers.WIDTHS, layers.ALL]
+    _, split, groups = load_split(e)
+    for name, layer, way in (("probe", layers.ALL, "probe"), ("probe_last", "last features", "probe"),
+                             ("clusters", "last features", "clusters")):
+        found = infer(name, model, splits.train, 0)
+        alpha = alpha_of(splits.train.group_id(groups[0]), splits.train, found, split.retain_index)
+        assert rows[layer][f"alpha, {way}"] == alpha
+    assert rows["last features"]["agreement, clusters"] == agreement(found, splits.train)
+
+
+def test_sentences_are_asked_of_new_seeds_with_as_many_pairs_of_everyone():
+    runs = list(sentences.experiments())
+    assert not {e.seed for _, e in runs} & set(SEEDS)
+    assert len({e.id for _, e in runs}) == 10 * len(sentences.WAYS)
+    forgotten = [len(load_split(e)[1].forget) for _, e in runs[:4]]
+    assert forgotten == [59] * 4
+    assert [e.groups for _, e in runs[:4]] == ["default"] * 3 + ["uniform"]
+
+
+def test_the_three_questions_are_differences_by_seed():
+    noise = np.array([-1.0, 0, 1])
+    said = sentences.questions(pd.DataFrame({"PRETRAIN": 50 + noise, "RETRAIN": [20.0, 20, 20],
+                                             "RETRAIN, from everyone": 45 - noise,
+                                             "RETRAIN + REWEIGHT": 21 + 3 * noise}))
+    assert said["mean"].tolist() == pytest.approx([30, 25, 1])
+    assert said.verdict.tolist() == ["higher", "higher", "not distinguished"]
+
+
 # --- written and read ---------------------------------------------------------------------------------------
 
 
@@ -458,6 +495,9 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                "causes": ["arm", "augment", "seed", "left", "n", "updates", "GA", "TA", "before", "visible",
                           "calibrated"],
                "features": ["seed", "features", "truth", "nats"],
+               "layers": ["seed", "layer", "probe", "probe, group", "alpha, probe", "agreement, clusters",
+                          "alpha, clusters"],
+               "sentences": ["arm", "seed", "UA", "GA", "TA", "by_group"],
                "pictures": ["method", "reweight", "ratio", "seed", "group", "right"],
                "map": ["level", "group", "ratio", "arm", "seed", "UA", "GA", "TA", "val_GA"]}[name]
     assert set(table) == set(columns)

@@ -239,8 +239,8 @@ def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str
         hue = VERMILION if b.group in forget else GROUP_COLOURS[i % len(GROUP_COLOURS)]
         ax.annotate("", (a.accuracy * 100, i), (b.accuracy * 100, i),
                     arrowprops={"arrowstyle": "-", "color": hue})
-        ax.plot(b.accuracy * 100, i, "o", color=hue, mfc="white")
-        ax.plot(a.accuracy * 100, i, "o", color=hue)
+        ax.plot(b.accuracy * 100, i, "o", color=hue, mfc="white", label=names[0])
+        ax.plot(a.accuracy * 100, i, "o", color=hue, label=names[1])
         change = round(100 * (a.accuracy - b.accuracy))
         ax.text(1.01, i, f"{change:+d}", transform=ax.get_yaxis_transform(), color=hue, va="center")
     name_rows(ax, [f"{g} (n = {n})" for g, n in zip(before.group, before.n, strict=True)])

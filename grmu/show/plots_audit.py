@@ -22,7 +22,7 @@ from grmu.show.plots import (
     show_picture,
     titled,
 )
-from grmu.study.compare import interval
+from grmu.study.compare import half_width, interval
 from grmu.study.names import label
 
 MARKS = {  # (attack, whom it looks for): marker, and what it is called
@@ -151,4 +151,33 @@ def recovered(tables: Mapping[str, pd.DataFrame], names: Mapping[str, str], titl
         ax.set_title(name, fontsize=11, fontweight="normal")
         ax.set_xlabel("accuracy of the group, test (%)")
     name_rows(axes[0, 0], list(names.values()))
+    return headline(fig, title)
+
+
+def means(panels: Mapping[str, Mapping[str, pd.DataFrame]], levels: Mapping[str, float] | None = None,
+          title: str = "") -> Figure:
+    """A panel a measure, a row a column of its frames: every seed as a dot, the mean with its 95 % interval.
+
+    Args:
+        panels: by the words of their axis, frames by a name, each in a hue of its own: a row a seed.
+        levels: of the last panel, what stands at a dashed line, by its name.
+    """
+    first = next(iter(next(iter(panels.values())).values()))
+    fig, axes = plt.subplots(1, len(panels), figsize=(7.8, 1.5 + 0.45 * first.shape[1]), sharey=True,
+                             squeeze=False)
+    for ax, (words, frames) in zip(axes[0], panels.items(), strict=True):
+        for k, (name, table) in enumerate(frames.items()):
+            hue = (GROUP_COLOURS[0], "#A89A00")[k]
+            rows = np.arange(table.shape[1]) + 0.3 * (k - (len(frames) - 1) / 2)
+            for y, row in zip(rows, table, strict=True):
+                ax.plot(table[row], np.full(len(table), y + 0.15), ".", color=hue, alpha=0.45, ms=5)
+            ax.errorbar(table.mean(axis=0), rows, xerr=[half_width(table[row]) for row in table], fmt="o",
+                        capsize=3, color=hue, label=name)
+        ax.set_xlabel(words)
+        if len(frames) > 1:
+            ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    for name, level in (levels or {}).items():
+        axes[0, -1].axvline(level, color="black", ls="--", lw=1)
+        axes[0, -1].text(level, -0.45, f"{name} ", ha="right", va="top")
+    name_rows(axes[0, 0], list(first))
     return headline(fig, title)

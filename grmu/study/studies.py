@@ -5,7 +5,7 @@ membership: can the attack behind MIA tell members at all, and how much does it 
 cost: each method's time over fine-tuning's.
 audit, efficacy, stayers, answers, exposure, distances, relearning: lesson 07.  inferred: lesson 09.
 twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
-(`miu_map`), released, shift, moved, causes, features, pictures (of the same names), rivals_search
+(`miu_map`), released, shift, moved, causes, features, layers, pictures, sentences (same names), rivals_search
 (`rivals`).
 """
 
@@ -35,11 +35,13 @@ from grmu.study.causes import causes
 from grmu.study.features import features
 from grmu.study.grids import FURTHER_METHODS, MANY_SEEDS, PAPER_METHODS, SEEDS
 from grmu.study.groupings import agreement, alpha_of
+from grmu.study.layers import layers
 from grmu.study.moved import moved
 from grmu.study.names import label
 from grmu.study.pictures import pictures
 from grmu.study.released import released
 from grmu.study.rivals import rivals_search
+from grmu.study.sentences import sentences
 from grmu.study.shadows import Observations, observe_all, select
 from grmu.study.shift import shift
 from grmu.study.tuning import levels, tuning
@@ -287,8 +289,8 @@ def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
     trajectories, membership, cost, audit, efficacy, stayers, answers, exposure, distances, relearning,
-    inferred, tuning, twins, released, levels, shift, moved, causes, features,
-    pictures, rivals_search)} | {"map": miu_map.table}
+    inferred, tuning, twins, released, levels, shift, moved, causes, features, layers, pictures, sentences,
+    rivals_search)} | {"map": miu_map.table}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:
