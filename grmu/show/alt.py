@@ -132,6 +132,8 @@ def _name(ax: Axes, *artists: Any) -> str:
     for artist in artists:
         if _labelled(artist):
             return _flat(artist.get_label())
+    if _words(ax, "y"):  # rows have names of their own
+        return ""
     hue = getattr(artists[-1], "get_color", getattr(artists[-1], "get_facecolor", lambda: "none"))()
     hue = hue if isinstance(hue, str) or np.ndim(hue) == 1 else next(iter(hue), "none")
     beside = [text for text in ax.texts if text.get_text().strip()
