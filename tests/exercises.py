@@ -21,6 +21,7 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
     "logit_confidence": ("06", "check_logit_confidence"), "tpr_at_fpr": ("06", "check_tpr_at_fpr"),
     "error_groups": ("08", "check_error_groups"), "labels_needed": ("08", "check_labels_needed"),
     "masked_mean": ("07", "check_masked_mean"), "has_negation": ("07", "check_has_negation"),
+    "fewest_trainings": ("10", "check_fewest_trainings"), "promise": ("10", "check_promise"),
 }
 
 
