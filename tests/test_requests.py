@@ -1,4 +1,4 @@
-"""Requests to be forgotten: every bad file is told why, and no page keeps a number that its run did not find."""
+"""Requests to be forgotten: every bad file is told why, and no page keeps a number that no run found."""
 
 import math
 import re
@@ -45,7 +45,7 @@ def written(tmp_path, content):
     ("who,who,group\ntrain-0,x,y\n", "needs one column who and one when; it has who, who, group"),
     ("who;when;group\ntrain-0;2026-02-14;x\n", "not separated by commas: its first line is 'who;when;group'"),
     (HEAD + 'train-0,"2026-02-14,x\n', "no CSV, line 2"),
-    (HEAD.encode() + "train-0,2026-02-14,Schuh für Gras\n".encode("latin-1"), r"not UTF-8 \(line 2\): save it"),
+    (HEAD.encode() + "train-0,2026-02-14,für\n".encode("latin-1"), r"not UTF-8 \(line 2\): save it"),
     (b"PK\x03\x04\x00\x00", r"no text \(a spreadsheet\?\): save it as CSV"),
     ('{"who": "train-0"}\n', "not separated by commas"),
 ])
@@ -74,7 +74,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path, people):
     ("train-0,2026-02-30,GROUP", "'2026-02-30' is no date such as"),
     ("train-0,14.2.2026,GROUP", "'14.2.2026' is no date such as"),
     ("train-0,,GROUP", "'' is no date such as"),
-    ("train-0,2026-02-14,boots", "there is no group 'boots': the groups are class 0 place 0, class 0 place 1"),
+    ("train-0,2026-02-14,boots", "there is no group 'boots': the groups are class 0 place 0, class"),
     ("train-0,2026-02-14,OTHER", "the request says OTHER, the data say GROUP: the id or the group is wrong"),
     ("train-0,2026-02-14", "the line has 2 fields, the first line 3"),
     ("train-0,2026-02-14,GROUP,please", "the line has 4 fields, the first line 3"),
@@ -149,7 +149,8 @@ def test_the_shipped_file_is_what_its_script_builds_and_holds_what_the_lesson_sa
     found = read_requests(REQUESTS, train)
     asks = data.split_at(train, found.rows).forget.group_counts()
     assert asks.tolist() == [9, 7, 8, 53]
-    assert found.refused.reason.str.split(": ").str[0].str.replace(r"\S*\d\S*|'.*?'", "", regex=True).nunique() >= 7
+    kinds = found.refused.reason.str.split(": ").str[0].str.replace(r"\S*\d\S*|'.*?'", "", regex=True)
+    assert kinds.nunique() >= 7
     assert found.notes == []
 
 
@@ -157,12 +158,14 @@ def test_the_shipped_file_is_what_its_script_builds_and_holds_what_the_lesson_sa
 
 
 FOUND = {
-    "first": "2026-02-02", "last": "2026-02-26", "model": "groundwear-2", "lines": 92, "valid": 77, "refused": 15,
-    "most": "y=1 a=1", "share_asks": 68.83, "share_trained": 1.79, "retained": 5615, "trained_all": 5692,
+    "first": "2026-02-02", "last": "2026-02-26", "model": "groundwear-2", "lines": 92, "valid": 77,
+    "refused": 15, "most": "y=1 a=1", "share_asks": 68.83, "share_trained": 1.79, "retained": 5615,
+    "trained_all": 5692,
     "method": "fine-tuning + REWEIGHT", "hours": 23.86, "budget": 30.0, "hours_gold": 40.0, "exact": "no",
     "promise": "none yet.", "verdict": "cannot tell", "attacked": 53, "found": 0.4841, "found_low": 0.4052,
-    "found_high": 0.5618, "kept_n": 49, "kept": 0.5288, "kept_low": 0.4471, "kept_high": 0.6102, "heart": 0.7918,
-    "heart_nothing": 0.9927, "heart_gold": 0.4954, "group": ["y=0 a=0", "y=1 a=1"], "asked": [24, 53],
+    "found_high": 0.5618, "kept_n": 49, "kept": 0.5288, "kept_low": 0.4471, "kept_high": 0.6102,
+    "heart": 0.7918, "heart_nothing": 0.9927, "heart_gold": 0.4954, "group": ["y=0 a=0", "y=1 a=1"],
+    "asked": [24, 53],
     "trained": [5590, 102], "before": [98.6, 59.8], "predicted": [98.7, 45.8], "after": [98.2, 61.8],
     "tested": [1500, 500], "pays": "y=0 a=0", "lost": -0.42, "lost_low": -1.12, "lost_high": 0.27,
     "without": 52.9}
@@ -181,7 +184,7 @@ NUMBERS = [match.span() for match in re.finditer(r"(?<![\w.=-])\d[\d,]*(?:\.\d+)
 
 @pytest.mark.parametrize("where", range(len(NUMBERS)))
 def test_a_page_with_one_number_changed_is_refused(where):
-    start, end = NUMBERS[where]
+    end = NUMBERS[where][1]
     last = "1" if PAGE[end - 1] != "1" else "2"
     with pytest.raises(ValueError, match=r"^Line \d+: "):
         check_report(PAGE[: end - 1] + last + PAGE[end:], FOUND)
@@ -195,24 +198,27 @@ def test_two_numbers_of_the_run_that_changed_places_are_refused():
 
 
 def test_a_verdict_and_a_promise_are_the_runs():
-    with pytest.raises(ValueError, match="forgotten stands where verdict belongs, and the run says cannot tell"):
+    with pytest.raises(ValueError, match="forgotten stands where verdict belongs, and the run says cannot"):
         check_report(PAGE.replace("Verdict: cannot tell.", "Verdict: forgotten."), FOUND)
     with pytest.raises(ValueError, match="deleted! stands where promise belongs"):
         check_report(PAGE.replace("Promise: none yet.", "Promise: deleted!"), FOUND)
 
 
 @pytest.mark.parametrize("line", [
-    "Of 77 people, 53 are of one group.", "It went from 59.8 to 61.8, in short 62.", "A loss of 0.42 points (-0.42).",
+    "Of 77 people, 53 are of one group.", "It went from 59.8 to 61.8, in short 62.",
+    "A loss of 0.42 points (-0.42).",
     "5,692 became 5615.", "Change: \u22120.4", "1. First, train-17 and val-3 asked on 2026-02-14.",
-    "See Article 17, Articles 12 and section 10.4, lesson 07; by 3 March 2026.", "Model groundwear-2, group y=1 a=1."])
+    "See Article 17, Articles 12 and section 10.4, lesson 07; by 3 March 2026.",
+    "Model groundwear-2, group y=1 a=1."])
 def test_a_sentence_of_ones_own_may_hold_the_runs_numbers_ids_and_dates(line):
     check_report(PAGE + line + "\n", FOUND)
 
 
 @pytest.mark.parametrize(("line", "sentence"), [
-    ("We removed 78 people.", "78 in 'We removed 78 people.' is none of the run's numbers; the nearest is valid, 77"),
+    ("We lost 78.", "78 in 'We lost 78.' is none of the run's numbers; the nearest is valid, 77"),
     ("Accuracy: 61.9 %", r"the nearest is after\[1\], 61.8"), ("A gain of +0.42 points", r"\+0.42 in"),
-    ("about 5,700 left", "the nearest is trained_all, 5692"), ("at 61.80001", "61.80001 in"), ("AUC 0.490", "0.490 in")])
+    ("about 5,700 left", "the nearest is trained_all, 5692"), ("at 61.80001", "61.80001 in"),
+    ("AUC 0.490", "0.490 in")])
 def test_another_number_is_named_with_its_place_and_what_the_run_says(line, sentence):
     with pytest.raises(ValueError, match=f"^Line {len(PAGE.splitlines()) + 1}: .*{sentence}"):
         check_report(PAGE + line + "\n", FOUND)
@@ -224,7 +230,7 @@ def test_what_was_not_measured_is_said_in_words_and_is_no_number():
     assert "AUC not measured, attacked person by person" in page
     assert "| 45.8 | not measured | 500 |" in page
     check_report(page, found)
-    with pytest.raises(ValueError, match="0.79 stands where heart belongs, and the run says not measured"):
+    with pytest.raises(ValueError, match=r"0\.79 stands where heart belongs, and the run says not measured"):
         check_report(page.replace("AUC not measured", "AUC 0.79"), found)
 
 
@@ -240,7 +246,7 @@ def test_a_page_that_asks_for_what_was_not_found_is_refused():
 
 
 def test_with_nothing_found_every_number_is_strange():
-    with pytest.raises(ValueError, match="^Line 1: 3 in 'I counted 3' is none of the run's numbers.$"):
+    with pytest.raises(ValueError, match=r"^Line 1: 3 in 'I counted 3' is none of the run's numbers\.$"):
         check_report("I counted 3", {}, "")
 
 
@@ -248,13 +254,14 @@ def test_with_nothing_found_every_number_is_strange():
 
 
 def test_it_works_with_arrays_and_a_network_of_ones_own(tmp_path):
-    splits = data.Splits(toy([[40, 20], [20, 12]]), toy([[6, 6], [6, 6]], seed=1), toy([[8, 8], [8, 8]], seed=2),
-                         (1, 1))
+    splits = data.Splits(toy([[40, 20], [20, 12]]), toy([[6, 6], [6, 6]], seed=1),
+                         toy([[8, 8], [8, 8]], seed=2), (1, 1))
     train, names = splits.train, splits.train.group_names
     leave = (train.group == 3).nonzero().flatten().tolist()[:5]
     requests = read_requests(written(tmp_path, HEAD + "".join(ask(train, r) for r in leave)), train)
     model = small_network()
-    unlearned = grmu.unlearn(model, splits, requests.rows, FineTune(), head="head", recipe=Recipe(1, 0.01, 16))
+    recipe = Recipe(epochs=1, lr=0.01, batch_size=16)
+    unlearned = grmu.unlearn(model, splits, requests.rows, FineTune(), head="head", recipe=recipe)
     split = data.split_at(train, requests.rows)
 
     def percent(network):
@@ -265,16 +272,19 @@ def test_it_works_with_arrays_and_a_network_of_ones_own(tmp_path):
     found = FOUND | {"group": names, "before": percent(model.eval()), "after": percent(unlearned.model),
                      "predicted": [math.nan] * 4, "valid": len(requests.valid), "most": names[3],
                      "asked": split.forget.group_counts().tolist(), "trained": train.group_counts().tolist(),
-                     "tested": splits.test.group_counts().tolist(), "pays": names[3], "retained": len(split.retain)}
+                     "tested": splits.test.group_counts().tolist(), "pays": names[3],
+                     "retained": len(split.retain)}
     page = write_report(found)
     assert check_report(page, found) > 40
     assert page.count("| class ") == 4
     assert f"| {names[3]} | 5 of 12 |" in page
-    with pytest.raises(ValueError, match="belongs, and the run says 5 of|6 stands where"):
+    with pytest.raises(ValueError, match=r"6 stands where asked\[3\] belongs, and the run says 5"):
         check_report(page.replace("5 of 12", "6 of 12"), found)
 
 
 def test_the_templates_lines_are_told_apart():
     filled = [line for line in TEMPLATE.splitlines() if "{" in line]
     assert len(filled) > 12
-    assert all(re.search(r"[A-Za-z]{3}", re.sub(r"\{.*?\}", "", line)) or "group[#]" in line for line in filled)
+    words = [re.sub(r"\{.*?\}", "", line) for line in filled if "{group[#]}" not in line]
+    assert all(re.search(r"[A-Za-z]{3}", text) for text in words)
+    assert len(set(words)) == len(words)
