@@ -167,7 +167,7 @@ FOUND = {
     "heart": 0.7918, "heart_nothing": 0.9927, "heart_gold": 0.4954, "group": ["y=0 a=0", "y=1 a=1"],
     "asked": [24, 53],
     "trained": [5590, 102], "before": [98.6, 59.8], "predicted": [98.7, 45.8], "after": [98.2, 61.8],
-    "tested": [1500, 500], "pays": "y=0 a=0", "lost": -0.42, "lost_low": -1.12, "lost_high": 0.27,
+    "n": [1500, 500], "pays": "y=0 a=0", "lost": -0.42, "lost_low": -1.12, "lost_high": 0.27,
     "without": 52.9}
 PAGE = write_report(FOUND)
 
@@ -272,7 +272,7 @@ def test_it_works_with_arrays_and_a_network_of_ones_own(tmp_path):
     found = FOUND | {"group": names, "before": percent(model.eval()), "after": percent(unlearned.model),
                      "predicted": [math.nan] * 4, "valid": len(requests.valid), "most": names[3],
                      "asked": split.forget.group_counts().tolist(), "trained": train.group_counts().tolist(),
-                     "tested": splits.test.group_counts().tolist(), "pays": names[3],
+                     "n": splits.test.group_counts().tolist(), "pays": names[3],
                      "retained": len(split.retain)}
     page = write_report(found)
     assert check_report(page, found) > 40
