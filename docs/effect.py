@@ -3,11 +3,9 @@
 python docs/effect.py
 """
 
-from io import BytesIO
 from pathlib import Path
 
 import matplotlib
-from PIL import Image
 
 from grmu.show import plots, plots_hero
 
@@ -19,9 +17,7 @@ def draw(path: Path) -> str:
     matplotlib.use("agg")
     plots.use_style()
     figure = plots_hero.hero()
-    drawn = BytesIO()
-    figure.savefig(drawn, dpi=110, bbox_inches="tight")
-    Image.open(drawn).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, "png", optimize=True)
+    plots.save(figure, path)
     return str(figure.get_label())
 
 

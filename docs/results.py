@@ -271,6 +271,7 @@ def rivals_text() -> str:
         shown = part.filter(regex="^what$").join(part.filter(regex="^ratio").map(lambda s: s.split(" ")[0]))
         shown = shown.assign(both=effects.intervals_of(part), **{"seen from": part.seen.round(1)})
         shown = shown.loc[:, (shown != "").any()].rename(columns={"what": f"{measure} - gold standard"})
+        shown.columns = shown.columns.str.replace("ratio ", "r = ")
         parts += ["", f"## {effects.SHORT[dataset].capitalize()}: {titles[measure]}", "",
                   shown.to_markdown(index=False, tablefmt="github")]
     return "\n".join(parts) + "\n"
@@ -297,9 +298,9 @@ if __name__ == "__main__":
                                        for dataset in tuning.DATASETS for measure in ("UA", "GA")},
                                       {effects.SHORT[d]: effects.margins(d) for d in tuning.DATASETS},
                                       "MIU's choices; grey: what two gold standards of a split differ by")
-    picture.savefig(PICTURE, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    plots.save(picture, PICTURE)
     picture = plots_benchmark.cells(miu_map.comparisons(), "Where is MIU nearer to the gold standard?")
-    picture.savefig(MAP, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    plots.save(picture, MAP)
     rows = studies.load("shift")
     heart, many = (rows[rows.dataset == f"groundwear-{name}"] for name in ("memorised", "many"))
     panels = {"learnt": (rows[rows.dataset == "groundwear"], "visible"), "by heart": (heart, "visible"),
@@ -307,10 +308,10 @@ if __name__ == "__main__":
               "many groups, head": (many, "head")}
     parts = {name: part.assign(said=part[by]) for name, (part, by) in panels.items()}
     picture = plots_prior.predicted(parts, "RETRAIN's accuracy by group, predicted from PRETRAIN alone")
-    picture.savefig(PREDICTED, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    plots.save(picture, PREDICTED)
     rows = studies.load("moved").replace({"dataset": effects.SHORT})
     picture = plots_prior.moved(rows, 0.9,
                                 "Ratio 0.9: how far each method moved the margins; bars: the theory")
-    picture.savefig(MOVED, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    plots.save(picture, MOVED)
     picture = plots.shares(causes_cells(), 500, "The share, or the number? Dashed: the share alone")
-    picture.savefig(CAUSES, dpi=110, metadata={"Software": None}, bbox_inches="tight")
+    plots.save(picture, CAUSES)

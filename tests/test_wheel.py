@@ -22,9 +22,12 @@ import grmu
 from grmu import data
 from grmu.runs.store import default_folder
 from grmu.study import results
+from grmu.teach.requests import REQUESTS, read_requests
 splits = data.load("groundwear"), data.load("negation")
 sizes = [len(s.train) for s in splits]
-print(json.dumps({"grmu": grmu.__file__, "sizes": sizes, "runs": len(results.table())}))
+requests = read_requests(REQUESTS, splits[0].train)
+print(json.dumps({"asking": len(requests.rows), "grmu": grmu.__file__, "sizes": sizes,
+                  "runs": len(results.table())}))
 """
 
 
@@ -58,13 +61,14 @@ def test_every_module_and_preset_of_the_checkout_is_in_the_wheel(installed):
 
     shipped = {name for name in files(installed / "grmu") if name.startswith("shipped/")}
     assert files(installed / "grmu") - shipped == files(REPOSITORY / "grmu")
-    assert {"shipped/run_experiment.ipynb", "shipped/results/runs.csv"} <= shipped
+    assert {"shipped/run_experiment.ipynb", "shipped/requests.csv", "shipped/results/runs.csv"} <= shipped
 
 
 def test_data_and_results_come_with_the_package(installed, tmp_path):
     said = json.loads(python(installed, tmp_path, "-c", IN_THE_WHEEL))
     assert said["grmu"] == str(installed / "grmu" / "__init__.py")
     assert said["sizes"] == [5692, 2883]
+    assert said["asking"] == 77
     assert said["runs"] == len(results.table())
 
 

@@ -11,8 +11,8 @@ NOTEBOOKS = PACKAGE.parent / "notebooks"
 
 
 def lessons() -> list[Path]:
-    """notebooks/0*.ipynb, in order; empty where there is no checkout."""
-    return sorted(NOTEBOOKS.glob("0*.ipynb"))
+    """notebooks/NN_*.ipynb, in order; empty where there is no checkout."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
 def kernel_environment() -> dict[str, str]:

@@ -9,6 +9,8 @@ the seeds are counted.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
@@ -18,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from PIL import Image
 from torch import Tensor
 
 from grmu.data import GroupedDataset
@@ -104,6 +107,13 @@ def show_picture(picture: np.ndarray | Tensor, ax: Axes) -> None:
     picture = np.asarray(picture)
     ax.imshow(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
               interpolation="nearest")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """The figure as a PNG in 256 colours, a third of the size."""
+    drawn = BytesIO()
+    figure.savefig(drawn, dpi=110, bbox_inches="tight")
+    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, "png", optimize=True)
 
 
 def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
