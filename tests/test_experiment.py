@@ -65,7 +65,13 @@ class Scaled(Method):
     starts_from = "fresh"
 
     def retain_loss(self, batch):
-        return self.share * super().retain_loss(batch) * FACTOR
+        return self.share * scaled(super().retain_loss(batch))
+
+def scaled(loss):
+    return times(loss)
+
+def times(loss):
+    return loss * FACTOR
 
 methods.register("scaled", Scaled)
 e = Experiment(method="scaled", overrides={"epochs": 1, "warmup_epochs": 0})

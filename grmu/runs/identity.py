@@ -77,16 +77,47 @@ class Identity:
         return {name for name in found if name and name.startswith("grmu.")}
 
     def _code(self: Any) -> list[str]:
-        """Of the package what the run needs, and of a method that a notebook defines the text."""
+        """Of the package what the run needs; of a method that a notebook defines the text, and that of the
+        notebook's functions and classes that it calls."""
+        seen: set[str] = set()
         own = [cls for cls in self._classes() if not cls.__module__.startswith("grmu.")]
-        return [code.digest(*self._modules())] + [
-            _text(value) for cls in own for name, value in sorted(vars(cls).items())
-            if inspect.isfunction(value) or not name.startswith("__")]
+        return [code.digest(*self._modules())] + [text for cls in own for text in _texts(cls, seen)]
 
     def _classes(self: Any) -> tuple[type, ...]:
         """The method's class and its bases, up to the one of all methods."""
         classes = methods.get(self.method).__mro__
         return classes[: classes.index(training.Method)]
+
+
+def _texts(thing: Any, seen: set[str]) -> list[str]:
+    """The texts of a class or a function, and of what of its own module they call that was not seen yet."""
+    if not inspect.isclass(thing):
+        return [_text(thing), *_called(_function(thing), seen)]
+    parts = [value for name, value in sorted(vars(thing).items())
+             if inspect.isfunction(value) or not name.startswith("__")]
+    return [text for value in parts for text in _texts(value, seen)]
+
+
+def _called(function: Any, seen: set[str]) -> list[str]:
+    texts = []
+    for name in sorted(_names(getattr(function, "__code__", None))):
+        other = getattr(function, "__globals__", {}).get(name)
+        here = callable(other) and getattr(other, "__module__", None) == function.__module__
+        if here and name not in seen:
+            seen.add(name)
+            texts += _texts(other, seen)
+    return texts
+
+
+def _names(compiled: Any) -> set[str]:
+    """The names that a function looks up outside, and those of functions within it."""
+    inner = [_names(part) for part in getattr(compiled, "co_consts", ()) if inspect.iscode(part)]
+    return set(getattr(compiled, "co_names", ())).union(*inner)
+
+
+def _function(value: Any) -> Any:
+    """What is behind a property, a class method, a decorator."""
+    return inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
 
 
 def _text(value: Any) -> str:
@@ -95,8 +126,7 @@ def _text(value: Any) -> str:
     if isinstance(value, str | bool | int | float):
         return repr(value)
     with suppress(OSError, TypeError):
-        return inspect.getsource(inspect.unwrap(getattr(value, "fget", None)
-                                                or getattr(value, "__func__", value)))
+        return inspect.getsource(_function(value))
     return ""
 
 
