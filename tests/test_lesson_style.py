@@ -13,7 +13,7 @@ import pytest
 from grmu.study import paper
 from grmu.teach import notebooks
 
-CELLS, WORDS, TABLES, FIGURES, SETUP_LINES = 45, 2200, 4, 6, 40
+CELLS, WORDS, TABLES, FIGURES, SETUP_LINES, COLUMNS = 45, 2200, 4, 6, 40, 110
 WAITING = {
 }
 LESSONS = [path for path in notebooks.lessons() if path.stem not in WAITING]
@@ -69,6 +69,19 @@ def test_a_lesson_says_what_one_can_do_afterwards_and_how_long_it_takes(lesson):
 def test_the_set_up_fits_on_one_screen(lesson):
     first = next(cell for cell in lesson.cells if cell.cell_type == "code")
     assert len(first.source.splitlines()) <= SETUP_LINES
+
+
+def breakable(text):
+    """Markdown without what cannot be broken: rows of tables, and lines that begin or lie within $$...$$."""
+    text = re.sub(r"^\$\$.*?\$\$.*?$", "", text, flags=re.M | re.S)
+    return re.sub(r"^\|.*$", "", text, flags=re.M)
+
+
+def test_lines_fit_on_the_page(lesson):
+    texts = [cell.source if cell.cell_type == "code" else breakable(cell.source) for cell in lesson.cells]
+    long = [(position, line) for position, text in enumerate(texts) for line in text.splitlines()
+            if len(line) > COLUMNS]
+    assert long == []
 
 
 def test_every_figure_says_in_words_what_it_shows(lesson):
