@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import stats
 
 from grmu import data
@@ -70,7 +71,7 @@ def theory() -> Iterator[dict[str, Any]]:
 def rows() -> pd.DataFrame:
     """`runs` and `theory`, in an order that packs well."""
     found = pd.DataFrame([*runs(), *theory()])
-    order = [label_ for label_ in dict.fromkeys(found.method)]
+    order = list(dict.fromkeys(found.method))
     return found.sort_values(["who", "method", "reweight", "form", "lam", "ratio", "seed"], kind="stable",
                              key=lambda c: c.map(order.index) if c.name == "method" else
                              c.map(list(WHO).index) if c.name == "who" else c, ignore_index=True)
@@ -106,13 +107,14 @@ def pictures() -> dict[str, Any] | None:
     if not shipped_tables.path_of("pictures").is_file():
         return None
     test = data.load("groundwear").test
+    x = torch.as_tensor(test.x[:])
     shown = [(test.group == g).nonzero()[:PICTURED, 0] for g in range(test.n_groups)]
-    shades = [(test.x[index, 0].numpy() // (256 // SHADES)).ravel() for index in shown]
+    shades = [(x[index, 0].numpy() // (256 // SHADES)).ravel() for index in shown]
     table = shipped_tables.read("pictures")
     right = {"/".join(map(str, (method, int(reweight), ratio, seed))): list(part.sort_values("group").right)
              for (method, reweight, ratio, seed), part in table.groupby(
                  ["method", "reweight", "ratio", "seed"])}
-    return {"size": test.x.shape[-1], "shades": ["".join(f"{v:x}" for v in group) for group in shades],
+    return {"size": x.shape[-1], "shades": ["".join(f"{v:x}" for v in group) for group in shades],
             "right": right}
 
 

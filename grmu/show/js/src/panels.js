@@ -1,0 +1,109 @@
+// The page's figures: of what is shown, a title, a computed sentence, a drawing and the numbers as a table.
+
+import { dots, lines } from "./figures.js";
+import { GOLD, DO_NOTHING, RETRAIN, label, pictured, same } from "./state.js";
+import { MEASURED, saidOfCurve, saidOfDistance, saidOfGroups, saidOfLams, saidOfMetrics, saidOfRatios } from "./words.js";
+
+const EXPLORED = ["UA", "GA", "TA", "EO"];
+const one = v => Number.isNaN(v) ? "–" : (100 * v).toFixed(1);
+const withHalf = s => s === null || s === undefined ? "–" : one(s.mean) + (Number.isNaN(s.half) ? "" : ` ± ${one(s.half)}`);
+
+/** How an arm is drawn wherever methods are compared. */
+export function look(data, arm) {
+  if (same(arm, DO_NOTHING)) return { kind: "idle", hue: "var(--grey)" };
+  if (same(arm, GOLD)) return { kind: "gold", hue: "var(--ink)" };
+  return { kind: arm.reweight ? "filled" : "hollow",
+    hue: arm.method === "retrain" ? "var(--ink)" : data.methods[arm.method].colour };
+}
+
+export function groupsPanel(data, shown, width) {
+  const said = saidOfGroups(shown);
+  const rows = shown.groups.map((g, i) => {
+    const hue = g.asked ? data.asks : data.colours[i % data.colours.length];
+    return { label: g.name + (g.asked ? " – asked" : ""), strong: g.asked,
+      value: `${one(g.before.mean)} → ${one(g.after.mean)} %`, link: { from: g.before.mean, to: g.after.mean, hue },
+      marks: [{ kind: "gold", mean: g.gold.mean }, { ...g.before, kind: "idle", hue: "var(--grey)" },
+        { ...g.after, kind: "filled", hue }, ...(g.theory ? [{ kind: "theory", mean: g.theory.mean }] : [])] };
+  });
+  return { key: "groups", title: "Test accuracy of every group, before and after", said,
+    drawing: dots(rows, width, said),
+    head: ["group", "asked", "before (%)", "after (%)", "gold standard (%)", "theory, of RETRAIN (%)"],
+    body: shown.groups.map(g => [g.name, g.asked ? "yes" : "no", withHalf(g.before), withHalf(g.after),
+      withHalf(g.gold), withHalf(g.theory)]) };
+}
+
+export function metricsPanel(data, shown, width) {
+  const said = saidOfMetrics(shown);
+  const arms = shown.arms.filter(arm => !same(arm, RETRAIN) || same(arm, shown));
+  const rows = EXPLORED.map(m => ({ label: `${m}: ${MEASURED[m]}`, value: `${one(shown.mine.metrics[m].mean)} %`,
+    marks: arms.map(arm => ({ ...arm.metrics[m], ...look(data, arm) })) }));
+  return { key: "metrics", title: "What is measured", said, drawing: dots(rows.map(shorten(width)), width, said),
+    head: ["measure", ...shown.arms.map(arm => `${label(data, arm)} (%)`)],
+    body: data.metrics.map(m => [`${m}: ${MEASURED[m]}`, ...shown.arms.map(arm => withHalf(arm.metrics[m]))]) };
+}
+
+/** A label has one line: what does not fit is left to the table. */
+const shorten = width => row => {
+  const fits = Math.floor((width - 52) / 6.9);
+  return { ...row, label: row.label.length <= fits ? row.label : row.label.slice(0, fits - 1) + "…" };
+};
+
+export function distancePanel(data, shown, width) {
+  const said = saidOfDistance(data, shown), arms = shown.arms.filter(arm => !same(arm, GOLD));
+  const reach = Math.max(...arms.map(a => a.distance.mean + (a.distance.half || 0)));
+  const max = [0.1, 0.2, 0.4, 1].find(m => reach <= m) ?? 1;
+  return { key: "distance", title: "Distance to the gold standard (0: the same)", said,
+    drawing: dots(arms.map(arm => ({ label: label(data, arm), value: `${one(arm.distance.mean)} points`,
+      marks: [{ ...arm.distance, ...look(data, arm) }] })), width, said,
+      { max, ticks: [0, max / 4, max / 2, 0.75 * max, max], unit: "points" }),
+    head: ["method", "mean over RA, UA, TA, MIA, EO, GA (points)"],
+    body: shown.arms.map(arm => [label(data, arm), withHalf(arm.distance)]) };
+}
+
+export function ratioPanel(data, shown, width) {
+  const said = saidOfRatios(data, shown), { series, theory } = shown.byRatio, here = theory.find(p => p.at === shown.ratio);
+  const all = [...new Set(series.flatMap(s => s.points.map(p => p.at)))].sort();
+  const at = (points, ratio) => withHalf(points.find(p => p.at === ratio));
+  return { key: "ratio", title: "GA: accuracy on new pictures of the group that asked, against the ratio (%)", said,
+    drawing: lines(series.map(s => ({ ...look(data, s), points: s.points })), width, said,
+      { at: shown.ratio, ticks: [0, 0.25, 0.5, 0.75, 1], place: v => v, name: "unlearning ratio",
+        marks: here ? [{ kind: "theory", at: here.at, mean: here.mean }] : [] }),
+    head: ["ratio", ...series.map(s => `${label(data, s)} (%)`), "theory, of RETRAIN (%)"],
+    body: all.map(r => [String(r), ...series.map(s => at(s.points, r)), at(theory, r)]) };
+}
+
+export function lamPanel(data, shown, width) {
+  const said = saidOfLams(shown), ticks = shown.byLam.map(p => p.at), last = Math.max(ticks.length - 1, 1);
+  const level = arm => ({ ...look(data, arm), points: [ticks[0], ticks.at(-1)].map(v => ({ at: v, mean: arm.metrics.GA.mean })) });
+  const levels = [shown.idle, shown.gold].map(level).map(s => ticks.length > 1 ? s : { ...s, points: [] });
+  return { key: "lam", title: "GA: the same against λ, the weight of MIU's calibration (%)", said,
+    drawing: lines([...levels, { ...look(data, shown), points: shown.byLam }], width, said,
+      { at: shown.lam, ticks, place: v => ticks.length > 1 ? ticks.indexOf(v) / last : 0.5, name: "λ, those that were run" }),
+    head: ["λ", `${label(data, shown)} (%)`], body: shown.byLam.map(p => [String(p.at), withHalf(p)]) };
+}
+
+export function curvePanel(data, shown, width) {
+  const { UA, GA } = shown.curve, said = saidOfCurve(shown.curve), last = Math.max(UA.length - 1, 1);
+  const points = values => values.map((mean, at) => ({ at, mean }));
+  return { key: "curve", title: "Epoch by epoch, means over five seeds (%): ● new pictures of the group, ○ forget set", said,
+    drawing: lines([{ kind: "hollow", hue: "var(--ink)", points: points(UA) },
+      { kind: "filled", hue: data.asks, points: points(GA) }], width, said,
+      { ticks: last > 5 ? [0, 2, 4, 6, 8, 10] : [0, 1], place: v => v / last, name: "epoch; 0 is before" }),
+    head: ["epoch", "UA: forget set (%)", "GA: new pictures of the group (%)"],
+    body: UA.map((v, i) => [String(i), one(v), one(GA[i])]) };
+}
+
+export function panels(data, shown, width) {
+  return [groupsPanel, metricsPanel, ratioPanel, distancePanel, shown.isMiu && lamPanel, shown.curve && curvePanel]
+    .filter(Boolean).map(panel => panel(data, shown, width));
+}
+
+/** Rows of pictures: of each group, which are wrong in most of the seeds shown. */
+export function picturesOf(data, shown) {
+  const found = pictured(data, shown);
+  return found && shown.groups.map((g, i) => {
+    const right = shares => shares.filter(share => share > 0.5).length;
+    return { name: g.name, asked: g.asked, shares: found.after[i], before: right(found.before[i]),
+      after: right(found.after[i]) };
+  });
+}
