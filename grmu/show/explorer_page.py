@@ -43,7 +43,7 @@ def page(module: str) -> str:
     """explorer.html with the module inside; without scripts, what the explorer begins with as a table."""
     if "</script" in module.lower():
         raise ValueError("explorer.js holds </script, which would end it inside the page: write it otherwise.")
-    shown = explorer.find(explorer.Choice())
+    shown = explorer.find(explorer.Choice("retrain", reweight=False))  # as the module begins
     said = {"before": "before (%)", "after": "after (%)", "gold": "gold standard (%)"}
     table = (100 * shown.groups[list(said)]).round(1).rename(columns=said).rename_axis(columns="group")
     return Template((SOURCES / "page.html").read_text()).substitute(

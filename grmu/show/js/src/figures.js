@@ -3,7 +3,7 @@
 import { html, svg } from "lit-html";
 
 const EDGE = 8;  // of the plot, so that a mark at 0 or 100 is whole
-const ROW = 50;
+const LINE = 16, LETTER = 6.4;  // pixels of a label's line, and of a letter on average
 
 const clamp = (v, max) => Math.min(Math.max(v, 0), max);
 
@@ -26,22 +26,33 @@ const upright = (x, y1, y2, hue) => svg`<path class="bar" style="--hue:${hue ?? 
 
 /** A row a measure: `rows` of {label, value, marks: [{kind, mean, half, hue, shift}], link}. */
 export function dots(rows, width, said, { max = 1, ticks = [0, 0.25, 0.5, 0.75, 1], unit = "%" } = {}) {
-  const x = v => EDGE + clamp(v, max) / max * (width - 2 * EDGE), height = rows.length * ROW + 22;
+  const x = v => EDGE + clamp(v, max) / max * (width - 2 * EDGE);
+  const broken = rows.map(row => ({ ...row, lines: wrap(row.label, width - LETTER * (row.value.length + 3)) }));
+  const high = 34 + LINE * Math.max(...broken.map(row => row.lines.length)), height = rows.length * high + 22;
   return html`<svg role="img" aria-label=${said} width=${width} height=${height} viewBox="0 0 ${width} ${height}">
     ${ticks.map(t => svg`<path class="grid" d="M${x(t)} 4V${height - 18}"/>
       <text class="tick" x=${x(t)} y=${height - 3} text-anchor=${t === 0 ? "start" : t === max ? "end" : "middle"}
         >${+(100 * t).toFixed(1)}${t === max ? " " + unit : ""}</text>`)}
-    ${rows.map((row, i) => dotsRow(row, i * ROW, x, width))}</svg>`;
+    ${broken.map((row, i) => dotsRow(row, i * high, x, width))}</svg>`;
 }
 
-function dotsRow({ label, value, marks, link, strong }, top, x, width) {
-  const y = top + 33;
-  return svg`<text class=${strong ? "label strong" : "label"} x="0" y=${top + 13}>${label}</text>
+function dotsRow({ lines, value, marks, link, strong }, top, x, width) {
+  const y = top + LINE * lines.length + 17;
+  return svg`${lines.map((words, i) => svg`<text class=${strong ? "label strong" : "label"} x="0" y=${top + 13 + LINE * i}>${words}</text>`)}
     <text class="value" x=${width} y=${top + 13} text-anchor="end">${value}</text>
     ${link ? svg`<path class="link" style="--hue:${link.hue}" d="M${x(link.from)} ${y}H${x(link.to)}"/>` : ""}
     ${marks.map(({ mean, half, hue, shift = 0 }) => half > 0
       ? bar(x(mean - half), x(mean + half), y + shift, hue) : "")}
     ${marks.map(({ kind, mean, hue, shift = 0 }) => Number.isNaN(mean) ? "" : mark(kind, x(mean), y + shift, hue))}`;
+}
+
+/** Words in lines that fit. */
+function wrap(words, width) {
+  const fits = Math.max(Math.floor(width / LETTER), 10);
+  return words.split(" ").reduce((lines, word) => {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word;
+    return lines.length && longer.length <= fits ? [...lines.slice(0, -1), longer] : [...lines, word];
+  }, []);
 }
 
 /** Accuracy against a setting: `series` of {kind, hue, points: [{at, mean, half}]}; a band where `at` is. */
@@ -66,14 +77,13 @@ function line({ kind, hue = "var(--ink)", points }, x, y) {
       ${drawn ? mark(kind, x(p.at), y(p.mean), hue) : ""}`)}`;
 }
 
-const SWATCHES = {
-  idle: svg`<path class="line idle-line" d="M0 12H40"/>${mark("idle", 20, 12)}`,
-  filled: svg`<path class="line" d="M0 12H40"/>${mark("filled", 20, 12)}`,
-  gold: svg`<path class="line gold-line" d="M0 12H14M26 12H40"/>${mark("gold", 20, 12)}`,
-  hollow: svg`<path class="line" d="M0 12H40"/>${mark("hollow", 20, 12)}`,
-  theory: mark("theory", 20, 12),
-};
+/** A swatch of a kind of mark, as it stands in both kinds of figures. */
+function swatch(kind, hue = "var(--ink)") {
+  const path = { theory: "", gold: "M0 12H14M26 12H40" }[kind] ?? "M0 12H40";
+  return html`<svg aria-hidden="true" width="40" height="24"><path class="line ${kind}-line" style="--hue:${hue}" d=${path}/>
+    ${mark(kind, 20, 12, hue)}</svg>`;
+}
 
 /** What the marks are; the chosen method has its colour everywhere but in the groups' own panel. */
-export const legend = entries => html`<ul class="legend">${entries.map(([kind, words, hue]) => html`<li
-  ><svg aria-hidden="true" width="40" height="24" style="--hue:${hue ?? "var(--ink)"}">${SWATCHES[kind]}</svg>${words}</li>`)}</ul>`;
+export const legend = entries => html`<ul class="legend">${entries.map(([kind, words, hue]) =>
+  html`<li>${swatch(kind, hue)}${words}</li>`)}</ul>`;

@@ -16,6 +16,9 @@ export function look(data, arm) {
     hue: arm.method === "retrain" ? "var(--ink)" : data.methods[arm.method].colour };
 }
 
+/** Doing nothing lies above the row's line and the gold standard below, so that each interval is seen. */
+const beside = arm => same(arm, DO_NOTHING) ? -7 : same(arm, GOLD) ? 7 : 0;
+
 export function groupsPanel(data, shown, width) {
   const said = saidOfGroups(shown);
   const rows = shown.groups.map((g, i) => {
@@ -36,17 +39,11 @@ export function metricsPanel(data, shown, width) {
   const said = saidOfMetrics(shown);
   const arms = shown.arms.filter(arm => !same(arm, RETRAIN) || same(arm, shown));
   const rows = EXPLORED.map(m => ({ label: `${m}: ${MEASURED[m]}`, value: `${one(shown.mine.metrics[m].mean)} %`,
-    marks: arms.map(arm => ({ ...arm.metrics[m], ...look(data, arm) })) }));
-  return { key: "metrics", title: "What is measured", said, drawing: dots(rows.map(shorten(width)), width, said),
+    marks: arms.map(arm => ({ ...arm.metrics[m], ...look(data, arm), shift: beside(arm) })) }));
+  return { key: "metrics", title: "Four measures, beside doing nothing and the gold standard", said, drawing: dots(rows, width, said),
     head: ["measure", ...shown.arms.map(arm => `${label(data, arm)} (%)`)],
     body: data.metrics.map(m => [`${m}: ${MEASURED[m]}`, ...shown.arms.map(arm => withHalf(arm.metrics[m]))]) };
 }
-
-/** A label has one line: what does not fit is left to the table. */
-const shorten = width => row => {
-  const fits = Math.floor((width - 52) / 6.9);
-  return { ...row, label: row.label.length <= fits ? row.label : row.label.slice(0, fits - 1) + "…" };
-};
 
 export function distancePanel(data, shown, width) {
   const said = saidOfDistance(data, shown), arms = shown.arms.filter(arm => !same(arm, GOLD));

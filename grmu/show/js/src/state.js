@@ -1,7 +1,7 @@
 // What a choice shows: pure functions of the data and the choice. Nothing is interpolated; what was not
 // computed is snapped to the nearest setting that was, as `grmu.show.explorer.find` does.
 
-export const START = { who: "smallest", method: "miu", reweight: true, ratio: 0.5, lam: 1, form: "steady", seed: null };
+export const START = { who: "smallest", method: "retrain", reweight: false, ratio: 0.5, lam: 1, form: "steady", seed: null };
 export const DO_NOTHING = { method: "pretrain", reweight: false };
 export const RETRAIN = { method: "retrain", reweight: false };
 export const GOLD = { method: "retrain", reweight: true };
