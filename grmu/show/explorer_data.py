@@ -51,7 +51,7 @@ def runs() -> Iterator[dict[str, Any]]:
 
 
 def theory() -> Iterator[dict[str, Any]]:
-    """The same of what a shifted prior predicts of RETRAIN (`grmu.study.shift`): accuracies by group alone."""
+    """The same of what a shifted prior predicts of RETRAIN (`grmu.study.shift`): groups' accuracies alone."""
     table = shipped_tables.read("shift")
     for who, groups in WHO.items():
         dataset, which = explorer.FORGET_GROUPS[groups]

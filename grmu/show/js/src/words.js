@@ -79,11 +79,13 @@ export function saidOfLams(shown) {
 export const saidOfCurve = ({ UA, GA }) => `In ${UA.length - 1} epochs the forget set goes from ${percent(UA[0])} to ` +
   `${percent(UA.at(-1))} %, new pictures of the group from ${percent(GA[0])} to ${percent(GA.at(-1))} %.`;
 
+const float = v => Number.isInteger(v) ? v.toFixed(1) : String(v);  // an int would make it another experiment
+
 /** The runs that are shown, to be run again. */
 export function python(data, shown) {
   const who = whoOf(data, shown.asked), alike = who.groups === "'uniform'";
   const ratio = alike ? `${Math.round(data.alike[0] * shown.ratio)} / ${data.alike[1]}` : short(shown.ratio, 6);
-  const form = who.overrides[shown.form].slice(1, -1), lam = `'lam': ${short(shown.lam ?? 0, 6)}`;
+  const form = who.overrides[shown.form].slice(1, -1), lam = `'lam': ${float(shown.lam ?? 0)}`;
   const asked = [`"${who.dataset}", "${shown.method}", reweight=${shown.reweight ? "True" : "False"}, ratio=${ratio}`,
     `groups=${who.groups.replaceAll("'", '"')}`, `seed=${shown.seed ?? "seed"}`,
     ...(shown.isMiu ? [`overrides={${form ? form + ", " : ""}${lam}}`] : [])].join(", ");
