@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from grmu import data
 from grmu.metrics import METRICS
 from grmu.runs import Experiment
 from grmu.show import explorer, explorer_data, explorer_page
@@ -250,3 +251,32 @@ def test_the_runs_of_a_form_are_those_that_the_form_says(who, form):
     assert {tuple(sorted({n: v for n, v in o.items() if n != "lam"}.items())) for o in rows.overrides} == {
         tuple(sorted(explorer.searched(dataset, form).items()))}
     assert (explorer.searched(dataset, form).get("form", "steady")) == (of or "steady")
+
+
+def test_pictures_and_what_was_right_of_them_are_packed_once_they_ship(monkeypatch, tmp_path):
+    rows = [{"method": method, "reweight": reweight, "ratio": ratio, "seed": seed, "group": g,
+             "right": "+" * (24 - wrong * (g == 3)) + "-" * wrong * (g == 3)}
+            for method, reweight, ratio, wrong in (("pretrain", False, 0.1, 4), ("retrain", False, 0.5, 12))
+            for seed in range(5) for g in range(4)]
+    rows[-1]["right"] = "-" * 24  # of the last seed
+    read = shipped_tables.read
+    monkeypatch.setattr(shipped_tables, "path_of", lambda name: Path(__file__))
+    monkeypatch.setattr(shipped_tables, "read", lambda name: pd.DataFrame(rows) if name == "pictures"
+                        else pd.DataFrame())
+    found = explorer_data.pictures()
+    assert [len(group) for group in found["shades"]] == [24 * 28 * 28] * 4
+    test = data.load("groundwear").test
+    first = test.x[int((test.group == 3).nonzero()[0, 0])].flatten()
+    assert found["shades"][3][:784] == "".join(f"{v // 16:x}" for v in first.tolist())
+    monkeypatch.undo()
+    assert shipped_tables.read is read
+    (tmp_path / "packed.txt").write_text(explorer_data.packed(explorer_data.contents() | {"pictures": found}))
+    asked = {"who": "smallest", "method": "retrain", "reweight": False, "ratio": 0.5}
+    several = [asked, asked | {"seed": 4}, asked | {"ratio": 0.9}, asked | {"who": "largest"}]
+    everyone, one, unknown, others = (shown["pictures"] for shown in node(tmp_path / "packed.txt",
+                                                                        several)["shown"])
+    assert everyone["before"][3] == [1] * 20 + [0] * 4
+    assert everyone["after"][3] == [0.8] * 12 + [0] * 12
+    assert one["after"][3] == [0] * 24
+    assert unknown is None
+    assert others is None

@@ -55,10 +55,10 @@ def theory() -> Iterator[dict[str, Any]]:
     table = shipped_tables.read("shift")
     for who, groups in WHO.items():
         dataset, which = explorer.FORGET_GROUPS[groups]
-        train = data.load(dataset).train
-        pairs = [data.load(dataset).forget_group] if which == "default" else which
         if which == "uniform":
             continue
+        train = data.load(dataset).train
+        pairs = which if not isinstance(which, str) else (data.load(dataset).forget_group,)
         of = table[(table.dataset == dataset) & (table.asking == len(pairs))
                    & (table.asks == train.group_id(pairs[0]))]
         for (ratio, seed), part in of.groupby(["ratio", "seed"]):

@@ -1,9 +1,10 @@
-// Two kinds of figures, as SVG in pixels of the screen: rows of marks, and lines. Fractions in, percent drawn.
+// Two kinds of figures, as SVG: rows of marks, and lines. Fractions in, percent drawn. A unit is a pixel, or more
+// where letters are larger.
 
 import { html, svg } from "lit-html";
 
 const EDGE = 8;  // of the plot, so that a mark at 0 or 100 is whole
-const LINE = 16, LETTER = 6.4;  // pixels of a label's line, and of a letter on average
+const LINE = 16, LETTER = 6.9;  // pixels of a label's line, and of a letter on average
 
 const clamp = (v, max) => Math.min(Math.max(v, 0), max);
 
@@ -28,12 +29,13 @@ const upright = (x, y1, y2, hue) => svg`<path class="bar" style="--hue:${hue ?? 
 export function dots(rows, width, said, { max = 1, ticks = [0, 0.25, 0.5, 0.75, 1], unit = "%" } = {}) {
   const x = v => EDGE + clamp(v, max) / max * (width - 2 * EDGE);
   const broken = rows.map(row => ({ ...row, lines: wrap(row.label, width - LETTER * (row.value.length + 3)) }));
-  const high = 34 + LINE * Math.max(...broken.map(row => row.lines.length)), height = rows.length * high + 22;
-  return html`<svg role="img" aria-label=${said} width=${width} height=${height} viewBox="0 0 ${width} ${height}">
+  const high = row => 34 + LINE * row.lines.length, top = i => broken.slice(0, i).reduce((sum, row) => sum + high(row), 0);
+  const height = top(rows.length) + 22;
+  return html`<svg role="img" aria-label=${said} viewBox="0 0 ${width} ${height}">
     ${ticks.map(t => svg`<path class="grid" d="M${x(t)} 4V${height - 18}"/>
       <text class="tick" x=${x(t)} y=${height - 3} text-anchor=${t === 0 ? "start" : t === max ? "end" : "middle"}
         >${+(100 * t).toFixed(1)}${t === max ? " " + unit : ""}</text>`)}
-    ${broken.map((row, i) => dotsRow(row, i * high, x, width))}</svg>`;
+    ${broken.map((row, i) => dotsRow(row, top(i), x, width))}</svg>`;
 }
 
 function dotsRow({ lines, value, marks, link, strong }, top, x, width) {
@@ -59,7 +61,7 @@ function wrap(words, width) {
 export function lines(series, width, said, { at, ticks, place, name, marks = [] }) {
   const height = 230, left = 30, bottom = 36, right = 14;
   const x = v => left + 8 + place(v) * (width - left - right - 8), y = v => 8 + (1 - clamp(v, 1)) * (height - bottom - 8);
-  return html`<svg role="img" aria-label=${said} width=${width} height=${height} viewBox="0 0 ${width} ${height}">
+  return html`<svg role="img" aria-label=${said} viewBox="0 0 ${width} ${height}">
     ${at === undefined ? "" : svg`<rect class="band" x=${x(at) - 8} y="4" width="16" height=${height - bottom}/>`}
     ${[0, 0.25, 0.5, 0.75, 1].map(t => svg`<path class="grid" d="M${left} ${y(t)}H${width - right + 6}"/>
       <text class="tick" x=${left - 5} y=${y(t) + 4} text-anchor="end">${100 * t}</text>`)}

@@ -90,11 +90,15 @@ class Page {
   }
 
   draw() {
-    const plot = this.root.querySelector(".plot");
-    this.width = plot?.clientWidth || this.width || 320;
+    const before = this.width = this.room() || this.width || 320;
     render(this.view(), this.root);
-    const now = this.root.querySelector(".plot").clientWidth;
-    if (now !== this.width && now) { this.width = now; render(this.view(), this.root); }
+    if (this.room() && (this.width = this.room()) !== before) render(this.view(), this.root);
+  }
+
+  /** A figure's width, in pixels of letters of the usual size; 0 before the first is drawn. */
+  room() {
+    const letters = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    return Math.round((this.root.querySelector(".plot")?.clientWidth ?? 0) / letters);
   }
 
   view() {
