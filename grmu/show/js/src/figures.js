@@ -15,6 +15,7 @@ function mark(kind, x, y, hue = "var(--ink)") {
     case "idle": return svg`<circle class="idle" cx=${x} cy=${y} r="5.5"/>`;
     case "gold": return svg`<line class="gold" x1=${x} x2=${x} y1=${y - 12} y2=${y + 12}/>`;
     case "theory": return svg`<path class="theory" d="M${x - 7} ${y}l7 -7 7 7 -7 7z"/>`;
+    case "own": return svg`<path class="own" style=${style} d="M${x} ${y - 9}l2.6 6 6.4.6-4.8 4.3 1.4 6.3-5.6-3.3-5.6 3.3 1.4-6.3-4.8-4.3 6.4-.6z"/>`;
     case "hollow": return svg`<circle class="hollow" style=${style} cx=${x} cy=${y} r="5"/>`;
     default: return svg`<circle class="filled" style=${style} cx=${x} cy=${y} r="5.5"/>`;
   }

@@ -15,13 +15,17 @@ for (const root of document.querySelectorAll("[data-grmu-explorer]")) {
   mount(root, { linked: root.dataset.grmuExplorer !== "fixed" });
 }
 
-/** What anywidget calls: the model's `choice` and the page's follow each other. */
+/** What anywidget calls: the model's `choice` and the page's follow each other; `own` is a live run, drawn as it grows. */
 export default {
   async render({ model, el }) {
-    const show = await mount(el, { choice: model.get("choice"), onchange: choice => {
+    let said = "";  // last by the page itself: no news to it
+    const page = await mount(el, { choice: model.get("choice"), onchange: choice => {
+      said = JSON.stringify(choice);
       model.set("choice", choice);
       model.save_changes();
     } });
-    model.on("change:choice", () => show?.(model.get("choice")));
+    const differs = choice => JSON.stringify(choice) !== said;
+    model.on("change:choice", () => { if (differs(model.get("choice"))) page?.show(model.get("choice")); });
+    model.on("change:own", () => page?.own(model.get("own")));
   },
 };

@@ -15,7 +15,9 @@ const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; millisecon
  * @param text  the packed data.
  * @param options  choice: to begin with.  linked: the page's address holds the setting.
  *   onchange: told every settled choice.
- * @returns  a function that shows another choice, or null where it could not start (the element says why).
+ * @returns  {show, own}: functions that show another choice, and a run of the reader's own: its `epochs` (rows of
+ *   epoch, UA, GA) of how many (`of`), and once it is done its `metrics` and `groups`; null where the explorer could
+ *   not start (the element says why).
  */
 export async function mount(root, text, { choice = START, linked = false, onchange = () => {} } = {}) {
   root.classList.add("grmu-explorer");
@@ -60,12 +62,13 @@ class Page {
     this.show(first, said);
     new ResizeObserver(() => this.draw()).observe(this.root);
     if (this.linked) addEventListener("hashchange", () => { const found = read(); if (found) this.show(found.choice, found.said); });
-    return other => this.show({ ...this.choice, ...other });
+    return { show: other => this.show({ ...this.choice, ...other }), own: run => { this.own = run; this.draw(); } };
   }
 
   /** Show a choice; what of it was never run is replaced, and said. */
   show(choice, said = []) {
     const settled = settle(this.data, choice);
+    this.own = null;  // it was another setting's
     this.choice = settled.choice;
     this.said = [...said, ...settled.said];
     this.answer = "";
@@ -102,12 +105,13 @@ class Page {
   }
 
   view() {
-    const { data, shown } = this, marks = [["idle", "do nothing (PRETRAIN)"]];
+    const { data } = this, shown = { ...this.shown, own: this.own }, marks = [["idle", "do nothing (PRETRAIN)"]];
     const mine = look(data, shown);
     if (mine.kind === "filled" || mine.kind === "hollow") marks.push([mine.kind, label(data, shown), mine.hue]);
     if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);
     marks.push(["gold", "gold standard: " + label(data, GOLD)]);
     if (shown.byRatio.theory.length) marks.push(["theory", "what theory says of RETRAIN"]);
+    if (this.own) marks.push(["own", "your own run"]);
     return html`${this.controls()}
       ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
       <h2>${title(data, shown)}</h2>

@@ -26,7 +26,8 @@ export function groupsPanel(data, shown, width) {
     return { label: g.name + (g.asked ? " – asked" : ""), strong: g.asked,
       value: `${one(g.before.mean)} → ${one(g.after.mean)} %`, link: { from: g.before.mean, to: g.after.mean, hue },
       marks: [{ kind: "gold", mean: g.gold.mean }, { ...g.before, kind: "idle", hue: "var(--grey)" },
-        { ...g.after, kind: "filled", hue }, ...(g.theory ? [{ kind: "theory", mean: g.theory.mean }] : [])] };
+        { ...g.after, kind: "filled", hue }, ...(g.theory ? [{ kind: "theory", mean: g.theory.mean }] : []),
+        ...(shown.own?.groups ? [{ kind: "own", mean: shown.own.groups[i] }] : [])] };
   });
   return { key: "groups", title: "Test accuracy of every group, before and after", said,
     drawing: dots(rows, width, said),
@@ -39,7 +40,8 @@ export function metricsPanel(data, shown, width) {
   const said = saidOfMetrics(shown);
   const arms = shown.arms.filter(arm => !same(arm, RETRAIN) || same(arm, shown));
   const rows = EXPLORED.map(m => ({ label: `${m}: ${MEASURED[m]}`, value: `${one(shown.mine.metrics[m].mean)} %`,
-    marks: arms.map(arm => ({ ...arm.metrics[m], ...look(data, arm), shift: beside(arm) })) }));
+    marks: [...arms.map(arm => ({ ...arm.metrics[m], ...look(data, arm), shift: beside(arm) })),
+      ...(shown.own?.metrics ? [{ kind: "own", mean: shown.own.metrics[m] }] : [])] }));
   return { key: "metrics", title: "Four measures, beside doing nothing and the gold standard", said, drawing: dots(rows, width, said),
     head: ["measure", ...shown.arms.map(arm => `${label(data, arm)} (%)`)],
     body: data.metrics.map(m => [`${m}: ${MEASURED[m]}`, ...shown.arms.map(arm => withHalf(arm.metrics[m]))]) };
@@ -64,7 +66,8 @@ export function ratioPanel(data, shown, width) {
   return { key: "ratio", title: "GA: accuracy on new pictures of the group that asked, against the ratio (%)", said,
     drawing: lines(series.map(s => ({ ...look(data, s), points: s.points })), width, said,
       { at: shown.ratio, ticks: [0, 0.25, 0.5, 0.75, 1], place: v => v, name: "unlearning ratio",
-        marks: here ? [{ kind: "theory", at: here.at, mean: here.mean }] : [] }),
+        marks: [...(here ? [{ kind: "theory", at: here.at, mean: here.mean }] : []),
+          ...(shown.own?.metrics ? [{ kind: "own", at: shown.asked.ratio, mean: shown.own.metrics.GA }] : [])] }),
     head: ["ratio", ...series.map(s => `${label(data, s)} (%)`), "theory, of RETRAIN (%)"],
     body: all.map(r => [String(r), ...series.map(s => at(s.points, r)), at(theory, r)]) };
 }
@@ -79,19 +82,28 @@ export function lamPanel(data, shown, width) {
     head: ["λ", `${label(data, shown)} (%)`], body: shown.byLam.map(p => [String(p.at), withHalf(p)]) };
 }
 
+/** Epoch by epoch: what was kept, and a run of the reader's own, which may still go on. */
 export function curvePanel(data, shown, width) {
-  const { UA, GA } = shown.curve, said = saidOfCurve(shown.curve), last = Math.max(UA.length - 1, 1);
+  const { UA, GA } = shown.curve ?? { UA: [], GA: [] }, own = shown.own?.epochs ?? [];
+  const last = Math.max(UA.length - 1, shown.own?.of ?? 0, 1), step = Math.ceil(last / 10);
   const points = values => values.map((mean, at) => ({ at, mean }));
-  return { key: "curve", title: "Epoch by epoch, means over five seeds (%): ● new pictures of the group, ○ forget set", said,
+  const live = own.length ? `Your run, epoch ${own.at(-1).epoch}: forget set ${one(own.at(-1).UA)} %, ` +
+    `new pictures of the group ${one(own.at(-1).GA)} %.` : "";
+  const said = [live, shown.curve ? saidOfCurve(shown.curve) : ""].filter(Boolean).join(" ");
+  const mine = name => ({ kind: "own", hue: name === "GA" ? data.asks : "var(--ink)",
+    points: own.map(row => ({ at: row.epoch, mean: row[name] })) });
+  return { key: "curve", title: "Epoch by epoch (%): ● new pictures of the group, ○ forget set; means over five seeds", said,
     drawing: lines([{ kind: "hollow", hue: "var(--ink)", points: points(UA) },
-      { kind: "filled", hue: data.asks, points: points(GA) }], width, said,
-      { ticks: last > 5 ? [0, 2, 4, 6, 8, 10] : [0, 1], place: v => v / last, name: "epoch; 0 is before" }),
-    head: ["epoch", "UA: forget set (%)", "GA: new pictures of the group (%)"],
-    body: UA.map((v, i) => [String(i), one(v), one(GA[i])]) };
+      { kind: "filled", hue: data.asks, points: points(GA) }, mine("UA"), mine("GA")], width, said,
+      { ticks: Array.from({ length: Math.floor(last / step) + 1 }, (_, i) => i * step), place: v => v / last,
+        name: "epoch; 0 is before", marks: own.map(row => ({ kind: "own", at: row.epoch, mean: row.GA })) }),
+    head: ["epoch", "UA: forget set (%)", "GA: new pictures of the group (%)", ...(own.length ? ["UA, your run", "GA, your run"] : [])],
+    body: Array.from({ length: last + 1 }, (_, i) => [String(i), ...[UA[i], GA[i],
+      ...(own.length ? ["UA", "GA"].map(name => own.find(row => row.epoch === i)?.[name]) : [])].map(v => one(v ?? NaN))]) };
 }
 
 export function panels(data, shown, width) {
-  return [groupsPanel, metricsPanel, ratioPanel, distancePanel, shown.isMiu && lamPanel, shown.curve && curvePanel]
+  return [groupsPanel, metricsPanel, ratioPanel, distancePanel, shown.isMiu && lamPanel, (shown.curve || shown.own?.epochs) && curvePanel]
     .filter(Boolean).map(panel => panel(data, shown, width));
 }
 
