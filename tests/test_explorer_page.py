@@ -280,3 +280,18 @@ def test_pictures_and_what_was_right_of_them_are_packed_once_they_ship(monkeypat
     assert one["after"][3] == [0] * 24
     assert unknown is None
     assert others is None
+
+
+def test_beside_a_kernel_the_choice_and_a_live_run_are_what_the_module_reads(answered):
+    pytest.importorskip("anywidget")
+    from grmu.show.widgets.explorer_view import ExplorerView
+
+    view = ExplorerView(method="retrain", reweight=False, ratio=0.9)
+    read = answered[0][0][1]["choice"]
+    assert view.choice.keys() == read.keys()
+    assert view.chosen == explorer.Choice("retrain", False, ratio=0.9)
+    view.choice = view.choice | {"who": "largest", "seed": 3}
+    assert view.chosen == explorer.Choice("retrain", False, ratio=0.9, seed=3,
+                                          groups=explorer_data.WHO["largest"])
+    view.live([{"epoch": 0, "UA": 0.5, "GA": 0.25, "loss": 1.0}], epochs=10)
+    assert view.own == {"epochs": [{"epoch": 0, "UA": 0.5, "GA": 0.25}], "of": 10}

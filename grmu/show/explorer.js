@@ -123,7 +123,7 @@ var re=globalThis,be=r=>r,I=re.trustedTypes,xe=I?I.createPolicy("lit-html",{crea
   text-align: center; color: #fff; background: #a33f00; }
 .grmu-explorer .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 @media print { .grmu-explorer .controls, .grmu-explorer .actions { display: none; } }
-`;function _e(r,e){return document.getElementById("grmu-explorer-style")||document.head.append(Object.assign(document.createElement("style"),{id:"grmu-explorer-style",textContent:$e})),Ue(r,Ve,e)}for(let r of document.querySelectorAll("[data-grmu-explorer]"))_e(r,{linked:r.dataset.grmuExplorer!=="fixed"});var rr={async render({model:r,el:e}){let t="",n=await _e(e,{choice:r.get("choice"),onchange:o=>{t=JSON.stringify(o),r.set("choice",o),r.save_changes()}}),s=o=>JSON.stringify(o)!==t;r.on("change:choice",()=>{s(r.get("choice"))&&n?.show(r.get("choice"))}),r.on("change:own",()=>n?.own(r.get("own")))}};export{rr as default,_e as mount};
+`;function _e(r,e){return document.getElementById("grmu-explorer-style")||document.head.append(Object.assign(document.createElement("style"),{id:"grmu-explorer-style",textContent:$e})),Ue(r,Ve,e)}for(let r of document.querySelectorAll("[data-grmu-explorer]"))_e(r,{linked:r.dataset.grmuExplorer!=="fixed"});var rr={async render({model:r,el:e}){let t="";e.dataset.lmSuppressShortcuts="true";let n=await _e(e,{choice:r.get("choice"),onchange:o=>{t=JSON.stringify(o),r.set("choice",o),r.save_changes()}}),s=o=>JSON.stringify(o)!==t;r.on("change:choice",()=>{s(r.get("choice"))&&n?.show(r.get("choice"))}),r.on("change:own",()=>n?.own(r.get("own")))}};export{rr as default,_e as mount};
 /*! Bundled license information:
 
 lit-html/lit-html.js:

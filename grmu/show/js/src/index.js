@@ -19,6 +19,7 @@ for (const root of document.querySelectorAll("[data-grmu-explorer]")) {
 export default {
   async render({ model, el }) {
     let said = "";  // last by the page itself: no news to it
+    el.dataset.lmSuppressShortcuts = "true";  // JupyterLab's own, which would take the arrow keys from a slider
     const page = await mount(el, { choice: model.get("choice"), onchange: choice => {
       said = JSON.stringify(choice);
       model.set("choice", choice);
