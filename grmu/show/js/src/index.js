@@ -19,7 +19,8 @@ for (const root of document.querySelectorAll("[data-grmu-explorer]")) {
 export default {
   async render({ model, el }) {
     let said = "";  // last by the page itself: no news to it
-    el.dataset.lmSuppressShortcuts = "true";  // JupyterLab's own, which would take the arrow keys from a slider
+    // JupyterLab's shortcuts would take the arrow keys from a slider; it looks at what has the focus, not around it.
+    el.addEventListener("focusin", event => { event.target.dataset.lmSuppressShortcuts = "true"; });
     const page = await mount(el, { choice: model.get("choice"), onchange: choice => {
       said = JSON.stringify(choice);
       model.set("choice", choice);
