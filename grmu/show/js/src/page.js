@@ -230,11 +230,13 @@ function sprite({ size, shades }) {
   const many = shades[0].length / size ** 2, canvas = document.createElement("canvas");
   Object.assign(canvas, { width: many * size, height: shades.length * size });
   const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
-  shades.forEach((group, g) => [...group].forEach((digit, i) => {
-    const n = Math.floor(i / size ** 2), y = Math.floor(i % size ** 2 / size), x = i % size;
-    image.data.set([0, 1, 2].map(() => 17 * parseInt(digit, 16)).concat(255),
-      4 * ((g * size + y) * canvas.width + n * size + x));
-  }));
+  const pixels = new Uint32Array(image.data.buffer);  // a pixel's bytes, opacity last, as all browsers' processors have them
+  shades.forEach((group, g) => {
+    for (let i = 0; i < group.length; i++) {
+      const n = Math.floor(i / size ** 2), y = Math.floor(i % size ** 2 / size), x = i % size;
+      pixels[(g * size + y) * canvas.width + n * size + x] = 0xff000000 + 0x111111 * parseInt(group[i], 16);
+    }
+  });
   context.putImageData(image, 0, 0);
   return canvas.toDataURL();
 }
