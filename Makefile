@@ -25,7 +25,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app bench notebooks results \
+.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app explorer bench notebooks results \
         search sweep labs grade check-notebooks constraints clean
 
 help: ## show this list
@@ -78,6 +78,9 @@ lab: .venv/.installed ## open the course in JupyterLab
 
 app: .venv/.installed-app ## the explorer as a page of its own, for a lecture hall (this machine only; ARGS=--help)
 	@$(PY) -m grmu app $(ARGS)
+
+explorer: .venv/.installed ## the explorer without a kernel: explorer.js anew (with npm), and build/explorer.html, which works from a file
+	@$(PY) -m grmu explorer --build $(ARGS)
 
 labs: .venv/.installed-labs ## the labs for students, without solutions: a folder and a zip each, in build/labs
 	@$(PY) -m grmu labs $(ARGS)

@@ -12,7 +12,7 @@ from grmu.show.explorer import FORGET_GROUPS, SMALLEST, Choice, find
 from grmu.study import grids, results
 from grmu.study.compare import half_width
 
-LARGEST, ALIKE, NINE, MORE = list(FORGET_GROUPS)[1:]
+LARGEST, ALIKE, NINE, MORE = list(FORGET_GROUPS)[1:5]
 
 
 def row_mean(grid, method, reweight, ratio, metric="GA"):

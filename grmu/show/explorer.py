@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import pandas as pd
 from grmu import data
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Experiment
-from grmu.study import grids, results
+from grmu.study import grids, results, tuning
 from grmu.study.compare import half_width
 from grmu.study.names import label
 
@@ -25,14 +26,20 @@ FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # data s
     "as many samples of all 4 groups alike": ("groundwear", "uniform"),
     "9 groups of 63": (grids.MANY, grids.NINE_GROUPS),
     "25 groups of 63": (grids.MANY, grids.TWENTY_FIVE_GROUPS),
+    "one group of 63": (grids.MANY, "default"),
+    "the smallest of 4 groups, known by heart": ("groundwear-memorised", "default"),
+    "the smallest of 6 groups of sentences": ("negation", "default"),
 }
 SMALLEST = next(iter(FORGET_GROUPS))
 ALWAYS_SHOWN = (("pretrain", False), ("retrain", False), ("retrain", True))
+FORMS = {  # of MIU: what it is called on a control, and the form whose searched settings it has, if any
+    "steady": ("steady, the course's", None), "steady-tuned": ("steady, searched", "steady"),
+    "paper": ("paper, searched", "paper"), "released": ("released code, searched", "released")}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the controls say. lam: MIU's; others ignore it.  seed: None for all."""
+    """What the controls say. lam, form (one of `FORMS`): MIU's; others ignore them.  seed: None for all."""
 
     method: str = "miu"
     reweight: bool = True
@@ -40,13 +47,14 @@ class Choice:
     ratio: float = 0.5
     lam: float = 1.0
     seed: int | None = None
+    form: str = "steady"
 
     def experiment(self) -> Experiment:
         """The run of exactly this setting; with all seeds chosen, of seed 0."""
         dataset, groups = FORGET_GROUPS[self.groups]
         ratio = grids.uniform_ratio(self.ratio) if groups == "uniform" else self.ratio
         return Experiment(dataset, self.method, self.reweight, ratio, groups, self.seed or 0,
-                          {"lam": self.lam} if self.method == "miu" else {})
+                          searched(dataset, self.form) | {"lam": self.lam} if self.method == "miu" else {})
 
 
 @dataclass(frozen=True)
@@ -83,16 +91,40 @@ class Shown:
 
 
 @lru_cache
+def searched(dataset: str, form: str) -> dict[str, Any]:
+    """What makes one of the `FORMS` on a data set, but λ: overrides as the shipped table has them."""
+    of = FORMS[form][1]
+    if of is None or dataset not in tuning.DATASETS:
+        return {}
+    preset = Experiment(dataset, "miu", overrides={"form": of}).settings | {"form": "steady"}
+    return {name: value for name, value in sorted(tuning.tuned(dataset, of).items())
+            if name != "lam" and value != preset[name]}
+
+
+def _form(dataset: str, overrides: Mapping[str, Any]) -> str | None:
+    """Which of the `FORMS` has these overrides, whatever λ; None if none has."""
+    bare = {name: value for name, value in overrides.items() if name != "lam"}
+    return next((form for form in FORMS if bare == searched(dataset, form)), None)
+
+
+@lru_cache
 def rows() -> pd.DataFrame:
-    """Shipped runs with the preset's settings, MIU's also with other lambdas: `results.load`'s, and lam."""
+    """Shipped runs with the preset's settings, MIU's also in other forms and with other lambdas:
+    `results.load`'s, lam and form (None but for MIU)."""
     table = results.load()
-    table = table[table.overrides.map(lambda o: set(o) <= {"lam"})].copy()
-    is_miu, chosen = table.method == "miu", table.overrides.map(lambda o: o.get("lam", np.nan))
+    is_miu = table.method == "miu"
+    forms = [_form(*row) if miu else None for row, miu in zip(
+        zip(table.dataset, table.overrides, strict=True), is_miu, strict=True)]
+    table["form"] = pd.Series(forms, table.index, dtype=object)
+    kept = table.form.notna() | (~is_miu & table.overrides.map(lambda o: not o))
+    table = table[kept & table.seed.isin(grids.SEEDS)].copy()
+    is_miu = table.method == "miu"
+    chosen = table.overrides.map(lambda o: o.get("lam", np.nan))
     preset = {name: Experiment(name, "miu").settings["lam"] for name in table.dataset[is_miu].unique()}
     table["lam"] = chosen.fillna(table.dataset.map(preset)).where(is_miu)
     alike = table.groups == "uniform"
     table.loc[alike, "ratio"] = (table.ratio[alike] / grids.uniform_ratio(1)).round(1)
-    return table[table.seed.isin(grids.SEEDS)]
+    return table
 
 
 @lru_cache
@@ -141,12 +173,15 @@ def find(choice: Choice) -> Shown:
         ValueError: no run of the method was shipped for these groups.
     """
     every = rows_of(choice.groups)
-    mine = results.select(every, method=choice.method, reweight=choice.reweight)
+    is_miu = choice.method == "miu"
+    form = {"form": choice.form} if is_miu else {}
+    mine = results.select(every, method=choice.method, reweight=choice.reweight, **form)
     if mine.empty:
         there = ", ".join(label(m, r) for m, options in computed(choice.groups).items() for r in options)
-        raise ValueError(f"{label(choice.method, choice.reweight)} was not computed for {choice.groups}: "
+        raise ValueError(f"{label(choice.method, choice.reweight)}{_said_form(choice)} "
+                         f"was not computed for {choice.groups}: "
                          f"choose one of {there}.")
-    ratio, is_miu = nearest(choice.ratio, mine.ratio.unique()), choice.method == "miu"
+    ratio = nearest(choice.ratio, mine.ratio.unique())
     lam = nearest(choice.lam, mine.lam[mine.ratio == ratio].unique()) if is_miu else None
     if choice.seed is not None:
         every, mine = every[every.seed == choice.seed], mine[mine.seed == choice.seed]
@@ -161,7 +196,8 @@ def find(choice: Choice) -> Shown:
     metrics = pd.DataFrame({key: {m: (part[m].mean(), half_width(part[m]))
                                   for m in (*METRICS, *FAIRNESS)} for key, part in parts.items()}).T
     on_curve = every[pd.MultiIndex.from_frame(every[["method", "reweight"]]).isin(parts)]
-    preset = on_curve[(on_curve.lam == lam) | (on_curve.method != "miu")] if is_miu else on_curve
+    same = (on_curve.lam == lam) & (on_curve.form == choice.form)
+    preset = on_curve[same | (on_curve.method != "miu")] if is_miu else on_curve
     note = _note(choice, ratio, lam, len(here))
     return Shown(choice.method, choice.reweight, ratio, lam, len(here), groups, metrics,
                  _curve(preset, "ratio"),
@@ -180,10 +216,15 @@ def _lam_curve(mine: pd.DataFrame, parts: dict[tuple[str, bool], pd.DataFrame], 
     return pd.concat([pd.DataFrame(levels).T.rename_axis(own.index.names), own])
 
 
+def _said_form(choice: Choice) -> str:
+    """The form, where it is not the course's."""
+    return f", {FORMS[choice.form][0]}" if choice.method == "miu" and choice.form != "steady" else ""
+
+
 def _note(choice: Choice, ratio: float, lam: float | None, n: int) -> str:
     """What is shown, and what of the choice was snapped to it."""
     far = "" if abs(ratio - choice.ratio) < 1e-9 else f" (nearest to {choice.ratio:.2g} that was computed)"
-    said = [f"ratio {ratio:.2g}{far}"]
+    said = [f"ratio {ratio:.2g}{far}{_said_form(choice)}"]
     if lam is not None:
         said.append(f"λ = {lam:g}" + (f" (nearest to {choice.lam:g} that was computed here)"
                                       if lam != choice.lam else ""))

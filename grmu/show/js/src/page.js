@@ -1,0 +1,242 @@
+// The page: controls, sentences, figures. A move changes the choice, and everything is drawn from it.
+
+import { html, nothing, render } from "lit-html";
+import { unpack } from "./data.js";
+import { legend } from "./figures.js";
+import { look, panels, picturesOf } from "./panels.js";
+import { GOLD, RETRAIN, START, computed, find, formsOf, label, lamsOf, same, settle, whoOf } from "./state.js";
+import { choiceOf, hashOf, note, python, title } from "./words.js";
+
+const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
+
+/**
+ * Put an explorer into an element.
+ * @param root  what it holds is replaced.
+ * @param text  the packed data.
+ * @param options  choice: to begin with.  linked: the page's address holds the setting.
+ *   onchange: told every settled choice.
+ * @returns  {show, own}: functions that show another choice, and a run of the reader's own: its `epochs` (rows of
+ *   epoch, UA, GA) of how many (`of`), and once it is done its `metrics` and `groups`; null where the explorer could
+ *   not start (the element says why).
+ */
+export async function mount(root, text, { choice = START, linked = false, onchange = () => {} } = {}) {
+  root.classList.add("grmu-explorer");
+  followTheme(root);
+  try {
+    const data = await unpack(text);
+    root.replaceChildren();
+    return new Page(root, data, linked, onchange).begin({ ...START, ...choice });
+  } catch (error) {
+    root.classList.add("failed");  // what the page says without an explorer is seen again
+    root.insertAdjacentHTML("afterbegin", "<p class='warning' role='alert'></p>");
+    root.firstChild.textContent = `The explorer cannot be shown. ${error.message}`;
+    return null;
+  }
+}
+
+/** Dark where the page around is: by its attribute (the site, JupyterLab), else by the system. */
+function followTheme(root) {
+  const system = matchMedia("(prefers-color-scheme: dark)"), page = document.documentElement;
+  const follow = () => {
+    const said = page.dataset.theme ?? { true: "light", false: "dark" }[document.body.dataset.jpThemeLight];
+    root.classList.toggle("dark", said ? said === "dark" : system.matches);
+  };
+  system.addEventListener("change", follow);
+  for (const element of [page, document.body]) {
+    new MutationObserver(follow).observe(element, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
+  }
+  follow();
+}
+
+let pages = 0;  // ids differ between two explorers on a page
+
+class Page {
+  constructor(root, data, linked, onchange) {
+    Object.assign(this, { root, data, linked, onchange, open: new Set(), said: [], width: 0, answer: "", heard: "",
+      id: `grmu${pages++}` });
+  }
+
+  begin(choice) {
+    const read = () => this.linked ? choiceOf(this.data, location.hash) : null;
+    const { choice: first, said } = read() ?? { choice, said: [] };
+    this.show(first, said);
+    new ResizeObserver(() => this.draw()).observe(this.root);
+    if (this.linked) addEventListener("hashchange", () => { const found = read(); if (found) this.show(found.choice, found.said); });
+    return { show: other => this.show({ ...this.choice, ...other }), own: run => { this.own = run; this.draw(); } };
+  }
+
+  /** Show a choice; what of it was never run is replaced, and said. */
+  show(choice, said = []) {
+    const settled = settle(this.data, choice);
+    this.own = null;  // it was another setting's
+    this.choice = settled.choice;
+    this.said = [...said, ...settled.said];
+    this.answer = "";
+    this.shown = find(this.data, this.choice);
+    this.draw();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.rest(), SETTLED);
+  }
+
+  /** Once nothing moves: what changed is spoken, and the address holds the setting. */
+  rest() {
+    this.heard = [...this.said, title(this.data, this.shown), note(this.data, this.shown)].join(" ");
+    if (this.linked) {
+      try {
+        history.replaceState(null, "", hashOf(this.data, this.choice));
+      } catch {
+        this.said = ["This browser does not let the page change its address: “copy link” gives it."];
+      }
+    }
+    this.onchange(this.choice);
+    this.draw();
+  }
+
+  draw() {
+    const before = this.width = this.room() || this.width || 320;
+    render(this.view(), this.root);
+    if (this.room() && (this.width = this.room()) !== before) render(this.view(), this.root);
+  }
+
+  /** A figure's width, in pixels of letters of the usual size; 0 before the first is drawn. */
+  room() {
+    const letters = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    return Math.round((this.root.querySelector(".plot")?.clientWidth ?? 0) / letters);
+  }
+
+  view() {
+    const { data } = this, shown = { ...this.shown, own: this.own }, marks = [["idle", "do nothing (PRETRAIN)"]];
+    const mine = look(data, shown);
+    if (mine.kind === "filled" || mine.kind === "hollow") marks.push([mine.kind, label(data, shown), mine.hue]);
+    if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);
+    marks.push(["gold", "gold standard: " + label(data, GOLD)]);
+    if (shown.byRatio.theory.length) marks.push(["theory", "what theory says of RETRAIN"]);
+    if (this.own) marks.push(["own", "your own run"]);
+    return html`${this.controls()}
+      ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
+      <h2>${title(data, shown)}</h2>
+      <p class="note">${note(data, shown)} ${shown.n < data.least ? "Of fewer than five seeds there is no interval."
+        : "Bars are 95 % intervals over seeds."}</p>
+      <p class="unseen" role="status">${this.heard}</p>
+      ${legend(marks)}
+      <div class="figures">${panels(data, shown, this.width).map(panel => this.figure(panel))}</div>
+      ${this.pictures()} ${this.actions()}`;
+  }
+
+  controls() {
+    const { data, choice } = this, who = whoOf(data, choice), methods = computed(data, choice);
+    const set = change => this.show({ ...this.choice, ...change });
+    const forms = choice.method === "miu" ? formsOf(data, choice) : [];
+    return html`<fieldset class="controls"><legend class="unseen">What is shown</legend>
+      ${this.select("data", "data set", Object.entries(data.datasets), who.dataset,
+        v => set({ who: data.who.find(w => w.dataset === v).key }))}
+      ${this.select("who", "who asks to be forgotten",
+        data.who.filter(w => w.dataset === who.dataset).map(w => [w.key, w.name]), choice.who, v => set({ who: v }))}
+      ${this.select("method", "method", Object.keys(methods).map(m => [m, data.methods[m].name]), choice.method,
+        v => set({ method: v, reweight: methods[v].includes(choice.reweight) ? choice.reweight : methods[v][0],
+          form: v === "miu" ? START.form : choice.form }))}
+      <div class="check"><input type="checkbox" id="${this.id}-reweight" .checked=${choice.reweight}
+        ?disabled=${methods[choice.method].length === 1} @change=${e => set({ reweight: e.target.checked })}>
+        <label for="${this.id}-reweight">REWEIGHT: sample those who stay in the old proportions</label></div>
+      ${this.slider("ratio", "unlearning ratio", { min: 0.05, max: 0.95, step: 0.05, value: choice.ratio },
+        `${+choice.ratio.toFixed(2)}`, `share of the group that is forgotten: ${+choice.ratio.toFixed(2)}, shown ${this.shown.ratio}`,
+        v => set({ ratio: v }))}
+      ${choice.method === "miu" ? this.lambda(set) : ""}
+      ${forms.length > 1 ? this.select("form", "form of MIU", forms.map(f => [f, data.forms[f]]), choice.form,
+        v => set({ form: v })) : ""}
+      ${this.select("seed", "seeds", [[ALL, "all five"], ...data.seeds.map(s => [String(s), String(s)])],
+        String(choice.seed ?? ALL), v => set({ seed: v === ALL ? null : Number(v) }))}</fieldset>`;
+  }
+
+  /** A slider over the lambdas that were run anywhere for those who ask: they lie from 0 to hundreds. */
+  lambda(set) {
+    const { data, choice, shown } = this, lams = lamsOf(data, choice);
+    const near = lams.reduce((best, v) => Math.abs(v - choice.lam) < Math.abs(best - choice.lam) ? v : best);
+    return this.slider("lam", "λ, weight of the calibration", { min: 0, max: lams.length - 1, step: 1, value: lams.indexOf(near) },
+      String(near), `λ = ${near}, shown ${shown.lam}`, v => set({ lam: lams[v] }));
+  }
+
+  select(name, words, options, value, set) {
+    return html`<div><label for="${this.id}-${name}">${words}</label>
+      <select id="${this.id}-${name}" @change=${e => set(e.target.value)}>${options.map(([key, said]) =>
+        html`<option value=${key} ?selected=${key === value} .selected=${key === value}>${said}</option>`)}</select></div>`;
+  }
+
+  slider(name, words, { min, max, step, value }, readout, spoken, set) {
+    return html`<div><label for="${this.id}-${name}">${words}: ${readout}</label>
+      <input type="range" id="${this.id}-${name}" min=${min} max=${max} step=${step} .value=${String(value)}
+        aria-valuetext=${spoken} @input=${e => set(Number(e.target.value))}></div>`;
+  }
+
+  figure({ key, title: words, said, drawing, head, body }) {
+    const open = this.open.has(key), id = `${this.id}-${key}-table`;
+    return html`<figure><figcaption><h3>${words}</h3><p class="said">${said}</p></figcaption>
+      <div class="plot">${drawing}</div>
+      ${this.toggle(key, id, "Numbers as a table", words)}
+      <div id=${id} class="scroll" tabindex=${open ? 0 : nothing} role=${open ? "region" : nothing}
+        aria-label=${open ? words : nothing}>${open ? table(words, head, body) : ""}</div></figure>`;
+  }
+
+  toggle(key, id, words, of) {
+    return html`<button type="button" aria-expanded=${this.open.has(key)} aria-controls=${id} @click=${() => {
+      this.open.has(key) ? this.open.delete(key) : this.open.add(key);
+      this.draw();
+    }}>${words}<span class="unseen">: ${of}</span></button>`;
+  }
+
+  pictures() {
+    const rows = picturesOf(this.data, this.shown);
+    if (!rows) return "";
+    const { size } = this.data.pictures, scale = PICTURE / size;
+    this.sprite ??= sprite(this.data.pictures);
+    return html`<h3>The first ${rows[0].shares.length} test pictures of every group: ✕ where the model is wrong${
+      this.shown.seed === null ? " in most of the five seeds" : ""}</h3>
+      <div style="--sprite:url(${this.sprite})">${rows.map((row, g) => html`<p>${row.name}${row.asked ? " – asked" : ""}:
+        ${row.before} right before, ${row.after} after</p>
+        <div class="sheet" role="img" aria-label="${row.name}: ${row.after} of ${row.shares.length} right">${row.shares.map((share, i) =>
+          html`<span class=${share > 0.5 ? "" : "wrong"} style="background-position:${-i * PICTURE}px ${-g * PICTURE}px;
+            background-size:${row.shares.length * size * scale}px"></span>`)}</div>`)}</div>`;
+  }
+
+  actions() {
+    const { data, shown, choice } = this, id = `${this.id}-python-text`;
+    return html`<div class="actions">
+      ${this.linked ? html`<button type="button" @click=${() => this.copy(
+        location.href.replace(/#.*$/s, "") + hashOf(data, choice), "The link")}>Copy link</button>` : ""}
+      <button type="button" @click=${() => this.copy(python(data, shown), "The Python")}>Copy as Python</button>
+      ${this.toggle("python", id, "Show the Python", "of this setting")}
+      <span role="status">${this.answer}</span></div>
+      <div id=${id}>${this.open.has("python") ? html`<pre tabindex="0" role="region" aria-label="Python of this setting">${python(data, shown)}</pre>` : ""}</div>`;
+  }
+
+  /** Into the clipboard; where the browser forbids it, the text is there to be selected. */
+  async copy(text, what) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.answer = `${what} is copied.`;
+    } catch {
+      this.answer = `This browser does not let the page copy; here it is: ${text}`;
+    }
+    this.draw();
+  }
+}
+
+const table = (words, head, body) => html`<table><caption>${words}</caption><thead><tr>${head.map(cell =>
+  html`<th scope="col">${cell}</th>`)}</tr></thead><tbody>${body.map(([first, ...cells]) => html`<tr>
+  <th scope="row">${first}</th>${cells.map(cell => html`<td>${cell}</td>`)}</tr>`)}</tbody></table>`;
+
+/** All pictures as one image: a row a group. */
+function sprite({ size, shades }) {
+  const many = shades[0].length / size ** 2, canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: many * size, height: shades.length * size });
+  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  const pixels = new Uint32Array(image.data.buffer);  // a pixel's bytes, opacity last, as all browsers' processors have them
+  shades.forEach((group, g) => {
+    for (let i = 0; i < group.length; i++) {
+      const n = Math.floor(i / size ** 2), y = Math.floor(i % size ** 2 / size), x = i % size;
+      pixels[(g * size + y) * canvas.width + n * size + x] = 0xff000000 + 0x111111 * parseInt(group[i], 16);
+    }
+  });
+  context.putImageData(image, 0, 0);
+  return canvas.toDataURL();
+}

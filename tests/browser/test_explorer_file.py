@@ -1,0 +1,189 @@
+"""explorer.html from a file with the network blocked: what a reader does, and what goes wrong, in a
+sentence."""
+
+import re
+import shutil
+import statistics
+
+import pytest
+from conftest import SCREENS
+from playwright.sync_api import expect, sync_playwright
+
+from grmu.show import explorer_page
+
+MIU = "#v=1&who=smallest&method=miu&reweight=1&ratio=0.5&lam=1&form=steady&seed=all"
+MOVES = """async slider => {
+    const took = [], said = new Set();
+    for (let i = 0; i < 200; i++) {
+        await new Promise(requestAnimationFrame);
+        const started = performance.now();
+        slider.value = 0.05 + 0.05 * (i % 19);
+        slider.dispatchEvent(new Event('input', {bubbles: true}));
+        document.body.getBoundingClientRect();
+        took.push(performance.now() - started);
+        said.add(document.querySelector('h2').textContent);
+    }
+    return [took, said.size]; }"""
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    path = tmp_path_factory.mktemp("explorer") / "explorer.html"
+    path.write_text(explorer_page.page(explorer_page.MODULE.read_text()))
+    return path.as_uri()
+
+
+@pytest.fixture
+def opened(chromium, address):
+    """A function that opens the page; whatever it complains of fails the test."""
+    complaints = []
+
+    def open_page(hash_="", width=1200, scheme="light", before="", ready=True, **context):
+        page = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme,
+                                    offline=True, **context).new_page()
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        if before:
+            page.add_init_script(before)
+        page.goto(address + hash_)
+        if ready:
+            page.locator(".plot svg").first.wait_for()
+        return page
+
+    yield open_page
+    assert complaints == []
+
+
+def shot(page, name):
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"explorer-page-{name}.png", full_page=True)
+
+
+def slider(page, name="unlearning ratio"):
+    return page.get_by_role("slider", name=re.compile(name))
+
+
+def test_a_group_falls_as_the_ratio_is_moved_by_keyboard(opened):
+    page = opened()
+    expect(page.get_by_role("heading", level=2)).to_contain_text("RETRAIN, ratio 0.5")
+    slider(page).focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", level=2)).to_contain_text("RETRAIN, ratio 0.9")
+    assert slider(page).get_attribute("aria-valuetext").endswith("is forgotten: 0.9, shown 0.9")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".note")).to_contain_text("ratio 0.9 (nearest to 0.85 that was computed)")
+    expect(page.get_by_role("status").first).to_contain_text("nearest to 0.85")  # said once it rests
+    expect(page).to_have_url(re.compile("ratio=0.85"))
+    shot(page, "keyboard")
+
+
+def test_the_theorys_mark_moves_with_the_ratio(opened):
+    page = opened()
+    before = page.locator(".plot .theory").last.get_attribute("d")
+    slider(page).fill("0.9")
+    assert page.locator(".plot .theory").last.get_attribute("d") != before
+
+
+def test_every_figure_has_its_numbers_as_a_table(opened):
+    page = opened(MIU)
+    buttons = page.get_by_role("button", name=re.compile("Numbers as a table"))
+    assert buttons.count() == page.locator("figure").count() == 6
+    for i in range(6):
+        buttons.nth(i).focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("figure").nth(i).locator("tbody tr").first).to_be_visible()
+    assert "62.2" in page.locator("figure").first.locator("table").inner_text()
+    shot(page, "tables")
+
+
+def test_controls_offer_what_was_run_and_a_link_holds_the_setting(opened, address):
+    page = opened()
+    page.get_by_label("method").select_option("miu")
+    page.get_by_label("form of MIU").select_option("released")
+    page.get_by_label("seeds").select_option("2")
+    expect(page.locator(".note")).to_contain_text("Of fewer than five seeds there is no interval.")
+    expect(page).to_have_url(re.compile("form=released&seed=2"))
+    said, link = page.get_by_role("heading", level=2).inner_text(), page.url
+    assert opened(link.removeprefix(address)).get_by_role("heading", level=2).inner_text() == said
+    page.get_by_label("data set").select_option("groundwear-many")
+    expect(page.get_by_label("who asks")).to_have_value("nine")
+    expect(page.locator(".warning")).to_contain_text("was not run here")  # that form
+
+
+def test_copy_as_python_is_shown_where_the_clipboard_is_closed(opened):
+    closed = "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+    page = opened(MIU, before=closed)
+    page.get_by_role("button", name="Copy as Python").click()
+    expect(page.locator(".actions")).to_contain_text('Experiment("groundwear", "miu", reweight=True')
+
+
+@pytest.mark.parametrize(("hash_", "said"), [
+    ("#v=0&who=smallest", "made for version “0” of the explorer"),
+    ("#v=1&ratio=x", "ratio “x” is not known"),
+    ("#v=1&who=alike&method=miu", "MIU was not run for as many samples of all 4 groups alike")])
+def test_a_link_that_cannot_be_followed_says_so(opened, hash_, said):
+    page = opened(hash_)
+    expect(page.locator(".warning").first).to_contain_text(said)
+    assert page.locator(".plot svg").count() >= 4
+
+
+def test_an_address_that_may_not_change_is_said(opened):
+    page = opened(before="History.prototype.replaceState = () => { throw new DOMException('no') };"
+                         "Object.defineProperty(window, 'localStorage', {get() { throw Error('no') }})")
+    slider(page).fill("0.9")
+    expect(page.locator(".warning")).to_contain_text("does not let the page change its address")
+
+
+def test_without_scripts_there_are_a_sentence_and_numbers(opened):
+    page = opened(ready=False, java_script_enabled=False)
+    expect(page.get_by_text("JavaScript is off")).to_be_visible()
+    expect(page.locator("table")).to_contain_text("sneaker on brick")
+    shot(page, "no-scripts")
+
+
+def test_an_old_browser_is_told_which_are_new_enough(opened):
+    page = opened(ready=False, before="delete window.DecompressionStream")
+    expect(page.get_by_text("too old for the explorer").first).to_be_visible()
+    expect(page.locator("table")).to_contain_text("sneaker on brick")
+    shot(page, "old")
+
+
+@pytest.mark.parametrize("width", [400, 600, 1200])
+def test_nothing_is_wider_than_the_window(opened, width):
+    page = opened(MIU, width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    if width == 600:  # as of 1200 pixels at 200 %
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    shot(page, str(width))
+
+
+def test_a_move_is_answered_at_once(opened):
+    page = opened(MIU)
+    took, said = slider(page).evaluate(MOVES)
+    print(f"a move: median of {len(took)} {statistics.median(took):.1f} ms")
+    assert said == 5  # ratios that were run: each was on the page before the next frame
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("hash_", ["", MIU, "#v=0"])
+def test_axe_finds_nothing(opened, scheme, hash_):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = opened(hash_, scheme=scheme)
+    buttons = page.locator("button[aria-expanded]")
+    for i in range(buttons.count()):
+        buttons.nth(i).click()
+    found = axe.Axe().run(page, options=WCAG).response
+    assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == []
+    assert len(found["passes"]) > 15
+    shot(page, scheme)

@@ -1,0 +1,297 @@
+"""The explorer without a kernel: the committed module holds the shipped tables, its logic shows their
+numbers, and it is what its sources give, bit for bit."""
+
+import json
+import re
+import shutil
+import subprocess
+import zlib
+from base64 import b64decode
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REPOSITORY
+
+from grmu import data
+from grmu.metrics import METRICS
+from grmu.runs import Experiment
+from grmu.show import explorer, explorer_data, explorer_page
+from grmu.study import results, shipped_tables
+from grmu.study.compare import distance_by_seed, half_width
+
+HASHES = {"": None, "#section": None, "#v=0&who=smallest": "version “0”", "#v=1&who=nobody": "who “nobody”",
+          "#v=1&ratio=much": "ratio “much”", "#v=1&ratio=7": "ratio “7”", "#v=1&seed=99": "seed “99”",
+          "#v=1&method=magic&lam=-1": "method “magic”", "#v=1&form=%F0%9F&reweight=2": "reweight “2”"}
+SAMPLED = [  # who, and what is asked, among it what was not computed
+    {"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.45, "lam": 8.0},
+    {"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.4, "lam": 1.0, "seed": 3},
+    {"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.8, "lam": 10.0, "form": "released"},
+    {"who": "smallest", "method": "salun", "reweight": False, "ratio": 0.2},
+    {"who": "memorised", "method": "miu", "reweight": True, "ratio": 0.5, "lam": 500.0, "form": "released"},
+    {"who": "largest", "method": "scrub", "reweight": True, "ratio": 0.95},
+    {"who": "alike", "method": "retrain", "reweight": False, "ratio": 0.7},
+    {"who": "nine", "method": "miu", "reweight": False, "ratio": 0.05},
+    {"who": "sentences", "method": "finetune", "reweight": True, "ratio": 0.3, "seed": 0}]
+
+
+def embedded() -> str:
+    """The packed data, as the committed module has them."""
+    (found,) = re.findall(r"[A-Za-z0-9+/]{10000,}={0,2}", explorer_page.MODULE.read_text())
+    return found
+
+
+def every_setting() -> list[dict]:
+    """Each setting that was run, of all its seeds and of each."""
+    rows = explorer_data.rows()
+    keys = rows.loc[rows.method != "theory", list(explorer_data.SETTINGS)].to_dict("records")
+    one = [{name: value for name, value in key.items() if not pd.isna(value)} for key in keys]
+    one = [key | {"reweight": bool(key["reweight"])} for key in one]
+    return list({str(every): every for every in (key | {"seed": None} for key in one)}.values()) + one
+
+
+def node(packed: Path, choices: list[dict], hashes: Sequence[str] = ()) -> dict:
+    """What the module's logic says of choices and links."""
+    if shutil.which("node") is None:
+        pytest.skip("Node.js is not there: the module's logic is not tried")
+    command = ["node", REPOSITORY / "tests/explorer_settings.mjs", explorer_page.SOURCES / "src", packed]
+    done = subprocess.run(command, input=json.dumps({"choices": choices, "hashes": hashes}), text=True,
+                          capture_output=True)
+    if "DecompressionStream" in done.stderr:
+        pytest.skip("this Node.js is too old: it cannot inflate (20.12 can)")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """Every setting with what node says of it; what it says of the sampled ones; and of the links."""
+    packed = tmp_path_factory.mktemp("explorer") / "packed.txt"
+    packed.write_text(embedded())
+    every = every_setting()
+    said = node(packed, every + SAMPLED, list(HASHES))
+    return (list(zip(every, said["shown"], strict=False)),
+            list(zip(SAMPLED, said["shown"][len(every):], strict=True)), said["read"])
+
+
+def number(value) -> float:
+    return np.nan if value is None else value
+
+
+def test_the_module_holds_the_shipped_tables():
+    found = json.loads(zlib.decompress(b64decode(embedded()), -15))
+    now = json.loads(json.dumps(explorer_data.contents(), default=explorer_data.plain))
+    assert found.keys() == now.keys()
+    for name in now:
+        assert found[name] == now[name], f"explorer.js has other {name}: make explorer"
+
+
+def test_the_module_and_the_page_are_small_and_ask_nobody():
+    module = explorer_page.MODULE.read_text()
+    page = explorer_page.page(module)
+    assert len(page.encode()) <= 400_000
+    assert len(embedded()) <= 150_000
+    addresses = set(re.findall(r"https?://[^\s\"'`)]+", page))
+    assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"}
+    assert not re.search(r"\bfetch\(|XMLHttpRequest|import\(|localStorage", module)
+    assert "JavaScript is off" in page
+    assert explorer.find(explorer.Choice("retrain", False)).title() in page
+
+
+def test_a_module_that_would_end_its_script_is_refused():
+    with pytest.raises(ValueError, match="would end it inside the page"):
+        explorer_page.page("let a = '</script>'")
+
+
+def test_who_is_too_old_is_told_the_same_everywhere():
+    source = (explorer_page.SOURCES / "src/data.js").read_text()
+    said = re.sub(r'" \+\s+"', "", source[source.index('"This browser'):])
+    assert said.startswith(f'"{explorer_page.TOO_OLD}"')
+
+
+def test_packing_the_same_gives_the_same():
+    found = explorer_data.contents()
+    assert explorer_data.packed(found) == explorer_data.packed(explorer_data.contents())
+
+
+def test_the_module_is_what_its_sources_give_bit_for_bit(tmp_path):
+    try:
+        built = explorer_page.build(tmp_path / "explorer", embedded(), offline=True)
+    except (FileNotFoundError, RuntimeError) as error:
+        pytest.skip(f"the module cannot be built here without a network: {str(error)[:200]}")
+    assert built == explorer_page.MODULE.read_text(), "not what grmu/show/js gives: make explorer"
+
+
+def key_of(setting, *without: str) -> tuple:
+    """What tells a setting from others, for a dictionary."""
+    names = [name for name in explorer_data.SETTINGS if name not in without]
+    values = [setting.get(name) for name in names]
+    return tuple(None if pd.isna(value) else value for value in values)
+
+
+def by_setting() -> dict[tuple, pd.DataFrame]:
+    """The rows of each of `every_setting`."""
+    found = {}
+    for who, name in explorer_data.WHO.items():
+        rows = explorer.rows_of(name).assign(who=who)
+        keys = pd.DataFrame({"one": [key_of(row) for row in rows.to_dict("records")],
+                             "all": [key_of(row | {"seed": None}) for row in rows.to_dict("records")]})
+        for column in keys:
+            places = keys.groupby(column, sort=False).indices
+            found |= {key: rows.iloc[index] for key, index in places.items()}
+    return found
+
+
+def test_every_setting_shows_the_numbers_of_the_table(answered):
+    every, _, _ = answered
+    assert len(every) > 1700
+    rows = by_setting()
+    for choice, shown in every:
+        mine = rows[key_of(choice)]
+        gold = rows[key_of({"who": choice["who"], "ratio": choice["ratio"], "seed": choice["seed"],
+                            "method": "retrain", "reweight": True})]
+        assert shown["said"] == []
+        assert (shown["n"], shown["ratio"]) == (len(mine), choice["ratio"])
+        for metric in METRICS:
+            found = shown["mine"]["metrics"][metric]
+            assert found["mean"] == pytest.approx(mine[metric].mean(), abs=1e-9)
+            half = half_width(mine[metric]) if choice["seed"] is None else np.nan
+            assert number(found["half"]) == pytest.approx(half, abs=1e-9, nan_ok=True)
+        if choice["seed"] is not None:
+            continue
+        far = distance_by_seed(mine, gold).mean()
+        assert shown["mine"]["distance"]["mean"] == pytest.approx(far, abs=1e-9)
+        panel = np.mean([explorer.by_row(explorer_data.WHO[choice["who"]], v) for v in mine.by_group], axis=0)
+        assert [g["after"]["mean"] for g in shown["groups"]] == pytest.approx(panel.tolist(), abs=6e-6)
+
+
+def test_the_theory_is_that_of_the_shipped_table(answered):
+    every, _, _ = answered
+    table = shipped_tables.read("shift")
+    table = table[(table.dataset == "groundwear") & (table.asks == 3)]
+    seen = 0
+    for choice, shown in every:
+        if (choice["who"], choice["method"], choice["seed"]) == ("smallest", "retrain", None):
+            said = table[np.isclose(table.ratio, choice["ratio"])].groupby("group").visible.mean()
+            found = [g["theory"]["mean"] for g in shown["groups"]]
+            assert found == pytest.approx(said.tolist(), abs=6e-6)
+            seen += 1
+    assert seen == 10
+
+
+def test_what_was_not_computed_is_snapped_to_as_the_notebooks_explorer_does(answered):
+    for choice, shown in answered[1]:
+        asked = {name: value for name, value in choice.items() if name != "who"}
+        found = explorer.find(explorer.Choice(groups=explorer_data.WHO[choice["who"]], **asked))
+        assert (shown["ratio"], shown["lam"], shown["n"]) == (found.ratio, found.lam, found.n_seeds)
+        assert shown["note"] == found.note
+        for arm, key in (("mine", (found.method, found.reweight)), ("gold", ("retrain", True))):
+            mean, half = found.metrics.loc[key, "GA"]
+            assert shown[arm]["metrics"]["GA"]["mean"] == pytest.approx(mean, abs=1e-9)
+            assert number(shown[arm]["metrics"]["GA"]["half"]) == pytest.approx(half, abs=1e-9, nan_ok=True)
+        for name in ("before", "after", "gold"):
+            drawn = [g[name]["mean"] for g in shown["groups"]]
+            assert drawn == pytest.approx(found.groups[name].tolist(), abs=6e-6)
+        own = found.by_ratio.loc[found.method, found.reweight]
+        (drawn,) = [s for s in shown["byRatio"]["series"]
+                    if (s["method"], s["reweight"]) == (found.method, found.reweight)]
+        assert [p["at"] for p in drawn["points"]] == pytest.approx(own.index.tolist())
+        assert [p["mean"] for p in drawn["points"]] == pytest.approx(own["mean"].tolist(), abs=1e-9)
+
+
+def test_copied_python_is_the_run_that_is_shown(answered):
+    every, _, _ = answered
+    ids = results.table().index
+    whole = [pair for pair in every if pair[0]["seed"] is None]
+    for choice, shown in [*whole, *every[len(whole)::40]]:
+        names = {"Experiment": Experiment, "run": lambda e: e}
+        exec("\n".join(shown["python"].splitlines()[1:]), names)
+        runs = names.get("results") or [names["result"]]
+        assert len(runs) == (5 if choice["seed"] is None else 1)
+        assert [e.id for e in runs if e.id not in ids] == [], shown["python"]
+        ga = results.table().GA[[e.id for e in runs]].mean()
+        assert shown["mine"]["metrics"]["GA"]["mean"] == pytest.approx(ga)
+
+
+def test_a_link_holds_the_whole_setting(answered):
+    every, sampled, _ = answered
+    for _, shown in [*every, *sampled]:
+        assert shown["read"] == shown["choice"]
+
+
+def test_a_link_that_cannot_be_read_is_told_so(answered):
+    for found, (hash_, sentence) in zip(answered[2], HASHES.items(), strict=True):
+        if sentence is None:
+            assert found is None
+        else:
+            assert sentence in " ".join(found["said"]), hash_
+            assert found["choice"]["who"] == "smallest"
+
+
+@pytest.mark.parametrize(("asked", "said"), [
+    ({"who": "alike", "method": "miu"}, "MIU was not run for as many samples of all 4 groups alike: RETRAIN"),
+    ({"who": "smallest", "method": "group_dro", "reweight": True}, "was not run with REWEIGHT"),
+    ({"who": "largest", "method": "miu", "form": "paper"}, "form “paper, searched” was not run here")])
+def test_a_setting_without_a_run_is_replaced_and_said(asked, said, tmp_path):
+    (tmp_path / "packed.txt").write_text(embedded())
+    (shown,) = node(tmp_path / "packed.txt", [asked])["shown"]
+    assert said in " ".join(shown["said"])
+    assert shown["n"] == 5
+
+
+@pytest.mark.parametrize(("who", "form"), list(product(("smallest", "memorised"), explorer.FORMS)))
+def test_the_runs_of_a_form_are_those_that_the_form_says(who, form):
+    rows = results.select(explorer.rows_of(explorer_data.WHO[who]), method="miu", form=form)
+    dataset = explorer.FORGET_GROUPS[explorer_data.WHO[who]][0]
+    of = explorer.FORMS[form][1]
+    assert len(rows) >= 15
+    assert {tuple(sorted({n: v for n, v in o.items() if n != "lam"}.items())) for o in rows.overrides} == {
+        tuple(sorted(explorer.searched(dataset, form).items()))}
+    assert (explorer.searched(dataset, form).get("form", "steady")) == (of or "steady")
+
+
+def test_pictures_and_what_was_right_of_them_are_packed_once_they_ship(monkeypatch, tmp_path):
+    rows = [{"method": method, "reweight": reweight, "ratio": ratio, "seed": seed, "group": g,
+             "right": "+" * (24 - wrong * (g == 3)) + "-" * wrong * (g == 3)}
+            for method, reweight, ratio, wrong in (("pretrain", False, 0.1, 4), ("retrain", False, 0.5, 12))
+            for seed in range(5) for g in range(4)]
+    rows[-1]["right"] = "-" * 24  # of the last seed
+    read = shipped_tables.read
+    monkeypatch.setattr(shipped_tables, "path_of", lambda name: Path(__file__))
+    monkeypatch.setattr(shipped_tables, "read", lambda name: pd.DataFrame(rows) if name == "pictures"
+                        else pd.DataFrame())
+    found = explorer_data.pictures()
+    assert [len(group) for group in found["shades"]] == [24 * 28 * 28] * 4
+    test = data.load("groundwear").test
+    first = test.x[int((test.group == 3).nonzero()[0, 0])].flatten()
+    assert found["shades"][3][:784] == "".join(f"{v // 16:x}" for v in first.tolist())
+    monkeypatch.undo()
+    assert shipped_tables.read is read
+    (tmp_path / "packed.txt").write_text(explorer_data.packed(explorer_data.contents() | {"pictures": found}))
+    asked = {"who": "smallest", "method": "retrain", "reweight": False, "ratio": 0.5}
+    several = [asked, asked | {"seed": 4}, asked | {"ratio": 0.9}, asked | {"who": "largest"}]
+    everyone, one, unknown, others = (shown["pictures"] for shown in node(tmp_path / "packed.txt",
+                                                                        several)["shown"])
+    assert everyone["before"][3] == [1] * 20 + [0] * 4
+    assert everyone["after"][3] == [0.8] * 12 + [0] * 12
+    assert one["after"][3] == [0] * 24
+    assert unknown is None
+    assert others is None
+
+
+def test_beside_a_kernel_the_choice_and_a_live_run_are_what_the_module_reads(answered):
+    pytest.importorskip("anywidget")
+    from grmu.show.widgets.explorer_view import ExplorerView
+
+    view = ExplorerView(method="retrain", reweight=False, ratio=0.9)
+    read = answered[0][0][1]["choice"]
+    assert view.choice.keys() == read.keys()
+    assert view.chosen == explorer.Choice("retrain", False, ratio=0.9)
+    view.choice = view.choice | {"who": "largest", "seed": 3}
+    assert view.chosen == explorer.Choice("retrain", False, ratio=0.9, seed=3,
+                                          groups=explorer_data.WHO["largest"])
+    view.live([{"epoch": 0, "UA": 0.5, "GA": 0.25, "loss": 1.0}], epochs=10)
+    assert view.own == {"epochs": [{"epoch": 0, "UA": 0.5, "GA": 0.25}], "of": 10}
