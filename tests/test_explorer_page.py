@@ -20,6 +20,7 @@ from grmu import data
 from grmu.metrics import METRICS
 from grmu.runs import Experiment
 from grmu.show import explorer, explorer_data, explorer_page
+from grmu.show.widgets.explorer_view import ExplorerView
 from grmu.study import results, shipped_tables
 from grmu.study.compare import distance_by_seed, half_width
 
@@ -283,9 +284,6 @@ def test_pictures_and_what_was_right_of_them_are_packed_once_they_ship(monkeypat
 
 
 def test_beside_a_kernel_the_choice_and_a_live_run_are_what_the_module_reads(answered):
-    pytest.importorskip("anywidget")
-    from grmu.show.widgets.explorer_view import ExplorerView
-
     view = ExplorerView(method="retrain", reweight=False, ratio=0.9)
     read = answered[0][0][1]["choice"]
     assert view.choice.keys() == read.keys()

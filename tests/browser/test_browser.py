@@ -110,8 +110,22 @@ def keep(name, **numbers):
     print(name, numbers)
 
 
+def commit_a_guess(watched):
+    """Choose among options, and commit: it is kept, and cannot be changed any more."""
+    box = watched.page.locator(".widget-vbox", has_text="Who is served worse by it?").last
+    box.scroll_into_view_if_needed()
+    box.get_by_role("button", name="That is my guess").click()
+    expect(box.get_by_text("Choose first.")).to_be_visible()
+    box.get_by_text("all sneakers", exact=True).click()
+    box.get_by_role("button", name="That is my guess").click()
+    expect(box.get_by_text("Kept: all sneakers. Read on.")).to_be_visible()
+    expect(box.get_by_role("button", name="That is my guess")).to_be_disabled()
+    watched.shot("guessed")
+
+
 def test_lesson_01_is_run_and_the_ratio_moved_by_keyboard(lab, watched):
     run_all(watched, lab, "01_uneven_forgetting.ipynb")
+    commit_a_guess(watched)
     explorer = Explorer(watched.page)
     assert "ratio 0.7" in explorer.message()
     watched.shot("explorer")
@@ -126,7 +140,7 @@ def test_lesson_01_is_run_and_the_ratio_moved_by_keyboard(lab, watched):
     watched.shot("trained")
 
 
-def test_lesson_04_trains_live_shows_what_changed_and_stops(lab, watched):
+def test_lesson_05_trains_live_shows_what_changed_and_stops(lab, watched):
     run_all(watched, lab, "05_miu.ipynb")
     explorer = Explorer(watched.page)
     assert "λ = 10" in explorer.message()
@@ -151,7 +165,7 @@ def test_lesson_04_trains_live_shows_what_changed_and_stops(lab, watched):
     expect(explorer.box.get_by_text(re.compile("^Stopped at"))).to_be_visible()
     watched.shot("stopped")
     expect(explorer.box.get_by_role("button", name="Train this setting now")).to_be_enabled()
-    keep("lesson-04", slider_to_figure_ms=round(statistics.median(answers)), slowest_ms=round(max(answers)),
+    keep("lesson-05", slider_to_figure_ms=round(statistics.median(answers)), slowest_ms=round(max(answers)),
          first_epoch_ms=round(first), live_run_ms=round(whole))
 
 
