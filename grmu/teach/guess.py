@@ -44,7 +44,8 @@ class Guess:
         self.button = w.Button(description="That is my guess", tooltip="kept until the cell runs again")
         self.said = w.HTML()
         self.button.on_click(self.commit)
-        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), w.HBox([self.choice, self.button]), self.said])
+        beside = w.HBox if isinstance(options, range) else w.VBox
+        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), beside([self.choice, self.button]), self.said])
 
     def commit(self, _button: object = None) -> None:
         """Keep what is chosen now; it cannot be changed afterwards."""
