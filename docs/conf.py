@@ -33,20 +33,22 @@ suppress_warnings = ["autoapi.python_import_resolution"]
 html_theme = "pydata_sphinx_theme"
 templates_path = ["docs/site/_templates"]
 html_static_path = ["docs/site/_static", "_static"]
-html_css_files = ["site.css"]
+html_css_files, html_favicon = ["site.css"], "docs/site/_static/icon.svg"
+html_context = {"default_mode": "auto"}
 html_extra_path = ["explorer.html"]
 html_sourcelink_suffix = ""  # so that a lesson's source is its notebook, by its name
 html_sidebars = {"index": []}
 html_theme_options = {
     "article_header_end": ["notebook"],
     "collapse_navigation": True,
+    "logo": {"text": "Group-robust unlearning"},
     "footer_start": ["copyright"], "footer_end": [],
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "show_toc_level": 2,
 } | ({"github_url": f"https://github.com/{SLUG}"} if SLUG else {})
 copyright = "the grmu contributors, MIT licence"
 
-plain_image, plain_html = NbElementRenderer.render_image, NbElementRenderer.render_text_html
+plain_image = NbElementRenderer.render_image
 
 
 def render_image(self, data):
@@ -57,13 +59,13 @@ def render_image(self, data):
     return images
 
 
-def render_text_html(self, data):
-    """A table whose empty corner is no header."""
-    data.content = re.sub(r"<th\b([^>]*)>(?:\s|&nbsp;)*</th>", r"<td\1></td>", data.string)
-    return plain_html(self, data)
+NbElementRenderer.render_image = render_image
 
 
-NbElementRenderer.render_image, NbElementRenderer.render_text_html = render_image, render_text_html
+def corners(app, pagename, templatename, context, doctree):
+    """The empty corner of a table is no header."""
+    empty = r"<th\b([^>]*)>(?:\s|&nbsp;|<p></p>)*</th>"
+    context["body"] = re.sub(empty, r"<td\1></td>", context.get("body", ""))
 
 
 def literal(app, what, name, obj, options, lines):
@@ -80,5 +82,6 @@ def literal(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    """Before napoleon, which brings marks of its own."""
+    """Docstrings before napoleon, which brings marks of its own."""
+    app.connect("html-page-context", corners)
     app.connect("autodoc-process-docstring", literal, priority=400)
