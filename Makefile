@@ -82,8 +82,8 @@ app: .venv/.installed-app ## the explorer as a page of its own, for a lecture ha
 explorer: .venv/.installed ## the explorer without a kernel: explorer.js anew (with npm), and build/explorer.html, which works from a file
 	@$(PY) -m grmu explorer --build $(ARGS)
 
-site: .venv/.installed-site ## the course as a web site, in build/site (MathJax comes by npm, once)
-	@$(PY) docs/build_site.py && echo "build/site/index.html opens in a browser"
+site: .venv/.installed-site ## the course as a web site, in build/site, its links checked (npm fetches MathJax, once)
+	@$(PY) docs/build_site.py && $(PY) -m pytest -q tests/test_site.py && echo "build/site/index.html opens in a browser"
 
 labs: .venv/.installed-labs ## the labs for students, without solutions: a folder and a zip each, in build/labs
 	@$(PY) -m grmu labs $(ARGS)

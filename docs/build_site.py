@@ -51,7 +51,7 @@ def claims_page() -> str:
     return "\n".join([
         "# The paper's claims, one by one", "",
         "An effect is a difference that is positive where the claim holds. Ours is paired by seed, the "
-        "paper's comes from its published means. Lesson 06 shows how this is judged.", "", f"{claims.RULE}", "",
+        "paper's comes from its published means. Lesson 06 shows how this is judged.", "", claims.RULE, "",
         claims.claims_table(judged).to_markdown(), "", "## Every effect", "",
         "In points; ours with 95 % intervals over seeds, before Holm's correction.", "", *effects])
 
@@ -63,8 +63,8 @@ def found() -> str:
     train, _, _, asks = load("groundwear")
     before, after, mended = ga["pretrain", False], ga["retrain", False], ga["retrain", True]
     group = train.group_names[train.group_id(asks)]
-    return (f"A model that forgets 90 % of *{group}* is right about {after:.0f} % of new pictures of that group, "
-            f"where it was right about {before:.0f} %; REWEIGHT brings it back to {mended:.0f} %.")
+    return (f"A model that forgets 90 % of *{group}* is right about {after:.0f} % of new pictures of that "
+            f"group, where it was right about {before:.0f} %; REWEIGHT brings it back to {mended:.0f} %.")
 
 
 def embedded(page: str) -> str:
@@ -81,10 +81,12 @@ def stage(source: Path) -> None:
         to = source / path.relative_to(REPOSITORY)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
-    for path in source.glob("docs/*.md"):  # a module's page instead of its source
+    for path in source.rglob("*.md"):  # alt text in one line; a module's page instead of its source
         text = path.read_text(encoding="utf-8")
-        if (linked := re.sub(r"\]\(\.\./grmu/(\S+)\.py\)", r"](/api/grmu/\1/index)", text)) != text:
-            path.write_text(linked, encoding="utf-8")
+        read = re.sub(r"!\[[^]]+\]\(", lambda alt: " ".join(alt[0].split()), text)
+        read = re.sub(r"\]\(\.\./grmu/(\S+)\.py\)", r"](/api/grmu/\1/index)", read)
+        if read != text:
+            path.write_text(read, encoding="utf-8")
     page = explorer_page.page(explorer_page.MODULE.read_text(encoding="utf-8"))
     write_whole(source / "explorer.html", page)
     landing = (source / "docs" / "site" / "index.md").read_text(encoding="utf-8")

@@ -34,6 +34,7 @@ html_theme = "pydata_sphinx_theme"
 templates_path = ["docs/site/_templates"]
 html_static_path = ["docs/site/_static", "_static"]
 html_css_files, html_favicon = ["site.css"], "docs/site/_static/icon.svg"
+html_js_files = [("site.js", {"defer": "defer"})]
 html_context = {"default_mode": "auto"}
 html_extra_path = ["explorer.html"]
 html_sourcelink_suffix = ""  # so that a lesson's source is its notebook, by its name
