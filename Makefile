@@ -25,7 +25,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app explorer bench notebooks results \
+.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app explorer site bench notebooks results \
         search sweep labs grade check-notebooks constraints clean
 
 help: ## show this list
@@ -82,6 +82,9 @@ app: .venv/.installed-app ## the explorer as a page of its own, for a lecture ha
 explorer: .venv/.installed ## the explorer without a kernel: explorer.js anew (with npm), and build/explorer.html, which works from a file
 	@$(PY) -m grmu explorer --build $(ARGS)
 
+site: .venv/.installed-site ## the course as a web site, in build/site, its links checked (npm fetches MathJax, once)
+	@$(PY) docs/build_site.py && $(PY) -m pytest -q tests/test_site.py && echo "build/site/index.html opens in a browser"
+
 labs: .venv/.installed-labs ## the labs for students, without solutions: a folder and a zip each, in build/labs
 	@$(PY) -m grmu labs $(ARGS)
 
@@ -110,7 +113,7 @@ sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all core
 constraints: .venv/.ready ## the newest versions that fit, into constraints.txt (with Python 3.11; then run the tests)
 	@report=$$(mktemp) && trap 'rm -f "$$report"' EXIT && \
 	$(PY) -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --report "$$report" \
-	  -e ".[test,browser,app,mutants]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
+	  -e ".[test,browser,app,site,mutants]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
 
 clean: ## remove .venv, finished runs and caches
 	rm -rf .venv workflow/.venv runs mutants .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info

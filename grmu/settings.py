@@ -5,6 +5,8 @@
         step: float = within(0, 10, default=0.1)
         kind: str = one_of("plain", "signed")      # the first is the default
         retains: bool = True                       # a switch is True or False
+
+Any other value is refused with a sentence that says what is allowed.
 """
 
 from dataclasses import field, fields

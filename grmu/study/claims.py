@@ -10,7 +10,7 @@ found, on two variants of the three.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -291,10 +291,13 @@ def _fairness(form: str, datasets: tuple[str, ...]) -> Claim:
                  published, form)
 
 
-def claims_table() -> pd.DataFrame:
-    """A row a claim and form: where it stands, the paper's effects and ours counted by sign, the verdict."""
+def claims_table(judged: Sequence[Claim] | None = None) -> pd.DataFrame:
+    """A row a claim and form: where it stands, the paper's effects and ours counted by sign, the verdict.
+
+    judged: of these; all claims if None.
+    """
     rows = []
-    for c in all_claims():
+    for c in judged or all_claims():
         printed = [value for value in c.published.values() if value == value]
         positive = f"{sum(v > 0 for v in printed)} of {len(printed)}" if printed else "not printed"
         rows.append({"claim": c.name, "in the paper": c.where,

@@ -336,8 +336,8 @@ def _row(s: Submission, result: dict[str, Any], cells: dict[str, tuple[float, bo
 
 
 def main(argv: list[str]) -> int:
-    """`python -m grmu labs [--out FOLDER]` or `python -m grmu labs --grade SUBMISSIONS [--lab LAB] [--out
-    FOLDER]`."""
+    """`python -m grmu labs [--out FOLDER]`, or
+    `python -m grmu labs --grade SUBMISSIONS [--lab LAB] [--out FOLDER]`."""
     parser = Parser(prog="python -m grmu labs", description=__doc__.split("\n\n")[0])
     parser.add_argument("--grade", type=Path, metavar="SUBMISSIONS",
                         help="grade this folder, else write the release versions")

@@ -1,0 +1,113 @@
+"""Builds the site from what is there, with warnings as errors: python docs/build_site.py [build/site]
+
+Pages keep the folders that they have here, so that links between them hold; the landing page goes to the top.
+What is computed: the paper's claims, the landing page's sentence, the explorer.
+"""
+
+import posixpath
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from grmu.data import load
+from grmu.data.files import write_whole
+from grmu.show import explorer_page
+from grmu.study import claims, results
+
+REPOSITORY = Path(__file__).parents[1]
+PAGES = ("*.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*.*", "notebooks/*.ipynb",
+         "notebooks/labs/*.md", "data/*.md", "data/*.png", "data/results/*.md", "LICENSE")
+MATHJAX = REPOSITORY / "build" / "mathjax"  # fetched once; npm compares it with the lock file's SHA-512
+
+
+def mathjax() -> Path:
+    """MathJax as one file; npm fetches it where it is missing.
+
+    Raises:
+        FileNotFoundError: npm is not there.  CalledProcessError: it failed, and has said why.
+    """
+    script = MATHJAX / "node_modules" / "mathjax" / "es5" / "tex-svg.js"
+    if not script.exists():
+        if (npm := shutil.which("npm")) is None:
+            raise FileNotFoundError("npm is not there, and MathJax comes by it: install Node.js 20 or newer.")
+        MATHJAX.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(REPOSITORY / "docs" / "site" / name, MATHJAX)
+        subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=MATHJAX,
+                       check=True)
+    return script
+
+
+def claims_page() -> str:
+    """The table of claims, and each effect: the paper's, ours with its interval."""
+    effects, judged = [], claims.all_claims()
+    for c in judged:
+        printed = ", ".join(f"{at} {value:.1f}" for at, value in c.published.items() if value == value)
+        ours = ", ".join(f"{at} {i.mean:.1f} [{i.low:.1f}, {i.high:.1f}]" for at, i in c.intervals.items())
+        effects.append(f"### {c.name}\n\n*{c.verdict}* ({c.where}).\n\n- Ours: {ours}.\n"
+                       f"- The paper's: {printed or 'not printed'}.\n")
+    return "\n".join([
+        "# The paper's claims, one by one", "",
+        "An effect is a difference that is positive where the claim holds. Ours is paired by seed, the "
+        "paper's comes from its published means. Lesson 06 shows how this is judged.", "", claims.RULE, "",
+        claims.claims_table(judged).to_markdown(), "", "## Every effect", "",
+        "In points; ours with 95 % intervals over seeds, before Holm's correction.", "", *effects])
+
+
+def found() -> str:
+    """What was found, in a sentence of the shipped runs."""
+    rows = results.load("references", ratio=0.9)
+    ga = 100 * rows.groupby(["method", "reweight"]).GA.mean()
+    train, _, _, asks = load("groundwear")
+    before, after, mended = ga["pretrain", False], ga["retrain", False], ga["retrain", True]
+    group = train.group_names[train.group_id(asks)]
+    return (f"A model that forgets 90 % of *{group}* is right about {after:.0f} % of new pictures of that "
+            f"group, where it was right about {before:.0f} %; REWEIGHT brings it back to {mended:.0f} %.")
+
+
+def embedded(page: str) -> str:
+    """The explorer out of its own page, with what a browser without scripts shows instead."""
+    words = re.search(r"<script>.*?</script>", page, re.DOTALL)[0]
+    return words + "\n" + page[page.index("<div data-grmu-explorer>"):page.index("</main>")] \
+        + page[page.index('<script type="module">'):page.index("</body>")]
+
+
+def stage(source: Path) -> None:
+    """All that Sphinx reads, in a folder of its own. Files keep their times, so it reads what changed."""
+    shutil.rmtree(source, ignore_errors=True)
+    for path in sorted(path for pattern in PAGES for path in REPOSITORY.glob(pattern)):
+        to = source / path.relative_to(REPOSITORY)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, to)
+    for path in source.rglob("*.md"):  # alt text in one line; a module's page instead of its source
+        text = path.read_text(encoding="utf-8")
+        read = re.sub(r"!\[[^]]+\]\(", lambda alt: " ".join(alt[0].split()), text)
+        read = re.sub(r"\]\(\.\./grmu/(\S+)\.py\)", r"](/api/grmu/\1/index)", read)
+        if read != text:
+            path.write_text(read, encoding="utf-8")
+    page = explorer_page.page(explorer_page.MODULE.read_text(encoding="utf-8"))
+    write_whole(source / "explorer.html", page)
+    landing = (source / "docs" / "site" / "index.md").read_text(encoding="utf-8")
+    landing = re.sub(r"\]\((?!\w+:|#)(\S+?)\)",
+                     lambda m: f"]({posixpath.normpath('docs/site/' + m[1])})", landing)
+    landing = landing.replace("FOUND", found()).replace("EXPLORER", embedded(page))
+    (source / "docs" / "site" / "index.md").unlink()
+    (source / "index.md").write_text(landing, encoding="utf-8")
+    (source / "docs" / "claims.md").write_text(claims_page(), encoding="utf-8")
+    shutil.copy2(source / "docs" / "conf.py", source)
+    (source / "_static").mkdir()
+    shutil.copy2(mathjax(), source / "_static")
+
+
+def main(to: Path) -> int:
+    """Sphinx's exit code."""
+    work = to.parent / f"{to.name}-work"
+    stage(work / "source")
+    return subprocess.run([sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d",
+                           work / "doctrees", work / "source", to], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else REPOSITORY / "build" / "site")))

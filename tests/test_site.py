@@ -1,0 +1,134 @@
+"""The site: it builds without a warning, its links and pictures are there, and it asks no other host for
+anything."""
+
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from html.parser import HTMLParser
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlsplit
+
+import pytest
+from conftest import REPOSITORY
+
+BUILT = REPOSITORY / "build" / "site"
+EXTRA = ("sphinx", "myst_nb", "pydata_sphinx_theme", "autoapi")
+MATHJAX = REPOSITORY / "build" / "mathjax" / "node_modules" / "mathjax" / "es5" / "tex-svg.js"
+SOURCES = ("*.md", "docs/**/*.*", "notebooks/*.ipynb", "notebooks/labs/*.md", "data/**/*.md",
+           "grmu/**/*.*")
+
+pytestmark = [
+    pytest.mark.skipif(not all(map(find_spec, EXTRA)), reason="the extra `site` is not installed: make site"),
+    pytest.mark.skipif(not MATHJAX.exists(), reason="MathJax was not fetched yet: make site")]
+
+
+class Page(HTMLParser):
+    """What a page links, loads and shows, and the names within it that a link can lead to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links, self.loaded, self.images, self.names, self.tag = [], [], [], set(), ""
+        self.words = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        found, self.tag = dict(attributes), tag
+        self.names |= {found[key] for key in ("id", "name") if found.get(key)}
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        if tag == "img":
+            self.images.append((found["src"], found.get("alt")))
+        self.loaded += [found[key] for key in ("src", "href", "srcset", "data", "poster")
+                        if tag != "a" and found.get(key)]
+        self.words += found.get("style") or ""
+
+    def handle_data(self, data):
+        if self.tag == "style":
+            self.words += data
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """build/site where nothing is newer, else another one."""
+    made, read = BUILT / "searchindex.js", [path for one in SOURCES for path in REPOSITORY.glob(one)]
+    written = [path.stat().st_mtime for path in read if path.suffix != ".pyc"]
+    if made.exists() and max(written) <= made.stat().st_mtime:
+        return BUILT
+    to = tmp_path_factory.mktemp("site") / "site"
+    done = subprocess.run([sys.executable, REPOSITORY / "docs" / "build_site.py", to], capture_output=True,
+                          text=True, env=os.environ | {"PYTHONPATH": str(REPOSITORY)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return to
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return {path: Page(path) for path in sorted(site.rglob("*.html")) if "_static" not in path.parts}
+
+
+def elsewhere(address: str) -> bool:
+    return bool(urlsplit(address).scheme or address.startswith("//"))
+
+
+def test_the_lessons_the_pages_and_the_package_are_there(site, pages):
+    lessons = [path for path in pages if path.parent.name == "notebooks" and path.name[:2].isdigit()]
+    assert [path.stem for path in lessons] == sorted(p.stem for p in REPOSITORY.glob("notebooks/[01]*.ipynb"))
+    assert {path.stem for path in REPOSITORY.glob("docs/*.md")} <= {path.stem for path in pages}
+    assert {"claims", "glossary", "INSTRUCTORS", "cite", "search"} <= {path.stem for path in pages}
+    assert site / "api" / "grmu" / "reweight" / "index.html" in pages
+
+
+def test_every_link_leads_to_a_page_and_to_a_place_in_it(site, pages):
+    @cache
+    def names(path):
+        return pages[path].names if path in pages else set()
+
+    lost = []
+    for path, page in pages.items():
+        for link in (link for link in page.links if not elsewhere(link)):
+            file, place = urldefrag(unquote(link))
+            target = (path.parent / file).resolve() if file else path
+            target = target / "index.html" if target.is_dir() else target
+            if not target.exists() or (place and not place.startswith("v=") and place not in names(target)):
+                lost.append(f"{path.relative_to(site)}: {link}")
+    assert lost == []
+
+
+def test_every_image_is_there_and_has_words(site, pages):
+    shown = [(path, *image) for path, page in pages.items() for image in page.images]
+    assert len(shown) > 50
+    missing = [f"{path.relative_to(site)}: {src}" for path, src, _ in shown
+               if not src.startswith("data:") and not (path.parent / unquote(src)).exists()]
+    wordless = [f"{path.relative_to(site)}: {alt}" for path, _, alt in shown
+                if not alt or re.search(r"\.(png|svg|jpe?g)$|_images/", alt)]
+    assert missing == wordless == []
+
+
+def test_no_page_asks_another_host_for_anything(site, pages):
+    asked = [f"{path.relative_to(site)}: {address}" for path, page in pages.items() for address in page.loaded
+             if elsewhere(address) and not address.startswith("data:")]
+    asked += [str(path.relative_to(site)) for path, page in pages.items()
+              if re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", page.words)]
+    asked += [str(path.relative_to(site)) for path in site.rglob("*.css")
+              if re.search(r"(url\(|@import)\s*['\"]?(https?:)?//", path.read_text(encoding="utf-8"))]
+    assert asked == []
+
+
+def test_a_lesson_links_its_notebook_as_it_is_committed(site, pages):
+    for path in site.glob("notebooks/[01]*.html"):
+        (link,) = {link for link in pages[path].links if link.endswith(".ipynb")}
+        assert (path.parent / link).read_bytes() == (REPOSITORY / "notebooks" / Path(link).name).read_bytes()
+
+
+def test_the_landing_page_has_the_readmes_picture_the_explorer_and_the_commands(site, pages):
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    alt = " ".join(re.search(r"!\[(.*?)\]\(docs/effect.png\)", readme, re.DOTALL)[1].split())
+    text, page = (site / "index.html").read_text(encoding="utf-8"), pages[site / "index.html"]
+    assert alt in {" ".join((words or "").split()) for _, words in page.images}
+    assert "data-grmu-explorer" in text
+    assert "explorer.html" in page.links
+    assert "make run\nmake test" in re.sub(r"<[^>]+>", "", text)
+    assert re.search(r"right about \d+ % of new pictures of that group", text)
