@@ -355,7 +355,7 @@ def test_fairness_by_hand(world):
 
 
 def test_the_table_has_a_row_a_claim_and_counts_by_hand(world):
-    table = claims.claims_table()
+    table = claims.claims_table(in_the_world())
     assert table.index.tolist() == [c.name for c in in_the_world()]
     assert table.index.is_unique
     row = table.loc["Retraining without part of a small group lowers that group's test accuracy."]
