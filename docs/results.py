@@ -39,6 +39,11 @@ TITLES = {"gap": "How far from the gold standard", "1": "1. Nearer than fine-tun
           "factorial": "Main effects of the factorial", "control": "Control: two gold standards of a split"}
 
 
+def counted(found: pd.DataFrame) -> str:
+    """How often each verdict stands there."""
+    return ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
+
+
 def settings() -> pd.DataFrame:
     """What the search chose."""
     lines = [{"data": effects.SHORT[dataset], "arm": effects.NAMES[arm], **tuning.tuned(dataset, arm)}
@@ -49,9 +54,8 @@ def settings() -> pd.DataFrame:
 def results_text() -> str:
     """The page's second half."""
     found, rule = effects.comparisons(), effects.default_form()
-    counts = ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
-    said = (f"{len(found)} comparisons, one Holm correction: {counts}. *Seen from*: the mean that would be "
-            "found in 80 of 100 cases, alone. Learnt: `groundwear`, by heart: `groundwear-memorised`.")
+    said = (f"{len(found)} comparisons, one Holm correction: {counted(found)}. *Seen from*: the mean that "
+            "would be found in 80 of 100 cases, alone. Learnt: `groundwear`, by heart: `groundwear-memorised`.")
     parts = [BEGIN, "", "# Results", "", "Settings that the search chose:", "",
              settings().to_markdown(index=False), "",
              *wrap(said, 108), "",
@@ -73,9 +77,8 @@ def results_text() -> str:
 def map_text() -> str:
     """Where MIU helps: the second half of its page."""
     found = miu_map.comparisons()
-    counts = ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
-    said = (f"{found.n.max()} seeds, {len(found)} comparisons, one Holm correction: {counts}. In points of "
-            "distance to the gold standard: below 0 is nearer to it. The margin is "
+    said = (f"{found.n.max()} seeds, {len(found)} comparisons, one Holm correction: {counted(found)}. In "
+            "points of distance to the gold standard: below 0 is nearer to it. The margin is "
             f"{found.margin.iloc[0]:.1f}. *By heart*: PRETRAIN's accuracy on who asks less that on new "
             "pictures of the group. *Seen from*: the mean that would be found in 80 of 100 cases, alone.")
     rows = shipped_tables.read("map")
@@ -222,8 +225,7 @@ def causes_cells() -> dict[str, pd.DataFrame]:
 def causes_text() -> str:
     """Causes, told apart: the second half of its page."""
     found, nats = causes.comparisons(), features.comparisons()
-    counts = ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
-    said = (f"{len(found)} comparisons of accuracies, one Holm correction: {counts}. The margin is "
+    said = (f"{len(found)} comparisons of accuracies, one Holm correction: {counted(found)}. The margin is "
             f"{found.margin.iloc[0]:.1f} points. *Seen from*: the mean that would be found in 80 of 100 "
             "cases, alone.")
     parts = [BEGIN, "", "# Results", "", *wrap(said, 108), "",
@@ -256,11 +258,10 @@ def causes_text() -> str:
 def rivals_text() -> str:
     """Is a last-layer fix after unlearning enough? The second half of its page."""
     found = rivals.comparisons()
-    counts = ", ".join(f"{n} {word}" for word, n in found.verdict.value_counts().items())
     said = (f"Minus the gold standard of the same seed, in points, {found.n.max()} seeds; an interval is of "
             "its own row alone. *Both*: each seed's mean over ratios 0.5 and 0.9, which is what is judged, "
-            f"in {len(found)} comparisons with one Holm correction: {counts}. *Seen from*: the mean that "
-            "would be found in 80 of 100 cases, alone. No margin was stated, so nothing is called equal.")
+            f"in {len(found)} comparisons with one Holm correction: {counted(found)}. *Seen from*: the "
+            "mean that would be found in 80 of 100 cases, alone. No margin was stated, so nothing is called equal.")
     parts = [BEGIN, "", "# Results", ""]
     for (dataset, measure, word), part in found.groupby(["dataset", "measure", "verdict"], sort=False):
         line = f"- {effects.SHORT[dataset].capitalize()}, {measure} *{word}*: {'; '.join(part.what)}."
@@ -273,7 +274,14 @@ def rivals_text() -> str:
         shown = shown.loc[:, (shown != "").any()].rename(columns={"what": f"{measure} - gold standard"})
         shown.columns = shown.columns.str.replace("ratio ", "r = ")
         parts += ["", f"## {effects.SHORT[dataset].capitalize()}: {titles[measure]}", "",
-                  shown.to_markdown(index=False, tablefmt="github")]
+                  shown.to_markdown(index=False, tablefmt="github", disable_numparse=True)]
+    back = rivals.brought_back("groundwear-memorised")
+    said = (f"Asked after the rest was known: what UA rises by beyond GA, both ratios, {len(back)} "
+            "comparisons with one Holm correction. PRETRAIN, which knows those who left, is the control.")
+    shown = pd.DataFrame({"UA - GA, each minus the gold standard": back.index, "verdict": back.verdict,
+                          "points [95 %]": effects.intervals_of(back), "seen from": back.seen.round(1)})
+    parts += ["", "## By heart: are those who left brought back?", "", *wrap(said, 108), "",
+              shown.to_markdown(index=False, tablefmt="github")]
     return "\n".join(parts) + "\n"
 
 

@@ -1,7 +1,4 @@
-"""What a lesson may be: its size, figures in words, guesses before answers, names, numbers with a source.
-
-`WAITING` holds the lessons that are not yet edited to this; it may only become shorter.
-"""
+"""What a lesson may be: its size, figures in words, guesses before answers, names, numbers with a source."""
 
 import ast
 import builtins
@@ -14,9 +11,7 @@ from grmu.study import paper
 from grmu.teach import notebooks
 
 CELLS, WORDS, TABLES, FIGURES, SETUP_LINES, COLUMNS = 45, 2200, 4, 6, 40, 110
-WAITING = {
-}
-LESSONS = [path for path in notebooks.lessons() if path.stem not in WAITING]
+LESSONS = notebooks.lessons()
 TYPED = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?!\w)")  # unsigned: a minus may be a dash
 
 # Numbers in prose that no cell computes, with the reason why they may stand there.
@@ -167,8 +162,7 @@ def test_guesses_are_asked_before_they_are_answered_and_counted_at_the_end(lesso
 def plain_numbers(text):
     """Numbers that a reader meets: not of formulas, code, links, headings, tables, references and years."""
     for pattern in (r"<details>.*?</details>", r"\$\$.*?\$\$", r"\$.*?\$", r"`[^`]*`", r"\]\([^)]*\)",
-                    r"https?://\S+",
-                    r"^#.*$", r"^\*\*Exercise[^*]*\*\*[^.]*\.", r"^\|.*\|$",
+                    r"https?://\S+", r"^#.*$", r"^\*\*Exercise[^*]*\*\*[^.]*\.", r"^\|.*\|$",
                     r"(?i)\b(?:lessons?|sections?|eqs?\.|equations?|figs?\.|tables?|algorithms?|articles?|labs?|step)\s*"
                     r"\d[\d.]*(?:(?:,| and| to|\u2013)\s*\d[\d.]*)*", r"\b(?:19|20)\d\d\b", r"\[\d+[^\]]*\]"):
         text = re.sub(pattern, " ", text, flags=re.S if "*?" in pattern else re.M)

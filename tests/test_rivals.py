@@ -405,6 +405,17 @@ def test_a_rival_is_scored_by_its_worst_group_on_validation_data(name, monkeypat
 # --- what was found -----------------------------------------------------------------------------------------
 
 
+def test_who_left_is_brought_back_where_ua_gains_more_than_ga():
+    rows = made_up_rows()
+    mine = (rows.dataset == "groundwear") & (rows.method == "afr")
+    rows.loc[mine, "UA"] += 0.3
+    found = rivals.brought_back("groundwear", rows)
+    plain = rivals.brought_back("groundwear", made_up_rows())
+    moved = (found["mean"] - plain["mean"]).round(9)
+    assert moved[moved != 0].index.tolist() == [what for what in moved.index if what.startswith("AFR")]
+    assert set(moved) == {0.0, 30.0}
+
+
 def made_up_rows(lift=0.0):
     """The grid's rows: accuracies of data set, ratio and seed, and `lift` more for DFR after RETRAIN."""
     rows = []

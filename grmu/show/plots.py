@@ -113,7 +113,14 @@ def save(figure: Figure, path: Path) -> None:
     """The figure as a PNG in 256 colours, a third of the size."""
     drawn = BytesIO()
     figure.savefig(drawn, dpi=110, bbox_inches="tight")
-    Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, "png", optimize=True)
+    path.write_bytes(small_png(Image.open(drawn)))
+
+
+def small_png(picture: Image.Image) -> bytes:
+    """A picture as a PNG in 256 colours."""
+    small = BytesIO()
+    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    return small.getvalue()
 
 
 def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:

@@ -22,6 +22,7 @@ LAST_LAYER = ("adjust", "dfr", "afr", "self")
 AFTER = ("retrain", "finetune")  # the unlearned models whose last layer is worked on
 RIVAL_RATIOS = {"groundwear": PAPER_RATIOS, "groundwear-memorised": (0.5, 0.9)}
 MANY = "groundwear-many"
+SENTENCES = (66, 2883)  # pairs of Negation's training set: of the group that asks, and of all
 NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # classes by grounds, with the default forget group
 TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
 
@@ -51,9 +52,10 @@ def largest_group() -> Iterator[Experiment]:
         yield from _references(ratio=ratio, groups=((0, 0),), seed=seed)
 
 
-def uniform_ratio(ratio: float) -> float:
-    """The share of all 5,692 samples that are as many as `ratio` of the smallest group's 102."""
-    return round(102 * ratio) / 5692
+def uniform_ratio(ratio: float, sizes: tuple[int, int] = (102, 5692)) -> float:
+    """The share of all samples that are as many as `ratio` of the group that asks; sizes: its, and all."""
+    asks, everyone = sizes
+    return round(asks * ratio) / everyone
 
 
 def uniform() -> Iterator[Experiment]:
@@ -144,7 +146,8 @@ def text() -> Iterator[Experiment]:
     """Lesson 08, pairs of sentences: references, the uniform control, fine-tuning and MIU."""
     for seed, ratio in product(SEEDS, (0.5, 0.9)):
         yield from _references(dataset="negation", ratio=ratio, seed=seed)
-        yield Experiment("negation", "retrain", ratio=round(66 * ratio) / 2883, groups="uniform", seed=seed)
+        yield Experiment("negation", "retrain", ratio=uniform_ratio(ratio, SENTENCES), groups="uniform",
+                         seed=seed)
         yield from _both(("finetune", "miu"), dataset="negation", ratio=ratio, seed=seed)
 
 
@@ -152,8 +155,8 @@ def text_pretrained() -> Iterator[Experiment]:
     """The same with a pretrained MiniLM, three seeds: references, the uniform control, MIU + REWEIGHT."""
     for seed in SEEDS[:3]:
         yield from _references(dataset="negation-pretrained", ratio=0.9, seed=seed)
-        yield Experiment("negation-pretrained", "retrain", ratio=round(66 * 0.9) / 2883, groups="uniform",
-                         seed=seed)
+        yield Experiment("negation-pretrained", "retrain", ratio=uniform_ratio(0.9, SENTENCES),
+                         groups="uniform", seed=seed)
         yield Experiment("negation-pretrained", "miu", reweight=True, ratio=0.9, seed=seed)
 
 

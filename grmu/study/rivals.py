@@ -12,6 +12,7 @@ each time, are searched on `groundwear` alone, and keep what was found there.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import ClassVar
 
@@ -76,18 +77,35 @@ def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
         where it was not run; and the columns of `compare.verdicts` for the mean over JUDGED of each seed.
     """
     rows = results.load("rivals") if rows is None else rows
-    rows = rows.assign(what=[named(*arm) for arm in zip(rows.method, rows.reweight, rows.of, strict=True)])
-    gold = rows[rows.what == label("retrain", True)]
     about: list[dict[str, str]] = []
     judged, ratios = {}, sorted(rows.ratio.unique())
-    for (dataset, what), part in rows[rows.what != label("retrain", True)].groupby(["dataset", "what"],
-                                                                                  sort=False):
-        standard = gold[gold.dataset == dataset]
-        found = {ratio: 100 * differences(own, standard[standard.ratio == ratio], MEASURES)
-                 for ratio, own in part.groupby("ratio")}
+    for dataset, what, found in _minus_gold(rows):
         for measure in MEASURES:
             said = {f"ratio {ratio:g}": interval(found[ratio][measure]).said() if ratio in found else ""
                     for ratio in ratios}
-            judged[str(len(about))] = sum(found[ratio][measure] for ratio in JUDGED) / len(JUDGED)
+            judged[str(len(about))] = _judged(found)[measure]
             about.append({"dataset": dataset, "measure": measure, "what": what, **said})
     return pd.DataFrame(about).join(verdicts(judged).reset_index(drop=True))
+
+
+def brought_back(dataset: str, rows: pd.DataFrame | None = None) -> pd.DataFrame:
+    """How much more those who left gain over the gold standard than those who stay: (UA - GA) in points, a
+    row an arm, worded by `compare.verdicts`. PRETRAIN, which knows them, is the positive control."""
+    rows = results.load("rivals") if rows is None else rows
+    return verdicts({what: _judged(found).UA - _judged(found).GA
+                     for of, what, found in _minus_gold(rows) if of == dataset})
+
+
+def _minus_gold(rows: pd.DataFrame) -> Iterator[tuple[str, str, dict[float, pd.DataFrame]]]:
+    """Data set, arm, and by ratio the arm's MEASURES minus the gold standard's of its seed, in points."""
+    rows = rows.assign(what=[named(*arm) for arm in zip(rows.method, rows.reweight, rows.of, strict=True)])
+    is_gold = rows.what == label("retrain", True)
+    for (dataset, what), part in rows[~is_gold].groupby(["dataset", "what"], sort=False):
+        standard = rows[is_gold & (rows.dataset == dataset)]
+        yield dataset, what, {ratio: 100 * differences(own, standard[standard.ratio == ratio], MEASURES)
+                              for ratio, own in part.groupby("ratio")}
+
+
+def _judged(found: dict[float, pd.DataFrame]) -> pd.DataFrame:
+    """Each seed's mean over the ratios that are judged."""
+    return sum(found[ratio] for ratio in JUDGED) / len(JUDGED)

@@ -18,10 +18,10 @@ import pandas as pd
 
 from grmu.runs import Experiment, map_experiments, run
 from grmu.study.compare import verdicts
+from grmu.study.grids import SENTENCES, uniform_ratio
 
 NEW_SEEDS = tuple(range(5, 15))
 RATIO = 0.9
-SMALL, ALL = 66, 2883  # training pairs of the group that asks, and of all
 WAYS = {"PRETRAIN": ("pretrain", False, "default"), "RETRAIN": ("retrain", False, "default"),
         "RETRAIN + REWEIGHT": ("retrain", True, "default"),
         "RETRAIN, from everyone": ("retrain", False, "uniform")}
@@ -30,7 +30,7 @@ WAYS = {"PRETRAIN": ("pretrain", False, "default"), "RETRAIN": ("retrain", False
 def experiments() -> Iterator[tuple[str, Experiment]]:
     """Name and run; "from everyone": as many pairs of all groups alike."""
     for seed, (name, (method, reweight, groups)) in product(NEW_SEEDS, WAYS.items()):
-        share = RATIO if groups == "default" else round(SMALL * RATIO) / ALL
+        share = RATIO if groups == "default" else uniform_ratio(RATIO, SENTENCES)
         yield name, Experiment("negation", method, reweight, share, groups=groups, seed=seed)
 
 

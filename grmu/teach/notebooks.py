@@ -23,6 +23,7 @@ from grmu.data.arguments import Parser
 from grmu.data.errors import naming
 from grmu.data.files import write_whole
 from grmu.show.kernels import NOTEBOOKS, kernel_environment, lessons
+from grmu.show.plots import small_png
 
 CELL_SECONDS, PNG_BYTES = 1800, 100_000
 PNG_START = "iVBORw0KGgo"
@@ -139,9 +140,7 @@ def _small(png: str) -> str:
     picture = Image.open(io.BytesIO(base64.b64decode(png)))
     if picture.mode == "P":
         return png
-    buffer = io.BytesIO()
-    picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
-    return base64.b64encode(buffer.getvalue()).decode() + "\n"
+    return base64.b64encode(small_png(picture)).decode() + "\n"
 
 
 def _check_texts(index: int, cell: NotebookNode) -> None:
