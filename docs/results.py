@@ -55,7 +55,8 @@ def results_text() -> str:
     """The page's second half."""
     found, rule = effects.comparisons(), effects.default_form()
     said = (f"{len(found)} comparisons, one Holm correction: {counted(found)}. *Seen from*: the mean that "
-            "would be found in 80 of 100 cases, alone. Learnt: `groundwear`, by heart: `groundwear-memorised`.")
+            "would be found in 80 of 100 cases, alone. Learnt: `groundwear`, by heart: "
+            "`groundwear-memorised`.")
     parts = [BEGIN, "", "# Results", "", "Settings that the search chose:", "",
              settings().to_markdown(index=False), "",
              *wrap(said, 108), "",
@@ -261,7 +262,8 @@ def rivals_text() -> str:
     said = (f"Minus the gold standard of the same seed, in points, {found.n.max()} seeds; an interval is of "
             "its own row alone. *Both*: each seed's mean over ratios 0.5 and 0.9, which is what is judged, "
             f"in {len(found)} comparisons with one Holm correction: {counted(found)}. *Seen from*: the "
-            "mean that would be found in 80 of 100 cases, alone. No margin was stated, so nothing is called equal.")
+            "mean that would be found in 80 of 100 cases, alone. No margin was stated, so nothing is "
+            "called equal.")
     parts = [BEGIN, "", "# Results", ""]
     for (dataset, measure, word), part in found.groupby(["dataset", "measure", "verdict"], sort=False):
         line = f"- {effects.SHORT[dataset].capitalize()}, {measure} *{word}*: {'; '.join(part.what)}."
