@@ -27,9 +27,10 @@ DTYPES = "?bBhHiIlLqQefd"  # numbers and truth values; no objects
 
 
 class Ask(Protocol):
-    """`ask(code, **given)`: the value of the last expression of `code`; the names `given` are bound first."""
+    """What a check asks with."""
 
-    def __call__(self, code: str, /, **given: Any) -> Any: ...
+    def __call__(self, code: str, /, **given: Any) -> Any:
+        """The value of the last expression of `code`; the names `given` are bound first."""
 
 
 class Refused(AssertionError):
