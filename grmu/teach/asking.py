@@ -8,6 +8,9 @@
 `ask` evaluates code in a copy of the submission's names, wherever the submission runs (`in_process`, or a
 kernel that `grmu.teach.labs` talks to); the check itself runs where the submission cannot reach it. So
 rebinding a name over there changes an answer, and never what an answer is compared with.
+
+A kernel reads this file by itself, without the package; what only some answers need is imported when they
+come.
 """
 
 from __future__ import annotations
@@ -15,12 +18,11 @@ from __future__ import annotations
 import ast
 import base64
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
-import torch
 
 LARGEST = 64 * 2**20  # characters of one answer
 DTYPES = "?bBhHiIlLqQefd"  # numbers and truth values; no objects
@@ -105,9 +107,10 @@ def _plain(value: Any) -> Any:
     """As JSON has it."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, pd.Series):
+    torch, pd = sys.modules.get("torch"), sys.modules.get("pandas")  # else the value is none of theirs
+    if pd and isinstance(value, pd.Series):
         value = value.to_numpy()
-    if isinstance(value, torch.Tensor):
+    if torch and isinstance(value, torch.Tensor):
         value = value.detach().cpu().numpy()
     if isinstance(value, np.ndarray | np.generic):
         array = np.asarray(value)
@@ -115,7 +118,7 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in array.tolist()]
         return {"dtype": array.dtype.str, "shape": array.shape,
                 "bytes": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()}
-    if isinstance(value, pd.DataFrame):
+    if pd and isinstance(value, pd.DataFrame):
         return {"names": [str(c) for c in value], "values": [_plain(value[c].to_numpy()) for c in value]}
     if isinstance(value, dict):
         return {"names": [str(k) for k in value], "values": [_plain(v) for v in value.values()]}
@@ -130,6 +133,8 @@ def _restored(found: dict[str, Any]) -> Any:
         dtype = np.dtype(found["dtype"])
         if dtype.char not in DTYPES:
             raise ValueError(f"an array of {dtype}: numbers only.")
+        import torch
+
         array = np.frombuffer(base64.b64decode(found["bytes"]), dtype).reshape(found["shape"])
         return torch.from_numpy(array.copy())
     return dict(zip(found["names"], found["values"], strict=True))
