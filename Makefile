@@ -85,8 +85,8 @@ explorer: .venv/.installed ## the explorer without a kernel: explorer.js anew (w
 site: .venv/.installed-site ## the course as a web site, in build/site, its links checked (npm fetches MathJax, once)
 	@$(PY) docs/build_site.py && $(PY) -m pytest -q tests/test_site.py && echo "build/site/index.html opens in a browser"
 
-labs: .venv/.installed-labs ## the labs for students, without solutions: a folder and a zip each, in build/labs
-	@$(PY) -m grmu labs $(ARGS)
+labs: .venv/.installed-labs ## the labs for students, without solutions, in build/labs: a folder and a zip each [CLASS=class.csv, everyone their own] [LAB=lab3]
+	@$(PY) -m grmu labs $(if $(CLASS),--class "$(CLASS)") $(if $(LAB),--lab $(LAB)) $(ARGS)
 
 grade: .venv/.installed-labs ## grade a folder of labs: SUBMISSIONS=folder [LAB=lab3]; gradebook and feedback in build/grades
 	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=folder" >&2; exit 2; }

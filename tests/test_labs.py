@@ -20,7 +20,7 @@ import psutil
 import pytest
 from nbformat import v4
 
-from grmu.teach import labs
+from grmu.teach import classes, labs
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]",
@@ -95,6 +95,18 @@ def test_a_release_holds_no_solution_and_no_hidden_test(made, lab):
     assert len(secret) > 10
     assert all(not c.get("outputs") and c.get("execution_count") is None
                for c in [*source.cells, *stub.cells])
+
+
+def test_a_class_gets_a_folder_and_a_zip_each_with_their_own_name(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(labs, "course", lambda names, source: nullcontext(made))
+    (tmp_path / "class.csv").write_text("student\nann\nbo\n")
+    assert labs.main(["--class", str(tmp_path / "class.csv"), "--lab", "lab1", "--out", str(tmp_path)]) == 0
+    for student in ("ann", "bo"):
+        with zipfile.ZipFile(tmp_path / student / "lab1.zip") as archive:
+            nb = nbformat.reads(archive.read("lab1/lab1.ipynb").decode(), as_version=4)
+        assert nb == nbformat.read(tmp_path / student / "lab1" / "lab1.ipynb", as_version=4)
+        assert classes.named(nb) in (student, None)  # None: a lab that is the same for all
+    assert {p.name for p in tmp_path.iterdir()} == {"class.csv", "ann", "bo"}
 
 
 def signatures(source):

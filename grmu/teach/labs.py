@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,6 +34,8 @@ import pandas as pd
 from grmu.data.arguments import Parser, between
 from grmu.data.shipped import PACKAGE
 from grmu.show.kernels import kernel_environment
+from grmu.teach.classes import personal, read_class
+from grmu.teach.own import EVERYONE
 
 REPOSITORY = PACKAGE.parent
 SOURCE = REPOSITORY / "notebooks" / "labs" / "source"
@@ -153,29 +155,45 @@ def course(names: list[str], source: Path = SOURCE) -> Iterator[Path]:
         yield Path(folder)
 
 
-def release(out: Path, source: Path = SOURCE) -> list[Path]:
+def release(out: Path, source: Path = SOURCE, students: Iterable[str] = (),
+            only: str | None = None) -> list[Path]:
     """A folder and a zip for each lab, without solutions: the notebook, how to open it, and the package.
-    Returns the zips."""
-    zips = []
-    with course(labs(source), source) as made:
+    Returns the zips.
+
+    Args:
+        students: a folder for each of them, with notebooks of their own (`grmu.teach.own`).  only: this lab.
+    """
+    zips, names = [], [only] if only else labs(source)
+    with course(names, source) as made:
         subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check",
                         "--no-deps",
                         "--no-build-isolation", "--wheel-dir", made, REPOSITORY], check=True)
         (wheel,) = made.glob("*.whl")
-        for name in labs(source):
-            shutil.rmtree(out / name, ignore_errors=True)
-            shutil.copy(wheel, shutil.copytree(made / "release" / name, out / name))
-            nb = nbformat.read(out / name / f"{name}.ipynb", as_version=4)
-            title = nb.cells[0].source.splitlines()[0].lstrip("# ")
-            for file, text in (("README.md", README), ("run", RUN)):
-                (out / name / file).write_text(text.format(title=title, lab=name, wheel=wheel.name),
-                                               encoding="utf-8")
-            (out / name / "run").chmod(0o755)
-            zips.append(out / f"{name}.zip")
-            with zipfile.ZipFile(zips[-1], "w", zipfile.ZIP_DEFLATED) as archive:
-                for path in sorted((out / name).rglob("*")):
-                    archive.write(path, path.relative_to(out))
+        for student in students or [EVERYONE]:
+            for name in names:
+                zips.append(_hand_out(made / "release" / name, out / student if students else out, wheel,
+                                      student))
     return zips
+
+
+def _hand_out(released: Path, out: Path, wheel: Path, student: str) -> Path:
+    """One lab for one student, or for everyone: a folder and a zip in `out`. Returns the zip."""
+    lab = released.name
+    shutil.rmtree(out / lab, ignore_errors=True)
+    shutil.copy(wheel, shutil.copytree(released, out / lab))
+    path = out / lab / f"{lab}.ipynb"
+    nb = nbformat.read(path, as_version=4)
+    if personal(nb, student):
+        nbformat.write(nb, path)
+    title = nb.cells[0].source.splitlines()[0].lstrip("# ")
+    for file, text in (("README.md", README), ("run", RUN)):
+        (out / lab / file).write_text(text.format(title=title, lab=lab, wheel=wheel.name), encoding="utf-8")
+    (out / lab / "run").chmod(0o755)
+    with zipfile.ZipFile(out / f"{lab}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in sorted((out / lab).rglob("*")):
+            packed = zipfile.ZIP_STORED if part.suffix == ".whl" else None  # it is compressed already
+            archive.write(part, part.relative_to(out), packed)
+    return out / f"{lab}.zip"
 
 
 def search_path() -> str:
@@ -336,11 +354,13 @@ def _row(s: Submission, result: dict[str, Any], cells: dict[str, tuple[float, bo
 
 
 def main(argv: list[str]) -> int:
-    """`python -m grmu labs [--out FOLDER]`, or
+    """`python -m grmu labs [--class LIST.csv] [--lab LAB] [--out FOLDER]`, or
     `python -m grmu labs --grade SUBMISSIONS [--lab LAB] [--out FOLDER]`."""
     parser = Parser(prog="python -m grmu labs", description=__doc__.split("\n\n")[0])
     parser.add_argument("--grade", type=Path, metavar="SUBMISSIONS",
                         help="grade this folder, else write the release versions")
+    parser.add_argument("--class", dest="students", type=Path, metavar="LIST.csv",
+                        help='everyone their own: a CSV file with a column "student"')
     parser.add_argument("--lab", choices=LABS, help="only this lab")
     parser.add_argument("--out", type=Path, help="where to write (default: build/labs, build/grades)")
     parser.add_argument("--seconds", type=between(1, whole=False), default=Limits.seconds,
@@ -356,11 +376,13 @@ def main(argv: list[str]) -> int:
         parser.error(f"--out {options.out} is a file: name a folder")
     if options.grade is None:
         ignored = [action.option_strings[0] for action in parser._actions
-                   if action.dest in ("lab", "seconds", "cell_seconds", "gigabytes", "jobs")
+                   if action.dest in ("seconds", "cell_seconds", "gigabytes", "jobs")
                    and getattr(options, action.dest) != action.default]
         if ignored:
             parser.error(f"{', '.join(ignored)} says how to grade: name the submissions with --grade, too")
-        print(*release(options.out or REPOSITORY / "build" / "labs"), sep="\n")
+        students = read_class(options.students, LABS) if options.students else []
+        print(*release(options.out or REPOSITORY / "build" / "labs", students=students, only=options.lab),
+              sep="\n")
         return 0
     out, limits = options.out or REPOSITORY / "build" / "grades", Limits(options.seconds,
                                                                          options.cell_seconds,
