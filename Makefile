@@ -26,7 +26,7 @@ unexport MPLBACKEND
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app explorer site bench notebooks results \
-        search sweep labs grade check-notebooks constraints clean
+        search sweep labs labs-private grade check-notebooks constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -87,6 +87,10 @@ site: .venv/.installed-site ## the course as a web site, in build/site, its link
 
 labs: .venv/.installed-labs ## the labs for students, without solutions, in build/labs: a folder and a zip each [CLASS=class.csv, everyone their own] [LAB=lab3]
 	@$(PY) -m grmu labs $(if $(CLASS),--class "$(CLASS)") $(if $(LAB),--lab $(LAB)) $(ARGS)
+
+labs-private: .venv/.installed-labs ## an instructor's folder with the secret that checks draw from, a git repository: DIR=folder
+	@test -n "$(DIR)" || { echo "Say which folder: make labs-private DIR=folder" >&2; exit 2; }
+	@$(PY) -m grmu labs --make-private "$(DIR)" $(ARGS)
 
 grade: .venv/.installed-labs ## grade a folder of labs: SUBMISSIONS=folder [LAB=lab3]; gradebook and feedback in build/grades
 	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=folder" >&2; exit 2; }

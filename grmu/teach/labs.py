@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ import pandas as pd
 from grmu.data.arguments import Parser, between
 from grmu.data.shipped import PACKAGE
 from grmu.show.kernels import kernel_environment
+from grmu.teach import marking, private
 from grmu.teach.classes import personal, read_class
 from grmu.teach.own import EVERYONE
 
@@ -361,6 +362,8 @@ def main(argv: list[str]) -> int:
                         help="grade this folder, else write the release versions")
     parser.add_argument("--class", dest="students", type=Path, metavar="LIST.csv",
                         help='everyone their own: a CSV file with a column "student"')
+    parser.add_argument("--make-private", type=Path, metavar="FOLDER",
+                        help="make an instructor's folder: a secret, and what checks draw from it")
     parser.add_argument("--lab", choices=LABS, help="only this lab")
     parser.add_argument("--out", type=Path, help="where to write (default: build/labs, build/grades)")
     parser.add_argument("--seconds", type=between(1, whole=False), default=Limits.seconds,
@@ -374,6 +377,11 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         parser.error(f"--out {options.out} is a file: name a folder")
+    if options.make_private is not None:
+        checks = {lab: found for lab in ([options.lab] if options.lab else labs())
+                  if (found := marking.load(lab)) is not None}
+        print(*private.make(options.make_private, checks, partial(private.solution, SOURCE)), sep="\n")
+        return 0
     if options.grade is None:
         ignored = [action.option_strings[0] for action in parser._actions
                    if action.dest in ("seconds", "cell_seconds", "gigabytes", "jobs")
