@@ -5,7 +5,6 @@ import ast
 import copy
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -18,9 +17,10 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
+from lab_cells import REGION, before, graded, known_answers, meta, solutions, with_sources
 from nbformat import v4
 
-from grmu.teach import classes, labs
+from grmu.teach import classes, labs, marking
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]",
@@ -28,44 +28,12 @@ if importlib.util.find_spec("nbgrader") is None:
 
 NAMES = labs.labs()
 QUICK = ("lab3",)
-REGION = re.compile(r"### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)\n\s*### END \1", re.DOTALL)
 HARD = labs.Limits(seconds=60, cell_seconds=4, gigabytes=1)
 
 
-def known_answers(lab):
-    """tests/labs/LAB.py as a module: wrong answers and what they cost, right ones in another style."""
-    spec = importlib.util.spec_from_file_location(f"answers_{lab}",
-                                                  Path(__file__).parent / "labs" / f"{lab}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 ANSWERS = {lab: known_answers(lab) for lab in NAMES}
-MISCONCEPTIONS = [(lab, name) for lab in NAMES for name in ANSWERS[lab].MISCONCEPTIONS]
-
-
-def meta(cell):
-    return cell.metadata.get("nbgrader", {})
-
-
-def graded(nb):
-    """The points of the cells that nbgrader grades by itself."""
-    return {meta(c).grade_id: float(meta(c).points) for c in nb.cells
-            if meta(c).get("grade") and c.cell_type == "code" and not meta(c).solution}
-
-
-def with_sources(nb, sources):
-    """A copy of a notebook in which the cells of those grade_ids say something else."""
-    nb = copy.deepcopy(nb)
-    cells = {meta(c).get("grade_id"): c for c in nb.cells}
-    for name, source in sources.items():
-        cells[name].source = source.strip()
-    return nb
-
-
-def solutions(nb):
-    return {meta(c).grade_id: c.source for c in nb.cells if meta(c).get("solution")}
+TESTED = [lab for lab in NAMES if not (marking.MARKING / f"{lab}.py").is_file()]  # the others: test_marking
+MISCONCEPTIONS = [(lab, name) for lab in TESTED for name in ANSWERS[lab].MISCONCEPTIONS]
 
 
 @pytest.fixture(scope="module")
@@ -146,29 +114,6 @@ def test_make_labs_writes_a_folder_and_a_zip_that_says_how_to_open_it(made, tmp_
 # Answers, right and wrong: the cells that a changed answer can reach are run, in this process
 
 
-def used_and_set(source):
-    """The names that a cell reads, and those that it binds."""
-    nodes = list(ast.walk(ast.parse(source)))
-    names = [(n.id, isinstance(n.ctx, ast.Load)) for n in nodes if isinstance(n, ast.Name)]
-    bound = {name for name, load in names if not load} | {n.name
-                                                          for n in nodes
-                                                          if isinstance(n, ast.FunctionDef | ast.ClassDef)}
-    imported = {(a.asname or a.name).split(".")[0]
-                for n in nodes if isinstance(n, ast.Import | ast.ImportFrom) for a in n.names}
-    return {name for name, load in names if load}, bound | imported
-
-
-def before(cells, last):
-    """The positions of the cells that cell `last` depends on, itself included."""
-    needed, wanted = [last], used_and_set(cells[last].source)[0]
-    for i in reversed(range(last)):
-        used, bound = used_and_set(cells[i].source)
-        if bound & wanted:
-            needed.append(i)
-            wanted |= used
-    return set(needed)
-
-
 def lost_points(source, answers, folder):
     """What these answers lose: points by test cell, from the tests that depend on a changed cell."""
     from IPython.core.interactiveshell import InteractiveShell
@@ -194,7 +139,7 @@ def test_a_misconception_loses_the_points_meant_for_it_and_no_others(made, lab, 
     assert lost_points(read(made, "source", lab), answers, tmp_path) == points
 
 
-@pytest.mark.parametrize("lab", NAMES)
+@pytest.mark.parametrize("lab", TESTED)
 def test_right_answers_in_another_style_lose_nothing(made, lab, tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_STORE", str(tmp_path / "runs"))
     assert ANSWERS[lab].SECOND.keys() <= solutions(read(made, "source", lab)).keys()
