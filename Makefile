@@ -26,7 +26,7 @@ unexport MPLBACKEND
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app explorer site bench notebooks results \
-        search sweep labs labs-private grade check-notebooks constraints clean
+        search sweep labs labs-private grade mark check-notebooks constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -95,6 +95,9 @@ labs-private: .venv/.installed-labs ## an instructor's folder with the secret th
 grade: .venv/.installed-labs ## grade a folder of labs: SUBMISSIONS=folder [LAB=lab3]; gradebook and feedback in build/grades
 	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=folder" >&2; exit 2; }
 	@$(PY) -m grmu labs --grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) $(ARGS)
+
+mark: .venv/.installed-labs ## answers that a person reads: nbgrader's formgrader on what was graded; then make grade again
+	@$(PY) -m grmu labs --mark $(ARGS)
 
 bench: .venv/.installed ## measure what the project promises: accuracies with their spread, and times
 	@$(PY) -m grmu bench $(ARGS)

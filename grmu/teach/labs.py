@@ -34,7 +34,7 @@ import pandas as pd
 from grmu.data.arguments import Parser, between
 from grmu.data.shipped import PACKAGE
 from grmu.show.kernels import kernel_environment
-from grmu.teach import marking, private
+from grmu.teach import marking, marks, private
 from grmu.teach.classes import personal, read_class
 from grmu.teach.own import EVERYONE
 
@@ -364,6 +364,8 @@ def main(argv: list[str]) -> int:
                         help='everyone their own: a CSV file with a column "student"')
     parser.add_argument("--make-private", type=Path, metavar="FOLDER",
                         help="make an instructor's folder: a secret, and what checks draw from it")
+    parser.add_argument("--mark", action="store_true",
+                        help="open nbgrader's formgrader on what was graded, for marks that a person gives")
     parser.add_argument("--lab", choices=LABS, help="only this lab")
     parser.add_argument("--out", type=Path, help="where to write (default: build/labs, build/grades)")
     parser.add_argument("--seconds", type=between(1, whole=False), default=Limits.seconds,
@@ -377,6 +379,9 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     if options.out is not None and options.out.exists() and not options.out.is_dir():
         parser.error(f"--out {options.out} is a file: name a folder")
+    if options.mark:
+        made = (options.out or REPOSITORY / "build" / "grades") / "course"
+        return subprocess.run(marks.serve(made), cwd=made).returncode
     if options.make_private is not None:
         checks = {lab: found for lab in ([options.lab] if options.lab else labs())
                   if (found := marking.load(lab)) is not None}

@@ -1,0 +1,113 @@
+"""Rubrics beside the answers that a person marks, and the page that a student gets back.
+
+A lab's source has the rubric in the solution's cell: text from "**Rubric" on, or comments from "# Rubric" on.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import nbformat
+from nbconvert.filters import clean_html, markdown2html
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+from traitlets import Bool
+
+MARK = "rubric-"  # how the id of an inserted cell begins
+TEXT = re.compile(r"^\*\*(?:Rubric|For graders)\b.*", re.DOTALL | re.MULTILINE)
+COMMENT = re.compile(r"^[ \t]*# Rubric.*(?:\n[ \t]*#.*)*", re.MULTILINE)
+LEAD = re.compile(r"^(?:#+\s+(?P<heading>.+)|\*\*(?P<bold>[^*]+)\*\*)", re.MULTILINE)
+# nbgrader's own list of scores says "Test cell" of each
+STYLE = "#toc { display: none } #notebook-container td { vertical-align: top; text-align: left }"
+
+
+def rubrics(source: NotebookNode) -> dict[str, str]:
+    """The rubric of each answer that a person marks, as Markdown, by grade_id."""
+    found = {}
+    for cell in source.cells:
+        meta = cell.metadata.get("nbgrader", {})
+        if not (meta.get("grade") and meta.get("solution")):
+            continue
+        pattern = TEXT if cell.cell_type == "markdown" else COMMENT
+        if rubric := pattern.search(cell.source):
+            text = rubric[0] if cell.cell_type == "markdown" else re.sub(r"^[ \t]*# ?", "", rubric[0],
+                                                                        flags=re.MULTILINE)
+            found[meta["grade_id"]] = text.strip()
+    return found
+
+
+def put_beside(nb: NotebookNode, found: Mapping[str, str]) -> None:
+    """Insert each rubric below its answer, in place; those that are there already are replaced."""
+    nb.cells = [cell for cell in nb.cells if not is_rubric(cell)]
+    for index in reversed(range(len(nb.cells))):
+        name = nb.cells[index].metadata.get("nbgrader", {}).get("grade_id")
+        if name in found:
+            quoted = "\n".join(f"> {line}" for line in found[name].splitlines())
+            cell = nbformat.v4.new_markdown_cell(f"> *For whoever marks this:*\n>\n{quoted}")
+            cell.id = re.sub(r"[^\w-]", "-", MARK + name)[:64]
+            nb.cells.insert(index + 1, cell)
+
+
+def is_rubric(cell: NotebookNode) -> bool:
+    """Whether `put_beside` made this cell."""
+    return str(cell.get("id", "")).startswith(MARK)
+
+
+def clean_markdown(source: str) -> str:
+    """Markdown as HTML without what a browser would run: for pages on which an instructor has rights."""
+    return clean_html(markdown2html(source))
+
+
+def configure(config: Any) -> None:
+    """Let nbgrader's feedback be a `StudentPage`, in which nothing of a student's is run."""
+    from nbgrader.converters import GenerateFeedback
+
+    config.GenerateFeedback.preprocessors = [*GenerateFeedback().preprocessors, StudentPage]
+    config.HTMLExporter.sanitize_html = True
+    config.HTMLExporter.filters = {"markdown2html": clean_markdown}
+
+
+class StudentPage(Preprocessor):
+    """nbgrader's feedback, with the points by task and what was wrong at the top, and without rubrics."""
+
+    enabled = Bool(True)
+
+    def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
+        """After nbgrader's GetGrades has written scores and comments into the cells."""
+        task, waiting, lines = "", _waiting(resources["nbgrader"]), list[str]()
+        nb.cells = [cell for cell in nb.cells if not is_rubric(cell)]
+        for cell in nb.cells:
+            meta = cell.metadata.get("nbgrader", {})
+            if cell.cell_type == "markdown" and meta.get("locked") and (lead := LEAD.search(cell.source)):
+                task = (lead["heading"] or lead["bold"]).strip(" .,:")
+            if meta.get("grade"):
+                name = meta["grade_id"]
+                points = "not marked yet" if name in waiting else f"{meta['score']:g} of {meta['points']:g}"
+                where = f"{html.escape(task)}, <a href='#{name}'>{name}</a>"
+                row = "".join(f"<td>{part}</td>" for part in (where, points, html.escape(_said(cell))))
+                lines.append(f"<tr>{row}</tr>")
+        total = f"<b>{resources['nbgrader']['score']:g} of {resources['nbgrader']['max_score']:g} points</b>"
+        head = "<tr><th>task</th><th>points</th><th>what was said</th></tr>"
+        nb.cells.insert(0, nbformat.v4.new_markdown_cell(
+            f"<div>{total}{', without what is not marked yet' if waiting else ''}.</div>\n\n"
+            f"<table>{head}{''.join(lines)}</table>"))
+        resources["inlining"]["css"] = [*resources["inlining"]["css"], STYLE]
+        return nb, resources
+
+
+def _said(cell: NotebookNode) -> str:
+    """A person's comment, or the verdict of a check."""
+    errors = [output.get("evalue", "") for output in cell.get("outputs", ()) if output.output_type == "error"]
+    return re.sub(r"\s+", " ", cell.metadata.nbgrader.get("comment") or " ".join(errors))
+
+
+def _waiting(about: Mapping[str, Any]) -> set[str]:
+    """The cells that a person has yet to mark."""
+    from nbgrader.api import Gradebook
+
+    with Gradebook(about["db_url"]) as book:
+        found = book.find_submission_notebook(about["notebook"], about["assignment"], about["student"])
+        return {g.name for g in found.grades if g.auto_score is None and g.manual_score is None}
