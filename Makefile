@@ -25,7 +25,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app explorer site bench notebooks results \
+.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app explorer site slides bench notebooks results \
         search sweep labs labs-private grade mark check-notebooks constraints clean
 
 help: ## show this list
@@ -82,8 +82,11 @@ app: .venv/.installed-app ## the explorer as a page of its own, for a lecture ha
 explorer: .venv/.installed ## the explorer without a kernel: explorer.js anew (with npm), and build/explorer.html, which works from a file
 	@$(PY) -m grmu explorer --build $(ARGS)
 
-site: .venv/.installed-site ## the course as a web site, in build/site, its links checked (npm fetches MathJax, once)
+site: .venv/.installed-site ## the course as a web site, in build/site, its links checked (npm fetches MathJax and reveal.js, once)
 	@$(PY) docs/build_site.py && $(PY) -m pytest -q tests/test_site.py && echo "build/site/index.html opens in a browser"
+
+slides: .venv/.installed ## every lesson as slides with speaker's notes (key S), in build/slides; they work from a folder
+	@$(PY) docs/build_slides.py && echo "build/slides/00_start_here.html opens in a browser"
 
 labs: .venv/.installed-labs ## the labs for students, without solutions, in build/labs: a folder and a zip each [CLASS=class.csv, everyone their own] [LAB=lab3]
 	@$(PY) -m grmu labs $(if $(CLASS),--class "$(CLASS)") $(if $(LAB),--lab $(LAB)) $(ARGS)

@@ -19,25 +19,29 @@ from grmu.study import claims, results
 REPOSITORY = Path(__file__).parents[1]
 PAGES = ("*.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*.*", "notebooks/*.ipynb",
          "notebooks/labs/*.md", "data/*.md", "data/*.png", "data/results/*.md", "LICENSE")
-MATHJAX = REPOSITORY / "build" / "mathjax"  # fetched once; npm compares it with the lock file's SHA-512
+PACKAGES = REPOSITORY / "build" / "npm"  # fetched once; npm compares them with the lock file's SHA-512
 
 
-def mathjax() -> Path:
-    """MathJax as one file; npm fetches it where it is missing.
+def modules() -> Path:
+    """The folder with MathJax and reveal.js; npm fetches them where it does not have what the lock file says.
 
     Raises:
         FileNotFoundError: npm is not there.  CalledProcessError: it failed, and has said why.
     """
-    script = MATHJAX / "node_modules" / "mathjax" / "es5" / "tex-svg.js"
-    if not script.exists():
+    lock, fetched = REPOSITORY / "docs" / "site" / "package-lock.json", PACKAGES / "package-lock.json"
+    if not (fetched.exists() and fetched.read_bytes() == lock.read_bytes()):
         if (npm := shutil.which("npm")) is None:
             raise FileNotFoundError("npm is not there, and MathJax comes by it: install Node.js 20 or newer.")
-        MATHJAX.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(REPOSITORY / "docs" / "site" / name, MATHJAX)
-        subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"], cwd=MATHJAX,
-                       check=True)
-    return script
+        PACKAGES.mkdir(parents=True, exist_ok=True)
+        shutil.copy(lock.with_name("package.json"), PACKAGES)
+        shutil.copy(lock, PACKAGES)
+        try:
+            subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
+                           cwd=PACKAGES, check=True)
+        except BaseException:
+            fetched.unlink()
+            raise
+    return PACKAGES / "node_modules"
 
 
 def claims_page() -> str:
@@ -98,7 +102,7 @@ def stage(source: Path) -> None:
     (source / "docs" / "claims.md").write_text(claims_page(), encoding="utf-8")
     shutil.copy2(source / "docs" / "conf.py", source)
     (source / "_static").mkdir()
-    shutil.copy2(mathjax(), source / "_static")
+    shutil.copy2(modules() / "mathjax" / "es5" / "tex-svg.js", source / "_static")
 
 
 def main(to: Path) -> int:

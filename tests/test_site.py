@@ -16,7 +16,7 @@ from conftest import REPOSITORY
 
 BUILT = REPOSITORY / "build" / "site"
 EXTRA = ("sphinx", "myst_nb", "pydata_sphinx_theme", "autoapi")
-MATHJAX = REPOSITORY / "build" / "mathjax" / "node_modules" / "mathjax" / "es5" / "tex-svg.js"
+MATHJAX = REPOSITORY / "build" / "npm" / "node_modules" / "mathjax" / "es5" / "tex-svg.js"
 SOURCES = ("*.md", "docs/**/*.*", "notebooks/*.ipynb", "notebooks/labs/*.md", "data/**/*.md",
            "grmu/**/*.*")
 
