@@ -11,7 +11,9 @@ from lab_cells import Lab, Run, constant, known_answers, nothing, solutions, stu
 from grmu.teach import labs, marking
 from grmu.teach.own import EVERYONE
 
-SECRETS = {"public": "Zoë Ann", "another": "Bo", "a third": "Li"}  # each with the student whom it marks
+# Secrets, each with the student whom it marks. All have group (0, 1) or (1, 0), and another ratio than 0.5:
+# who exchanges class and attribute, or takes the course's ratio, cannot be right by luck.
+SECRETS = {"public": "student 57", "another": "student 132", "a third": "student 259"}
 AT_LEAST = 6  # mutants that fail a check
 NAMES = [lab for lab in labs.labs() if marking.load(lab)]
 
