@@ -19,6 +19,11 @@ def test_a_list_is_read_in_its_order_with_other_columns_and_as_spreadsheets_writ
     assert classes.read_class(write(tmp_path, 'student,mail\n"Li, Bo",b@x\n')) == ["Li, Bo"]
 
 
+def test_what_else_a_list_says_of_a_student_is_for_moodle_and_canvas(tmp_path):
+    path = write(tmp_path, "student,login,shoe,id\nann, a1 ,42,007\nbo,,41\n")
+    assert classes.identities(path) == {"ann": {"login": "a1", "id": "007"}, "bo": {}}
+
+
 @pytest.mark.parametrize(("text", "said"), [
     ("name\nann\n", "line 1: there is no column \"student\", only 'name'"),
     ("", "line 1: there is no column"),
@@ -27,7 +32,8 @@ def test_a_list_is_read_in_its_order_with_other_columns_and_as_spreadsheets_writ
     ("student\nann\nbo\nAnn\n", "line 4: 'Ann': 'ann' is in line 2 already"),
     ("student\nann/bo\n", "line 2: 'ann/bo': a folder's name cannot hold /"),
     ("student\na..b\n", "cannot hold .."), ("student\nc:\\x\n", "cannot hold \\"),
-    ("student\n.ann\n", "begins with a letter"), ("student\neveryone\n", "another meaning"),
+    ("student\n.ann\n", "begins with a letter"),
+    ("student\n=1+1\n", "begins with a letter"), ("student\neveryone\n", "another meaning"),
     ("student\nLab1\n", "another meaning"), ("student\na\x07b\n", "cannot be seen"),
     (f"student\n{'a' * 101}\n", "at most 100 bytes"), ('student\n"a\nb"\n', "cannot be seen")])
 def test_a_name_that_is_no_folder_s_is_refused_with_its_line(tmp_path, text, said):

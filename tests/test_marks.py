@@ -255,3 +255,14 @@ def test_a_student_s_page_says_points_by_task_and_what_was_wrong_and_holds_no_ru
 def test_marking_needs_something_that_was_graded(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no gradebook: grade first"):
         labs.main(["--mark", "--out", str(tmp_path)])
+
+
+@pytest.mark.parametrize(("written", "shown"), [
+    ("**a** $x<y$", "<p><strong>a</strong> $x&lt;y$</p>"), ("a\n\n| b |\n| - |\n| c |", "<th>b</th>"),
+    ("<script>alert(1)</script>b", "b"), ("<style>td {}</style>b", "b"),
+    ("<b onclick='f()'>x</b>", "<b>x</b>"),
+    ("[x](javascript:f())", ">x</a>"), ("<iframe src='x'></iframe>y", "y"), ("<input id='why'>z", "z")])
+def test_a_browser_runs_nothing_of_what_a_student_wrote(written, shown):
+    found = rubrics.clean_markdown(written)
+    assert shown in found
+    assert not [part for part in ("script", "<style", "onclick", "iframe", "<input") if part in found]

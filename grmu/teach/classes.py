@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 
 from grmu.teach.own import EVERYONE
 
-COLUMN = "student"
+COLUMN, KNOWN = "student", ("login", "id", "email", "section")
 CELL = "student"  # grade_id of the locked cell that holds the name
 LINE = re.compile(r"""^student = ("[^"\n]*"|'[^'\n]*')""", re.MULTILINE)
 LONGEST = 100  # bytes of a name: it names a folder
@@ -30,19 +30,17 @@ def read_class(path: Path, taken: Iterable[str] = ()) -> list[str]:
         FileNotFoundError: there is no such file.  ValueError: no such column, or a name that cannot be a
             folder's, in which line and why.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f'there is no file {path}: name a CSV file with a column "{COLUMN}".')
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not UTF-8: save it as CSV UTF-8.") from None
-    head = text.split("\n", 1)[0]
-    table = csv.DictReader(io.StringIO(text), delimiter=";" if head.count(";") > head.count(",") else ",",
-                           skipinitialspace=True)
+    return list(identities(path, taken))
+
+
+def identities(path: Path, taken: Iterable[str] = ()) -> dict[str, dict[str, str]]:
+    """As `read_class`, with what else the list says of each: `login`, `id`, `email`, `section`, where these
+    columns are there; for tables that Moodle and Canvas take."""
+    head, table = _table(path)
     if COLUMN not in (table.fieldnames or ()):
         raise ValueError(f'{path}, line 1: there is no column "{COLUMN}", '
                          f'only {head.strip() or "nothing"!r}.')
-    names = dict[str, int]()
+    names, found = dict[str, int](), dict[str, dict[str, str]]()
     for row in table:
         name = unicodedata.normalize("NFC", row[COLUMN] or "").strip()
         why = unfit(name, taken)
@@ -52,9 +50,23 @@ def read_class(path: Path, taken: Iterable[str] = ()) -> list[str]:
         if why:
             raise ValueError(f"{path}, line {table.line_num}: {name!r}: {why}.")
         names[name] = table.line_num
+        found[name] = {key: row[key].strip() for key in KNOWN if row.get(key)}
     if not names:
         raise ValueError(f"{path} has a column {COLUMN!r}, and nobody in it.")
-    return list(names)
+    return found
+
+
+def _table(path: Path) -> tuple[str, csv.DictReader[str]]:
+    """The first line of a CSV file, and its rows."""
+    if not path.is_file():
+        raise FileNotFoundError(f'there is no file {path}: name a CSV file with a column "{COLUMN}".')
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8: save it as CSV UTF-8.") from None
+    head = text.split("\n", 1)[0]
+    return head, csv.DictReader(io.StringIO(text), skipinitialspace=True,
+                                delimiter=";" if head.count(";") > head.count(",") else ",")
 
 
 def unfit(name: str, taken: Iterable[str] = ()) -> str:
@@ -64,7 +76,7 @@ def unfit(name: str, taken: Iterable[str] = ()) -> str:
     if found := next((part for part in ("/", "\\", "..", ":", "*", "?", '"', "<", ">", "|")
                       if part in name), None):
         return f"a folder's name cannot hold {found}"
-    if name.startswith((".", "-")) or name.endswith("."):
+    if name.startswith((".", "-", "=", "+", "@", "'")) or name.endswith("."):  # or a spreadsheet's formula
         return "a name begins with a letter or a digit, and ends without a dot"
     if not name.isprintable():
         return "there is a character in it that cannot be seen"

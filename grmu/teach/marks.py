@@ -21,9 +21,10 @@ from grmu.data.files import write_whole
 
 CONFIG = """# For `make mark`: nbgrader's formgrader on this course. Students' HTML is shown without scripts.
 c = get_config()
-c.CourseDirectory.root = {root!r}
+c.CourseDirectory.root = c.Exchange.root = {root!r}
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {{"markdown2html": "grmu.teach.rubrics.clean_markdown"}}
+c.HTMLExporter.filters = {{"markdown2html": "grmu.teach.rubrics.clean_markdown",
+                           "clean_html": "grmu.teach.rubrics.clean"}}
 """
 
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import bleach
 import nbformat
-from nbconvert.filters import clean_html, markdown2html
+from nbconvert.filters import markdown2html
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from traitlets import Bool
@@ -19,9 +20,18 @@ from traitlets import Bool
 MARK = "rubric-"  # how the id of an inserted cell begins
 TEXT = re.compile(r"^\*\*(?:Rubric|For graders)\b.*", re.DOTALL | re.MULTILINE)
 COMMENT = re.compile(r"^[ \t]*# Rubric.*(?:\n[ \t]*#.*)*", re.MULTILINE)
-LEAD = re.compile(r"^(?:#+\s+(?P<heading>.+)|\*\*(?P<bold>[^*]+)\*\*)", re.MULTILINE)
+LEAD = re.compile(r"^(?:#+\s+(.+)|\*\*([^*]+)\*\*)", re.MULTILINE)  # a heading, or what begins a task
+UNSEEN = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)  # whose text is no text
+TAGS = {*bleach.ALLOWED_TAGS, "br", "caption", "dd", "del", "details", "div", "dl", "dt", "h1", "h2", "h3",
+        "h4", "h5", "h6", "hr", "img", "p", "pre", "s", "small", "span", "sub", "summary", "sup", "table",
+        "tbody", "td", "tfoot", "th", "thead", "tr", "u"}
+ATTRIBUTES = {"*": ["class"], "a": ["href", "title"], "img": ["alt", "height", "src", "width"],
+              "td": ["colspan", "rowspan"], "th": ["colspan", "rowspan"]}
 # nbgrader's own list of scores says "Test cell" of each
-STYLE = "#toc { display: none } #notebook-container td { vertical-align: top; text-align: left }"
+STYLE = """#toc { display: none }
+table.points td, table.points th { vertical-align: top; text-align: left; padding: 0.2em 1.5em 0.2em 0 }
+table.points tr { border-bottom: 1px solid #ddd }
+table.points td:nth-child(2) { white-space: nowrap }"""
 
 
 def rubrics(source: NotebookNode) -> dict[str, str]:
@@ -56,9 +66,16 @@ def is_rubric(cell: NotebookNode) -> bool:
     return str(cell.get("id", "")).startswith(MARK)
 
 
+def clean(element: Any) -> str:
+    """HTML without what a browser would run: for pages on which an instructor has rights."""
+    text = element.decode() if isinstance(element, bytes) else str(element)
+    return bleach.clean(UNSEEN.sub("", text), tags=TAGS, attributes=ATTRIBUTES, strip=True,
+                        protocols={*bleach.ALLOWED_PROTOCOLS, "data"})
+
+
 def clean_markdown(source: str) -> str:
-    """Markdown as HTML without what a browser would run: for pages on which an instructor has rights."""
-    return clean_html(markdown2html(source))
+    """Markdown as HTML, cleaned."""
+    return clean(markdown2html(source))
 
 
 def configure(config: Any) -> None:
@@ -67,7 +84,7 @@ def configure(config: Any) -> None:
 
     config.GenerateFeedback.preprocessors = [*GenerateFeedback().preprocessors, StudentPage]
     config.HTMLExporter.sanitize_html = True
-    config.HTMLExporter.filters = {"markdown2html": clean_markdown}
+    config.HTMLExporter.filters = {"markdown2html": clean_markdown, "clean_html": clean}
 
 
 class StudentPage(Preprocessor):
@@ -81,8 +98,8 @@ class StudentPage(Preprocessor):
         nb.cells = [cell for cell in nb.cells if not is_rubric(cell)]
         for cell in nb.cells:
             meta = cell.metadata.get("nbgrader", {})
-            if cell.cell_type == "markdown" and meta.get("locked") and (lead := LEAD.search(cell.source)):
-                task = (lead["heading"] or lead["bold"]).strip(" .,:")
+            if cell.cell_type == "markdown" and meta.get("locked") and (leads := LEAD.findall(cell.source)):
+                task = max(leads[-1]).partition(" (")[0].strip(" .,:")  # without minutes and points
             if meta.get("grade"):
                 name = meta["grade_id"]
                 points = "not marked yet" if name in waiting else f"{meta['score']:g} of {meta['points']:g}"
@@ -93,7 +110,7 @@ class StudentPage(Preprocessor):
         head = "<tr><th>task</th><th>points</th><th>what was said</th></tr>"
         nb.cells.insert(0, nbformat.v4.new_markdown_cell(
             f"<div>{total}{', without what is not marked yet' if waiting else ''}.</div>\n\n"
-            f"<table>{head}{''.join(lines)}</table>"))
+            f"<table class='points'>{head}{''.join(lines)}</table>"))
         resources["inlining"]["css"] = [*resources["inlining"]["css"], STYLE]
         return nb, resources
 
