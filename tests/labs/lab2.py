@@ -1,5 +1,23 @@
 """Lab 2: wrong submissions with what each loses, and right answers in another style."""
 
+OWN = """
+b, a = {before}, my_split.retain.group_counts()
+my_alpha = {alpha}
+left = b.clone()
+left[mine.group[0] * 2 + mine.group[1]] = 0
+my_shares = {left}
+"""
+FIGURE = """
+def draw(changed):
+    figure, ax = plt.subplots()
+    {plot}
+    ax.set({names})
+    return figure
+
+
+figure = draw(changed[0.9])
+"""
+
 # name: ({grade_id of the answer: wrong source}, {grade_id of the test: points lost})
 MISCONCEPTIONS = {
     "alpha as group balancing": ({"alpha": """
@@ -35,6 +53,23 @@ def alpha(train_counts, retain_counts):
 def probabilities(weights, group):
     return weights / weights.sum()
 """}, {"test_probabilities": 2, "test_probabilities_sum": 1}),
+    "all samples alike": ({"probabilities": """
+def probabilities(weights, group):
+    return torch.full((len(group),), 1 / len(group))
+"""}, {"test_probabilities": 2}),
+    "in the order of the groups, not of the samples": ({"probabilities": """
+def probabilities(weights, group):
+    p = torch.repeat_interleave(weights, torch.bincount(group, minlength=len(weights)))
+    return p / p.sum()
+"""}, {"test_probabilities": 2}),
+    "divided by the sum over the groups": ({"probabilities": """
+def probabilities(weights, group):
+    return weights[group] / weights.sum()
+"""}, {"test_probabilities_sum": 1}),
+    "divided by the largest": ({"probabilities": """
+def probabilities(weights, group):
+    return weights[group] / weights.max()
+"""}, {"test_probabilities_sum": 1}),
     "the group counted twice": ({"probabilities": """
 def probabilities(weights, group):
     p = (weights * torch.bincount(group, minlength=len(weights)))[group]
@@ -52,6 +87,19 @@ def draw_epoch(p, seed):
 def draw_epoch(p, seed):
     return torch.randperm(len(p), generator=torch.Generator().manual_seed(seed))
 """}, {"test_draw": 2}),
+    "with replacement, but the weights unused": ({"draw_epoch": """
+def draw_epoch(p, seed):
+    return torch.randint(len(p), (len(p),), generator=torch.Generator().manual_seed(seed))
+"""}, {"test_draw": 2}),
+    "one draw fewer": ({"draw_epoch": """
+def draw_epoch(p, seed):
+    return torch.multinomial(p, len(p) - 1, replacement=True, generator=torch.Generator().manual_seed(seed))
+"""}, {"test_draw": 2}),
+    "the seed unused": ({"draw_epoch": """
+def draw_epoch(p, seed):
+    p = np.asarray(p, dtype=float)
+    return torch.from_numpy(np.random.default_rng().choice(len(p), len(p), p=p / p.sum()))
+"""}, {"test_draw_seed": 1}),
     "the global seed set": ({"draw_epoch": """
 def draw_epoch(p, seed):
     torch.manual_seed(seed)
@@ -65,6 +113,39 @@ def draw_epoch(p, seed):
 def expected_shares(weights, retain_counts):
     return weights * retain_counts / len(train)
 """}, {"test_shares_vanished": 2}),
+    "shares without the weights": ({"expected_shares": """
+def expected_shares(weights, retain_counts):
+    return retain_counts / retain_counts.sum()
+"""}, {"test_shares": 1, "test_shares_vanished": 2}),
+    "weights divided by the number of samples": ({"expected_shares": """
+def expected_shares(weights, retain_counts):
+    heard = weights / retain_counts.clamp(min=1)
+    return heard / heard.sum()
+"""}, {"test_shares": 1, "test_shares_vanished": 2}),
+    "a vanished group left out": ({"expected_shares": """
+def expected_shares(weights, retain_counts):
+    heard = (weights * retain_counts)[retain_counts > 0]
+    return heard / heard.sum()
+"""}, {"test_shares_vanished": 2}),
+    "own numbers of the course's training set": ({"own_numbers": OWN.format(
+        before="train.group_counts().double()", alpha="b / a", left="left / left.sum()")},
+        {"test_my_alpha": 2, "test_my_shares": 1}),
+    "own alpha upside down": ({"own_numbers": OWN.format(
+        before="my_train.group_counts().double()", alpha="a / b", left="left / left.sum()")},
+        {"test_my_alpha": 2}),
+    "own alpha to balance": ({"own_numbers": OWN.format(
+        before="my_train.group_counts().double()", alpha="1 / a", left="left / left.sum()")},
+        {"test_my_alpha": 2}),
+    "own shares before anybody was forgotten": ({"own_numbers": OWN.format(
+        before="my_train.group_counts().double()", alpha="b / a", left="b / b.sum()")},
+        {"test_my_shares": 1}),
+    "own shares that do not sum to 1": ({"own_numbers": OWN.format(
+        before="my_train.group_counts().double()", alpha="b / a", left="left / b.sum()")},
+        {"test_my_shares": 1}),
+    "own shares of another group": ({"own_numbers": OWN.format(
+        before="my_train.group_counts().double()", alpha="b / a", left="left / left.sum()").replace(
+        "mine.group[0] * 2 + mine.group[1]", "mine.group[1] * 2 + mine.group[0]")},
+        {"test_my_shares": 1}),
     "shares without the number of samples": ({"expected_shares": """
 def expected_shares(weights, retain_counts):
     return weights / weights.sum()
@@ -94,6 +175,30 @@ def change_by_group(rows, method, reweight):
         rows[(rows.method == method) & (rows.reweight == reweight)], rows[rows.method == "pretrain"]))
     return 100 * (a - b)
 """}, {"test_change_pairs": 1}),
+    "nan where a seed has no partner": ({"change_by_group": """
+def change_by_group(rows, method, reweight):
+    a, b = (pd.DataFrame(part.by_group.tolist(), index=part.seed) for part in (
+        rows[(rows.method == method) & (rows.reweight == reweight)], rows[rows.method == "pretrain"]))
+    return 100 * (a - b).to_numpy().mean(axis=0)
+"""}, {"test_change_pairs": 1}),
+    "seeds paired by the order of the rows": ({"change_by_group": """
+def change_by_group(rows, method, reweight):
+    a, b = (np.array(part.by_group.tolist()) for part in (
+        rows[(rows.method == method) & (rows.reweight == reweight)], rows[rows.method == "pretrain"]))
+    n = min(len(a), len(b))
+    return 100 * (a[:n] - b[:n]).mean(0)
+"""}, {"test_change_pairs": 1}),
+    "the share that is still missing": ({"won_back": """
+def won_back(rows, method, reweight):
+    ga = rows.groupby(["method", "reweight"]).GA.mean()
+    return (ga["pretrain", False] - ga[method, reweight]) / (ga["pretrain", False] - ga["retrain", False])
+"""}, {"test_won_back": 2}),
+    "won back in percent": ({"won_back": """
+def won_back(rows, method, reweight):
+    ga = rows.groupby(["method", "reweight"]).GA.mean()
+    plain = ga["retrain", False]
+    return 100 * (ga[method, reweight] - plain) / (ga["pretrain", False] - plain)
+"""}, {"test_won_back": 2}),
     "kept, not won back": ({"won_back": """
 def won_back(rows, method, reweight):
     ga = rows.groupby(["method", "reweight"]).GA.mean()
@@ -105,11 +210,17 @@ def won_back(rows, method, reweight):
     plain = wide["retrain", False]
     return ((wide[method, reweight] - plain) / (wide["pretrain", False] - plain)).mean()
 """}, {"test_won_back": 2}),
-    "a figure of one model": ({"figure": """
-figure, ax = plt.subplots()
-ax.plot(changed[0.9]["REWEIGHT"], range(4), "o")
-ax.set(xlabel="change (points)", ylabel="group")
-"""}, {"test_figure": 1}),
+    "a figure of one model": ({"figure": FIGURE.format(
+        plot='ax.plot(changed["REWEIGHT"], range(4), "o")',
+        names='xlabel="change (points)", ylabel="group"')}, {"test_figure": 1}),
+    "axes without names": ({"figure": FIGURE.format(
+        plot="ax.plot(changed.to_numpy(), range(4))", names="")}, {"test_figure": 1}),
+    "means over the groups": ({"figure": FIGURE.format(
+        plot='ax.bar(range(4), changed.mean())',
+        names='xlabel="change (points)", ylabel="group"')}, {"test_figure": 1}),
+    "changes without their signs": ({"figure": FIGURE.format(
+        plot='ax.plot(changed.abs().to_numpy(), range(4))',
+        names='xlabel="change (points)", ylabel="group"')}, {"test_figure": 1}),
 }
 
 SECOND = {
@@ -148,9 +259,19 @@ def won_back(rows, method, reweight):
     lost = mean("pretrain", False) - mean("retrain", False)
     return 1 - (mean("pretrain", False) - mean(method, reweight)) / lost
 """,
+    "own_numbers": """
+my_alpha = [len(my_train.group[my_train.group == g]) / int((my_split.retain.group == g).sum())
+            for g in range(4)]
+others = ~((my_train.y == mine.group[0]) & (my_train.a == mine.group[1]))
+my_shares = np.bincount(my_train.group[others], minlength=4) / int(others.sum())
+""",
     "figure": """
-figure, ax = plt.subplots()
-changed[0.9].plot.bar(ax=ax)
-ax.set(xlabel="group", ylabel="change against PRETRAIN (points)")
+def draw(changed):
+    figure, ax = plt.subplots()
+    changed.plot.bar(ax=ax)
+    ax.set(xlabel="group", ylabel="change against PRETRAIN (points)")
+    return figure
+
+figure = draw(changed[0.9])
 """,
 }
