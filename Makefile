@@ -25,7 +25,7 @@ unexport MPLBACKEND
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab app explorer site slides bench notebooks results \
+.PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab explorer site slides bench notebooks results \
         search sweep labs labs-private grade mark check-notebooks constraints clean
 
 help: ## show this list
@@ -76,9 +76,6 @@ lint: .venv/.installed-test ## what is checked first: style, types, walls, noteb
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
-app: .venv/.installed-app ## the explorer as a page of its own, for a lecture hall (this machine only; ARGS=--help)
-	@$(PY) -m grmu app $(ARGS)
-
 explorer: .venv/.installed ## the explorer without a kernel: explorer.js anew (with npm), and build/explorer.html, which works from a file
 	@$(PY) -m grmu explorer --build $(ARGS)
 
@@ -123,7 +120,7 @@ sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all core
 constraints: .venv/.ready ## the newest versions that fit, into constraints.txt (with Python 3.11; then run the tests)
 	@report=$$(mktemp) && trap 'rm -f "$$report"' EXIT && \
 	$(PY) -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --report "$$report" \
-	  -e ".[test,browser,app,site,mutants]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
+	  -e ".[test,browser,site,mutants]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
 
 clean: ## remove .venv, finished runs and caches
 	rm -rf .venv workflow/.venv runs mutants .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info

@@ -11,7 +11,6 @@ from grmu.runs.store import StoreError
 
 COMMANDS = {  # name: (module, arguments put before the user's, what it does)
     "demo": ("grmu.scale.demo", [], "run the five methods on the embedded data set and compare them"),
-    "app": ("grmu.show.app", [], "serve the explorer as a page of its own"),
     "explorer": ("grmu.show.explorer_page", [], "write the explorer as one page that needs no kernel"),
     "audit": ("grmu.study.audit", [], "attack a method, sample by sample: is it forgotten?"),
     "bench": ("grmu.scale.bench", [], "measure what the project promises"),

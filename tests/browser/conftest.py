@@ -1,5 +1,4 @@
-"""A real JupyterLab, a real Voila page and a real Chromium, on this machine alone. `make test-browser` runs
-these."""
+"""A real JupyterLab and a real Chromium, on this machine alone. `make test-browser` runs these."""
 
 import importlib.util
 import json
@@ -24,7 +23,6 @@ REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 SCREENS = REPOSITORY / "runs" / "browser"  # a screenshot a step, to be looked at
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
-HARMLESS = ("Unsatisfied version", "No satisfying version")  # Voila's warnings of JupyterLab's versions
 
 
 def pytest_collection_modifyitems(items):
@@ -36,9 +34,8 @@ def pytest_collection_modifyitems(items):
 
 def missing() -> str:
     """What is not there; empty if nothing."""
-    for package in ("playwright", "voila"):
-        if importlib.util.find_spec(package) is None:
-            return f"{package} is not installed: pip install -e '.[browser]'"
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed: pip install -e '.[browser]'"
     return "" if shutil.which("chromium") else "there is no chromium here (Debian's package chromium has it)"
 
 
@@ -121,19 +118,6 @@ def lab(tmp_path_factory):
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def app(tmp_path_factory):
-    """The explorer as a page of its own, as `make app` serves it."""
-    from grmu.show.app import command, environment
-
-    port = free_port()
-    server = start(command(port, open_browser=False), f"http://127.0.0.1:{port}/",
-                   tmp_path_factory.mktemp("app") / "app.log",
-                   **environment())
-    yield server
-    server.stop()
-
-
 @dataclass
 class Watched:
     """A page, and what it did that it should not: console errors, requests to other machines."""
@@ -167,4 +151,4 @@ def watched(request):
         yield seen
         browser.close()
     assert not seen.outside
-    assert not [text for text in seen.errors if not text.startswith(HARMLESS)]
+    assert not seen.errors

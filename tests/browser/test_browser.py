@@ -167,22 +167,3 @@ def test_lesson_05_trains_live_shows_what_changed_and_stops(lab, watched):
     expect(explorer.box.get_by_role("button", name="Train this setting now")).to_be_enabled()
     keep("lesson-05", slider_to_figure_ms=round(statistics.median(answers)), slowest_ms=round(max(answers)),
          first_epoch_ms=round(first), live_run_ms=round(whole))
-
-
-def test_the_page_of_its_own_answers_trains_and_stops(app, watched):
-    page = watched.page
-    page.goto(app.url)
-    page.get_by_text("who asks", exact=True).wait_for()
-    explorer = Explorer(page)
-    watched.shot("opened")
-    explorer.press("unlearning ratio", "ArrowRight", 2)
-    assert "ratio 0.5 (nearest to 0.6 that was computed)" in explorer.message()
-    before = explorer.picture.get_attribute("src")
-    explorer.box.get_by_label("method").select_option("SCRUB")
-    expect(explorer.picture).not_to_have_attribute("src", before)
-    watched.shot("scrub")
-    explorer.train()
-    watched.shot("trained")
-    explorer.box.get_by_role("button", name="Train this setting now").click()
-    explorer.box.get_by_role("button", name="Stop").click()
-    expect(explorer.box.get_by_text(re.compile("^Stopped at"))).to_be_visible()
