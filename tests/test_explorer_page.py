@@ -20,23 +20,32 @@ from grmu import data
 from grmu.metrics import METRICS
 from grmu.runs import Experiment
 from grmu.show import explorer, explorer_data, explorer_page
-from grmu.show.widgets.explorer_view import ExplorerView
+from grmu.show.widgets.explorer import ExplorerView
 from grmu.study import results, shipped_tables
 from grmu.study.compare import distance_by_seed, half_width
 
 HASHES = {"": None, "#section": None, "#v=0&who=smallest": "version “0”", "#v=1&who=nobody": "who “nobody”",
           "#v=1&ratio=much": "ratio “much”", "#v=1&ratio=7": "ratio “7”", "#v=1&seed=99": "seed “99”",
           "#v=1&method=magic&lam=-1": "method “magic”", "#v=1&form=%F0%9F&reweight=2": "reweight “2”"}
-SAMPLED = [  # who, and what is asked, among it what was not computed
-    {"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.45, "lam": 8.0},
-    {"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.4, "lam": 1.0, "seed": 3},
-    {"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.8, "lam": 10.0, "form": "released"},
-    {"who": "smallest", "method": "salun", "reweight": False, "ratio": 0.2},
-    {"who": "memorised", "method": "miu", "reweight": True, "ratio": 0.5, "lam": 500.0, "form": "released"},
-    {"who": "largest", "method": "scrub", "reweight": True, "ratio": 0.95},
-    {"who": "alike", "method": "retrain", "reweight": False, "ratio": 0.7},
-    {"who": "nine", "method": "miu", "reweight": False, "ratio": 0.05},
-    {"who": "sentences", "method": "finetune", "reweight": True, "ratio": 0.3, "seed": 0}]
+SAMPLED = {  # what is asked, among it what was not computed; what is shown, and what the page says of it
+    "ratio 0.5 (nearest to 0.45 that was computed), λ = 10 (nearest to 8 that was computed here), mean of 5":
+        ({"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.45, "lam": 8.0}, 0.5, 10),
+    "ratio 0.3 (nearest to 0.4 that was computed), λ = 1, seed 3":  # of two as near the lower
+        ({"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.4, "lam": 1.0, "seed": 3}, 0.3, 1),
+    "ratio 0.9 (nearest to 0.8 that was computed), released code, searched, λ = 10 (nearest to 1 that was":
+        ({"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.8, "form": "released"}, 0.9, 10),
+    "ratio 0.7, λ = 1 (nearest to 8 that was computed here)":  # at 0.7 only the preset's was
+        ({"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.7, "lam": 8.0}, 0.7, 1),
+    "ratio 0.1 (nearest to 0.2 that was computed), mean of 5 seeds":
+        ({"who": "smallest", "method": "salun", "reweight": False, "ratio": 0.2}, 0.1, None),
+    "ratio 0.9 (nearest to 0.95 that was computed), mean of 5 seeds":
+        ({"who": "largest", "method": "scrub", "reweight": True, "ratio": 0.95}, 0.9, None),
+    "ratio 0.7, mean of 5 seeds":
+        ({"who": "alike", "method": "retrain", "reweight": False, "ratio": 0.7}, 0.7, None),
+    "ratio 0.5 (nearest to 0.05 that was computed), λ = 1, mean of 5 seeds":
+        ({"who": "nine", "method": "miu", "reweight": False, "ratio": 0.05}, 0.5, 1),
+    "ratio 0.5 (nearest to 0.3 that was computed), seed 0":
+        ({"who": "sentences", "method": "finetune", "reweight": True, "ratio": 0.3, "seed": 0}, 0.5, None)}
 
 
 def embedded() -> str:
@@ -73,9 +82,9 @@ def answered(tmp_path_factory):
     packed = tmp_path_factory.mktemp("explorer") / "packed.txt"
     packed.write_text(embedded())
     every = every_setting()
-    said = node(packed, every + SAMPLED, list(HASHES))
+    said = node(packed, every + [asked for asked, _, _ in SAMPLED.values()], list(HASHES))
     return (list(zip(every, said["shown"], strict=False)),
-            list(zip(SAMPLED, said["shown"][len(every):], strict=True)), said["read"])
+            list(zip(SAMPLED.items(), said["shown"][len(every):], strict=True)), said["read"])
 
 
 def number(value) -> float:
@@ -99,7 +108,9 @@ def test_the_module_and_the_page_are_small_and_ask_nobody():
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"}
     assert not re.search(r"\bfetch\(|XMLHttpRequest|import\(|localStorage", module)
     assert "JavaScript is off" in page
-    assert explorer.find(explorer.Choice("retrain", False)).title() in page
+    shown = explorer.printed(explorer.Choice("retrain", False))
+    assert shown.sentence in page
+    assert f'alt="{shown.picture()[1]}"' in page
 
 
 def test_a_module_that_would_end_its_script_is_refused():
@@ -183,24 +194,36 @@ def test_the_theory_is_that_of_the_shipped_table(answered):
     assert seen == 10
 
 
-def test_what_was_not_computed_is_snapped_to_as_the_notebooks_explorer_does(answered):
-    for choice, shown in answered[1]:
-        asked = {name: value for name, value in choice.items() if name != "who"}
-        found = explorer.find(explorer.Choice(groups=explorer_data.WHO[choice["who"]], **asked))
-        assert (shown["ratio"], shown["lam"], shown["n"]) == (found.ratio, found.lam, found.n_seeds)
-        assert shown["note"] == found.note
-        for arm, key in (("mine", (found.method, found.reweight)), ("gold", ("retrain", True))):
-            mean, half = found.metrics.loc[key, "GA"]
-            assert shown[arm]["metrics"]["GA"]["mean"] == pytest.approx(mean, abs=1e-9)
-            assert number(shown[arm]["metrics"]["GA"]["half"]) == pytest.approx(half, abs=1e-9, nan_ok=True)
-        for name in ("before", "after", "gold"):
-            drawn = [g[name]["mean"] for g in shown["groups"]]
-            assert drawn == pytest.approx(found.groups[name].tolist(), abs=6e-6)
-        own = found.by_ratio.loc[found.method, found.reweight]
+def test_what_was_not_computed_is_snapped_to_and_said(answered):
+    for (words, (asked, ratio, lam)), shown in answered[1]:
+        assert words in shown["note"]
+        assert shown["ratio"] == ratio
+        assert lam is None or shown["lam"] == lam
+        rows = explorer.rows_of(explorer_data.WHO[asked["who"]])
+        rows = results.select(rows, method=asked["method"], reweight=asked["reweight"])
+        if asked["method"] == "miu":
+            rows = rows[(rows.form == asked.get("form", "steady")) & (rows.lam == shown["lam"])]
+        if "seed" in asked:
+            rows = rows[rows.seed == asked["seed"]]
+        here = rows[rows.ratio == ratio]
+        assert shown["n"] == len(here)
+        assert shown["mine"]["metrics"]["GA"]["mean"] == pytest.approx(here.GA.mean(), abs=1e-9)
         (drawn,) = [s for s in shown["byRatio"]["series"]
-                    if (s["method"], s["reweight"]) == (found.method, found.reweight)]
-        assert [p["at"] for p in drawn["points"]] == pytest.approx(own.index.tolist())
-        assert [p["mean"] for p in drawn["points"]] == pytest.approx(own["mean"].tolist(), abs=1e-9)
+                    if (s["method"], s["reweight"]) == (asked["method"], asked["reweight"])]
+        by_ratio = rows.groupby("ratio").GA.mean()
+        assert [p["at"] for p in drawn["points"]] == pytest.approx(by_ratio.index.tolist())
+        assert [p["mean"] for p in drawn["points"]] == pytest.approx(by_ratio.tolist(), abs=1e-9)
+
+
+def test_titles_say_what_their_numbers_say(answered):
+    for choice, shown in answered[0]:
+        before, after, gold = (100 * shown[arm]["metrics"]["GA"]["mean"] for arm in ("idle", "mine", "gold"))
+        if choice["method"] == "pretrain":
+            assert "nobody was forgotten" in shown["title"]
+        elif abs(after - gold) >= 1:
+            side = "above" if after > gold else "below"
+            assert re.search(rf"from {before:.0f} to \d+ %, {abs(after - gold):.1f} points {side} the gold",
+                             shown["title"]), (choice, shown["title"])
 
 
 def test_copied_python_is_the_run_that_is_shown(answered):
@@ -283,13 +306,13 @@ def test_pictures_and_what_was_right_of_them_are_packed_once_they_ship(monkeypat
     assert others is None
 
 
-def test_beside_a_kernel_the_choice_and_a_live_run_are_what_the_module_reads(answered):
+def test_beside_a_kernel_the_choice_is_what_the_module_reads(answered):
     view = ExplorerView(method="retrain", reweight=False, ratio=0.9)
     read = answered[0][0][1]["choice"]
     assert view.choice.keys() == read.keys()
     assert view.chosen == explorer.Choice("retrain", False, ratio=0.9)
-    view.choice = view.choice | {"who": "largest", "seed": 3}
+    view.choice = view.choice | {"who": "largest", "seed": 3, "lam": 1}  # JavaScript's 1.0
     assert view.chosen == explorer.Choice("retrain", False, ratio=0.9, seed=3,
                                           groups=explorer_data.WHO["largest"])
-    view.live([{"epoch": 0, "UA": 0.5, "GA": 0.25, "loss": 1.0}], epochs=10)
-    assert view.own == {"epochs": [{"epoch": 0, "UA": 0.5, "GA": 0.25}], "of": 10}
+    assert view.chosen.experiment().id == explorer.Choice(
+        "retrain", False, ratio=0.9, seed=3, groups=explorer_data.WHO["largest"]).experiment().id

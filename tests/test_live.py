@@ -1,6 +1,7 @@
 """Live demos: what a press does, with everything that can go wrong: stop, a second press, moves while it
 runs, errors."""
 
+import json
 import threading
 
 import numpy as np
@@ -10,9 +11,10 @@ from grmu import Experiment, closed_form
 from grmu.methods.controls import ByHand
 from grmu.metrics import evaluate
 from grmu.runs import run
-from grmu.show import explorer, model_changes, plots_live, widgets
+from grmu.show import model_changes, plots_live, widgets
 from grmu.show.alt import describe
 from grmu.show.widgets import background
+from grmu.show.widgets.live import finite
 
 SHORT = {"epochs": 2}
 
@@ -33,14 +35,14 @@ class Gate:
 
     def __init__(self, monkeypatch):
         self.reached, self.open = threading.Event(), threading.Event()
-        step = background.Background.step
+        step = background.Work.step
 
         def held(this, number):
             self.reached.set()
             assert self.open.wait(600)
             step(this, number)
 
-        monkeypatch.setattr(background.Background, "step", held)
+        monkeypatch.setattr(background.Work, "step", held)
 
 
 @pytest.fixture
@@ -53,28 +55,61 @@ def gate(monkeypatch):
 # --- a live run ---------------------------------------------------------------------------------------------
 
 
-def test_a_run_grows_curves_and_ends_with_its_result(live):
-    seen = []
-    live.bar.observe(lambda change: seen.append(change["new"]), names="value")
-    live.start.click()
+def drawn(live):
+    """Every state of the run that the module was told, and every drawing."""
+    states, drawings = [], []
+    live.view.observe(lambda change: states.append(change["new"]), names="run")
+    live.view.observe(lambda change: drawings.append(change["new"]), names="own")
+    return states, drawings
+
+
+def test_a_run_begins_with_pretrains_point_grows_curves_and_ends_with_its_result(live, original):
+    states, drawings = drawn(live)
+    live.view._handle_custom_msg("press", [])  # the module's button
     live.wait(600)
     assert live.error is None
-    assert seen[-2:] == [1, 2]
-    assert bytes(live.picture.value).startswith(b"\x89PNG")
-    assert [row["epoch"] for row in live.rows] == [1, 2]
-    assert "Done in" in live.status.value
-    assert (live.start.disabled, live.stop.disabled) == (False, True)
+    assert [len(own["epochs"]) for own in drawings] == [1, 2, 3, 3]
+    first, *rows = live.rows
+    assert first == {"epoch": 0, "TA": pytest.approx(original.metrics["TA"]), "GA": pytest.approx(
+        original.metrics["GA"]), "UA": pytest.approx(original.metrics["UA"])}
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert drawings[-1]["metrics"] == live.result.metrics
+    assert drawings[-1]["of"] == 2
+    assert [state["step"] for state in states if "left" in state["said"]] == [1, 2]
+    assert "Done in" in states[-1]["said"]
+    assert [states[0]["busy"], states[-1]["busy"]] == [True, False]
     assert live.result.metrics == run(live.result.experiment, live.store).metrics
-    accuracy = live.canvas.axes[0]
-    assert {line.get_label() for line in accuracy.lines} == {"GA", "UA", "TA"}
-    ga = next(line for line in accuracy.lines if line.get_label() == "GA")
-    assert ga.get_ydata().tolist() == pytest.approx([100 * row["GA"] for row in live.rows])
+    assert json.loads(json.dumps(live.view.own, allow_nan=False)) == live.view.own
+
+
+def test_what_is_no_number_is_not_drawn():
+    row = {"epoch": 1, "GA": float("nan"), "UA": 0.5, "loss": float("inf")}
+    assert finite(row) == {"epoch": 1, "UA": 0.5}
+
+
+def test_the_original_is_trained_first_where_the_store_lacks_it(few_pictures, tmp_path):
+    live = widgets.Live(lambda: Experiment(method="finetune", overrides=SHORT), store=tmp_path)
+    states, _ = drawn(live)
+    live.press()
+    live.wait(600)
+    assert live.error is None
+    said = [state["said"] for state in states]
+    assert any(text.startswith("Training the original model first, once: 1 of") for text in said)
+    assert [row["epoch"] for row in live.rows] == [0, 1, 2]
+
+
+def test_pretrain_itself_has_no_point_before(original, store):
+    live = widgets.Live(lambda: Experiment(method="pretrain", overrides={}), store=store)
+    live.press()
+    live.wait(600)
+    assert live.error is None
+    assert live.rows[0]["epoch"] == 1
 
 
 def test_a_second_press_starts_no_second_run(live, gate):
     live.press()
     assert gate.reached.wait(600)
-    assert live.start.disabled
+    assert live.view.run["busy"]
     for _ in range(3):
         live.press()
     assert background.worker().empty()
@@ -88,7 +123,7 @@ def test_two_demos_train_one_after_the_other_in_one_thread(live, original, store
     live.press()
     assert gate.reached.wait(600)
     other.press()
-    assert "Waiting for another run" in other.status.value
+    assert "Waiting for another run" in other.view.run["said"]
     assert other.running
     gate.open.set()
     other.wait(600)
@@ -101,14 +136,14 @@ def test_two_demos_train_one_after_the_other_in_one_thread(live, original, store
 def test_stop_ends_it_and_it_can_be_started_again(live, gate):
     live.press()
     assert gate.reached.wait(600)
-    assert not live.stop.disabled
-    live.stop.click()
+    live.view._handle_custom_msg("stop", [])
     gate.open.set()
     live.wait(600)
     assert not live.running
     assert live.result is None
     assert live.error is None
-    assert "Stopped at 0 of 2" in live.status.value
+    assert "Stopped at 0 of 2" in live.view.run["said"]
+    assert not live.view.run["failed"]
     live.press()
     live.wait(600)
     assert live.result is not None
@@ -120,16 +155,17 @@ def test_an_error_inside_a_run_is_shown(original, store):
     live.press()
     live.wait(600)
     assert isinstance(live.error, FloatingPointError)
-    assert "<b>FloatingPointError:</b>" in live.status.value
-    assert "lower lr" in live.status.value
-    assert (live.start.disabled, live.stop.disabled) == (False, True)
+    said = live.view.run
+    assert said["said"].startswith("FloatingPointError: ")
+    assert "lower lr" in said["said"]
+    assert (said["failed"], said["busy"]) == (True, False)
 
 
 def test_an_impossible_setting_is_shown_before_anything_is_trained(store):
     live = widgets.Live(lambda: Experiment(ratio=7), store=store)
     live.press()
     live.wait(600)
-    assert "ratio must lie in (0, 1], but is 7" in live.status.value
+    assert "ratio must lie in (0, 1], but is 7" in live.view.run["said"]
 
 
 def test_the_page_is_not_held_up_while_it_trains(live, gate):
@@ -147,90 +183,54 @@ def shown(original, store):
     return widgets.explore(store=store)
 
 
-def title(shown):
-    return shown.figure.texts[-1].get_text()
+def move(shown, **to):
+    """What the module says when a control was moved."""
+    shown.view.choice = shown.view.choice | to
 
 
-def test_every_control_changes_what_is_drawn_and_what_is_said(shown):
-    moves = [("ratio", 0.9), ("lam", 10.0), ("seed", 3), ("seed", "all five"), ("reweight", False),
-             ("method", "salun"),
-             ("groups", list(explorer.FORGET_GROUPS)[1])]
-    before = bytes(shown.picture.value)
-    for name, value in moves:
-        shown.controls[name].value = value
-        now = bytes(shown.picture.value)
-        assert now != before, name
-        assert shown.error is None
-        assert shown.message.value.startswith("Shown: ratio")
-        before = now
-    assert shown.choice == explorer.Choice("salun", False, list(explorer.FORGET_GROUPS)[1], 0.9, 10.0, None)
-    assert title(shown) == explorer.find(shown.choice).title()
-
-
-def test_a_control_that_is_moved_draws_once(shown, monkeypatch):
-    drawn, update = [], shown.update
-    monkeypatch.setattr(shown, "update", lambda: drawn.append(1) or update())
-    # which changes method and REWEIGHT as well
-    shown.controls["groups"].value = list(explorer.FORGET_GROUPS)[2]
-    assert drawn == [1]
-    assert shown.choice.method == "retrain"
-
-
-def test_only_what_was_run_can_be_chosen(shown):
-    assert not shown.controls["lam"].disabled
-    shown.controls["method"].value = "group_dro"
-    assert shown.controls["lam"].disabled
-    assert shown.controls["reweight"].disabled
-    assert shown.choice.reweight is False
-    shown.controls["method"].value = "scrub"
-    assert not shown.controls["reweight"].disabled
-    shown.controls["groups"].value = list(explorer.FORGET_GROUPS)[2]
-    assert [method for _, method in shown.controls["method"].options] == ["pretrain", "retrain"]
-
-
-def test_what_cannot_be_found_is_shown_and_goes_with_the_next_move(shown, monkeypatch):
-    find = explorer.find
-    monkeypatch.setattr(explorer, "find", lambda choice: find(choice) if choice.ratio != 0.9 else 1 / 0)
-    shown.controls["ratio"].value = 0.9
-    assert isinstance(shown.error, ZeroDivisionError)
-    assert "ZeroDivisionError" in shown.message.value
-    shown.controls["ratio"].value = 0.1
-    assert shown.error is None
-
-
-def test_a_live_run_trains_what_the_controls_say_and_is_drawn_as_a_star(shown, original):
-    shown.controls["method"].value, shown.controls["ratio"].value = "finetune", 0.45
+def test_a_live_run_trains_what_the_controls_say_and_is_drawn_beside_it(shown, original):
+    move(shown, method="finetune", ratio=0.45)
     shown.live.press()
     shown.live.wait(600)
     assert shown.live.error is None
     e = shown.live.result.experiment
     assert (e.method, e.reweight, e.ratio, e.seed) == ("finetune", True, 0.45, 0)
-    stars = [line for line in shown.figure.axes[2].lines if line.get_marker() == "*"]
-    assert [(float(s.get_xdata()[0]), float(s.get_ydata()[0])) for s in stars] == [
-        (0.45, pytest.approx(100 * shown.live.result.metrics["GA"]))]
-    shown.controls["ratio"].value = 0.5  # the star was another setting's
-    assert not [line for line in shown.figure.axes[2].lines if line.get_marker() == "*"]
+    assert shown.view.own["choice"] == shown.view.choice
+    assert shown.view.own["metrics"]["GA"] == shown.live.result.metrics["GA"]
+    assert shown.view.own["groups"] == shown.live.result.by_group()
+    assert shown.model_changes.box.layout.display is None
 
 
-def test_two_quick_changes_during_a_run_draw_the_last_and_no_star_of_another_setting(shown, gate):
-    shown.controls["method"].value = "finetune"
+def test_two_quick_changes_during_a_run_leave_it_the_run_of_its_own_setting(shown, gate):
+    move(shown, method="finetune")
     shown.live.press()
     assert gate.reached.wait(600)
     for ratio in (0.3, 0.9):
-        shown.controls["ratio"].value = ratio
+        move(shown, ratio=ratio)
     gate.open.set()
     shown.live.wait(600)
     assert shown.live.result.experiment.ratio == 0.5
-    assert shown.own is None
-    assert "ratio 0.9" in title(shown)
+    assert shown.view.own["choice"]["ratio"] == 0.5  # the module draws it only there
+    assert shown.view.chosen.ratio == 0.9
 
 
-def test_every_control_is_named_explained_and_waits_for_the_mouse_to_rest(shown):
-    for control in shown.controls.values():
-        assert control.description
-        assert control.tooltip
-        assert getattr(control, "continuous_update", False) is False
-    assert "?" in shown.box.children[0].value  # the question first
+def test_where_no_widgets_are_a_figure_stands_for_the_explorer(shown, monkeypatch):
+    said = []
+    monkeypatch.setattr("grmu.show.widgets.explorer.display", lambda data, **more: said.append((data, more)))
+    shown._ipython_display_()
+    ((data, more),) = said
+    assert data["image/png"].startswith("iVBOR")
+    assert "MIU + REWEIGHT, ratio 0.5" in more["metadata"]["image/png"]["alt"]
+    widgets.explore(ratio=0.45, store=shown.live.store)._ipython_display_()
+    assert "image/png" not in said[1][0]
+    assert "was not run so" in said[1][0]["text/plain"]
+
+
+def test_a_setting_that_cannot_be_run_is_said_in_the_module(shown):
+    move(shown, ratio=0)
+    shown.live.press()
+    shown.live.wait(600)
+    assert "ratio must lie in (0, 1]" in shown.view.run["said"]
 
 
 # --- what the model sees ------------------------------------------------------------------------------------
@@ -423,13 +423,13 @@ def test_runs_are_counted_scored_on_validation_data_and_revealed_at_the_end(few_
                                                             + abs(metrics["GA"] - gold.GA)))
     game.live.press()
     game.live.wait(600)
-    assert "all 2 runs are used" in game.live.status.value
+    assert "all 2 runs are used" in game.live.view.run["said"]
     assert len(game.attempts) == 2
     game.reveal.click()
     assert "?" not in game.table.value
     best = int(np.argmin([a["val"] for a in game.attempts]))
     assert f"number {best + 1}, scored {game.attempts[best]['val']:.1f} there" in game.table.value
-    assert game.live.start.disabled
+    assert game.live.view.run["closed"]
 
 
 def test_the_gold_standard_is_the_shipped_row_of_the_ratio():

@@ -152,16 +152,6 @@ def metrics_seconds(store: Path) -> list[float]:
     return seconds
 
 
-def explorer_milliseconds(store: Path) -> list[float]:
-    """Milliseconds from a move of a slider to the figure that answers it, all in the kernel."""
-    shown, took = widgets.explore(store=store), []
-    for ratio in (0.9, 0.1, 0.5) * 5:
-        started = time.perf_counter()
-        shown.controls["ratio"].value = ratio
-        took.append(1000 * (time.perf_counter() - started))
-    return took
-
-
 def live_growth(store: Path) -> list[float]:
     """Percent that the process has grown by after 30 live runs of three epochs, against after the first."""
     short, size = replace(MIU, overrides={"epochs": 3, "forget_epochs": 3}), []
@@ -226,8 +216,6 @@ def checks(store: Path, quick: bool, with_lessons: bool) -> Iterator[tuple[str, 
     yield ("MIU's time over fine-tuning's, same batches", "<= 1.5",
            partial(median_row, partial(over_finetuning, store), 1.5))
     yield "all metrics of one model (s)", "<= 0.6", partial(median_row, partial(metrics_seconds, store), 0.6)
-    yield ("a move of the explorer, in the kernel (ms)", "<= 100",
-           partial(median_row, partial(explorer_milliseconds, store), 100))
     yield ("memory after 30 live runs against after one (% more)", "<= 5",
            partial(median_row, partial(live_growth, store), 5))
     yield "weights of one run in two fresh processes", "equal", equal_twice

@@ -1,6 +1,7 @@
-"""What the explorer shows: settings looked up among the shipped results, with nothing interpolated between.
+"""What the explorer can show, and what stands for it on paper.
 
-`find(Choice(...))` snaps to the nearest setting that was computed, and `Shown.note` says what it did.
+The module in `grmu/show/js` looks settings up, and snaps to what was run. Here is what it is given
+(`grmu.show.explorer_data` packs it), and `printed`, one setting where nothing can be moved.
 """
 
 from __future__ import annotations
@@ -8,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from html import escape
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from IPython import display
+from matplotlib.figure import Figure
+from PIL import Image
 
 from grmu import data
-from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Experiment
+from grmu.show import plots
+from grmu.show.alt import describe
 from grmu.study import grids, results, tuning
-from grmu.study.compare import half_width
 from grmu.study.names import label
 
 FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # data set, groups
@@ -31,7 +36,6 @@ FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # data s
     "the smallest of 6 groups of sentences": ("negation", "default"),
 }
 SMALLEST = next(iter(FORGET_GROUPS))
-ALWAYS_SHOWN = (("pretrain", False), ("retrain", False), ("retrain", True))
 FORMS = {  # of MIU: what it is called on a control, and the form whose searched settings it has, if any
     "steady": ("steady, the course's", None), "steady-tuned": ("steady, searched", "steady"),
     "paper": ("paper, searched", "paper"), "released": ("released code, searched", "released")}
@@ -57,37 +61,37 @@ class Choice:
                           searched(dataset, self.form) | {"lam": self.lam} if self.method == "miu" else {})
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A computed setting beside its references; accuracies are fractions, means over `n_seeds` seeds.
+class Printed(NamedTuple):
+    """A setting that was run, on paper; percent.
 
-    groups: before, after, gold and forgotten (bool) by group's name.
-    metrics: (mean, half of its 95 % interval over seeds, NaN of fewer than five) by method and metric.
-    by_ratio, by_lam: the same of GA by (method, reweight, ratio or lam); by_lam is None but for MIU.
+    groups: before, after and gold standard by group's name.  asked: who asked, by row.
+    sentence: what became of the group that asked.
     """
 
-    method: str
-    reweight: bool
-    ratio: float
-    lam: float | None
-    n_seeds: int
     groups: pd.DataFrame
-    metrics: pd.DataFrame
-    by_ratio: pd.DataFrame
-    by_lam: pd.DataFrame | None
-    note: str
+    asked: tuple[bool, ...]
+    sentence: str
 
-    def title(self) -> str:
-        """What is seen, from its numbers."""
-        after, gold, idle = (100 * self.metrics.loc[key, "GA"][0] for key in (
-            (self.method, self.reweight), ("retrain", True), ("pretrain", False)))
-        name = label(self.method, self.reweight)
-        if (self.method, self.reweight) == ("pretrain", False):
-            return f"Doing nothing: the group keeps its {idle:.0f} %, and nobody was forgotten"
-        far, side = abs(after - gold), "above" if after > gold else "below"
-        place = f"{far:.0f} points {side} the gold standard" if far >= 0.5 else "as the gold standard"
-        return (f"{name}, ratio {self.ratio:.2g}: "
-                f"the group that asked goes from {idle:.0f} to {after:.0f} %, {place}")
+    def figure(self) -> Figure:
+        """The groups, before and after."""
+        return plots.before_and_after(self.groups, self.asked, self.sentence)
+
+    def picture(self) -> tuple[bytes, str]:
+        """The figure as a PNG of twice its size, and in words."""
+        figure = self.figure()
+        words = describe(figure)
+        return plots.small_png(Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))), words  # type: ignore
+
+    def table(self) -> str:
+        """The numbers as HTML."""
+        return self.groups.round(1).rename_axis(columns="group").to_html(border=0)
+
+    def bundle(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """Figure, words and numbers as a notebook's output shows them, and its metadata."""
+        png, words = self.picture()
+        data, metadata = display.Image(png, format="png", retina=True, alt=words)._repr_mimebundle_()
+        said = f"<details><summary>In words and numbers</summary>{escape(words)}{self.table()}</details>"
+        return data | {"text/html": said, "text/plain": self.sentence}, metadata
 
 
 @lru_cache
@@ -134,12 +138,6 @@ def rows_of(groups: str) -> pd.DataFrame:
     return results.select(rows(), dataset=dataset, groups=which)
 
 
-def computed(groups: str) -> dict[str, tuple[bool, ...]]:
-    """The methods that were run for these groups, each with what REWEIGHT was; in the course's order."""
-    keys = rows_of(groups)[["method", "reweight"]].drop_duplicates()
-    return {method: tuple(sorted(part.reweight)) for method, part in keys.groupby("method", sort=False)}
-
-
 @lru_cache
 def group_rows(groups: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
     """Rows of the groups' panel: name, groups, forgotten?; of many, those that asked and the others."""
@@ -161,72 +159,28 @@ def by_row(groups: str, by_group: Sequence[float]) -> np.ndarray:
     return np.array([np.mean(np.asarray(by_group)[list(index)]) for _, index, _ in group_rows(groups)])
 
 
-def nearest(value: float, computed: Sequence[float]) -> float:
-    """The computed value nearest to the one chosen; of two as near, the lower."""
-    return min(sorted(computed), key=lambda v: round(abs(v - value), 9))
-
-
-def find(choice: Choice) -> Shown:
-    """The computed setting nearest to the choice.
+def printed(choice: Choice) -> Printed:
+    """A setting of the shipped runs, for a page that cannot move.
 
     Raises:
-        ValueError: no run of the method was shipped for these groups.
+        ValueError: it was not run: nothing is interpolated here, and nothing snapped to.
     """
     every = rows_of(choice.groups)
-    is_miu = choice.method == "miu"
-    form = {"form": choice.form} if is_miu else {}
-    mine = results.select(every, method=choice.method, reweight=choice.reweight, **form)
+    here = every[np.isclose(every.ratio, choice.ratio) & (choice.seed is None or every.seed == choice.seed)]
+    mine = results.select(here, method=choice.method, reweight=choice.reweight)
+    if choice.method == "miu":
+        mine = mine[(mine.form == choice.form) & (mine.lam == choice.lam)]
+    name = label(choice.method, choice.reweight)
     if mine.empty:
-        there = ", ".join(label(m, r) for m, options in computed(choice.groups).items() for r in options)
-        raise ValueError(f"{label(choice.method, choice.reweight)}{_said_form(choice)} "
-                         f"was not computed for {choice.groups}: "
-                         f"choose one of {there}.")
-    ratio = nearest(choice.ratio, mine.ratio.unique())
-    lam = nearest(choice.lam, mine.lam[mine.ratio == ratio].unique()) if is_miu else None
-    if choice.seed is not None:
-        every, mine = every[every.seed == choice.seed], mine[mine.seed == choice.seed]
-    here = mine[(mine.ratio == ratio) & ((mine.lam == lam) | (not is_miu))]
-    parts = {(method, reweight): results.select(every, method=method, reweight=reweight, ratio=ratio)
-             for method, reweight in ALWAYS_SHOWN} | {(choice.method, choice.reweight): here}
-    names, _, forgotten = zip(*group_rows(choice.groups), strict=True)
-    groups = pd.DataFrame(
-        {name: by_row(choice.groups, np.mean(np.stack(list(parts[key].by_group)), 0)) for name, key in (
-            ("before", ("pretrain", False)), ("after", (choice.method, choice.reweight)),
-            ("gold", ("retrain", True)))} | {"forgotten": forgotten}, index=names)
-    metrics = pd.DataFrame({key: {m: (part[m].mean(), half_width(part[m]))
-                                  for m in (*METRICS, *FAIRNESS)} for key, part in parts.items()}).T
-    on_curve = every[pd.MultiIndex.from_frame(every[["method", "reweight"]]).isin(parts)]
-    same = (on_curve.lam == lam) & (on_curve.form == choice.form)
-    preset = on_curve[same | (on_curve.method != "miu")] if is_miu else on_curve
-    note = _note(choice, ratio, lam, len(here))
-    return Shown(choice.method, choice.reweight, ratio, lam, len(here), groups, metrics,
-                 _curve(preset, "ratio"),
-                 _lam_curve(mine, parts, ratio) if is_miu else None, note)
-
-
-def _curve(part: pd.DataFrame, setting: str) -> pd.DataFrame:
-    return part.groupby(["method", "reweight", setting]).GA.agg(["mean", half_width])
-
-
-def _lam_curve(mine: pd.DataFrame, parts: dict[tuple[str, bool], pd.DataFrame], ratio: float) -> pd.DataFrame:
-    """GA against lambda; the references, which have none, as levels."""
-    own = _curve(mine[mine.ratio == ratio], "lam")
-    levels = {(*key, lam): {"mean": parts[key].GA.mean(), "half_width": np.nan} for key in ALWAYS_SHOWN
-              for lam in (0.0, 10.0)}
-    return pd.concat([pd.DataFrame(levels).T.rename_axis(own.index.names), own])
-
-
-def _said_form(choice: Choice) -> str:
-    """The form, where it is not the course's."""
-    return f", {FORMS[choice.form][0]}" if choice.method == "miu" and choice.form != "steady" else ""
-
-
-def _note(choice: Choice, ratio: float, lam: float | None, n: int) -> str:
-    """What is shown, and what of the choice was snapped to it."""
-    far = "" if abs(ratio - choice.ratio) < 1e-9 else f" (nearest to {choice.ratio:.2g} that was computed)"
-    said = [f"ratio {ratio:.2g}{far}{_said_form(choice)}"]
-    if lam is not None:
-        said.append(f"λ = {lam:g}" + (f" (nearest to {choice.lam:g} that was computed here)"
-                                      if lam != choice.lam else ""))
-    said.append(f"seed {choice.seed}" if choice.seed is not None else f"mean of {n} seeds")
-    return "Shown: " + ", ".join(said) + "."
+        raise ValueError(f"{name} was not run so for {choice.groups}, at ratio {choice.ratio:.2g}: "
+                         "the explorer itself, where scripts run, shows the nearest setting that was.")
+    parts = {"before (%)": results.select(here, method="pretrain", reweight=False), "after (%)": mine,
+             "gold standard (%)": results.select(here, method="retrain", reweight=True)}
+    names, _, asked = zip(*group_rows(choice.groups), strict=True)
+    groups = pd.DataFrame({said: 100 * by_row(choice.groups, np.mean(np.stack(list(part.by_group)), 0))
+                           for said, part in parts.items()}, index=names)
+    idle, after, gold = (100 * part.GA.mean() for part in parts.values())
+    far = f"{abs(after - gold):.0f} points {'above' if after > gold else 'below'}"
+    place = far if abs(after - gold) >= 0.5 else "as"
+    return Printed(groups, asked, f"{name}, ratio {choice.ratio:.2g}: the group that asked goes from "
+                                  f"{idle:.0f} to {after:.0f} %, {place} the gold standard")

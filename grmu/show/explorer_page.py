@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from base64 import b64encode
 from html import escape
 from pathlib import Path
 from string import Template
@@ -40,15 +41,14 @@ def build(folder: Path, data: str, offline: bool = False) -> str:
 
 
 def page(module: str) -> str:
-    """explorer.html with the module inside; without scripts, what the explorer begins with as a table."""
+    """explorer.html with the module inside; without scripts, what it begins with, as a figure and a table."""
     if "</script" in module.lower():
         raise ValueError("explorer.js holds </script, which would end it inside the page: write it otherwise")
-    shown = explorer.find(explorer.Choice("retrain", reweight=False))  # as the module begins
-    said = {"before": "before (%)", "after": "after (%)", "gold": "gold standard (%)"}
-    table = (100 * shown.groups[list(said)]).round(1).rename(columns=said).rename_axis(columns="group")
+    shown = explorer.printed(explorer.Choice("retrain", reweight=False))  # as the module begins
+    png, words = shown.picture()
     return Template((SOURCES / "page.html").read_text()).substitute(
-        module=module, too_old=TOO_OLD, sentence=f"{escape(shown.title())}. {escape(shown.note)}",
-        table=table.to_html(border=0))
+        module=module, too_old=TOO_OLD, sentence=f"{escape(shown.sentence)}, means of five seeds.",
+        picture=b64encode(png).decode(), words=escape(words), table=shown.table())
 
 
 def main(argv: list[str]) -> int:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -310,6 +312,30 @@ def convergence(histories: Mapping[str, Sequence[float]], truth: float | None = 
     _direct_labels(ax, ends)
     ax.set(xlabel="update of the network", ylabel="estimate (nats)")
     return titled(ax, title)
+
+
+def before_and_after(groups: pd.DataFrame, asked: Sequence[bool], title: str) -> Figure:
+    """Accuracy of every group before and after, and the gold standard's: three columns, percent.
+
+    asked: did the group of the row ask to be forgotten?
+    """
+    figure = Figure(figsize=(7.5, 1.5 + 0.42 * len(groups)), dpi=170, layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    (before, *_), (_, after, gold) = groups.columns, groups.columns
+    for i, (row, asks) in enumerate(zip(groups.to_numpy(), asked, strict=True)):
+        hue = VERMILION if asks else GROUP_COLOURS[i % len(GROUP_COLOURS)]
+        ax.plot(row[:2], [i, i], "-", color=hue)
+        for name, value, style in zip((before, after, gold), row, (
+                {"marker": "o", "mfc": "white"}, {"marker": "o"}, {"marker": "|", "ms": 18}), strict=True):
+            ax.plot(value, i, ls="none", color="black" if name == gold else hue, label=name,
+                    **{"ms": 7, "mew": 1.5} | style)
+    name_rows(ax, [f"{name} (asked)" if asks else str(name)
+                   for name, asks in zip(groups.index, asked, strict=True)])
+    ax.set(xlim=(0, 101), xlabel="test accuracy (%)   hollow: before   filled: after   | : gold standard")
+    ax.spines[["top", "right"]].set_visible(False)
+    figure.suptitle("\n".join(wrap(title, 72)), x=0.01, ha="left", fontweight="bold", fontsize=12)
+    return figure
 
 
 def forgotten_groups(parts: Mapping[str, pd.DataFrame], n: int | None = None, title: str = "") -> Figure:

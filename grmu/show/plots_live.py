@@ -7,28 +7,20 @@ draw it once.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from grmu.show.explorer import Choice, Shown, find
 from grmu.show.model_changes import Answers, Features
-from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, marker_style, name_rows, show_picture
+from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, name_rows, show_picture
 
 SCREEN_DPI, SHARPNESS = 85, 1.6  # of the course's figures, and how many times that is drawn
 SHEET_COLUMNS, MAPPED = 9, 300  # samples of a group on a sheet, and on a map
-EXPLORED = ("UA", "TA", "GA", "EO")
-METRIC_ROWS = ("forget set,\naccuracy", "test set,\naccuracy", "people like them,\nwho did not ask",
-               "equalized-odds\ndifference")
-DO_NOTHING, GOLD = ("pretrain", False), ("retrain", True)
 
 
 class Canvas:
@@ -93,151 +85,6 @@ def png_of(figure: Figure) -> tuple[bytes, str]:
     file = BytesIO()
     figure.savefig(file, format="png", dpi=SHARPNESS * SCREEN_DPI)
     return file.getvalue(), str(round(figure.get_figwidth() * SCREEN_DPI))
-
-
-def setting_canvas(sharpness: float = SHARPNESS) -> Canvas:
-    """Where `draw_setting` draws."""
-    return Canvas(10.6, 7.2, 2, 2, sharpness, left=0.19, right=0.98, top=0.88, bottom=0.09, wspace=0.36,
-                  hspace=0.45)
-
-
-@dataclass(frozen=True)
-class LiveRun:
-    """A run of the reader's own, drawn beside what is shipped: fractions by metric and by row of the groups.
-
-    lam: None but for MIU.
-    """
-
-    metrics: Mapping[str, float]
-    groups: Sequence[float] | np.ndarray
-    ratio: float
-    lam: float | None
-
-
-def draw_setting(canvas: Canvas, shown: Shown, own: LiveRun | None = None) -> Figure:
-    """One setting of the shipped results: groups before and after, metrics, and where it lies on both curves.
-
-    A live run (`own`) is drawn as a star.
-    """
-    def paint(axes: list[Axes]) -> None:
-        by_group, by_metric, by_ratio, by_lam = axes
-        _paint_groups(by_group, shown, own)
-        _paint_metrics(by_metric, shown, own)
-        _paint_curve(by_ratio, shown, shown.by_ratio, "ratio", own)
-        if shown.by_lam is not None:
-            _paint_curve(by_lam, shown, shown.by_lam, "lam", own)
-        canvas.headline(shown.title())
-
-    names = tuple(shown.groups.index)
-    return canvas.draw((names, shown.by_lam is None),
-                       lambda axes: _frame_setting(axes, names, shown.by_lam is not None), paint)
-
-
-def setting_figure(**choice: Any) -> Figure:
-    """`draw_setting` of one choice, for a page without widgets: any field of `grmu.show.explorer.Choice`."""
-    return draw_setting(setting_canvas(1), find(Choice(**choice)))
-
-
-def _frame_setting(axes: list[Axes], names: Sequence[str], has_lam: bool) -> None:
-    by_group, by_metric, by_ratio, by_lam = axes
-    for ax, rows, said, title in (
-            (by_group, names, "test accuracy (%)", "hollow: before   filled: after   | : gold standard"),
-            (by_metric, METRIC_ROWS, "%, mean and 95 % interval over seeds",
-             "grey: do nothing   black: gold standard")):
-        name_rows(ax, rows)
-        ax.set(xlim=(0, 101), xlabel=said)
-        ax.set_title(title, fontsize=11, fontweight="normal")
-    for ax, said, limits, used in ((by_ratio, "unlearning ratio", (-0.03, 1.03), True),
-                                   (by_lam, "λ, weight of the calibration", (-0.5, 10.5), has_lam)):
-        ax.set_axis_on()
-        ax.set_title("dotted: before   dashed: gold   solid: RETRAIN", fontsize=11, fontweight="normal")
-        ax.set(xlim=limits, ylim=(0, 101), xlabel=said,
-               ylabel="accuracy on new pictures\nof the group that asked (%)")
-        if not used:
-            ax.set_axis_off()
-            ax.set_title("")
-            ax.text(0.5, 0.5, "λ is a setting of MIU alone", transform=ax.transAxes, ha="center", color="0.4")
-
-
-def _paint_groups(ax: Axes, shown: Shown, own: LiveRun | None) -> None:
-    for i, row in enumerate(shown.groups.itertuples()):
-        hue = VERMILION if row.forgotten else GROUP_COLOURS[i % len(GROUP_COLOURS)]
-        ax.plot([100 * row.before, 100 * row.after], [i, i], "-", color=hue)
-        ax.plot(100 * row.before, i, "o", color=hue, mfc="white", ms=7)
-        ax.plot(100 * row.after, i, "o", color=hue, ms=7)
-        ax.plot(100 * row.gold, i, "|", color="black", ms=16, mew=1.5)
-        if own is not None:
-            _star(ax, own.groups[i], i, shown.method)
-
-
-def _paint_metrics(ax: Axes, shown: Shown, own: LiveRun | None) -> None:
-    for key, shift in ((DO_NOTHING, -0.2), (GOLD, 0.2), ((shown.method, shown.reweight), 0)):
-        means, halves = (100 * np.array([shown.metrics.loc[key, m][k] for m in EXPLORED]) for k in (0, 1))
-        style = marker_style(*key) | {"linestyle": "none"}
-        ax.errorbar(means, np.arange(len(EXPLORED)) + shift, xerr=halves, capsize=3, **style)
-    if own is not None:
-        for i, metric in enumerate(EXPLORED):
-            _star(ax, own.metrics[metric], i, shown.method)
-
-
-def _paint_curve(ax: Axes, shown: Shown, curve: pd.DataFrame, setting: str, own: LiveRun | None) -> None:
-    for (method, reweight), part in curve.groupby(level=[0, 1], sort=False):
-        at = part.index.get_level_values(2).to_numpy()
-        if (method, reweight) == DO_NOTHING and setting == "ratio":
-            ax.axhline(100 * part["mean"].mean(), color=colour(method), ls=":", lw=1.5)
-            continue
-        level = setting == "lam" and method in ("pretrain", "retrain")
-        style = marker_style(method, reweight) | ({"marker": "none"} if level
-                                                  or (method, reweight) in (DO_NOTHING, GOLD) else {})
-        ax.errorbar(at, 100 * part["mean"].to_numpy(), 100 * part.half_width.to_numpy(), capsize=3, **style)
-    ax.axvline(getattr(shown, setting), color="0.87", lw=9, zorder=0)
-    if own is not None and (at := getattr(own, setting)) is not None:
-        _star(ax, own.metrics["GA"], at, shown.method, upright=True)
-
-
-def _star(ax: Axes, value: float, at: float, method: str, upright: bool = False) -> None:
-    x, y = (at, 100 * value) if upright else (100 * value, at)
-    ax.plot(x, y, "*", color=colour(method), mec="black", ms=14)
-
-
-def curves_canvas() -> Canvas:
-    """Where `draw_epochs` draws."""
-    return Canvas(10.6, 3.0, 1, 3, left=0.07, right=0.985, top=0.85, bottom=0.18, wspace=0.3)
-
-
-EPOCH_MARKERS = "os^"  # ●■▲
-EPOCH_PANELS = (  # axis label, and the curves: name, words, colour
-    ("accuracy (%)", (("GA", "group, test", VERMILION), ("UA", "forget set", "#8C3D00"),
-                      ("TA", "test set", "#0072B2"))),
-    ("bound M before the epoch (nats)", (("mi_forget", "forget set", VERMILION),
-                                         ("mi_train", "training set", "#0072B2"))),
-    ("loss, mean over the pass", (("forget_loss", "forget pass", VERMILION),
-                                  ("retain_loss", "retain pass", "#009E73"))))
-
-
-def draw_epochs(canvas: Canvas, rows: Sequence[Mapping[str, float]], epochs: int) -> Figure:
-    """The curves of a run that may still be going on, over all epochs that it will have."""
-    def limits(names: Sequence[str]) -> tuple[float, float]:
-        values = [row[name] for row in rows for name in names if name in row] or [0.0]
-        return min(np.floor(2 * min(values)) / 2, -0.5), max(np.ceil(2 * max(values)) / 2, 0.5)
-
-    fits = ((0, 101), *[limits([name for name, _, _ in curves]) for _, curves in EPOCH_PANELS[1:]])
-
-    def frame(axes: list[Axes]) -> None:
-        for ax, (said, curves), fit in zip(axes, EPOCH_PANELS, fits, strict=True):
-            ax.set(xlim=(0.5, max(epochs, 2) + 0.5), ylim=fit, xlabel="epoch", ylabel=said)
-            for i, ((_, words, hue), sign) in enumerate(zip(curves, "●■▲", strict=False)):
-                ax.text(i * 0.37, 1.05, f"{sign} {words}", transform=ax.transAxes, color=hue)
-
-    def paint(axes: list[Axes]) -> None:
-        for ax, (_, curves) in zip(axes, EPOCH_PANELS, strict=True):
-            for (name, _, hue), marker in zip(curves, EPOCH_MARKERS, strict=False):
-                points = [(row["epoch"], row[name] * (100 if ax is axes[0] else 1))
-                          for row in rows if name in row]
-                if points:
-                    ax.plot(*zip(*points, strict=True), marker + "-", color=hue, ms=4, label=name)
-
-    return canvas.draw((fits, epochs), frame, paint)
 
 
 def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, title: str) -> Figure:

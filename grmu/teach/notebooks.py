@@ -28,6 +28,7 @@ from grmu.show.plots import small_png
 CELL_SECONDS, PNG_BYTES = 1800, 100_000
 PNG_START = "iVBORw0KGgo"
 WIDGET, IMAGES = "application/vnd.jupyter.widget-view+json", ("image/png", "image/jpeg")
+PAPER = ("text/markdown", "image/png", "text/html")
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}
 VOLATILE = ("ExecuteTime", "collapsed", "execution", "papermill", "scrolled")
@@ -76,7 +77,8 @@ def normalise(nb: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             count += 1
             cell.execution_count = count
-            cell.outputs = _merged(output for output in map(_on_paper, cell.outputs) if not _live(output))
+            on_paper = (paper for output in cell.outputs for paper in _on_paper(output))
+            cell.outputs = _merged(output for output in on_paper if not _live(output))
             for output in cell.outputs:
                 if output.output_type == "execute_result":
                     output.execution_count = count
@@ -117,11 +119,16 @@ def _live(output: NotebookNode) -> bool:
     return WIDGET in output.get("data", {}) or output.get("name") == "stderr"
 
 
-def _on_paper(output: NotebookNode) -> NotebookNode:
-    """A widget that says in Markdown what stands there without it (a guess) is kept as that."""
-    if WIDGET in output.get("data", {}) and "text/markdown" in output.data:
-        output.data = nbformat.from_dict({"text/markdown": output.data["text/markdown"]})
-    return output
+def _on_paper(output: NotebookNode) -> Iterator[NotebookNode]:
+    """A widget that says what stands there without it is kept as that: Markdown (a guess), or a picture and
+    then its words (the explorer)."""
+    kinds = [kind for kind in PAPER if kind in output.get("data", {})]
+    if WIDGET not in output.get("data", {}) or not kinds:
+        yield output
+    for kind in kinds if WIDGET in output.get("data", {}) else ():
+        described = {name: said for name, said in output.metadata.items() if name == kind}
+        plain = {} if kind == "text/markdown" else {"text/plain": output.data.get("text/plain", "")}
+        yield nbformat.v4.new_output("display_data", {kind: output.data[kind]} | plain, metadata=described)
 
 
 def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:

@@ -46,6 +46,7 @@ class Server:
     process: subprocess.Popen
     url: str
     log: Path
+    folder: Path | None = None  # of its notebooks
 
     def stop(self) -> None:
         """End it, and check that nothing of it is left."""
@@ -114,6 +115,7 @@ def lab(tmp_path_factory):
                f"--LabApp.workspaces_dir={folder / 'workspaces'}", "--LabApp.news_url=None", "--allow-root"]
     server = start(command, f"http://127.0.0.1:{port}/lab?token={token}", folder / "lab.log",
                    JUPYTER_CONFIG_DIR=str(folder / "config"), JUPYTER_RUNTIME_DIR=str(folder / "runtime"))
+    server.folder = folder / "notebooks"
     yield server
     server.stop()
 

@@ -2,47 +2,33 @@
 
 import json
 import re
-import statistics
 
+import nbformat
 from conftest import SCREENS
 from playwright.sync_api import expect
 
-expect.set_options(timeout=240_000)
+from grmu.teach.notebooks import METADATA
+
+expect.set_options(timeout=120_000)
 ALL_RUN = """() => {
     const prompts = document.querySelectorAll('.jp-Notebook .jp-CodeCell .jp-InputPrompt');
     const cells = [...prompts].map(p => p.textContent.trim());
     return cells.length > 5 && cells.every(p => /^\\[\\d+\\]:$/.test(p)); }"""
-ANSWER = """([slider, key]) => new Promise((resolve, reject) => {
-    const box = slider.closest('.widget-vbox'), started = performance.now();
+GROWS = """box => new Promise((resolve, reject) => {
+    const figure = box.querySelector('figure'), started = performance.now(), came = [];
     const observer = new MutationObserver(() => {
-        const picture = box.querySelector('img');
-        if (picture.src === before) return;
+        const drawn = figure.querySelectorAll('path.own').length;
+        while (came.length < drawn) came.push(performance.now() - started);
+        if (!/Done in [0-9.]+ s: /.test(box.querySelector('.run').textContent)) return;
         observer.disconnect();
-        picture.decode().then(() => resolve(performance.now() - started));
-    });
-    const before = box.querySelector('img').src;
-    observer.observe(box, {subtree: true, attributes: true, attributeFilter: ['src']});
-    setTimeout(() => { observer.disconnect(); reject('the figure did not change'); }, 60000);
-    slider.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true}));
-})"""
-
-TRAIN = """box => new Promise((resolve, reject) => {
-    const buttons = [...box.querySelectorAll('button')];
-    const button = buttons.find(b => b.textContent.includes('Train this setting now'));
-    const curves = box.querySelectorAll('img')[1], before = curves.src, started = performance.now();
-    let first = null;
-    const observer = new MutationObserver(() => {
-        if (first === null && curves.src !== before) first = performance.now() - started;
-        if (first === null || !/Done in [0-9.]+ s: /.test(box.textContent)) return;
-        observer.disconnect();
-        resolve([first, performance.now() - started]);
+        resolve(came.concat(performance.now() - started));
     });
     observer.observe(box, {subtree: true, childList: true, attributes: true, characterData: true});
     setTimeout(() => {
         observer.disconnect();
-        reject('the run did not end: ' + box.textContent.slice(-300));
+        reject('the run did not end: ' + box.querySelector('.run').textContent);
     }, 240000);
-    button.click();
+    box.querySelector('.run .start').click();
 })"""
 
 
@@ -69,38 +55,44 @@ def run_all(watched, lab, name):
 
 
 class Explorer:
-    """The explorer on a page: its box, its controls, its live run."""
+    """The explorer on a page: its controls, its sentences, its live run."""
 
-    def __init__(self, page):
+    def __init__(self, page, which=-1):
         self.page = page
-        self.box = page.locator(".widget-vbox", has=page.get_by_text("who asks", exact=True)).last
+        self.box = page.locator(".jp-OutputArea .grmu-explorer").nth(which)
+        self.box.locator(".plot svg").first.wait_for()
         self.box.scroll_into_view_if_needed()
-        self.picture = self.box.locator("img").first
+        self.title = self.box.get_by_role("heading", level=2)
+        self.note = self.box.locator(".note")
+        self.said = self.box.locator(".run > span").first
 
     def slider(self, label):
-        """The handle beside a label."""
-        return self.box.locator(".widget-hslider", has_text=label).locator(".noUi-handle")
-
-    def message(self):
-        """What the explorer says that it shows."""
-        return self.box.get_by_text(re.compile("^Shown: ")).inner_text()
+        """The slider with a label."""
+        return self.box.get_by_role("slider", name=re.compile(label))
 
     def press(self, label, key, times=1):
-        """Move a slider by keyboard; the message must follow."""
-        handle = self.slider(label)
-        handle.focus()
+        """Move a slider by keyboard."""
+        self.slider(label).focus()
         for _ in range(times):
-            before = self.message()
-            handle.press(key)
-            expect(self.box.get_by_text(re.compile("^Shown: "))).not_to_have_text(before)
+            self.page.keyboard.press(key)
+
+    def drag(self, label, to):
+        """Move a slider by mouse, to a share of its length."""
+        slider = self.slider(label)
+        slider.scroll_into_view_if_needed()
+        at = slider.bounding_box()
+        y = at["y"] + at["height"] / 2
+        self.page.mouse.move(at["x"] + at["width"] / 2, y)
+        self.page.mouse.down()
+        self.page.mouse.move(at["x"] + at["width"] * to, y, steps=5)
+        self.page.mouse.up()
+
+    def button(self, name):
+        return self.box.get_by_role("button", name=name, exact=True)
 
     def train(self):
-        """Press the button and wait for the end; milliseconds to the first curves and to the end, by the
-        browser's clock."""
-        first, whole = self.box.evaluate(TRAIN)
-        expect(self.box.locator("img").nth(1)).to_be_visible()
-        expect(self.box.get_by_text(re.compile(r"^Done in .* s: "))).to_be_visible()
-        return first, whole
+        """Press the button and wait for the end; milliseconds to each point of the curve, and to the end."""
+        return self.box.evaluate(GROWS)
 
 
 def keep(name, **numbers):
@@ -123,47 +115,66 @@ def commit_a_guess(watched):
     watched.shot("guessed")
 
 
-def test_lesson_01_is_run_and_the_ratio_moved_by_keyboard(lab, watched):
+def test_lesson_01_is_run_and_the_explorer_moved_and_trained(lab, watched):
     run_all(watched, lab, "01_uneven_forgetting.ipynb")
     commit_a_guess(watched)
     explorer = Explorer(watched.page)
-    assert "ratio 0.7" in explorer.message()
+    expect(explorer.title).to_contain_text("RETRAIN, ratio 0.7")
     watched.shot("explorer")
-    before = explorer.picture.get_attribute("src")
     explorer.press("unlearning ratio", "ArrowRight", 3)
-    expect(explorer.picture).not_to_have_attribute("src", before)
-    assert "ratio 0.9 (nearest to 0.85 that was computed)" in explorer.message()
-    watched.shot("ratio-moved")
-    explorer.press("unlearning ratio", "ArrowRight")
+    expect(explorer.note).to_contain_text("ratio 0.9 (nearest to 0.85 that was computed)")
+    explorer.drag("unlearning ratio", 0.99)
+    expect(explorer.note).to_contain_text("(nearest to 0.95 that was computed)")
+    explorer.press("unlearning ratio", "ArrowLeft", 3)
+    expect(explorer.note).to_contain_text("(nearest to 0.8 that was computed)")
     explorer.train()
-    assert "retrain, r=0.9, seed 0" in explorer.box.get_by_text(re.compile("^Done in")).inner_text()
+    expect(explorer.said).to_contain_text("retrain, r=0.8, seed 0")
+    assert explorer.box.locator("figure", has_text="against the ratio").locator("path.own").count() == 1
     watched.shot("trained")
 
 
-def test_lesson_05_trains_live_shows_what_changed_and_stops(lab, watched):
-    run_all(watched, lab, "05_miu.ipynb")
-    explorer = Explorer(watched.page)
-    assert "λ = 10" in explorer.message()
-    explorer.press("λ, calibration", "ArrowLeft", 6)
-    assert "λ = 5 (nearest to 7 that was computed here)" in explorer.message()
-    watched.shot("lambda-moved")
-    answers = [watched.page.evaluate(ANSWER, [explorer.slider("unlearning ratio").element_handle(), key])
-               for key in ("PageUp", "PageDown") * 10]
-    before = explorer.picture.get_attribute("src")
-    first, whole = explorer.train()
-    expect(explorer.picture).not_to_have_attribute("src", before)  # the star
-    watched.shot("trained")
-    for view in ("what changed", "features"):
-        seen = explorer.box.locator("img").nth(2)
-        before = seen.get_attribute("src")
-        explorer.box.get_by_role("button", name=view).click()
-        expect(seen).not_to_have_attribute("src", before)
-        watched.shot(view.replace(" ", "-"))
-    explorer.box.get_by_role("button", name="Train this setting now").click()
-    explorer.box.get_by_text(re.compile("epoch|: [1-9] of 10")).first.wait_for()
-    explorer.box.get_by_role("button", name="Stop").click()
-    expect(explorer.box.get_by_text(re.compile("^Stopped at"))).to_be_visible()
+CELLS = ["""from grmu.show import plots
+from grmu.show.widgets import explore
+
+plots.use_style()
+first = explore()
+first""", 'explore(method="retrain", reweight=False, ratio=0.9)', *(["1 + 1"] * 4)]
+
+
+def test_two_explorers_on_a_page_train_stop_and_train_again(lab, watched):
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=METADATA), lab.folder / "two.ipynb")
+    run_all(watched, lab, "two.ipynb")
+    explorer, other = Explorer(watched.page, 0), Explorer(watched.page, 1)
+    before = other.title.inner_text()
+    explorer.box.get_by_label("method").select_option("finetune")
+    explorer.press("unlearning ratio", "ArrowRight", 4)
+    expect(explorer.note).to_contain_text("ratio 0.5 (nearest to 0.7 that was computed)")
+    assert other.title.inner_text() == before
+    stop, start = explorer.button("Stop"), explorer.button("Train this setting now")
+    expect(stop).to_have_attribute("aria-disabled", "true")
+    start.focus()
+    watched.page.keyboard.press("Enter")
+    expect(explorer.said).to_contain_text(re.compile("Training finetune.*: [1-9] of 10"))
+    assert start.evaluate("button => button === document.activeElement")
+    stop.click()
+    expect(explorer.said).to_contain_text(re.compile(r"^Stopped at \d+ of 10"))
     watched.shot("stopped")
-    expect(explorer.box.get_by_role("button", name="Train this setting now")).to_be_enabled()
-    keep("lesson-05", slider_to_figure_ms=round(statistics.median(answers)), slowest_ms=round(max(answers)),
-         first_epoch_ms=round(first), live_run_ms=round(whole))
+    *points, whole = explorer.train()
+    assert len(points) == 11  # PRETRAIN's, and ten epochs
+    expect(explorer.said).to_contain_text("Done in")
+    assert other.box.locator(".own").count() == 0
+    watched.shot("trained")
+    explorer.press("unlearning ratio", "ArrowRight", 4)
+    expect(explorer.box.locator(".own")).to_have_count(0)  # it was another setting's
+    explorer.press("unlearning ratio", "ArrowLeft", 4)
+    expect(explorer.box.locator("figure").first.locator("path.own")).to_have_count(11)
+    for view in ("what changed", "features"):
+        seen = watched.page.locator(".widget-vbox img").last
+        src = seen.get_attribute("src")
+        watched.page.get_by_role("button", name=view).first.click()
+        expect(seen).not_to_have_attribute("src", src)
+        watched.shot(view.replace(" ", "-"))
+    other.train()
+    expect(other.said).to_contain_text("Done in")
+    keep("live", pretrains_point_ms=round(points[0]), first_epoch_ms=round(points[1]), run_ms=round(whole))

@@ -77,7 +77,8 @@ class Challenge(Displayed):
     def end(self) -> None:
         """Show the test scores; no runs after that."""
         if self.attempts:
-            self.over, self.live.start.disabled, self.reveal.disabled = True, True, True
+            self.over, self.reveal.disabled = True, True
+            self.live.close()
             self._show()
 
     def verdict(self) -> str:

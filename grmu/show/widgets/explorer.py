@@ -1,135 +1,79 @@
-"""The unlearning explorer: what every setting did, from the shipped results; and what this one does, live."""
+"""The explorer beside a kernel: the module of `explorer.html`, and in it a live run of what it shows."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
-from matplotlib.figure import Figure
+import traitlets
+from IPython.display import display
 
 from grmu.runs import Result
 from grmu.show import explorer
-from grmu.show.plots_live import LiveRun, draw_setting, setting_canvas
-from grmu.show.widgets.common import SLIDER, STYLE, WIDE, Displayed, explained
-from grmu.show.widgets.live import Live
+from grmu.show.explorer_data import WHO
+from grmu.show.widgets.common import Displayed
+from grmu.show.widgets.live import Live, RunView
 from grmu.show.widgets.model_changes import ModelChanges
-from grmu.study import grids
-from grmu.study.names import label
 
+KEYS = {groups: key for key, groups in WHO.items()}
 QUESTION = ("Half of a small group is forgotten. "
             "Does the method keep those who stay, and is that as good as the gold standard?")
-ALL = "all five"
+
+
+class ExplorerView(RunView):
+    """The module, beginning with any field of `grmu.show.explorer.Choice`; it looks up what it shows.
+
+    choice: the setting as the module has it, both ways.
+    """
+
+    choice = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **start: Any) -> None:
+        said = asdict(explorer.Choice(**start))
+        super().__init__(choice={"who": KEYS[said.pop("groups")], **said})
+
+    @property
+    def chosen(self) -> explorer.Choice:
+        """What the controls say."""
+        said = dict(self.choice)  # JavaScript's numbers have no type
+        return explorer.Choice(groups=WHO[said.pop("who")], **said | {
+            "ratio": float(said["ratio"]), "lam": float(said["lam"])})
+
+    def asked(self) -> dict[str, Any]:
+        """The setting that a run is of: drawn beside no other."""
+        return {"choice": dict(self.choice)}
+
+    def came_to(self, asked: dict[str, Any], result: Result) -> dict[str, Any]:
+        """Metrics, and the accuracies of the panel's rows."""
+        groups = explorer.by_row(WHO[asked["choice"]["who"]], result.by_group())
+        return super().came_to(asked, result) | {"groups": groups.tolist()}
 
 
 class Explorer(Displayed):
-    """Controls over `grmu.show.explorer.find`, a figure, and a live run; `choice` is what the controls say.
+    """The module, a live run of exactly what its controls say, and then what the model sees.
 
-    `controls[name].value = ...` works from code as from the keyboard. Whatever was not computed is snapped to
-    the nearest setting that was, and `message` says so. A live run trains exactly what the controls say, and
-    is drawn as a star.
+    Where no widgets are, a figure and its numbers stand for it, of the setting that it begins with.
     """
 
     def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: Any) -> None:
-        first = explorer.Choice(**start)
-        self.controls: dict[str, w.Widget] = {
-            "groups": w.Dropdown(options=list(explorer.FORGET_GROUPS), value=first.groups,
-                                 description="who asks",
-                                 tooltip="the groups whose samples are forgotten", style=STYLE, layout=WIDE),
-            "method": w.Dropdown(options=self._methods(first.groups), value=first.method,
-                                 description="method",
-                                 tooltip="how the model unlearns, or that it is trained anew", style=STYLE,
-                                 layout=WIDE),
-            "reweight": w.Checkbox(value=first.reweight,
-                                   description="REWEIGHT: sample those who stay in the old proportions",
-                                   tooltip="the retain set is sampled in the training set's "
-                                           "group proportions",
-                                   indent=False, layout=w.Layout(width="38em", margin="0 0 0 13.5em")),
-            "ratio": w.FloatSlider(first.ratio, min=0.05, max=0.95, step=0.05, description="unlearning ratio",
-                                   readout_format=".2f",
-                                   tooltip="share of these groups that is forgotten; arrow keys move it",
-                                   **SLIDER),
-            "lam": w.FloatSlider(first.lam, min=0, max=10, step=0.5, description="λ, calibration",
-                                 readout_format=".1f",
-                                 tooltip="how strongly MIU holds to the original's mutual information; "
-                                         "arrow keys move it", **SLIDER),
-            "seed": w.Dropdown(options=[ALL, *grids.SEEDS], description="seeds",
-                               value=ALL if first.seed is None else first.seed, style=STYLE, layout=WIDE,
-                               tooltip="all: mean and 95 % interval; a live run with all takes seed 0"),
-        }
-        self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
-        self.shown: explorer.Shown | None = None
-        self.figure: Figure | None = None
-        self.error: Exception | None = None
-        self.own: LiveRun | None = None
-        self._canvas, self._busy = setting_canvas(), False
-        self.live = Live(lambda: self.choice.experiment(), self._finished, store)
+        self.view = ExplorerView(**start)
+        self.first = self.view.chosen
+        self.live = Live(lambda: self.view.chosen.experiment(), self._finished, store, view=self.view)
         self.model_changes = ModelChanges(store)
-        for control in self.controls.values():
-            control.observe(self._moved, names="value")
-        self.box = w.VBox([w.HTML(f"<b>{escape(question)}</b>"), *self.controls.values(), self.message,
-                           self.picture, self.live.box, self.model_changes.box])
-        self._allow()
-        self.update()
-
-    @property
-    def choice(self) -> explorer.Choice:
-        """What the controls say."""
-        said = {name: control.value for name, control in self.controls.items()}
-        return explorer.Choice(**said | {"seed": None if said["seed"] == ALL else said["seed"]})
-
-    def update(self) -> None:
-        """Draw the computed setting nearest to the controls; an error is shown, not swallowed."""
-        try:
-            self.shown = explorer.find(self.choice)
-            self.figure = draw_setting(self._canvas, self.shown, self.own)
-            self.picture.value, self.picture.width = self._canvas.png()
-            self.error, self.message.value = None, escape(self.shown.note)
-        except Exception as error:
-            self.error = error
-            self.message.value = explained(error)
-
-    @staticmethod
-    def _methods(groups: str) -> list[tuple[str, str]]:
-        return [(label(method), method) for method in explorer.computed(groups)]
-
-    def _moved(self, change: dict[str, Any]) -> None:
-        """A control was moved: allow what was computed for it, and draw once."""
-        if self._busy:  # by `_allow`
-            return
-        if change["owner"] is not self.controls["seed"]:
-            self.own = None  # it was another setting's
-        self._busy = True
-        try:
-            if change["owner"] is self.controls["groups"]:
-                method, options = self.controls["method"].value, self._methods(change["new"])
-                self.controls["method"].options = options
-                there = method in [value for _, value in options]
-                self.controls["method"].value = method if there else "retrain"
-            self._allow()
-        finally:
-            self._busy = False
-        self.update()
-
-    def _allow(self) -> None:
-        """REWEIGHT where the method was run both ways, λ where it is MIU."""
-        method, reweight = self.controls["method"].value, self.controls["reweight"]
-        possible = explorer.computed(self.controls["groups"].value)[method]
-        reweight.disabled = len(possible) == 1
-        if reweight.value not in possible:
-            reweight.value = possible[0]
-        self.controls["lam"].disabled = method != "miu"
+        self.box = w.VBox([w.HTML(f"<b>{escape(question)}</b>"), self.view, self.model_changes.box])
 
     def _finished(self, result: Result) -> None:
-        """Draw the live run beside its neighbours, if the controls still say what it was."""
-        choice, e = self.choice, result.experiment
-        if choice.experiment().id == e.id:
-            lam = choice.lam if choice.method == "miu" else None
-            by_row = explorer.by_row(choice.groups, result.by_group())
-            self.own = LiveRun(result.metrics, by_row, choice.ratio, lam)
-            self.update()
         self.model_changes.show(result)
+
+    def _ipython_display_(self) -> None:
+        try:
+            data, metadata = explorer.printed(self.first).bundle()
+        except ValueError as error:
+            data, metadata = {"text/plain": str(error)}, {}
+        display(dict(self.box._repr_mimebundle_() or {}) | data, metadata=metadata, raw=True)
 
 
 def explore(question: str = QUESTION, **start: Any) -> Explorer:

@@ -1,50 +1,126 @@
-"""A button that trains now: curves grow while it does; everything else is `grmu.run`."""
+"""A button that trains now: curves grow in the explorer's module while it does; all else is `grmu.run`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from grmu.runs import Experiment, Result, run
-from grmu.show.plots_live import curves_canvas, draw_epochs
-from grmu.show.widgets.background import Background
+import anywidget
+import traitlets
+
+from grmu.numerics import fixed_threads
+from grmu.runs import Experiment, Result, load_split, run, trained
+from grmu.runs.store import Store
+from grmu.show.explorer_page import MODULE
+from grmu.show.widgets.background import Work
+from grmu.show.widgets.common import Displayed
+from grmu.training import predict
 
 
-class Live(Background):
+class RunView(anywidget.AnyWidget):
+    """A live run in the module.
+
+    run: how it stands: what the button says, busy, closed, failed, step, of, said, about.
+    own: its epochs, of how many, of which `choice`, and at its end what it came to; None before.
+    """
+
+    _esm = MODULE
+    run = traitlets.Dict().tag(sync=True)
+    own = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+
+    def asked(self) -> dict[str, Any]:
+        """What the run is drawn beside."""
+        return {}
+
+    def came_to(self, _asked: dict[str, Any], result: Result) -> dict[str, Any]:
+        """What is drawn of a run that is done."""
+        return {"metrics": finite(result.metrics)}
+
+
+class Live(Work, Displayed):
     """A run at the press of a button.
 
     Args:
         experiment: asked when the button is pressed; what it raises is shown.
         finished: called with the result, in the training's thread.
         store: folder of finished runs, as `grmu.run` takes it.
+        description: what the button says.  view: where it is drawn; None makes one.
+
+    Attributes:
+        rows: the epochs of the last run; row 0 is PRETRAIN's point.  result: None before the end.
     """
 
     def __init__(self, experiment: Callable[[], Experiment], finished: Callable[[Result], None] | None = None,
-                 store: str | Path | None = None, description: str = "Train this setting now") -> None:
-        super().__init__(curves_canvas(), description,
-                         "trains on this computer, a few seconds; the controls stay usable")
+                 store: str | Path | None = None, description: str = "Train this setting now",
+                 view: RunView | None = None) -> None:
+        super().__init__()
         self.experiment, self.finished, self.store = experiment, finished, store
+        self.description, self.closed = description, False
         self.rows: list[dict[str, float]] = []
         self.result: Result | None = None
+        self.view = view or RunView()
+        self.box = self.view
+        self.view.on_msg(self._heard)
+        self.refresh()
+
+    def _heard(self, _view: Any, said: Any, _buffers: Any) -> None:
+        """A button of the module was pressed."""
+        if said == "press" and not self.closed:
+            self.press()
+        elif said == "stop":
+            self.cancel()
+
+    def close(self) -> None:
+        """Take no more runs."""
+        self.closed = True
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Tell the module how it stands."""
+        self.view.run = {"button": self.description, "busy": self.running, "closed": self.closed,
+                         "failed": self.error is not None, "step": self.done, "of": self.steps,
+                         "said": self.sentence, "about": self.about}
 
     def work(self) -> str:
         """Train the original if the store lacks it, then what was asked for."""
-        self.result, experiment = None, self.experiment()
+        self.result, self.rows, asked, experiment = None, [], self.view.asked(), self.experiment()
         if experiment.method != "pretrain":
-            self._train(experiment.original, "Training the original model first, once", fresh=False)
-        result = self._train(experiment, f"Training {experiment}", fresh=True)
-        self.result, done = result, f"Done in {self.seconds:.1f} s: {experiment}."
+            original = experiment.original
+            if Store(self.store).read("models", original.training_key) is None:
+                self.begin(original.optimisation.epochs, "Training the original model first, once")
+                run(original, self.store, on_epoch=lambda number, _row: self.step(number))
+            self.rows = [before(experiment, self.store)]
+        self.begin(experiment.optimisation.epochs, f"Training {experiment}")
+        own = asked | {"of": self.steps}
+        self.view.own = own | {"epochs": [*self.rows]}
+        self.result = run(experiment, self.store, on_epoch=partial(self._epoch, own), fresh=True)
+        done = f"Done in {self.seconds:.1f} s: {experiment}."
+        self.view.own = own | {"epochs": [*self.rows]} | self.view.came_to(asked, self.result)
         if self.finished is not None:
             self.say(done)
-            self.finished(result)
+            self.finished(self.result)
         return done
 
-    def _train(self, experiment: Experiment, said: str, fresh: bool) -> Result:
-        self.rows = []
-        self.begin(experiment.optimisation.epochs, said)
-        return run(experiment, self.store, on_epoch=self._epoch, fresh=fresh)
-
-    def _epoch(self, number: int, row: dict[str, float]) -> None:
-        self.rows.append(row)
-        draw_epochs(self.canvas, self.rows, self.bar.max)
+    def _epoch(self, own: dict[str, Any], number: int, row: dict[str, float]) -> None:
+        self.rows.append(finite(row))
+        self.view.own = own | {"epochs": [*self.rows]}
         self.step(number)
+
+
+def finite(row: dict[str, float]) -> dict[str, float]:
+    """What of it is a number; JSON has no word for what is none."""
+    return {name: float(value) for name, value in row.items() if math.isfinite(value)}
+
+
+def before(experiment: Experiment, store: str | Path | None = None) -> dict[str, float]:
+    """PRETRAIN's point, as a row of the curves: epoch 0, and TA, GA, UA of the original model."""
+    (_, _, test, _), split, groups = load_split(experiment)
+    model = trained(experiment.original, store)
+    with fixed_threads():
+        hits, forgotten = ((predict(model, model, part.x).argmax(1) == part.y).float()
+                           for part in (test, split.forget))
+    return {"epoch": 0, "TA": hits.mean().item(), "GA": hits[test.in_groups(groups)].mean().item(),
+            "UA": forgotten.mean().item()}

@@ -4,6 +4,7 @@
 import { html, svg } from "lit-html";
 
 const EDGE = 8;  // of the plot, so that a mark at 0 or 100 is whole
+const SHARES = [0, 0.25, 0.5, 0.75, 1];
 const LINE = 16, LETTER = 6.9;  // pixels of a label's line, and of a letter on average
 
 const clamp = (v, max) => Math.min(Math.max(v, 0), max);
@@ -16,6 +17,7 @@ function mark(kind, x, y, hue = "var(--ink)") {
     case "gold": return svg`<line class="gold" x1=${x} x2=${x} y1=${y - 12} y2=${y + 12}/>`;
     case "theory": return svg`<path class="theory" d="M${x - 7} ${y}l7 -7 7 7 -7 7z"/>`;
     case "own": return svg`<path class="own" style=${style} d="M${x} ${y - 9}l2.6 6 6.4.6-4.8 4.3 1.4 6.3-5.6-3.3-5.6 3.3 1.4-6.3-4.8-4.3 6.4-.6z"/>`;
+    case "ring": return svg`<circle class="own" cx=${x} cy=${y} r="4.5"/>`;
     case "hollow": return svg`<circle class="hollow" style=${style} cx=${x} cy=${y} r="5"/>`;
     default: return svg`<circle class="filled" style=${style} cx=${x} cy=${y} r="5.5"/>`;
   }
@@ -27,7 +29,7 @@ const upright = (x, y1, y2, hue) => svg`<path class="bar" style="--hue:${hue ?? 
   d="M${x - 4} ${y1}h8M${x} ${y1}V${y2}M${x - 4} ${y2}h8"/>`;
 
 /** A row a measure: `rows` of {label, value, marks: [{kind, mean, half, hue, shift}], link}. */
-export function dots(rows, width, said, { max = 1, ticks = [0, 0.25, 0.5, 0.75, 1], unit = "%" } = {}) {
+export function dots(rows, width, said, { max = 1, ticks = SHARES, unit = "%" } = {}) {
   const x = v => EDGE + clamp(v, max) / max * (width - 2 * EDGE);
   const broken = rows.map(row => ({ ...row, lines: wrap(row.label, width - LETTER * (row.value.length + 3)) }));
   const high = row => 34 + LINE * row.lines.length, top = i => broken.slice(0, i).reduce((sum, row) => sum + high(row), 0);
@@ -58,14 +60,15 @@ function wrap(words, width) {
   }, []);
 }
 
-/** Accuracy against a setting: `series` of {kind, hue, points: [{at, mean, half}]}; a band where `at` is. */
-export function lines(series, width, said, { at, ticks, place, name, marks = [] }) {
-  const height = 230, left = 30, bottom = 36, right = 14;
-  const x = v => left + 8 + place(v) * (width - left - right - 8), y = v => 8 + (1 - clamp(v, 1)) * (height - bottom - 8);
+/** Values against a setting: `series` of {kind, hue, points: [{at, mean, half}]}; a band where `at` is. */
+export function lines(series, width, said, { at, ticks, place, name, marks = [], up = SHARES, unit = 100 }) {
+  const height = 230, left = 30, bottom = 36, right = 14, [low, high] = [up[0], up.at(-1)];
+  const x = v => left + 8 + place(v) * (width - left - right - 8);
+  const y = v => 8 + (1 - clamp((v - low) / (high - low), 1)) * (height - bottom - 8);
   return html`<svg role="img" aria-label=${said} viewBox="0 0 ${width} ${height}">
     ${at === undefined ? "" : svg`<rect class="band" x=${x(at) - 8} y="4" width="16" height=${height - bottom}/>`}
-    ${[0, 0.25, 0.5, 0.75, 1].map(t => svg`<path class="grid" d="M${left} ${y(t)}H${width - right + 6}"/>
-      <text class="tick" x=${left - 5} y=${y(t) + 4} text-anchor="end">${100 * t}</text>`)}
+    ${up.map(t => svg`<path class="grid" d="M${left} ${y(t)}H${width - right + 6}"/>
+      <text class="tick" x=${left - 5} y=${y(t) + 4} text-anchor="end">${+(unit * t).toFixed(2)}</text>`)}
     ${ticks.map(t => svg`<text class="tick" x=${x(t)} y=${height - bottom + 17} text-anchor="middle">${t}</text>`)}
     <text class="tick" x=${(left + width) / 2} y=${height - 3} text-anchor="middle">${name}</text>
     ${series.map(one => line(one, x, y))}
@@ -74,7 +77,7 @@ export function lines(series, width, said, { at, ticks, place, name, marks = [] 
 
 function line({ kind, hue = "var(--ink)", points }, x, y) {
   const path = points.map((p, i) => `${i ? "L" : "M"}${x(p.at)} ${y(p.mean)}`).join("");
-  const drawn = kind === "hollow" || kind === "filled";
+  const drawn = ["hollow", "filled", "own", "ring"].includes(kind);
   return svg`<path class="line ${kind}-line" style="--hue:${hue}" d=${path}/>
     ${points.map(p => svg`${p.half > 0 ? upright(x(p.at), y(p.mean + p.half), y(p.mean - p.half), hue) : ""}
       ${drawn ? mark(kind, x(p.at), y(p.mean), hue) : ""}`)}`;

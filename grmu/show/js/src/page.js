@@ -1,9 +1,10 @@
 // The page: controls, sentences, figures. A move changes the choice, and everything is drawn from it.
 
-import { html, nothing, render } from "lit-html";
+import { html } from "lit-html";
+import { Base } from "./base.js";
 import { unpack } from "./data.js";
 import { legend } from "./figures.js";
-import { look, panels, picturesOf } from "./panels.js";
+import { OWN, look, panels, picturesOf } from "./panels.js";
 import { GOLD, RETRAIN, START, computed, find, formsOf, label, lamsOf, same, settle, whoOf } from "./state.js";
 import { choiceOf, hashOf, note, python, title } from "./words.js";
 
@@ -14,18 +15,17 @@ const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; millisecon
  * @param root  what it holds is replaced.
  * @param text  the packed data.
  * @param options  choice: to begin with.  linked: the page's address holds the setting.
- *   onchange: told every settled choice.
- * @returns  {show, own}: functions that show another choice, and a run of the reader's own: its `epochs` (rows of
- *   epoch, UA, GA) of how many (`of`), and once it is done its `metrics` and `groups`; null where the explorer could
- *   not start (the element says why).
+ *   onchange: told every settled choice.  kernel: {press, stop}, where a run can be trained.
+ * @returns  the page, whose `show` takes another choice and whose `heard` takes a kernel's run (how it stands; its
+ *   `epochs`, of how many, and once it is done its `metrics` and `groups`); null where the explorer could not start
+ *   (the element says why).
  */
-export async function mount(root, text, { choice = START, linked = false, onchange = () => {} } = {}) {
+export async function mount(root, text, { choice = START, linked = false, onchange = () => {}, kernel = null } = {}) {
   root.classList.add("grmu-explorer");
-  followTheme(root);
   try {
     const data = await unpack(text);
     root.replaceChildren();
-    return new Page(root, data, linked, onchange).begin({ ...START, ...choice });
+    return new Page(root, kernel, { data, linked, onchange }).begin({ ...START, ...choice });
   } catch (error) {
     root.classList.add("failed");  // what the page says without an explorer is seen again
     root.insertAdjacentHTML("afterbegin", "<p class='warning' role='alert'></p>");
@@ -34,26 +34,13 @@ export async function mount(root, text, { choice = START, linked = false, onchan
   }
 }
 
-/** Dark where the page around is: by its attribute (the site, JupyterLab), else by the system. */
-function followTheme(root) {
-  const system = matchMedia("(prefers-color-scheme: dark)"), page = document.documentElement;
-  const follow = () => {
-    const said = page.dataset.theme ?? { true: "light", false: "dark" }[document.body.dataset.jpThemeLight];
-    root.classList.toggle("dark", said ? said === "dark" : system.matches);
-  };
-  system.addEventListener("change", follow);
-  for (const element of [page, document.body]) {
-    new MutationObserver(follow).observe(element, { attributeFilter: ["data-theme", "data-jp-theme-light"] });
-  }
-  follow();
-}
+/** Is a live run one of the setting that is shown? Of whichever seed. */
+const alike = (one, other) => ["who", "method", "reweight", "form", "lam", "ratio"].every(name => one[name] === other[name]);
 
-let pages = 0;  // ids differ between two explorers on a page
-
-class Page {
-  constructor(root, data, linked, onchange) {
-    Object.assign(this, { root, data, linked, onchange, open: new Set(), said: [], width: 0, answer: "", heard: "",
-      id: `grmu${pages++}` });
+class Page extends Base {
+  constructor(root, kernel, options) {
+    super(root, kernel);
+    Object.assign(this, options, { said: [], answer: "", spoken: "" });
   }
 
   begin(choice) {
@@ -62,13 +49,12 @@ class Page {
     this.show(first, said);
     new ResizeObserver(() => this.draw()).observe(this.root);
     if (this.linked) addEventListener("hashchange", () => { const found = read(); if (found) this.show(found.choice, found.said); });
-    return { show: other => this.show({ ...this.choice, ...other }), own: run => { this.own = run; this.draw(); } };
+    return this;
   }
 
   /** Show a choice; what of it was never run is replaced, and said. */
   show(choice, said = []) {
     const settled = settle(this.data, choice);
-    this.own = null;  // it was another setting's
     this.choice = settled.choice;
     this.said = [...said, ...settled.said];
     this.answer = "";
@@ -80,7 +66,7 @@ class Page {
 
   /** Once nothing moves: what changed is spoken, and the address holds the setting. */
   rest() {
-    this.heard = [...this.said, title(this.data, this.shown), note(this.data, this.shown)].join(" ");
+    this.spoken = [...this.said, title(this.data, this.shown), note(this.data, this.shown)].join(" ");
     if (this.linked) {
       try {
         history.replaceState(null, "", hashOf(this.data, this.choice));
@@ -92,34 +78,30 @@ class Page {
     this.draw();
   }
 
-  draw() {
-    const before = this.width = this.room() || this.width || 320;
-    render(this.view(), this.root);
-    if (this.room() && (this.width = this.room()) !== before) render(this.view(), this.root);
-  }
-
-  /** A figure's width, in pixels of letters of the usual size; 0 before the first is drawn. */
-  room() {
-    const letters = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-    return Math.round((this.root.querySelector(".plot")?.clientWidth ?? 0) / letters);
+  /** Train what the controls say, also where they moved a moment ago. */
+  press() {
+    clearTimeout(this.timer);
+    this.rest();
+    super.press();
   }
 
   view() {
-    const { data } = this, shown = { ...this.shown, own: this.own }, marks = [["idle", "do nothing (PRETRAIN)"]];
+    const { data } = this, own = this.own && alike(this.own.choice, this.choice) ? this.own : null;
+    const shown = { ...this.shown, own }, marks = [["idle", "do nothing (PRETRAIN)"]];
     const mine = look(data, shown);
     if (mine.kind === "filled" || mine.kind === "hollow") marks.push([mine.kind, label(data, shown), mine.hue]);
     if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);
     marks.push(["gold", "gold standard: " + label(data, GOLD)]);
     if (shown.byRatio.theory.length) marks.push(["theory", "what theory says of RETRAIN"]);
-    if (this.own) marks.push(["own", "your own run"]);
-    return html`${this.controls()}
+    if (own) marks.push(...OWN);
+    return html`${this.controls()} ${this.runBar()}
       ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
       <h2>${title(data, shown)}</h2>
       <p class="note">${note(data, shown)} ${shown.n < data.least ? "Of fewer than five seeds there is no interval."
         : "Bars are 95 % intervals over seeds."}</p>
-      <p class="unseen" role="status">${this.heard}</p>
+      <p class="unseen" role="status">${this.spoken}</p>
       ${legend(marks)}
-      <div class="figures">${panels(data, shown, this.width).map(panel => this.figure(panel))}</div>
+      ${this.figures(panels(data, shown, this.width, Boolean(this.run)))}
       ${this.pictures()} ${this.actions()}`;
   }
 
@@ -168,22 +150,6 @@ class Page {
         aria-valuetext=${spoken} @input=${e => set(Number(e.target.value))}></div>`;
   }
 
-  figure({ key, title: words, said, drawing, head, body }) {
-    const open = this.open.has(key), id = `${this.id}-${key}-table`;
-    return html`<figure><figcaption><h3>${words}</h3><p class="said">${said}</p></figcaption>
-      <div class="plot">${drawing}</div>
-      ${this.toggle(key, id, "Numbers as a table", words)}
-      <div id=${id} class="scroll" tabindex=${open ? 0 : nothing} role=${open ? "region" : nothing}
-        aria-label=${open ? words : nothing}>${open ? table(words, head, body) : ""}</div></figure>`;
-  }
-
-  toggle(key, id, words, of) {
-    return html`<button type="button" aria-expanded=${this.open.has(key)} aria-controls=${id} @click=${() => {
-      this.open.has(key) ? this.open.delete(key) : this.open.add(key);
-      this.draw();
-    }}>${words}<span class="unseen">: ${of}</span></button>`;
-  }
-
   pictures() {
     const rows = picturesOf(this.data, this.shown);
     if (!rows) return "";
@@ -220,10 +186,6 @@ class Page {
     this.draw();
   }
 }
-
-const table = (words, head, body) => html`<table><caption>${words}</caption><thead><tr>${head.map(cell =>
-  html`<th scope="col">${cell}</th>`)}</tr></thead><tbody>${body.map(([first, ...cells]) => html`<tr>
-  <th scope="row">${first}</th>${cells.map(cell => html`<td>${cell}</td>`)}</tr>`)}</tbody></table>`;
 
 /** All pictures as one image: a row a group. */
 function sprite({ size, shades }) {

@@ -82,29 +82,63 @@ export function lamPanel(data, shown, width) {
     head: ["λ", `${label(data, shown)} (%)`], body: shown.byLam.map(p => [String(p.at), withHalf(p)]) };
 }
 
-/** Epoch by epoch: what was kept, and a run of the reader's own, which may still go on. */
-export function curvePanel(data, shown, width) {
-  const { UA, GA } = shown.curve ?? { UA: [], GA: [] }, own = shown.own?.epochs ?? [];
-  const last = Math.max(UA.length - 1, shown.own?.of ?? 0, 1), step = Math.ceil(last / 10);
-  const points = values => values.map((mean, at) => ({ at, mean }));
-  const live = own.length ? `Your run, epoch ${own.at(-1).epoch}: forget set ${one(own.at(-1).UA)} %, ` +
-    `new pictures of the group ${one(own.at(-1).GA)} %.` : "";
-  const said = [live, shown.curve ? saidOfCurve(shown.curve) : ""].filter(Boolean).join(" ");
-  const mine = name => ({ kind: "own", hue: name === "GA" ? data.asks : "var(--ink)",
-    points: own.map(row => ({ at: row.epoch, mean: row[name] })) });
-  return { key: "curve", title: "Epoch by epoch (%): ● new pictures of the group, ○ forget set; means over five seeds", said,
-    drawing: lines([{ kind: "hollow", hue: "var(--ink)", points: points(UA) },
-      { kind: "filled", hue: data.asks, points: points(GA) }, mine("UA"), mine("GA")], width, said,
-      { ticks: Array.from({ length: Math.floor(last / step) + 1 }, (_, i) => i * step), place: v => v / last,
-        name: "epoch; 0 is before", marks: own.map(row => ({ kind: "own", at: row.epoch, mean: row.GA })) }),
-    head: ["epoch", "UA: forget set (%)", "GA: new pictures of the group (%)", ...(own.length ? ["UA, your run", "GA, your run"] : [])],
-    body: Array.from({ length: last + 1 }, (_, i) => [String(i), ...[UA[i], GA[i],
-      ...(own.length ? ["UA", "GA"].map(name => own.find(row => row.epoch === i)?.[name]) : [])].map(v => one(v ?? NaN))]) };
+/** What the marks of a live run are, in the legend. */
+export const OWN = [["own", "your run: new pictures of the group"], ["ring", "your run: its forget set"]];
+
+const SHARES = { GA: "new pictures of the group", UA: "forget set", TA: "test set" };
+const every = (values, mean = v => v) => values.map((value, at) => ({ at, mean: mean(value) }));
+const along = last => {
+  const step = Math.ceil(last / 10);
+  return { ticks: Array.from({ length: Math.floor(last / step) + 1 }, (_, i) => i * step), place: v => v / last,
+    name: "epoch; 0 is before" };
+};
+const ofOwn = (own, name) => own.epochs.filter(row => name in row).map(row => ({ at: row.epoch, mean: row[name] }));
+
+/** Accuracies epoch by epoch: what was kept, and a run of the reader's own, which may still go on. */
+export function curvePanel(shown, width) {
+  const { UA, GA } = shown.curve ?? { UA: [], GA: [] }, own = shown.own ?? { epochs: [], of: 0 };
+  const last = Math.max(UA.length - 1, own.of, 1), now = own.epochs.at(-1);
+  const live = now ? `Your run, epoch ${now.epoch} of ${own.of}: ${Object.entries(SHARES).filter(([name]) => name in now)
+    .map(([name, words]) => `${words} ${one(now[name])} %`).join(", ")}.` : "";
+  const said = [live, shown.curve ? saidOfCurve(shown.curve) : ""].filter(Boolean).join(" ") || "No run of it yet.";
+  const mine = at => now ? ["GA", "UA"].map(name => own.epochs.find(row => row.epoch === at)?.[name]) : [];
+  return { key: "curve", title: "Epoch by epoch (%)" + (shown.curve
+    ? ": ● new pictures of the group, ○ forget set; means over five seeds" : ""), said,
+    drawing: lines([{ kind: "hollow", points: every(UA) }, { kind: "filled", hue: "var(--asks)", points: every(GA) },
+      { kind: "ring", points: ofOwn(own, "UA") }, { kind: "own", points: ofOwn(own, "GA") }], width, said, along(last)),
+    head: ["epoch", "GA: new pictures of the group (%)", "UA: forget set (%)", ...(now ? ["GA, your run", "UA, your run"] : [])],
+    body: Array.from({ length: last + 1 }, (_, i) => [String(i), ...[GA[i], UA[i], ...mine(i)].map(v => one(v ?? NaN))]) };
 }
 
-export function panels(data, shown, width) {
-  return [groupsPanel, metricsPanel, ratioPanel, distancePanel, shown.isMiu && lamPanel, (shown.curve || shown.own?.epochs) && curvePanel]
-    .filter(Boolean).map(panel => panel(data, shown, width));
+const MORE = [
+  { key: "bound", title: "MIU's bound M before the epoch (nats): ● forget set, ○ training set", of: ["mi_forget", "mi_train"] },
+  { key: "loss", title: "Loss, mean over the pass: ● forget pass, ○ retain pass", of: ["forget_loss", "retain_loss"] },
+];
+
+/** What a run's method says besides, epoch by epoch. */
+function morePanel({ key, title, of }, own, width) {
+  const [filled, hollow] = of.map(name => ofOwn(own, name)), values = [0, ...[...filled, ...hollow].map(p => p.mean)];
+  if (values.length === 1) return null;
+  const step = Math.max(Math.ceil(Math.max(...values) - Math.min(...values)) / 4, 0.25);
+  const low = Math.floor(Math.min(...values) / step) * step, words = title.match(/[●○] ([^,]+)/g).map(s => s.slice(2));
+  const said = [filled, hollow].map((points, i) => points.length ? `${words[i]} ${points.at(-1).mean.toFixed(2)}` : "")
+    .filter(Boolean).join(", ") + ` in epoch ${own.epochs.at(-1).epoch}.`;
+  return { key, title, said, drawing: lines([{ kind: "filled", hue: "var(--asks)", points: filled },
+    { kind: "hollow", points: hollow }], width, said,
+    { ...along(Math.max(own.of, 1)), up: [0, 1, 2, 3, 4, 5].map(i => low + i * step), unit: 1 }),
+    head: ["epoch", ...words], body: own.epochs.filter(row => of.some(name => name in row)).map(row =>
+      [String(row.epoch), ...of.map(name => row[name]?.toFixed(3) ?? "–")]) };
+}
+
+/** A live run: accuracies, beside what was kept of its setting, and what its method says besides. */
+export const runPanels = (shown, width) =>
+  [curvePanel(shown, width), ...(shown.own ? MORE.map(more => morePanel(more, shown.own, width)).filter(Boolean) : [])];
+
+/** All figures; beside a kernel the curves come first, since a run grows in them. */
+export function panels(data, shown, width, beside) {
+  const rest = [groupsPanel, metricsPanel, ratioPanel, distancePanel, shown.isMiu && lamPanel].filter(Boolean)
+    .map(panel => panel(data, shown, width));
+  return beside ? [...runPanels(shown, width), ...rest] : shown.curve ? [...rest, curvePanel(shown, width)] : rest;
 }
 
 /** Rows of pictures: of each group, which are wrong in most of the seeds shown. */

@@ -1,0 +1,12 @@
+// A live run without the explorer around it: its button, and its curves as they grow.
+
+import { html } from "lit-html";
+import { Base } from "./base.js";
+import { legend } from "./figures.js";
+import { OWN, runPanels } from "./panels.js";
+
+export class RunPage extends Base {
+  view() {
+    return html`${this.runBar()}${this.own ? html`${legend(OWN)}${this.figures(runPanels({ own: this.own }, this.width))}` : ""}`;
+  }
+}
