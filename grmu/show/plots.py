@@ -322,14 +322,13 @@ def before_and_after(groups: pd.DataFrame, asked: Sequence[bool], title: str) ->
     figure = Figure(figsize=(7.5, 1.5 + 0.42 * len(groups)), dpi=170, layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
-    (before, *_), (_, after, gold) = groups.columns, groups.columns
+    before, after, gold = groups.columns
     for i, (row, asks) in enumerate(zip(groups.to_numpy(), asked, strict=True)):
         hue = VERMILION if asks else GROUP_COLOURS[i % len(GROUP_COLOURS)]
         ax.plot(row[:2], [i, i], "-", color=hue)
-        for name, value, style in zip((before, after, gold), row, (
-                {"marker": "o", "mfc": "white"}, {"marker": "o"}, {"marker": "|", "ms": 18}), strict=True):
-            ax.plot(value, i, ls="none", color="black" if name == gold else hue, label=name,
-                    **{"ms": 7, "mew": 1.5} | style)
+        ax.plot(row[0], i, "o", color=hue, mfc="white", ms=7, mew=1.5, label=before)
+        ax.plot(row[1], i, "o", color=hue, ms=7, mew=1.5, label=after)
+        ax.plot(row[2], i, "|", color="black", ms=18, mew=1.5, label=gold)
     name_rows(ax, [f"{name} (asked)" if asks else str(name)
                    for name, asks in zip(groups.index, asked, strict=True)])
     ax.set(xlim=(0, 101), xlabel="test accuracy (%)   hollow: before   filled: after   | : gold standard")

@@ -120,6 +120,13 @@ def lab(tmp_path_factory):
     server.stop()
 
 
+def keep(name, **numbers):
+    """Write what was measured beside the screenshots; no test asserts a time."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    (SCREENS / f"{name}.json").write_text(json.dumps(numbers, indent=1))
+    print(name, numbers)
+
+
 @dataclass
 class Watched:
     """A page, and what it did that it should not: console errors, requests to other machines."""

@@ -1,10 +1,9 @@
 """What a reader does, in a real browser: run a lesson, move a slider by keyboard, train, stop."""
 
-import json
 import re
 
 import nbformat
-from conftest import SCREENS
+from conftest import keep
 from playwright.sync_api import expect
 
 from grmu.teach.notebooks import METADATA
@@ -95,13 +94,6 @@ class Explorer:
         return self.box.evaluate(GROWS)
 
 
-def keep(name, **numbers):
-    """Write what was measured beside the screenshots; no test asserts a time."""
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    (SCREENS / f"{name}.json").write_text(json.dumps(numbers, indent=1))
-    print(name, numbers)
-
-
 def commit_a_guess(watched):
     """Choose among options, and commit: it is kept, and cannot be changed any more."""
     box = watched.page.locator(".widget-vbox", has_text="Who is served worse by it?").last
@@ -170,7 +162,7 @@ def test_two_explorers_on_a_page_train_stop_and_train_again(lab, watched):
     explorer.press("unlearning ratio", "ArrowLeft", 4)
     expect(explorer.box.locator("figure").first.locator("path.own")).to_have_count(11)
     for view in ("what changed", "features"):
-        seen = watched.page.locator(".widget-vbox img").last
+        seen = watched.page.locator(".widget-vbox img").first
         src = seen.get_attribute("src")
         watched.page.get_by_role("button", name=view).first.click()
         expect(seen).not_to_have_attribute("src", src)

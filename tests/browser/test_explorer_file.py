@@ -4,9 +4,11 @@ sentence."""
 import re
 import shutil
 import statistics
+from pathlib import Path
+from urllib.request import url2pathname
 
 import pytest
-from conftest import SCREENS
+from conftest import SCREENS, keep
 from playwright.sync_api import expect, sync_playwright
 
 from grmu.show import explorer_page
@@ -148,6 +150,8 @@ def test_without_scripts_there_are_a_sentence_and_numbers(opened):
     page = opened(ready=False, java_script_enabled=False)
     expect(page.get_by_text("JavaScript is off")).to_be_visible()
     expect(page.locator("table")).to_contain_text("sneaker on brick")
+    assert page.locator("img").evaluate("picture => picture.naturalWidth") > 1000
+    assert "from 65 to 50 %" in page.locator("img").get_attribute("alt")
     shot(page, "no-scripts")
 
 
@@ -156,6 +160,18 @@ def test_an_old_browser_is_told_which_are_new_enough(opened):
     expect(page.get_by_text("too old for the explorer").first).to_be_visible()
     expect(page.locator("table")).to_contain_text("sneaker on brick")
     shot(page, "old")
+
+
+def test_a_browser_that_knows_no_modules_is_told_which_do(chromium, address, tmp_path):
+    """Such a one passes over a script of a kind that it does not know, and has no `noModule`."""
+    text = Path(url2pathname(address.removeprefix("file://"))).read_text()
+    old = tmp_path / "old.html"
+    old.write_text(text.replace('<script type="module">', '<script type="unknown-to-it">'))
+    page = chromium.new_context(offline=True).new_page()
+    page.add_init_script("delete HTMLScriptElement.prototype.noModule")
+    page.goto(old.as_uri())
+    expect(page.get_by_text("Chrome or Edge 111, Firefox 113, Safari 16.4")).to_be_visible()
+    expect(page.locator("table")).to_contain_text("sneaker on brick")
 
 
 @pytest.mark.parametrize("width", [400, 600, 1200])
@@ -168,10 +184,19 @@ def test_nothing_is_wider_than_the_window(opened, width):
     shot(page, str(width))
 
 
+def test_it_is_usable_soon_after_opening(opened):
+    page = opened(before="window.usable = 0; new MutationObserver(() => {"
+                         "if (!window.usable && document.querySelector('.plot svg')) "
+                         "requestAnimationFrame(() => { window.usable ||= performance.now(); });"
+                         "}).observe(document, {childList: true, subtree: true});")
+    page.wait_for_function("window.usable > 0")
+    keep("explorer-page-opened", usable_ms=round(page.evaluate("window.usable")))
+
+
 def test_a_move_is_answered_at_once(opened):
     page = opened(MIU)
     took, said = slider(page).evaluate(MOVES)
-    print(f"a move: median of {len(took)} {statistics.median(took):.1f} ms")
+    keep("explorer-page-moves", median_ms=round(statistics.median(took), 1), of=len(took))
     assert said == 5  # ratios that were run: each was on the page before the next frame
 
 

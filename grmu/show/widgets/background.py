@@ -47,9 +47,9 @@ class Work:
     """
 
     def __init__(self) -> None:
-        self.running, self.stopped, self.error = False, False, None
+        self.running, self.stopped = False, False
         self.done, self.steps, self.about, self.sentence = 0, 1, "", ""
-        self.error: Exception | None
+        self.error: Exception | None = None
         self._stop, self._idle = threading.Event(), threading.Event()
         self._idle.set()
 

@@ -29,7 +29,7 @@ class RunView(anywidget.AnyWidget):
 
     _esm = MODULE
     run = traitlets.Dict().tag(sync=True)
-    own = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    own = traitlets.Any(None).tag(sync=True)
 
     def asked(self) -> dict[str, Any]:
         """What the run is drawn beside."""
@@ -86,7 +86,8 @@ class Live(Work, Displayed):
 
     def work(self) -> str:
         """Train the original if the store lacks it, then what was asked for."""
-        self.result, self.rows, asked, experiment = None, [], self.view.asked(), self.experiment()
+        self.view.own, self.result, self.rows = None, None, []
+        asked, experiment = self.view.asked(), self.experiment()
         if experiment.method != "pretrain":
             original = experiment.original
             if Store(self.store).read("models", original.training_key) is None:

@@ -63,6 +63,8 @@ export class Base {
   }
 
   press() {
+    this.own = null;  // the last run's
+    this.draw();
     this.kernel.press();
   }
 }

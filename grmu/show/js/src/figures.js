@@ -62,7 +62,7 @@ function wrap(words, width) {
 
 /** Values against a setting: `series` of {kind, hue, points: [{at, mean, half}]}; a band where `at` is. */
 export function lines(series, width, said, { at, ticks, place, name, marks = [], up = SHARES, unit = 100 }) {
-  const height = 230, left = 30, bottom = 36, right = 14, [low, high] = [up[0], up.at(-1)];
+  const height = 230, left = up === SHARES ? 30 : 44, bottom = 36, right = 14, [low, high] = [up[0], up.at(-1)];
   const x = v => left + 8 + place(v) * (width - left - right - 8);
   const y = v => 8 + (1 - clamp((v - low) / (high - low), 1)) * (height - bottom - 8);
   return html`<svg role="img" aria-label=${said} viewBox="0 0 ${width} ${height}">
