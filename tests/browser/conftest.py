@@ -22,6 +22,7 @@ from grmu.show.kernels import kernel_environment
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 SCREENS = REPOSITORY / "runs" / "browser"  # a screenshot a step, to be looked at
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
 
 
@@ -125,6 +126,14 @@ def keep(name, **numbers):
     SCREENS.mkdir(parents=True, exist_ok=True)
     (SCREENS / f"{name}.json").write_text(json.dumps(numbers, indent=1))
     print(name, numbers)
+
+
+def check_accessible(page, part=None):
+    """Let axe look at a page, or at a part of it: nothing against WCAG 2.2 AA."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page, context=part, options=WCAG).response
+    assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == []
+    assert len(found["passes"]) > 15
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import re
 
 import nbformat
-from conftest import keep
+from conftest import check_accessible, keep
 from playwright.sync_api import expect
 
 from grmu.teach.notebooks import METADATA
@@ -169,4 +169,11 @@ def test_two_explorers_on_a_page_train_stop_and_train_again(lab, watched):
         watched.shot(view.replace(" ", "-"))
     other.train()
     expect(other.said).to_contain_text("Done in")
+    for theme in ("Light", "Dark"):
+        watched.page.get_by_role("menuitem", name="Settings").click()
+        watched.page.get_by_role("menuitem", name="Theme", exact=True).hover()
+        watched.page.get_by_role("menuitem", name=f"JupyterLab {theme}", exact=True).click()
+        watched.page.locator(f"body[data-jp-theme-light='{str(theme == 'Light').lower()}']").wait_for()
+        check_accessible(watched.page, ".jp-OutputArea .grmu-explorer")
+        watched.shot(theme.lower())
     keep("live", pretrains_point_ms=round(points[0]), first_epoch_ms=round(points[1]), run_ms=round(whole))
