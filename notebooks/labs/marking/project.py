@@ -1,0 +1,291 @@
+"""The project: what decides its tested marks. A check for each graded cell; all inputs are drawn.
+
+MARGINS
+"""
+
+import torch
+
+from grmu import data, models
+from grmu.models import Network
+from grmu.teach import unseen
+from grmu.teach.asking import in_process
+
+ALIKE = 0.5  # cosine of the weights with PRETRAIN's: see above
+MORE = 4.0  # points of TA above PRETRAIN's and RETRAIN's
+FORGETS, KEEPS = 10.0, 3.0  # margins, points
+
+# What a method is set up in: `start()` gives it and its context, from what the check has drawn.
+START = """
+import copy
+import torch
+from grmu import data, models, training
+from grmu.numerics import fixed_threads
+
+def start(epochs=2, weights=None):
+    train = data.GroupedDataset(x, y, a, classes, grounds, "groundwear")
+    split, model = data.split_at(train, forget), models.build(models.Network(), train, 0)
+    model.load_state_dict(pretrain)
+    original = copy.deepcopy(model).eval().requires_grad_(False)
+    recipe = training.Recipe(epochs=epochs, lr=0.01, batch_size=32)
+    return MyMethod(), training.Context(model, original, train, split.retain, split.forget,
+                                        torch.Generator().manual_seed(seed), recipe, weights,
+                                        split.retain_index)
+
+def run(method, context, *more):
+    with fixed_threads():
+        training.train(method, context, *more)
+    return {k: v.clone() for k, v in context.model.state_dict().items()}
+"""
+
+
+def small(rng):
+    """What `START` needs: some pictures of groundwear, who is forgotten, an untrained network, a seed."""
+    everyone = data.load("groundwear").train
+    order = torch.from_numpy(rng.permutation(len(everyone)))
+    rows = torch.cat([order[everyone.group[order] == g][:int(n)]
+                      for g, n in enumerate(rng.integers(32, 40, everyone.n_groups))])
+    train = everyone.subset(rows)
+    members = (train.group == int(rng.integers(train.n_groups))).nonzero().squeeze(1)
+    return {"x": train.x, "y": train.y, "a": train.a, "classes": train.class_names,
+            "grounds": train.attribute_names, "forget": members[:int(rng.integers(18, 28))],
+            "seed": int(rng.integers(1, 2**31)),
+            "pretrain": models.build(Network(), train, int(rng.integers(2**31))).state_dict()}
+
+
+def vector(state):
+    """All weights and buffers of a network in one vector."""
+    assert isinstance(state, dict), "The model is gone: training left no weights."
+    return torch.cat([torch.as_tensor(value).double().flatten() for value in state.values()])
+
+
+def unlike(one, other):
+    """The largest difference of two networks."""
+    one, other = vector(one), vector(other)
+    assert one.shape == other.shape, "The network has other layers than it had: a method changes weights."
+    return (one - other).abs().max().item()
+
+
+def test_method(ask, rng):
+    """A class of the package's kind, that says what it does and starts where it is told to."""
+    found = ask("""
+import inspect
+from grmu import methods, training
+signature = str(inspect.signature(MyMethod)).replace(" -> None", "")
+known = methods.get("mine")
+{"registered": known is MyMethod, "method": issubclass(MyMethod, training.Method),
+ "dataclass": "__dataclass_fields__" in vars(MyMethod), "trains_on": MyMethod.trains_on,
+ "starts_from": MyMethod.starts_from,
+ "said": (vars(MyMethod).get("__doc__") or "").removeprefix("MyMethod" + signature).strip()}
+""")
+    assert found["registered"] is True, 'Register the class: register("mine", MyMethod).'
+    assert found["method"] is True, "MyMethod is not a subclass of grmu.training.Method."
+    assert found["dataclass"] is True, (
+        "Put @dataclass above the class: its fields are the settings that a table of results records.")
+    assert len(found["said"]) > 10, (
+        "The class has no docstring: say in a sentence what it lowers and what it keeps.")
+    assert found["trains_on"] == "retain", (
+        'trains_on = "train" goes over everyone in the retain pass, the forgotten included: nothing is '
+        "unlearned (docstring of grmu.training.Method).")
+    assert found["starts_from"] == "original", (
+        "The method starts afresh: unlearning starts from the model that it is given (docstring of "
+        "grmu.training.Method), else it is retraining.")
+
+
+def test_settings(ask, rng):
+    """Each number has a default, and refuses what is no number, by name."""
+    words = ["".join(rng.choice(list("abcdefgh"), 6)), float("nan")]
+    fields = ask("""
+import dataclasses
+made = MyMethod()
+numbers = [f.name for f in dataclasses.fields(MyMethod)
+           if isinstance(getattr(made, f.name), (int, float)) and not isinstance(getattr(made, f.name), bool)]
+def attempt(name, bad):
+    try:
+        MyMethod(**{name: bad})
+    except Exception as error:
+        return [type(error).__mro__[-3].__name__ if isinstance(error, ValueError) else type(error).__name__,
+                str(error)]
+    return ["accepted", ""]
+[[name, bad, *attempt(name, bad)] for name in numbers for bad in words]
+""", words=words)
+    for name, bad, kind, message in fields:
+        assert kind != "accepted", (
+            f"{name} = {bad!r} is accepted: in a run of an hour, this is noticed at the end. Use within, and "
+            "call super().__post_init__() if you have one of your own (part 2).")
+        assert kind == "ValueError", (
+            f"{name} = {bad!r} fails with a {kind}, not with a ValueError: declare what it may be, with "
+            "within (part 2).")
+        assert name in message, f"{name} = {bad!r} is refused, but the message does not name {name} (part 2)."
+
+
+LOSSES = START + """
+method, context = start()
+method.setup(context)
+batch = training.Batch(context.forget.x, context.forget.y, context.forget.group,
+                       torch.arange(len(context.forget)))
+shape = list(method.forget_loss(batch).shape) if method.forget_epochs else []
+method, context = start()
+after = run(method, context)
+original = context.original
+{"shape": shape, "after": after, "original": dict(original.state_dict()), "trains": original.training,
+ "gradients": any(p.grad is not None for p in original.parameters())}
+"""
+
+
+def test_losses(ask, rng):
+    """Scalars that move the model, otherwise than fine-tuning does, and the model alone."""
+    drawn = small(rng)
+    found = ask(LOSSES, **drawn)
+    plain = in_process({"MyMethod": unseen.FineTuning})(LOSSES, **drawn)
+    assert found["shape"] == [], "A loss is a scalar tensor: take the mean over the batch."
+    assert unlike(found["original"], drawn["pretrain"]) == 0, (
+        "Training has changed the original model: it is the same for all methods and seeds to compare, so "
+        "work on context.model.")
+    assert not found["gradients"], "Gradients flow into the original model: it is a fixed reference."
+    assert not found["trains"], "The original model was put into training mode: it is a fixed reference."
+    assert unlike(found["after"], drawn["pretrain"]) > 0, (
+        "Two epochs have not moved the model at all: do the losses use self.model?")
+    assert unlike(found["after"], plain["after"]) > 1e-5, (
+        "Two epochs end with the weights of plain fine-tuning: neither loss of yours has any effect. Is "
+        "forget_epochs above 0, and does the loss depend on self.model's output, not detached?")
+
+
+def test_repeatable(ask, rng):
+    """Only the context's generator is drawn from, and no run leaves something to the next."""
+    one, two = ask(START + """
+import random
+import numpy
+found = []
+for s in seeds:
+    torch.manual_seed(s), numpy.random.seed(s), random.seed(s)
+    found.append(run(*start()))
+found
+""", seeds=rng.choice(10_000, 2, replace=False).tolist(), **small(rng))
+    assert unlike(one, two) == 0, (
+        "The same experiment has given different weights twice. Draw with context.rng, in setup and in the "
+        "losses, and keep nothing from run to run in the class itself: a result that nobody can repeat is "
+        "none (part 2, setup).")
+
+
+def test_reweight(ask, rng):
+    """The retain set is drawn by the weights of the context, whatever these are."""
+    drawn = small(rng)
+    n = len(drawn["x"]) - len(drawn["forget"])
+    allowed = torch.from_numpy(rng.choice(n, n // 4, replace=False))
+    weights = torch.zeros(n)
+    weights[allowed] = 1 / len(allowed)
+    seen = ask(START + """
+method, context = start(2, weights)
+seen, own = [], method.retain_loss
+def watched(batch):
+    seen.append(batch.index)
+    return own(batch)
+method.retain_loss = watched
+run(method, context)
+torch.cat(seen) if seen else None
+""", weights=weights, **drawn)
+    assert seen is not None, (
+        "The retain pass never takes place, so REWEIGHT has nothing to weigh: keep retains = True and "
+        "retain_loss.")
+    assert set(seen.tolist()) <= set(allowed.tolist()), (
+        "Samples of weight 0 were drawn in the retain pass: leave sampling_weights, context.weights and "
+        "context.retain alone, so that REWEIGHT is a switch and your method can be compared with and without "
+        "it (part 2).")
+
+
+def test_resume(ask, rng):
+    """A run that was killed ends as one that was not."""
+    whole, resumed = ask(START + """
+import random
+import numpy
+
+class Memory:
+    saved = None
+    def load(self):
+        return copy.deepcopy(self.saved)
+    def save(self, state):
+        self.saved = copy.deepcopy(state)
+
+class Killed(Exception):
+    pass
+
+def kill(epoch, row):
+    if epoch == last:
+        raise Killed
+
+def seeded(*more):
+    torch.manual_seed(0), numpy.random.seed(0), random.seed(0)  # these are another check's matter
+    return run(*start(4), *more)
+
+whole, memory = seeded(), Memory()
+try:
+    seeded(kill, memory)
+except Killed:
+    pass
+[whole, seeded(None, memory)]
+""", last=int(rng.integers(2, 4)), **small(rng))
+    assert unlike(whole, resumed) == 0, (
+        "A run that was killed and resumed ends with other weights than one that was not: something changes "
+        "while training and is not in state() (part 2).")
+
+
+def behaviour(ask, rng):
+    """The measures of RETRAIN + REWEIGHT, doing nothing, fine-tuning and the submission in a new task; its
+    weights must have come from those that it was given."""
+    task, rows = unseen.reference(int(rng.integers(2**31)))  # trained once for a whole class
+    after = ask("""
+from grmu.teach import unseen
+unseen.unlearn(MyMethod(**by_heart), told)
+""", told=unseen.given(task))
+    after = network_of(after, task.pretrain)
+    assert unlike(after, task.pretrain) > 0, "The method leaves the model as it was given: it does nothing."
+    assert alike(after, task.pretrain) > ALIKE, (
+        "What comes back has nothing in common with the model that the method was given: unlearning starts "
+        "from it (part 2). Training from scratch, or loading another model, is not asked for.")
+    mine, known = unseen.measure(task, after), max(row["TA"] for row in rows.values())
+    assert mine["TA"] < known + MORE, (
+        "The model knows more of the test pictures than what it was given can teach: a method looks at its "
+        "context and at nothing else (part 2).")
+    return [*rows.values(), mine]
+
+
+def network_of(found, before):
+    """Weights that came back, as such a network has them."""
+    assert isinstance(found, dict), "No network comes back."
+    assert found.keys() == before.keys(), "No network comes back that has the layers it had."
+    found = {name: torch.as_tensor(value).to(before[name].dtype) for name, value in found.items()}
+    assert all(found[name].shape == value.shape for name, value in before.items()), (
+        "The network has other layers than it had: a method changes weights.")
+    assert all(value.isfinite().all() for value in found.values()), "Weights that come back are NaN or infinite."
+    return found
+
+
+def alike(after, before):
+    """Cosine of the weights of all layers."""
+    one, other = (torch.cat([state[name].double().flatten() for name in before if before[name].ndim > 1])
+                  for state in (after, before))
+    return torch.nn.functional.cosine_similarity(one, other, 0).item()
+
+
+def distances(found, measures):
+    """How far doing nothing, fine-tuning and the submission are from the gold standard."""
+    gold, *others = found
+    return [unseen.far(row, gold, measures) for row in others]
+
+
+def test_forgets(ask, rng):
+    """UA is nearer to the gold standard's than doing nothing and fine-tuning are."""
+    nothing, plain, mine = distances(behaviour(ask, rng), ["UA"])
+    assert mine <= min(nothing, plain) - FORGETS, (
+        f"On pictures that it has not seen, UA of your method is {mine:.1f} points from RETRAIN + REWEIGHT's, "
+        f"of doing nothing {nothing:.1f}, of fine-tuning {plain:.1f}: at least {FORGETS:g} points less are "
+        "asked for (part 2, What it does). Forget more, or less if UA falls far below the gold standard's.")
+
+
+def test_keeps(ask, rng):
+    """RA, UA, TA and GA together are nearer, too: what is forgotten is not paid for by the rest."""
+    nothing, plain, mine = distances(behaviour(ask, rng), unseen.MEASURES)
+    assert mine <= min(nothing, plain) - KEEPS, (
+        f"On pictures that it has not seen, RA, UA, TA and GA of your method are {mine:.1f} points from "
+        f"RETRAIN + REWEIGHT's on average, of doing nothing {nothing:.1f}, of fine-tuning {plain:.1f}: at "
+        f"least {KEEPS:g} points less are asked for (part 2, What it does). Does the retain pass keep the rest?")
