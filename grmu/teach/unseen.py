@@ -72,16 +72,14 @@ def draw(rng: np.random.Generator) -> Task:
 
 
 def _part(whole: GroupedDataset, grounds: Sequence[int], rng: np.random.Generator) -> GroupedDataset:
-    """At most `EACH` pictures of each class on each of the grounds, or all of them for a test."""
+    """`EACH` pictures of each class on each of the grounds, in groups numbered afresh."""
     order = torch.from_numpy(rng.permutation(len(whole)))
-    classes, rows = [whole.class_names.index(name) for name in CLASSES], []
-    for y in classes:
-        rows += [order[(whole.y[order] == y) & (whole.a[order] == a)][:EACH] for a in grounds]
-    chosen = torch.cat(rows)
-    y, a = (torch.bucketize(values[chosen], torch.tensor(known))
-            for values, known in ((whole.y, classes), (whole.a, grounds)))
-    return GroupedDataset(whole.x[chosen], y, a, CLASSES, [whole.attribute_names[g] for g in grounds],
-                          whole.name)
+    classes = [whole.class_names.index(name) for name in CLASSES]
+    rows = torch.cat([order[(whole.y[order] == y) & (whole.a[order] == a)][:EACH]
+                      for y in classes for a in grounds])
+    return GroupedDataset(whole.x[rows], torch.bucketize(whole.y[rows], torch.tensor(classes)),
+                          torch.bucketize(whole.a[rows], torch.tensor(grounds)), CLASSES,
+                          [whole.attribute_names[g] for g in grounds], whole.name)
 
 
 def _from_scratch(train: GroupedDataset, learnt: GroupedDataset, seed: int,

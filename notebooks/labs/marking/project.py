@@ -1,6 +1,28 @@
 """The project: what decides its tested marks. A check for each graded cell; all inputs are drawn.
 
-MARGINS
+Behaviour (`test_forgets`, `test_keeps`): the submission's method, trained where it runs, leaves weights; all
+else happens here. Margins were set on tasks of seeds 0 to 7 (`grmu.teach.unseen`, one x86-64 core). Points by
+which a method is nearer to RETRAIN + REWEIGHT than the nearer of doing nothing and fine-tuning, the least and
+the mean of the eight; TA above the highest of those three, at most; cosine with PRETRAIN's weights, at least:
+
+| method (settings) | UA | RA, UA, TA, GA | TA | cosine |
+| --- | --- | --- | --- | --- |
+| bounded ascent (cap 0.02, as the solution) | 18.1, 34.0 | 6.9, 9.0 | -1.4 | 0.97 |
+| bounded ascent (cap 0.05) | 16.7, 26.7 | 5.7, 8.1 | -1.9 | 0.97 |
+| ascent and descent (2 epochs; NegGrad+) | 22.2, 30.0 | 6.2, 8.9 | -0.3 | 0.95 |
+| SCRUB (1 epoch) | 20.8, 34.2 | 4.1, 8.4 | -1.4 | 0.89 |
+| MIU (defaults) | 23.6, 39.2 | 7.1, 11.3 | -0.2 | 0.99 |
+| *asked for* | 10 | 3 | 4 | 0.5 |
+| doing nothing, fine-tuning | 0, 0 | 0, 0 | 0 | 1.00 |
+| bounded ascent (cap 0.1) | 5.6, 18.9 | 3.3, 5.7 | -2.1 | 0.99 |
+| MIU (2 epochs) | 0.0, 5.4 | -0.8, 2.9 | 1.2 | 0.99 |
+| ascent without end (5 epochs) | -2.8, 23.3 | -12.2, -3.9 | -6.2 | 0.90 |
+| fine-tuning with shifted pictures | 15.3, 31.9 | -1.5, 0.0 | -8.2 | 0.93 |
+| bounded ascent that learns the test set, too | 13.9, 35.9 | 1.4, 7.8 | 5.7 to 11.6 | 0.94 |
+| training from scratch | | | | 0.04 |
+
+Doing nothing is 36 to 63 points from the gold standard in UA, and 13 to 22 in all four. With cap 0.6, its
+default, the solution does nothing here either: hence `by_heart`, the submission's settings for such data.
 """
 
 import torch
@@ -10,9 +32,9 @@ from grmu.models import Network
 from grmu.teach import unseen
 from grmu.teach.asking import in_process
 
-ALIKE = 0.5  # cosine of the weights with PRETRAIN's: see above
-MORE = 4.0  # points of TA above PRETRAIN's and RETRAIN's
-FORGETS, KEEPS = 10.0, 3.0  # margins, points
+FORGETS, KEEPS = 10.0, 3.0  # points nearer, in UA and in all four
+MORE = 4.0  # points of TA that nobody gains who has seen no other pictures
+ALIKE = 0.5  # cosine with PRETRAIN's weights of who began with them
 
 # What a method is set up in: `start()` gives it and its context, from what the check has drawn.
 START = """
@@ -103,8 +125,7 @@ def attempt(name, bad):
     try:
         MyMethod(**{name: bad})
     except Exception as error:
-        return [type(error).__mro__[-3].__name__ if isinstance(error, ValueError) else type(error).__name__,
-                str(error)]
+        return ["ValueError" if isinstance(error, ValueError) else type(error).__name__, str(error)]
     return ["accepted", ""]
 [[name, bad, *attempt(name, bad)] for name in numbers for bad in words]
 """, words=words)

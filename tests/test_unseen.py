@@ -1,0 +1,158 @@
+"""The project's behaviour: what earns its points on a task that no method has seen, and what does not."""
+
+import numpy as np
+import pytest
+import torch
+from lab_cells import Lab, Run, known_answers
+
+from grmu import data, methods
+from grmu.teach import marking, unseen
+from grmu.teach.asking import encode
+
+ANSWERS = known_answers("project")
+CHECKS = marking.load("project").checks
+BEHAVIOUR = ("test_forgets", "test_keeps")
+NOTHING = '    """A method that does not unlearn."""\n'
+ATTACKS = {
+    "empty methods": ("", "at least"),
+    "losses that are zero": ("""
+    forget_epochs = 5
+
+    def forget_loss(self, batch):
+        return 0 * self.model(batch.x).sum()
+
+    def retain_loss(self, batch):
+        return 0 * self.model(batch.x).sum()
+""", "at least"),
+    "the original's weights": ("""
+    def after_step(self):
+        self.model.load_state_dict(self.original.state_dict())
+
+    def retain_loss(self, batch):
+        return self.model.eval()(batch.x).sum()
+""", "it does nothing"),
+    "the original's weights, a little moved": ("""
+    def after_step(self):
+        self.model.load_state_dict(self.original.state_dict())
+        for p in self.model.parameters():
+            p.data.mul_(1.001)
+""", "at least"),
+    "a network from the store": ("""
+    def setup(self, context):
+        super().setup(context)
+        import grmu
+        stored = grmu.run(grmu.Experiment(method="retrain", dataset="groundwear-many", tiny=True)).model
+        self.kept = {k: v.clone() for k, v in stored.backbone.state_dict().items()}
+
+    def after_step(self):
+        self.model.backbone.load_state_dict(self.kept)
+""", "nothing in common"),
+    "training from scratch": ("""
+    def setup(self, context):
+        super().setup(context)
+        from grmu import models
+        from grmu.training import Recipe, train
+        from dataclasses import replace
+        from grmu.teach.unseen import FromScratch, PRETRAINING
+        fresh = models.build(models.Network(), context.train, 5)
+        train(FromScratch(), replace(context, model=fresh, recipe=replace(PRETRAINING, epochs=4,
+                                                                          warmup_epochs=1)))
+        context.model.load_state_dict(fresh.state_dict())
+""", "nothing in common"),
+    "the test set": ("""
+    forget_epochs = 2
+
+    def setup(self, context):
+        super().setup(context)
+        from grmu import data
+        from grmu.teach.unseen import CLASSES
+        test = data.load("groundwear-many").test
+        names = [test.class_names.index(name) for name in CLASSES]
+        rows = torch.isin(test.y, torch.tensor(names)).nonzero().squeeze(1)
+        self.x, self.y = test.x[rows], torch.bucketize(test.y[rows], torch.tensor(names))
+
+    def forget_loss(self, batch):
+        return -nn.functional.cross_entropy(self.model(batch.x), batch.y)
+
+    def retain_loss(self, batch):
+        rows = torch.randint(len(self.y), (128,), generator=self.context.rng)
+        seen = nn.functional.cross_entropy(self.model(self.x[rows]), self.y[rows])
+        return super().retain_loss(batch) + seen
+""", "knows more of the test pictures"),
+    "a probe that answers by itself": ("""
+
+import grmu.teach.unseen
+grmu.teach.unseen.unlearn = lambda method, told: told["pretrain"]
+""", "it does nothing"),
+    "weights that are no numbers": ("""
+
+import grmu.teach.unseen
+grmu.teach.unseen.unlearn = lambda method, told: {k: v * float("nan") for k, v in told["pretrain"].items()}
+""", "NaN or infinite"),
+}
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return Lab("project")
+
+
+def verdicts(run, checks=BEHAVIOUR, secret="public"):
+    return {name: marking.verdict(CHECKS[name], run.ask, marking.generator(secret, "project", name))
+            for name in checks}
+
+
+def submission(lab, body):
+    source = ANSWERS.FILE + "\n@dataclass\nclass MyMethod(Method):\n" + NOTHING + body + ANSWERS.TAIL
+    return Run(lab, {"method": source, "by_heart": "by_heart = {}"})
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_gets_nothing_for_behaviour_and_is_told_why(lab, name, tmp_path, monkeypatch):
+    body, why = ATTACKS[name]
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    kept = unseen.unlearn
+    monkeypatch.setattr(unseen, "unlearn", kept)  # put back after an attack has changed it
+    for seed in [marking.generator("public", "project", check).integers(2**31) for check in BEHAVIOUR]:
+        unseen.reference(int(seed))  # in another process, an attack does not reach this one's
+    run = submission(lab, body)
+    said = verdicts(run)
+    assert all(why in message for message in said.values()), said
+
+
+def test_the_store_holds_nothing_of_a_task(lab, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    assert verdicts(Run(lab, ANSWERS.SECOND), ["test_forgets"]) == {"test_forgets": ""}
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("name", "settings"), [("miu", {}), ("scrub", {"forget_epochs": 1})])
+def test_shipped_methods_pass(lab, name, settings):
+    run = Run(lab)
+    run.names.update(MyMethod=methods.get(name), by_heart=settings)
+    run.done |= {run.place["method"], run.place["by_heart"]}
+    assert verdicts(run) == dict.fromkeys(BEHAVIOUR, "")
+
+
+def test_what_a_method_is_given_holds_no_test_picture_and_no_number_of_the_task():
+    task = unseen.draw(np.random.default_rng(0))
+    told = unseen.given(task)
+    encode(told)
+    pictures = {tuple(x.flatten().tolist()) for x in told["x"]}
+    assert not pictures & {tuple(x.flatten().tolist()) for x in task.test.x}
+    assert told["seed"] != task.seeds[0]
+    assert set(told["forget"].tolist()) <= set(range(len(told["x"])))
+    assert len(told["forget"]) == round(unseen.RATIO * unseen.EACH)
+
+
+def test_tasks_of_other_seeds_are_others_and_all_are_known_by_heart():
+    tasks = [unseen.draw(np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(tasks[0].train.x, tasks[1].train.x)
+    assert not torch.equal(tasks[0].train.x, tasks[2].train.x)
+    assert all(torch.equal(tasks[0].pretrain[k], tasks[1].pretrain[k]) for k in tasks[0].pretrain)
+    for task in tasks[1:]:
+        assert len(task.train) == 6 * unseen.EACH
+        found = unseen.measure(task, task.pretrain)
+        assert found["RA"] == found["UA"] == 100
+        assert 50 < found["TA"] < 80
+        assert set(task.train.attribute_names) < set(data.load(unseen.DATASET).train.attribute_names)
