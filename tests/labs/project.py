@@ -142,6 +142,10 @@ MISCONCEPTIONS = {
         {"test_keeps": 3}),
 }
 
+# What those mutants lose that every lab has: a class without losses is still a class, with settings
+GENERIC = {"method: None": TRAINS, "method: a constant": TRAINS}
+N_SECRETS = 1  # each mutant is trained four times a secret
+
 SECOND = {"method": FILE + """
 @dataclass
 class MyMethod(Method):

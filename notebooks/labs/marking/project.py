@@ -94,7 +94,7 @@ import inspect
 from grmu import methods, training
 signature = str(inspect.signature(MyMethod)).replace(" -> None", "")
 known = methods.get("mine")
-{"registered": known is MyMethod, "method": issubclass(MyMethod, training.Method),
+{"registered": known.__qualname__ == MyMethod.__qualname__ == "MyMethod", "method": issubclass(MyMethod, training.Method),
  "dataclass": "__dataclass_fields__" in vars(MyMethod), "trains_on": MyMethod.trains_on,
  "starts_from": MyMethod.starts_from,
  "said": (vars(MyMethod).get("__doc__") or "").removeprefix("MyMethod" + signature).strip()}
