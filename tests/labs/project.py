@@ -132,10 +132,6 @@ MISCONCEPTIONS = {
     "the forgotten in place of the retained": (
         answer(retain("x, y = self.context.forget.x, self.context.forget.y",
                       "return nn.functional.cross_entropy(self.model(x), y)")), BEHAVIOUR),
-    "pictures shifted for a network that never saw any": (
-        answer(retain("from grmu.training import augment_images",
-                      "x = augment_images(batch.x, self.context.rng)",
-                      "return nn.functional.cross_entropy(self.model(x), batch.y)")), {"test_keeps": 3}),
     "wrong labels for the retained, too": (
         answer(retain("logits, other = self.model(batch.x), (batch.y + 1) % self.context.train.n_classes",
                       "return super().retain_loss(batch) + nn.functional.cross_entropy(logits, other)")),

@@ -94,8 +94,8 @@ import inspect
 from grmu import methods, training
 signature = str(inspect.signature(MyMethod)).replace(" -> None", "")
 known = methods.get("mine")
-{"registered": known.__qualname__ == MyMethod.__qualname__ == "MyMethod", "method": issubclass(MyMethod, training.Method),
- "dataclass": "__dataclass_fields__" in vars(MyMethod), "trains_on": MyMethod.trains_on,
+{"registered": known.__qualname__ == MyMethod.__qualname__ == "MyMethod",
+ "method": issubclass(MyMethod, training.Method), "dataclass": "__dataclass_fields__" in vars(MyMethod), "trains_on": MyMethod.trains_on,
  "starts_from": MyMethod.starts_from,
  "said": (vars(MyMethod).get("__doc__") or "").removeprefix("MyMethod" + signature).strip()}
 """)
@@ -119,8 +119,8 @@ def test_settings(ask, rng):
     fields = ask("""
 import dataclasses
 made = MyMethod()
-numbers = [f.name for f in dataclasses.fields(MyMethod)
-           if isinstance(getattr(made, f.name), (int, float)) and not isinstance(getattr(made, f.name), bool)]
+defaults = {f.name: getattr(made, f.name) for f in dataclasses.fields(MyMethod)}
+numbers = [k for k, v in defaults.items() if isinstance(v, (int, float)) and not isinstance(v, bool)]
 def attempt(name, bad):
     try:
         MyMethod(**{name: bad})
@@ -277,7 +277,8 @@ def network_of(found, before):
     found = {name: torch.as_tensor(value).to(before[name].dtype) for name, value in found.items()}
     assert all(found[name].shape == value.shape for name, value in before.items()), (
         "The network has other layers than it had: a method changes weights.")
-    assert all(value.isfinite().all() for value in found.values()), "Weights that come back are NaN or infinite."
+    assert all(value.isfinite().all() for value in found.values()), (
+        "Weights that come back are NaN or infinite.")
     return found
 
 
@@ -298,9 +299,10 @@ def test_forgets(ask, rng):
     """UA is nearer to the gold standard's than doing nothing and fine-tuning are."""
     nothing, plain, mine = distances(behaviour(ask, rng), ["UA"])
     assert mine <= min(nothing, plain) - FORGETS, (
-        f"On pictures that it has not seen, UA of your method is {mine:.1f} points from RETRAIN + REWEIGHT's, "
-        f"of doing nothing {nothing:.1f}, of fine-tuning {plain:.1f}: at least {FORGETS:g} points less are "
-        "asked for (part 2, What it does). Forget more, or less if UA falls far below the gold standard's.")
+        f"On pictures that it has not seen, UA of your method is {mine:.1f} points from RETRAIN + "
+        f"REWEIGHT's, of doing nothing {nothing:.1f}, of fine-tuning {plain:.1f}: at least {FORGETS:g} points "
+        "less are asked for (part 2, What it does). Forget more, or less if UA falls far below the gold "
+        "standard's.")
 
 
 def test_keeps(ask, rng):
@@ -309,4 +311,5 @@ def test_keeps(ask, rng):
     assert mine <= min(nothing, plain) - KEEPS, (
         f"On pictures that it has not seen, RA, UA, TA and GA of your method are {mine:.1f} points from "
         f"RETRAIN + REWEIGHT's on average, of doing nothing {nothing:.1f}, of fine-tuning {plain:.1f}: at "
-        f"least {KEEPS:g} points less are asked for (part 2, What it does). Does the retain pass keep the rest?")
+        f"least {KEEPS:g} points less are asked for (part 2, What it does). Does the retain pass keep the "
+        "rest?")
