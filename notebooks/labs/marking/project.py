@@ -95,8 +95,8 @@ from grmu import methods, training
 signature = str(inspect.signature(MyMethod)).replace(" -> None", "")
 known = methods.get("mine")
 {"registered": known.__qualname__ == MyMethod.__qualname__ == "MyMethod",
- "method": issubclass(MyMethod, training.Method), "dataclass": "__dataclass_fields__" in vars(MyMethod), "trains_on": MyMethod.trains_on,
- "starts_from": MyMethod.starts_from,
+ "method": issubclass(MyMethod, training.Method), "dataclass": "__dataclass_fields__" in vars(MyMethod),
+ "trains_on": MyMethod.trains_on, "starts_from": MyMethod.starts_from,
  "said": (vars(MyMethod).get("__doc__") or "").removeprefix("MyMethod" + signature).strip()}
 """)
     assert found["registered"] is True, 'Register the class: register("mine", MyMethod).'
@@ -300,8 +300,8 @@ def test_forgets(ask, rng):
     nothing, plain, mine = distances(behaviour(ask, rng), ["UA"])
     assert mine <= min(nothing, plain) - FORGETS, (
         f"On pictures that it has not seen, UA of your method is {mine:.1f} points from RETRAIN + "
-        f"REWEIGHT's, of doing nothing {nothing:.1f}, of fine-tuning {plain:.1f}: at least {FORGETS:g} points "
-        "less are asked for (part 2, What it does). Forget more, or less if UA falls far below the gold "
+        f"REWEIGHT's, of doing nothing {nothing:.1f}, of fine-tuning {plain:.1f}: at least {FORGETS:g} "
+        "points less are asked for (part 2, What it does). Forget more, or less if UA falls far below the gold "
         "standard's.")
 
 
