@@ -301,8 +301,8 @@ def test_forgets(ask, rng):
     assert mine <= min(nothing, plain) - FORGETS, (
         f"On pictures that it has not seen, UA of your method is {mine:.1f} points from RETRAIN + "
         f"REWEIGHT's, of doing nothing {nothing:.1f}, of fine-tuning {plain:.1f}: at least {FORGETS:g} "
-        "points less are asked for (part 2, What it does). Forget more, or less if UA falls far below the gold "
-        "standard's.")
+        "points less are asked for (part 2, What it does). Forget more, or less if UA falls far below the "
+        "gold standard's.")
 
 
 def test_keeps(ask, rng):
