@@ -103,7 +103,7 @@ def answers_sheet(answers: Answers, groups: Sequence[int], only_changed: bool, t
             ax.set_axis_off()
         for ax, i in zip(row, index.tolist(), strict=False):
             show_picture(answers.data.x[i], ax)
-            mark = "" if answers.right[i] else " ✗"
+            mark = "" if answers.right[i] else r" $\times$"
             ax.set_title(f"{100 * answers.before[i]:.0f} → {100 * answers.after[i]:.0f}{mark}", fontsize=10,
                          loc="center", fontweight="normal",
                          color="black" if answers.right[i] else VERMILION)
