@@ -83,7 +83,7 @@ def test_a_killed_process_leaves_a_checkpoint_that_another_takes_up(tmp_path):
     code = """
 import os, signal
 from grmu.runs import Experiment, run
-e = Experiment(method="miu", overrides={"epochs": 4})
+e = Experiment(method="miu", overrides={"epochs": 4}, pretraining={"epochs": 1, "warmup_epochs": 0})
 def on_epoch(epoch, row):
     if epoch == 3 and sys.argv[2] == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
