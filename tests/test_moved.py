@@ -87,13 +87,16 @@ def test_what_the_page_says_by_hand_is_what_the_shipped_rows_say():
     learnt, heart, many = DATASETS
     r2 = {by: shift.explained(rows, by)["R2 of changes"].round(2) for by in ("visible", "calibrated", "twin")}
     assert f"R² is {r2['visible'][learnt, 1]}, the ceiling {r2['twin'][learnt, 1]}" in page
+    assert f"and it is {shift.explained(rows)['R2 of changes'][learnt, 1]:.3f}" in page
     assert f"(R² {r2['visible'][heart, 1]} of a ceiling of {r2['twin'][heart, 1]}; " in page
     assert f"calibrated ({r2['calibrated'][heart, 1]})" in page
     assert f"the ceiling is {r2['twin'][many, 1]}." in page
     miss = {by: shift.misses(rows, by) for by in ("visible", "calibrated", "head")}
     small = miss["visible"].loc[learnt, 1, 3]
-    assert ((small.low < 0) & (small.high > 0)).tolist() == [True] * 4 + [False]
-    assert f"loses {small['mean'][0.9]:.0f} points more than predicted" in page
+    assert ((small.low < 0) & (small.high > 0)).tolist() == [False, True, False, False, False]
+    least, most = small["mean"][:0.7].min(), small["mean"][:0.7].max()
+    assert f"loses {least:.0f} to {most:.0f} points more than predicted on who asks up to ratio 0.7" in page
+    assert f"and {small['mean'][0.9]:.0f} points more at 0.9" in page
     assert f"{miss['visible'].loc[(heart, 1, 2, 0.5), 'mean']:.0f} points at ratio 0.5" in page
     assert (miss["calibrated"].loc[heart].low > 0).tolist() == [False] + [True] * 4
     assert f"falls by {-miss['visible'].loc[(many, 1, 43, 0.9), 'mean']:.0f} points more" in page

@@ -29,7 +29,7 @@ from grmu.study.compare import interval
 from grmu.study.grids import MANY, NINE_GROUPS, PAPER_RATIOS, RATIOS, TWENTY_FIVE_GROUPS
 from grmu.training import predict
 
-SEEDS = tuple(range(5))
+SEEDS = tuple(range(10))
 CEILING_SEEDS = SEEDS  # have a RETRAIN of the same split with another training seed, too
 TWIN = 1000  # is added to the seed of that one
 ASKING: dict[str, tuple[tuple[str | tuple[Group, ...], Sequence[float]], ...]] = {
