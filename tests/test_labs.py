@@ -2,7 +2,6 @@
 submissions."""
 
 import ast
-import copy
 import importlib.util
 import os
 import shutil
@@ -18,9 +17,9 @@ import pandas as pd
 import psutil
 import pytest
 from lab_cells import REGION, before, graded, known_answers, meta, solutions, with_sources
-from nbformat import v4
 
 from grmu.teach import classes, labs, marking
+from grmu.teach.submissions import recognise
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]",
@@ -28,7 +27,6 @@ if importlib.util.find_spec("nbgrader") is None:
 
 NAMES = labs.labs()
 QUICK = ("lab3",)
-HARD = labs.Limits(seconds=60, cell_seconds=4, gigabytes=1)
 
 
 ANSWERS = {lab: known_answers(lab) for lab in NAMES}
@@ -168,21 +166,40 @@ def lab(request):
     return request.param
 
 
+FORGED = """
+expect = same = check = lambda *found, **options: True
+get_ipython().showtraceback = lambda *error, **options: None
+get_ipython().set_custom_exc((BaseException,), lambda *error, **options: None)
+"""
+
+
+def class_of(made, lab):
+    """Six submissions of a lab, each with the points that it should lose by test."""
+    stub, source = read(made, "release", lab), read(made, "source", lab)
+    right, (answers, lost) = with_sources(stub, solutions(source)), one_mistake_a_cell(lab)
+    forged, everything = with_sources(stub, {}), graded(source)
+    next(c for c in forged.cells if c.cell_type == "code").source += FORGED
+    wrong, points = list(ANSWERS[lab].MISCONCEPTIONS.values())[-1]
+    return {"untouched": (stub, everything), "wrong": (with_sources(right, answers), lost),
+            "right": (right, {}), "second": (with_sources(right, ANSWERS[lab].SECOND), {}),
+            "forged": (forged, everything), "mutant": (with_sources(right, wrong), points)}
+
+
 @pytest.fixture(scope="module")
 def labs_book(made, tmp_path_factory, request):
-    """The gradebook of two students: one hands in untouched notebooks, one is wrong once in each cell."""
-    folder = tmp_path_factory.mktemp("labs")
+    """The gradebook of a class, and where it was written. Without --all-labs: of two students, one who hands
+    in an untouched notebook and one who is wrong once in each cell."""
+    folder, whole = tmp_path_factory.mktemp("labs"), request.config.getoption("--all-labs")
     source = shutil.copytree(labs.SOURCE, folder / "source")
     project = source / "project" / "project.ipynb"  # its live runs are no test's matter: one seed will do
     project.write_text(project.read_text().replace("seeds = 0.5, [0, 1]", "seeds = 0.5, [0]"))
-    for lab in NAMES if request.config.getoption("--all-labs") else QUICK:
-        stub = read(made, "release", lab)
-        wrong = with_sources(stub, solutions(read(made, "source", lab)) | one_mistake_a_cell(lab)[0])
-        for student, nb in (("untouched", stub), ("wrong", wrong)):
-            (folder / "in" / student).mkdir(parents=True, exist_ok=True)
-            nbformat.write(nb, folder / "in" / student / f"{lab}.ipynb")
-    labs.grade(folder / "in", folder / "out", jobs=2, source=source)
-    return pd.read_csv(folder / "out" / "gradebook.csv").set_index(["student", "lab"]), folder / "out"
+    for lab in NAMES if whole else QUICK:
+        for student, (nb, _) in class_of(made, lab).items():
+            if whole or student in ("untouched", "wrong"):
+                (folder / "in" / student).mkdir(parents=True, exist_ok=True)
+                nbformat.write(nb, folder / "in" / student / f"{lab}.ipynb")
+    book = labs.grade(folder / "in", folder / "out", jobs=2, source=source)
+    return book.set_index(["student", "lab"]), folder
 
 
 def test_an_untouched_release_gets_nothing_and_breaks_nothing(labs_book, made, lab):
@@ -192,141 +209,29 @@ def test_an_untouched_release_gets_nothing_and_breaks_nothing(labs_book, made, l
 
 
 def test_the_real_autograder_takes_the_same_points_for_mistakes(labs_book, made, lab):
-    row, lost = labs_book[0].loc["wrong", lab], one_mistake_a_cell(lab)[1]
-    expected = {name: 0 if name in lost else points
-                for name, points in graded(read(made, "source", lab)).items()}
-    assert {name: row[f"{lab}/{name}"] for name in expected} == expected
+    book, folder = labs_book
+    for student, (_, lost) in class_of(made, lab).items():
+        if (student, lab) in book.index:
+            expected = {name: 0 if name in lost else points
+                        for name, points in graded(read(made, "source", lab)).items()}
+            row = book.loc[student, lab]
+            assert {name: row[f"{lab}/{name}"] for name in expected} == expected, (student, row.status)
+    row = book.loc["wrong", lab]
     assert row.by_hand > 0
     assert "to grade by hand" in row.status
-    page = (labs_book[1] / "feedback" / "wrong" / f"{lab}.html").read_text()
+    page = (folder / "out" / "feedback" / "wrong" / f"{lab}.html").read_text()
     assert "Not yet" in page or "AssertionError" in page
 
 
-# Hostile and broken submissions, of a lab that needs nothing but Python
-
-
-def tiny_lab(folder):
-    def cell(new, name, source, **kind):
-        made = new(source)
-        made.metadata["nbgrader"] = {"grade": False, "solution": False, "locked": False, "task": False,
-                                     "schema_version": 3,
-                                     "grade_id": name, "cell_type": made.cell_type} | kind
-        return made
-
-    def function(name, body):
-        source = f"def {name}(x):\n    ### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION"
-        return cell(v4.new_code_cell, name, source, solution=True)
-
-    def test(name, points, visible, hidden):
-        return cell(
-            v4.new_code_cell,
-            name,
-            f"{visible}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS",
-            grade=True,
-            locked=True,
-            points=points,
-        )
-
-    cells = [v4.new_markdown_cell("# A tiny lab"), function("double", "return 2 * x"),
-             test("test_double", 2, "assert double(1) == 2", "assert double(2) == 4"),
-             function("square", "return x * x"),
-             test("test_square", 3, "assert square(1) == 1",
-                  "assert square(3) == 9, 'a square is a product'"),
-             cell(v4.new_markdown_cell, "why", "### BEGIN SOLUTION\nBecause.\n### END SOLUTION", grade=True,
-                  solution=True,
-                  points=4)]
-    for i, c in enumerate(cells):
-        c.id = f"cell-{i}"
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    (folder / "lab1").mkdir(parents=True)
-    nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), folder / "lab1" / "lab1.ipynb")
-    return folder
-
-
-STUBBORN = """
-def double(x):
-    import signal
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        pass
-"""
-ODD = """
-import socket, sys
-from pathlib import Path
-print("x" * 20_000_000)
-for i in range(5000):
-    print("line", i)
-for address in ("1.1.1.1", "127.0.0.1"):
-    try:
-        socket.create_connection((address, 22), 2)
-        raise SystemError("there is a network")
-    except OSError:
-        pass
-assert not list(Path(FOLDER).rglob("*.ipynb")), "others' work can be seen"
-def double(x):
-    print("careful", file=sys.stderr)
-    return 2 * x
-"""
-
-
-def class_of(good, folder):
-    """Notebooks by student."""
-    bare, tampered, deleted = (copy.deepcopy(good) for _ in range(3))
-    for c in bare.cells:
-        c.metadata.clear()
-    tampered = with_sources(good, {"test_square": "1", "square": "square = None"})
-    tampered.cells[2].metadata.nbgrader.points = 300
-    tampered.cells[4].metadata.nbgrader.update(solution=True, locked=False)
-    tampered.cells.append(copy.deepcopy(good.cells[2]))
-    tampered.cells[-1].id = "another"
-    del deleted.cells[4:], deleted.cells[1]
-    return {"good": good, "bare": bare, "tampered": tampered, "deleted": deleted} | {
-        student: with_sources(good, {name: source}) for student, name, source in (
-            ("loop", "double", "def double(x):\n    while True: pass"), ("stubborn", "double", STUBBORN),
-            ("hog", "double", "def double(x):\n    return [bytearray(2**28) for _ in range(9)]"),
-            ("crash", "square", "def square(x):\n    import os\n    os._exit(3)"),
-            ("odd", "double", ODD.replace("FOLDER", repr(str(folder)))))}
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """The tiny lab's folder, and a right submission of it."""
-    source = tiny_lab(tmp_path_factory.mktemp("tiny") / "source")
-    with labs.course(["lab1"], source) as made:
-        return source, with_sources(read(made, "release", "lab1"), solutions(read(made, "source", "lab1")))
-
-
-@pytest.fixture(scope="module")
-def hostile(tiny, tmp_path_factory):
-    """The gradebook of a class of good, broken and hostile submissions of the tiny lab; and where it was
-    written."""
-    (source, good), folder = tiny, tmp_path_factory.mktemp("class")
-    for student, nb in class_of(good, folder).items():
-        layouts = {"good": "submitted/good/lab1/lab1.ipynb", "bare": "bare/lab1.ipynb"}
-        path = folder / "in" / layouts.get(student, f"lab1_{student}.ipynb")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(nb, path)
-    (folder / "in" / "lab1_torn.ipynb").write_text('{"cells": [')
-    book = labs.grade(folder / "in", folder / "out", limits=HARD, jobs=2, source=source)
-    return book.set_index("student"), folder / "out"
-
-
-@pytest.mark.parametrize(("student", "total", "status"), [
-    ("good", 5, "graded; to grade by hand: why"), ("bare", 5, "graded; to grade by hand: why"),
-    ("tampered", 2, "changed cells put back: test_square"),
-    ("deleted", 3, "missing cells put back: test_square, why; answers missing: double"),
-    ("loop", 3, "cell 3 was stopped after 4 s"), ("stubborn", 0, "cell 3 was stopped after 4 s"),
-    ("hog", 3, "cell 3 wanted more than 1 GB of memory"),
-    ("crash", 2, "the kernel died in cell 5: the cells after it were not run"),
-    ("odd", 5, "cell 2 printed 20,0"), ("torn", 0, "not graded; this is not a notebook that can be read")])
-def test_a_submission_gets_its_points_and_a_sentence_whatever_its_neighbours_do(
-    hostile, student, total, status
-):
-    book, out = hostile
-    row = book.loc[student]
-    assert (row.total, row["max"]) == (total, 5), row.status
-    assert status in row.status
-    assert 0 < len((out / "feedback" / student / "lab1.html").read_text()) < 1_000_000
+def test_a_class_graded_twice_gets_the_same_marks(labs_book, request):
+    """Thirty submissions, with nothing of the first time: no course folder, no run."""
+    if not request.config.getoption("--all-labs"):
+        pytest.skip("minutes: make test-labs")
+    book, folder = labs_book
+    again = labs.grade(folder / "in", folder / "again", jobs=2, source=folder / "source")
+    assert len(book) >= 30
+    pd.testing.assert_frame_equal(again.set_index(["student", "lab"]).drop(columns="status"),
+                                  book.drop(columns="status"))
 
 
 def waiting_is_counted():
@@ -356,39 +261,13 @@ def test_what_a_process_waits_for_a_processor_is_not_counted():
     assert sum(had) < 2 * passed  # three that never sleep, on one core: by the wall's clock it were 3
 
 
-def test_without_namespaces_sockets_are_refused_and_it_is_said(tiny, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(labs, "isolated", lambda: False)
-    source, good = tiny
-    caller = "import socket\ndef double(x):\n    socket.create_connection(('127.0.0.1', 9), 1)"
-    nbformat.write(with_sources(good, {"double": caller}), tmp_path / "lab1_caller.ipynb")
-    book = labs.grade(tmp_path, tmp_path / "out", limits=HARD, source=source)
-    assert book.total.tolist() == [3]
-    assert (
-        "there is no network while a lab is graded"
-        in (tmp_path / "out" / "feedback" / "caller" / "lab1.html").read_text()
-    )
-    assert "Python's sockets are blocked" in capsys.readouterr().out
-
-
-def test_a_lab_whose_own_solution_fails_grades_nobody(tiny, tmp_path):
-    nb = nbformat.read(tiny[0] / "lab1" / "lab1.ipynb", as_version=4)
-    source = tmp_path / "source" / "lab1"
-    source.mkdir(parents=True)
-    nbformat.write(with_sources(nb, {"double": nb.cells[1].source.replace("2 *", "3 *")}),
-                   source / "lab1.ipynb")
-    (tmp_path / "in").mkdir()
-    nbformat.write(tiny[1], tmp_path / "in" / "lab1_a.ipynb")
-    with pytest.raises(ValueError, match=r"lab1: its own solution does not get full marks.*test_double"):
-        labs.grade(tmp_path / "in", tmp_path / "out", limits=HARD, source=source.parent)
-
-
 def test_what_is_no_submission_is_named(tmp_path):
     for name in ("lab1_ann.ipynb", "ann/lab1.ipynb", "bo/lab2.ipynb", "cy/lab3/lab3.ipynb", "lab4.ipynb",
                  "homework.doc",
                  "cy/lab3/.ipynb_checkpoints/lab3.ipynb"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    found, strange = labs.recognise(tmp_path)
+    found, strange = recognise(tmp_path)
     assert {(s.student, s.lab) for s in found} == {("ann", "lab1"), ("bo", "lab2"), ("cy", "lab3")}
     assert len(strange) == 3
     assert "ann has handed in lab1 already" in "".join(strange)

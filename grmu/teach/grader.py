@@ -1,36 +1,47 @@
-"""One submission, graded by nbgrader in a process of its own: `grmu.teach.labs` starts this file, contained,
-and reads result.json.
+"""What runs contained: one submission, executed in a kernel that is then asked. `grmu.teach.contain` starts
+this file and talks to it through a socket, a line of JSON for each message.
 
-Its folder is a course of one student: submitted/student/LAB/LAB.ipynb, release/LAB/LAB.ipynb, gradebook.db,
-limits.json.
+First comes the task: {"notebook", "limits", "home", "given", "apart"}. The answer is {"outputs", "notes"};
+then each question, {"code", "given"}, is answered by what `grmu.teach.asking` makes of it in the kernel.
+Nothing here is secret: whoever takes this process over can forge only what the kernel answers.
 """
 
 from __future__ import annotations
 
+import ast
 import asyncio
-import copy
 import json
+import os
+import platform
+import re
 import resource
+import shutil
+import socket
 import sys
+import threading
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 from time import monotonic
 from typing import Any
 
 import nbformat
 import psutil
+from jupyter_client.utils import ensure_async
+from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook
-from nbgrader.apps import NbGraderAPI
-from nbgrader.converters import Autograde
-from nbgrader.preprocessors import Execute
 from traitlets.config import Config
 
-STUDENT = "student"
-SHOWN = 20_000  # characters of output that are kept of a cell
+SHOWN = 20_000  # characters of text that are kept of a cell
+PICTURES = 8_000_000  # characters of all that it displays
 PATIENCE = 20  # however busy the machine is, a second of a limit takes at most so many
 GRACE = 4.0  # seconds that a cell has to obey an interrupt
+PROCESSES = 512  # processes and threads
+ROOM = 2  # times the memory of a kernel, for all its processes together
+REVIVALS = 5  # kernels that may die before no other is started
 NO_SOCKETS = '''"""Grading without a network namespace: Python's own sockets reach no network."""
 import socket
 
@@ -71,50 +82,76 @@ class Clock:
         return max(passed - waited, passed / PATIENCE)
 
 
-class Contained(Execute):
-    """Executes a submission to its end, whatever its cells do; `notes` says in sentences what was stopped or
-    cut."""
+class Contained(NotebookClient):
+    """Executes a submission to its end, whatever its cells do, and answers questions about it; `notes` says
+    in sentences what was stopped or cut."""
 
-    notes: list[str] = []
-    limits: dict[str, float] = {}
+    km: Any
+    kc: Any
 
-    def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
-        """Run all cells."""
-        self.ended, self.left = "", float(self.limits["seconds"])
-        self.timeout = 1  # each second `_async_handle_timeout` asks whether the cell's time is over
-        self.iopub_timeout, self.startup_timeout = 60, 600  # a busy machine is no fault of a submission's
-        return super().preprocess(nb, resources)
+    error_on_timeout = {"ename": "CellTimeoutError", "evalue": "",
+                        "traceback": ["CellTimeoutError: No reply from kernel before timeout"]}
 
-    def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> Any:
+    def __init__(self, nb: NotebookNode, limits: dict[str, float], home: Path) -> None:
+        config = Config()
+        config.KernelManager.transport, config.KernelManager.ip = "ipc", str(home / "k")
+        # each second `_async_handle_timeout` asks whether a cell's time is over; that a machine is busy is no
+        # fault of a submission's
+        super().__init__(nb, timeout=1, allow_errors=True, interrupt_on_timeout=True, iopub_timeout=60,
+                         startup_timeout=600, shutdown_kernel="immediate", kernel_name="python3",
+                         config=config)
+        self.limits, self.notes = limits, list[str]()
+        self.ended, self.left, self.fatal = "", float(limits["seconds"]), set[int]()
+        self.left_to_ask, self.revived = float(limits["cell_seconds"]), 0
+        self.asking = str(Path(__file__).with_name("asking.py"))
+
+    async def run(self, skip: frozenset[int] = frozenset()) -> None:
+        """Run all cells but these, in a new kernel."""
+        await self.async_start_new_kernel()
+        await self.async_start_new_kernel_client()
+        for index, cell in enumerate(self.nb.cells):
+            if index not in skip:
+                await self.async_execute_cell(cell, index)
+        if self.kc is not None:
+            self.kc.iopub_channel.stop()  # nobody reads what is printed from now on
+
+    async def async_execute_cell(self, cell: NotebookNode, cell_index: int, *args: Any,
+                                 **options: Any) -> NotebookNode:
         """Run one cell within what is left of the time."""
-        if cell.cell_type != "code":
-            return cell, resources
-        self.shown, self.stopped, self.idle = 0, False, False
+        if cell.cell_type != "code" or not cell.source.strip():
+            return cell
+        self.shown, self.displayed, self.stopped, self.idle = 0, 0, False, False
+        place = f"cell {cell_index + 1}"
         if not self.ended and self.left <= 0:
             self._end(f"the notebook took longer than {self.limits['seconds']:g} s: "
-                      f"from cell {index + 1} on nothing was run")
+                      f"from {place} on nothing was run")
         if self.ended:
             self._fail(cell, "NotRun", self.ended)
-            return cell, resources
+            return cell
         self.allowed = min(self.left, self.limits["cell_seconds"])
         self.clock = Clock(self.km.provisioner.pid)
         try:
-            cell, resources = super().preprocess_cell(cell, resources, index)
+            cell = await super().async_execute_cell(cell, cell_index, *args, **options)
         except (DeadKernelError, CellTimeoutError) as error:
             how = "could not be interrupted" if self.stopped else "died"
-            self._end(f"the kernel {how} in cell {index + 1}: the cells after it were not run")
+            self._end(f"the kernel {how} in {place}: the cells after it were not run")
+            self.fatal.add(cell_index)
             self._fail(cell, type(error).__name__, self.ended)
         self.left -= self.clock.seconds()
         if self.stopped:
-            self.notes.append(f"cell {index + 1} was stopped after {round(self.allowed, 1):g} s")
+            self._note(f"{place} was stopped after {round(self.allowed, 1):g} s")
         if any("allocate memory" in str(o.get("evalue")) or o.get("ename") == "MemoryError"
                for o in cell.outputs):
-            self.notes.append(f"cell {index + 1} wanted more than {self.limits['gigabytes']:g} GB of memory")
+            self._note(f"{place} wanted more than {self.limits['gigabytes']:g} GB of memory")
         if self.shown > SHOWN:
-            self.notes.append(f"cell {index + 1} printed {self.shown:,} characters: cut")
-        if cell.metadata.get("nbgrader", {}).get("grade"):  # nbgrader takes any warning for a failure
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-        return cell, resources
+            self._note(f"{place} printed {self.shown:,} characters: cut")
+        return cell
+
+    def on_cell_executed(self, cell: NotebookNode, execute_reply: dict[str, Any], **_: Any) -> None:
+        """An error that a cell kept from being shown is one all the same."""
+        reply = execute_reply["content"]
+        if reply["status"] == "error" and not any(o.get("ename") == reply["ename"] for o in cell.outputs):
+            self._fail(cell, reply["ename"], reply["evalue"] or reply["ename"])
 
     async def _async_handle_timeout(self, timeout: int,
                                     cell: NotebookNode | None = None) -> dict[str, Any] | None:
@@ -146,18 +183,82 @@ class Contained(Execute):
                 return None
             if self.shown > SHOWN:
                 content["text"] = content["text"][:SHOWN - before] + "\n... cut ...\n"
-        elif kind == "error":
+            return super().output(outs, msg, display_id, cell_index)
+        if kind == "error":
             content["evalue"] = content["evalue"][:2000]
-            content["traceback"] = [line[:4000] for line in content["traceback"]]
+            content["traceback"] = [line[:4000] for line in content["traceback"][:50]]
         elif kind in ("display_data", "execute_result"):
             for form, value in content["data"].items():
                 if not form.startswith("image/") and len(str(value)) > 10 * SHOWN:
                     content["data"][form] = "... cut ..."
-        return super().output(outs, msg, display_id, cell_index)
+        self.displayed += len(str(content))
+        return super().output(outs, msg, display_id, cell_index) if self.displayed < PICTURES else None
+
+    async def ask(self, code: str, given: str) -> str:
+        """What the kernel answers, as text; in place of one that died another is started, without what killed
+        it."""
+        if self.ended and not await self._revive():
+            return error(self.ended)
+        allowed = min(self.left_to_ask, self.limits["ask_seconds"])
+        if allowed <= 0:
+            return error(f"all answers together took longer than {self.limits['cell_seconds']:g} s")
+        call = f"__import__('runpy').run_path({self.asking!r})['answer'](globals(), {code!r}, {given!r})"
+        asked = self.kc.execute("", silent=True, store_history=False, user_expressions={"answer": call})
+        clock, self.stopped = Clock(self.km.provisioner.pid), False
+        reply = await self._reply(asked, clock, allowed)
+        self.left_to_ask -= min(clock.seconds(), allowed)
+        if self.stopped:
+            why = f"an answer took longer than {round(allowed, 1):g} s"
+            self._note(why)
+            return error(why)
+        if reply is None:
+            return error(self.ended)
+        found = reply.get("user_expressions", {}).get("answer", {})
+        with suppress(Exception):
+            return str(ast.literal_eval(found["data"]["text/plain"]))
+        return error(f"{found.get('ename', 'no answer')}: {found.get('evalue', '')}"[:1000])
+
+    async def _reply(self, asked: str, clock: Clock, allowed: float) -> dict[str, Any] | None:
+        """The kernel's reply to a question; None if the kernel died, or had to be ended."""
+        interrupted: Clock | None = None
+        while True:
+            with suppress(Empty):
+                message = await ensure_async(self.kc.shell_channel.get_msg(timeout=0.2))
+                if message["parent_header"].get("msg_id") == asked:
+                    return message["content"]
+                continue
+            if not await ensure_async(self.km.is_alive()):
+                self._end("the kernel died when an answer was asked for")
+                return None
+            if interrupted is None and clock.seconds() > allowed:
+                self.stopped, interrupted = True, Clock(clock.pid)
+                await ensure_async(self.km.interrupt_kernel())
+            elif interrupted is not None and interrupted.seconds() > GRACE:
+                self._end("the kernel could not be interrupted when an answer was asked for")
+                return None
+
+    async def _revive(self) -> bool:
+        """Another kernel, in which all cells are run but tests and what ended a kernel; False if it ends,
+        too."""
+        self.revived += 1
+        if self.revived > REVIVALS or self.left <= 0:
+            return False
+        kept = self.notes.copy()
+        await self._async_cleanup_kernel()
+        self.create_kernel_manager()
+        self.ended = ""
+        tests = {i for i, cell in enumerate(self.nb.cells) if graded(cell)}
+        await self.run(frozenset(tests | self.fatal))
+        self.notes[:] = kept
+        return not self.ended
 
     def _end(self, why: str) -> None:
         self.ended = why
-        self.notes.append(why)
+        self._note(why)
+
+    def _note(self, what: str) -> None:
+        if what not in self.notes:
+            self.notes.append(what)
 
     @staticmethod
     def _fail(cell: NotebookNode, name: str, why: str) -> None:
@@ -165,99 +266,104 @@ class Contained(Execute):
                                                    traceback=[f"{name}: {why}"]))
 
 
-def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
-    """Put back, in place, what a student may not change: metadata, sources of locked cells, graded cells that
-    are gone."""
-    changed, missing, gone = [], [], []
-    ours = {c.metadata.nbgrader.grade_id: c for c in release.cells if "nbgrader" in c.metadata}
-    by_id = {c.id: c for c in ours.values()}
-    for cell in nb.cells:
-        # some editors drop what they do not know
-        if "nbgrader" not in cell.metadata and cell.get("id") in by_id:
-            cell.metadata["nbgrader"] = dict(by_id[cell.id].metadata.nbgrader)
-        name = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if name not in ours:
-            cell.metadata.pop("nbgrader", None)
-            continue
-        original = ours[name]
-        if not original.metadata.nbgrader.solution and cell.source != original.source:
-            changed.append(name)
-            cell.source = original.source
-        if cell.cell_type != original.cell_type:
-            source = cell.source
-            cell.clear()
-            cell.update(copy.deepcopy(original) | {"source": source})
-        cell.metadata["nbgrader"] = dict(original.metadata.nbgrader)
-    seen: set[str] = set()
-    for cell in reversed(nb.cells):  # of copies the last counts, as for nbgrader
-        name = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if name and name in seen:
-            cell.metadata.pop("nbgrader")
-        seen.add(name)
-    previous = None
-    for name, original in ours.items():
-        place = {c.metadata.nbgrader.grade_id: i for i, c in enumerate(nb.cells) if "nbgrader" in c.metadata}
-        if name not in place and (original.metadata.nbgrader.grade or original.metadata.nbgrader.locked):
-            missing.append(name)
-            nb.cells.insert(place[previous] + 1 if previous in place else len(nb.cells),
-                            copy.deepcopy(original))
-        elif name not in place:
-            gone.append(name)
-            continue
-        previous = name
-    said = (("changed cells put back", changed), ("missing cells put back", missing),
-            ("answers missing", gone))
-    return [f"{what}: {', '.join(names)}" for what, names in said if names]
+def graded(cell: NotebookNode) -> bool:
+    """Whether a cell is a test."""
+    found = cell.metadata.get("nbgrader", {})
+    return bool(found.get("grade") and not found.get("solution"))
 
 
-def configuration(folder: Path) -> Config:
-    """nbgrader's settings for a course in `folder`: kernels that talk through files, not through the
-    network."""
-    config = Config()
-    config.CourseDirectory.root = config.Exchange.root = str(folder)
-    config.CourseDirectory.student_id = STUDENT
-    config.KernelManager.transport, config.KernelManager.ip = "ipc", str(folder / "k")
-    config.Autograde.autograde_preprocessors = [Contained if p is Execute else p
-                                                for p in Autograde().autograde_preprocessors]
-    return config
+def error(why: str) -> str:
+    """An answer that is none, as `grmu.teach.asking` writes it."""
+    return json.dumps({"names": ["error"], "values": [why]})
 
 
-def grade(folder: Path) -> dict[str, Any]:
-    """Autograde the one submission of a course; its points by cell, notes, and whether it worked."""
-    limits = json.loads((folder / "limits.json").read_text())
+class Channel:
+    """Lines of JSON to and from whoever started this process."""
+
+    def __init__(self, fd: int) -> None:
+        self.socket, self.lock = socket.socket(fileno=fd), threading.Lock()
+        self.socket.set_inheritable(False)
+        self.lines = self.socket.makefile("rb")
+
+    def receive(self) -> dict[str, Any] | None:
+        """The next message; None at the end."""
+        line = self.lines.readline()
+        return json.loads(line) if line else None
+
+    def send(self, text: str) -> None:
+        """One line; a message that is larger than its reader takes is its reader's matter."""
+        with self.lock:
+            self.socket.sendall(text.encode() + b"\n")
+
+
+def watch(channel: Channel, limits: dict[str, float], apart: bool) -> None:
+    """End everything if processes become too many, or too large together: twice a second, in a thread."""
+    me, gigabytes = psutil.Process(), ROOM * limits["gigabytes"]
+
+    def together(measure: Callable[[psutil.Process], int]) -> int:
+        sizes = [0]
+        for process in others:
+            with suppress(psutil.Error):
+                sizes.append(measure(process))
+        return sum(sizes)
+
+    while True:
+        time.sleep(0.5)
+        others = list(psutil.process_iter()) if apart else me.children(recursive=True)
+        why = ""
+        if len(others) > PROCESSES // 2:
+            why = f"more than {PROCESSES // 2} processes were started"
+        elif together(lambda process: process.memory_info().rss) > gigabytes * 2**30 and together(
+                lambda process: process.memory_full_info().uss) > gigabytes * 2**30:  # slower, and exact
+            why = f"its processes together wanted more than {gigabytes:g} GB of memory"
+        if why:
+            channel.send(json.dumps({"ended": f"everything was ended: {why}"}))
+            for child in [] if apart else me.children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
+            os._exit(3)  # apart, nothing outlives the process that waits for this one
+
+
+def limit(limits: dict[str, float], apart: bool) -> None:
+    """What this process and all its children may use."""
     size = int(limits["gigabytes"] * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (size, size))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**29, 2**29))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if limits["block_sockets"]:
-        startup = folder / "ipython" / "profile_default" / "startup"
+    version = [int(part) for part in re.findall(r"\d+", platform.release())[:2]]
+    if apart and version >= [5, 14]:  # before, all processes of the user counted, not only those in here
+        resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
+
+
+async def serve(channel: Channel, task: dict[str, Any]) -> None:
+    """Execute the notebook, then answer until nobody asks."""
+    notebook = Contained(nbformat.from_dict(task["notebook"]), task["limits"], Path(task["home"]))
+    notebook.create_kernel_manager()
+    await notebook.run()
+    outputs = [cell.get("outputs") for cell in notebook.nb.cells]
+    channel.send(json.dumps({"outputs": outputs, "notes": notebook.notes}))
+    while (question := channel.receive()) is not None:
+        text = await notebook.ask(question["code"], question["given"])
+        channel.send(json.dumps({"answer": text, "notes": notebook.notes}))
+    await notebook._async_cleanup_kernel()
+
+
+def main(fd: int) -> None:
+    """Do what the socket says."""
+    channel = Channel(fd)
+    task = channel.receive()
+    assert task is not None
+    home = Path(task["home"])
+    shutil.copytree(task["given"], home, dirs_exist_ok=True)
+    if not task["apart"]:
+        startup = home / "ipython" / "profile_default" / "startup"
         startup.mkdir(parents=True)
         (startup / "00-no-network.py").write_text(NO_SOCKETS)
-    Contained.limits, Contained.notes, lab = limits, [], limits["lab"]
-    path = folder / "submitted" / STUDENT / lab / f"{lab}.ipynb"
-    try:
-        nb = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-        nbformat.validate(nb)
-    except Exception as error:
-        why = str(error).strip().splitlines() or [type(error).__name__]
-        return {"points": {}, "notes": [f"this is not a notebook that can be read: {why[0][:200]}"],
-                "ok": False}
-    release = nbformat.read(folder / "release" / lab / f"{lab}.ipynb", as_version=4)
-    Contained.notes += restore(nb, release)
-    path.write_text(nbformat.writes(nb), encoding="utf-8")
-    api = NbGraderAPI(config=configuration(folder))
-    done = api.autograde(lab, STUDENT)
-    if not done["success"]:
-        last = (done.get("error") or done.get("log") or "no reason given").strip().splitlines()[-1]
-        return {"points": {}, "notes": [*Contained.notes, f"grading failed: {last[:300]}"], "ok": False}
-    api.generate_feedback(lab, STUDENT)
-    with Gradebook(api.coursedir.db_url) as book:
-        (notebook,) = book.find_submission(lab, STUDENT).notebooks
-        points = {grade.name: None if grade.needs_manual_grade else grade.auto_score
-                  for grade in notebook.grades}
-    return {"points": points, "notes": Contained.notes, "ok": True}
+    os.chdir(home / "work")
+    limit(task["limits"], task["apart"])
+    threading.Thread(target=watch, args=(channel, task["limits"], task["apart"]), daemon=True).start()
+    asyncio.run(serve(channel, task))
 
 
 if __name__ == "__main__":
-    where = Path(sys.argv[1])
-    (where / "result.json").write_text(json.dumps(grade(where)))
+    main(int(sys.argv[1]))

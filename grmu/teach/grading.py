@@ -1,0 +1,332 @@
+"""Grade a class: each submission contained and checked (`grmu.teach.marker`), its verdicts written into the
+executed notebook, which nbgrader then grades into the gradebook of a course folder, and its feedback.
+
+What is finished is kept in the course folder and not done again, unless the submission, the secret, the lab
+or its checks have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import json
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import nbformat
+import pandas as pd
+from nbformat import NotebookNode
+from tqdm.auto import tqdm
+
+from grmu.data.files import write_whole
+from grmu.teach import contain
+from grmu.teach.classes import personal
+from grmu.teach.contain import USUAL, Limits
+from grmu.teach.course import SOURCE, course, labs, tests
+from grmu.teach.marker import Marked, Task, end_all, mark_apart
+from grmu.teach.marking import MARKING, PUBLIC, load
+from grmu.teach.own import EVERYONE
+from grmu.teach.submissions import EXPECTED, Submission, content, notebook, owner, recognise, restore
+
+
+@dataclass(frozen=True)
+class Class:
+    """What all submissions share: the course folder, a folder with a short path for what runs, and how they
+    are graded."""
+
+    course: Path
+    base: Path
+    hidden: tuple[Path, ...]
+    limits: Limits
+    secret: str = field(repr=False)
+    checks: Path
+
+    @property
+    def apart(self) -> bool:
+        """Whether what runs has namespaces of its own."""
+        return contain.isolated()
+
+    def result(self, s: Submission) -> Path:
+        """Where a finished submission is remembered."""
+        return self.course / "results" / s.student / f"{s.lab}.json"
+
+
+def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = USUAL, jobs: int = 1,
+          source: Path = SOURCE, secret: str = PUBLIC, checks: Path = MARKING,
+          hidden: tuple[Path, ...] = ()) -> pd.DataFrame:
+    """Grade a folder of submissions: gradebook.csv and feedback/STUDENT/LAB.html in `out`; returns the
+    gradebook.
+
+    Each lab's own solution is graded first: submissions find its finished runs, and a lab that fails itself
+    grades nobody.
+
+    Args:
+        secret: what the checks draw from.  checks: the folder with LAB.py.  hidden: other folders that no
+            submission shall see.
+
+    Raises:
+        FileNotFoundError: no folder, or no submission in it.  ValueError: a lab's own solution does not get
+            full marks.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {folder}: name the one with the submissions, make grade SUBMISSIONS=folder."
+        )
+    folder, out = folder.resolve(), out.resolve()
+    submissions, strange = recognise(folder, out)
+    submissions = [s for s in submissions if s.lab in ([only] if only else labs(source))]
+    print(*strange, sep="\n", end="\n" if strange else "")
+    if not submissions:
+        raise FileNotFoundError(
+            f"{folder} holds no submission{f' of {only}' if only else ''}: expected {EXPECTED}."
+        )
+    names = sorted({s.lab for s in submissions})
+    print(f"{len(submissions)} submissions of {', '.join(names)}. Network: "
+          + ("none (a namespace of its own)." if contain.isolated()
+             else "Python's sockets are blocked, other programs' are not."))
+    out.mkdir(parents=True, exist_ok=True)
+    # its path is short: that of a socket has room for 100 letters
+    with (course(names, source, out / "course") as made,
+          tempfile.TemporaryDirectory(prefix="grmu-", dir="/tmp") as base):
+        shared = Class(made, Path(base), (folder, out, source, checks, *hidden), limits, secret, checks)
+        rows = _grade_all(shared, submissions, folder, out, jobs)
+    book = pd.DataFrame(rows)
+    write_whole(out / "gradebook.csv", book.to_csv(index=False))
+    return book
+
+
+def _grade_all(shared: Class, submissions: list[Submission], folder: Path, out: Path,
+               jobs: int) -> list[dict[str, Any]]:
+    """The gradebook's lines, in the order of the submissions."""
+    rows = dict[Submission, dict[str, Any]]()
+    waiting = dict[Submission, tuple[NotebookNode, list[str], str]]()
+    cells = {lab: tests(shared.course, lab) for lab in sorted({s.lab for s in submissions})}
+    for s in submissions:
+        try:
+            text = content(s, folder)
+            key = _key(shared, s, text)
+            if (kept := _kept(shared, s, key)) is not None:
+                rows[s] = kept
+            else:
+                nb = notebook(text)
+                notes = restore(nb, released(shared.course, s.lab, owner(nb, s.student)))
+                waiting[s] = with_hidden_tests(shared.course, s.lab, nb), notes, key
+        except ValueError as error:
+            rows[s] = _refused(s, str(error), cells[s.lab], out)
+    for lab in sorted({s.lab for s in waiting}):  # in turn: each finds the runs of those before it
+        _check_solution(shared, lab, cells[lab])
+    for lab in sorted({s.lab for s in waiting}):
+        prepare(shared, lab)
+
+    def one(s: Submission, number: int) -> Marked:
+        nb = waiting[s][0]
+        return mark_apart(_task(shared, s.lab, nb, owner(nb, s.student), f"home{number}"))
+
+    with _pool(jobs) as pool, tqdm(
+            total=len(submissions), initial=len(rows), unit=" submissions", leave=False, disable=None) as bar:
+        jobs_of: dict[Future[Marked], Submission] = {pool.submit(one, s, i): s for i, s in enumerate(waiting)}
+        for done in as_completed(jobs_of):
+            s = jobs_of.pop(done)
+            nb, notes, key = waiting.pop(s)
+            row = rows[s] = _finish(shared, s, nb, done.result(), notes, cells[s.lab], out, key)
+            bar.write(f"{s.student:20} {s.lab:8} {row['total']:g} of {row['max']:g}: {row['status']}")
+            bar.update()
+    return [rows[s] for s in submissions]
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that wait for what is being marked; on Ctrl-C all of it is ended."""
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_all()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def released(made: Path, lab: str, student: str) -> NotebookNode:
+    """The release version, as it was handed out to this student."""
+    nb = nbformat.read(made / "release" / lab / f"{lab}.ipynb", as_version=4)
+    personal(nb, student)
+    return nb
+
+
+def with_hidden_tests(made: Path, lab: str, nb: NotebookNode) -> NotebookNode:
+    """The tests of a lab without checks, in place."""
+    source = nbformat.read(made / "source" / lab / f"{lab}.ipynb", as_version=4)
+    whole = {c.metadata.nbgrader.grade_id: c.source for c in source.cells if _is_test(c)}
+    for cell in nb.cells:
+        if _is_test(cell):
+            cell.source = whole[cell.metadata.nbgrader.grade_id]
+    return nb
+
+
+def _is_test(cell: NotebookNode) -> bool:
+    meta = cell.metadata.get("nbgrader", {})
+    return bool(cell.cell_type == "code" and meta.get("grade") and not meta.get("solution"))
+
+
+def prepare(shared: Class, lab: str) -> Path:
+    """What each submission of a lab is given: the files beside the notebook, finished runs, known fonts."""
+    given = shared.base / "given" / lab
+    shutil.rmtree(given, ignore_errors=True)
+    shutil.copytree(shared.course / "release" / lab, given / "work", ignore=shutil.ignore_patterns("*.ipynb"))
+    shutil.copytree(shared.course / "runs", given / "runs")
+    shutil.copytree(matplotlib.get_cachedir(), given / "matplotlib", ignore=shutil.ignore_patterns("tex*"))
+    return given
+
+
+def _task(shared: Class, lab: str, nb: NotebookNode, student: str, home: str, keep: bool = False) -> Task:
+    place = shared.base / (home if keep or not shared.apart else "home")
+    place.mkdir(exist_ok=True)
+    return Task(lab, json.loads(json.dumps(nb)), student, place, shared.base / "given" / lab,
+                shared.hidden, shared.limits, shared.secret, shared.checks, shared.apart, keep)
+
+
+def _check_solution(shared: Class, lab: str, cells: dict[str, tuple[float, bool]]) -> None:
+    """Grade the lab's own solution, and keep its runs.
+
+    Raises:
+        ValueError: it loses a point, or a graded cell has no check.
+    """
+    found = load(lab, shared.checks)
+    tested = {name for name, (_, auto) in cells.items() if auto}
+    if found and (missing := tested ^ found.checks.keys()):
+        raise ValueError(f"{lab}: graded cells and checks do not fit together: {', '.join(sorted(missing))}.")
+    nb = nbformat.read(shared.course / "source" / lab / f"{lab}.ipynb", as_version=4)
+    prepare(shared, lab)
+    task = _task(shared, lab, nb, EVERYONE, f"solution-{lab}", keep=True)
+    marked = mark_apart(task)
+    write_verdicts(nb, marked)
+    failed = {c.metadata.nbgrader.grade_id: c.outputs for c in nb.cells if _is_test(c) and _has_failed(c)}
+    if marked.outputs is None or failed:
+        said = [f"{name}: {outputs[0].get('evalue', '')[:300]}" for name, outputs in failed.items()]
+        why = "; ".join([*said, *marked.notes])
+        raise ValueError(
+            f"{lab}: its own solution does not get full marks on this machine ({why}). Nothing was graded: "
+            "mend the lab, or give it more time or memory."
+        )
+    shutil.copytree(task.home / "runs", shared.course / "runs", dirs_exist_ok=True)
+
+
+def _has_failed(cell: NotebookNode) -> bool:
+    return any(output.output_type == "error" for output in cell.outputs)
+
+
+def write_verdicts(nb: NotebookNode, marked: Marked) -> None:
+    """Outputs into the notebook's cells, and into each graded cell its verdict: nothing, or an error."""
+    for cell, outputs in zip(nb.cells, marked.outputs or [[]] * len(nb.cells), strict=True):
+        if cell.cell_type != "code":
+            continue
+        cell.outputs, cell.execution_count = [nbformat.from_dict(o) for o in outputs or []], None
+        if not _is_test(cell):
+            continue
+        # for nbgrader a warning is a failure
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        if marked.verdicts is not None:
+            said = marked.verdicts.get(cell.metadata.nbgrader.grade_id, "There is no check.")
+            cell.outputs = [nbformat.v4.new_output("error", ename="Not yet", evalue=said,
+                                                   traceback=[f"Not yet: {said}"])] if said else []
+
+
+def _finish(shared: Class, s: Submission, nb: NotebookNode, marked: Marked, notes: list[str],
+            cells: dict[str, tuple[float, bool]], out: Path, key: str) -> dict[str, Any]:
+    """nbgrader's part; the gradebook's line."""
+    notes = [*notes, *marked.notes]
+    if marked.outputs is None and marked.verdicts is None:
+        return _refused(s, "; ".join(notes), cells, out)
+    write_verdicts(nb, marked)
+    try:
+        nbformat.validate(nb)
+    except Exception:
+        notes.append("outputs that no notebook can hold were left out")
+        write_verdicts(nb, Marked(None, marked.verdicts, []))
+    submitted = shared.course / "submitted" / s.student / s.lab / f"{s.lab}.ipynb"
+    write_whole(submitted, nbformat.writes(nb))
+    points, page = autograde(shared.course, s)
+    if page is None:
+        return _refused(s, "; ".join([*notes, *points]), cells, out)
+    write_whole(out / "feedback" / s.student / f"{s.lab}.html", page)
+    row = _row(s, points, True, notes, cells)
+    write_whole(shared.result(s), json.dumps({"key": key, "row": row}))
+    return row
+
+
+def autograde(made: Path, s: Submission) -> tuple[dict[str, float | None], str | None]:
+    """Let nbgrader grade an executed notebook, and write its feedback: points by cell (None: a person gives
+    them), and the page; no page, if nbgrader refuses, and why in place of the points."""
+    from nbgrader.api import Gradebook
+    from nbgrader.apps import NbGraderAPI
+    from nbgrader.converters import Autograde
+    from nbgrader.preprocessors import ClearOutput, Execute, OverwriteCells
+    from traitlets.config import Config
+
+    config, theirs = Config(), Autograde()
+    config.CourseDirectory.root = config.Exchange.root = str(made)
+    config.Autograde.sanitize_preprocessors = [p for p in theirs.sanitize_preprocessors
+                                               if p not in (ClearOutput, OverwriteCells)]  # as `restore` did
+    config.Autograde.autograde_preprocessors = [p for p in theirs.autograde_preprocessors if p is not Execute]
+    api = NbGraderAPI(config=config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the gradebook's library
+        steps = api.autograde(s.lab, s.student), api.generate_feedback(s.lab, s.student)
+    for done in steps:
+        if not done["success"]:
+            last = (done.get("error") or done.get("log") or "no reason given").strip().splitlines()[-1]
+            return {f"grading failed: {last[:300]}": None}, None
+    with Gradebook(api.coursedir.db_url) as book:
+        (graded,) = book.find_submission(s.lab, s.student).notebooks
+        points = {grade.name: None if grade.needs_manual_grade else grade.auto_score
+                  for grade in graded.grades}
+    return points, (made / "feedback" / s.student / s.lab / f"{s.lab}.html").read_text(encoding="utf-8")
+
+
+def _refused(s: Submission, why: str, cells: dict[str, tuple[float, bool]], out: Path) -> dict[str, Any]:
+    """The line, and a page, of a submission that cannot be graded."""
+    write_whole(out / "feedback" / s.student / f"{s.lab}.html",
+                f"<!doctype html><title>{s.lab}</title><p>{html.escape(why)}</p>")
+    return _row(s, {}, False, [why], cells)
+
+
+def _key(shared: Class, s: Submission, text: bytes) -> str:
+    """Of all that a result depends on."""
+    found, lab_checks = hashlib.sha256(text), load(s.lab, shared.checks)
+    release = (shared.course / "release" / s.lab / f"{s.lab}.ipynb").read_bytes()
+    for part in (shared.secret, lab_checks.source if lab_checks else "", json.dumps(asdict(shared.limits))):
+        found.update(hashlib.sha256(part.encode()).digest())
+    found.update(hashlib.sha256(release).digest())
+    return found.hexdigest()
+
+
+def _kept(shared: Class, s: Submission, key: str) -> dict[str, Any] | None:
+    """The line of a finished submission, if nothing has changed since."""
+    try:
+        kept = json.loads(shared.result(s).read_text(encoding="utf-8"))
+        return kept["row"] if kept["key"] == key else None
+    except (OSError, ValueError, LookupError):
+        return None
+
+
+def _row(s: Submission, found: dict[str, float | None], ok: bool, notes: list[str],
+         cells: dict[str, tuple[float, bool]]) -> dict[str, Any]:
+    """A line of the gradebook. Cells that a person grades are left empty, and 0 where there is no answer."""
+    points = {name: found.get(name, 0.0 if auto or not ok else None) for name, (_, auto) in cells.items()}
+    by_hand = [name for name, (_, auto) in cells.items() if not auto and points[name] is None]
+    waiting = [f"to grade by hand: {', '.join(by_hand)}"] if by_hand else []
+    status = "; ".join(["graded" if ok else "not graded", *notes, *waiting])
+    return {"student": s.student, "lab": s.lab, "total": sum(p for p in points.values() if p is not None),
+            "max": sum(p for p, auto in cells.values() if auto),
+            "by_hand": sum(cells[name][0] for name in by_hand),
+            "status": status, **{f"{s.lab}/{name}": value for name, value in points.items()}}
