@@ -1,7 +1,8 @@
 """Builds the site from what is there, with warnings as errors: python docs/build_site.py [build/site]
 
 Pages keep the folders that they have here, so that links between them hold; the landing page goes to the top.
-What is computed: the paper's claims, the landing page's sentence, the explorer.
+What is computed: the paper's claims, the landing page's sentence, the explorer, slides. Beside the site, in
+build/colab, lie the lessons as Colab opens them, with a first cell of code that installs the course's wheel.
 """
 
 import posixpath
@@ -9,7 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
+
+import build_slides
+import nbformat
+from nbformat.v4 import new_code_cell
 
 from grmu.data import load
 from grmu.data.files import write_whole
@@ -19,29 +25,13 @@ from grmu.study import claims, results
 REPOSITORY = Path(__file__).parents[1]
 PAGES = ("*.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*.*", "notebooks/*.ipynb",
          "notebooks/labs/*.md", "data/*.md", "data/*.png", "data/results/*.md", "LICENSE")
-PACKAGES = REPOSITORY / "build" / "npm"  # fetched once; npm compares them with the lock file's SHA-512
 
+INSTALL = """\
+# Where the course is not installed, as on Colab: its wheel, and what it needs (a minute or two).
+from importlib.util import find_spec
 
-def modules() -> Path:
-    """The folder with MathJax and reveal.js; npm fetches them where it does not have what the lock file says.
-
-    Raises:
-        FileNotFoundError: npm is not there.  CalledProcessError: it failed, and has said why.
-    """
-    lock, fetched = REPOSITORY / "docs" / "site" / "package-lock.json", PACKAGES / "package-lock.json"
-    if not (fetched.exists() and fetched.read_bytes() == lock.read_bytes()):
-        if (npm := shutil.which("npm")) is None:
-            raise FileNotFoundError("npm is not there, and MathJax comes by it: install Node.js 20 or newer.")
-        PACKAGES.mkdir(parents=True, exist_ok=True)
-        shutil.copy(lock.with_name("package.json"), PACKAGES)
-        shutil.copy(lock, PACKAGES)
-        try:
-            subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
-                           cwd=PACKAGES, check=True)
-        except BaseException:
-            fetched.unlink()
-            raise
-    return PACKAGES / "node_modules"
+if find_spec("grmu") is None:
+    %pip install --quiet {wheel}"""
 
 
 def claims_page() -> str:
@@ -69,6 +59,25 @@ def found() -> str:
     group = train.group_names[train.group_id(asks)]
     return (f"A model that forgets 90 % of *{group}* is right about {after:.0f} % of new pictures of that "
             f"group, where it was right about {before:.0f} %; REWEIGHT brings it back to {mended:.0f} %.")
+
+
+def with_back_links(glossary: str) -> str:
+    """Each entry with the lessons whose text uses its terms or its symbol."""
+    prose = {path.name: "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells
+                                  if cell.cell_type == "markdown") for path in build_slides.LESSONS}
+
+    def entry(found: re.Match[str]) -> str:
+        head = found[0].split(":")[0]
+        terms = [term for bold in re.findall(r"\*\*(.+?)\*\*", head) for term in bold.split(", ")]
+        sign = re.findall(r"^- \$\\(\w+)", head)
+        words = "|".join([*(rf"\b{re.escape(term)}" for term in terms),
+                          *(rf"\\{name}|{unescape(f'&{name};')}" for name in sign)])
+        case = re.NOFLAG if any(map(str.isupper, terms)) else re.IGNORECASE
+        used = [f"[{name[:2]}](../notebooks/{name})" for name, text in prose.items()
+                if re.search(words, text, case)]
+        return found[0] + f" *Used in* {', '.join(used)}." * bool(used)
+
+    return re.sub(r"^- .*(?:\n  .*)*", entry, glossary, flags=re.M)
 
 
 def embedded(page: str) -> str:
@@ -99,15 +108,31 @@ def stage(source: Path) -> None:
     landing = landing.replace("FOUND", found()).replace("EXPLORER", embedded(page))
     (source / "docs" / "site" / "index.md").unlink()
     (source / "index.md").write_text(landing, encoding="utf-8")
+    glossary = source / "docs" / "glossary.md"
+    glossary.write_text(with_back_links(glossary.read_text(encoding="utf-8")), encoding="utf-8")
     (source / "docs" / "claims.md").write_text(claims_page(), encoding="utf-8")
     shutil.copy2(source / "docs" / "conf.py", source)
     (source / "_static").mkdir()
-    shutil.copy2(modules() / "mathjax" / "es5" / "tex-svg.js", source / "_static")
+    shutil.copy2(build_slides.modules() / "mathjax" / "es5" / "tex-svg.js", source / "_static")
+
+
+def for_colab(lesson: Path, wheel: str) -> nbformat.NotebookNode:
+    """A lesson whose first cell of code installs the wheel where the course is not installed."""
+    nb = nbformat.read(lesson, as_version=4)
+    first = next(at for at, cell in enumerate(nb.cells) if cell.cell_type == "code")
+    nb.cells.insert(first, new_code_cell(INSTALL.format(wheel=wheel), id="install-grmu"))
+    return nb
 
 
 def main(to: Path) -> int:
     """Sphinx's exit code."""
-    work = to.parent / f"{to.name}-work"
+    import conf
+
+    work, colab = to.parent / f"{to.name}-work", to.parent / "colab"
+    build_slides.main(to / "slides")
+    colab.mkdir(exist_ok=True)
+    for lesson in build_slides.LESSONS if conf.SLUG else ():
+        write_whole(colab / lesson.name, nbformat.writes(for_colab(lesson, conf.WHEEL)) + "\n")
     stage(work / "source")
     return subprocess.run([sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d",
                            work / "doctrees", work / "source", to], check=False).returncode

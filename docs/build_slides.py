@@ -14,13 +14,13 @@ All that the text says goes to the speaker's notes (key S). The marks in between
 
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 
-import build_site as site
 import nbformat
 from nbconvert import SlidesExporter
 from nbformat import NotebookNode
@@ -29,6 +29,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from grmu.data.files import write_whole
 
 REPOSITORY = Path(__file__).parents[1]
+PACKAGES = REPOSITORY / "build" / "npm"  # fetched once; npm compares them with the lock file's SHA-512
 LESSONS = sorted(REPOSITORY.glob("notebooks/[01]*.ipynb"))
 ASSETS = ("reveal.js/dist/reveal.css", "reveal.js/dist/reveal.js", "reveal.js/plugin/notes/notes.js",
           "mathjax/es5/tex-svg.js")
@@ -189,6 +190,28 @@ def deck(nb: NotebookNode) -> NotebookNode:
     return new_notebook(cells=[cell for slide in slides for cell in slide.cells()], metadata={"title": title})
 
 
+def modules() -> Path:
+    """The folder with MathJax and reveal.js; npm fetches them where it does not have what the lock file says.
+
+    Raises:
+        FileNotFoundError: npm is not there.  CalledProcessError: it failed, and has said why.
+    """
+    lock, fetched = REPOSITORY / "docs" / "site" / "package-lock.json", PACKAGES / "package-lock.json"
+    if not (fetched.exists() and fetched.read_bytes() == lock.read_bytes()):
+        if (npm := shutil.which("npm")) is None:
+            raise FileNotFoundError("npm is not there, and MathJax comes by it: install Node.js 20 or newer.")
+        PACKAGES.mkdir(parents=True, exist_ok=True)
+        shutil.copy(lock.with_name("package.json"), PACKAGES)
+        shutil.copy(lock, PACKAGES)
+        try:
+            subprocess.run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
+                           cwd=PACKAGES, check=True)
+        except BaseException:
+            fetched.unlink()
+            raise
+    return PACKAGES / "node_modules"
+
+
 def page(slides: NotebookNode) -> str:
     """Slides as a page, which needs ASSETS and slides.css beside it."""
     exporter = SlidesExporter(template_name="slides", extra_template_basedirs=[str(REPOSITORY / "docs")],
@@ -200,7 +223,7 @@ def page(slides: NotebookNode) -> str:
 def main(to: Path) -> None:
     """All lessons' slides, and what they load, in one folder."""
     to.mkdir(parents=True, exist_ok=True)
-    for path in (*(site.modules() / name for name in ASSETS), REPOSITORY / "docs" / "slides" / "slides.css"):
+    for path in (*(modules() / name for name in ASSETS), REPOSITORY / "docs" / "slides" / "slides.css"):
         shutil.copy2(path, to)
     for path in LESSONS:
         slides = deck(nbformat.read(path, as_version=4))

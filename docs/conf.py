@@ -3,12 +3,24 @@ together, and calls it there."""
 
 import os
 import re
+import tomllib
 from importlib.util import find_spec
+from pathlib import Path
 
 from myst_nb.core.render import NbElementRenderer
 
-# The repository on GitHub, "owner/name": there a workflow names its own. Without it, no page links to GitHub.
+import grmu
+
+# The repository on GitHub, "owner/name": there a workflow names its own. Without it, no page links to GitHub,
+# Colab or Binder. The wheel is attached to the release of this version; .github/workflows say who puts it
+# there, and lessons that install it on the branch `colab`.
 SLUG = os.environ.get("GITHUB_REPOSITORY", "")
+WHEEL = (f"https://github.com/{SLUG}/releases/download/v{grmu.__version__}/"
+         f"grmu-{grmu.__version__}-py3-none-any.whl")
+ELSEWHERE = {
+    "Colab": f"https://colab.research.google.com/github/{SLUG}/blob/colab/",
+    "Binder": f"https://mybinder.org/v2/gh/{SLUG}/main?labpath=notebooks/",
+} if SLUG else {}
 
 project = html_title = "Group-robust machine unlearning"
 author, language = "The grmu contributors", "en"
@@ -35,7 +47,7 @@ templates_path = ["docs/site/_templates"]
 html_static_path = ["docs/site/_static", "_static"]
 html_css_files, html_favicon = ["site.css"], "docs/site/_static/icon.svg"
 html_js_files = [("site.js", {"defer": "defer"})]
-html_context = {"default_mode": "auto"}
+html_context = {"default_mode": "auto", "elsewhere": ELSEWHERE}
 html_extra_path = ["explorer.html"]
 html_sourcelink_suffix = ""  # so that a lesson's source is its notebook, by its name
 html_sidebars = {"index": []}
@@ -69,16 +81,26 @@ def corners(app, pagename, templatename, context, doctree):
     context["body"] = re.sub(empty, r"<td\1></td>", context.get("body", ""))
 
 
+SET = tomllib.loads(next(Path(__file__).parent.glob("**/equations.toml")).read_text(encoding="utf-8"))
+EQUATIONS = [(re.compile(r"\s+".join(map(re.escape, one["plain"].split()))), " ".join(one["tex"].split()))
+             for one in SET["equation"]]
+
+
 def literal(app, what, name, obj, options, lines):
-    """Docstrings are plain text: marks of reStructuredText stand for themselves, indented lines for code."""
+    """Docstrings are plain text: marks of reStructuredText stand for themselves, indented lines for code, and
+    equations of docs/site/equations.toml are set."""
     blocks = re.split(r"\n\s*\n", "\n".join(lines).strip("\n"))
     for at, block in enumerate(blocks):
         if block.startswith("    "):
-            blocks[at] = f"::\n\n{block}"
+            set_ = next((tex for plain, tex in EQUATIONS if plain.fullmatch(block.strip())), None)
+            blocks[at] = f".. math::\n\n    {set_}" if set_ else f"::\n\n{block}"
             continue
         if not block.partition("\n")[0].endswith(":"):  # not the arguments: lines hang, no list is meant
             block = re.sub(r"\n {4,}", "\n", block)
-        blocks[at] = re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", block)
+        for number, (plain, _) in enumerate(EQUATIONS):
+            block = plain.sub(f"\0{number}\0", block)
+        block = re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", block)
+        blocks[at] = re.sub("\0(\\d+)\0", lambda found: f":math:`{EQUATIONS[int(found[1])][1]}`", block)
     lines[:] = "\n\n".join(blocks).split("\n")
 
 

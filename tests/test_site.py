@@ -3,17 +3,25 @@ anything."""
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from functools import cache
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import nbformat
 import pytest
 from conftest import REPOSITORY
+from IPython.core.inputtransformer2 import TransformerManager
+from jinja2 import Environment
 
+import grmu
+
+LESSON = REPOSITORY / "notebooks" / "02_reweight.ipynb"
 BUILT = REPOSITORY / "build" / "site"
 EXTRA = ("sphinx", "myst_nb", "pydata_sphinx_theme", "autoapi")
 MATHJAX = REPOSITORY / "build" / "npm" / "node_modules" / "mathjax" / "es5" / "tex-svg.js"
@@ -119,8 +127,43 @@ def test_no_page_asks_another_host_for_anything(site, pages):
 
 def test_a_lesson_links_its_notebook_as_it_is_committed(site, pages):
     for path in site.glob("notebooks/[01]*.html"):
-        (link,) = {link for link in pages[path].links if link.endswith(".ipynb")}
+        (link,) = {link for link in pages[path].links if link.endswith(".ipynb") and not elsewhere(link)}
         assert (path.parent / link).read_bytes() == (REPOSITORY / "notebooks" / Path(link).name).read_bytes()
+
+
+def test_a_lesson_leads_to_its_slides_and_a_repository_to_colab_and_binder(site, pages, monkeypatch):
+    assert f"../slides/{LESSON.stem}.html" in pages[site / "notebooks" / f"{LESSON.stem}.html"].links
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/course")
+    conf = runpy.run_path(REPOSITORY / "docs" / "conf.py")
+    template = Environment(autoescape=True).from_string(
+        (REPOSITORY / "docs" / "site" / "_templates" / "notebook.html").read_text(encoding="utf-8"))
+    shown = template.render(pagename=f"notebooks/{LESSON.stem}", sourcename=f"notebooks/{LESSON.name}",
+                            pathto=lambda *where: where[0], **conf["html_context"])
+    links = re.findall(r'href="(https:[^"]+)"', shown)
+    assert links == [f"https://colab.research.google.com/github/owner/course/blob/colab/{LESSON.name}",
+                     f"https://mybinder.org/v2/gh/owner/course/main?labpath=notebooks/{LESSON.name}"]
+
+
+def test_on_colab_a_lesson_first_installs_the_wheel_of_its_release(monkeypatch):
+    monkeypatch.setenv("GITHUB_REPOSITORY", "owner/course")
+    monkeypatch.syspath_prepend(REPOSITORY / "docs")
+    import build_site
+
+    wheel = runpy.run_path(REPOSITORY / "docs" / "conf.py")["WHEEL"]
+    assert wheel == (f"https://github.com/owner/course/releases/download/v{grmu.__version__}/"
+                     f"grmu-{grmu.__version__}-py3-none-any.whl")
+    there, here = build_site.for_colab(LESSON, wheel), nbformat.read(LESSON, as_version=4)
+    code = [cell for cell in there.cells if cell.cell_type == "code"]
+    assert wheel in code[0].source
+    assert code[1:] == [cell for cell in here.cells if cell.cell_type == "code"]
+    ran = []
+    monkeypatch.setattr("builtins.get_ipython", lambda: SimpleNamespace(
+        run_line_magic=lambda *what: ran.append(what)), raising=False)
+    exec(TransformerManager().transform_cell(code[0].source), {})
+    assert ran == []  # the course is here
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    exec(TransformerManager().transform_cell(code[0].source), {})
+    assert ran == [("pip", f"install --quiet {wheel}")]
 
 
 def test_the_landing_page_has_the_readmes_picture_the_explorer_and_the_commands(site, pages):

@@ -2,3 +2,8 @@
 document.querySelectorAll(".toctree-toggle").forEach(arrow => {
   arrow.parentElement.setAttribute("aria-label", "pages of this section");
 });
+// Paper is white.
+const root = document.documentElement;
+let theme = root.dataset.theme;
+addEventListener("beforeprint", () => { theme = root.dataset.theme; root.dataset.theme = "light"; });
+addEventListener("afterprint", () => { root.dataset.theme = theme; });

@@ -1,0 +1,166 @@
+"""The site, served from a folder, and the slides from files, with all else blocked: what a reader meets."""
+
+import functools
+import http.server
+import shutil
+import subprocess
+import sys
+import threading
+from importlib.util import find_spec
+
+import pytest
+from conftest import REPOSITORY, SCREENS
+from playwright.sync_api import expect, sync_playwright
+from test_explorer_file import WCAG
+
+LESSON, OTHER, API = "notebooks/02_reweight.html", "notebooks/05_miu.html", "api/grmu/methods/miu/index.html"
+PAGES = ("index.html", LESSON, OTHER, API, "docs/glossary.html", "docs/claims.html")
+OVERFLOW = """() => {
+    const found = [];
+    for (let i = 0; i < Reveal.getTotalSlides(); i++) {
+        Reveal.slide(i);
+        const slide = Reveal.getCurrentSlide();
+        const out = [...slide.querySelectorAll(':not(aside, aside *)')].map(e => e.getBoundingClientRect())
+            .some(box => box.width && (box.bottom > innerHeight + 1 || box.right > innerWidth + 1));
+        if (out || slide.scrollHeight > 720 || slide.scrollWidth > 1280) found.push(i + 1);
+    }
+    return found; }"""
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *what):
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """build/site as it is; where it was not built, another one, in half a minute to a few minutes."""
+    built = REPOSITORY / "build" / "site"
+    if (built / "searchindex.js").exists():
+        return built
+    if not find_spec("sphinx"):
+        pytest.skip("there is no build/site, and the extra `site` is not installed: make site")
+    print("There is no build/site: building one takes half a minute on two idle cores.")
+    to = tmp_path_factory.mktemp("site") / "site"
+    subprocess.run([sys.executable, REPOSITORY / "docs" / "build_site.py", to], check=True)
+    return to
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium, address):
+    """A function that opens a page of the site; complaints, and requests to other hosts, fail the test."""
+    complaints, contexts = [], []
+
+    def route(route):
+        complaints.append(route.request.url)
+        route.abort()
+
+    def open_page(name, width=1200, scheme="light", **context):
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme,
+                                             **context))
+        contexts[-1].route(lambda url: not url.startswith((address, "file:", "data:", "blob:")), route)
+        page = contexts[-1].new_page()
+        page.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.goto(name if name.startswith("file:") else address + name)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def shot(page, name, full=False):
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"site-{name}.png", full_page=full)
+
+
+def test_search_finds_a_lesson_by_its_word(opened):
+    page = opened("search.html?q=reweight")
+    found = page.locator("#search-results li a")
+    expect(found.first).to_be_visible()
+    assert found.count() > 5
+    expect(page.locator("#search-results")).to_contain_text("2 · Draw the rest in the old proportions")
+    shot(page, "search")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["index.html", LESSON, OTHER])
+def test_axe_finds_nothing(opened, name, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = opened(name, scheme=scheme)
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    page.wait_for_load_state("networkidle")
+    found = axe.Axe().run(page, options=WCAG).response
+    assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == []
+    assert len(found["passes"]) > 15
+    shot(page, f"{scheme}-{name.rpartition('/')[2].removesuffix('.html')}", full=True)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_wider_than_a_narrow_window_or_than_twice_the_letters(opened, name):
+    page = opened(name, width=400)
+    page.wait_for_load_state("networkidle")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    shot(page, f"400-{name.replace('/', '-').removesuffix('.html')}")
+    page.set_viewport_size({"width": 640, "height": 480})  # as of 1280 pixels at 200 %
+    assert page.evaluate("document.documentElement.scrollWidth") <= 640
+
+
+@pytest.mark.parametrize("name", [LESSON, API])
+def test_equations_are_set(opened, name):
+    page = opened(name)
+    page.locator(".math mjx-container svg").first.wait_for(state="attached")
+    assert page.locator("mjx-merror, [data-mml-node=merror]").count() == 0
+    assert page.locator(".math").count() == page.locator(".math:has(mjx-container)").count() > 0
+
+
+def test_without_scripts_there_are_text_figures_and_the_explorers_table(opened):
+    page = opened(LESSON, java_script_enabled=False)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.locator(".cell_output img").first).to_be_visible()
+    shot(page, "no-scripts")
+    expect(opened("index.html", java_script_enabled=False).get_by_text("JavaScript is off")).to_be_visible()
+
+
+def test_on_paper_there_is_the_page_and_nothing_to_press(opened, tmp_path):
+    page = opened(LESSON, scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    for name in (".bd-header", ".bd-sidebar-primary", ".bd-sidebar-secondary", ".prev-next-area"):
+        for i in range(page.locator(name).count()):
+            expect(page.locator(name).nth(i)).to_be_hidden()
+    figures = page.locator(".cell_output img")
+    assert figures.count() > 3
+    assert all(figures.nth(i).evaluate("e => getComputedStyle(e).breakInside") == "avoid"
+               for i in range(figures.count()))
+    assert len(page.pdf(path=SCREENS / "site-lesson.pdf", format="A4")) > 50_000
+
+
+def test_no_slide_sticks_out(opened, folder):
+    for path in sorted((folder / "slides").glob("*.html")):
+        page = opened(path.as_uri(), width=1280)
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.wait_for_function("window.Reveal && Reveal.isReady() && window.MathJax?.startup?.promise")
+        page.evaluate("MathJax.startup.promise")
+        assert page.evaluate(OVERFLOW) == [], path.stem
+        assert page.locator("[data-mml-node=merror]").count() == 0
+        page.evaluate("Reveal.slide(1)")
+        shot(page, f"slides-{path.stem}")
+        page.close()
