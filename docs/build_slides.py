@@ -93,8 +93,10 @@ def outputs(cell: NotebookNode, mime: str, mark: str = "") -> list[NotebookNode]
 
 
 def visuals(cell: NotebookNode) -> list[NotebookNode]:
-    """Tables and figures."""
-    return outputs(cell, "text/html", "<table") + outputs(cell, "image/png")
+    """Tables and figures, but for tables that are folded away below a figure."""
+    tables = [output for output in outputs(cell, "text/html", "<table")
+              if not output.data["text/html"].startswith("<details")]
+    return tables + outputs(cell, "image/png")
 
 
 def printed(cell: NotebookNode) -> str:
