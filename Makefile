@@ -92,9 +92,9 @@ labs-private: .venv/.installed-labs ## an instructor's folder with the secret th
 	@test -n "$(DIR)" || { echo "Say which folder: make labs-private DIR=folder" >&2; exit 2; }
 	@$(PY) -m grmu labs --make-private "$(DIR)" $(ARGS)
 
-grade: .venv/.installed-labs ## grade a folder of labs: SUBMISSIONS=folder [LAB=lab3]; gradebook and feedback in build/grades
+grade: .venv/.installed-labs ## grade a folder of labs: SUBMISSIONS=folder [LAB=lab3] [CLASS=class.csv] [PRIVATE=folder]; gradebook and feedback in build/grades
 	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=folder" >&2; exit 2; }
-	@$(PY) -m grmu labs --grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) $(ARGS)
+	@$(PY) -m grmu labs --grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) $(if $(CLASS),--class "$(CLASS)") $(if $(PRIVATE),--private "$(PRIVATE)") $(ARGS)
 
 mark: .venv/.installed-labs ## answers that a person reads: nbgrader's formgrader on what was graded; then make grade again
 	@$(PY) -m grmu labs --mark $(ARGS)

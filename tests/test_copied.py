@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from grmu.teach import copied
@@ -19,36 +20,38 @@ def test_what_was_asked_is_answered_and_kept():
     ask = copied.Kept(in_process({"counts": torch.tensor([94, 2300]), "share": 0.123456}))
     assert ask("share") == 0.123456
     ask("counts")
-    assert ask.text() == "0.123 94 2300"
-
-
-def test_zero_and_one_say_nothing():
-    ask = copied.Kept(in_process({}))
-    assert ask("[0, 1, True, None]") == [0, 1, True, None]
-    assert ask.text() == ""
+    assert ask.found == ["0.123", "94 2300"]
 
 
 def test_many_numbers_are_compared_whole():
-    texts = set()
+    ask = copied.Kept(in_process({}))
     for last in (1, 2):
-        ask = copied.Kept(in_process({}))
         ask(f"list(range(1000, 1100)) + [{last}]")
-        texts.add(ask.text())
-    assert len(texts) == 2
-    assert max(map(len, texts)) <= copied.SHOWN
+    assert len(set(ask.found)) == 2
+    assert max(map(len, ask.found)) <= copied.SHOWN
 
 
-def test_a_copy_is_found_and_said_and_equal_right_answers_are_not():
-    table = copied.same_answers([
-        Answers("ann", "lab1", "test_mine", "0.534", True),
-        Answers("bo", "lab1", "test_mine", "0.534", False),
-        Answers("cy", "lab1", "test_mine", "0.61", True), Answers("di", "lab1", "test_mine", "0.61", True),
-        Answers("ed", "lab1", "test_mine", "", False), Answers("flo", "lab1", "test_mine", "", False),
-        Answers("ann", "lab2", "test_mine", "0.7", False), Answers("bo", "lab2", "test_mine", "0.7", False),
-        Answers("cy", "lab2", "test_other", "0.7", False)])
-    assert table[["lab", "student", "same as", "right for"]].values.tolist() == [
-        ["lab1", "ann", "bo", "ann"], ["lab2", "ann", "bo", "neither"]]
-    equal = "ann and bo gave equal answers to different data, in test_mine; right for"
-    assert copied.sentences(table) == [f"lab1: {equal} ann's data",
-                                       f"lab2: {equal} neither: a shared mistake?"]
-    assert copied.sentences(copied.same_answers([])) == []
+def pair(one, other, right=False):
+    return [Answers("ann", "lab1", "test_mine", one, True), Answers("bo", "lab1", "test_mine", other, right)]
+
+
+def test_a_copy_is_found_though_a_check_asks_no_more_after_a_wrong_answer():
+    table = copied.same_answers(pair(["0.534 47", "12"], ["0.534 47"]))
+    assert table.values.tolist() == [["lab1", "test_mine", "ann", "bo", "ann", "0.534 47"]]
+
+
+@pytest.mark.parametrize("found", [
+    pair(["0.534"], ["0.534"], right=True), pair(["0.534"], ["0.535"]), pair(["47", "12"], ["47", "13"]),
+    pair(["1", "0"], ["1", "0"]), pair([], []), pair(["0.534"], []), pair([""], [""])])
+def test_chance_is_no_copy(found):
+    assert copied.same_answers(found).empty
+    assert copied.sentences(copied.same_answers(found)) == []
+
+
+def test_pairs_are_said_in_a_line_each():
+    wrong = [Answers(who, "lab2", cell, ["0.71"], False)
+             for who in ("ann", "bo") for cell in ("test_a", "test_b")]
+    equal = "ann and bo gave equal answers to different data, in"
+    assert copied.sentences(copied.same_answers(pair(["47"], ["47"]) + wrong)) == [
+        f"lab1: {equal} test_mine; right for ann's data",
+        f"lab2: {equal} test_a, test_b; right for neither: a shared mistake?"]

@@ -219,8 +219,9 @@ def test_moodle_and_canvas_get_their_columns_and_no_grade_while_a_mark_is_missin
     submit(made, "bo", "twice.", why=ANSWER, figure="plot(2)")
     for name, points, said in (("why", 3, "=Which claim?"), ("figure", 2, "")):
         give(made, "ann", name, points, said)
-    book = pd.DataFrame([marks.merged(row(student=s), marks.read(made, s, "lab1")) for s in ("ann", "bo")])
-    marks.exports(made, made, book, {"ann": {"id": "007", "email": "a@x", "section": "A"}})
+    given = {(s, "lab1"): marks.read(made, s, "lab1") for s in ("ann", "bo")}
+    book = pd.DataFrame([marks.merged(row(student=s), found) for (s, _), found in given.items()])
+    marks.exports(made, book, given, {"ann": {"id": "007", "email": "a@x", "section": "A"}})
     moodle = pd.read_csv(made / "moodle.csv", dtype=str, keep_default_na=False)
     assert moodle.to_dict("records") == [
         {"Username": "ann", "ID number": "007", "Email address": "a@x", "lab1": "7.0",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -21,13 +21,13 @@ SHOWN = 100  # characters of the numbers; longer ones as a hash
 
 
 class Answers(NamedTuple):
-    """What one student answered to the questions of one check, as `numbers` writes it, and whether the check
-    took it."""
+    """What one student answered to the questions of one check, in their order, and whether it was right.
+    After a wrong answer a check asks no more."""
 
     student: str
     lab: str
     cell: str
-    numbers: str
+    answers: Sequence[str]
     right: bool
 
 
@@ -35,20 +35,14 @@ class Kept:
     """Asks, and keeps the numbers that were answered."""
 
     def __init__(self, ask: Ask) -> None:
-        self.ask, self.found = ask, list[str]()
+        self.ask, self.found = ask, list[str]()  # an answer each
 
     def __call__(self, code: str, /, **given: Any) -> Any:
         """As `ask`."""
         answer = self.ask(code, **given)
-        self.found += numbers(answer)
+        said = " ".join(numbers(answer))
+        self.found.append(said if len(said) <= SHOWN else hashlib.sha256(said.encode()).hexdigest())
         return answer
-
-    def text(self) -> str:
-        """All numbers so far; "" if none has two digits: 0, 1 or True are equal by chance."""
-        if not any(sum(map(str.isdigit, number)) > 1 for number in self.found):
-            return ""
-        said = " ".join(self.found)
-        return said if len(said) <= SHOWN else hashlib.sha256(said.encode()).hexdigest()
 
 
 def numbers(answer: Any) -> list[str]:
@@ -70,14 +64,21 @@ def same_answers(found: Iterable[Answers]) -> pd.DataFrame:
     may be equal by chance."""
     by_cell, rows = dict[tuple[str, str], list[Answers]](), list[tuple[str, ...]]()
     for one in found:
-        if one.numbers:
-            by_cell.setdefault((one.lab, one.cell), []).append(one)
+        by_cell.setdefault((one.lab, one.cell), []).append(one)
     for (lab, cell), answered in sorted(by_cell.items()):
         for one, other in itertools.combinations(sorted(answered), 2):
-            if one.numbers == other.numbers and not (one.right and other.right):
+            if (said := _in_common(one, other)) and not (one.right and other.right):
                 right = next((who.student for who in (one, other) if who.right), "neither")
-                rows.append((lab, cell, one.student, other.student, right, one.numbers))
+                rows.append((lab, cell, one.student, other.student, right, said))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _in_common(one: Answers, other: Answers) -> str:
+    """What both answered to all questions that both were asked; "" if they differ, or if no number has two
+    digits: 0, 1 or True are equal by chance."""
+    pairs = list(zip(one.answers, other.answers, strict=False))
+    two_digits = any(sum(map(str.isdigit, word)) > 1 for said, _ in pairs for word in said.split())
+    return "; ".join(said for said, _ in pairs) if two_digits and all(a == b for a, b in pairs) else ""
 
 
 def sentences(table: pd.DataFrame) -> list[str]:

@@ -13,9 +13,9 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,15 @@ from nbformat import NotebookNode
 from tqdm.auto import tqdm
 
 from grmu.data.files import write_whole
-from grmu.teach import contain
+from grmu.teach import contain, marks
 from grmu.teach.classes import personal
 from grmu.teach.contain import USUAL, Limits
+from grmu.teach.copied import Answers, same_answers, sentences
 from grmu.teach.course import SOURCE, course, labs, tests
 from grmu.teach.marker import Marked, Task, end_all, mark_apart
 from grmu.teach.marking import MARKING, PUBLIC, load
 from grmu.teach.own import EVERYONE
+from grmu.teach.rubrics import configure, put_beside, rubrics
 from grmu.teach.submissions import EXPECTED, Submission, content, notebook, owner, recognise, restore
 
 
@@ -48,6 +50,11 @@ class Class:
     limits: Limits
     secret: str = field(repr=False)
     checks: Path
+    students: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def whose(self, nb: NotebookNode, s: Submission) -> str:
+        """Whose data a submission is to work on: with a class list, its student's own."""
+        return s.student if self.students else owner(nb, s.student)
 
     @property
     def apart(self) -> bool:
@@ -61,9 +68,9 @@ class Class:
 
 def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = USUAL, jobs: int = 1,
           source: Path = SOURCE, secret: str = PUBLIC, checks: Path = MARKING,
-          hidden: tuple[Path, ...] = ()) -> pd.DataFrame:
-    """Grade a folder of submissions: gradebook.csv and feedback/STUDENT/LAB.html in `out`; returns the
-    gradebook.
+          hidden: tuple[Path, ...] = (), students: Mapping[str, Mapping[str, str]] = {}) -> pd.DataFrame:
+    """Grade a folder of submissions: gradebook.csv, the same for Moodle and Canvas, feedback/STUDENT/LAB.html
+    and same_answers.csv in `out`; returns the gradebook.
 
     Each lab's own solution is graded first: submissions find its finished runs, and a lab that fails itself
     grades nobody.
@@ -71,6 +78,7 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = USU
     Args:
         secret: what the checks draw from.  checks: the folder with LAB.py.  hidden: other folders that no
             submission shall see.
+        students: a class list (`grmu.teach.classes.identities`), if everyone was handed out their own.
 
     Raises:
         FileNotFoundError: no folder, or no submission in it.  ValueError: a lab's own solution does not get
@@ -96,11 +104,42 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = USU
     # its path is short: that of a socket has room for 100 letters
     with (course(names, source, out / "course") as made,
           tempfile.TemporaryDirectory(prefix="grmu-", dir="/tmp") as base):
-        shared = Class(made, Path(base), (folder, out, source, checks, *hidden), limits, secret, checks)
+        shared = Class(made, Path(base), (folder, out, source, checks, *hidden), limits, secret, checks,
+                       students)
         rows = _grade_all(shared, submissions, folder, out, jobs)
+        book = _with_marks(shared, submissions, rows, out)
+        _report_same(shared, submissions, out)
+    return book
+
+
+def _with_marks(shared: Class, submissions: list[Submission], rows: list[dict[str, Any]],
+                out: Path) -> pd.DataFrame:
+    """Merge what persons have given by now; write the tables, and the pages that have changed with it."""
+    given = dict[tuple[str, str], Mapping[str, marks.Mark]]()
+    for index, s in enumerate(submissions):
+        if not shared.result(s).is_file() or not rows[index]["status"].startswith("graded"):
+            continue
+        now = given[s.student, s.lab] = marks.read(shared.course, s.student, s.lab)
+        rows[index] = marks.merged(rows[index], now)
+        known, page = shared.result(s).with_suffix(".marks"), out / "feedback" / s.student / f"{s.lab}.html"
+        if not (page.is_file() and known.is_file() and known.read_text() == marks.digest(now)):
+            write_whole(page, feedback(shared.course, s))
+            write_whole(known, marks.digest(now))
     book = pd.DataFrame(rows)
     write_whole(out / "gradebook.csv", book.to_csv(index=False))
+    marks.exports(out, book, given, shared.students)
     return book
+
+
+def _report_same(shared: Class, submissions: list[Submission], out: Path) -> None:
+    """Say and write who gave equal answers to different data."""
+    found = []
+    for s in submissions:
+        with suppress(OSError, ValueError, LookupError):
+            found += [Answers(*one) for one in json.loads(shared.result(s).read_text())["answers"]]
+    table = same_answers(found)
+    write_whole(out / "same_answers.csv", table.to_csv(index=False))
+    print(*sentences(table), sep="\n", end="\n" if len(table) else "")
 
 
 def _grade_all(shared: Class, submissions: list[Submission], folder: Path, out: Path,
@@ -117,7 +156,9 @@ def _grade_all(shared: Class, submissions: list[Submission], folder: Path, out: 
                 rows[s] = kept
             else:
                 nb = notebook(text)
-                notes = restore(nb, released(shared.course, s.lab, owner(nb, s.student)))
+                notes = restore(nb, released(shared.course, s.lab, shared.whose(nb, s)))
+                if shared.students and s.student not in shared.students:
+                    notes.append("not in the class list")
                 waiting[s] = with_hidden_tests(shared.course, s.lab, nb), notes, key
         except ValueError as error:
             rows[s] = _refused(s, str(error), cells[s.lab], out)
@@ -128,7 +169,7 @@ def _grade_all(shared: Class, submissions: list[Submission], folder: Path, out: 
 
     def one(s: Submission, number: int) -> Marked:
         nb = waiting[s][0]
-        return mark_apart(_task(shared, s.lab, nb, owner(nb, s.student), f"home{number}"))
+        return mark_apart(_task(shared, s.lab, nb, shared.whose(nb, s), f"home{number}"))
 
     with _pool(jobs) as pool, tqdm(
             total=len(submissions), initial=len(rows), unit=" submissions", leave=False, disable=None) as bar:
@@ -253,21 +294,45 @@ def _finish(shared: Class, s: Submission, nb: NotebookNode, marked: Marked, note
     except Exception:
         notes.append("outputs that no notebook can hold were left out")
         write_verdicts(nb, Marked(None, marked.verdicts, []))
-    submitted = shared.course / "submitted" / s.student / s.lab / f"{s.lab}.ipynb"
-    write_whole(submitted, nbformat.writes(nb))
-    points, page = autograde(shared.course, s)
-    if page is None:
-        return _refused(s, "; ".join([*notes, *points]), cells, out)
-    write_whole(out / "feedback" / s.student / f"{s.lab}.html", page)
+    put_beside(nb, rubrics(nbformat.read(shared.course / "source" / s.lab / f"{s.lab}.ipynb", as_version=4)))
+    write_whole(shared.course / "submitted" / s.student / s.lab / f"{s.lab}.ipynb", nbformat.writes(nb))
+    points, why = autograde(shared.course, s)
+    if why:
+        return _refused(s, "; ".join([*notes, why]), cells, out)
     row = _row(s, points, True, notes, cells)
-    write_whole(shared.result(s), json.dumps({"key": key, "row": row}))
+    answers = [] if shared.whose(nb, s) == EVERYONE else [
+        (s.student, s.lab, name, said, not (marked.verdicts or {}).get(name, "no"))
+        for name, said in marked.answers.items()]
+    shared.result(s).with_suffix(".marks").unlink(missing_ok=True)
+    write_whole(shared.result(s), json.dumps({"key": key, "row": row, "answers": answers}))
     return row
 
 
-def autograde(made: Path, s: Submission) -> tuple[dict[str, float | None], str | None]:
-    """Let nbgrader grade an executed notebook, and write its feedback: points by cell (None: a person gives
-    them), and the page; no page, if nbgrader refuses, and why in place of the points."""
+def autograde(made: Path, s: Submission) -> tuple[dict[str, float | None], str]:
+    """Let nbgrader grade an executed notebook: points by cell (None: a person gives them), or why it refuses.
+    Marks that a person has given stay."""
     from nbgrader.api import Gradebook
+
+    api = _nbgrader(made)
+    path = made / "autograded" / s.student / s.lab / f"{s.lab}.ipynb"
+    before = nbformat.read(path, as_version=4) if path.is_file() else None
+    if why := _failed(lambda: api.autograde(s.lab, s.student)):
+        return {}, why
+    marks.settle(made, s.student, s.lab, before)
+    with Gradebook(api.coursedir.db_url) as book:
+        (graded,) = book.find_submission(s.lab, s.student).notebooks
+        return {grade.name: grade.auto_score for grade in graded.grades}, ""
+
+
+def feedback(made: Path, s: Submission) -> str:
+    """A student's page, as things stand in the gradebook."""
+    if why := _failed(lambda: _nbgrader(made).generate_feedback(s.lab, s.student)):
+        return f"<!doctype html><title>{s.lab}</title><p>{html.escape(why)}</p>"
+    return (made / "feedback" / s.student / s.lab / f"{s.lab}.html").read_text(encoding="utf-8")
+
+
+def _nbgrader(made: Path) -> Any:
+    """nbgrader for notebooks that were executed and put right elsewhere."""
     from nbgrader.apps import NbGraderAPI
     from nbgrader.converters import Autograde
     from nbgrader.preprocessors import ClearOutput, Execute, OverwriteCells
@@ -278,19 +343,19 @@ def autograde(made: Path, s: Submission) -> tuple[dict[str, float | None], str |
     config.Autograde.sanitize_preprocessors = [p for p in theirs.sanitize_preprocessors
                                                if p not in (ClearOutput, OverwriteCells)]  # as `restore` did
     config.Autograde.autograde_preprocessors = [p for p in theirs.autograde_preprocessors if p is not Execute]
-    api = NbGraderAPI(config=config)
+    configure(config)
+    return NbGraderAPI(config=config)
+
+
+def _failed(step: Callable[[], dict[str, Any]]) -> str:
+    """Why a step of nbgrader's has failed; "" if it has not."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the gradebook's library
-        steps = api.autograde(s.lab, s.student), api.generate_feedback(s.lab, s.student)
-    for done in steps:
-        if not done["success"]:
-            last = (done.get("error") or done.get("log") or "no reason given").strip().splitlines()[-1]
-            return {f"grading failed: {last[:300]}": None}, None
-    with Gradebook(api.coursedir.db_url) as book:
-        (graded,) = book.find_submission(s.lab, s.student).notebooks
-        points = {grade.name: None if grade.needs_manual_grade else grade.auto_score
-                  for grade in graded.grades}
-    return points, (made / "feedback" / s.student / s.lab / f"{s.lab}.html").read_text(encoding="utf-8")
+        done = step()
+    if done["success"]:
+        return ""
+    last = (done.get("error") or done.get("log") or "no reason given").strip().splitlines()[-1]
+    return f"grading failed: {last[:300]}"
 
 
 def _refused(s: Submission, why: str, cells: dict[str, tuple[float, bool]], out: Path) -> dict[str, Any]:
@@ -304,7 +369,8 @@ def _key(shared: Class, s: Submission, text: bytes) -> str:
     """Of all that a result depends on."""
     found, lab_checks = hashlib.sha256(text), load(s.lab, shared.checks)
     release = (shared.course / "release" / s.lab / f"{s.lab}.ipynb").read_bytes()
-    for part in (shared.secret, lab_checks.source if lab_checks else "", json.dumps(asdict(shared.limits))):
+    for part in (repr(bool(shared.students)), shared.secret, lab_checks.source if lab_checks else "",
+                 json.dumps(asdict(shared.limits))):
         found.update(hashlib.sha256(part.encode()).digest())
     found.update(hashlib.sha256(release).digest())
     return found.hexdigest()

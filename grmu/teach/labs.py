@@ -20,7 +20,7 @@ import nbformat
 
 from grmu.data.arguments import Parser, between
 from grmu.teach import marking, marks, private
-from grmu.teach.classes import personal, read_class
+from grmu.teach.classes import identities, personal
 from grmu.teach.contain import REPOSITORY, Limits
 from grmu.teach.course import LABS, SOURCE, course, labs
 from grmu.teach.grading import grade
@@ -101,6 +101,8 @@ def main(argv: list[str]) -> int:
                         help='everyone their own: a CSV file with a column "student"')
     parser.add_argument("--make-private", type=Path, metavar="FOLDER",
                         help="make an instructor's folder: a secret, and what checks draw from it")
+    parser.add_argument("--private", type=Path, metavar="FOLDER",
+                        help="grade with the secret in this folder (default: one of this checkout)")
     parser.add_argument("--mark", action="store_true",
                         help="open nbgrader's formgrader on what was graded, for marks that a person gives")
     parser.add_argument("--lab", choices=LABS, help="only this lab")
@@ -119,6 +121,7 @@ def main(argv: list[str]) -> int:
     if options.mark:
         made = (options.out or REPOSITORY / "build" / "grades") / "course"
         return subprocess.run(marks.serve(made), cwd=made).returncode
+    students = identities(options.students, LABS) if options.students else {}
     if options.make_private is not None:
         checks = {lab: found for lab in ([options.lab] if options.lab else labs())
                   if (found := marking.load(lab)) is not None}
@@ -130,13 +133,15 @@ def main(argv: list[str]) -> int:
                    and getattr(options, action.dest) != action.default]
         if ignored:
             parser.error(f"{', '.join(ignored)} says how to grade: name the submissions with --grade, too")
-        students = read_class(options.students, LABS) if options.students else []
         print(*release(options.out or REPOSITORY / "build" / "labs", students=students, only=options.lab),
               sep="\n")
         return 0
     out, limits = options.out or REPOSITORY / "build" / "grades", Limits(options.seconds,
                                                                          options.cell_seconds,
                                                                          options.gigabytes)
-    grade(options.grade, out, options.lab, limits, options.jobs)
-    print(f"written: {out / 'gradebook.csv'}, {out / 'feedback'}")
+    secret, said = private.secret_or_made(options.private)
+    print(said)
+    grade(options.grade, out, options.lab, limits, options.jobs, secret=secret, students=students,
+          hidden=(options.private,) if options.private else ())
+    print(f"written: {out / 'gradebook.csv'}, moodle.csv, canvas.csv, same_answers.csv, {out / 'feedback'}")
     return 0

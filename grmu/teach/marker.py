@@ -72,11 +72,12 @@ class Task:
 @dataclass(frozen=True)
 class Marked:
     """What came out: outputs of each cell, if there were any; verdicts by grade_id, if the lab has checks;
-    what the instructor is told."""
+    what the instructor is told; what was answered about a student's own data."""
 
     outputs: list[Any] | None
     verdicts: dict[str, str] | None
     notes: list[str]
+    answers: dict[str, list[str]] = field(default_factory=dict)
 
 
 def mark(task: Task) -> Marked:
@@ -85,13 +86,13 @@ def mark(task: Task) -> Marked:
     with Sandbox(task.home, task.given, task.limits, task.hidden, task.apart, task.keep) as box:
         outputs = box.execute(task.notebook)
         found: dict[str, str] | None = None
-        notes: list[str] = []
+        notes, answers = list[str](), dict[str, list[str]]()
         if checks and outputs is None:
             found = dict.fromkeys(checks.checks, f"Nothing could be asked: {box.ended}.")
         elif checks:
             notes = _replaced(box.ask)
-            found = verdicts(_limited(checks), box.ask, task.secret, own(task.student, task.lab))
-    return Marked(outputs, found, [*box.notes, *notes, *([box.ended] if box.ended else [])])
+            found = verdicts(_limited(checks), box.ask, task.secret, own(task.student, task.lab), answers)
+    return Marked(outputs, found, [*box.notes, *notes, *([box.ended] if box.ended else [])], answers)
 
 
 def mark_apart(task: Task) -> Marked:

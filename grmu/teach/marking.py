@@ -21,6 +21,7 @@ import numpy as np
 
 from grmu.data.shipped import PACKAGE
 from grmu.teach.asking import Ask, Refused
+from grmu.teach.copied import Kept
 
 MARKING = PACKAGE.parent / "notebooks" / "labs" / "marking"
 PUBLIC = "public"  # the secret of those who have none: what is drawn with it can be known
@@ -59,14 +60,21 @@ def generator(secret: str, lab: str, name: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(f"{secret}\n{lab}\n{name}".encode()).digest()))
 
 
-def verdicts(lab_checks: LabChecks, ask: Ask, secret: str = PUBLIC, mine: Any = None) -> dict[str, str]:
+def verdicts(lab_checks: LabChecks, ask: Ask, secret: str = PUBLIC, mine: Any = None,
+             answers: dict[str, list[str]] | None = None) -> dict[str, str]:
     """What each check says: "" for an answer that is right, else what was mistaken.
 
     Args:
         mine: the `grmu.teach.own.Own` of the student, for checks with a third argument.
+        answers: gets what these checks were answered, by name (`grmu.teach.copied`).
     """
-    return {name: verdict(check, ask, generator(secret, lab_checks.lab, name), mine)
-            for name, check in lab_checks.checks.items()}
+    found = {}
+    for name, check in lab_checks.checks.items():
+        asking = Kept(ask)
+        found[name] = verdict(check, asking, generator(secret, lab_checks.lab, name), mine)
+        if answers is not None and len(inspect.signature(check).parameters) > 2:
+            answers[name] = asking.found
+    return found
 
 
 def verdict(check: Callable[..., None], ask: Ask, rng: np.random.Generator, mine: Any = None) -> str:

@@ -128,15 +128,14 @@ def canvas(book: pd.DataFrame, most: Mapping[str, float],
     return pd.DataFrame(rows)
 
 
-def exports(made: Path, out: Path, book: pd.DataFrame,
+def exports(out: Path, book: pd.DataFrame, given: Mapping[tuple[str, str], Mapping[str, Mark]],
             identities: Mapping[str, Mapping[str, str]] = {}) -> None:
-    """Write moodle.csv and canvas.csv beside gradebook.csv."""
+    """Write moodle.csv and canvas.csv beside gradebook.csv; `given`: the marks by student and lab."""
     comments, most = dict[tuple[str, str], str](), dict[str, float]()
-    for line in book.to_dict("records"):
-        marks = read(made, line["student"], line["lab"])
+    for (student, lab), marks in given.items():
         said = [f"{name}: {mark.comment}" for name, mark in marks.items() if mark.comment]
-        comments[line["student"], line["lab"]] = " ".join(" ".join(said).split())
-        most[line["lab"]] = max(most.get(line["lab"], 0.0), sum(mark.most for mark in marks.values()))
+        comments[student, lab] = " ".join(" ".join(said).split())
+        most[lab] = sum(mark.most for mark in marks.values())
     write_whole(out / "moodle.csv", moodle(book, comments, identities).to_csv(index=False))
     write_whole(out / "canvas.csv", canvas(book, most, identities).to_csv(index=False))
 
