@@ -1,4 +1,4 @@
-"""A class in which everyone has their own: graded with a list, again after marks were given, and after a kill."""
+"""A class in which everyone has their own: graded with a list, again after marks were given, after a kill."""
 
 import copy
 import importlib.util
