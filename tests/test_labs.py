@@ -75,6 +75,14 @@ def test_a_class_gets_a_folder_and_a_zip_each_with_their_own_name(made, tmp_path
     assert {p.name for p in tmp_path.iterdir()} == {"class.csv", "ann", "bo"}
 
 
+def test_a_secret_or_a_list_that_is_not_there_is_said_before_anything_is_graded(tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no secret: make it with make labs-private"):
+        labs.main(["--grade", str(tmp_path), "--private", str(tmp_path), "--out", str(tmp_path / "out")])
+    with pytest.raises(FileNotFoundError, match="there is no file .*class.csv"):
+        labs.main(["--grade", str(tmp_path), "--class", str(tmp_path / "class.csv")])
+    assert not (tmp_path / "out").exists()
+
+
 def signatures(source):
     """Names, arguments, bases and decorators of what a cell defines."""
     return [(type(node).__name__, node.name, ast.unparse(node.args) if isinstance(node, ast.FunctionDef) else
