@@ -393,6 +393,6 @@ def _row(s: Submission, found: dict[str, float | None], ok: bool, notes: list[st
     waiting = [f"to grade by hand: {', '.join(by_hand)}"] if by_hand else []
     status = "; ".join(["graded" if ok else "not graded", *notes, *waiting])
     return {"student": s.student, "lab": s.lab, "total": sum(p for p in points.values() if p is not None),
-            "max": sum(p for p, auto in cells.values() if auto),
+            "max": sum(p for name, (p, _) in cells.items() if points[name] is not None),
             "by_hand": sum(cells[name][0] for name in by_hand),
             "status": status, **{f"{s.lab}/{name}": value for name, value in points.items()}}
