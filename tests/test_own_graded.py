@@ -8,15 +8,17 @@ import time
 import pandas as pd
 import pytest
 from nbformat import v4
-from test_grading import HARD, cell
+from test_grading import cell
 from test_marks import RUBRIC, give, written
 
 from grmu.teach import classes, grading
+from grmu.teach.contain import Limits
 from grmu.teach.own import own
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed", allow_module_level=True)
 
+ROOM = Limits(seconds=300, cell_seconds=120, gigabytes=4, ask_seconds=30)  # PyTorch is imported
 CHECKS = """
 from grmu.teach.asking import same
 
@@ -60,7 +62,7 @@ def folder(tmp_path_factory):
 
 
 def grade(folder, **options):
-    book = grading.grade(folder / "in", folder / "out", limits=HARD, source=folder / "source",
+    book = grading.grade(folder / "in", folder / "out", limits=ROOM, source=folder / "source",
                          checks=folder / "checks", secret="of this class", jobs=2,
                          students=classes.identities(folder / "class.csv"), **options)
     return book.set_index("student")
