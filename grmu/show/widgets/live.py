@@ -73,6 +73,12 @@ class Live(Work, Displayed):
         elif said == "stop":
             self.cancel()
 
+    def press(self) -> None:
+        """Begin, unless it is at work already; what the last run drew goes at once."""
+        if not self.running:
+            self.view.own = None
+        super().press()
+
     def close(self) -> None:
         """Take no more runs."""
         self.closed = True
@@ -86,8 +92,7 @@ class Live(Work, Displayed):
 
     def work(self) -> str:
         """Train the original if the store lacks it, then what was asked for."""
-        self.view.own, self.result, self.rows = None, None, []
-        asked, experiment = self.view.asked(), self.experiment()
+        self.result, self.rows, asked, experiment = None, [], self.view.asked(), self.experiment()
         if experiment.method != "pretrain":
             original = experiment.original
             if Store(self.store).read("models", original.training_key) is None:
