@@ -108,7 +108,7 @@ def shares(before, left):
         moved="(p_attribute * r).sum(2).clamp(min=1e-6).log()")}, {"test_shift": 3, "test_shift_limits": 2}),
     "the attribute plays no part": ({"shift": SHIFT.format(moved="(1 - r).mean(1).log()")},
                                     {"test_shift": 3, "test_shift_limits": 2}),
-    "1.96 for five seeds": ({"miss": MISS.format(**SURE | {"half": "1.96 * d.std() / len(d) ** 0.5"})},
+    "1.96 in place of t": ({"miss": MISS.format(**SURE | {"half": "1.96 * d.std() / len(d) ** 0.5"})},
                             {"test_miss": 3}),
     "the spread in place of the error": ({"miss": MISS.format(
         **SURE | {"half": "stats.t.ppf(0.975, len(d) - 1) * d.std()"})}, {"test_miss": 3}),
