@@ -15,7 +15,7 @@ import nbformat
 from grmu.teach.contain import REPOSITORY, search_path
 
 SOURCE = REPOSITORY / "notebooks" / "labs" / "source"
-LABS = ("lab1", "lab2", "lab3", "lab4", "project")
+LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "project")
 
 
 def labs(source: Path = SOURCE) -> list[str]:
