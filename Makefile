@@ -53,7 +53,7 @@ test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with 
 	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && export GRMU_STORE="$$store" && \
 	for round in 1 2; do echo "Round $$round of 2"; $(NBVAL) notebooks $(ARGS) || exit 1; done
 
-test-browser: .venv/.installed-browser ## lessons and the explorer in a real browser (Debian's chromium); screenshots in runs/browser
+test-browser: .venv/.installed-browser ## lessons, the explorer and the site (as make site left it) in a real browser (Debian's chromium); screenshots in runs/browser
 	@command -v chromium >/dev/null || { [ "$$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && \
 	  echo "Installing chromium ..." && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
 	$(PY) -m pytest tests/browser $(ARGS)
