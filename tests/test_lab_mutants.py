@@ -15,7 +15,7 @@ from grmu.teach.own import EVERYONE
 # who exchanges class and attribute, or takes the course's ratio, cannot be right by luck.
 SECRETS = {"public": "student 57", "another": "student 132", "a third": "student 259"}
 AT_LEAST = 6  # mutants that fail a check
-NAMES = [lab for lab in labs.labs() if marking.load(lab)]
+NAMES = labs.labs()
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ import nbformat
 import pandas as pd
 import psutil
 import pytest
-from lab_cells import REGION, before, graded, known_answers, meta, solutions, with_sources
+from lab_cells import REGION, graded, known_answers, meta, solutions, with_sources
 
-from grmu.teach import classes, labs, marking
+from grmu.teach import classes, labs
 from grmu.teach.submissions import recognise
 
 if importlib.util.find_spec("nbgrader") is None:
@@ -30,8 +30,6 @@ QUICK = ("lab3",)
 
 
 ANSWERS = {lab: known_answers(lab) for lab in NAMES}
-TESTED = [lab for lab in NAMES if not (marking.MARKING / f"{lab}.py").is_file()]  # the others: test_marking
-MISCONCEPTIONS = [(lab, name) for lab in TESTED for name in ANSWERS[lab].MISCONCEPTIONS]
 
 
 @pytest.fixture(scope="module")
@@ -115,41 +113,6 @@ def test_make_labs_writes_a_folder_and_a_zip_that_says_how_to_open_it(made, tmp_
     with zipfile.ZipFile(tmp_path / NAMES[0] / wheel) as archive:
         assert {"grmu/mine.py", "grmu/shipped/groundwear.safetensors.xz",
                 "grmu/shipped/results/runs.csv"} < set(archive.namelist())
-
-
-# Answers, right and wrong: the cells that a changed answer can reach are run, in this process
-
-
-def lost_points(source, answers, folder):
-    """What these answers lose: points by test cell, from the tests that depend on a changed cell."""
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    nb = with_sources(source, answers)
-    cells = [c for c in nb.cells if c.cell_type == "code"]
-    changed = {i for i, c in enumerate(cells) if meta(c).get("grade_id") in answers}
-    reached = {i: before(cells, i) for i, c in enumerate(cells) if meta(c).get("grade_id") in graded(nb)}
-    run = set().union(*(part for part in reached.values() if part & changed))
-    shell = InteractiveShell(config=Config(HistoryManager={"enabled": False}), ipython_dir=str(folder))
-    main = sys.modules["__main__"]
-    failed = {i for i in sorted(run) if not shell.run_cell(cells[i].source).success}
-    sys.modules["__main__"] = main
-    assert failed <= reached.keys(), "a cell that is no test failed"
-    return {meta(cells[i]).grade_id: graded(nb)[meta(cells[i]).grade_id] for i in failed}
-
-
-@pytest.mark.parametrize(("lab", "name"), MISCONCEPTIONS)
-def test_a_misconception_loses_the_points_meant_for_it_and_no_others(made, lab, name, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "runs"))
-    answers, points = ANSWERS[lab].MISCONCEPTIONS[name]
-    assert lost_points(read(made, "source", lab), answers, tmp_path) == points
-
-
-@pytest.mark.parametrize("lab", TESTED)
-def test_right_answers_in_another_style_lose_nothing(made, lab, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "runs"))
-    assert ANSWERS[lab].SECOND.keys() <= solutions(read(made, "source", lab)).keys()
-    assert lost_points(read(made, "source", lab), ANSWERS[lab].SECOND, tmp_path) == {}
 
 
 # Grading, with the real nbgrader. `labs.grade` begins with each lab's own solution, and refuses to go on if

@@ -35,7 +35,8 @@ def lab(tmp_path):
 def test_checks_are_the_functions_named_as_graded_cells(lab, tmp_path):
     assert list(lab.checks) == ["test_double", "test_table", "test_mine"]
     assert lab.source == CHECKS
-    assert marking.load("lab2", tmp_path) is None
+    with pytest.raises(FileNotFoundError, match="lab2 has no checks"):
+        marking.load("lab2", tmp_path)
 
 
 def test_right_answers_pass_whatever_is_drawn(lab):

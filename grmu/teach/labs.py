@@ -37,7 +37,7 @@ systems, do the same by hand: `python -m venv .venv`, activate it, `pip install 
 `jupyter lab {lab}.ipynb`.
 
 Write only where it says YOUR CODE HERE or YOUR ANSWER HERE. Before you hand in `{lab}.ipynb`: *Restart
-Kernel and Run All Cells*. The tests that you see are some of those that grade you.
+Kernel and Run All Cells*. The tests that you see are of the kind that grades you, with other numbers.
 """
 
 RUN = """#!/bin/sh
@@ -123,8 +123,7 @@ def main(argv: list[str]) -> int:
         return subprocess.run(marks.serve(made), cwd=made).returncode
     students = identities(options.students, LABS) if options.students else {}
     if options.make_private is not None:
-        checks = {lab: found for lab in ([options.lab] if options.lab else labs())
-                  if (found := marking.load(lab)) is not None}
+        checks = {lab: marking.load(lab) for lab in ([options.lab] if options.lab else labs())}
         print(*private.make(options.make_private, checks, partial(private.solution, SOURCE)), sep="\n")
         return 0
     if options.grade is None:

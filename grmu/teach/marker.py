@@ -87,9 +87,9 @@ def mark(task: Task) -> Marked:
         outputs = box.execute(task.notebook)
         found: dict[str, str] | None = None
         notes, answers = list[str](), dict[str, list[str]]()
-        if checks and outputs is None:
+        if outputs is None:
             found = dict.fromkeys(checks.checks, f"Nothing could be asked: {box.ended}.")
-        elif checks:
+        else:
             notes = _replaced(box.ask)
             found = verdicts(_limited(checks), box.ask, task.secret, own(task.student, task.lab), answers)
     return Marked(outputs, found, [*box.notes, *notes, *([box.ended] if box.ended else [])], answers)

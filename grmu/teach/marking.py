@@ -40,11 +40,15 @@ class LabChecks:
     source: str = field(default="", repr=False)
 
 
-def load(lab: str, folder: Path = MARKING) -> LabChecks | None:
-    """The checks in `folder`/LAB.py; None if there is no such file."""
+def load(lab: str, folder: Path = MARKING) -> LabChecks:
+    """The checks in `folder`/LAB.py.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
     path = folder / f"{lab}.py"
     if not path.is_file():
-        return None
+        raise FileNotFoundError(f"{lab} has no checks: {path} is missing.")
     spec = importlib.util.spec_from_file_location(f"grmu_marking_{lab}", path)
     assert spec is not None
     assert spec.loader is not None
