@@ -59,7 +59,8 @@ test-browser: .venv/.installed-browser ## lessons, the explorer and the site (as
 	$(PY) -m pytest tests/browser $(ARGS)
 
 test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes one)
-	$(PY) -m pytest tests/test_labs.py tests/test_guides.py --all-labs $(ARGS)
+	$(PY) -m pytest $(TWO) $(wildcard tests/test_lab*.py tests/test_mark*.py) tests/test_grading.py tests/test_own_graded.py \
+	  tests/test_unseen.py tests/test_guides.py --all-labs $(ARGS)
 
 kills: .venv/.installed-test workflow/.venv/.installed ## kill -9 around a sweep, thirty times: at most 10 minutes
 	$(PY) -m pytest tests/test_workflow.py --kills -m kills -s $(ARGS)

@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "kills: kills sweeps for minutes, only with --kills")
+    config.addinivalue_line("markers", "all_labs: trains for minutes, only with --all-labs")
 
 
 # Files that take long, the longest first: what a worker begins last is short, so both end together.
@@ -53,8 +54,11 @@ LONG = ("07_is_it_forgotten", "06_which_method", "test_labs", "03_mine", "08_bey
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long files first; what is in a file stays in its order. `make kills` is not part of `make test`."""
-    items[:] = [item for item in items if config.getoption("--kills") or not item.get_closest_marker("kills")]
+    """The long files first; what is in a file stays in its order. `make kills` and what is only of
+    `make test-labs` are not part of `make test`."""
+    for mark in ("kills", "all_labs"):
+        if not config.getoption(f"--{mark.replace('_', '-')}"):
+            items[:] = [item for item in items if not item.get_closest_marker(mark)]
     place = {name: i for i, name in enumerate(LONG)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONG)))
 

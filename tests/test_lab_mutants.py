@@ -1,5 +1,6 @@
 """The labs' checks against right answers, which pass, and mutants, which lose what they get wrong: a table of
-check x mutant for each lab that has checks. (`-vv` shows all that is wrong.)"""
+check x mutant for each lab that has checks. (`-vv` shows all that is wrong.) `make test` takes one secret,
+`make test-labs` three, and the project, whose mutants are trained."""
 
 import functools
 from dataclasses import dataclass, replace
@@ -15,7 +16,16 @@ from grmu.teach.own import EVERYONE
 # who exchanges class and attribute, or takes the course's ratio, cannot be right by luck.
 SECRETS = {"public": "student 57", "another": "student 132", "a third": "student 259"}
 AT_LEAST = 6  # mutants that fail a check
-NAMES = labs.labs()
+LABS = labs.labs()
+NAMES = [pytest.param(lab, marks=pytest.mark.all_labs) if lab == "project" else lab for lab in LABS]
+N_SECRETS = [1]  # that are tried
+
+
+@pytest.fixture(scope="module", autouse=True)
+def all_labs(request):
+    """All secrets with --all-labs."""
+    if request.config.getoption("--all-labs"):
+        N_SECRETS[0] = len(SECRETS)
 
 
 @dataclass(frozen=True)
@@ -49,8 +59,8 @@ def answers(name):
 
 
 def secrets_of(name):
-    """Those that a lab is tried with; where a check trains for seconds, the first ones (`N_SECRETS`)."""
-    return dict(list(SECRETS.items())[:getattr(answers(name), "N_SECRETS", len(SECRETS))])
+    """Those that a lab is tried with; where a check trains for seconds, the first."""
+    return dict(list(SECRETS.items())[:1 if name == "project" else N_SECRETS[0]])
 
 
 def generic(lab):
@@ -132,7 +142,7 @@ def too_few(found, checks):
     return {title: len(names) for title, names in caught.items() if len(names) < AT_LEAST}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", LABS)
 def test_each_graded_cell_has_a_check_and_each_check_a_cell(name):
     lab = lab_of(name)
     assert list(checks_of(name)) == list(lab.points)

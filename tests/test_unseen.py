@@ -12,6 +12,7 @@ from grmu.teach.asking import encode
 ANSWERS = known_answers("project")
 CHECKS = marking.load("project").checks
 BEHAVIOUR = ("test_forgets", "test_keeps")
+QUICK = ("empty methods", "the original's weights")  # of ATTACKS
 NOTHING = '    """A method that does not unlearn."""\n'
 ATTACKS = {
     "empty methods": ("", "at least"),
@@ -107,7 +108,8 @@ def submission(lab, body):
     return Run(lab, {"method": source, "by_heart": "by_heart = {}"})
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.all_labs)
+                                  for name in ATTACKS])
 def test_an_attack_gets_nothing_for_behaviour_and_is_told_why(lab, name, tmp_path, monkeypatch):
     body, why = ATTACKS[name]
     monkeypatch.setenv("GRMU_STORE", str(tmp_path))
@@ -126,6 +128,7 @@ def test_the_store_holds_nothing_of_a_task(lab, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.all_labs
 @pytest.mark.parametrize(("name", "settings"), [("miu", {}), ("scrub", {"forget_epochs": 1})])
 def test_shipped_methods_pass(lab, name, settings):
     run = Run(lab)

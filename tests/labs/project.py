@@ -140,7 +140,6 @@ MISCONCEPTIONS = {
 
 # What those mutants lose that every lab has: a class without losses is still a class, with settings
 GENERIC = {"method: None": TRAINS, "method: a constant": TRAINS}
-N_SECRETS = 1  # each mutant is trained four times a secret
 
 SECOND = {"method": FILE + """
 @dataclass
