@@ -103,7 +103,7 @@ def test_the_known_cases_have_the_information_that_they_are_said_to_have():
 
 def test_every_promise_has_its_line(tmp_path):
     whats = [what for what, _, _ in bench.checks(tmp_path, quick=False, with_lessons=False)]
-    assert len(whats) == len(set(whats)) == 9 + 5 + 6
+    assert len(whats) == len(set(whats)) == 9 + 5 + 5
 
 
 def test_a_lesson_is_timed_with_an_empty_store(tmp_path):

@@ -319,7 +319,7 @@ COMMANDS = [
     ("notebooks {file}", "file.txt", ".ipynb"), ("notebooks --chek", "--chek", "--check"),
     ("check-notebooks {folder}", "folder", ".ipynb"), ("check-notebooks none.ipynb", "none.ipynb", ".ipynb"),
     ("check-notebooks {file}", "file.txt", ".ipynb"), ("check-notebooks --all", "--all"),
-    ("labs --lab lab9", "'lab9'", "lab3"), ("labs --lab lab3", "--lab", "--grade"),
+    ("labs --lab lab9", "'lab9'", "lab3"),
     ("labs --jobs 2000", "--grade"), ("labs --seconds 5", "--seconds", "--grade"),
     ("labs --out {file}", "file.txt", "folder"), ("labs --grade {file}", "file.txt", "SUBMISSIONS=folder"),
     ("labs --grade none", "none", "SUBMISSIONS=folder"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -43,7 +43,8 @@ class Ours:
 
     def __init__(self, dataset: str, ratio: float, groups: str | tuple[Group, ...] = "default",
                  form: str = "steady") -> None:
-        self.at, self.form = (dataset, ratio, groups), form
+        self.rows = results.load(dataset=dataset, ratio=ratio, groups=groups)
+        self.at, self.form = (dataset, ratio), form
 
     def __call__(self, method: str, reweight: bool, metric: str, **changed: object) -> pd.Series:
         """One metric by seed; KeyError where there are no such runs."""
@@ -51,7 +52,15 @@ class Ours:
 
     def runs(self, method: str, reweight: bool, **changed: object) -> pd.DataFrame:
         """The rows of one method, with settings `changed` from the preset's; KeyError if there are none."""
-        rows = _runs(*self.at, self.form, method, reweight, tuple(sorted(changed.items())))
+        rows = results.select(self.rows, method=method, reweight=reweight, overrides=changed)
+        if method == "miu" and self.form != "steady":
+            dataset, ratio = self.at
+            # its terms are judged where it has all of them, its distance as it was tuned
+            whole = calibrated if changed or not reweight else tuned
+            settings = whole(dataset, self.form) | changed
+            asked = [Experiment(dataset, "miu", reweight, ratio, seed=seed, overrides=settings).id
+                     for seed in FORM_SEEDS[0.5]]
+            rows = results.table()[results.table().index.isin(asked)]
         if rows.empty:
             raise KeyError(f"no runs of {method}, reweight {reweight}, {json.dumps(changed)} at {self.at}")
         return rows
@@ -66,34 +75,11 @@ class Ours:
         return (self(method, reweight, metric) - self("retrain", True, metric)).abs()
 
 
-_published = cache(paper.results)
-
-
-@cache
-def _there(dataset: str, ratio: float, groups: str | tuple[Group, ...]) -> pd.DataFrame:
-    return results.load(dataset=dataset, ratio=ratio, groups=groups)
-
-
-@cache
-def _runs(dataset: str, ratio: float, groups: str | tuple[Group, ...], form: str, method: str,
-          reweight: bool, changed: tuple[tuple[str, object], ...]) -> pd.DataFrame:
-    """As `Ours.runs`, looked up once: claims ask for the same runs again and again."""
-    if method == "miu" and form != "steady":
-        # its terms are judged where it has all of them, its distance as it was tuned
-        whole = calibrated if changed or not reweight else tuned
-        settings = whole(dataset, form) | dict(changed)
-        asked = [Experiment(dataset, "miu", reweight, ratio, seed=seed, overrides=settings).id
-                 for seed in FORM_SEEDS[0.5]]
-        return results.table()[results.table().index.isin(asked)]
-    return results.select(_there(dataset, ratio, groups), method=method, reweight=reweight,
-                          overrides=dict(changed))
-
-
 class Paper:
     """The paper's published means, asked for in the same way as `Ours`; NaN where it printed nothing."""
 
     def __init__(self, dataset: str, ratio: float, forget_groups: int = 1) -> None:
-        self.table = _published(dataset, ratio, forget_groups)
+        self.table = paper.results(dataset, ratio, forget_groups)
 
     def __call__(self, method: str, reweight: bool, metric: str) -> float:
         """One published mean, percent."""

@@ -84,18 +84,9 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = USU
         FileNotFoundError: no folder, or no submission in it.  ValueError: a lab's own solution does not get
             full marks.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {folder}: name the one with the submissions, make grade SUBMISSIONS=folder."
-        )
+    submissions, strange = handed_in(folder, out, only, source)
     folder, out = folder.resolve(), out.resolve()
-    submissions, strange = recognise(folder, out)
-    submissions = [s for s in submissions if s.lab in ([only] if only else labs(source))]
     print(*strange, sep="\n", end="\n" if strange else "")
-    if not submissions:
-        raise FileNotFoundError(
-            f"{folder} holds no submission{f' of {only}' if only else ''}: expected {EXPECTED}."
-        )
     names = sorted({s.lab for s in submissions})
     print(f"{len(submissions)} submissions of {', '.join(names)}. Network: "
           + ("none (a namespace of its own)." if contain.isolated()
@@ -110,6 +101,25 @@ def grade(folder: Path, out: Path, only: str | None = None, limits: Limits = USU
         book = _with_marks(shared, submissions, rows, out)
         _report_same(shared, submissions, out)
     return book
+
+
+def handed_in(folder: Path, out: Path, only: str | None = None,
+              source: Path = SOURCE) -> tuple[list[Submission], list[str]]:
+    """The submissions in a folder, of one lab or of all; and a sentence for each file that is none.
+
+    Raises:
+        FileNotFoundError: no folder, or no submission in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"there is no folder {folder}: name the one with the submissions, make grade SUBMISSIONS=folder."
+        )
+    submissions, strange = recognise(folder.resolve(), out.resolve())
+    submissions = [s for s in submissions if s.lab in ([only] if only else labs(source))]
+    if not submissions:
+        raise FileNotFoundError("\n".join([
+            *strange, f"{folder} holds no submission{f' of {only}' if only else ''}: expected {EXPECTED}."]))
+    return submissions, strange
 
 
 def _with_marks(shared: Class, submissions: list[Submission], rows: list[dict[str, Any]],

@@ -23,7 +23,7 @@ from grmu.teach import marking, marks, private
 from grmu.teach.classes import identities, personal
 from grmu.teach.contain import REPOSITORY, Limits
 from grmu.teach.course import LABS, SOURCE, course, labs
-from grmu.teach.grading import grade
+from grmu.teach.grading import grade, handed_in
 from grmu.teach.own import EVERYONE
 
 README = """# {title}
@@ -138,6 +138,8 @@ def main(argv: list[str]) -> int:
     out, limits = options.out or REPOSITORY / "build" / "grades", Limits(options.seconds,
                                                                          options.cell_seconds,
                                                                          options.gigabytes)
+    if options.private is None:
+        handed_in(options.grade, out, options.lab)  # before a secret is made
     secret, said = private.secret_or_made(options.private)
     print(said)
     grade(options.grade, out, options.lab, limits, options.jobs, secret=secret, students=students,
