@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import nbformat
-from nbformat import NotebookNode
+from nbformat import NotebookNode, v4
 
 from grmu.teach import asking, classes, labs
 from grmu.teach.own import EVERYONE, own
@@ -49,6 +49,22 @@ def graded(nb):
 
 def solutions(nb):
     return {meta(c).grade_id: c.source for c in nb.cells if meta(c).get("solution")}
+
+
+def cell(new, name, source, **kind):
+    """A cell of nbgrader's; `new`: of nbformat.v4."""
+    made = new(source)
+    made.id = f"cell-{name}"
+    made.metadata["nbgrader"] = {"grade": False, "solution": False, "locked": False, "task": False,
+                                 "schema_version": 3, "grade_id": name, "cell_type": made.cell_type} | kind
+    return made
+
+
+def written(folder, cells):
+    """A notebook of these cells, as lab1.ipynb in a folder."""
+    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    folder.mkdir(parents=True, exist_ok=True)
+    nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), folder / "lab1.ipynb")
 
 
 def with_sources(nb, sources):

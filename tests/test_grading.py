@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from lab_cells import cell, with_sources, written
 from nbformat import v4
 
 from grmu.teach import contain, grading
@@ -40,14 +41,6 @@ def test_square(ask, rng):
 """
 
 
-def cell(new, name, source, **kind):
-    made = new(source)
-    made.id = f"cell-{name}"
-    made.metadata["nbgrader"] = {"grade": False, "solution": False, "locked": False, "task": False,
-                                 "schema_version": 3, "grade_id": name, "cell_type": made.cell_type} | kind
-    return made
-
-
 def tiny_lab(folder, double="2 * x"):
     """Its source, its checks."""
     def function(name, body):
@@ -63,21 +56,10 @@ def tiny_lab(folder, double="2 * x"):
              function("square", "x * x"), test("test_square", 3, "assert square(1) == 1"),
              cell(v4.new_markdown_cell, "why", "### BEGIN SOLUTION\nBecause.\n### END SOLUTION", grade=True,
                   solution=True, points=4)]
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    (folder / "source" / "lab1").mkdir(parents=True)
-    nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), folder / "source" / "lab1" / "lab1.ipynb")
+    written(folder / "source" / "lab1", cells)
     (folder / "checks").mkdir()
     (folder / "checks" / "lab1.py").write_text(CHECKS)
     return folder
-
-
-def with_sources(nb, sources):
-    """A copy of a notebook in which the cells of those grade_ids say something else."""
-    nb = copy.deepcopy(nb)
-    cells = {c.metadata.get("nbgrader", {}).get("grade_id"): c for c in nb.cells}
-    for name, source in sources.items():
-        cells[name].source = source.strip()
-    return nb
 
 
 def grade_tiny(lab, handed_in, out, made=None, **options):

@@ -10,9 +10,10 @@ import time
 import nbformat
 import pandas as pd
 import pytest
+from lab_cells import cell, written
 from nbformat import v4
 
-from grmu.teach import labs, marks, rubrics
+from grmu.teach import grading, labs, marks, rubrics
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed", allow_module_level=True)
@@ -20,14 +21,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Object of type")  # of nbgrader'
 
 ANSWER = "It is so.\n\n<script>alert(1)</script>"
 RUBRIC = "**Rubric (4).** Says why 2.\n\n**For graders.** Ask once."
-
-
-def cell(new, name, source, **kind):
-    made = new(source)
-    made.id = f"cell-{name}"
-    made.metadata["nbgrader"] = {"grade": False, "solution": False, "locked": False, "task": False,
-                                 "schema_version": 3, "grade_id": name, "cell_type": made.cell_type} | kind
-    return made
 
 
 CELLS = [
@@ -41,27 +34,6 @@ CELLS = [
          "# not of it\n\n# nor this\n### END SOLUTION", grade=True, solution=True, points=3)]
 
 
-def written(folder, cells):
-    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
-    folder.mkdir(parents=True, exist_ok=True)
-    nbformat.write(v4.new_notebook(cells=cells, metadata=kernel), folder / "lab1.ipynb")
-
-
-def configured(made):
-    from nbgrader.apps import NbGraderAPI
-    from nbgrader.converters import Autograde
-    from nbgrader.preprocessors import ClearOutput, Execute, OverwriteCells
-    from traitlets.config import Config
-
-    config, theirs = Config(), Autograde()
-    config.CourseDirectory.root = config.Exchange.root = str(made)
-    config.Autograde.sanitize_preprocessors = [p for p in theirs.sanitize_preprocessors
-                                               if p not in (ClearOutput, OverwriteCells)]
-    config.Autograde.autograde_preprocessors = [p for p in theirs.autograde_preprocessors if p is not Execute]
-    rubrics.configure(config)
-    return NbGraderAPI(config=config)
-
-
 def submit(made, student, wrong="", **sources):
     """What grading leaves: an executed notebook with a verdict in its test cell; graded by nbgrader."""
     nb = nbformat.read(made / "release" / "lab1" / "lab1.ipynb", as_version=4)
@@ -73,7 +45,7 @@ def submit(made, student, wrong="", **sources):
     source = nbformat.read(made / "source" / "lab1" / "lab1.ipynb", as_version=4)
     rubrics.put_beside(nb, rubrics.rubrics(source))
     written(made / "submitted" / student / "lab1", nb.cells)
-    done = configured(made).autograde("lab1", student)
+    done = grading.configured(made).autograde("lab1", student)
     assert done["success"], done
 
 
@@ -238,7 +210,7 @@ def test_moodle_and_canvas_get_their_columns_and_no_grade_while_a_mark_is_missin
 def test_a_student_s_page_says_points_by_task_and_what_was_wrong_and_holds_no_rubric_and_no_script(made):
     submit(made, "ann", "the half | is <not> twice: lesson 01.", why=ANSWER, figure="plot(2)")
     give(made, "ann", "figure", 2, "No unit.")
-    assert configured(made).generate_feedback("lab1", "ann")["success"]
+    assert grading.configured(made).generate_feedback("lab1", "ann")["success"]
     page = (made / "feedback" / "ann" / "lab1" / "lab1.html").read_text()
     table = page[page.index("what was said"):page.index("</table>")]
     for part in ("Task 1.1", "Why | is it so?", "0 of 2", "not marked yet", "2 of 3", "No unit.",

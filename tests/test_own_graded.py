@@ -7,9 +7,9 @@ import time
 
 import pandas as pd
 import pytest
+from lab_cells import cell, written
 from nbformat import v4
-from test_grading import cell
-from test_marks import RUBRIC, give, written
+from test_marks import RUBRIC, give
 
 from grmu.teach import classes, grading
 from grmu.teach.contain import Limits

@@ -33,7 +33,7 @@ from grmu.teach.contain import USUAL, Limits
 from grmu.teach.copied import Answers, same_answers, sentences
 from grmu.teach.course import SOURCE, course, labs, tests
 from grmu.teach.marker import Marked, Task, end_all, mark_apart
-from grmu.teach.marking import MARKING, PUBLIC, load
+from grmu.teach.marking import MARKING, PUBLIC, LabChecks, load
 from grmu.teach.own import EVERYONE
 from grmu.teach.rubrics import configure, put_beside, rubrics
 from grmu.teach.submissions import EXPECTED, Submission, content, notebook, owner, recognise, restore
@@ -158,10 +158,11 @@ def _grade_all(shared: Class, submissions: list[Submission], folder: Path, out: 
     rows = dict[Submission, dict[str, Any]]()
     waiting = dict[Submission, tuple[NotebookNode, list[str], str]]()
     cells = {lab: tests(shared.course, lab) for lab in sorted({s.lab for s in submissions})}
+    checks = {lab: load(lab, shared.checks) for lab in cells}
     for s in submissions:
         try:
             text = content(s, folder)
-            key = _key(shared, s, text)
+            key = _key(shared, s, text, checks[s.lab])
             if (kept := _kept(shared, s, key)) is not None:
                 rows[s] = kept
             else:
@@ -173,7 +174,7 @@ def _grade_all(shared: Class, submissions: list[Submission], folder: Path, out: 
         except ValueError as error:
             rows[s] = _refused(s, str(error), cells[s.lab], out)
     for lab in sorted({s.lab for s in waiting}):  # in turn: each finds the runs of those before it
-        _check_solution(shared, lab, cells[lab])
+        _check_solution(shared, checks[lab], cells[lab])
     for lab in sorted({s.lab for s in waiting}):
         prepare(shared, lab)
 
@@ -236,15 +237,14 @@ def _task(shared: Class, lab: str, nb: NotebookNode, student: str, home: str, ke
                 shared.hidden, shared.limits, shared.secret, shared.checks, shared.apart, keep)
 
 
-def _check_solution(shared: Class, lab: str, cells: dict[str, tuple[float, bool]]) -> None:
+def _check_solution(shared: Class, checks: LabChecks, cells: dict[str, tuple[float, bool]]) -> None:
     """Grade the lab's own solution, and keep its runs.
 
     Raises:
         ValueError: it loses a point, or a graded cell has no check.
     """
-    found = load(lab, shared.checks)
-    tested = {name for name, (_, auto) in cells.items() if auto}
-    if missing := tested ^ found.checks.keys():
+    lab, tested = checks.lab, {name for name, (_, auto) in cells.items() if auto}
+    if missing := tested ^ checks.checks.keys():
         raise ValueError(f"{lab}: graded cells and checks do not fit together: {', '.join(sorted(missing))}.")
     nb = nbformat.read(shared.course / "source" / lab / f"{lab}.ipynb", as_version=4)
     prepare(shared, lab)
@@ -272,12 +272,8 @@ def write_verdicts(nb: NotebookNode, marked: Marked) -> None:
         if cell.cell_type != "code":
             continue
         cell.outputs, cell.execution_count = [nbformat.from_dict(o) for o in outputs or []], None
-        if not _is_test(cell):
-            continue
-        # for nbgrader a warning is a failure
-        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-        if marked.verdicts is not None:
-            said = marked.verdicts.get(cell.metadata.nbgrader.grade_id, "There is no check.")
+        if _is_test(cell):
+            said = (marked.verdicts or {}).get(cell.metadata.nbgrader.grade_id, "There is no verdict.")
             cell.outputs = [nbformat.v4.new_output("error", ename="Not yet", evalue=said,
                                                    traceback=[f"Not yet: {said}"])] if said else []
 
@@ -286,7 +282,7 @@ def _finish(shared: Class, s: Submission, nb: NotebookNode, marked: Marked, note
             cells: dict[str, tuple[float, bool]], out: Path, key: str) -> dict[str, Any]:
     """nbgrader's part; the gradebook's line."""
     notes = [*notes, *marked.notes]
-    if marked.outputs is None and marked.verdicts is None:
+    if marked.verdicts is None:
         return _refused(s, "; ".join(notes), cells, out)
     write_verdicts(nb, marked)
     try:
@@ -301,7 +297,7 @@ def _finish(shared: Class, s: Submission, nb: NotebookNode, marked: Marked, note
         return _refused(s, "; ".join([*notes, why]), cells, out)
     row = _row(s, points, True, notes, cells)
     answers = [] if shared.whose(nb, s) == EVERYONE else [
-        (s.student, s.lab, name, said, not (marked.verdicts or {}).get(name, "no"))
+        (s.student, s.lab, name, said, not marked.verdicts.get(name, "no"))
         for name, said in marked.answers.items()]
     shared.result(s).with_suffix(".marks").unlink(missing_ok=True)
     write_whole(shared.result(s), json.dumps({"key": key, "row": row, "answers": answers}))
@@ -313,7 +309,7 @@ def autograde(made: Path, s: Submission) -> tuple[dict[str, float | None], str]:
     Marks that a person has given stay."""
     from nbgrader.api import Gradebook
 
-    api = _nbgrader(made)
+    api = configured(made)
     path = made / "autograded" / s.student / s.lab / f"{s.lab}.ipynb"
     before = nbformat.read(path, as_version=4) if path.is_file() else None
     if why := _failed(lambda: api.autograde(s.lab, s.student)):
@@ -326,12 +322,12 @@ def autograde(made: Path, s: Submission) -> tuple[dict[str, float | None], str]:
 
 def feedback(made: Path, s: Submission) -> str:
     """A student's page, as things stand in the gradebook."""
-    if why := _failed(lambda: _nbgrader(made).generate_feedback(s.lab, s.student)):
+    if why := _failed(lambda: configured(made).generate_feedback(s.lab, s.student)):
         return f"<!doctype html><title>{s.lab}</title><p>{html.escape(why)}</p>"
     return (made / "feedback" / s.student / s.lab / f"{s.lab}.html").read_text(encoding="utf-8")
 
 
-def _nbgrader(made: Path) -> Any:
+def configured(made: Path) -> Any:
     """nbgrader for notebooks that were executed and put right elsewhere."""
     from nbgrader.apps import NbGraderAPI
     from nbgrader.converters import Autograde
@@ -365,11 +361,11 @@ def _refused(s: Submission, why: str, cells: dict[str, tuple[float, bool]], out:
     return _row(s, {}, False, [why], cells)
 
 
-def _key(shared: Class, s: Submission, text: bytes) -> str:
+def _key(shared: Class, s: Submission, text: bytes, checks: LabChecks) -> str:
     """Of all that a result depends on."""
-    found, lab_checks = hashlib.sha256(text), load(s.lab, shared.checks)
+    found = hashlib.sha256(text)
     release = (shared.course / "release" / s.lab / f"{s.lab}.ipynb").read_bytes()
-    for part in (repr(bool(shared.students)), shared.secret, lab_checks.source,
+    for part in (repr(bool(shared.students)), shared.secret, checks.source,
                  json.dumps(asdict(shared.limits))):
         found.update(hashlib.sha256(part.encode()).digest())
     found.update(hashlib.sha256(release).digest())

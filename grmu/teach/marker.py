@@ -71,8 +71,8 @@ class Task:
 
 @dataclass(frozen=True)
 class Marked:
-    """What came out: outputs of each cell, if there were any; verdicts by grade_id, if the lab has checks;
-    what the instructor is told; what was answered about a student's own data."""
+    """What came out: outputs of each cell, if there were any; verdicts by grade_id, None if checking itself
+    has ended; what the instructor is told; what was answered about a student's own data."""
 
     outputs: list[Any] | None
     verdicts: dict[str, str] | None
@@ -85,7 +85,6 @@ def mark(task: Task) -> Marked:
     checks = load(task.lab, task.checks)
     with Sandbox(task.home, task.given, task.limits, task.hidden, task.apart, task.keep) as box:
         outputs = box.execute(task.notebook)
-        found: dict[str, str] | None = None
         notes, answers = list[str](), dict[str, list[str]]()
         if outputs is None:
             found = dict.fromkeys(checks.checks, f"Nothing could be asked: {box.ended}.")

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from grmu import data, models, training
 from grmu.data import ForgetSplit, Group, GroupedDataset
+from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
 from grmu.numerics import fixed_threads
 from grmu.reweight import sample_weights
@@ -32,7 +33,6 @@ DATASET, CLASSES = "groundwear-many", ("pullover", "coat", "shirt")
 EACH, RATIO = 96, 0.75  # training pictures a group; the share of one group that asks to be forgotten
 PRETRAINING = Recipe(epochs=30, lr=0.1, batch_size=32, warmup_epochs=2)
 UNLEARNING = Recipe(epochs=5, lr=0.03, batch_size=32)
-MEASURES = ("RA", "UA", "TA", "GA")
 Weights = dict[str, Tensor]
 
 
@@ -132,7 +132,7 @@ def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
     right = {name: (predict(model, model, part.x).argmax(1) == part.y).double()
              for name, part in (("RA", task.split.retain), ("UA", task.split.forget), ("TA", task.test))}
     right["GA"] = right["TA"][members]
-    return {name: 100 * right[name].mean().item() for name in MEASURES}
+    return {name: 100 * right[name].mean().item() for name in OVERALL}
 
 
 @lru_cache(maxsize=16)
@@ -160,6 +160,6 @@ def compare(method: Method, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
     return sum(found[1:], found[0]) / len(found)
 
 
-def far(row: Mapping[str, float], gold: Mapping[str, float], measures: Sequence[str] = MEASURES) -> float:
+def far(row: Mapping[str, float], gold: Mapping[str, float], measures: Sequence[str] = OVERALL) -> float:
     """Mean distance from the gold standard over these measures, points."""
     return float(np.mean([abs(row[name] - gold[name]) for name in measures]))

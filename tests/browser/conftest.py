@@ -122,6 +122,17 @@ def lab(tmp_path_factory):
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """A browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 def keep(name, **numbers):
     """Write what was measured beside the screenshots; no test asserts a time."""
     SCREENS.mkdir(parents=True, exist_ok=True)

@@ -2,14 +2,13 @@
 sentence."""
 
 import re
-import shutil
 import statistics
 from pathlib import Path
 from urllib.request import url2pathname
 
 import pytest
 from conftest import SCREENS, check_accessible, keep
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from grmu.show import explorer_page
 
@@ -26,14 +25,6 @@ MOVES = """async slider => {
         said.add(document.querySelector('h2').textContent);
     }
     return [took, said.size]; }"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

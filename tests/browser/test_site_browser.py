@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import shutil
 import subprocess
 import sys
 import threading
@@ -10,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 from conftest import REPOSITORY, SCREENS, check_accessible
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 LESSON, OTHER, API = "notebooks/02_reweight.html", "notebooks/05_miu.html", "api/grmu/methods/miu/index.html"
 PAGES = ("index.html", LESSON, OTHER, API, "docs/glossary.html", "docs/claims.html")
@@ -51,14 +50,6 @@ def address(folder):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -229,7 +229,8 @@ def runs_of(rng, n_groups, n_seeds):
     """Runs of three methods on the same seeds, in any order: a dict of columns."""
     rows = []
     start = rng.uniform(0.75, 0.95, n_groups)
-    kinds = {("pretrain", False): 0.0, ("retrain", False): -0.3, ("retrain", True): -0.04, ("rwg", False): 0.1}
+    kinds = {("pretrain", False): 0.0, ("retrain", False): -0.3, ("retrain", True): -0.04,
+             ("rwg", False): 0.1}
     seeds = rng.choice(1000, n_seeds, replace=False).tolist()
     for (method, reweight), change in kinds.items():
         for seed in seeds:
