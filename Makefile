@@ -118,10 +118,11 @@ search: .venv/.installed ## choose hyperparameters again, on validation data
 sweep: .venv/.installed workflow/.venv/.installed ## a grid of runs, on all cores or on Slurm; resumes (GRID=workflow/embedded.yaml; docs/sweeps.md)
 	@workflow/sweep --configfile $(GRID) $(ARGS)
 
+# From 4.25 on, jsonschema reads a grammar for 1.5 s in every process that opens a notebook.
 constraints: .venv/.ready ## the newest versions that fit, into constraints.txt (with Python 3.11; then run the tests)
 	@report=$$(mktemp) && trap 'rm -f "$$report"' EXIT && \
 	$(PY) -m pip install --quiet --disable-pip-version-check --dry-run --ignore-installed --report "$$report" \
-	  -e ".[test,browser,site,mutants]" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
+	  -e ".[test,browser,site,mutants]" "jsonschema<4.25" && $(PY) .ci/constraints.py < "$$report" > constraints.txt
 
 clean: ## remove .venv, finished runs and caches
 	rm -rf .venv workflow/.venv runs mutants .snakemake build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache *.egg-info
