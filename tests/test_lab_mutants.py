@@ -7,7 +7,17 @@ from dataclasses import dataclass, replace
 
 import matplotlib.pyplot as plt
 import pytest
-from lab_cells import Lab, Run, constant, known_answers, nothing, solutions, stub, used_and_set
+from lab_cells import (
+    Lab,
+    Run,
+    constant,
+    fitted_once,
+    known_answers,
+    nothing,
+    solutions,
+    stub,
+    used_and_set,
+)
 
 from grmu.teach import labs, marking
 from grmu.teach.own import EVERYONE
@@ -26,6 +36,12 @@ def all_labs(request):
     """All secrets with --all-labs."""
     if request.config.getoption("--all-labs"):
         N_SECRETS[0] = len(SECRETS)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def equal_fits_once():
+    with fitted_once():
+        yield
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import functools
 import re
 
 import nbformat
@@ -19,11 +20,17 @@ EXCEPTIONS: dict[str, dict[str, str]] = {}
 EVERYWHERE = {"0": "zero", "1": "one", "2": "a count", "95": "the intervals' level", "100": "percent"}
 
 
+@functools.cache
+def read(path):
+    """A lesson; no test changes it."""
+    nb = nbformat.read(path, as_version=4)
+    nb.metadata.stem = path.stem
+    return nb
+
+
 @pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
 def lesson(request):
-    nb = nbformat.read(request.param, as_version=4)
-    nb.metadata.stem = request.param.stem
-    return nb
+    return read(request.param)
 
 
 def prose(nb):
@@ -124,12 +131,12 @@ def test_a_section_runs_after_the_first_two_cells_of_code(lesson):
     common = assigned(setup) | assigned(parameters)
     headings = [i for i, cell in enumerate(lesson.cells)
                 if cell.cell_type == "markdown" and re.search(r"^## ", cell.source, re.M)]
-    known, section = set(), -1
+    known, section, asked = set(), -1, guesses(lesson).keys()
     for position, tree in rest:
         if (now := sum(heading < position for heading in headings)) != section:
             known, section = set(), now
         tags = lesson.cells[position].metadata.get("tags", [])
-        guessed = {n for n in names(tree) if n in guesses(lesson)}
+        guessed = names(tree) & asked
         if "verdict" not in tags:
             assert names(tree) - common - known - guessed - {"display"} == set(), f"cell {position}"
         known |= assigned(tree) | {n.id for n in ast.walk(tree)
@@ -192,6 +199,7 @@ def test_every_number_in_prose_is_computed_in_the_lesson_or_printed_by_the_paper
     assert found - known - allowed.keys() == set()
 
 
+@functools.cache
 def paper_numbers():
     """Every value that the paper's tables print, as it prints it."""
     tables = (paper.table(name) for name in ("results", "ablation", "fairness"))
