@@ -250,7 +250,8 @@ def test_distances_are_means_over_gold_standards(monkeypatch, here):
 
 def test_two_gold_standards_are_not_the_same_so_the_noise_floor_is_above_zero(monkeypatch, here):
     monkeypatch.setattr(audit, "GOLDS", 1)
-    floor = {row["measure"]: row["distance"] for row in audit.distances(Experiment(pretraining=SHORT).gold, here)}
+    e = Experiment(pretraining=SHORT).gold
+    floor = {row["measure"]: row["distance"] for row in audit.distances(e, here)}
     assert floor["KL, forget"] > 0
     assert floor["TV, test"] > 0
 
