@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from grmu import data, training
 from grmu.data import GroupedDataset, Splits, groundwear
 from grmu.models import Classifier
-from grmu.runs import Result
+from grmu.runs import Result, preset
 
 # these problems are tiny: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)
@@ -163,6 +163,18 @@ def few_pictures():
     shrink_groundwear()
     yield
     data.LOADERS["groundwear"] = loader
+
+
+@contextmanager
+def few_epochs() -> Iterator[None]:
+    """Meanwhile all models are trained for two epochs: for tests that do not ask how good they are."""
+    from grmu.study import shadows
+
+    settings = preset.settings
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preset, "settings", lambda *asked: settings(*asked) | {"epochs": 2})
+        patch.setattr(shadows, "OVERFITTING_STEPS", 5)
+        yield
 
 
 @pytest.fixture(scope="session")

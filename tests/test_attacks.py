@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from grmu.study import attacks, efficacy
 from grmu.study.attacks import BLIND, DETECTED, PASSED, judge, likelihood_ratios, too_few, verdict
@@ -160,6 +160,15 @@ def test_attacks_on_an_average_score_every_shadow_alike(attack, column):
     taken = status != RETAINED
     expected = roc_auc_score(status[taken] == UNLEARNED, score[taken])
     assert judge(made_up(status, **{column: score}), attack)["AUC"].mean == pytest.approx(expected)
+
+
+def test_the_curve_of_a_resample_is_scikit_learn_s():
+    seen, often = simulated(4, 1.0), attacks.resampled(24)[1]
+    seen = seen._replace(loss=seen.confidence.round(1))  # with ties
+    taken = (seen.status != RETAINED) & (often[:, None] > 0)
+    expected = roc_curve(seen.status[taken] == UNLEARNED, seen.loss[taken], drop_intermediate=False,
+                         sample_weight=np.repeat(often, taken.sum(1)))
+    np.testing.assert_array_equal(attacks.curve(seen, "loss", UNLEARNED, often), expected[:2])
 
 
 @pytest.mark.parametrize("rate", attacks.RATES)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import same_state, small_network, state_of, toy
+from conftest import few_epochs, same_state, small_network, state_of, toy
 from torch.nn import functional
 
 from grmu import Experiment, data, run
@@ -28,6 +28,7 @@ from grmu.study.shadows import (
 from grmu.training import predict
 
 QUICK = {"epochs": 12, "warmup_epochs": 0, "batch_size": 20, "augment": False}
+SHORT = {"epochs": 2, "warmup_epochs": 0}
 N_SHADOWS = 12
 
 
@@ -204,7 +205,7 @@ def test_distances_of_outputs_by_hand_and_against_pytorch():
 
 
 def test_gold_standards_to_compare_with_are_of_the_same_split_and_of_other_seeds(monkeypatch, here):
-    e = Experiment(method="finetune", seed=2, ratio=0.9)
+    e = Experiment(method="finetune", seed=2, ratio=0.9, pretraining=SHORT)
     others = audit.golds_of(e)
     assert len(others) == audit.GOLDS == 3
     assert {(o.method, o.reweight, o.ratio) for o in others} == {("retrain", True, 0.9)}
@@ -226,7 +227,7 @@ def test_the_gold_standards_of_a_second_training_are_on_its_split():
 
 def test_distances_are_means_over_gold_standards(monkeypatch, here):
     monkeypatch.setattr(audit, "GOLDS", 2)
-    e = Experiment(method="finetune", overrides={"epochs": 1})
+    e = Experiment(method="finetune", overrides={"epochs": 1}, pretraining=SHORT)
     rows = audit.distances(e, here)
     table = pd.DataFrame(rows).set_index("measure")
     assert list(table.index) == [*METRICS, "WG", *(f"{what}, {where}" for where in ("forget", "test")
@@ -249,7 +250,8 @@ def test_distances_are_means_over_gold_standards(monkeypatch, here):
 
 def test_two_gold_standards_are_not_the_same_so_the_noise_floor_is_above_zero(monkeypatch, here):
     monkeypatch.setattr(audit, "GOLDS", 1)
-    floor = {row["measure"]: row["distance"] for row in audit.distances(Experiment().gold, here)}
+    e = Experiment(pretraining=SHORT).gold
+    floor = {row["measure"]: row["distance"] for row in audit.distances(e, here)}
     assert floor["KL, forget"] > 0
     assert floor["TV, test"] > 0
 
@@ -311,6 +313,14 @@ def test_pretrain_needs_no_step_and_who_never_gets_there_one_more_than_were_take
     monkeypatch.setattr(audit, "run", lambda *_: SimpleNamespace(metrics={"UA": 0.5}))
     assert audit.relearning(Experiment(method="pretrain"), here)["steps"] == 4
 
+
+@pytest.fixture
+def trained_shortly():
+    with few_epochs():
+        yield
+
+
+@pytest.mark.usefixtures("trained_shortly")
 def test_the_command_prints_both_questions_with_controls_and_seconds(here, monkeypatch, capsys):
     monkeypatch.setenv("GRMU_STORE", str(here))
     monkeypatch.setattr(attacks, "DRAWS", 20)
@@ -329,6 +339,7 @@ def test_the_command_prints_both_questions_with_controls_and_seconds(here, monke
     assert "Efficacy" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("trained_shortly")
 def test_the_command_refuses_too_few_shadows_and_unknown_methods_in_a_sentence(here, monkeypatch, capsys):
     monkeypatch.setenv("GRMU_STORE", str(here))
     assert main(["audit", "--method", "retrain", "--dataset", "groundwear", "--shadows", "2", "--jobs",

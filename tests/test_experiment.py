@@ -79,16 +79,40 @@ print(len(run(e, sys.argv[1]).curves), e.training_key)
 """
 
 
-def test_a_method_in_a_notebook_cell_can_be_run_and_edited(tmp_path):
+PROGRAM = """
+import sys, random, torch, numpy
+from grmu import Experiment, run
+torch.manual_seed(2), random.seed(2), numpy.random.seed(2), torch.set_num_threads(2)
+short = {"epochs": 1, "warmup_epochs": 0}
+retrain = Experiment(method="retrain", reweight=True, overrides=short, pretraining=short)
+settings = {"epochs": 2, "first_updates": 3, "later_updates": 2}
+miu = Experiment(method="miu", overrides=settings, pretraining=short)
+for e in (miu, retrain):
+    print(run(e, sys.argv[2]).experiment.key)
+"""
+
+
+@pytest.fixture(scope="module")
+def fresh_process(few_pictures, tmp_path_factory):
+    """What a fresh process says and writes that runs PROGRAM, then CELL three times; and meanwhile this
+    process the same runs in another order, with other seeds and threads."""
+    folder = tmp_path_factory.mktemp("processes")
     # a class in __main__ without a file behind it, as in a kernel: its source is with the cells, not on disk
     code = "from IPython.core.interactiveshell import InteractiveShell\nshell = InteractiveShell.instance()\n"
     code += "".join(
         f"shell.run_cell({CELL.replace('FACTOR', factor)!r}).raise_error()\n"
         for factor in ("1.0", "2.0", "1.0"))
-    process = start_python(code, tmp_path)
+    process = start_python(PROGRAM + code, folder / "cells", folder / "other")
+    runs = replace(RETRAIN, reweight=True, pretraining=ONE), replace(MIU, pretraining=ONE)
+    keys = [run(e, folder / "one").experiment.key for e in runs]
     out, err = process.communicate()
     assert process.returncode == 0, err[-600:]
-    (one, first), (_, edited), (_, restored) = (line.split() for line in out.splitlines())
+    return SimpleNamespace(folder=folder, keys=keys, out=out)
+
+
+def test_a_method_in_a_notebook_cell_can_be_run_and_edited(fresh_process):
+    *_, first_cell, edited_cell, restored_cell = fresh_process.out.splitlines()
+    (one, first), (_, edited), (_, restored) = map(str.split, (first_cell, edited_cell, restored_cell))
     assert one == "1"
     assert first != edited
     assert first == restored
@@ -598,8 +622,15 @@ def test_many_runs_become_one_table_in_their_order(store):
             "GA"} <= set(table)
 
 
+def refuse_one(e):
+    if e.seed == 1:
+        raise FloatingPointError("one is bad")
+    return e.seed, os.getpid()
+
+
 def meet(e, folder):
     """Come back only when another process has come here too; the first of the list comes back last."""
+    found = refuse_one(e)
     (folder / str(e.seed)).touch()
     patience = time.monotonic() + 300
     while len(list(folder.iterdir())) < 2:
@@ -607,28 +638,34 @@ def meet(e, folder):
             raise TimeoutError("nobody else came")
         time.sleep(0.02)
     time.sleep(0.5 * (e.seed == 5))
-    return e.seed, os.getpid()
+    return found
 
 
-def test_several_processes_share_the_work_and_answer_in_the_order_of_the_list(tmp_path):
-    found = list(map_experiments(partial(meet, folder=tmp_path), [replace(RETRAIN, seed=s) for s in (5, 2)],
-                                 2, False))
+def until_the_error(function, jobs):
+    """Two answers, and the error that follows."""
+    results = map_experiments(function, [replace(RETRAIN, seed=s) for s in (5, 2, 1, 0)], jobs, False)
+    found = [next(results), next(results)]
+    with pytest.raises(FloatingPointError) as caught:
+        next(results)
+    return found, caught.value
+
+
+@pytest.fixture(scope="module")
+def of_two_processes(tmp_path_factory):
+    return until_the_error(partial(meet, folder=tmp_path_factory.mktemp("meeting")), 2)
+
+
+def test_several_processes_share_the_work_and_answer_in_the_order_of_the_list(of_two_processes):
+    found, _ = of_two_processes
     assert [seed for seed, _ in found] == [5, 2]
     assert len({os.getpid(), *(pid for _, pid in found)}) == 3
 
 
-def refuse_one(e):
-    if e.seed == 1:
-        raise FloatingPointError("one is bad")
-    return e.seed
-
-
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_what_comes_before_an_error_is_handed_over_and_the_error_is_passed_on(jobs):
-    results = map_experiments(refuse_one, [replace(RETRAIN, seed=s) for s in (3, 0, 1, 2)], jobs, False)
-    assert [next(results), next(results)] == [3, 0]
-    with pytest.raises(FloatingPointError, match="one is bad"):
-        next(results)
+def test_what_comes_before_an_error_is_handed_over_and_the_error_is_passed_on(jobs, of_two_processes):
+    found, error = until_the_error(refuse_one, 1) if jobs == 1 else of_two_processes
+    assert [seed for seed, _ in found] == [5, 2]
+    assert str(error) == "one is bad"
 
 
 def test_one_process_takes_any_function_and_begins_only_what_is_asked_for():
@@ -649,8 +686,7 @@ def test_the_bar_tells_what_is_being_run(capsys):
 
 def test_two_processes_give_the_rows_that_one_gives(tmp_path):
     # not "groundwear": other processes do not see that it was shrunken
-    quick = Experiment("groundwear-memorised", "retrain",
-                       overrides={"epochs": 1, "warmup_epochs": 0, "batch_size": 500})
+    quick = Experiment("groundwear-memorised", "retrain", tiny=True)
     runs = [replace(quick, seed=1), replace(quick, reweight=True), quick]
     one, two = (run_all(runs, tmp_path / str(jobs), progress=False, jobs=jobs) for jobs in (1, 2))
     assert list(one["seed"]) == [1, 0, 0]
@@ -658,6 +694,10 @@ def test_two_processes_give_the_rows_that_one_gives(tmp_path):
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), two.drop(columns="seconds"), check_exact=True)
     pd.testing.assert_frame_equal(run_all(runs, tmp_path / "2", progress=False), two,
                                   check_exact=True)  # kept in the store
+    # weights are called by their SHA-256
+    one, two = (sorted(p.name for p in (tmp_path / jobs).glob("models/*/*.safetensors")) for jobs in "12")
+    assert one == two
+    assert len(set(one)) == 3
 
 
 def test_training_takes_as_many_threads_on_any_machine(tmp_path):
@@ -690,20 +730,6 @@ def test_loss_that_explodes_stops_the_run_and_stores_nothing(tmp_path):
     assert list(tmp_path.glob("results/*")) == []
 
 
-PROGRAM = """
-import sys, random, torch, numpy
-from grmu import Experiment, run
-store, order, seed, threads = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-torch.manual_seed(seed), random.seed(seed), numpy.random.seed(seed), torch.set_num_threads(threads)
-short = {"epochs": 1, "warmup_epochs": 0}
-retrain = Experiment(method="retrain", reweight=True, overrides=short, pretraining=short)
-settings = {"epochs": 2, "first_updates": 3, "later_updates": 2}
-miu = Experiment(method="miu", overrides=settings, pretraining=short)
-for e in (retrain, miu) if order == "forth" else (miu, retrain):
-    print(run(e, store).experiment.key)
-"""
-
-
 def records(folder):
     found = {}
     for path in sorted(folder.glob("*/*/*")):
@@ -714,17 +740,9 @@ def records(folder):
     return found
 
 
-def test_fresh_processes_give_the_same_bits_in_any_order_on_any_load(tmp_path):
-    processes = [start_python(PROGRAM, tmp_path / "one", "forth", 1, 1),
-                 start_python(PROGRAM, tmp_path / "other", "back", 2, 2)]
-    keys = []
-    for process in processes:
-        out, err = process.communicate()
-        assert process.returncode == 0, err[-600:]
-        keys.append(sorted(out.split()))
-    expected = replace(RETRAIN, reweight=True, pretraining=ONE), replace(MIU, pretraining=ONE)
-    assert keys[0] == keys[1] == sorted(e.key for e in expected)
-    one, other = records(tmp_path / "one"), records(tmp_path / "other")
+def test_a_fresh_process_gives_the_same_bits_as_this_one_in_any_order_on_any_load(fresh_process):
+    assert fresh_process.out.split()[:2] == fresh_process.keys[::-1]
+    one, other = records(fresh_process.folder / "one"), records(fresh_process.folder / "other")
     assert len([name for name in one if name.endswith(".safetensors")]) == 3
     assert len([name for name in one if name.startswith("results/")]) == 2
     assert one.keys() == other.keys()

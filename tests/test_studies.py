@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import few_epochs
 
 from grmu.discover import GROUPINGS, infer, layer_features
 from grmu.reweight import group_weights
@@ -215,7 +216,7 @@ def two_audits(few_pictures, here):
                                                                 overfit=overfit)
         return observed[experiment, overfit]
 
-    with pytest.MonkeyPatch.context() as patch:
+    with few_epochs(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(studies, "AUDITED", {"groundwear": (("pretrain", False), ("retrain", True))})
         patch.setattr(studies, "_seen", few)
         patch.setattr(attacks, "DRAWS", 20)
