@@ -15,6 +15,7 @@ import subprocess
 import time
 from base64 import urlsafe_b64decode
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -30,6 +31,7 @@ import yaml
 
 from grmu import data
 from grmu.__main__ import main
+from grmu.data import Splits
 from grmu.data.originals.fairface import AGES, RACES
 from grmu.data.originals.registry import ORIGINALS
 from grmu.metrics import METRICS
@@ -216,6 +218,10 @@ def test_a_run_costs_its_epochs():
     ("scrub", {}), ("finetune", {}), ("miu", {"calibration": False}),
     *[("miu", {"form": form}) for form in ("steady", "paper", "released")]])
 def test_passes_are_those_of_a_real_run_but_for_the_forget_set(method, overrides, here, monkeypatch):
+    parts = data.load("groundwear")[:3]
+    splits = Splits(*(part.subset(torch.arange(0, len(part), 4)) for part in parts), (1, 1))
+    monkeypatch.setitem(data.LOADERS, "groundwear", lambda name, root: splits)
+    monkeypatch.setitem(sweep_cost.SIZES, "groundwear", tuple(map(len, splits[:3])))
     own = overrides | ({"first_updates": 6, "later_updates": 3} if method == "miu" else {})
     e = Experiment(method=method, overrides=own | {"epochs": 2}, pretraining={"epochs": 1})
     run(e.original, here)  # all start from the same one
@@ -420,12 +426,12 @@ class Sweep:
         self.block = BLOCK | {"datasets": ["waterbirds"], "methods": ["finetune"], "seeds": [0],
                               "reweight": False} | block
 
-    def start(self, overrides: list[dict]) -> subprocess.Popen:
+    def start(self, overrides: list[dict], cores: int = 2) -> subprocess.Popen:
         grid = {"output": str(self.folder), "root": str(self.root),
                 "blocks": [self.block | {"overrides": overrides}]}
         self.home.mkdir(exist_ok=True)
         (self.home / "small.yaml").write_text(yaml.safe_dump(grid))
-        return self.call("--cores", "2", "--configfile", WORKFLOW / "embedded.yaml", "small.yaml")
+        return self.call("--cores", cores, "--configfile", WORKFLOW / "embedded.yaml", "small.yaml")
 
     def call(self, *arguments: object) -> subprocess.Popen:
         environment = os.environ | {"XDG_CACHE_HOME": str(self.home / "cache")}
@@ -438,12 +444,12 @@ class Sweep:
         output = process.communicate()[0]
         return SimpleNamespace(rc=process.returncode, output=output, times=self.times())
 
-    def kill_after(self, seconds: float, overrides: list[dict],
-                   or_when: Path | None = None) -> tuple[bool, dict[str, int]]:
-        """Whether it was still at work, and `finished` then. `or_when`: a file; killed when it is made."""
-        made = or_when is None or or_when.exists()
-        process, end = self.start(overrides), time.monotonic() + seconds
-        while process.poll() is None and time.monotonic() < end and (made or not or_when.exists()):
+    def kill_after(self, seconds: float, overrides: list[dict], or_when: Callable[[], bool] = lambda: False,
+                   cores: int = 2) -> tuple[bool, dict[str, int]]:
+        """Whether it was still at work, and `finished` then. `or_when`: killed when that becomes true."""
+        true_before = or_when()
+        process, end = self.start(overrides, cores), time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < end and (true_before or not or_when()):
             time.sleep(0.01)
         alive = process.poll() is None
         with suppress(ProcessLookupError):
@@ -464,6 +470,10 @@ class Sweep:
         return {job: when for job, when in self.times().items()
                 if not begun & {f"runs/{job}/notebook.ipynb", f"runs/{job}/metrics.json"}}
 
+    def is_amid(self) -> bool:
+        """Is a job noted as finished, and another one begun?"""
+        return bool(self.finished()) and any((self.folder / "runs").rglob("begun.yaml"))
+
     def metrics(self, job: str) -> list[dict]:
         return json.loads((self.folder / "runs" / job / "metrics.json").read_text())["runs"]
 
@@ -483,7 +493,8 @@ def birds(tmp_path_factory) -> Path:
 def swept(snakemake, birds, tmp_path_factory) -> SimpleNamespace:
     """Killed; resumed, where one run fails; a file deleted, mended."""
     sweep_ = Sweep(tmp_path_factory.mktemp("sweep"), birds)
-    kills = [sweep_.kill_after(7, [GOOD, BAD])]  # some runs are done by then; `make kills` has many moments
+    # one job at a time until then: little is lost that is to be done again; `make kills` has many moments
+    kills = [sweep_.kill_after(300, [GOOD, BAD], sweep_.is_amid, cores=1)]
     resumed = sweep_.finish([GOOD, BAD])
     left = (sweep_.folder / "runs").rglob("unfinished.ipynb")
     resumed.unfinished = {str(path.parent.relative_to(sweep_.folder / "runs")): path.read_text()
@@ -499,7 +510,7 @@ def job_of(times: dict[str, int], start: str) -> str:
 
 
 def test_a_killed_sweep_goes_on_where_it_was(swept):
-    assert any(alive for alive, _ in swept.kills)
+    assert all(alive and finished for alive, finished in swept.kills)
     assert len(swept.resumed.times) == 4
     for _, finished in swept.kills:
         assert {job: swept.resumed.times[job] for job in finished} == finished
@@ -527,7 +538,7 @@ def test_sweeps_that_are_killed_again_and_again_end_with_the_table_of_one_that_w
         cache, alive = copy / "grmu-cache" / "waterbirds.json", True  # at first, killed when that appears
         while alive:
             seconds = rng.uniform(0.5, 12) if cache.exists() else 60
-            alive, finished = broken.kill_after(seconds, [GOOD], cache)
+            alive, finished = broken.kill_after(seconds, [GOOD], cache.exists)
             n += alive
             assert {job: finished.get(job) for job in kept} == kept
             kept = finished
