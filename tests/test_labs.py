@@ -151,9 +151,12 @@ def class_of(made, lab):
     forged, everything = with_sources(stub, {}), graded(source)
     next(c for c in forged.cells if c.cell_type == "code").source += FORGED
     wrong, points = list(ANSWERS[lab].MISCONCEPTIONS.values())[-1]
-    return {"untouched": (stub, everything), "wrong": (with_sources(right, answers), lost),
-            "right": (right, {}), "second": (with_sources(right, ANSWERS[lab].SECOND), {}),
-            "forged": (forged, everything), "mutant": (with_sources(right, wrong), points)}
+    found = {"untouched": (stub, everything), "wrong": (with_sources(right, answers), lost),
+             "right": (right, {}), "second": (with_sources(right, ANSWERS[lab].SECOND), {}),
+             "forged": (forged, everything), "mutant": (with_sources(right, wrong), points)}
+    for student, (nb, _) in found.items():
+        classes.personal(nb, student)  # wrong of their own data may be right of everyone's
+    return found
 
 
 # Live runs and figures for a person's eyes are no test's matter: the least of them will do.
