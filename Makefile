@@ -10,9 +10,9 @@ CONSTRAINTS ?= constraints.txt
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
 
-# The long files come first (tests/conftest.py), not those with many tests. Two processes share two cores, so
-# each takes one thread: more would only wait for each other.
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# The long files come first (tests/conftest.py), not those with many tests. Two processes keep two cores
+# busy, with one thread each; the third computes while one of them waits for a submission's limit or a child.
+WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 PROCESSORS ?= default:1 default:2 avx2:1 avx2:2
 
 # Kernels start in notebooks/: a relative folder would mean another one there.
@@ -35,9 +35,9 @@ help: ## show this list
 run: .venv/.installed ## the five methods on the embedded data: a table, a notebook, a page, a figure
 	@$(PY) -m grmu demo $(ARGS)
 
-test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in two processes
+test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in three processes
 	@$(MAKE) --no-print-directory workflow/.venv/.installed || echo "Without Snakemake, the tests of sweeps are skipped."
-	OMP_NUM_THREADS=1 $(NBVAL) $(TWO) tests notebooks $(ARGS)
+	OMP_NUM_THREADS=1 $(NBVAL) $(WORKERS) tests notebooks $(ARGS)
 
 # Each beginning with an empty store; what OpenBLAS shall use stays as it is set.
 test-processors: .venv/.installed-test ## make test as other processors would do it: PROCESSORS="default:1 avx2:2", four ways if not set
@@ -46,7 +46,7 @@ test-processors: .venv/.installed-test ## make test as other processors would do
 	  export GRMU_STORE="$$store" MKL_CBWR=COMPATIBLE ATEN_CPU_CAPABILITY="$${processor%:*}" \
 	    OMP_NUM_THREADS="$${processor#*:}" MKL_NUM_THREADS="$${processor#*:}"; \
 	  echo "ATEN_CPU_CAPABILITY=$$ATEN_CPU_CAPABILITY MKL_CBWR=$$MKL_CBWR, threads: $$OMP_NUM_THREADS"; \
-	  $(NBVAL) $(TWO) tests notebooks $(ARGS) || failed="$$failed $$processor"; \
+	  $(NBVAL) $(WORKERS) tests notebooks $(ARGS) || failed="$$failed $$processor"; \
 	done; test -z "$$failed" || { echo "Failed as:$$failed" >&2; exit 1; }
 
 test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with an empty store
@@ -59,7 +59,7 @@ test-browser: .venv/.installed-browser ## lessons, the explorer and the site (as
 	$(PY) -m pytest tests/browser $(ARGS)
 
 test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes one)
-	$(PY) -m pytest $(TWO) $(wildcard tests/test_lab*.py tests/test_mark*.py) tests/test_grading.py tests/test_own_graded.py \
+	$(PY) -m pytest $(WORKERS) $(wildcard tests/test_lab*.py tests/test_mark*.py) tests/test_grading.py tests/test_own_graded.py \
 	  tests/test_unseen.py tests/test_guides.py --all-labs $(ARGS)
 
 kills: .venv/.installed-test workflow/.venv/.installed ## kill -9 around a sweep, thirty times: at most 10 minutes

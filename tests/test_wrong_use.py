@@ -19,7 +19,7 @@ from grmu.models import Network
 from grmu.reweight import group_weights, sample_weights
 from grmu.runs import map_experiments, trained
 from grmu.scale.batch import Parameters
-from grmu.study import audit, paper, results, search, studies
+from grmu.study import audit, paper, results, search, shadows, studies
 from grmu.training import Method, Recipe
 
 NAN, INF, REPOSITORY = math.nan, math.inf, Path(__file__).parents[1]
@@ -251,10 +251,10 @@ STUDIES = [
     (lambda: paper.results("celebb"), "'celebb'", "celeba"),
     (lambda: paper.results("celeba", "0.5"), "'0.5'", "(0, 1]"),
     (lambda: paper.results("celeba", 50), "50", "(0, 1]"),
-    (lambda: audit.shadows(Experiment(), 0), "shadows", "from 1", "is 0"),
-    (lambda: audit.shadows(Experiment(), "8"), "shadows", "from 1", "'8'"),
-    (lambda: audit.observe_all(Experiment(), -3), "shadows", "from 1", "-3"),
-    (lambda: audit.observe_all(Experiment(), 4, jobs=0), "jobs", "from 1", "is 0"),
+    (lambda: shadows.shadows(Experiment(), 0), "shadows", "from 1", "is 0"),
+    (lambda: shadows.shadows(Experiment(), "8"), "shadows", "from 1", "'8'"),
+    (lambda: shadows.observe_all(Experiment(), -3), "shadows", "from 1", "-3"),
+    (lambda: shadows.observe_all(Experiment(), 4, jobs=0), "jobs", "from 1", "is 0"),
     (lambda: audit.judge(None, "lira"), "'lira'", "U-LiRA"),
     (lambda: audit.judge(None, None), "None", "U-LiRA"),
     (lambda: search.settings("groundwear", "pretrain"), "'pretrain'", "miu"),
