@@ -10,9 +10,9 @@ CONSTRAINTS ?= constraints.txt
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
 
-# The long files come first (tests/conftest.py), not those with many tests. Two processes keep two cores
-# busy, with one thread each; the third computes while one of them waits for a submission's limit or a child.
-WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
+# The long files come first (tests/conftest.py), not those with many tests. Two processes share two cores, and
+# each takes one thread: more would only wait for each other.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 PROCESSORS ?= default:1 default:2 avx2:1 avx2:2
 
 # Kernels start in notebooks/: a relative folder would mean another one there.
@@ -35,7 +35,7 @@ help: ## show this list
 run: .venv/.installed ## the five methods on the embedded data: a table, a notebook, a page, a figure
 	@$(PY) -m grmu demo $(ARGS)
 
-test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in three processes
+test: .venv/.installed-test ## all tests, and every lesson run again and compared with what it shows, in two processes
 	@$(MAKE) --no-print-directory workflow/.venv/.installed || echo "Without Snakemake, the tests of sweeps are skipped."
 	OMP_NUM_THREADS=1 $(NBVAL) $(WORKERS) tests notebooks $(ARGS)
 
