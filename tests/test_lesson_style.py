@@ -170,8 +170,8 @@ def plain_numbers(text):
     """Numbers that a reader meets: not of formulas, code, links, headings, tables, references and years."""
     for pattern in (r"<details>.*?</details>", r"\$\$.*?\$\$", r"\$.*?\$", r"`[^`]*`", r"\]\([^)]*\)",
                     r"https?://\S+", r"^#.*$", r"^\*\*Exercise[^*]*\*\*[^.]*\.", r"^\|.*\|$",
-                    r"(?i)\b(?:lessons?|sections?|eqs?\.|equations?|figs?\.|tables?|algorithms?|articles?|labs?"
-                    r"|step)\s*"
+                    r"(?i)\b(?:lessons?|sections?|eqs?\.|equations?|figs?\.|tables?|algorithms?|articles?"
+                    r"|labs?|step)\s*"
                     r"\d[\d.]*(?:(?:,| and| to|\u2013)\s*\d[\d.]*)*", r"\b(?:19|20)\d\d\b", r"\[\d+[^\]]*\]"):
         text = re.sub(pattern, " ", text, flags=re.S if "*?" in pattern else re.M)
     return typed(text)

@@ -291,7 +291,7 @@ def measure(size: Size, speeds: Speeds) -> Iterator[tuple[str, str, str]]:
             yield f"{title}: against a plain DataLoader", ">= 4 x", f"{plain_seconds(size) / found:.1f} x"
         yield f"{title}: all metrics of a model (s)", "", f"{evaluation_seconds(splits, size):.1f}"
         for what, ratio in method_ratios(original.name, splits, size, speeds):
-            yield f"{title}: {what}", TARGETS.get((what.split("'")[0], original.name), ""), f"{ratio:.2f}"
+            yield f"{title}: {what}", TARGETS.get((what.split("'")[0], original.name), ""), f"{ratio:.3f}"
         splits = streamed(splits)
         if size.device.type == "cuda":
             torch.cuda.empty_cache()

@@ -79,8 +79,9 @@ class Printed(NamedTuple):
     def picture(self) -> tuple[bytes, str]:
         """The figure as a PNG of twice its size, and in words."""
         figure = self.figure()
-        words = describe(figure)
-        return plots.small_png(Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))), words  # type: ignore
+        words = describe(figure)  # draws it
+        pixels = np.asarray(figure.canvas.buffer_rgba())  # type: ignore
+        return plots.small_png(Image.fromarray(pixels)), words
 
     def table(self) -> str:
         """The numbers as HTML."""

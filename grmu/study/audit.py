@@ -17,7 +17,6 @@ import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TypeVar
@@ -57,7 +56,7 @@ from grmu.study.shadows import (
     beside_retrained,
     keep_training,
     never_again,
-    observe,
+    observe_all,
     observe_beside,
     select,
     shadows,
@@ -279,8 +278,8 @@ def main(argv: list[str]) -> int:
     print("\nThose who stay, after minus before\n\n"
           + printed(timed("those who stay", lambda: stayers(e, before, seen))))
     if options.efficacy:
-        gold = timed("gold standards", lambda: stacked(*map_experiments(
-            partial(observe, forest=False), shadows(e.gold, options.shadows), options.jobs)))
+        gold = timed("gold standards", lambda: observe_all(e.gold, options.shadows, jobs=options.jobs,
+                                                           forest=False))
         found = timed("distances, bootstrap", lambda: efficacy(e, seen, overfit, gold))
         print(f"\nEfficacy: as a gold standard that never saw them?\n\n{printed(found)}")
     print("\nSeconds: " + ", ".join(f"{part} {took:.0f}" for part, took in seconds.items()))

@@ -82,9 +82,9 @@ def observe_beside(experiment: Experiment, store: str | Path | None = None) -> t
 
 
 def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | None = None, jobs: int = 1,
-                progress: bool = True, overfit: bool = False) -> Observations:
+                progress: bool = True, overfit: bool = False, forest: bool = True) -> Observations:
     """`observe`, or `overfitted`, of n shadow models, under a progress bar, in `jobs` processes."""
-    one = partial(overfitted if overfit else observe, store=store)
+    one = partial(overfitted, store=store) if overfit else partial(observe, store=store, forest=forest)
     return stacked(*map_experiments(one, shadows(experiment, n), jobs, progress))
 
 

@@ -60,8 +60,8 @@ def test_alpha_untouched(ask, rng):
         assert found.shape == before.shape, f"{len(before)} groups, and {len(found)} weights."
         assert same(found[whole], np.ones(whole.sum()), 1e-5), (
             f"Nobody left some groups, and their weights are {found[whole].round(4).tolist()} instead of 1: "
-            "alpha divides counts, not shares. Divided shares draw the same in the end, but one can no longer "
-            "read from alpha who lost what (task 1.2).")
+            "alpha divides counts, not shares. Divided shares draw the same in the end, but one can no "
+            "longer read from alpha who lost what (task 1.2).")
 
 
 def test_alpha_vanished(ask, rng):
@@ -76,9 +76,9 @@ def test_alpha_vanished(ask, rng):
         assert len(found) == len(before), f"{len(before)} groups, and {len(found)} weights."
         gone = [round(v, 3) for v in found[empty].tolist()]
         assert torch.isfinite(found).all(), (
-            f"Nothing is left of two groups, and their weights are {gone}. Divided by the sum of all weights, "
-            "inf or nan spoils every other group's probability: their weight is 0, for there is nothing to "
-            "draw (task 1.2).")
+            f"Nothing is left of two groups, and their weights are {gone}. Divided by the sum of all "
+            "weights, inf or nan spoils every other group's probability: their weight is 0, for there is "
+            "nothing to draw (task 1.2).")
         assert (found[empty] == 0).all(), (
             f"A group without a sample has weight 0, not one of {gone}: no weight can bring it back.")
         assert (found[~empty] > 0).all(), "The groups that are still there keep their weights."
@@ -305,8 +305,8 @@ def test_won_back(ask, rng):
                                (100 * right, "A share, please, not percent.")):
                 assert not same(share, wrong), f"{why} (Task 4.2.)"
             assert same(share, right), (
-                f"{100 * lost:.1f} points of GA were lost and {100 * lost * right:.1f} came back: {right:.3f}, "
-                f"not {share:.3f}. Means over seeds first, then one quotient (task 4.2).")
+                f"{100 * lost:.1f} points of GA were lost and {100 * lost * right:.1f} came back: "
+                f"{right:.3f}, not {share:.3f}. Means over seeds first, then one quotient (task 4.2).")
 
 
 def test_figure(ask, rng):

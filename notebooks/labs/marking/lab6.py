@@ -273,5 +273,5 @@ def test_figure(ask, rng, mine):
     for what, values in zip(("before", "after retraining"), own_case(mine)[1], strict=True):
         near = [np.isclose(v, np.asarray(numbers), atol=2e-3).any() for v in rng.permutation(values)[:50]]
         assert all(near), (
-            f"Of 50 sneakers on brick, {50 - sum(near)} are not in the figure with their margin {what}: every "
-            "picture is a point, of your own line, in nats.")
+            f"Of 50 sneakers on brick, {50 - sum(near)} are not in the figure with their margin {what}: "
+            "every picture is a point, of your own line, in nats.")
