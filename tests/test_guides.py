@@ -99,9 +99,18 @@ def test_the_table_of_wings_is_what_the_package_holds(wing, size, may_import):
     assert near, f"{wing} has {size} statements: write {50 * round(size / 50):,}"
 
 
-PAGES = [path for path in REPOSITORY.rglob("*.md")
-         if not any(part.startswith(".") or part in {"runs", "build", "mutants"}
-                    for part in path.relative_to(REPOSITORY).parts)]
+KEPT = [path for path in REPOSITORY.rglob("*")
+        if not any(part.startswith(".") or part in {"runs", "build", "mutants", "node_modules"}
+                   for part in path.relative_to(REPOSITORY).parts)]
+PAGES = [path for path in KEPT if path.suffix == ".md"]
+SOURCES = [path for path in KEPT if path.suffix in {".js", ".mjs", ".css", ".html", ".toml"}
+           and path.name != "explorer.js"]  # which is built
+
+
+def test_lines_that_ruff_does_not_read_are_short():
+    assert len(SOURCES) > 10
+    assert [(path.name, line) for path in SOURCES
+            for line in path.read_text(encoding="utf-8").splitlines() if len(line) > 110] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))

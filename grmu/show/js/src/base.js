@@ -6,7 +6,8 @@ let pages = 0;  // ids differ between two pages in one
 
 export class Base {
   constructor(root, kernel) {
-    Object.assign(this, { root, kernel, open: new Set(), width: 0, id: `grmu${pages++}`, run: null, own: null });
+    Object.assign(this, { root, kernel, open: new Set(), width: 0, run: null, own: null });
+    this.id = `grmu${pages++}`;
     root.classList.add("grmu-explorer");
     followTheme(root);
   }
@@ -56,7 +57,8 @@ export class Base {
     // Buttons that do nothing now keep the focus of the keyboard, which a disabled one would lose.
     return html`<div class="run"><button type="button" class="start" aria-disabled=${String(off)}
         @click=${() => off || this.press()}>${button}</button>
-      <button type="button" aria-disabled=${String(!busy)} @click=${() => busy && this.kernel.stop()}>Stop</button>
+      <button type="button" aria-disabled=${String(!busy)}
+        @click=${() => busy && this.kernel.stop()}>Stop</button>
       <progress max=${of} value=${step} aria-label="epochs that are done"></progress>
       <span class=${failed ? "failed-run" : ""}>${said}</span>
       <span class="unseen" role="status">${busy ? about : said}</span></div>`;

@@ -1,7 +1,7 @@
 // What `grmu.show.explorer_data` packed: base64 of a deflated JSON, its table a list a column.
 
-export const TOO_OLD = "This browser is too old for the explorer, which needs Chrome or Edge 111, Firefox 113, " +
-  "Safari 16.4, or a newer one.";
+export const TOO_OLD = "This browser is too old for the explorer, which needs Chrome or Edge 111, " +
+  "Firefox 113, Safari 16.4, or a newer one.";
 
 export async function unpack(text) {
   if (typeof DecompressionStream === "undefined") throw new Error(TOO_OLD);

@@ -22,14 +22,14 @@ for (const root of document.querySelectorAll("[data-grmu-explorer]")) {
 }
 
 /**
- * What anywidget calls. `choice` and the page's follow each other; a model without one is a live run alone. `run` says
- * how a run stands, `own` is what it came to so far; a button's press is a message.
+ * What anywidget calls. `choice` and the page's follow each other; a model without one is a live run alone.
+ * `run` says how a run stands, `own` is what it came to so far; a button's press is a message.
  */
 export default {
   async render({ model, el }) {
     addStyle();
     let said = "";  // last by the page itself: no news to it
-    // JupyterLab's shortcuts would take the arrow keys from a slider; it looks at what has the focus, not around it.
+    // JupyterLab's shortcuts would take the arrow keys from a slider; it looks at what has the focus alone.
     el.addEventListener("focusin", event => { event.target.dataset.lmSuppressShortcuts = "true"; });
     const kernel = { press: () => model.send("press"), stop: () => model.send("stop") };
     const choice = model.get("choice"), page = !choice ? new RunPage(el, kernel)
@@ -40,7 +40,9 @@ export default {
       } });
     if (!page) return undefined;
     const news = {
-      "change:choice": () => { if (JSON.stringify(model.get("choice")) !== said) page.show(model.get("choice")); },
+      "change:choice": () => {
+        if (JSON.stringify(model.get("choice")) !== said) page.show(model.get("choice"));
+      },
       "change:run": () => page.heard(model.get("run"), model.get("own")),
       "change:own": () => page.heard(model.get("run"), model.get("own")),
     };

@@ -5,7 +5,8 @@ import { Base } from "./base.js";
 import { unpack } from "./data.js";
 import { legend } from "./figures.js";
 import { OWN, look, panels, picturesOf } from "./panels.js";
-import { GOLD, RETRAIN, START, computed, find, formsOf, label, lamsOf, same, settle, whoOf } from "./state.js";
+import {
+  GOLD, RETRAIN, START, computed, find, formsOf, label, lamsOf, same, settle, whoOf } from "./state.js";
 import { choiceOf, hashOf, note, python, title } from "./words.js";
 
 const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
@@ -16,11 +17,12 @@ const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; millisecon
  * @param text  the packed data.
  * @param options  choice: to begin with.  linked: the page's address holds the setting.
  *   onchange: told every settled choice.  kernel: {press, stop}, where a run can be trained.
- * @returns  the page, whose `show` takes another choice and whose `heard` takes a kernel's run (how it stands; its
- *   `epochs`, of how many, and once it is done its `metrics` and `groups`); null where the explorer could not start
- *   (the element says why).
+ * @returns  the page, whose `show` takes another choice and whose `heard` takes a kernel's run (how it
+ *   stands; its `epochs`, of how many, and once it is done its `metrics` and `groups`); null where the
+ *   explorer could not start (the element says why).
  */
-export async function mount(root, text, { choice = START, linked = false, onchange = () => {}, kernel = null } = {}) {
+export async function mount(root, text,
+  { choice = START, linked = false, onchange = () => {}, kernel = null } = {}) {
   root.classList.add("grmu-explorer");
   try {
     const data = await unpack(text);
@@ -35,7 +37,8 @@ export async function mount(root, text, { choice = START, linked = false, onchan
 }
 
 /** Is a live run one of the setting that is shown? Of whichever seed. */
-const alike = (one, other) => ["who", "method", "reweight", "form", "lam", "ratio"].every(name => one[name] === other[name]);
+const alike = (one, other) =>
+  ["who", "method", "reweight", "form", "lam", "ratio"].every(name => one[name] === other[name]);
 
 class Page extends Base {
   constructor(root, kernel, options) {
@@ -48,7 +51,10 @@ class Page extends Base {
     const { choice: first, said } = read() ?? { choice, said: [] };
     this.show(first, said);
     new ResizeObserver(() => this.draw()).observe(this.root);
-    if (this.linked) addEventListener("hashchange", () => { const found = read(); if (found) this.show(found.choice, found.said); });
+    if (this.linked) addEventListener("hashchange", () => {
+      const found = read();
+      if (found) this.show(found.choice, found.said);
+    });
     return this;
   }
 
@@ -88,8 +94,8 @@ class Page extends Base {
   view() {
     const { data } = this, own = this.own && alike(this.own.choice, this.choice) ? this.own : null;
     const shown = { ...this.shown, own }, marks = [["idle", "do nothing (PRETRAIN)"]];
-    const mine = look(data, shown);
-    if (mine.kind === "filled" || mine.kind === "hollow") marks.push([mine.kind, label(data, shown), mine.hue]);
+    const { kind, hue } = look(data, shown);
+    if (kind === "filled" || kind === "hollow") marks.push([kind, label(data, shown), hue]);
     if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);
     marks.push(["gold", "gold standard: " + label(data, GOLD)]);
     if (shown.byRatio.theory.length) marks.push(["theory", "what theory says of RETRAIN"]);
@@ -97,8 +103,8 @@ class Page extends Base {
     return html`${this.controls()} ${this.runBar()}
       ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
       <h2>${title(data, shown)}</h2>
-      <p class="note">${note(data, shown)} ${shown.n < data.least ? "Of fewer than five seeds there is no interval."
-        : "Bars are 95 % intervals over seeds."}</p>
+      <p class="note">${note(data, shown)} ${shown.n < data.least
+        ? "Of fewer than five seeds there is no interval." : "Bars are 95 % intervals over seeds."}</p>
       <p class="unseen" role="status">${this.spoken}</p>
       ${legend(marks)}
       ${this.figures(panels(data, shown, this.width, Boolean(this.run)))}
@@ -107,21 +113,22 @@ class Page extends Base {
 
   controls() {
     const { data, choice } = this, who = whoOf(data, choice), methods = computed(data, choice);
-    const set = change => this.show({ ...this.choice, ...change });
+    const set = change => this.show({ ...this.choice, ...change }), ratio = +choice.ratio.toFixed(2);
     const forms = choice.method === "miu" ? formsOf(data, choice) : [];
     return html`<fieldset class="controls"><legend class="unseen">What is shown</legend>
       ${this.select("data", "data set", Object.entries(data.datasets), who.dataset,
         v => set({ who: data.who.find(w => w.dataset === v).key }))}
       ${this.select("who", "who asks to be forgotten",
-        data.who.filter(w => w.dataset === who.dataset).map(w => [w.key, w.name]), choice.who, v => set({ who: v }))}
-      ${this.select("method", "method", Object.keys(methods).map(m => [m, data.methods[m].name]), choice.method,
-        v => set({ method: v, reweight: methods[v].includes(choice.reweight) ? choice.reweight : methods[v][0],
-          form: v === "miu" ? START.form : choice.form }))}
+        data.who.filter(w => w.dataset === who.dataset).map(w => [w.key, w.name]), choice.who,
+        v => set({ who: v }))}
+      ${this.select("method", "method", Object.keys(methods).map(m => [m, data.methods[m].name]),
+        choice.method, v => set({ method: v, form: v === "miu" ? START.form : choice.form,
+          reweight: methods[v].includes(choice.reweight) ? choice.reweight : methods[v][0] }))}
       <div class="check"><input type="checkbox" id="${this.id}-reweight" .checked=${choice.reweight}
         ?disabled=${methods[choice.method].length === 1} @change=${e => set({ reweight: e.target.checked })}>
         <label for="${this.id}-reweight">REWEIGHT: sample those who stay in the old proportions</label></div>
       ${this.slider("ratio", "unlearning ratio", { min: 0.05, max: 0.95, step: 0.05, value: choice.ratio },
-        `${+choice.ratio.toFixed(2)}`, `share of the group that is forgotten: ${+choice.ratio.toFixed(2)}, shown ${this.shown.ratio}`,
+        `${ratio}`, `share of the group that is forgotten: ${ratio}, shown ${this.shown.ratio}`,
         v => set({ ratio: v }))}
       ${choice.method === "miu" ? this.lambda(set) : ""}
       ${forms.length > 1 ? this.select("form", "form of MIU", forms.map(f => [f, data.forms[f]]), choice.form,
@@ -134,14 +141,17 @@ class Page extends Base {
   lambda(set) {
     const { data, choice, shown } = this, lams = lamsOf(data, choice);
     const near = lams.reduce((best, v) => Math.abs(v - choice.lam) < Math.abs(best - choice.lam) ? v : best);
-    return this.slider("lam", "λ, weight of the calibration", { min: 0, max: lams.length - 1, step: 1, value: lams.indexOf(near) },
+    return this.slider("lam", "λ, weight of the calibration",
+      { min: 0, max: lams.length - 1, step: 1, value: lams.indexOf(near) },
       String(near), `λ = ${near}, shown ${shown.lam}`, v => set({ lam: lams[v] }));
   }
 
   select(name, words, options, value, set) {
     return html`<div><label for="${this.id}-${name}">${words}</label>
-      <select id="${this.id}-${name}" @change=${e => set(e.target.value)}>${options.map(([key, said]) =>
-        html`<option value=${key} ?selected=${key === value} .selected=${key === value}>${said}</option>`)}</select></div>`;
+      <select id="${this.id}-${name}" @change=${e => set(e.target.value)}>${options.map(([key, said]) => {
+        const is = key === value;
+        return html`<option value=${key} ?selected=${is} .selected=${is}>${said}</option>`;
+      })}</select></div>`;
   }
 
   slider(name, words, { min, max, step, value }, readout, spoken, set) {
@@ -153,26 +163,29 @@ class Page extends Base {
   pictures() {
     const rows = picturesOf(this.data, this.shown);
     if (!rows) return "";
-    const { size } = this.data.pictures, scale = PICTURE / size;
     this.sprite ??= sprite(this.data.pictures);
-    return html`<h3>The first ${rows[0].shares.length} test pictures of every group: ✕ where the model is wrong${
+    const many = rows[0].shares.length;
+    const picture = (share, row, column) => html`<span class=${share > 0.5 ? "" : "wrong"}
+      style="background-position:${-column * PICTURE}px ${-row * PICTURE}px;
+        background-size:${many * PICTURE}px"></span>`;
+    return html`<h3>The first ${many} test pictures of every group: ✕ where the model is wrong${
       this.shown.seed === null ? " in most of the five seeds" : ""}</h3>
-      <div style="--sprite:url(${this.sprite})">${rows.map((row, g) => html`<p>${row.name}${row.asked ? " – asked" : ""}:
-        ${row.before} right before, ${row.after} after</p>
-        <div class="sheet" role="img" aria-label="${row.name}: ${row.after} of ${row.shares.length} right">${row.shares.map((share, i) =>
-          html`<span class=${share > 0.5 ? "" : "wrong"} style="background-position:${-i * PICTURE}px ${-g * PICTURE}px;
-            background-size:${row.shares.length * size * scale}px"></span>`)}</div>`)}</div>`;
+      <div style="--sprite:url(${this.sprite})">${rows.map(({ name, asked, before, after, shares }, g) =>
+        html`<p>${name}${asked ? " – asked" : ""}: ${before} right before, ${after} after</p>
+        <div class="sheet" role="img" aria-label="${name}: ${after} of ${many} right">${shares.map(
+          (share, i) => picture(share, g, i))}</div>`)}</div>`;
   }
 
   actions() {
-    const { data, shown, choice } = this, id = `${this.id}-python-text`;
+    const { data, shown, choice } = this, id = `${this.id}-python-text`, text = python(data, shown);
     return html`<div class="actions">
       ${this.linked ? html`<button type="button" @click=${() => this.copy(
         location.href.replace(/#.*$/s, "") + hashOf(data, choice), "The link")}>Copy link</button>` : ""}
-      <button type="button" @click=${() => this.copy(python(data, shown), "The Python")}>Copy as Python</button>
+      <button type="button" @click=${() => this.copy(text, "The Python")}>Copy as Python</button>
       ${this.toggle("python", id, "Show the Python", "of this setting")}
       <span role="status">${this.answer}</span></div>
-      <div id=${id}>${this.open.has("python") ? html`<pre tabindex="0" role="region" aria-label="Python of this setting">${python(data, shown)}</pre>` : ""}</div>`;
+      <div id=${id}>${this.open.has("python") ? html`
+        <pre tabindex="0" role="region" aria-label="Python of this setting">${text}</pre>` : ""}</div>`;
   }
 
   /** Into the clipboard; where the browser forbids it, the text is there to be selected. */
@@ -192,7 +205,7 @@ function sprite({ size, shades }) {
   const many = shades[0].length / size ** 2, canvas = document.createElement("canvas");
   Object.assign(canvas, { width: many * size, height: shades.length * size });
   const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
-  const pixels = new Uint32Array(image.data.buffer);  // a pixel's bytes, opacity last, as all browsers' processors have them
+  const pixels = new Uint32Array(image.data.buffer);  // opacity in the last byte, on all browsers' processors
   shades.forEach((group, g) => {
     for (let i = 0; i < group.length; i++) {
       const n = Math.floor(i / size ** 2), y = Math.floor(i % size ** 2 / size), x = i % size;

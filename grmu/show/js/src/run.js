@@ -7,6 +7,7 @@ import { OWN, runPanels } from "./panels.js";
 
 export class RunPage extends Base {
   view() {
-    return html`${this.runBar()}${this.own ? html`${legend(OWN)}${this.figures(runPanels({ own: this.own }, this.width))}` : ""}`;
+    const { own, width } = this;
+    return html`${this.runBar()}${own ? html`${legend(OWN)}${this.figures(runPanels({ own }, width))}` : ""}`;
   }
 }

@@ -1,28 +1,32 @@
 // What a choice shows: pure functions of the data and the choice. Nothing is interpolated; what was not
 // computed is snapped to the nearest setting that was, as `grmu.show.explorer.find` does.
 
-export const START = { who: "smallest", method: "retrain", reweight: false, ratio: 0.5, lam: 1, form: "steady", seed: null };
+export const START = {
+  who: "smallest", method: "retrain", reweight: false, ratio: 0.5, lam: 1, form: "steady", seed: null };
 export const DO_NOTHING = { method: "pretrain", reweight: false };
 export const RETRAIN = { method: "retrain", reweight: false };
 export const GOLD = { method: "retrain", reweight: true };
 export const same = (a, b) => a.method === b.method && a.reweight === b.reweight;
 
 export const whoOf = (data, choice) => data.who.find(w => w.key === choice.who);
-export const label = (data, { method, reweight }) => data.methods[method].name + (reweight ? " + REWEIGHT" : "");
+export const label = (data, { method, reweight }) =>
+  data.methods[method].name + (reweight ? " + REWEIGHT" : "");
 
 /** The runs of an arm, at one ratio or all; MIU's in one form, at one lambda or all. */
 export function runsOf(data, choice, { method, reweight }, { ratio, lam, form } = {}) {
   return (data.runs.get(`${choice.who}/${method}/${+reweight}`) ?? []).filter(row =>
     (choice.seed === null || row.seed === choice.seed)
     && (ratio === undefined || row.ratio === ratio)
-    && (method !== "miu" || ((form === undefined || row.form === form) && (lam === undefined || row.lam === lam))));
+    && (method !== "miu" || form === undefined || row.form === form)
+    && (method !== "miu" || lam === undefined || row.lam === lam));
 }
 
 /** The methods that were run for those who ask, each with what REWEIGHT was. */
 export function computed(data, choice) {
   const ran = (method, reweight) => data.runs.has(`${choice.who}/${method}/${+reweight}`);
-  return Object.fromEntries(Object.keys(data.methods).map(method =>
-    [method, [false, true].filter(reweight => ran(method, reweight))]).filter(([, options]) => options.length));
+  return Object.fromEntries(Object.keys(data.methods)
+    .map(method => [method, [false, true].filter(reweight => ran(method, reweight))])
+    .filter(([, options]) => options.length));
 }
 
 export function formsOf(data, choice) {
@@ -75,15 +79,16 @@ export function find(data, choice) {
   const mine = runsOf(data, all, choice, { form });
   const ratio = nearest(choice.ratio, mine.map(row => row.ratio));
   const lam = isMiu ? nearest(choice.lam, mine.filter(row => row.ratio === ratio).map(row => row.lam)) : null;
-  const arms = [DO_NOTHING, RETRAIN, GOLD, choice].filter((arm, i, list) => list.findIndex(a => same(a, arm)) === i)
+  const arms = [DO_NOTHING, RETRAIN, GOLD, choice]
+    .filter((arm, i, list) => list.findIndex(a => same(a, arm)) === i)
     .map(({ method, reweight }) => ({ method, reweight, runs: runsOf(data, choice, { method, reweight },
       { ratio, form: method === "miu" ? form : undefined, lam: method === "miu" ? lam : undefined }) }));
   const runs = arm => arms.find(a => same(a, arm)).runs;
   const theory = runsOf(data, choice, { method: "theory", reweight: false }, { ratio });
   const groups = who.panel.map((name, i) => {
     const of = rows => summary(data, rows.map(row => row.groups[i]));
-    return { name, asked: who.asked[i], before: of(runs(DO_NOTHING)), after: of(runs(choice)), gold: of(runs(GOLD)),
-      theory: theory.length ? of(theory) : null };
+    return { name, asked: who.asked[i], before: of(runs(DO_NOTHING)), after: of(runs(choice)),
+      gold: of(runs(GOLD)), theory: theory.length ? of(theory) : null };
   });
   for (const arm of arms) {
     arm.metrics = Object.fromEntries(data.metrics.map(m => [m, summary(data, arm.runs.map(row => row[m]))]));
@@ -104,8 +109,9 @@ export function distances(data, rows, gold) {
 }
 
 function byRatio(data, choice, arms, lam) {
-  const series = arms.map(({ method, reweight }) => ({ method, reweight, points: along(data, "ratio",
-    runsOf(data, choice, { method, reweight }, { lam: lam ?? undefined, form: choice.form }), row => row.GA) }));
+  const of = { lam: lam ?? undefined, form: choice.form };
+  const series = arms.map(({ method, reweight }) => ({ method, reweight,
+    points: along(data, "ratio", runsOf(data, choice, { method, reweight }, of), row => row.GA) }));
   const asked = whoOf(data, choice).asked.indexOf(true);
   const theory = runsOf(data, choice, { method: "theory", reweight: false });
   return { series, theory: along(data, "ratio", theory, row => row.groups[asked]) };
@@ -121,8 +127,9 @@ function along(data, setting, runs, value) {
 
 /** Epoch by epoch: means over seeds, of the course's settings alone; null if they were not kept. */
 function curveOf(data, choice, ratio, lam) {
-  if (choice.who !== "smallest" || (choice.method === "miu" && (choice.form !== "steady" || lam !== 1))) return null;
-  const found = data.curves.find(c => c.method === choice.method && c.reweight === +choice.reweight && c.ratio === ratio);
+  const { who, method, reweight, form } = choice;
+  if (who !== "smallest" || (method === "miu" && (form !== "steady" || lam !== 1))) return null;
+  const found = data.curves.find(c => c.method === method && c.reweight === +reweight && c.ratio === ratio);
   return found ? { UA: found.UA.map(v => v / data.fine), GA: found.GA.map(v => v / data.fine) } : null;
 }
 

@@ -32,7 +32,8 @@ export function note(data, shown) {
     (Math.abs(shown.ratio - asked.ratio) < 1e-9 ? "" : snapped(short(asked.ratio, 2))) +
     (shown.isMiu && shown.form !== "steady" ? `, ${data.forms[shown.form]}` : "")];
   if (shown.isMiu) {
-    said.push(`λ = ${short(shown.lam, 6)}` + (shown.lam === asked.lam ? "" : snapped(short(asked.lam, 6), " here")));
+    said.push(`λ = ${short(shown.lam, 6)}` +
+      (shown.lam === asked.lam ? "" : snapped(short(asked.lam, 6), " here")));
   }
   said.push(shown.seed === null ? `mean of ${shown.n} seeds` : `seed ${shown.seed}`);
   return `Shown: ${said.join(", ")}.`;
@@ -44,21 +45,22 @@ export function saidOfGroups(shown) {
   if (Math.abs(most.by) < 5e-4) return "No group's accuracy moves.";
   const theory = moved.find(g => g.asked && g.theory);
   return `Most moved: ${most.name}${most.asked ? " (asked)" : ""}, from ${percent(most.before.mean)} to ` +
-    `${percent(most.after.mean)} %.` + (theory ? ` For ${theory.name} the theory says ` +
-    `${percent(theory.theory.mean)} % after RETRAIN; the gold standard has ${percent(theory.gold.mean)} %.` : "");
+    `${percent(most.after.mean)} %.` + (!theory ? "" : ` For ${theory.name} the theory says ` +
+    `${percent(theory.theory.mean)} % after RETRAIN; the gold standard has ${percent(theory.gold.mean)} %.`);
 }
 
 export function saidOfMetrics(shown) {
-  const of = m => `${percent(shown.mine.metrics[m].mean)} % (gold standard ${percent(shown.gold.metrics[m].mean)}, ` +
-    `doing nothing ${percent(shown.idle.metrics[m].mean)})`;
+  const [mine, gold, idle] = [shown.mine, shown.gold, shown.idle]
+    .map(arm => metric => percent(arm.metrics[metric].mean));
+  const of = m => `${mine(m)} % (gold standard ${gold(m)}, doing nothing ${idle(m)})`;
   return `Right on the forgotten pictures: ${of("UA")}; on new ones like them: ${of("GA")}.`;
 }
 
 export function saidOfDistance(data, shown) {
-  const points = arm => `${(100 * arm.distance.mean).toFixed(1)} points`;
-  if (same(shown, GOLD)) return `The gold standard is the measure itself; doing nothing lies ${points(shown.idle)} away.`;
-  if (same(shown, DO_NOTHING)) return `Doing nothing lies ${points(shown.idle)} from the gold standard.`;
-  return `${label(data, shown)} lies ${points(shown.mine)} from the gold standard, doing nothing ${points(shown.idle)}: ` +
+  const [mine, idle] = [shown.mine, shown.idle].map(arm => `${(100 * arm.distance.mean).toFixed(1)} points`);
+  if (same(shown, GOLD)) return `The gold standard is the measure itself; doing nothing lies ${idle} away.`;
+  if (same(shown, DO_NOTHING)) return `Doing nothing lies ${idle} from the gold standard.`;
+  return `${label(data, shown)} lies ${mine} from the gold standard, doing nothing ${idle}: ` +
     "the mean over six measures of what they differ by, seed by seed.";
 }
 
@@ -71,22 +73,26 @@ export function saidOfRatios(data, shown) {
 }
 
 export function saidOfLams(shown) {
-  const points = shown.byLam;
-  return points.length === 1 ? `At this ratio only λ = ${short(points[0].at, 6)} was run: ${percent(points[0].mean)} %.`
+  const points = shown.byLam, [first] = points;
+  return points.length === 1
+    ? `At this ratio only λ = ${short(first.at, 6)} was run: ${percent(first.mean)} %.`
     : points.map(p => `${percent(p.mean)} % at λ = ${short(p.at, 6)}`).join(", ") + ".";
 }
 
-export const saidOfCurve = ({ UA, GA }) => `In ${UA.length - 1} epochs the forget set goes from ${percent(UA[0])} to ` +
-  `${percent(UA.at(-1))} %, new pictures of the group from ${percent(GA[0])} to ${percent(GA.at(-1))} %.`;
+export const saidOfCurve = ({ UA, GA }) =>
+  `In ${UA.length - 1} epochs the forget set goes from ${percent(UA[0])} to ${percent(UA.at(-1))} %, ` +
+  `new pictures of the group from ${percent(GA[0])} to ${percent(GA.at(-1))} %.`;
 
 const float = v => Number.isInteger(v) ? v.toFixed(1) : String(v);  // an int would make it another experiment
 
 /** The runs that are shown, to be run again. */
 export function python(data, shown) {
-  const who = whoOf(data, shown.asked), alike = who.groups === "'uniform'";
-  const ratio = alike ? `${Math.round(data.alike[0] * shown.ratio)} / ${data.alike[1]}` : short(shown.ratio, 6);
+  const who = whoOf(data, shown.asked);
+  const ratio = who.groups !== "'uniform'" ? short(shown.ratio, 6)
+    : `${Math.round(data.alike[0] * shown.ratio)} / ${data.alike[1]}`;
   const form = who.overrides[shown.form].slice(1, -1), lam = `'lam': ${float(shown.lam ?? 0)}`;
-  const asked = [`"${who.dataset}", "${shown.method}", reweight=${shown.reweight ? "True" : "False"}, ratio=${ratio}`,
+  const asked = [`"${who.dataset}", "${shown.method}"`,
+    `reweight=${shown.reweight ? "True" : "False"}`, `ratio=${ratio}`,
     `groups=${who.groups.replaceAll("'", '"')}`, `seed=${shown.seed ?? "seed"}`,
     ...(shown.isMiu ? [`overrides={${form ? form + ", " : ""}${lam}}`] : [])].join(", ");
   const call = `run(Experiment(${asked}))`;
@@ -105,21 +111,24 @@ export function hashOf(data, choice) {
 export function choiceOf(data, hash) {
   const asked = new URLSearchParams(hash.replace(/^#/, ""));
   if (!asked.has("v")) return null;
+  const heard = name => `“${asked.get(name).slice(0, 20)}”`;
   if (asked.get("v") !== String(data.version)) {
-    return { choice: START, said: [`This link was made for version “${asked.get("v").slice(0, 20)}” of the explorer, ` +
+    return { choice: START, said: [`This link was made for version ${heard("v")} of the explorer, ` +
       `this is version ${data.version}: shown is what it begins with.`] };
   }
   const choice = { ...START }, said = [];
-  const number = (low, high) => v => v.trim() !== "" && Number(v) >= low && Number(v) <= high ? Number(v) : undefined;
+  const number = (low, high) => v =>
+    v.trim() !== "" && Number(v) >= low && Number(v) <= high ? Number(v) : undefined;
   const one = names => v => names.includes(v) ? v : undefined;
   const read = { who: one(data.who.map(w => w.key)), method: one(Object.keys(data.methods)),
     reweight: v => ({ 1: true, 0: false })[v], ratio: number(0, 1), lam: number(0, 1e6),
-    form: one(Object.keys(data.forms)), seed: v => v === "all" ? null : data.seeds.find(s => String(s) === v) };
+    form: one(Object.keys(data.forms)),
+    seed: v => v === "all" ? null : data.seeds.find(s => String(s) === v) };
   for (const [name, understood] of Object.entries(read)) {
     if (!asked.has(name)) continue;
     const value = understood(asked.get(name));
-    if (value === undefined) said.push(`The link's ${name} “${asked.get(name).slice(0, 20)}” is not known: ${name} stays as at the beginning.`);
-    else choice[name] = value;
+    if (value !== undefined) choice[name] = value;
+    else said.push(`The link's ${name} ${heard(name)} is not known: ${name} stays as at the beginning.`);
   }
   return { choice, said };
 }
