@@ -107,6 +107,13 @@ SOURCES = [path for path in KEPT if path.suffix in {".js", ".mjs", ".css", ".htm
            and path.name != "explorer.js"]  # which is built
 
 
+def test_workflows_name_what_others_wrote_by_its_commit():
+    workflows = (REPOSITORY / ".github" / "workflows").glob("*.yml")
+    used = [action for path in workflows for action in re.findall(r"uses: (\S+)", path.read_text())]
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", action)] == []
+
+
 def test_lines_that_ruff_does_not_read_are_short():
     assert len(SOURCES) > 10
     assert [(path.name, line) for path in SOURCES

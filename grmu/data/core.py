@@ -175,8 +175,9 @@ def _names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[str, 
 
 def check_dataset(what: str, value: object) -> None:
     """Raise a ValueError unless it is a `GroupedDataset`."""
-    require(isinstance(value, GroupedDataset),
-            f"{what} must be a GroupedDataset, such as data.load(name).train, but is {said(value)}.")
+    if not isinstance(value, GroupedDataset):  # asked often, and a tensor takes long to print
+        raise ValueError(f"{what} must be a GroupedDataset, such as data.load(name).train, "
+                         f"but is {said(value)}.")
 
 
 class Splits(NamedTuple):
