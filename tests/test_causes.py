@@ -233,19 +233,24 @@ def test_what_the_page_says_by_hand_is_what_the_shipped_rows_say():
     number, share = by[NUMBER], by[SHARE]
     assert f"costs {-share['10 left, s/10 - 10 left, s', 'yes']:.1f} of them" in page
     assert f"same share costs {-number['10 left, s - 102 left, s', 'yes']:.1f}, which" in page
-    assert f"cost {-number['10 left, s/2 - 51 left, s/2', 'no']:.1f} points" in page
-    assert f"the loss is {-number['10 left, s - 102 left, s', 'no']:.1f}, and" in page
-    assert f"it is {-number['10 left, s - 102 left, s', 'no - yes']:.1f} more" in page
-    assert word[NUMBER].tolist() == ["equal", *["not distinguished"] * 4, "lower", "not distinguished"]
+    assert ("cost {:.1f} points, ten {:.1f}, and ten at half the share {:.1f} more than 51"
+            ).format(*-number.xs("no", level=1)) in page
+    assert f"cost {-number['10 left, s - 102 left, s', 'no - yes']:.1f} more than with" in page
+    assert word[NUMBER].tolist() == ["equal", "not distinguished", "equal", *["lower"] * 4]
     for how, said in ((True, "visible"), (False, "visible"), (False, "calibrated")):
         assert f"{cells[how][said][3] - cells[how][said][5]:.1f}" in page, (how, said)
     assert (by[THEORY] > 0).all()
-    assert word[THEORY].value_counts()["higher"] == (word[THEORY].xs("no", level=1) == "higher").sum() == 3
+    assert word[THEORY].value_counts()["higher"] == 7
+    assert set(word[THEORY].xs("no", level=1)) == {"higher"}
     assert word[EVEN].tolist() == ["lower", "equal"] * 2
     assert "cost {:.1f} and {:.1f} points more".format(*-by[EVEN][::2]) in page
     assert "α gives {:.1f} and {:.1f} points".format(*by[REPLACEMENT][::4]) in page
-    assert word[REPLACEMENT].tolist() == ["higher", *["not distinguished"] * 2, "higher"] * 2
-    assert 6 < found[(found.question == REPLACEMENT)].seen.max() < 7.5
+    assert word[REPLACEMENT].tolist() == ["higher", *["not distinguished"] * 2, "higher",
+                                          "higher", "equal", "not distinguished", "higher"]
+    assert (by[REPLACEMENT].xs("yes", level=1).filter(like="wrong") < 0).all()
+    assert 4.5 < found[(found.question == REPLACEMENT)].seen.max() < 5.5
+    first = causes.comparisons(rows[rows.seed < 10]).verdict
+    assert found.verdict[first != "not distinguished"].equals(first[first != "not distinguished"])
     means = nats.groupby("features").nats.mean()
     assert f"{means.untrained:.2f} nats in untrained features and {means.trained:.2f} in PRETRAIN's" in page
     missed = of.loc["untrained, groups shuffled: found - truth"]

@@ -31,7 +31,7 @@ from grmu.study.shift import by_group, in_sight, prior_of, temperatures
 from grmu.training import predict
 
 DATASET = "groundwear"
-SEEDS = tuple(range(10))
+SEEDS = tuple(range(20))
 RATIOS = {0.5: "51 left, s/2", 0.9: "10 left, s/10"}  # and the cell that forgets so unevenly
 WRONG = (1, 0)  # who is given alpha in the others' place: the same shoe on the other ground
 

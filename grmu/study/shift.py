@@ -29,8 +29,8 @@ from grmu.study.compare import interval
 from grmu.study.grids import MANY, NINE_GROUPS, PAPER_RATIOS, RATIOS, TWENTY_FIVE_GROUPS
 from grmu.training import predict
 
-SEEDS = tuple(range(10))
-CEILING_SEEDS = SEEDS  # have a RETRAIN of the same split with another training seed, too
+SEEDS = tuple(range(20))
+CEILING_SEEDS = tuple(range(10))  # have a RETRAIN of the same split with another training seed, too
 TWIN = 1000  # is added to the seed of that one
 ASKING: dict[str, tuple[tuple[str | tuple[Group, ...], Sequence[float]], ...]] = {
     "groundwear": (("default", RATIOS), (((0, 0),), PAPER_RATIOS)),
