@@ -12,7 +12,7 @@ Any other value is refused with a sentence that says what is allowed.
 from dataclasses import field, fields
 from typing import Any
 
-from grmu.data.errors import MOST_SEED, number, require, said
+from grmu.data.errors import MOST_SEED, number, said
 
 
 def within(low: float, high: float = MOST_SEED, *, default: float | None) -> Any:
@@ -42,6 +42,7 @@ class Settings:
             if "range" in f.metadata and not value is None is f.default:
                 (low, high), whole = f.metadata["range"], f.type in ("int", int, int | None)
                 object.__setattr__(self, f.name, number(f.name, value, low, high, whole))
-            if "allowed" in f.metadata or isinstance(f.default, bool):
-                require(isinstance(value, type(f.default)) and value in allowed,
-                        f"{f.name} must be one of {', '.join(map(str, allowed))}, but is {said(value)}.")
+            named = "allowed" in f.metadata or isinstance(f.default, bool)
+            if named and not (isinstance(value, type(f.default)) and value in allowed):
+                raise ValueError(f"{f.name} must be one of {', '.join(map(str, allowed))}, "
+                                 f"but is {said(value)}.")

@@ -23,8 +23,9 @@ def said(value: object) -> str:
 
 def known(what: str, name: object, names: Iterable[str]) -> None:
     """Raise a ValueError, which lists the names, unless `name` is one of them."""
-    require(isinstance(name, str) and name in (names := list(names)),
-            f"unknown {what} {said(name)}: choose one of {', '.join(names)}.")
+    names = list(names)
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"unknown {what} {said(name)}: choose one of {', '.join(names)}.")
 
 
 def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bool = False) -> float:
@@ -34,9 +35,9 @@ def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bo
         ValueError: no number, one that is not whole, or not from `low` to `high`. True is no number.
     """
     real = isinstance(value, int | float) and not isinstance(value, bool)
-    limits = f"from {low:.10g}" + f" to {high:.10g}" * (high < MOST_SEED or (real and value > high))
-    require(real and low <= value <= high and (not whole or value == int(value)),
-            f"{name} must be a {'whole ' * whole}number {limits}, but is {said(value)}.")
+    if not real or not low <= value <= high or (whole and value != int(value)):
+        limits = f"from {low:.10g}" + f" to {high:.10g}" * (high < MOST_SEED or (real and value > high))
+        raise ValueError(f"{name} must be a {'whole ' * whole}number {limits}, but is {said(value)}.")
     return int(value) if whole else value
 
 

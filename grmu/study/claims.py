@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from typing import Any
 
@@ -57,9 +57,7 @@ class Ours:
             dataset, ratio = self.at
             # its terms are judged where it has all of them, its distance as it was tuned
             whole = calibrated if changed or not reweight else tuned
-            settings = whole(dataset, self.form) | changed
-            asked = [Experiment(dataset, "miu", reweight, ratio, seed=seed, overrides=settings).id
-                     for seed in FORM_SEEDS[0.5]]
+            asked = _ids(dataset, reweight, ratio, json.dumps(whole(dataset, self.form) | changed))
             rows = results.table()[results.table().index.isin(asked)]
         if rows.empty:
             raise KeyError(f"no runs of {method}, reweight {reweight}, {json.dumps(changed)} at {self.at}")
@@ -73,6 +71,13 @@ class Ours:
     def off(self, method: str, reweight: bool, metric: str) -> pd.Series:
         """Distance of one metric from the gold standard, in points."""
         return (self(method, reweight, metric) - self("retrain", True, metric)).abs()
+
+
+@lru_cache
+def _ids(dataset: str, reweight: bool, ratio: float, settings: str) -> tuple[str, ...]:
+    """What MIU's runs with these settings (JSON) are called, one a seed."""
+    return tuple(Experiment(dataset, "miu", reweight, ratio, seed=seed, overrides=json.loads(settings)).id
+                 for seed in FORM_SEEDS[0.5])
 
 
 class Paper:
