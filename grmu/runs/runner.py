@@ -26,7 +26,7 @@ class Result:
     """What `run` returns.
 
     metrics: fractions by name (see `grmu.metrics`).  accuracy: accuracies with n and standard error.
-    curves: one row an epoch: losses, TA, GA, UA, and what the method adds.
+    curves: one row an epoch: losses, TA, GA, UA (not of a shadow model), and what the method adds.
     seconds: training time when it was computed.
     made_by: versions, machine and processor that it was computed with.
     """
@@ -141,7 +141,9 @@ def _train(experiment: Experiment, parts: Parts, store: Store, device: str,
     method, (parts, original) = experiment.make_method(), _start(experiment, parts, store, device)
     with fixed_threads():
         context = _context(experiment, method, parts, original, torch.device(device))
-        record = _recorder(context, parts.splits.test.to(device), parts.groups, on_epoch)
+        record = on_epoch  # of a shadow model nobody asks for accuracies epoch by epoch
+        if not experiment.half:
+            record = _recorder(context, parts.splits.test.to(device), parts.groups, on_epoch)
         about = {"experiment": experiment.describe(), "root": experiment.root}
         checkpoint = store.checkpoint(experiment.training_key, about)  # its clock starts
         rows = training.train(method, context, record, None if fresh else checkpoint)
