@@ -24,8 +24,6 @@ def worker() -> queue.Queue[Callable[[], None]]:
     tasks: queue.Queue[Callable[[], None]] = queue.Queue()
 
     def serve() -> None:
-        import torch._dynamo  # noqa: F401  # the first optimizer needs it: the reader would wait for 1.5 s
-
         while True:
             tasks.get()()
 
@@ -54,7 +52,6 @@ class Work:
         self.error: Exception | None = None
         self._stop, self._idle = threading.Event(), threading.Event()
         self._idle.set()
-        worker()  # is ready when the button is pressed
 
     def work(self) -> str:
         """Do the work, in the thread, calling `step` now and then; returns the sentence that ends it."""
