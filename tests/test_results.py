@@ -15,6 +15,7 @@ import pytest
 from grmu import data, methods
 from grmu.metrics import FAIRNESS, METRICS
 from grmu.runs import Experiment, run
+from grmu.runs.store import made_by
 from grmu.study import compute, grids, results, shipped_tables
 
 FIELDS = ["dataset", "method", "reweight", "ratio", "groups", "seed"]
@@ -85,7 +86,8 @@ def test_shipped_runs_come_out_alike_when_they_are_done_again():
     """A row of the whole table, another one each time; what this code has done already, for the lessons, is
     not done once more. Only the same machine and versions give the same
     bits: elsewhere sums of floats round otherwise, and training goes another way from there on, so each
-    accuracy is given some room, and three standard deviations over the setting's seeds if that is more."""
+    accuracy is given some room, and a row of another processor three standard deviations over its setting's
+    seeds if that is more."""
     table = results.table()
     # of sentences, tests/test_negation.py does one again
     pictures = table[~table.dataset.str.startswith("negation")]
@@ -96,10 +98,11 @@ def test_shipped_runs_come_out_alike_when_they_are_done_again():
         again = run(experiment).metrics
         moved = {metric: round(again[metric] - row[metric], 4) for metric in ("GA", "RA", "TA")}
         print(f"{name}: {experiment.dataset}, {experiment}, {experiment.groups}, {row.overrides}:", moved)
+        elsewhere = row.processor != made_by("cpu")["processor"]
         setting = [key for key in results.KEYS if key not in ("id", "seed")]
         noise = 3 * pictures[(pictures[setting] == row[setting]).all(axis=1)][list(moved)].std()  # NaN of one
         far += [(name, metric) for metric, room in (("GA", 0.12), ("RA", 0.03), ("TA", 0.06))
-                if abs(moved[metric]) > max(room, noise[metric])]
+                if abs(moved[metric]) > (max(room, noise[metric]) if elsewhere else room)]
     assert far == []
 
 

@@ -387,7 +387,7 @@ def snakemake() -> None:
 
 def test_cells_of_the_papers_grid_go_through_dry_with_the_real_network_and_nothing_is_kept(
         tmp_path, capsys, monkeypatch):
-    few = {"train": (12,) * 4, "val": (1,) * 4, "test": (1,) * 4}
+    few = dict.fromkeys(("train", "val", "test"), (12, 12, 12, 12))
     trees.celeba(tmp_path / "celeba", few)
     trees.waterbirds(tmp_path / "waterbirds", few)
     trees.fairface(tmp_path / "fairface", n_train=63 * 3, n_test=63)
