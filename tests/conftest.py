@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import kernels
 import pytest
 import torch
+from jupyter_client.provisioning import local_provisioner
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,6 +27,9 @@ from grmu.runs import Result, preset
 
 # these problems are tiny: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)
+
+if sys.platform == "linux":  # elsewhere it is not safe to fork a process that is so large
+    local_provisioner.launch_kernel = kernels.launch
 
 # what is imported while tests are collected stays: the garbage collector need not go through all of it, ever
 gc.disable()

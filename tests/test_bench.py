@@ -117,7 +117,7 @@ def test_a_lesson_is_timed_with_an_empty_store(tmp_path):
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
     """What a run of the scale benchmark at a tiny size keeps."""
-    size = bench_scale.Size(torch.device("cpu"), 16, 16, 16, "fp32", (16, 0), ("minilm", 2, 8))
+    size = bench_scale.Size(torch.device("cpu"), 16, 16, 16, "fp32", (16, 0), ("minilm", 2, 8), "cnn")
     out = tmp_path_factory.mktemp("bench") / "bench.json"
     assert bench_scale.main(size, out) == 0
     return out

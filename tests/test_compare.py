@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from grmu.metrics import METRICS
-from grmu.study.compare import average_gap, differences, gap_by_metric, interval, tug_of_war, verdicts
+from grmu.study.compare import average_gap, differences, gap_by_metric, holm, interval, tug_of_war, verdicts
 
 # --- avg. gap -----------------------------------------------------------------------------------------------
 
@@ -107,6 +108,13 @@ def test_each_verdict_has_a_case():
     found = verdicts({name: spread_around(*case) for name, case in cases.items()}, dict.fromkeys(cases, 2.0))
     assert found.verdict.to_dict() == {name: name for name in cases}
     assert found["mean"].tolist() == pytest.approx([case[0] for case in cases.values()])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 50])
+def test_holm_is_that_of_statsmodels_to_the_last_bit(n):
+    p = np.random.default_rng(n).random(n) ** 4
+    p[1::5] = p[:1]  # alike
+    np.testing.assert_array_equal(holm(p), multipletests(p, method="holm")[1])
 
 
 def test_p_is_that_of_the_paired_t_test_after_holm_over_all_rows():

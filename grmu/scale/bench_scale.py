@@ -49,6 +49,7 @@ class Size:
 
     most: training pictures of a data set.  side: of the network's input.  batch_size: of training.
     plain: files of the plain DataLoader, and its workers.  texts: network, batch size, tokens of a pair.
+    model: the pictures' network, which only tests replace.
     """
 
     device: torch.device
@@ -58,6 +59,12 @@ class Size:
     precision: str = "bf16"
     plain: tuple[int, int] = (20_000, 16)
     texts: tuple[str, int, int] = ("bert", 32, 128)
+    model: str = "resnet18"
+
+    @property
+    def network(self) -> Network:
+        """What pictures are shown to."""
+        return Network(self.model, precision=self.precision)
 
 
 def full_or_small() -> Size:
@@ -112,14 +119,18 @@ def synchronised() -> float:
     return time.perf_counter()
 
 
-def make_context(splits: data.Splits, recipe: training.Recipe, size: Size) -> training.Context:
-    """What a method gets that unlearns half of the forget group; the original is an untrained network."""
+def untrained(splits: data.Splits, size: Size) -> models.Classifier:
+    """A frozen network for such pictures, in eval mode."""
+    return models.build(size.network, splits.train, 0).to(size.device).eval().requires_grad_(False)
+
+
+def make_context(original: models.Classifier, splits: data.Splits, recipe: training.Recipe,
+                 size: Size) -> training.Context:
+    """What a method gets that unlearns half of the forget group."""
     split = data.split_forget(splits.train, 0.5, [splits.forget_group])
-    original = models.build(Network("resnet18", precision=size.precision), splits.train, 0).to(size.device)
-    model = copy.deepcopy(original)
+    model = copy.deepcopy(original).requires_grad_(True)
     train, retain, forget = (part.to(size.device) for part in (splits.train, split.retain, split.forget))
-    return training.Context(model, original.eval().requires_grad_(False), train, retain, forget,
-                            torch.Generator().manual_seed(0), recipe,
+    return training.Context(model, original, train, retain, forget, torch.Generator().manual_seed(0), recipe,
                             retain_index=split.retain_index.to(size.device))
 
 
@@ -131,7 +142,7 @@ def epoch_seconds(method: training.Method, context: training.Context) -> list[fl
     return np.diff(stamps).tolist()
 
 
-def method_ratios(dataset: str, splits: data.Splits, size: Size,
+def method_ratios(dataset: str, original: models.Classifier, splits: data.Splits, size: Size,
                   speeds: Speeds) -> Iterator[tuple[str, float]]:
     """Every method's time with the data set's preset over that of fine-tuning with the same recipe.
 
@@ -144,27 +155,26 @@ def method_ratios(dataset: str, splits: data.Splits, size: Size,
         e = Experiment(dataset, name)
         recipe = replace(e.optimisation, batch_size=min(e.optimisation.batch_size, size.batch_size))
         if recipe not in tuned:
-            context = make_context(splits, recipe, size)
+            context = make_context(original, splits, recipe, size)
             tuned[recipe] = epoch_seconds(methods.FineTune(), context)[-1]
             speed = len(context.retain) / tuned[recipe]
             slowest[recipe.batch_size] = min(speed, slowest.get(recipe.batch_size, speed))
-        method, context = e.make_method(), make_context(splits, recipe, size)
+        method, context = e.make_method(), make_context(original, splits, recipe, size)
         forget_epochs = method.forget_epochs
         first, forgetting, retaining = epoch_seconds(method, context)
         whole = first + max(forget_epochs - 1, 0) * forgetting
         whole += (recipe.epochs - max(forget_epochs, 1)) * retaining
         yield f"{name}'s time over fine-tuning's", whole / (recipe.epochs * tuned[recipe])
-    if (original := context.original) is not None:
-        started = synchronised()
-        training.predict(original.features, original, context.train.x)
-        forward = synchronised() - started
-        yield "of miu's, the original's forward pass alone", forward / (recipe.epochs * tuned[recipe])
+    started = synchronised()
+    training.predict(original.features, original, context.train.x)
+    forward = synchronised() - started
+    yield "of miu's, the original's forward pass alone", forward / (recipe.epochs * tuned[recipe])
 
 
-def picture_seconds(splits: data.Splits, size: Size) -> float:
+def picture_seconds(original: models.Classifier, splits: data.Splits, size: Size) -> float:
     """Time a picture of a training epoch, crops and flips included, once everything is warm."""
     recipe = training.Recipe(lr=0.01, batch_size=size.batch_size, augment=True)
-    context = make_context(splits, recipe, size)
+    context = make_context(original, splits, recipe, size)
     return epoch_seconds(methods.FineTune(), context)[-1] / len(context.retain)
 
 
@@ -245,7 +255,7 @@ def plain_seconds(size: Size) -> float:
         loader = DataLoader(Files(Path(folder), size.side), size.batch_size, shuffle=True,
                             num_workers=workers, pin_memory=size.device.type == "cuda",
                             persistent_workers=workers > 0)
-        model = models.build(Network("resnet18"), of_two_classes(random_batch(2, 3, 8, 8)), 0)
+        model = models.build(Network(size.model), of_two_classes(random_batch(2, 3, 8, 8)), 0)
         model.to(size.device).train()
         optimizer = torch.optim.SGD(model.parameters(), 0.01, 0.9)
         for _ in range(2):  # the first starts the workers
@@ -256,11 +266,9 @@ def plain_seconds(size: Size) -> float:
     return seconds
 
 
-def evaluation_seconds(splits: data.Splits, size: Size) -> float:
+def evaluation_seconds(model: models.Classifier, splits: data.Splits, size: Size) -> float:
     """Time of all metrics of one model."""
     split = data.split_forget(splits.train, 0.5, [splits.forget_group])
-    model = models.build(Network("resnet18", precision=size.precision), splits.train, 0)
-    model.to(size.device).eval().requires_grad_(False)
     started = synchronised()
     retain, forget, val, test = (part.to(size.device)
                                  for part in (split.retain, split.forget, splits.val, splits.test))
@@ -270,34 +278,33 @@ def evaluation_seconds(splits: data.Splits, size: Size) -> float:
 
 def measure(size: Size, speeds: Speeds) -> Iterator[tuple[str, str, str]]:
     """All measurements, one after the other: what, target, and what was found; `speeds` is filled in."""
-    network = Network("resnet18", precision=size.precision)
     name, n, tokens = size.texts
     pairs = random_batch(n, 2, tokens, most=30_000, dtype=torch.int32)
     pairs[:, 1] = 0
     if size.device.type != "cpu":  # which would be compared with itself
         few = random_batch(16, 3, size.side, size.side)
-        for title, of, x in (("ResNet-18", network, few), (name, Network(name), pairs)):
+        for title, of, x in (("ResNet-18", size.network, few), (name, Network(name), pairs)):
             yield (f"{title}, losses of five steps: difference from the CPU's", "<= 1 %",
                    f"{disagreement(of, x, size.device):.2%}")
-    limit = step_seconds(network, random_batch(size.batch_size, 3, size.side, size.side), size)
+    limit = step_seconds(size.network, random_batch(size.batch_size, 3, size.side, size.side), size)
     yield "ResNet-18, forward, backward, update: pictures a second, the limit", "", f"{1 / limit:,.0f}"
     for original in (CELEBA, WATERBIRDS):
         splits = random_splits(original, size)
-        title = f"{original.name}, {len(splits.train):,} for training"
-        found = picture_seconds(splits, size)
+        model, title = untrained(splits, size), f"{original.name}, {len(splits.train):,} for training"
+        found = picture_seconds(model, splits, size)
         speeds[original.name] = {size.batch_size: 1 / found}
         yield f"{title}: an epoch (s)", "", f"{found * len(splits.train):,.1f}"
         yield f"{title}: speed, of the limit", ">= 90 %", f"{limit / found:.0%}, {1 / found:,.0f} a second"
         if original is CELEBA:
             yield f"{title}: against a plain DataLoader", ">= 4 x", f"{plain_seconds(size) / found:.1f} x"
-        yield f"{title}: all metrics of a model (s)", "", f"{evaluation_seconds(splits, size):.1f}"
-        for what, ratio in method_ratios(original.name, splits, size, speeds):
+        yield f"{title}: all metrics of a model (s)", "", f"{evaluation_seconds(model, splits, size):.1f}"
+        for what, ratio in method_ratios(original.name, model, splits, size, speeds):
             yield f"{title}: {what}", TARGETS.get((what.split("'")[0], original.name), ""), f"{ratio:.3f}"
         splits = streamed(splits)
         if size.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        found = picture_seconds(splits, size)
+        found = picture_seconds(model, splits, size)
         yield f"{title}: streamed, speed, of the limit", "", f"{limit / found:.0%}, {1 / found:,.0f} a second"
         if size.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated() / 2**30

@@ -10,6 +10,7 @@ import json
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -121,9 +122,8 @@ def pictures() -> dict[str, Any] | None:
 def contents() -> dict[str, Any]:
     """All of it."""
     found = rows()
-    columns = {name: [None if pd.isna(v) else v for v in found[name]]
-               for name in (*SETTINGS, *METRICS)} | {"groups": list(zip(*(
-                   g + [None] * (max(map(len, found.groups)) - len(g)) for g in found.groups), strict=True))}
+    columns = {name: [None if pd.isna(v) else v for v in found[name]] for name in (*SETTINGS, *METRICS)}
+    columns["groups"] = list(zip_longest(*found.groups))
     methods = [m for m in dict.fromkeys(found.method) if m != "theory"]
     return {"version": VERSION, "fine": FINE, "who": who(), "datasets": DATASETS, "seeds": grids.SEEDS,
             "methods": {m: {"name": label(m), "colour": COLOURS[m]} for m in methods},

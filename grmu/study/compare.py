@@ -93,6 +93,16 @@ def _deviations_seen(n: int) -> float:
     return float(TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8))
 
 
+def holm(p: np.ndarray) -> np.ndarray:
+    """p-values (N,) after Holm's correction: the smallest times N, the next times N - 1, ..., never falling.
+
+    As statsmodels' `multipletests`, which collects garbage in each call: a tenth of a second in a notebook.
+    """
+    order, corrected = p.argsort(), np.empty(len(p))
+    corrected[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)).clip(max=1)
+    return corrected
+
+
 def verdicts(differences: Mapping[str, Sequence[float]],
              margins: Mapping[str, float] | None = None) -> pd.DataFrame:
     """What differences by seed say: a row each, in the order given, worded by one rule.
@@ -113,7 +123,6 @@ def verdicts(differences: Mapping[str, Sequence[float]],
     Raises:
         ValueError: a row of fewer than two values.  KeyError: one without a margin.
     """
-    from statsmodels.stats.multitest import multipletests
     from statsmodels.stats.weightstats import DescrStatsW
 
     rows = {}
@@ -133,8 +142,7 @@ def verdicts(differences: Mapping[str, Sequence[float]],
                       "seen": sd * _deviations_seen(n), "margin": margin, "equal": inside}
     columns = ["mean", "low", "high", "n", "p", "seen", "margin", "equal"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    if rows:
-        table["p"] = multipletests(table.p, method="holm")[1]
+    table["p"] = holm(table.p.to_numpy())
     table["verdict"] = [_word(row) for _, row in table.iterrows()]
     return table.drop(columns="equal")
 
