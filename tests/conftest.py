@@ -6,8 +6,10 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,6 @@ from types import ModuleType
 import kernels
 import pytest
 import torch
-from jupyter_client.provisioning import local_provisioner
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -27,9 +28,6 @@ from grmu.runs import Result, preset
 
 # these problems are tiny: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)
-
-if sys.platform == "linux":  # elsewhere it is not safe to fork a process that is so large
-    local_provisioner.launch_kernel = kernels.launch
 
 # what is imported while tests are collected stays: the garbage collector need not go through all of it, ever
 gc.disable()
@@ -45,6 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # with the lessons, many kernels start; elsewhere than on Linux it is not safe to fork so large a process
+    if config.getoption("nbval", False) and not hasattr(config, "workerinput") and sys.platform == "linux":
+        folder = Path(tempfile.mkdtemp())
+        server = kernels.serve(folder)
+        config.add_cleanup(server.communicate)  # closes its standard input
+        config.add_cleanup(lambda: shutil.rmtree(folder))
     config.addinivalue_line("markers", "kills: kills sweeps for minutes, only with --kills")
     config.addinivalue_line("markers", "all_labs: trains for minutes, only with --all-labs")
 

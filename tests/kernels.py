@@ -1,8 +1,8 @@
-"""Kernels that are forked from a process which has imported PyTorch and its like: to import these anew takes
-every lesson and every notebook six seconds.
+"""Kernels forked from a process that has imported PyTorch and its like: six seconds that not every notebook
+has to spend again. The project is imported by each kernel, as ever.
 
-`python kernels.py` is that process: it reads a line of JSON for each kernel and answers with its number. The
-project itself is imported by each kernel, as ever.
+`serve` starts that process, and makes "python3" mean such a kernel, here and in what is started from here.
+What Jupyter starts then is `python kernels.py`, which asks for a kernel, and lives as long as that.
 """
 
 from __future__ import annotations
@@ -10,75 +10,102 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import signal
+import socket
 import subprocess
 import sys
-from functools import cache
-from importlib import import_module
-from typing import Any
-
-import psutil
+import threading
+from pathlib import Path
 
 HEAVY = ("torch._dynamo", "sklearn.ensemble", "sklearn.linear_model", "sklearn.model_selection",
-         "fairlearn.metrics", "statsmodels.stats.power", "statsmodels.stats.weightstats",
-         "matplotlib.pyplot", "anywidget", "ipywidgets", "ipykernel.kernelapp", "ipykernel.zmqshell")
-INLINE = "module://matplotlib_inline.backend_inline"  # what a kernel lets matplotlib find when it is imported
+         "fairlearn.metrics", "statsmodels.stats.power", "statsmodels.stats.weightstats", "matplotlib.pyplot",
+         "anywidget", "ipywidgets", "ipykernel.kernelapp", "ipykernel.zmqshell")
+INLINE = "module://matplotlib_inline.backend_inline"  # what matplotlib finds if a kernel imports it
 
 
-class Kernel(psutil.Process):
-    """What `subprocess.Popen` is to jupyter_client."""
+def serve(folder: Path) -> subprocess.Popen:
+    """The process to fork from, which ends when its standard input does; an empty folder is for its files."""
+    from ipykernel.kernelspec import get_kernel_dict
 
-    stdin = stdout = stderr = None
-
-    def poll(self) -> int | None:
-        """None while it runs."""
-        return None if self.is_running() else 0
-
-
-@cache
-def server() -> subprocess.Popen:
-    """The process to fork from, one for each that asks; it ends when that does."""
-    return subprocess.Popen([sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            text=True, env={**os.environ, "MPLBACKEND": INLINE})
+    spec, address = folder / "kernels" / "python3" / "kernel.json", str(folder / "s")
+    spec.parent.mkdir(parents=True)
+    ask = [sys.executable, "-IS", __file__, address, "-f", "{connection_file}"]
+    spec.write_text(json.dumps(get_kernel_dict() | {"argv": ask}))
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("JUPYTER_PATH")]))
+    return subprocess.Popen([sys.executable, __file__, address], stdin=subprocess.PIPE,
+                            env={**os.environ, "MPLBACKEND": INLINE})
 
 
-def launch(command: list[str], env: dict[str, str] | None = None, cwd: str | None = None, **_: Any) -> Kernel:
-    """In place of jupyter_client's `launch_kernel`."""
-    asked = {"argv": command[2:], "env": {**(env or os.environ)}, "cwd": cwd or os.getcwd()}
-    process = server()
-    print(json.dumps(asked), file=process.stdin, flush=True)
-    return Kernel(int(process.stdout.readline()))
+def fork_when_asked(address: str) -> None:
+    """A kernel for each that connects."""
+    from importlib import import_module
 
-
-def serve() -> None:
-    """Fork a kernel for every line."""
-    import signal
-
+    del sys.path[0]  # this file's folder
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # who has ended is gone
-    for name in HEAVY:
-        import_module(name)
-    import_module("pandas").set_option("display.max_columns", 20)  # what it is if imported in a kernel
-    for line in sys.stdin:
-        if os.fork() == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            become(**json.loads(line))
-            break
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(address)
+        listening.listen()  # who comes before all is imported waits
+        for name in HEAVY:
+            import_module(name)
+        import_module("pandas").set_option("display.max_columns", 20)  # its default in a kernel
+        end_with(0)
+        while True:
+            connection = listening.accept()[0]
+            if os.fork() == 0:
+                break
+            connection.close()
+    become(connection)
 
 
-def become(argv: list[str], env: dict[str, str], cwd: str) -> None:
-    """This process goes on as the kernel: `python -m argv...` in that folder and environment."""
+def end_with(stream: int) -> None:
+    """End this process when the other end of the stream is closed."""
+    threading.Thread(target=lambda: (os.read(stream, 1), os._exit(0)), daemon=True).start()
+
+
+def become(connection: socket.socket) -> None:
+    """This process goes on as the kernel that was asked for, and ends with who asked."""
     import numpy as np
 
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, streams, *_ = socket.recv_fds(connection, 1 << 20, 3)
+    asked = json.loads(message)
     os.setsid()
-    print(os.getpid(), flush=True)
-    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    os.dup2(2, 1)
-    os.chdir(cwd)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.chdir(asked["cwd"])
     os.environ.clear()
-    os.environ.update(env)
+    os.environ.update(asked["env"])
+    sys.path[:0] = filter(None, asked["env"].get("PYTHONPATH", "").split(os.pathsep))
     np.random.seed()
-    sys.argv = [*argv, f"--IPKernelApp.parent_handle={os.getppid()}"]  # without which it does not go on
-    runpy.run_module(argv[0], run_name="__main__", alter_sys=True)
+    end_with(connection.fileno())
+    connection.send(b"%d" % os.getpid())
+    # a kernel looks for its parent, which is another here: 1 is none
+    sys.argv = ["ipykernel_launcher", *asked["argv"], "--IPKernelApp.parent_handle=1"]
+    runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+
+
+def ask(address: str, argv: list[str]) -> None:
+    """Be the process that Jupyter has started, until the kernel ends, or who started this."""
+    parent = os.getppid()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        asked = {"argv": argv, "env": {**os.environ}, "cwd": os.getcwd()}
+        socket.send_fds(connection, [json.dumps(asked).encode()], [0, 1, 2])
+        kernel = int(connection.recv(20))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, _: os.kill(kernel, number))
+        connection.settimeout(1)
+        while os.getppid() == parent:
+            try:
+                connection.recv(1)
+                break
+            except TimeoutError:
+                pass
 
 
 if __name__ == "__main__":
-    serve()
+    if sys.argv[2:]:
+        ask(sys.argv[1], sys.argv[2:])
+    else:
+        fork_when_asked(sys.argv[1])

@@ -373,7 +373,7 @@ def test_impossible_speeds_are_refused(bad, said, capsys):
 # --- a real sweep -------------------------------------------------------------------------------------------
 
 GOOD = {"model": "cnn", "pretrained": False, "precision": "fp32", "epochs": 1}
-BAD = GOOD | {"epochs": 30, "lr": 100, "weight_decay": 1}
+BAD = GOOD | {"epochs": 30, "lr": 100, "weight_decay": 1, "batch_size": 2}
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def describe(figure: Figure) -> str:
     if isinstance(own := figure.get_label(), str) and own:
         return own
     head = figure.get_suptitle() or next((text.get_text() for text in figure.texts), "")
-    figure.canvas.draw()  # tick labels are known only then
+    figure.draw_without_rendering()  # tick labels are known only then
     pictures = [ax for ax in figure.axes if ax.images and not ax.axison]
     said = [_sentence(_flat(head))] if head else []
     if pictures:
