@@ -367,17 +367,25 @@ def test_processes_that_ask_for_or_replace_the_same_run_at_once_all_get_it_whole
 
 
 KILLED = """
-import os, sys, time
+import json, os, time
 from grmu import Experiment, run
-where = sys.argv[2]
+import torch._dynamo  # which every fork would import
+for line in sys.stdin:
+    if os.fork() == 0:
+        break
+    os.wait()
+    print("gone", flush=True)
+else:
+    sys.exit()
+folder, where, fresh = json.loads(line)
 
 def stop(*_):
-    print("here", flush=True)
+    print(os.getpid(), flush=True)
     time.sleep(600)
 
 os.replace, real = (lambda a, b: stop() if where in str(b) else real(a, b)), os.replace
-run(Experiment(method="retrain", overrides={"epochs": 2, "warmup_epochs": 0}), sys.argv[1],
-    on_epoch=stop if where == "between epochs" else None, fresh=len(sys.argv) > 3)
+run(Experiment(method="retrain", overrides={"epochs": 2, "warmup_epochs": 0}), folder,
+    on_epoch=stop if where == "between epochs" else None, fresh=fresh)
 """
 
 
@@ -387,16 +395,25 @@ def undisturbed(tmp_path_factory, few_pictures):
     return run(e, tmp_path_factory.mktemp("whole"))
 
 
-def kill(*arguments):
-    process = start_python(KILLED, *arguments)
-    assert process.stdout.readline().strip() == "here", process.communicate()[1][-600:]
-    process.kill()
+@pytest.fixture(scope="module")
+def kill():
+    """Kill a process that runs an experiment in a folder, where it replaces such a file."""
+    process = start_python(KILLED)
+
+    def kill(folder, where, fresh=False):
+        print(json.dumps([str(folder), where, fresh]), file=process.stdin, flush=True)
+        at_work = process.stdout.readline().strip()
+        assert at_work, process.communicate()[1][-600:]
+        os.kill(int(at_work), signal.SIGKILL)
+        assert process.stdout.readline() == "gone\n"
+
+    yield kill
     process.communicate()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is a matter of Unix")
 @pytest.mark.parametrize("where", ["between epochs", ".safetensors", "record.json"])
-def test_a_run_killed_at_any_point_is_done_again_as_if_nothing_had_been(tmp_path, undisturbed, where):
+def test_a_run_killed_at_any_point_is_done_again_as_if_nothing_had_been(tmp_path, undisturbed, kill, where):
     kill(tmp_path, where)
     e = undisturbed.experiment
     assert Store(tmp_path).read("models", e.training_key) is None
@@ -408,9 +425,9 @@ def test_a_run_killed_at_any_point_is_done_again_as_if_nothing_had_been(tmp_path
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is a matter of Unix")
-def test_a_run_killed_while_it_replaces_another_leaves_that(finished, undisturbed):
+def test_a_run_killed_while_it_replaces_another_leaves_that(finished, undisturbed, kill):
     store, e, _ = finished
-    kill(store.root, "record.json", "fresh")
+    kill(store.root, "record.json", fresh=True)
     there = run(e, store.root)
     assert there.metrics == undisturbed.metrics
     assert same_state(there.model.state_dict(), undisturbed.model.state_dict())
