@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,9 @@ class Live(Work, Displayed):
         self.box = self.view
         self.view.on_msg(self._heard)
         self.refresh()
+        with suppress(RuntimeError):  # no loop, so nobody at a page
+            # what a first optimizer imports takes two seconds: soon, and not in a thread beside other imports
+            asyncio.get_running_loop().call_later(1, import_module, "torch._dynamo")
 
     def _heard(self, _view: Any, said: Any, _buffers: Any) -> None:
         """A button of the module was pressed."""
