@@ -36,7 +36,7 @@ One small group, {group}, wants to leave: {n} of its {n_group} training pictures
   MIU                  change the model that is there, for a few epochs
   MIU + REWEIGHT       the same, with that weighting
 
-It takes about 20 s a seed on two cores; finished runs are kept and not done again.
+It takes half a minute to a minute a seed; finished runs are kept and not done again.
 """
 LEGEND = """
 Percent{spread}. The nearer to the gold standard the better, in every column.
