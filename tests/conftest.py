@@ -42,9 +42,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", action="store_true", help="run the tests that kill sweeps for minutes")
 
 
+def forks_kernels(config: pytest.Config) -> bool:
+    """Where many kernels start: beside the lessons. Elsewhere than on Linux, so large a process is not forked
+    safely."""
+    return bool(config.getoption("nbval", False)) and sys.platform == "linux"
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    # with the lessons, many kernels start; elsewhere than on Linux it is not safe to fork so large a process
-    if config.getoption("nbval", False) and not hasattr(config, "workerinput") and sys.platform == "linux":
+    if forks_kernels(config) and not hasattr(config, "workerinput"):
         folder = Path(tempfile.mkdtemp())
         server = kernels.serve(folder)
         config.add_cleanup(server.communicate)  # closes its standard input

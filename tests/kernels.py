@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
@@ -48,18 +49,13 @@ def fork_when_asked(address: str) -> None:
         for name in HEAVY:
             import_module(name)
         import_module("pandas").set_option("display.max_columns", 20)  # its default in a kernel
-        end_with(0)
-        while True:
+        while 0 not in select.select([0, listening], [], [])[0]:
             connection = listening.accept()[0]
             if os.fork() == 0:
+                listening.close()
+                become(connection)
                 break
             connection.close()
-    become(connection)
-
-
-def end_with(stream: int) -> None:
-    """End this process when the other end of the stream is closed."""
-    threading.Thread(target=lambda: (os.read(stream, 1), os._exit(0)), daemon=True).start()
 
 
 def become(connection: socket.socket) -> None:
@@ -78,7 +74,7 @@ def become(connection: socket.socket) -> None:
     os.environ.update(asked["env"])
     sys.path[:0] = filter(None, asked["env"].get("PYTHONPATH", "").split(os.pathsep))
     np.random.seed()
-    end_with(connection.fileno())
+    threading.Thread(target=lambda: (connection.recv(1), os._exit(0)), daemon=True).start()
     connection.send(b"%d" % os.getpid())
     # a kernel looks for its parent, which is another here: 1 is none
     sys.argv = ["ipykernel_launcher", *asked["argv"], "--IPKernelApp.parent_handle=1"]

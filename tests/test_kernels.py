@@ -6,13 +6,13 @@ import signal
 
 import psutil
 import pytest
-from jupyter_client.kernelspec import KernelSpecManager
+from conftest import forks_kernels
 from jupyter_client.manager import start_new_kernel
 
 
 @pytest.fixture
-def kernel(tmp_path):
-    if "-IS" not in KernelSpecManager().get_kernel_spec("python3").argv:
+def kernel(pytestconfig, tmp_path):
+    if not forks_kernels(pytestconfig):
         pytest.skip("kernels are forked beside the lessons (--nbval), on Linux")
     manager, client = start_new_kernel(
         cwd=tmp_path, env={**os.environ, "ASKED": "for this", "PYTHONPATH": f"{tmp_path}/first"})

@@ -403,7 +403,7 @@ def kill():
     def kill(folder, where, fresh=False):
         print(json.dumps([str(folder), where, fresh]), file=process.stdin, flush=True)
         at_work = process.stdout.readline().strip()
-        assert at_work, process.communicate()[1][-600:]
+        assert at_work.isdigit(), process.communicate()[1][-600:]
         os.kill(int(at_work), signal.SIGKILL)
         assert process.stdout.readline() == "gone\n"
 
