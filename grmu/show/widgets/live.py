@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from typing import Any
 import anywidget
 import traitlets
 
-from grmu.numerics import fixed_threads
 from grmu.runs import Experiment, Result, load_split, run, trained
 from grmu.runs.store import Store
 from grmu.show.explorer_page import MODULE
 from grmu.show.widgets.background import Work
 from grmu.show.widgets.common import Displayed
 from grmu.training import predict
+
+BESIDE = ThreadPoolExecutor(1, "PRETRAIN's point")  # computed while the first epoch runs
 
 
 class RunView(anywidget.AnyWidget):
@@ -98,28 +99,35 @@ class Live(Work, Displayed):
 
     def work(self) -> str:
         """Train the original if the store lacks it, then what was asked for."""
-        self.result, self.rows, asked, experiment = None, [], self.view.asked(), self.experiment()
+        self.result, asked, experiment = None, self.view.asked(), self.experiment()
+        rows = self.rows = list[dict[str, float]]()
+
+        def grow(row: dict[str, float]) -> None:
+            rows.append(finite(row))
+            self.view.own = own | {"epochs": [*rows]}
+
+        def epoch(number: int, row: dict[str, float]) -> None:
+            point.result()  # is drawn first
+            grow(row)
+            self.step(number)
+
         if experiment.method != "pretrain":
             original = experiment.original
             if Store(self.store).read("models", original.training_key) is None:
                 self.begin(original.optimisation.epochs, "Training the original model first, once")
                 run(original, self.store, on_epoch=lambda number, _row: self.step(number))
-            self.rows = [before(experiment, self.store)]
         self.begin(experiment.optimisation.epochs, f"Training {experiment}")
         own = asked | {"of": self.steps}
-        self.view.own = own | {"epochs": [*self.rows]}
-        self.result = run(experiment, self.store, on_epoch=partial(self._epoch, own), fresh=True)
+        point = BESIDE.submit(
+            lambda: None if experiment.method == "pretrain" else grow(before(experiment, self.store)))
+        self.result = run(experiment, self.store, on_epoch=epoch, fresh=True)
+        point.result()
         done = f"Done in {self.seconds:.1f} s: {experiment}."
-        self.view.own = own | {"epochs": [*self.rows]} | self.view.came_to(asked, self.result)
+        self.view.own = own | {"epochs": [*rows]} | self.view.came_to(asked, self.result)
         if self.finished is not None:
             self.say(done)
             self.finished(self.result)
         return done
-
-    def _epoch(self, own: dict[str, Any], number: int, row: dict[str, float]) -> None:
-        self.rows.append(finite(row))
-        self.view.own = own | {"epochs": [*self.rows]}
-        self.step(number)
 
 
 def finite(row: dict[str, float]) -> dict[str, float]:
@@ -131,8 +139,7 @@ def before(experiment: Experiment, store: str | Path | None = None) -> dict[str,
     """PRETRAIN's point, as a row of the curves: epoch 0, and TA, GA, UA of the original model."""
     (_, _, test, _), split, groups = load_split(experiment)
     model = trained(experiment.original, store)
-    with fixed_threads():
-        hits, forgotten = ((predict(model, model, part.x).argmax(1) == part.y).float()
-                           for part in (test, split.forget))
+    hits, forgotten = ((predict(model, model, part.x).argmax(1) == part.y).float()
+                       for part in (test, split.forget))
     return {"epoch": 0, "TA": hits.mean().item(), "GA": hits[test.in_groups(groups)].mean().item(),
             "UA": forgotten.mean().item()}
