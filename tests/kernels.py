@@ -1,5 +1,5 @@
-"""Kernels forked from a process that has imported PyTorch and its like, and unpacked the data: six seconds that
-not every notebook has to spend again. The project is imported by each kernel, as ever.
+"""Kernels forked from a process that has imported PyTorch and its like, and unpacked the data: six seconds
+that not every notebook has to spend again. The project is imported by each kernel, as ever.
 
 `serve` starts that process, and makes "python3" mean such a kernel, here and in what is started from here.
 What Jupyter starts then is `python kernels.py`, which asks for a kernel, and lives as long as that.
