@@ -7,6 +7,8 @@ What Jupyter starts then is `python kernels.py`, which asks for a kernel, and li
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import lzma
 import os
@@ -54,12 +56,12 @@ def fork_when_asked(address: str) -> None:
         lzma.decompress = lru_cache(lzma.decompress)  # half a second for what ships
         for path in Path(__file__).parents[1].glob("data/*.xz"):
             lzma.decompress(path.read_bytes())
+        gc.freeze()  # no kernel need go through all of this
         while 0 not in select.select([0, listening], [], [])[0]:
             connection = listening.accept()[0]
             if os.fork() == 0:
                 listening.close()
                 become(connection)
-                break
             connection.close()
 
 
@@ -84,6 +86,8 @@ def become(connection: socket.socket) -> None:
     # a kernel looks for its parent, which is another here: 1 is none
     sys.argv = ["ipykernel_launcher", *asked["argv"], "--IPKernelApp.parent_handle=1"]
     runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+    atexit._run_exitfuncs()
+    os._exit(0)  # Python would take apart all that was imported first: a second and a half
 
 
 def ask(address: str, argv: list[str]) -> None:
