@@ -139,6 +139,7 @@ def before(experiment: Experiment, store: str | Path | None = None) -> dict[str,
     """PRETRAIN's point, as a row of the curves: epoch 0, and TA, GA, UA of the original model."""
     (_, _, test, _), split, groups = load_split(experiment)
     model = trained(experiment.original, store)
+    # without `fixed_threads`, which would restore the number of threads under the run beside it
     hits, forgotten = ((predict(model, model, part.x).argmax(1) == part.y).float()
                        for part in (test, split.forget))
     return {"epoch": 0, "TA": hits.mean().item(), "GA": hits[test.in_groups(groups)].mean().item(),
