@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -98,9 +99,12 @@ def start(command: list[str], url: str, log: Path, **environment: str) -> Server
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """JupyterLab over a copy of the lessons, with a token."""
+    """JupyterLab over a copy of the lessons, their cells without numbers, with a token."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(NOTEBOOKS, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+    for path in folder.glob("notebooks/*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r'"execution_count": \d+', '"execution_count": null', text), encoding="utf-8")
     settings = folder / "settings" / "@jupyterlab"
     for name, values in (("notebook-extension/tracker",
                           {"windowingMode": "none", "autoStartDefaultKernel": True}),
