@@ -44,7 +44,7 @@ def run_all(watched, lab, name):
         if all_ran(page):
             break
     else:
-        raise AssertionError("a kernel did not hear of all cells, three times")
+        raise AssertionError(f"cells are left, three times: {page.locator(PROMPTS).all_text_contents()}")
     errors = ".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr'] >> text=/Error/"
     assert page.locator(errors).count() == 0
     watched.shot("all-run")
