@@ -283,11 +283,11 @@ def measure(size: Size, speeds: Speeds) -> Iterator[tuple[str, str, str]]:
     pairs[:, 1] = 0
     if size.device.type != "cpu":  # which would be compared with itself
         few = random_batch(16, 3, size.side, size.side)
-        for title, of, x in (("ResNet-18", size.network, few), (name, Network(name), pairs)):
+        for title, of, x in ((size.model, size.network, few), (name, Network(name), pairs)):
             yield (f"{title}, losses of five steps: difference from the CPU's", "<= 1 %",
                    f"{disagreement(of, x, size.device):.2%}")
     limit = step_seconds(size.network, random_batch(size.batch_size, 3, size.side, size.side), size)
-    yield "ResNet-18, forward, backward, update: pictures a second, the limit", "", f"{1 / limit:,.0f}"
+    yield f"{size.model}, forward, backward, update: pictures a second, the limit", "", f"{1 / limit:,.0f}"
     for original in (CELEBA, WATERBIRDS):
         splits = random_splits(original, size)
         model, title = untrained(splits, size), f"{original.name}, {len(splits.train):,} for training"
