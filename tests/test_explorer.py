@@ -1,9 +1,12 @@
 """What stands for the explorer on paper: numbers of the shipped rows as a figure, in words, as a table."""
 
+from io import BytesIO
+
 import nbformat
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from grmu import closed_form
 from grmu.show import explorer
@@ -60,6 +63,19 @@ def test_every_offered_setting_can_be_printed_and_run(groups):
         choice = Choice(row["method"], row["reweight"], groups, row["ratio"], seed=0, **extra)
         assert printed(choice).groups.notna().all(axis=None)
         assert choice.experiment().method == row["method"]
+
+
+@pytest.mark.parametrize(("groups", "said"), [
+    (SMALLEST, "the group that asked goes from"), (NINE, "the groups that asked go from"),
+    (ALIKE, "sneaker on brick goes from")])
+def test_the_sentence_says_whose_accuracy_it_is(groups, said):
+    assert said in printed(Choice("retrain", False, groups, 0.5 if groups != ALIKE else 0.9)).sentence
+
+
+def test_the_picture_shows_who_asked():
+    png, _ = printed(Choice("retrain", False)).picture()
+    far = np.abs(np.asarray(Image.open(BytesIO(png)).convert("RGB"), int) - (213, 94, 0)).max(-1)
+    assert (far < 8).sum() > 100  # vermilion, the colour of those who asked
 
 
 def test_the_figure_draws_the_numbers_and_says_them_in_words():

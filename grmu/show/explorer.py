@@ -79,9 +79,9 @@ class Printed(NamedTuple):
     def picture(self) -> tuple[bytes, str]:
         """The figure as a PNG of twice its size, and in words."""
         figure = self.figure()
-        words = describe(figure)  # draws it
+        figure.canvas.draw()
         pixels = np.asarray(figure.canvas.buffer_rgba())  # type: ignore
-        return plots.small_png(Image.fromarray(pixels)), words
+        return plots.small_png(Image.fromarray(pixels)), describe(figure)
 
     def table(self) -> str:
         """The numbers as HTML."""
@@ -160,6 +160,16 @@ def by_row(groups: str, by_group: Sequence[float]) -> np.ndarray:
     return np.array([np.mean(np.asarray(by_group)[list(index)]) for _, index, _ in group_rows(groups)])
 
 
+def measured_on(groups: str) -> tuple[str, str]:
+    """Whose accuracy GA is, and the verb for it; of everyone alike it is the usual group's."""
+    dataset, which = FORGET_GROUPS[groups]
+    if which == "uniform":
+        train, _, _, usual = data.load(dataset)
+        return train.group_names[train.group_id(usual)], "goes"
+    many = not isinstance(which, str) and len(which) > 1
+    return ("the groups that asked", "go") if many else ("the group that asked", "goes")
+
+
 def printed(choice: Choice) -> Printed:
     """A setting of the shipped runs, for a page that cannot move.
 
@@ -183,5 +193,6 @@ def printed(choice: Choice) -> Printed:
     idle, after, gold = (100 * part.GA.mean() for part in parts.values())
     far = f"{abs(after - gold):.0f} points {'above' if after > gold else 'below'}"
     place = far if abs(after - gold) >= 0.5 else "as"
-    return Printed(groups, asked, f"{name}, ratio {choice.ratio:.2g}: the group that asked goes from "
+    whom, goes = measured_on(choice.groups)
+    return Printed(groups, asked, f"{name}, ratio {choice.ratio:.2g}: {whom} {goes} from "
                                   f"{idle:.0f} to {after:.0f} %, {place} the gold standard")

@@ -86,7 +86,9 @@ def who() -> list[dict[str, Any]]:
         names, _, asked = zip(*explorer.group_rows(name), strict=True)
         forms = {form: json.dumps(explorer.searched(dataset, form)) for form in explorer.FORMS}
         found.append({"key": key, "name": name, "dataset": dataset, "groups": repr(which), "panel": names,
-                      "asked": asked, "overrides": {form: python(said) for form, said in forms.items()}})
+                      "asked": asked, "things": "sentences" if dataset == "negation" else "pictures",
+                      **dict(zip(("whom", "goes"), explorer.measured_on(name), strict=True)),
+                      "overrides": {form: python(said) for form, said in forms.items()}})
     return found
 
 

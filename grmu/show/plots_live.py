@@ -132,9 +132,9 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
         canvas.figure.legend(handles, labels, loc="lower center", ncols=4, markerscale=3, fontsize=10)
     first, then = (round(100 * told) for told in features.separability)
     change, chance = then - first, 100 / len(features.group_names)
-    title = f"A linear classifier of groups loses {-change} points" if change < 0 else (
-        f"A linear classifier of groups gains {change} points" if change > 0
-        else "The groups can be told apart as before")
+    by = f"{abs(change)} point{'s' * (abs(change) != 1)}"
+    title = (f"A linear classifier of groups {'loses' if change < 0 else 'gains'} {by}" if change
+             else "The groups can be told apart as before")
     canvas.headline(f"{title} (test set; chance is {chance:.0f} %)")
     return canvas.figure
 

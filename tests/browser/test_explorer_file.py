@@ -119,6 +119,28 @@ def test_copy_as_python_is_shown_where_the_clipboard_is_closed(opened):
     expect(page.locator(".actions")).to_contain_text('Experiment("groundwear", "miu", reweight=True')
 
 
+@pytest.mark.parametrize(("who", "said", "things"), [
+    ("largest", "the group that asked goes", "pictures of the group that asked"),
+    ("nine", "the groups that asked go", "pictures of the groups that asked"),
+    ("sentences", "the group that asked goes", "sentences of the group that asked"),
+    ("alike", "sneaker on brick goes", "pictures of sneaker on brick")])  # all ask, GA is of that group alone
+def test_labels_say_what_is_measured(opened, who, said, things):
+    page = opened(f"#v=1&who={who}")
+    expect(page.get_by_role("heading", level=2)).to_contain_text(f"RETRAIN, ratio 0.5: {said} from")
+    expect(page.get_by_role("heading", name=f"GA: accuracy on new {things}, against")).to_be_visible()
+
+
+def test_what_was_not_kept_of_a_setting_is_said(opened):
+    page, curves = opened(), re.compile("^Epoch by epoch")
+    expect(page.locator(".missing")).to_contain_text("epoch by epoch (see fine-tuning at ratio 0.5).")
+    assert page.get_by_role("heading", name=curves).count() == 0
+    page.get_by_label("method").select_option("finetune")
+    expect(page.get_by_role("heading", name=curves)).to_be_visible()
+    expect(page.locator(".missing")).to_be_empty()
+    page.get_by_label("who asks").select_option("largest")
+    expect(page.locator(".missing")).to_contain_text("which pictures are answered wrong (see RETRAIN at")
+
+
 @pytest.mark.parametrize(("hash_", "said"), [
     ("#v=0&who=smallest", "made for version “0” of the explorer"),
     ("#v=1&ratio=x", "ratio “x” is not known"),
@@ -145,8 +167,9 @@ def test_without_scripts_there_are_a_sentence_and_numbers(opened):
     shot(page, "no-scripts")
 
 
-def test_an_old_browser_is_told_which_are_new_enough(opened):
-    page = opened(ready=False, before="delete window.DecompressionStream")
+@pytest.mark.parametrize("lacks", ["delete window.DecompressionStream", "CSS.supports = () => false"])
+def test_an_old_browser_is_told_which_are_new_enough(opened, lacks):
+    page = opened(ready=False, before=lacks)
     expect(page.get_by_text("too old for the explorer").first).to_be_visible()
     expect(page.locator("table")).to_contain_text("sneaker on brick")
     shot(page, "old")
@@ -198,4 +221,4 @@ def test_axe_finds_nothing(opened, scheme, hash_):
     for i in range(buttons.count()):
         buttons.nth(i).click()
     check_accessible(page)
-    shot(page, scheme)
+    shot(page, f"{scheme}{hash_[:12].replace('&', '-').replace('#', '-')}")

@@ -126,6 +126,15 @@ def test_without_scripts_there_are_text_figures_and_the_explorers_table(opened):
     expect(opened("index.html", java_script_enabled=False).get_by_text("JavaScript is off")).to_be_visible()
 
 
+def test_where_nothing_may_be_stored_the_explorer_moves(chromium, address):
+    page = chromium.new_page()  # the theme, which keeps light or dark there, complains
+    page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw Error('no') }})")
+    page.goto(address + "index.html")
+    page.get_by_role("slider", name="unlearning ratio").fill("0.9")
+    expect(page.locator(".grmu-explorer h2")).to_contain_text("RETRAIN, ratio 0.9")
+    page.close()
+
+
 def test_on_paper_there_is_the_page_and_nothing_to_press(opened, tmp_path):
     page = opened(LESSON, scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")

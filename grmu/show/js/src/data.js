@@ -4,7 +4,8 @@ export const TOO_OLD = "This browser is too old for the explorer, which needs Ch
   "Firefox 113, Safari 16.4, or a newer one.";
 
 export async function unpack(text) {
-  if (typeof DecompressionStream === "undefined") throw new Error(TOO_OLD);
+  const mixes = globalThis.CSS?.supports("color", "color-mix(in srgb, red, red)") ?? true;  // Node draws none
+  if (typeof DecompressionStream === "undefined" || !mixes) throw new Error(TOO_OLD);
   const bytes = Uint8Array.from(atob(text.trim()), c => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   const found = JSON.parse(await new Response(stream).text());

@@ -7,7 +7,7 @@ import { legend } from "./figures.js";
 import { OWN, look, panels, picturesOf } from "./panels.js";
 import {
   GOLD, RETRAIN, START, computed, find, formsOf, label, lamsOf, same, settle, whoOf } from "./state.js";
-import { choiceOf, hashOf, note, python, title } from "./words.js";
+import { choiceOf, hashOf, note, python, saidOfMissing, title } from "./words.js";
 
 const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
 
@@ -94,7 +94,7 @@ class Page extends Base {
   view() {
     const { data } = this, own = this.own && alike(this.own.choice, this.choice) ? this.own : null;
     const shown = { ...this.shown, own }, marks = [["idle", "do nothing (PRETRAIN)"]];
-    const { kind, hue } = look(data, shown);
+    const { kind, hue } = look(data, shown), answers = picturesOf(data, shown);
     if (kind === "filled" || kind === "hollow") marks.push([kind, label(data, shown), hue]);
     if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);
     marks.push(["gold", "gold standard: " + label(data, GOLD)]);
@@ -108,7 +108,8 @@ class Page extends Base {
       <p class="unseen" role="status">${this.spoken}</p>
       ${legend(marks)}
       ${this.figures(panels(data, shown, this.width, Boolean(this.run)))}
-      ${this.pictures()} ${this.actions()}`;
+      ${answers ? this.pictures(answers) : ""}
+      <p class="missing">${saidOfMissing(data, shown, answers)}</p> ${this.actions()}`;
   }
 
   controls() {
@@ -160,9 +161,7 @@ class Page extends Base {
         aria-valuetext=${spoken} @input=${e => set(Number(e.target.value))}></div>`;
   }
 
-  pictures() {
-    const rows = picturesOf(this.data, this.shown);
-    if (!rows) return "";
+  pictures(rows) {
     this.sprite ??= sprite(this.data.pictures);
     const many = rows[0].shares.length;
     const picture = (share, row, column) => html`<span class=${share > 0.5 ? "" : "wrong"}

@@ -3,7 +3,7 @@
 import { dots, lines } from "./figures.js";
 import { GOLD, DO_NOTHING, RETRAIN, label, pictured, same } from "./state.js";
 import {
-  MEASURED, saidOfCurve, saidOfDistance, saidOfGroups, saidOfLams, saidOfMetrics, saidOfRatios,
+  fresh, measures, saidOfCurve, saidOfDistance, saidOfGroups, saidOfLams, saidOfMetrics, saidOfRatios,
 } from "./words.js";
 
 const EXPLORED = ["UA", "GA", "TA", "EO"];
@@ -42,7 +42,7 @@ export function groupsPanel(data, shown, width) {
 export function metricsPanel(data, shown, width) {
   const said = saidOfMetrics(shown);
   const arms = shown.arms.filter(arm => !same(arm, RETRAIN) || same(arm, shown));
-  const name = m => `${m}: ${MEASURED[m]}`;
+  const of = measures(shown), name = m => `${m}: ${of[m]}`;
   const rows = EXPLORED.map(m => ({ label: name(m), value: `${one(shown.mine.metrics[m].mean)} %`,
     marks: [...arms.map(arm => ({ ...arm.metrics[m], ...look(data, arm), shift: beside(arm) })),
       ...(shown.own?.metrics ? [{ kind: "own", mean: shown.own.metrics[m] }] : [])] }));
@@ -70,7 +70,7 @@ export function ratioPanel(data, shown, width) {
   const all = [...new Set(series.flatMap(s => s.points.map(p => p.at)))].sort();
   const at = (points, ratio) => withHalf(points.find(p => p.at === ratio));
   return { key: "ratio", said,
-    title: "GA: accuracy on new pictures of the group that asked, against the ratio (%)",
+    title: `GA: accuracy on ${fresh(shown)}, against the ratio (%)`,
     drawing: lines(series.map(s => ({ ...look(data, s), points: s.points })), width, said,
       { at: shown.ratio, ticks: [0, 0.25, 0.5, 0.75, 1], place: v => v, name: "unlearning ratio",
         marks: [...(here ? [{ kind: "theory", at: here.at, mean: here.mean }] : []),
@@ -92,9 +92,9 @@ export function lamPanel(data, shown, width) {
 }
 
 /** What the marks of a live run are, in the legend. */
-export const OWN = [["own", "your run: new pictures of the group"], ["ring", "your run: its forget set"]];
+export const OWN = [["own", "your run: new ones of the group"], ["ring", "your run: its forget set"]];
 
-const SHARES = { GA: "new pictures of the group", UA: "forget set", TA: "test set" };
+const SHARES = { GA: "new ones of the group", UA: "forget set", TA: "test set" };
 const every = (values, mean = v => v) => values.map((value, at) => ({ at, mean: mean(value) }));
 const along = last => {
   const step = Math.ceil(last / 10);
@@ -114,12 +114,12 @@ export function curvePanel(shown, width) {
   const said = [live, kept].filter(Boolean).join(" ") || "No run of it yet.";
   const mine = at => now ? ["GA", "UA"].map(name => own.epochs.find(row => row.epoch === at)?.[name]) : [];
   return { key: "curve", title: "Epoch by epoch (%)" + (shown.curve
-    ? ": ● new pictures of the group, ○ forget set; means over five seeds" : ""), said,
+    ? ": ● new ones of the group, ○ forget set; means over five seeds" : ""), said,
     drawing: lines([
       { kind: "hollow", points: every(UA) }, { kind: "filled", hue: "var(--asks)", points: every(GA) },
       { kind: "ring", points: ofOwn(own, "UA") }, { kind: "own", points: ofOwn(own, "GA") },
     ], width, said, along(last)),
-    head: ["epoch", "GA: new pictures of the group (%)", "UA: forget set (%)",
+    head: ["epoch", "GA: new ones of the group (%)", "UA: forget set (%)",
       ...(now ? ["GA, your run", "UA, your run"] : [])],
     body: Array.from({ length: last + 1 }, (_, i) =>
       [String(i), ...[GA[i], UA[i], ...mine(i)].map(v => one(v ?? NaN))]) };

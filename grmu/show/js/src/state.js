@@ -1,5 +1,5 @@
 // What a choice shows: pure functions of the data and the choice. Nothing is interpolated; what was not
-// computed is snapped to the nearest setting that was, as `grmu.show.explorer.find` does.
+// computed is snapped to the nearest setting that was.
 
 export const START = {
   who: "smallest", method: "retrain", reweight: false, ratio: 0.5, lam: 1, form: "steady", seed: null };

@@ -4,24 +4,30 @@ import { DO_NOTHING, GOLD, START, label, same, whoOf } from "./state.js";
 
 const percent = v => (100 * v).toFixed(0);
 const short = (v, digits) => String(Number(v.toPrecision(digits)));
-export const MEASURED = {
-  UA: "forget set: the very pictures that were asked to be forgotten",
-  GA: "new pictures of the group that asked: people like them who did not ask",
+/** Of everyone alike, GA is that of one group, who did not ask more than others. */
+const isAlike = who => who.groups === "'uniform'";
+/** What GA is measured on. */
+export const fresh = ({ who }) => `new ${who.things} of ${who.whom}`;
+
+/** What each measure is of. */
+export const measures = shown => ({
+  UA: `forget set: the very ${shown.who.things} that were asked to be forgotten`,
+  GA: fresh(shown) + (isAlike(shown.who) ? "" : ": people like them who did not ask"),
   TA: "test set: everyone alike",
   EO: "equalized-odds difference: how unequal errors are between the groups",
   RA: "retain set", MIA: "share of the forget set that an attack takes for never seen",
-};
+});
 
 /** The headline. */
 export function title(data, shown) {
   const [idle, after, gold] = [shown.idle, shown.mine, shown.gold].map(arm => 100 * arm.metrics.GA.mean);
   if (same(shown, DO_NOTHING)) {
-    return `Doing nothing: the group keeps its ${idle.toFixed(0)} %, and nobody was forgotten`;
+    return `Doing nothing: GA stays at ${idle.toFixed(0)} %, and nobody was forgotten`;
   }
   const far = Math.abs(after - gold);
   const place = same(shown, GOLD) ? "and is the gold standard" : far < 0.5 ? "as the gold standard"
     : `${far.toFixed(1)} points ${after > gold ? "above" : "below"} the gold standard`;
-  return `${label(data, shown)}, ratio ${short(shown.ratio, 2)}: the group that asked goes from ` +
+  return `${label(data, shown)}, ratio ${short(shown.ratio, 2)}: ${shown.who.whom} ${shown.who.goes} from ` +
     `${idle.toFixed(0)} to ${after.toFixed(0)} %, ${place}`;
 }
 
@@ -53,7 +59,8 @@ export function saidOfMetrics(shown) {
   const [mine, gold, idle] = [shown.mine, shown.gold, shown.idle]
     .map(arm => metric => percent(arm.metrics[metric].mean));
   const of = m => `${mine(m)} % (gold standard ${gold(m)}, doing nothing ${idle(m)})`;
-  return `Right on the forgotten pictures: ${of("UA")}; on new ones like them: ${of("GA")}.`;
+  const like = isAlike(shown.who) ? `of ${shown.who.whom}` : "like them";
+  return `Right on the forgotten ${shown.who.things}: ${of("UA")}; on new ones ${like}: ${of("GA")}.`;
 }
 
 export function saidOfDistance(data, shown) {
@@ -81,7 +88,15 @@ export function saidOfLams(shown) {
 
 export const saidOfCurve = ({ UA, GA }) =>
   `In ${UA.length - 1} epochs the forget set goes from ${percent(UA[0])} to ${percent(UA.at(-1))} %, ` +
-  `new pictures of the group from ${percent(GA[0])} to ${percent(GA.at(-1))} %.`;
+  `new ones of the group from ${percent(GA[0])} to ${percent(GA.at(-1))} %.`;
+
+/** What was not kept of a setting, and of which one it was. */
+export function saidOfMissing(data, shown, answers) {
+  const missing = [...(shown.curve ? [] : ["accuracies epoch by epoch (see fine-tuning at ratio 0.5)"]),
+    ...(answers ? [] : ["which pictures are answered wrong (see RETRAIN at ratio 0.5)"])];
+  return missing.length === 0 ? ""
+    : `Not kept of this setting: ${missing.join("; ")}. What was kept is of ${data.who[0].name}.`;
+}
 
 const float = v => Number.isInteger(v) ? v.toFixed(1) : String(v);  // an int would make it another experiment
 
