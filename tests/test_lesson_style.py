@@ -143,6 +143,19 @@ def test_a_section_runs_after_the_first_two_cells_of_code(lesson):
                                    if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
+def symbols(text):
+    """Greek, script and accented letters of the equations."""
+    greek = "alpha beta gamma delta epsilon eta theta kappa lambda mu nu pi rho sigma tau phi chi psi omega"
+    pattern = rf"\\(?i:{greek.replace(' ', '|')})(?![a-z])|\\(?:mathcal|bar|hat|tilde)[ {{]*[A-Za-z]"
+    equations = " ".join(re.findall(r"\$\$?(.+?)\$\$?", text, re.S))
+    return {re.sub(r"[ {]", "", found) for found in re.findall(pattern, equations)}
+
+
+def test_the_glossary_has_the_symbols(lesson):
+    glossary = (notebooks.NOTEBOOKS.parent / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert symbols("\n\n".join(prose(lesson))) - symbols(glossary) == set()
+
+
 def guesses(nb):
     """Where each guess is asked, by its name."""
     return {target.id: position for position, tree in code(nb) for node in tree.body
