@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from grmu.methods.last_layer import LastLayer
-from grmu.training import Batch, Context, within
+from grmu.settings import within
+from grmu.training import Batch, Context
 
 
 @dataclass

@@ -14,7 +14,8 @@ import torch
 
 from grmu.models import Classifier, distance
 from grmu.numerics import seeded
-from grmu.training import Batch, Context, Method, within
+from grmu.settings import within
+from grmu.training import Batch, Context, Method
 
 
 def reinitialised(model: Classifier, rng: torch.Generator, device: torch.device) -> Classifier:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from grmu.data import require
-from grmu.training import Batch, Context, Method, within
+from grmu.settings import within
+from grmu.training import Batch, Context, Method
 
 
 @dataclass

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from grmu.methods.last_layer import LastLayer
 from grmu.reweight import balanced_weights
-from grmu.training import Batch, Context, within
+from grmu.settings import within
+from grmu.training import Batch, Context
 
 
 @dataclass

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from grmu.training import Batch, Method, within
+from grmu.settings import within
+from grmu.training import Batch, Method
 
 
 @dataclass

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from grmu.reweight import balanced_weights
-from grmu.training import Batch, Context, Method, within
+from grmu.settings import within
+from grmu.training import Batch, Context, Method
 
 
 @dataclass

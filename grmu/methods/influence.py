@@ -17,7 +17,8 @@ import torch
 from grmu.data import require
 from grmu.gradients import add_to, mean_gradient, sample_gradients
 from grmu.reweight import draw_epoch
-from grmu.training import Context, Method, within
+from grmu.settings import within
+from grmu.training import Context, Method
 
 MOST = 2**33  # numbers in all gradients together: 32 GB
 

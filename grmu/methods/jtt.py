@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from grmu.methods.erm import Retrain
-from grmu.training import Context, Method, predict, train, within
+from grmu.settings import within
+from grmu.training import Context, Method, predict, train
 
 
 @dataclass

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from grmu.training import Batch, Method, within
+from grmu.settings import within
+from grmu.training import Batch, Method
 
 
 @dataclass

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from grmu.data import require
-from grmu.training import Batch, Context, Method, augment_images, within
+from grmu.settings import within
+from grmu.training import Batch, Context, Method, augment_images
 
 
 @dataclass

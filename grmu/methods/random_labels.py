@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from grmu.training import Batch, Method, within
+from grmu.settings import within
+from grmu.training import Batch, Method
 
 
 @dataclass

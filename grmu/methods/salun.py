@@ -10,7 +10,8 @@ import torch
 
 from grmu.gradients import mean_gradient, unflatten
 from grmu.methods.random_labels import RandomLabels
-from grmu.training import Context, within
+from grmu.settings import within
+from grmu.training import Context
 
 
 @dataclass

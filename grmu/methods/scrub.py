@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from grmu.models import distance
-from grmu.training import Batch, Method, Recipe, within
+from grmu.settings import within
+from grmu.training import Batch, Method, Recipe
 
 
 @dataclass

@@ -17,7 +17,8 @@ from grmu.methods.bad_teacher import reinitialised
 from grmu.methods.erm import Retrain
 from grmu.methods.last_layer import LastLayer
 from grmu.models import Classifier
-from grmu.training import Context, Recipe, predict, train, within
+from grmu.settings import within
+from grmu.training import Context, Recipe, predict, train
 
 
 @dataclass

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 
 from grmu.gradients import fisher_diagonal, unflatten
-from grmu.training import Context, Method, within
+from grmu.settings import within
+from grmu.training import Context, Method
 
 
 @dataclass

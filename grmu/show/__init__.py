@@ -1,4 +1,4 @@
-"""show: what one looks at: figures, the explorer, what changed inside a model, widgets, the app.
+"""show: what one looks at: figures, the explorer, what changed inside a model, widgets.
 
 Not here: numbers (study computes them), sentences for students (teach).
 May import: data, the core, runs, study.

@@ -19,7 +19,7 @@ import torch
 from grmu import methods
 from grmu.methods.salun import SalUn
 from grmu.runs import Experiment, run
-from grmu.training import Context
+from grmu.training import Context, Method
 
 SEEDS = tuple(range(5))
 
@@ -45,7 +45,7 @@ class MaskedGradients(SalUn):
         pass
 
 
-VARIANTS: dict[str, tuple[str, str | type[methods.Method], Mapping[str, Any]]] = {
+VARIANTS: dict[str, tuple[str, str | type[Method], Mapping[str, Any]]] = {
     # name: our method, the class that differs from it or its own name, settings that differ
     "labels drawn from all classes": ("salun", AnyLabels, {}),
     "mask on gradients alone": ("salun", MaskedGradients, {}),
@@ -54,7 +54,7 @@ VARIANTS: dict[str, tuple[str, str | type[methods.Method], Mapping[str, Any]]] =
 
 
 @contextmanager
-def _registered(cls: str | type[methods.Method]) -> Iterator[str]:
+def _registered(cls: str | type[Method]) -> Iterator[str]:
     """The name to run a variant by, known as long as this lasts."""
     if isinstance(cls, str):
         yield cls

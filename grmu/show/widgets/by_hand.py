@@ -112,7 +112,7 @@ class ReweightByHand(Background):
         """The attempts beside α, nearest first, and what is noise, as HTML."""
         rows = [(d, "by hand: " + ", ".join(f"{v:g}" for v in weights)) for weights, d in self.attempts]
         rows += [(self._distance(self.accuracies[name]), name) for name in ("α (REWEIGHT)", "no weights")]
-        gold = results.load("references").query("method == 'retrain' and reweight and ratio == @self.ratio")
+        gold = results.load("references", method="retrain", reweight=True, ratio=self.ratio)
         noise = 100 * np.stack(gold.by_group.map(np.array)).std(0, ddof=1).mean()
         lines = "".join(f"<tr><td>{100 * d:.1f}</td><td style='text-align:left'>{name}</td></tr>"
                         for d, name in sorted(rows))
