@@ -156,8 +156,8 @@ class Visibility(NamedTuple):
         return not self.accuracy <= self.chance + 2 * self.error
 
 
-def attribute_head(z: Tensor, y: Tensor, a: Tensor, n_classes: int, n_attributes: int,
-                   penalty: float = 1.0) -> tuple[AttributeHead, Visibility]:
+def attribute_head(z: Tensor, y: Tensor, a: Tensor, n_classes: int,
+                   n_attributes: int) -> tuple[AttributeHead, Visibility]:
     """p(a | x, y) of the population that the samples come from, by multinomial logistic regression.
 
     One regression on the features, the class (one-hot) and their products. The products let a show
@@ -166,7 +166,6 @@ def attribute_head(z: Tensor, y: Tensor, a: Tensor, n_classes: int, n_attributes
 
     Args:
         z: (N, n_features) features.  y, a: (N,) classes and attributes, from 0.
-        penalty: on the squared weights of standardised features, 1 / C in scikit-learn.
 
     Returns:
         The head, fitted to all samples, and how well one fitted to four fifths of each group does on the last
@@ -185,13 +184,12 @@ def attribute_head(z: Tensor, y: Tensor, a: Tensor, n_classes: int, n_attributes
     seen = Visibility(math.nan, math.nan, math.nan)
     if held_out.any():
         parts = (x[~held_out], of[~held_out], at[~held_out])
-        seen = _visibility(_fit(*parts, n_classes, n_attributes, penalty), *parts[1:],
+        seen = _visibility(_fit(*parts, n_classes, n_attributes), *parts[1:],
                            torch.from_numpy(x[held_out]), of[held_out], at[held_out])
-    return _fit(x, of, at, n_classes, n_attributes, penalty).to(z), seen
+    return _fit(x, of, at, n_classes, n_attributes).to(z), seen
 
 
-def _fit(x: np.ndarray, y: np.ndarray, a: np.ndarray, n_classes: int, n_attributes: int,
-         penalty: float) -> AttributeHead:
+def _fit(x: np.ndarray, y: np.ndarray, a: np.ndarray, n_classes: int, n_attributes: int) -> AttributeHead:
     from sklearn.linear_model import LogisticRegression  # a second to import, for those who fit heads
 
     head = AttributeHead(x.shape[1], n_classes, n_attributes).double()
@@ -200,7 +198,7 @@ def _fit(x: np.ndarray, y: np.ndarray, a: np.ndarray, n_classes: int, n_attribut
     if len(values) > 1:
         own = np.eye(n_classes)[y][:, :, None] * np.c_[(x - mean) / spread, np.ones(len(x))][:, None, :]
         design = np.c_[(x - mean) / spread, own.reshape(len(x), -1)]
-        found = LogisticRegression(C=1 / penalty, max_iter=3000).fit(design, a)
+        found = LogisticRegression(max_iter=3000).fit(design, a)
         flat, level = (v if len(values) > 2 else np.stack([0 * v[0], v[0]])  # two values: of the second alone
                        for v in (found.coef_, found.intercept_))
         shared = flat[:, : x.shape[1]]

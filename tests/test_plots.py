@@ -66,7 +66,6 @@ FIGURES = {
     "shares": lambda: plots.shares({"augmented": CELLS, "not augmented": CELLS}, 500, "a title"),
     "intervals": lambda: plots.intervals({"GA": INTERVALS}, "ratio", "points", "a title"),
 }
-OF_GIVEN_AXES = {"ratio_curve": (grid(),), "group_change": (ACCURACY, ACCURACY, [], ("a", "b"))}
 
 
 def line_of(ax, label_or_index):
@@ -88,14 +87,6 @@ def test_every_function_opens_the_one_figure_that_it_returns(name):
 def test_the_title_is_the_one_given(name):
     figure = FIGURES[name]()
     assert "a title" in (figure.get_suptitle(), figure.axes[0].get_title(), figure.axes[0].get_title("left"))
-
-
-@pytest.mark.parametrize("name", OF_GIVEN_AXES)
-def test_given_axes_are_used_and_no_figure_is_opened(name):
-    mine, (_, ax) = plt.subplots(1, 2)
-    assert getattr(plots, name)(*OF_GIVEN_AXES[name], ax=ax) is mine
-    assert ax.has_data()
-    assert plt.get_fignums() == [mine.number]
 
 
 @pytest.mark.parametrize("name", ["epoch_curves", "shares"])

@@ -34,14 +34,12 @@ NAMES = {"none": "no groups", "probe": "a probe", "true": "true groups"}
 FIGURES = {
     "attacks": lambda: plots_audit.attacks({"left": AUDIT, "right": AUDIT}, title="a title"),
     "person": lambda: plots_audit.person(PERSON, PICTURE, "a title"),
-    "exposures": lambda **more: plots_audit.exposures(EXPOSED, "a title", **more),
-    "by_group": lambda **more: plots_audit.by_group({("miu", True): GROUPS}, "small", title="a title",
-                                                    **more),
+    "exposures": lambda: plots_audit.exposures(EXPOSED, "a title"),
+    "by_group": lambda: plots_audit.by_group({("miu", True): GROUPS}, "small", title="a title"),
     "recovered": lambda: plots_audit.recovered({"left": SOURCES, "right": SOURCES}, NAMES, "a title"),
     "means": lambda: plots_audit.means({"GA": {"one": SEEDS}, "α": {"one": SEEDS, "other": SEEDS + 3}},
                                        {"true": 9.0}, "a title"),
 }
-PANELS = ("attacks", "person", "recovered", "means")
 
 
 @pytest.fixture(autouse=True)
@@ -62,14 +60,6 @@ def test_every_function_opens_the_one_figure_that_it_returns(name):
     assert plt.get_fignums() == [figure.number]
     figure.canvas.draw()
     assert "a title" in (figure.get_suptitle(), figure.axes[0].get_title(), figure.axes[0].get_title("left"))
-
-
-@pytest.mark.parametrize("name", [name for name in FIGURES if name not in PANELS])
-def test_given_axes_are_used_and_no_figure_is_opened(name):
-    mine, (other, ax) = plt.subplots(1, 2)
-    assert FIGURES[name](ax=ax) is mine
-    assert ax.has_data()
-    assert not other.has_data()
 
 
 def test_attacks_stand_beside_their_control_in_their_method_s_colour_around_its_row():

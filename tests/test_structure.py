@@ -58,8 +58,9 @@ def test_every_wing_says_what_lives_there_what_does_not_and_what_it_may_import(w
     assert "May import: " in said
 
 
-def test_importing_the_package_loads_no_figures_no_forests_and_no_data():
-    loaded = call("-c", "import sys, grmu; print(*sys.modules)")
+def test_the_package_has_its_names_and_loads_no_figures_no_forests_and_no_data():
+    typed = "grmu.run, grmu.data.load, grmu.reweight, grmu.mine.MINE, grmu.methods, grmu.metrics"
+    loaded = call("-c", f"import sys, grmu; {typed}; print(*sys.modules)")
     assert loaded.returncode == 0, loaded.stderr
     heavy = ("matplotlib", "IPython", "sklearn.ensemble", "grmu.data.groundwear", "grmu.data.negation",
              "grmu.data.originals", "grmu.methods.", "grmu.study", "grmu.show", "grmu.teach", "grmu.scale")

@@ -201,15 +201,15 @@ def step_seconds(network: Network, x: Tensor, size: Size) -> float:
     return (synchronised() - started) / (steps * len(x))
 
 
-def disagreement(network: Network, x: Tensor, device: torch.device, steps: int = 5) -> float:
-    """The largest difference of a step's loss on the device and on the CPU, over the latter: the same weights
-    and samples, in 32 bits, without dropout."""
+def disagreement(network: Network, x: Tensor, device: torch.device) -> float:
+    """The largest difference of five steps' losses on the device and on the CPU, over the latter: the same
+    weights and samples, in 32 bits, without dropout."""
     batch, found = of_two_classes(x), []
     for place in (torch.device("cpu"), device):
         model = models.build(replace(network, precision="fp32"), batch, 0).to(place)
         model.train(network.model not in models.TEXTS)  # dropout's draws are a device's own
         optimizer = training.make_optimizer(model.parameters(), training.Recipe(lr=0.001), place)
-        found.append([step(model, optimizer, x.to(place), batch.y.to(place)).item() for _ in range(steps)])
+        found.append([step(model, optimizer, x.to(place), batch.y.to(place)).item() for _ in range(5)])
     cpu, other = map(np.array, found)
     return float((np.abs(other - cpu) / cpu).max())
 

@@ -76,11 +76,6 @@ def bars_of(rows: pd.DataFrame) -> str:
     return f"means, 95 % intervals over {n} seeds" if n >= LEAST_SEEDS else f"seeds: {n}"
 
 
-def axes_or_new(ax: Axes | None, figsize: tuple[float, float] | None = None) -> Axes:
-    """The given axes, or those of a new figure."""
-    return plt.subplots(figsize=figsize)[1] if ax is None else ax
-
-
 def titled(ax: Axes, title: str) -> Figure:
     """Title the axes, and return their figure."""
     ax.set_title(title)
@@ -187,18 +182,18 @@ def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forg
     return figure
 
 
-def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, title: str = "",
-                ax: Axes | None = None, highlight: float | None = None) -> Figure:
-    """A metric against the unlearning ratio, a line per method and REWEIGHT.
+def ratio_curve(rows: pd.DataFrame, n: int | None = None, title: str = "",
+                highlight: float | None = None) -> Figure:
+    """GA against the unlearning ratio, a line per method and REWEIGHT.
 
     PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label.
     `highlight` marks one ratio.
     """
-    ax = axes_or_new(ax)
+    _, ax = plt.subplots()
     ends = []
     for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
-        stats = part.groupby("ratio")[metric].agg(["mean", half_width]) * 100
-        if method == "pretrain" and metric != "gap":  # one accuracy, but a distance from each gold standard
+        stats = part.groupby("ratio").GA.agg(["mean", half_width]) * 100
+        if method == "pretrain":
             ax.axhline(stats["mean"].mean(), color=colour(method), ls=":", lw=1.5)
             ends.append((stats["mean"].mean(), label(method), colour(method)))
             continue
@@ -207,7 +202,7 @@ def ratio_curve(rows: pd.DataFrame, metric: str = "GA", n: int | None = None, ti
     _direct_labels(ax, ends)
     if highlight is not None:
         ax.axvline(highlight, color="0.85", lw=8, zorder=0)
-    said = METRIC_NAMES[metric].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
+    said = METRIC_NAMES["GA"].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
     ax.set(xlabel=f"unlearning ratio: share of the group that is forgotten\n({bars_of(rows)})", ylabel=said)
     return titled(ax, title)
 
@@ -249,11 +244,11 @@ def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), tit
 
 
 def group_change(before: pd.DataFrame, after: pd.DataFrame, forget: Sequence[str], names: tuple[str, str],
-                 title: str = "", ax: Axes | None = None) -> Figure:
+                 title: str = "") -> Figure:
     """Every group's accuracy before and after: frames as `Result.accuracy` has them."""
     skip = {"RA", "UA", "TA", "GA"}
     before, after = (f[~f.group.isin(skip)].reset_index(drop=True) for f in (before, after))
-    ax = axes_or_new(ax, figsize=(7.5, 1.2 + 0.5 * len(before)))
+    _, ax = plt.subplots(figsize=(7.5, 1.2 + 0.5 * len(before)))
     for i, (b, a) in enumerate(zip(before.itertuples(), after.itertuples(), strict=True)):
         hue = VERMILION if b.group in forget else GROUP_COLOURS[i % len(GROUP_COLOURS)]
         ax.annotate("", (a.accuracy * 100, i), (b.accuracy * 100, i),

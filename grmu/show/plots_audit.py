@@ -15,7 +15,6 @@ from matplotlib.lines import Line2D
 from grmu.show.plots import (
     GROUP_COLOURS,
     VERMILION,
-    axes_or_new,
     headline,
     marker_style,
     name_rows,
@@ -93,13 +92,12 @@ def person(said: Mapping[str, Mapping[str, np.ndarray]], picture: np.ndarray, ti
     return headline(fig, title)
 
 
-def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "",
-              ax: Axes | None = None) -> Figure:
+def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "") -> Figure:
     """How exposed each person is, from the most to the least, a line a method; 0 is as if never seen.
 
     `curves`: by (method, reweight), one value a person, in standard deviations.
     """
-    ax = axes_or_new(ax, figsize=(7.5, 3.8))
+    _, ax = plt.subplots(figsize=(7.5, 3.8))
     ax.axhline(0, color="0.6", lw=1)
     for key, values in curves.items():
         style = marker_style(*key) | {"markersize": 3, "label": label(*key)}
@@ -110,14 +108,14 @@ def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "
 
 
 def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measure: str = "AUC",
-             chance: float = 0.5, title: str = "", ax: Axes | None = None) -> Figure:
+             chance: float = 0.5, title: str = "") -> Figure:
     """A measure of an attack on every group, with 95 % intervals; a mark a method.
 
     `tables`: by (method, reweight), rows with group and the measure with its low and high. `forget`: the
     group in vermilion. The dotted line is chance.
     """
     groups = list(next(iter(tables.values())).group)
-    ax = axes_or_new(ax, figsize=(7.5, 1.4 + 0.65 * len(groups)))
+    _, ax = plt.subplots(figsize=(7.5, 1.4 + 0.65 * len(groups)))
     ax.axvline(chance, color="0.6", ls=":", lw=1)
     for (key, table), shift in zip(tables.items(), np.linspace(-0.25, 0.25, len(tables)), strict=True):
         away = [table[measure] - table[f"{measure} low"], table[f"{measure} high"] - table[measure]]

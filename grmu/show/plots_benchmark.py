@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from grmu.show.plots import (
-    axes_or_new,
     colour,
     headline,
     marker_style,
@@ -36,7 +35,7 @@ def forest(found: pd.DataFrame, noise: float = 0.0, title: str = "", ax: Axes | 
         noise: what two gold standards of a split differ by, a grey band; NaN: not known.
     """
     methods = list(dict.fromkeys(method for method, _ in found.index))
-    ax = axes_or_new(ax, figsize=(7.5, 1.3 + 0.45 * len(methods)))
+    ax = plt.subplots(figsize=(7.5, 1.3 + 0.45 * len(methods)))[1] if ax is None else ax
     ax.axvline(0, color="black", ls="--", lw=1, zorder=0)
     if noise > 0:
         ax.axvspan(-noise, noise, color="0.9", zorder=0)
@@ -81,9 +80,9 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
     return headline(fig, title)
 
 
-def gap_parts(parts: pd.DataFrame, title: str = "", ax: Axes | None = None) -> Figure:
+def gap_parts(parts: pd.DataFrame, title: str = "") -> Figure:
     """What an avg. gap is made of: points from the gold standard, a row a method, a column a metric."""
-    ax = axes_or_new(ax, figsize=(7.5, 1.1 + 0.36 * len(parts)))
+    _, ax = plt.subplots(figsize=(7.5, 1.1 + 0.36 * len(parts)))
     top = max(20, parts.to_numpy().max())
     ax.pcolormesh(parts, cmap="Greys", vmin=0, vmax=top, edgecolors="white", linewidth=1)
     for (i, j), value in np.ndenumerate(parts):

@@ -45,15 +45,16 @@ def who_pays(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
     return titled(ax, f"{100 * rows.ratio.iloc[0]:.0f} % of {forgotten} forgotten")
 
 
-def predicted(parts: Mapping[str, pd.DataFrame], title: str = "", n_columns: int = 3) -> Figure:
+def predicted(parts: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """Accuracy by group: what was said of it, what was found, and the line on which both are the same.
 
     Args:
         parts: rows by the panel's name, with columns `said`, `after` (fractions) and `r`, the share of the
             group that is forgotten: groups that ask are vermilion crosses, the others blue points.
     """
+    n_columns = min(3, len(parts))
     n_rows = -(-len(parts) // n_columns)
-    fig, axes = plt.subplots(n_rows, min(n_columns, len(parts)), squeeze=False, sharex=True, sharey=True,
+    fig, axes = plt.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True,
                              figsize=(8.4, 3.3 * n_rows))
     for ax in axes.flat[len(parts):]:
         ax.remove()

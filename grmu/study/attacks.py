@@ -164,11 +164,10 @@ def clipped(found: Interval, lowest: float, highest: float) -> Interval:
     return found._replace(low=float(low), high=float(high))
 
 
-def change(before: Observations, after: Observations, positive: int,
-           attack: str = "U-LiRA") -> dict[str, Interval]:
-    """The MEASURES after minus before, of shadow models on the same halves, which are drawn together."""
+def change(before: Observations, after: Observations, positive: int) -> dict[str, Interval]:
+    """U-LiRA's MEASURES after minus before, of shadow models on the same halves, which are drawn together."""
     drawn = resampled(len(before.status))
-    found = [measured(seen, attack, positive, drawn) for seen in (after, before)]
+    found = [measured(seen, "U-LiRA", positive, drawn) for seen in (after, before)]
     return dict(zip(MEASURES, intervals(found[0] - found[1], len(before.status)), strict=True))
 
 

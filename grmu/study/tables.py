@@ -28,7 +28,7 @@ from grmu.study.results import select
 GOLD = ("retrain", True)
 
 
-def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A row per method and REWEIGHT, in the order of `rows`: "mean ± sd" over seeds, percent; avg. gap, ToW.
 
     Args:
@@ -42,11 +42,11 @@ def summary(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFram
     table = []
     for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
         line = {"method": label(method, rw)}
-        for metric in metrics:
+        for metric in METRICS:
             mean, sd = part[metric].mean() * 100, part[metric].std() * 100
             line[metric] = f"{mean:.1f} ± {sd:.1f}" if len(part) > 1 else f"{mean:.1f}"
         is_gold = (method, rw) == GOLD
-        line["avg. gap"] = "gold" if is_gold else f"{100 * average_gap(part, gold, metrics):.1f}"
+        line["avg. gap"] = "gold" if is_gold else f"{100 * average_gap(part, gold):.1f}"
         line["ToW"] = "gold" if is_gold else f"{100 * tug_of_war(part, gold):.1f}"
         line["seconds"] = f"{part.seconds.mean():.1f}"
         table.append(line)
