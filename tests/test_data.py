@@ -12,7 +12,7 @@ from safetensors.numpy import load as load_tensors
 
 from grmu import data
 from grmu.data import GroupedDataset, Rows, split_forget
-from grmu.data.core import half_of
+from grmu.data.core import few, half_of
 from grmu.data.groundwear import SHIPPED, compose
 from grmu.data.rows import Storage
 
@@ -405,3 +405,17 @@ def test_forgetting_the_whole_training_set_is_refused():
 def test_an_unknown_group_is_refused():
     with pytest.raises(ValueError, match=r"unknown group \(2, 0\)"):
         split_forget(toy([[6, 6], [6, 6]]), 0.5, [(2, 0)])
+
+
+@pytest.mark.parametrize(("counts", "groups", "n", "taken"), [
+    ([[5, 2], [3, 4]], [(1, 1)], 3, {0: 1, 1: 1, 2: 1, 3: 3}),
+    ([[5, 2], [3, 4]], [(0, 0), (1, 0)], 4, {0: 2, 1: 1, 2: 2, 3: 1}),  # n is of both together
+    ([[5, 2], [3, 4]], [(0, 0), (1, 0), (1, 1)], 2, {0: 1, 1: 1, 2: 1, 3: 1}),  # they are more than n
+    ([[5, 0, 2, 3], [2, 3, 4, 2]], [(0, 2)], 2, {0: 1, 1: 0, 2: 2, 3: 1, 4: 1, 5: 1, 6: 0, 7: 0})])
+def test_a_dry_run_takes_the_first_of_who_asks_and_of_four_other_groups(counts, groups, n, taken):
+    dataset = toy(counts)
+    rows = few(dataset, groups, n).tolist()
+    assert rows == sorted(rows)
+    for g, wanted in taken.items():
+        of = (dataset.group == g).nonzero().flatten().tolist()
+        assert [row for row in rows if row in of] == of[:wanted]
