@@ -419,3 +419,17 @@ def test_a_dry_run_takes_the_first_of_who_asks_and_of_four_other_groups(counts, 
     for g, wanted in taken.items():
         of = (dataset.group == g).nonzero().flatten().tolist()
         assert [row for row in rows if row in of] == of[:wanted]
+
+
+def test_the_released_split_draws_from_all_who_ask_together():
+    train, asked = toy([[40, 20], [20, 12]]), [(0, 1), (1, 1)]
+    found = [split_forget(train, 0.55, asked, seed, stratified=False).forget for seed in range(6)]
+    assert {len(forget) for forget in found} == {17}  # 17.6 of 32, cut off
+    assert {g for forget in found for g in forget.group.tolist()} == {1, 3}
+    assert len({int((forget.group == 3).sum()) for forget in found}) > 1  # as it comes, not by group
+
+
+def test_a_ratio_of_its_own_may_take_a_single_sample():
+    train = toy([[40, 20], [20, 12]])
+    forget = split_forget(train, (0.5, 1 / 12), [(0, 1), (1, 1)]).forget
+    assert forget.group_counts().tolist() == [0, 10, 0, 1]

@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 from grmu import methods, training
 from grmu.data import split_forget
 from grmu.methods import MIU, FineTune, GroupDRO, Pretrain, Retrain
+from grmu.methods.controls import ByHand
 from grmu.mine import draw_group_bar, dv_bound
 from grmu.training import Batch, Method, Recipe, predict
 
@@ -399,3 +400,11 @@ def test_miu_is_shown_augmented_pictures_in_both_passes():
         assert set(seen.unique().tolist()) <= set(stored.unique().tolist())  # moved, and no value made up
     assert shown.keys() == {"forget", "retain"}
     assert all(v.isfinite().all() for v in state_of(context.model).values())
+
+
+def test_weights_by_hand_are_those_of_the_groups_in_proportion(train, split):
+    method = ByHand(group_weights=(1.0, 2.0, 3.0, 4.0))
+    method.setup(context_of(train, split, Recipe(epochs=1)))
+    weights = method.sampling_weights()
+    assert weights.sum().item() == pytest.approx(1)
+    assert torch.allclose(weights / weights[split.retain.group == 0][0], split.retain.group + 1.0)

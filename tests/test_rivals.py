@@ -199,6 +199,13 @@ def test_a_strong_pull_keeps_the_old_head(train, split):
     assert moved[1] < 0.5 * moved[0]
 
 
+@LAST_LAYER
+def test_of_the_model_the_head_alone_is_trained(name, train, split):
+    context, _ = ready(methods.get(name)(), train, split)
+    learns = {of for of, weight in context.model.named_parameters() if weight.requires_grad}
+    assert learns == {"head.weight", "head.bias"}
+
+
 # --- SELF ---------------------------------------------------------------------------------------------------
 
 
@@ -331,6 +338,21 @@ def test_lisa_does_not_mix_token_ids(train, split):
 
 
 # --- JTT ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("method", "where"), [(SELF(early_epochs=3, early_lr=0.25), "selective"),
+                                               (JTT(first_epochs=3), "jtt")])
+def test_a_first_training_is_short_at_a_constant_rate_and_draws_all_alike(method, where, train, split,
+                                                                         monkeypatch):
+    context, _ = context_for(method, train, split, Recipe(epochs=9, lr=0.25, batch_size=7, warmup_epochs=2))
+    context.weights, seen = torch.full((len(split.retain),), 1 / len(split.retain)), []
+    monkeypatch.setattr(f"grmu.methods.{where}.train", lambda *asked: seen.append(asked))
+    method.setup(context)
+    ((how, first),) = seen
+    assert isinstance(how, Retrain)
+    assert (first.recipe.epochs, first.recipe.lr, first.recipe.batch_size) == (3, 0.25, 7)
+    assert (first.recipe.schedule, first.recipe.warmup_epochs, first.weights) == ("constant", 0, None)
+    assert first.model is not context.model
 
 
 def test_jtt_draws_the_errors_of_its_first_model_up_times_as_often(train, split):
