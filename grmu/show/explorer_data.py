@@ -84,10 +84,11 @@ def who() -> list[dict[str, Any]]:
     for key, name in WHO.items():
         dataset, which = explorer.FORGET_GROUPS[name]
         names, _, asked = zip(*explorer.group_rows(name), strict=True)
+        whom, goes = explorer.measured_on(name)
         forms = {form: json.dumps(explorer.searched(dataset, form)) for form in explorer.FORMS}
         found.append({"key": key, "name": name, "dataset": dataset, "groups": repr(which), "panel": names,
                       "asked": asked, "things": "sentences" if dataset == "negation" else "pictures",
-                      **dict(zip(("whom", "goes"), explorer.measured_on(name), strict=True)),
+                      "whom": whom, "goes": goes,
                       "overrides": {form: python(said) for form, said in forms.items()}})
     return found
 

@@ -22,7 +22,7 @@ export const measures = shown => ({
 export function title(data, shown) {
   const [idle, after, gold] = [shown.idle, shown.mine, shown.gold].map(arm => 100 * arm.metrics.GA.mean);
   if (same(shown, DO_NOTHING)) {
-    return `Doing nothing: GA stays at ${idle.toFixed(0)} %, and nobody was forgotten`;
+    return `Doing nothing: right about ${idle.toFixed(0)} % of ${fresh(shown)}, and nobody was forgotten`;
   }
   const far = Math.abs(after - gold);
   const place = same(shown, GOLD) ? "and is the gold standard" : far < 0.5 ? "as the gold standard"
@@ -103,8 +103,8 @@ const float = v => Number.isInteger(v) ? v.toFixed(1) : String(v);  // an int wo
 /** The runs that are shown, to be run again. */
 export function python(data, shown) {
   const who = whoOf(data, shown.asked);
-  const ratio = who.groups !== "'uniform'" ? short(shown.ratio, 6)
-    : `${Math.round(data.alike[0] * shown.ratio)} / ${data.alike[1]}`;
+  const ratio = isAlike(who) ? `${Math.round(data.alike[0] * shown.ratio)} / ${data.alike[1]}`
+    : short(shown.ratio, 6);
   const form = who.overrides[shown.form].slice(1, -1), lam = `'lam': ${float(shown.lam ?? 0)}`;
   const asked = [`"${who.dataset}", "${shown.method}"`,
     `reweight=${shown.reweight ? "True" : "False"}`, `ratio=${ratio}`,
