@@ -6,10 +6,9 @@ forget to. Precision is the backbone's business too: features and logits leave i
 not know.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,6 @@ from grmu.backbones import Backbone, cnn, text
 from grmu.data import GroupedDataset, Rows, check_dataset, require
 from grmu.data.view import View
 from grmu.numerics import seeded
-from grmu.prior import AttributeHead, ShiftedHead
 from grmu.settings import Settings, one_of
 
 MODELS = ("cnn", "resnet18", "resnet18_timm", "efficientnet_lite0", "text", "bert", "minilm")
@@ -95,15 +93,6 @@ class Classifier(nn.Module):
     def replace_head(self, head: nn.Linear) -> None:
         """Go on with another head on the same features."""
         self.head = head
-
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True,
-                        assign: bool = False) -> Any:
-        """As every module does; the weights of a corrected model bring its `ShiftedHead` along."""
-        if "head.r" in state_dict:
-            r = state_dict["head.r"].to(self.head.weight)
-            attribute = AttributeHead(self.n_features, *r.shape).to(self.head.weight)
-            self.replace_head(ShiftedHead(self.head, attribute, r))
-        return super().load_state_dict(state_dict, strict, assign)
 
 
 BACKBONES: dict[str, Callable[[GroupedDataset, bool], Backbone]] = {"cnn": cnn, "text": text}

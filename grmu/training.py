@@ -116,6 +116,11 @@ class Method(Settings):
     forget_epochs: int = 0
     retains: bool = True
 
+    @staticmethod
+    def load(model: Classifier, weights: Mapping[str, Tensor]) -> None:
+        """Give a network the weights of one that the method has trained."""
+        model.load_state_dict(weights)
+
     def setup(self, context: Context) -> None:
         """Called once, before the first epoch."""
         self.context, self.model = context, context.model

@@ -5,6 +5,8 @@ import ast
 import importlib.util
 import re
 import tomllib
+from importlib.util import find_spec
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -12,6 +14,8 @@ import yaml
 from conftest import REPOSITORY
 
 import grmu
+from grmu import Experiment, methods
+from grmu.runs import code
 from grmu.teach import checks
 
 LABS = REPOSITORY / "notebooks" / "labs"
@@ -98,6 +102,14 @@ def test_the_table_of_wings_is_what_the_package_holds(wing, files, may_import):
     size = sum(map(statements, files))
     near = abs(int(stated.replace(",", "")) - size) <= 50
     assert near, f"{wing} has {size} statements: write {50 * round(size / 50):,}"
+
+
+@pytest.mark.parametrize("method", methods.BUILT_IN)
+@pytest.mark.parametrize("dataset", ["groundwear", "negation"])
+def test_all_that_the_numbers_of_a_run_depend_on_is_read_in_an_hour(dataset, method):
+    needed = code.needed(*Experiment(dataset, method)._modules())
+    assert {"grmu.data.core", "grmu.training", "grmu.metrics", "grmu.runs.runner"} < set(needed)
+    assert sum(statements(Path(find_spec(module).origin)) for module in needed) <= 1350
 
 
 def kept(folder):

@@ -27,7 +27,7 @@ def network() -> nn.Module:
 
 
 def loaded(store: Store, key: str = "k") -> dict:
-    store.load_into(model := network(), key)
+    store.load(key, (model := network()).load_state_dict)
     return model.state_dict()
 
 
@@ -348,7 +348,7 @@ store.keep("models", "once", make)
 print("made once:", len(made), flush=True)
 for _ in range(60):
     assert store.keep("models", "k", make, fresh=True)["by"] > 0
-    store.load_into(model, "k")
+    store.load("k", model.load_state_dict)
     assert torch.isfinite(model.weight).all()
 if len(children) == 3:
     assert all(os.waitpid(child, 0)[1] == 0 for child in children)

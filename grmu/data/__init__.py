@@ -23,15 +23,14 @@ from grmu.data.core import (
     Group,
     GroupedDataset,
     Splits,
-    as_tensor,
     check_dataset,
     few,
-    from_dataset,
     half_of,
     split_at,
     split_forget,
 )
-from grmu.data.errors import check_folder, check_ratio, known, number, require, said
+from grmu.data.errors import as_tensor, check_folder, check_ratio, known, number, require, said
+from grmu.data.own import from_dataset
 from grmu.data.rows import Rows
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "RECIPES", "ForgetSplit", "Group", "GroupedDataset", "Rows",

@@ -8,14 +8,13 @@ Nothing here knows of models.
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
-from grmu.data.errors import check_ratio, number, require, said
-from grmu.data.rows import Items, Rows
+from grmu.data.errors import as_tensor, check_ratio, label_names, number, require, said, whole_numbers
+from grmu.data.rows import Rows
 
 Group = tuple[int, int]
 
@@ -46,13 +45,13 @@ class GroupedDataset:
 
     def __post_init__(self) -> None:
         x = self.x if isinstance(self.x, Rows) else as_tensor("x", self.x)
-        y, a = _whole("y", self.y), _whole("a", self.a)
+        y, a = whole_numbers("y", self.y), whole_numbers("a", self.a)
         require(len(x) == len(y) == len(a),
                 f"x, y and a need one row per sample, but have {len(x)}, {len(y)} and {len(a)}.")
         if isinstance(x, torch.Tensor) and x.is_floating_point() and not x.isfinite().all():
             bad = int((~x.isfinite()).reshape(len(x), -1).any(1).nonzero()[0])
             raise ValueError(f"x holds NaN or infinity, first in sample {bad}: remove or repair it.")
-        classes, attributes = _names("y", y, self.class_names), _names("a", a, self.attribute_names)
+        classes, attributes = label_names("y", y, self.class_names), label_names("a", a, self.attribute_names)
         values = {"x": x, "y": y, "a": a, "class_names": classes, "attribute_names": attributes,
                   "group": y * len(attributes) + a}
         for key, value in values.items():
@@ -116,27 +115,6 @@ class GroupedDataset:
         return replace(self, x=self.x.to(device), y=self.y.to(device), a=self.a.to(device))
 
 
-def from_dataset(dataset: Dataset[Any], class_names: Sequence[str] = (), attribute_names: Sequence[str] = (),
-                 name: str = "custom") -> GroupedDataset:
-    """A `torch.utils.data.Dataset` of (x, y, a) as grouped data; its samples are read in batches when needed.
-
-    Goes through it once, for y and a; x need not fit into memory.
-
-    Raises:
-        ValueError: something in it is no such triple, or the labels do not fit the names.
-    """
-    labels = []
-    for i in range(len(dataset)):  # type: ignore[arg-type]  # it must have a length
-        try:
-            _, y, a = dataset[i]
-            labels.append((int(y), int(a)))
-        except (TypeError, ValueError):
-            raise ValueError("the dataset must hold triples (x, y, a), y and a whole numbers, but item "
-                             f"{i} is {said(dataset[i])}.") from None
-    y, a = torch.tensor(labels, dtype=torch.long).reshape(-1, 2).unbind(1)
-    return GroupedDataset(Items(dataset, torch.arange(len(labels))), y, a, class_names, attribute_names, name)
-
-
 def few(dataset: GroupedDataset, groups: Sequence[Group], n: int) -> torch.Tensor:
     """Rows of a few samples for a dry run, ascending: the first n of these groups together, or one of each if
     they are more; and the first of four other groups."""
@@ -145,32 +123,6 @@ def few(dataset: GroupedDataset, groups: Sequence[Group], n: int) -> torch.Tenso
     of = [(dataset.group == g).nonzero().flatten() for g in range(dataset.n_groups)]
     others = [rows[:1] for g, rows in enumerate(of) if g not in asked and len(rows)]
     return torch.cat([of[g][:each] for g in asked] + others[:4]).sort().values
-
-
-def as_tensor(what: str, values: object) -> torch.Tensor:
-    """The values as a tensor; ValueError if they are none."""
-    try:
-        return torch.as_tensor(values)
-    except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"{what} must be an array of numbers, but is {said(values)}.") from None
-
-
-def _whole(what: str, values: object) -> torch.Tensor:
-    found = as_tensor(what, values)
-    require(found.ndim == 1, f"{what} needs one number a sample, but has the shape {tuple(found.shape)}.")
-    require((found == found.long()).all(), f"{what} holds values that are not whole numbers.")
-    return found.long()
-
-
-def _names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[str, ...]:
-    top = int(values.max()) if len(values) else -1
-    require(not isinstance(given, str) and all(isinstance(name, str) for name in given),
-            f"the names of {what} must be a list of texts, but are {said(given)}.")
-    names = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
-    low = int(values.min()) if len(values) else 0
-    require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} "
-                                           f"declared names allow 0 to {len(names) - 1}.")
-    return names
 
 
 def check_dataset(what: str, value: object) -> None:

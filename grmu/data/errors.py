@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+
 MOST_SEED = 2**32 - 1  # what scikit-learn takes; all others take more
 SHOWN = 120  # characters of a value in a sentence
 
@@ -59,6 +61,34 @@ def check_folder(name: str, folder: object) -> None:
     """Raise a ValueError unless it is what names a folder, or None."""
     require(folder is None or isinstance(folder, str | Path),
             f"{name} must be the name of a folder, or None, but is {said(folder)}.")
+
+
+def as_tensor(what: str, values: object) -> torch.Tensor:
+    """The values as a tensor; ValueError if they are none."""
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{what} must be an array of numbers, but is {said(values)}.") from None
+
+
+def whole_numbers(what: str, values: object) -> torch.Tensor:
+    """One whole number a sample, (N,), as a tensor; ValueError if they are none."""
+    found = as_tensor(what, values)
+    require(found.ndim == 1, f"{what} needs one number a sample, but has the shape {tuple(found.shape)}.")
+    require((found == found.long()).all(), f"{what} holds values that are not whole numbers.")
+    return found.long()
+
+
+def label_names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[str, ...]:
+    """The names of labels (N,), "y=0", "y=1", ... where none are given; ValueError unless they fit."""
+    top = int(values.max()) if len(values) else -1
+    require(not isinstance(given, str) and all(isinstance(name, str) for name in given),
+            f"the names of {what} must be a list of texts, but are {said(given)}.")
+    names = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
+    low = int(values.min()) if len(values) else 0
+    require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} "
+                                           f"declared names allow 0 to {len(names) - 1}.")
+    return names
 
 
 @contextmanager

@@ -9,11 +9,10 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from grmu.data.view import View
 
@@ -113,19 +112,3 @@ class Rows:
             torch.cuda.current_stream(self.device).wait_event(event)
             samples.record_stream(torch.cuda.current_stream(self.device))
         return samples.permute(0, 3, 1, 2) if self.storage.pictures else samples
-
-
-class Items(Rows):
-    """`rows` of a `torch.utils.data.Dataset` of (x, y, a), as `Rows`: read ahead, in batches, when they are
-    asked for, and never kept."""
-
-    def __init__(self, dataset: Dataset[Any], rows: torch.Tensor, view: View | None = None,
-                 device: str | torch.device = "cpu") -> None:
-        self.storage: Any = dataset
-        self._rows, self.view, self.device, self._streamed = rows.cpu(), view, torch.device(device), True
-
-    def _fetch(self, rows: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return torch.stack([torch.as_tensor(self.storage[i][0]) for i in rows.tolist()]), None
-
-    def _arrived(self, samples: torch.Tensor, event: object) -> torch.Tensor:
-        return samples.to(self.device)

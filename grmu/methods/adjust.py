@@ -11,11 +11,15 @@ as calibrated on the retain set's population. It does what REWEIGHT does, so the
 """
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from torch import Tensor
 
 from grmu.data import require
 from grmu.methods.last_layer import LastLayer
-from grmu.prior import ShiftedHead, attribute_head, shares_forgotten
+from grmu.models import Classifier
+from grmu.prior import AttributeHead, ShiftedHead, attribute_head, shares_forgotten
 from grmu.training import Context
 
 
@@ -28,6 +32,12 @@ class Adjust(LastLayer):
     """
 
     retains = False
+
+    @staticmethod
+    def load(model: Classifier, weights: Mapping[str, Tensor]) -> None:
+        r = weights["head.r"].to(model.head.weight)
+        model.replace_head(ShiftedHead(model.head, AttributeHead(model.n_features, *r.shape).to(r), r))
+        model.load_state_dict(weights)
 
     def setup(self, context: Context) -> None:
         super().setup(context)

@@ -5,9 +5,7 @@ code that it needs, its data and the libraries, too, so that nothing stale is ev
 """
 
 import hashlib
-import inspect
 import json
-from contextlib import suppress
 from dataclasses import asdict
 from functools import cached_property
 from importlib.metadata import version
@@ -60,7 +58,7 @@ class Identity:
             config["original"] = self.start.training_key
         if self.grouping != "true":
             infer = discover.GROUPINGS[self.grouping].infer
-            config["groups from"] = [self.inferred_from.training_key, _text(infer)]
+            config["groups from"] = [self.inferred_from.training_key, code.text(infer)]
         if method.trains_on == "train":
             config = {name: v for name, v in config.items() if name not in ("ratio", "groups", "split_seed")}
         return _hash(config)
@@ -81,53 +79,12 @@ class Identity:
         notebook's functions and classes that it calls."""
         seen: set[str] = set()
         own = [cls for cls in self._classes() if not cls.__module__.startswith("grmu.")]
-        return [code.digest(*self._modules())] + [text for cls in own for text in _texts(cls, seen)]
+        return [code.digest(*self._modules())] + [text for cls in own for text in code.texts(cls, seen)]
 
     def _classes(self: Any) -> tuple[type, ...]:
         """The method's class and its bases, up to the one of all methods."""
         classes = methods.get(self.method).__mro__
         return classes[: classes.index(training.Method)]
-
-
-def _texts(thing: Any, seen: set[str]) -> list[str]:
-    """The texts of a class or a function, and of what of its own module they call that was not seen yet."""
-    if not inspect.isclass(thing):
-        return [_text(thing), *_called(_function(thing), seen)]
-    parts = [value for name, value in sorted(vars(thing).items())
-             if inspect.isfunction(value) or not name.startswith("__")]
-    return [text for value in parts for text in _texts(value, seen)]
-
-
-def _called(function: Any, seen: set[str]) -> list[str]:
-    texts = []
-    for name in sorted(_names(getattr(function, "__code__", None))):
-        other = getattr(function, "__globals__", {}).get(name)
-        here = callable(other) and getattr(other, "__module__", None) == function.__module__
-        if here and name not in seen:
-            seen.add(name)
-            texts += _texts(other, seen)
-    return texts
-
-
-def _names(compiled: Any) -> set[str]:
-    """The names that a function looks up outside, and those of functions within it."""
-    inner = [_names(part) for part in getattr(compiled, "co_consts", ()) if inspect.iscode(part)]
-    return set(getattr(compiled, "co_names", ())).union(*inner)
-
-
-def _function(value: Any) -> Any:
-    """What is behind a property, a class method, a decorator."""
-    return inspect.unwrap(getattr(value, "fget", None) or getattr(value, "__func__", value))
-
-
-def _text(value: Any) -> str:
-    """The text of a function, the value of a constant; "" for what @dataclass makes,
-    whose fields are settings."""
-    if isinstance(value, str | bool | int | float):
-        return repr(value)
-    with suppress(OSError, TypeError):
-        return inspect.getsource(_function(value))
-    return ""
 
 
 def _hash(config: object) -> str:

@@ -6,14 +6,14 @@ A finished run is never computed twice.
 
 import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 
-from grmu import data, discover, models, reweight, training
+from grmu import data, discover, methods, models, reweight, training
 from grmu.metrics import OVERALL, evaluate
 from grmu.numerics import fixed_threads
 from grmu.runs.experiment import Experiment, check_call
@@ -202,5 +202,5 @@ def _build(experiment: Experiment, network: models.Network) -> models.Classifier
 
 def _load_model(experiment: Experiment, store: Store) -> models.Classifier:
     model = _build(experiment, replace(experiment.network, pretrained=False))
-    store.load_into(model, experiment.training_key)
+    store.load(experiment.training_key, partial(methods.get(experiment.method).load, model))
     return model.eval().requires_grad_(False)

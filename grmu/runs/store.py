@@ -23,7 +23,7 @@ import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from grmu.data.errors import require
 from grmu.data.files import replacing, write_whole
@@ -130,8 +130,8 @@ class Store:
             pass
         raise self.damaged(path)
 
-    def load_into(self, model: nn.Module, key: str) -> None:
-        """Give a network the weights of a finished training."""
+    def load(self, key: str, into: Callable[[dict[str, Tensor]], object]) -> None:
+        """Call `into` with the weights of a finished training, by name."""
         content = b""
         for _ in range(3):  # a fresh run may replace them between the two looks
             path = self._weights(key, self.read("models", key) or {})
@@ -140,7 +140,7 @@ class Store:
                 break
         try:
             require(sha256(content) == path.stem, "other bytes")
-            model.load_state_dict(load(content))
+            into(load(content))
         except (ValueError, SafetensorError, RuntimeError) as error:  # the last: of another network
             raise self.damaged(path) from error
 

@@ -1,0 +1,49 @@
+"""Data of your own, from a `torch.utils.data.Dataset`: read in batches when they are needed, never kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from grmu.data.core import GroupedDataset
+from grmu.data.errors import said
+from grmu.data.rows import Rows
+from grmu.data.view import View
+
+
+class Items(Rows):
+    """`rows` of a `torch.utils.data.Dataset` of (x, y, a), as `Rows`: read ahead, in batches, when they are
+    asked for, and never kept."""
+
+    def __init__(self, dataset: Dataset[Any], rows: torch.Tensor, view: View | None = None,
+                 device: str | torch.device = "cpu") -> None:
+        self.storage: Any = dataset
+        self._rows, self.view, self.device, self._streamed = rows.cpu(), view, torch.device(device), True
+
+    def _fetch(self, rows: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return torch.stack([torch.as_tensor(self.storage[i][0]) for i in rows.tolist()]), None
+
+    def _arrived(self, samples: torch.Tensor, event: object) -> torch.Tensor:
+        return samples.to(self.device)
+
+
+def from_dataset(dataset: Dataset[Any], class_names: Sequence[str] = (), attribute_names: Sequence[str] = (),
+                 name: str = "custom") -> GroupedDataset:
+    """A `torch.utils.data.Dataset` of (x, y, a) as grouped data; its samples are read in batches when needed.
+
+    Goes through it once, for y and a; x need not fit into memory.
+
+    Raises:
+        ValueError: something in it is no such triple, or the labels do not fit the names.
+    """
+    labels = []
+    for i in range(len(dataset)):  # type: ignore[arg-type]  # it must have a length
+        try:
+            _, y, a = dataset[i]
+            labels.append((int(y), int(a)))
+        except (TypeError, ValueError):
+            raise ValueError("the dataset must hold triples (x, y, a), y and a whole numbers, but item "
+                             f"{i} is {said(dataset[i])}.") from None
+    y, a = torch.tensor(labels, dtype=torch.long).reshape(-1, 2).unbind(1)
+    return GroupedDataset(Items(dataset, torch.arange(len(labels))), y, a, class_names, attribute_names, name)
