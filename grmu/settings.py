@@ -9,7 +9,8 @@
 Any other value is refused with a sentence that says what is allowed.
 """
 
-from dataclasses import field, fields
+from dataclasses import Field, field, fields
+from functools import cache
 from typing import Any
 
 from grmu.data.errors import MOST_SEED, number, said
@@ -37,12 +38,21 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        for f in fields(self):  # type: ignore[arg-type]  # a subclass is a dataclass
-            value, allowed = getattr(self, f.name), f.metadata.get("allowed", (False, True))
-            if "range" in f.metadata and not value is None is f.default:
+        numbers, names = _checked(type(self))  # type: ignore[arg-type]  # a class is hashable
+        for f in numbers:
+            if not (value := getattr(self, f.name)) is None is f.default:
                 (low, high), whole = f.metadata["range"], f.type in ("int", int, int | None)
                 object.__setattr__(self, f.name, number(f.name, value, low, high, whole))
-            named = "allowed" in f.metadata or isinstance(f.default, bool)
-            if named and not (isinstance(value, type(f.default)) and value in allowed):
+        for f in names:
+            value, allowed = getattr(self, f.name), f.metadata.get("allowed", (False, True))
+            if not (isinstance(value, type(f.default)) and value in allowed):
                 raise ValueError(f"{f.name} must be one of {', '.join(map(str, allowed))}, "
                                  f"but is {said(value)}.")
+
+
+@cache
+def _checked(kind: type) -> tuple[list[Field[Any]], list[Field[Any]]]:
+    """The fields of a dataclass that hold numbers within limits, and those that hold names or switches."""
+    own = fields(kind)
+    return ([f for f in own if "range" in f.metadata],
+            [f for f in own if "allowed" in f.metadata or isinstance(f.default, bool)])

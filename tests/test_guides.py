@@ -5,6 +5,7 @@ import ast
 import importlib.util
 import re
 import tomllib
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def test_who_reports_a_failing_cell_is_asked_for_the_check_of_lesson_00(capsys):
     assert "set-up complete" in capsys.readouterr().out
 
 
+@cache
 def statements(path):
     """Statements of a module's syntax tree, docstrings not counted."""
     tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))

@@ -12,7 +12,7 @@ import torch
 from grmu import Experiment, data, methods, models, run, run_all
 from grmu.__main__ import main
 from grmu.data import GroupedDataset, split_forget
-from grmu.data.errors import naming
+from grmu.data.files import naming
 from grmu.metrics import fairness, mia_efficacy
 from grmu.mine import MINE, Estimator
 from grmu.models import Network

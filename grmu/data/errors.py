@@ -1,7 +1,6 @@
 """How bad input is refused: with one sentence that says the value, what is allowed, and the fix."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +88,3 @@ def label_names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[
     require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} "
                                            f"declared names allow 0 to {len(names) - 1}.")
     return names
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """What goes wrong with a file inside names one: of a full disk, the system says no name."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno and error.filename is None:
-            raise OSError(error.errno, error.strerror, str(path)) from error
-        raise

@@ -7,7 +7,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from grmu.data.errors import naming
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What goes wrong with a file inside names one: of a full disk, the system says no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """How features reach MIU's two estimators, as its form says (`grmu.methods.miu_forms`)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import count, islice
 from typing import Any, ClassVar
 
@@ -47,7 +47,7 @@ class Estimated(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.chosen = choose(self.form, vars(self))
-        vars(self).update(asdict(self.chosen))
+        vars(self).update(vars(self.chosen))
 
     @property
     def calibrates(self) -> bool:

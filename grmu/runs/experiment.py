@@ -101,15 +101,17 @@ class Experiment(Settings, Identity):
                      f"the preset of {self.dataset} sets {', '.join(stray)}, unknown to {self.method}.")
         if method.starts_from == "fresh":
             chosen |= dict(self.pretraining)
-        asked = defaults | chosen | dict(self.overrides)
+        asked = {**defaults, **chosen, **self.overrides}
         if self.tiny:
             asked |= {name: min(asked[name], most) for name, most in TINY.items() if name in asked}
             asked["pretrained"] = False
         if "warmup_epochs" not in self.overrides:  # fewer epochs have room for no more
             asked["warmup_epochs"] = min(asked["warmup_epochs"], max(asked["epochs"] - 1, 0))
-        own = [f.name for f in fields(method)]  # type: ignore[arg-type]  # a method is a dataclass
-        made = method(**{name: asked[name] for name in own})
-        return asked | {name: getattr(made, name) for name in own if asked[name] is None}
+        own = {f.name: asked[f.name] for f in fields(method)}  # type: ignore[arg-type]  # it is a dataclass
+        if unset := [name for name, value in own.items() if value is None]:
+            made = method(**own)
+            asked |= {name: getattr(made, name) for name in unset}
+        return asked
 
     def load(self) -> data.Splits:
         """The whole of its data; errors as of `data.load`."""

@@ -8,7 +8,7 @@ What none of its files holds is in `RELEASED`, for experiments that ask for the 
 
 import csv
 from collections.abc import Collection
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,7 @@ def settings(dataset: str, method: str, starts_from: str, reweight: bool, ratio:
 
 def _released(dataset: str, method: str, reweight: bool, ratio: float, n_groups: int) -> dict[str, Any]:
     """The released row, of the nearest ratio and number of groups that have one; {} where no row is."""
-    rows = [row for row in released() if (row["dataset"], row["method"]) == (dataset, method)]
-    if not rows:
+    if not (rows := _rows(dataset, method)):
         return {}
 
     def away(row: dict[str, Any]) -> tuple[bool, float, float]:
@@ -53,7 +52,7 @@ def _released(dataset: str, method: str, reweight: bool, ratio: float, n_groups:
     return {name: value for name, value in row.items() if name not in KEYS and value is not None}
 
 
-@lru_cache
+@cache
 def released() -> list[dict[str, Any]]:
     """The released code's settings, a dict a file; what a method does not read is None there.
 
@@ -68,6 +67,11 @@ def released() -> list[dict[str, Any]]:
     return rows
 
 
+@cache
+def _rows(dataset: str, method: str) -> list[dict[str, Any]]:
+    return [row for row in released() if (row["dataset"], row["method"]) == (dataset, method)]
+
+
 def _value(name: str, text: str) -> Any:
     if not text:
         return None
@@ -78,6 +82,6 @@ def _value(name: str, text: str) -> Any:
     return text if name in ("dataset", "network", "method", "optimizer", "schedule") else float(text)
 
 
-@lru_cache
+@cache
 def _read(dataset: str) -> dict[str, Any]:
     return yaml.safe_load((FOLDER / f"{dataset}.yaml").read_text())

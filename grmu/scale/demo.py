@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from grmu.data.arguments import Parser
-from grmu.data.errors import naming
+from grmu.data.files import naming
 from grmu.data.shipped import FOLDER, PACKAGE
 from grmu.runs import load_split
 from grmu.runs.store import Store

@@ -20,8 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from grmu.data.arguments import Parser
-from grmu.data.errors import naming
-from grmu.data.files import write_whole
+from grmu.data.files import naming, write_whole
 from grmu.show.kernels import NOTEBOOKS, kernel_environment, lessons
 from grmu.show.plots import small_png
 
