@@ -50,12 +50,11 @@ def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Gro
     data.group_ids(groups)  # refuses what is no group
     classes, attributes = (torch.tensor(sorted(set(v))) for v in zip(*groups, strict=True))
     y, y_hat = (torch.isin(v.cpu(), classes).int().numpy() for v in (data.y, predicted))
-    a = torch.isin(data.a.cpu(), attributes).int().numpy()
-    rates = {"tpr": metrics.true_positive_rate, "fpr": metrics.false_positive_rate,
-             "selected": metrics.selection_rate}
-    apart = metrics.MetricFrame(metrics=rates, y_true=y, y_pred=y_hat, sensitive_features=a).difference()
-    return {"EO": float(apart[["tpr", "fpr"]].mean()), "DP": float(apart["selected"]),
-            "EP": float(apart["tpr"])}
+    a = torch.isin(data.a.cpu(), attributes).numpy()
+    tpr, fpr, selected = (  # a `MetricFrame` says the same, nine times as slowly
+        abs(rate(y[a], y_hat[a]) - rate(y[~a], y_hat[~a])) if 0 < a.sum() < len(a) else 0.0
+        for rate in (metrics.true_positive_rate, metrics.false_positive_rate, metrics.selection_rate))
+    return {"EO": float((tpr + fpr) / 2), "DP": float(selected), "EP": float(tpr)}
 
 
 def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, retain_group: torch.Tensor,

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import context_of, same_state, small_network, state_of, toy
+from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import recall_score
 
@@ -122,6 +123,15 @@ def test_with_many_classes_labels_are_binarised_first_and_eq_11_applied_then(gro
         abs(binary[2][binary[1] == 0].mean() - binary[2][binary[1] == 1].mean())
     )
     assert found["EO"] > 0.01
+
+
+@pytest.mark.parametrize("n_attributes", [1, 2, 3])
+def test_the_differences_are_those_of_a_metric_frame_to_the_last_bit(n_attributes):
+    predicted, dataset, y, a, p = random_case(2, n_attributes, n=77)
+    frame = MetricFrame(metrics={"EP": true_positive_rate, "FPR": false_positive_rate, "DP": selection_rate},
+                        y_true=y, y_pred=p, sensitive_features=a == 0).difference()
+    assert fairness(predicted, dataset, [(1, 0)]) == {
+        "EO": frame[["EP", "FPR"]].mean(), "DP": frame["DP"], "EP": frame["EP"]}
 
 
 def test_a_predictor_that_ignores_the_attribute_is_fair_and_one_that_reads_it_is_not():
