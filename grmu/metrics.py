@@ -113,8 +113,7 @@ def attack_data(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Ten
 
 
 def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, val: GroupedDataset,
-             test: GroupedDataset, groups: Sequence[Group],
-             forest_seed: int = 0) -> tuple[dict[str, float], pd.DataFrame]:
+             test: GroupedDataset, groups: Sequence[Group]) -> tuple[dict[str, float], pd.DataFrame]:
     """All metrics of one model.
 
     Args:
@@ -138,7 +137,7 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
     metrics |= fairness(predicted["test"], test, groups)
     metrics["WG"] = float(by_group["accuracy"].min())
     metrics["MIA"] = mia_efficacy(losses["retain"], losses["val"], losses["forget"],
-                                  retain.group.cpu(), val.group.cpu(), forest_seed)
+                                  retain.group.cpu(), val.group.cpu())
     metrics |= {"val_TA": right["val"].mean().item(),
                 "val_GA": right["val"][val.in_groups(groups).cpu()].mean().item(),
                 "val_WG": float(accuracy_by_group(predicted["val"], val)["accuracy"].min())}

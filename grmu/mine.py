@@ -175,7 +175,7 @@ class Estimator:
 
     def read(self, z: Tensor, group: Tensor) -> float:
         """The bound as a number; leaves the moving average alone."""
-        return self._bound(z, group, None, corrected=False).item()
+        return dv_bound(self.mine, z, group, self.draw(group)).item()
 
     def _bound(self, z: Tensor, group: Tensor, group_bar: Tensor | None, corrected: bool) -> Tensor:
         bar = self.draw(group) if group_bar is None else group_bar

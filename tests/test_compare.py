@@ -39,11 +39,6 @@ def test_a_seed_without_gold_standard_is_named():
         average_gap(rows({0: [0.1] * 6, 3: [0.1] * 6}), gold)
 
 
-def test_the_gap_can_be_taken_over_chosen_metrics():
-    gold, ours = rows({0: [0.9, 0.5, 0.8, 0.1, 0.2, 0.5]}), rows({0: [0.9, 0.1, 0.8, 0.1, 0.2, 0.4]})
-    assert average_gap(ours, gold, ["GA", "EO"]) == pytest.approx(0.95)
-
-
 # --- differences paired by seed -----------------------------------------------------------------------------
 
 

@@ -45,7 +45,6 @@ ACCURACY = pd.DataFrame({"group": ["RA", "TA", "boots", "sneakers"], "accuracy":
 CURVES = pd.DataFrame({"epoch": [1, 2], "GA": [0.5, 0.4], "UA": [0.6, 0.3], "TA": [0.8, 0.7],
                        "retain_loss": [0.3, 0.2],
                        "forget_loss": [-1.0, np.nan], "mi_train": [0.5, 0.6], "mi_forget": [-1.0, -0.5]})
-INTERVALS = pd.DataFrame({"mean": [1.0, -2.0], "low": [0.5, -3.0], "high": [2.0, -1.0]}, index=[0.9, 0.1])
 
 CELLS = pd.DataFrame({"left": [102, 10, 10], "share": [1.8, 1.8, 0.2], "mean": [60.0, 50.0, 20.0],
                       "low": [58.0, 45.0, 15.0], "high": [62.0, 55.0, 25.0], "n": [20, 20, 20],
@@ -56,7 +55,7 @@ FIGURES = {
     "samples": lambda: plots.samples(pictures().x, ["a"] * 6, 4),
     "group_counts": lambda: plots.group_counts({"train": [100, 20], "retain": [100, 10]},
                                                ["boots", "sneakers"], 1),
-    "ratio_curve": lambda: plots.ratio_curve(grid(), n=500, title="a title", highlight=0.9),
+    "ratio_curve": lambda: plots.ratio_curve(grid(), n=500, title="a title"),
     "compare": lambda: plots.compare(grid(ratios=(0.5,)), title="a title"),
     "group_change": lambda: plots.group_change(ACCURACY, ACCURACY, ["sneakers"], ("before", "after"),
                                                "a title"),
@@ -64,7 +63,6 @@ FIGURES = {
     "convergence": lambda: plots.convergence({"one": np.ones(40)}, truth=1.5, title="a title"),
     "forgotten_groups": lambda: plots.forgotten_groups({"sneakers": grid()}, n=500, title="a title"),
     "shares": lambda: plots.shares({"augmented": CELLS, "not augmented": CELLS}, 500, "a title"),
-    "intervals": lambda: plots.intervals({"GA": INTERVALS}, "ratio", "points", "a title"),
 }
 
 
@@ -249,13 +247,6 @@ def test_forgotten_groups_begin_at_their_own_level():
     assert np.allclose(first.get_xydata(), [[0, 46], [0.1, 60], [0.9, 52]])
     assert same_color(first.get_color(), plots.VERMILION)
     assert same_color(texts(ax)["boots"].get_color(), plots.GROUP_COLOURS[0])
-
-
-def test_intervals_are_drawn_as_given():
-    (ax,) = plots.intervals({"GA": INTERVALS}).axes
-    assert np.allclose(line_of(ax, 0), [[0.1, -2], [0.9, 1]])
-    bars = ax.containers[0].lines[2][0].get_segments()
-    assert np.allclose([segment[:, 1] for segment in bars], [[-3, -1], [0.5, 2]])
 
 
 def test_toy_data_of_many_groups_fits_on_one_sheet():

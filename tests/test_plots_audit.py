@@ -110,8 +110,8 @@ def test_the_forget_group_is_named_in_vermilion():
 
 
 def test_groups_have_chance_dotted_where_it_is():
-    (ax,) = plots_audit.by_group({("miu", True): GROUPS}, "small", chance=0.01).axes
-    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [0.01]
+    (ax,) = plots_audit.by_group({("miu", True): GROUPS}, "small").axes
+    assert [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"] == [0.5]
 
 
 def test_recovered_has_means_dots_and_both_references():

@@ -134,8 +134,6 @@ def test_trajectories_have_a_panel_a_method_and_the_rest_of_the_grid_is_empty():
             for ax in figure.axes] == ["fine-tuning", "MIU", "mine", ""]
     assert [ax.axison for ax in figure.axes] == [True, True, True, False]
     assert not figure.axes[3].lines
-    assert len(plots_benchmark.trajectories(CURVES, {"UA": 0.5, "GA": 0.45}, n_columns=2).axes) == 4
-    assert len(plots_benchmark.trajectories(CURVES, {"UA": 0.5, "GA": 0.45}, n_columns=1).axes) == 3
 
 
 def test_trajectories_go_epoch_by_epoch_from_pretrain_to_a_hollow_and_a_filled_end():

@@ -166,35 +166,6 @@ def test_gold_of_gives_the_gold_standard_s_rows(rows):
     assert gold.reweight.all()
 
 
-def test_with_gap_adds_each_run_s_own_against_the_gold_standard_of_its_ratio_and_seed():
-    other = rows_of(THREE | {("retrain", True): [(0.50, 0.60)] * 3}, ratio=0.9)
-    both = pd.concat([rows_of(THREE), other], ignore_index=True).sample(frac=1, random_state=0)
-    found = tables.with_gap(both)
-    assert found.drop(columns="gap").sort_index().equals(both.sort_index())
-    gap = found.set_index(["ratio", "method", "reweight", "seed"]).gap.sort_index()
-    assert gap[0.5, "miu", True].tolist() == pytest.approx([1 - 0.02 / 6, 1 - 0.02 / 6, 1 - 0.04 / 6])
-    assert gap[0.5, "retrain", False, 1] == pytest.approx(1 - 0.06 / 6)
-    assert gap[0.9, "miu", True].tolist() == pytest.approx([1 - 0.12 / 6, 1 - 0.12 / 6, 1 - 0.14 / 6])
-    assert gap[0.9, "retrain", False, 1] == pytest.approx(1 - 0.16 / 6)
-    assert (gap[:, "retrain", True] == 1).all()
-
-
-def test_the_mean_of_with_gap_is_the_summary_s(rows):
-    means = 100 * tables.with_gap(rows).groupby(["method", "reweight"], sort=False).gap.mean()
-    assert [f"{v:.1f}" for v in means] == tables.summary(rows)["avg. gap"].replace("gold", "100.0").tolist()
-
-
-def test_with_gap_takes_the_metrics_asked_for(rows):
-    gap = tables.with_gap(rows, ["GA"]).set_index(["method", "reweight", "seed"]).gap
-    assert gap["miu", False, 0] == pytest.approx(0.94)
-
-
-def test_with_gap_of_a_ratio_without_gold_standard_is_refused(rows):
-    other = without(rows_of(VALUES, ratio=0.9), "retrain", True)
-    with pytest.raises(ValueError, match=r"no gold standard for seeds \[0, 1\]"):
-        tables.with_gap(pd.concat([rows, other], ignore_index=True))
-
-
 def test_standing_by_hand():
     table = tables.standing(rows_of(THREE), BOTH)
     # distances by seed, half the difference of UA or GA: MIU 1, 1, 2; RETRAIN 1, 3, 2; PRETRAIN 6, 6, 8
@@ -284,7 +255,6 @@ def test_the_effect_of_reweight_by_hand(rows):
     assert table.loc["retrain"].tolist() == pytest.approx([45, 57, 12, 12, 12, 2])
     # MIU: 8 and 6, a standard error of 1, t of one degree of freedom 12.706
     assert table.loc["miu"].tolist() == pytest.approx([51, 58, 7, 7 - 12.706, 7 + 12.706, 2], **EXACTLY)
-    assert tables.reweight_effect(rows, "UA").loc["miu", "gain"] == pytest.approx(5)
 
 
 def test_methods_that_run_only_with_or_only_without_reweight_are_left_out(rows):

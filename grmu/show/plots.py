@@ -182,12 +182,10 @@ def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forg
     return figure
 
 
-def ratio_curve(rows: pd.DataFrame, n: int | None = None, title: str = "",
-                highlight: float | None = None) -> Figure:
+def ratio_curve(rows: pd.DataFrame, n: int | None = None, title: str = "") -> Figure:
     """GA against the unlearning ratio, a line per method and REWEIGHT.
 
     PRETRAIN is drawn as a level, from ratio 0. `n`: test samples behind each point, for the axis label.
-    `highlight` marks one ratio.
     """
     _, ax = plt.subplots()
     ends = []
@@ -200,8 +198,6 @@ def ratio_curve(rows: pd.DataFrame, n: int | None = None, title: str = "",
         ax.errorbar(stats.index, stats["mean"], stats.half_width, capsize=3, **marker_style(method, rw))
         ends.append((stats["mean"].iloc[-1], label(method, rw), colour(method)))
     _direct_labels(ax, ends)
-    if highlight is not None:
-        ax.axvline(highlight, color="0.85", lw=8, zorder=0)
     said = METRIC_NAMES["GA"].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
     ax.set(xlabel=f"unlearning ratio: share of the group that is forgotten\n({bars_of(rows)})", ylabel=said)
     return titled(ax, title)
@@ -384,19 +380,3 @@ def shares(panels: Mapping[str, pd.DataFrame], n_test: int, title: str = "") -> 
     axes[0, 0].set_ylabel(f"accuracy of the group,\ntest, n = {n_test} (%)")
     axes[0, -1].legend(loc="upper left", bbox_to_anchor=(1, 1))
     return headline(figure, title)
-
-
-def intervals(tables: Mapping[str, pd.DataFrame], xlabel: str = "", ylabel: str = "",
-              title: str = "") -> Figure:
-    """Means with intervals (columns mean, low, high) against each table's index; the first in vermilion."""
-    _, ax = plt.subplots()
-    ax.axhline(0, color="0.6", lw=1)
-    ends = []
-    for (name, table), hue in zip(tables.items(), [VERMILION, *GROUP_COLOURS], strict=False):
-        table = table.sort_index()
-        away = [table["mean"] - table.low, table.high - table["mean"]]
-        ax.errorbar(table.index, table["mean"], away, fmt="o-", color=hue, mfc="white", capsize=3)
-        ends.append((table["mean"].iloc[-1], name, hue))
-    _direct_labels(ax, ends)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    return titled(ax, title)

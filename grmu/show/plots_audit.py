@@ -107,24 +107,24 @@ def exposures(curves: Mapping[tuple[str, bool], Sequence[float]], title: str = "
     return titled(ax, title)
 
 
-def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str, measure: str = "AUC",
-             chance: float = 0.5, title: str = "") -> Figure:
-    """A measure of an attack on every group, with 95 % intervals; a mark a method.
+def by_group(tables: Mapping[tuple[str, bool], pd.DataFrame], forget: str,
+             title: str = "") -> Figure:
+    """An attack's AUC on every group, with 95 % intervals; a mark a method.
 
-    `tables`: by (method, reweight), rows with group and the measure with its low and high. `forget`: the
-    group in vermilion. The dotted line is chance.
+    `tables`: by (method, reweight), rows with group, AUC, AUC low and AUC high. `forget`: the group in
+    vermilion. The dotted line is chance.
     """
     groups = list(next(iter(tables.values())).group)
     _, ax = plt.subplots(figsize=(7.5, 1.4 + 0.65 * len(groups)))
-    ax.axvline(chance, color="0.6", ls=":", lw=1)
+    ax.axvline(0.5, color="0.6", ls=":", lw=1)
     for (key, table), shift in zip(tables.items(), np.linspace(-0.25, 0.25, len(tables)), strict=True):
-        away = [table[measure] - table[f"{measure} low"], table[f"{measure} high"] - table[measure]]
+        away = [table["AUC"] - table["AUC low"], table["AUC high"] - table["AUC"]]
         style = marker_style(*key) | {"linestyle": "none", "label": label(*key)}
-        ax.errorbar(table[measure], np.arange(len(groups)) + shift, xerr=away, capsize=2, **style)
+        ax.errorbar(table["AUC"], np.arange(len(groups)) + shift, xerr=away, capsize=2, **style)
     name_rows(ax, groups)
     for text in ax.get_yticklabels():
         text.set_color(VERMILION if text.get_text().startswith(forget) else "black")
-    ax.set_xlabel(measure)
+    ax.set_xlabel("AUC")
     ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return titled(ax, title)
 

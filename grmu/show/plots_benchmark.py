@@ -52,17 +52,15 @@ def forest(found: pd.DataFrame, noise: float = 0.0, title: str = "", ax: Axes | 
     return titled(ax, title)
 
 
-def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "",
-                 n_columns: int = 4) -> Figure:
+def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "") -> Figure:
     """A panel a method: where UA and GA go, by epoch, from PRETRAIN (grey) to the gold standard (cross).
 
     `curves`: method, reweight, epoch, UA, GA, fractions, of one ratio; hollow ends without REWEIGHT, filled
     with it.
     """
     names = list(dict.fromkeys(curves.method))
-    n_rows = -(-len(names) // n_columns)
-    fig, axes = plt.subplots(n_rows, n_columns, figsize=(2.45 * n_columns, 2.2 * n_rows), sharex=True,
-                             sharey=True, squeeze=False)
+    n_rows = -(-len(names) // 4)
+    fig, axes = plt.subplots(n_rows, 4, figsize=(9.8, 2.2 * n_rows), sharex=True, sharey=True, squeeze=False)
     for ax in axes.flat[len(names):]:
         ax.set_axis_off()
     for ax, method in zip(axes.flat, names, strict=False):

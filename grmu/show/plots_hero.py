@@ -14,9 +14,10 @@ from grmu.study.pictures import RIGHT, first_pictures
 ROWS = {("pretrain", False): "before\nanyone leaves", ("retrain", False): "trained anew\nwithout them",
         ("retrain", True): "trained anew,\nwith REWEIGHT", ("miu", True): "unlearned by MIU,\nwith REWEIGHT"}
 GRIDS = ("references", "unlearning")
+SEED, N_PICTURES = 0, 8
 
 
-def hero(ratio: float = 0.9, seed: int = 0, n_pictures: int = 8) -> Figure:
+def hero(ratio: float = 0.9) -> Figure:
     """Test pictures of the group, a row a model: right ones in a frame, wrong ones pale and crossed.
 
     The first ones that PRETRAIN answers right and the first that it does not, as many of each as its accuracy
@@ -25,15 +26,15 @@ def hero(ratio: float = 0.9, seed: int = 0, n_pictures: int = 8) -> Figure:
     """
     _, _, test, forget_group = data.load("groundwear")
     g = test.group_id(forget_group)
-    right = {arm: by_group[g] for arm, by_group in _of(studies.load("pictures"), ratio, seed).items()}
+    right = {arm: by_group[g] for arm, by_group in _of(studies.load("pictures"), ratio).items()}
     runs = pd.concat([results.load(name) for name in GRIDS])
     means = 100 * runs[(runs.ratio - ratio).abs() < 1e-9].groupby(["method", "reweight"]).GA.mean()
     before = right["pretrain", False]
-    n_right = round(n_pictures * means["pretrain", False] / 100)
+    n_right = round(N_PICTURES * means["pretrain", False] / 100)
     places = sorted([i for i, answer in enumerate(before) if answer == RIGHT][:n_right]
-                    + [i for i, answer in enumerate(before) if answer != RIGHT][:n_pictures - n_right])
+                    + [i for i, answer in enumerate(before) if answer != RIGHT][:N_PICTURES - n_right])
     shown = test.x[first_pictures(test.group, g)[places]]
-    fig, axes = plt.subplots(len(ROWS), n_pictures, figsize=(8.6, 4.3))
+    fig, axes = plt.subplots(len(ROWS), N_PICTURES, figsize=(8.6, 4.3))
     for row, (arm, name) in zip(axes, ROWS.items(), strict=True):
         for ax, picture, place in zip(row, shown, places, strict=True):
             show_picture(picture, ax)
@@ -46,7 +47,7 @@ def hero(ratio: float = 0.9, seed: int = 0, n_pictures: int = 8) -> Figure:
     axes[-1, -1].text(1.2, -0.12, f"right, of {n}", transform=axes[-1, -1].transAxes, va="top")
     left = f"{100 * ratio:.0f} %"
     fig.set_label(
-        f"{n_pictures} pictures of sneakers on brick, and four models. Before anyone leaves, the model is "
+        f"{N_PICTURES} pictures of sneakers on brick, and four models. Before anyone leaves, the model is "
         f"right about {means['pretrain', False]:.0f} % of such pictures. Trained anew without {left} of the "
         f"group it is right about {means['retrain', False]:.0f} %, with REWEIGHT about "
         f"{means['retrain', True]:.0f} %. MIU with REWEIGHT is right about {means['miu', True]:.0f} %.")
@@ -55,9 +56,9 @@ def hero(ratio: float = 0.9, seed: int = 0, n_pictures: int = 8) -> Figure:
     return headline(fig, f"{left} of the sneakers on brick are forgotten. Who pays?")
 
 
-def _of(table: pd.DataFrame, ratio: float, seed: int) -> dict[tuple[str, bool], dict[int, str]]:
+def _of(table: pd.DataFrame, ratio: float) -> dict[tuple[str, bool], dict[int, str]]:
     """By arm and group, which pictures are right; PRETRAIN's are the same at every ratio."""
-    rows = table[(table.seed == seed) & (((table.ratio - ratio).abs() < 1e-9) | (table.method == "pretrain"))]
+    rows = table[(table.seed == SEED) & (((table.ratio - ratio).abs() < 1e-9) | (table.method == "pretrain"))]
     return {arm: dict(zip(part.group, part.right, strict=True))
             for arm, part in rows.groupby(["method", "reweight"])}
 

@@ -40,12 +40,12 @@ def distance_by_seed(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[s
     return differences(rows, gold, metrics).abs().mean(axis=1)
 
 
-def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
+def average_gap(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
     """avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself.
 
     Beware: doing nothing often scores high, so show PRETRAIN's beside it.
     """
-    return 1 - float(gap_by_metric(rows, gold, metrics).mean())
+    return 1 - float(gap_by_metric(rows, gold).mean())
 
 
 def tug_of_war(rows: pd.DataFrame, gold: pd.DataFrame) -> float:

@@ -128,22 +128,22 @@ def select(seen: Observations, samples: np.ndarray) -> Observations:
     return Observations(*(v[:, samples] for v in seen))
 
 
-def never_again(seen: Observations, seed: int = 0) -> Observations:
+def never_again(seen: Observations) -> Observations:
     """The control that must not be found: a random third of those never seen passes for unlearned, and nobody
     else is there."""
-    pretended = np.random.default_rng(seed).random(seen.status.shape) < 1 / 3
+    pretended = np.random.default_rng(0).random(seen.status.shape) < 1 / 3
     status = np.where(seen.status != NEVER, LEFT_OUT, np.where(pretended, UNLEARNED, NEVER))
     return seen._replace(status=status)
 
 
-def beside_retrained(seen: Observations, retrained: Observations, seed: int = 0) -> Observations:
+def beside_retrained(seen: Observations, retrained: Observations) -> Observations:
     """For efficacy: what models say (K rows) above what gold standards on the same halves say (K more).
 
     NEVER are answers of gold standards about samples that they never saw, a random half of these. UNSEEN are
     the models' own answers about samples that they never saw, where the gold standard's is in the other half:
     the control that must not differ, if it is forgetting that makes models differ.
     """
-    chosen = np.random.default_rng(seed).random(seen.status.shape) < 0.5
+    chosen = np.random.default_rng(0).random(seen.status.shape) < 0.5
     ours = np.where(seen.status != NEVER, seen.status, np.where(chosen, LEFT_OUT, UNSEEN))
     theirs = np.where((retrained.status == NEVER) & chosen, NEVER, LEFT_OUT)
     return stacked(seen._replace(status=ours), retrained._replace(status=theirs))

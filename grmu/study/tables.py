@@ -69,17 +69,6 @@ def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
     return select(rows, method=GOLD[0], reweight=GOLD[1])
 
 
-def with_gap(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """The rows with a column `gap`: avg. gap to the gold standard of the same ratio and seed, a fraction."""
-    parts = []
-    for _, part in rows.groupby("ratio", sort=False):
-        gold = gold_of(part)
-        gaps = [distance_by_seed(own, gold, metrics).set_axis(own.index)
-                for _, own in part.groupby(["method", "reweight"])]
-        parts.append(part.assign(gap=1 - pd.concat(gaps)))
-    return pd.concat(parts)
-
-
 def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
     """Who is nearest to the gold standard: a row a method, nearest first, distances in points.
 
@@ -116,13 +105,13 @@ def signed_gaps(rows: pd.DataFrame, metric: str = "GA", margin: float | None = N
     return worded.set_axis(pd.MultiIndex.from_tuples(list(found), names=["method", "reweight"]))
 
 
-def reweight_effect(rows: pd.DataFrame, metric: str = "GA") -> pd.DataFrame:
-    """What REWEIGHT adds to each method, in points.
+def reweight_effect(rows: pd.DataFrame) -> pd.DataFrame:
+    """What REWEIGHT adds to each method's GA, in points.
 
     Columns: without, with_; gain, low, high, of the difference paired by seed; n seeds.
     """
     gold_of(rows)
-    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values=metric)
+    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values="GA")
     wide = wide.reindex(columns=[False, True]).dropna()
     lines = {}
     for method in rows.method.unique():
