@@ -134,6 +134,13 @@ def test_the_differences_are_those_of_a_metric_frame_to_the_last_bit(n_attribute
         "EO": frame[["EP", "FPR"]].mean(), "DP": frame["DP"], "EP": frame["EP"]}
 
 
+def test_where_all_have_one_value_of_the_attribute_nothing_differs():
+    y = np.array([0, 1] * 10)
+    everyone = labelled(y, 0 * y, 2, 2)
+    for group in (1, 0), (1, 1):
+        assert fairness(torch.tensor(1 - y), everyone, [group]) == {"EO": 0, "DP": 0, "EP": 0}
+
+
 def test_a_predictor_that_ignores_the_attribute_is_fair_and_one_that_reads_it_is_not():
     y, a = np.array([0, 0, 1, 1] * 10), np.array([0, 1, 0, 1] * 10)
     dataset = labelled(y, a, 2, 2)
