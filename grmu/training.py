@@ -125,6 +125,10 @@ class Method(Settings):
         """Called once, before the first epoch."""
         self.context, self.model = context, context.model
 
+    def meant(self) -> Mapping[str, Any]:
+        """What settings stand for that are None, by name."""
+        return {}
+
     @property
     def goes_on_from(self) -> str:
         """The method whose model this one continues, if it does not start afresh."""

@@ -185,7 +185,7 @@ def draw_again(context, method, group):
     """The g_bar that the next loss will draw."""
     rng = torch.Generator()
     rng.set_state(context.rng.get_state())
-    return draw_group_bar(method.group_bar, group, 4, rng)
+    return draw_group_bar(method.chosen.group_bar, group, 4, rng)
 
 
 @pytest.mark.parametrize("group_bar", ["exact", "uniform", "shuffle"])

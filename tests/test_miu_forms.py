@@ -150,12 +150,14 @@ def test_the_forms_differ_as_their_sources_do():
 
 
 def test_a_method_has_the_choices_of_its_form_but_those_that_are_asked_for():
-    assert (MIU().form, MIU().group_bar, MIU().calibrate_to) == ("steady", "exact", "original")
+    assert (MIU().form, MIU().chosen) == ("steady", FORMS["steady"])
     for name, form in FORMS.items():
         assert MIU(form=name).chosen == form
         method = MIU(form=name, group_bar="shuffle", retune_target=False)
         assert method.chosen == replace(form, group_bar="shuffle", retune_target=False)
-        assert asdict(method).items() >= asdict(method.chosen).items()
+        assert (method.group_bar, method.mine_ema) == ("shuffle", None)  # as they were asked for
+        found = Experiment(overrides={"form": name, "group_bar": "shuffle", "retune_target": False})
+        assert found.settings.items() >= asdict(method.chosen).items()
 
 
 def test_forms_leave_no_trace_in_the_names_of_runs_without_one():

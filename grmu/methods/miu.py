@@ -37,6 +37,7 @@ class MIU(Estimated):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        _ = self.chosen  # checks its values
         require(self.retaining or self.calibrates,
                 "retaining and calibration are both off: the retain pass would have nothing to train on.")
         require(self.form == "steady" or self.calibration or self.lam == 0,  # stored runs of ours have both

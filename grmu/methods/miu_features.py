@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import count, islice
 from typing import Any, ClassVar
 
@@ -44,10 +45,13 @@ class Estimated(Method):
     extra_update: bool | None = None
     own_start: bool | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.chosen = choose(self.form, vars(self))
-        vars(self).update(vars(self.chosen))
+    @cached_property
+    def chosen(self) -> Form:
+        """The form, with those choices in place of its own that are not None; errors as of `choose`."""
+        return choose(self.form, vars(self))
+
+    def meant(self) -> Mapping[str, Any]:
+        return vars(self.chosen)
 
     @property
     def calibrates(self) -> bool:

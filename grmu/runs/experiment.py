@@ -108,10 +108,7 @@ class Experiment(Settings, Identity):
         if "warmup_epochs" not in self.overrides:  # fewer epochs have room for no more
             asked["warmup_epochs"] = min(asked["warmup_epochs"], max(asked["epochs"] - 1, 0))
         own = {f.name: asked[f.name] for f in fields(method)}  # type: ignore[arg-type]  # it is a dataclass
-        if unset := [name for name, value in own.items() if value is None]:
-            made = method(**own)
-            asked |= {name: getattr(made, name) for name in unset}
-        return asked
+        return {**asked, **method(**own).meant()} if None in own.values() else asked
 
     def load(self) -> data.Splits:
         """The whole of its data; errors as of `data.load`."""
