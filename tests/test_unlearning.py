@@ -129,10 +129,12 @@ def test_a_dataset_of_triples_gives_the_same_as_arrays(splits, model):
     found = [grmu.unlearn(model, s, forget_of(splits), head="last", recipe=SHORT) for s in (splits, lazy)]
     assert same_state(*(f.model.state_dict() for f in found))
     assert lazy.train.x[3].tolist() == splits.train.x[3].tolist()
+    assert lazy.train.name == GroupedDataset(torch.zeros(1), [0], [0]).name
+    assert data.from_dataset(triples[0], name="mine").name == "mine"
 
 
 def test_what_is_no_triple_is_named():
-    with pytest.raises(ValueError, match=r"must hold triples \(x, y, a\), .*, but item 1 is"):
+    with pytest.raises(ValueError, match=r"must hold triples \(x, y, a\), .*, but item 1 is \(ten.* 0\)\."):
         data.from_dataset([(torch.zeros(2), 0, 1), (torch.zeros(2), 0)])
 
 

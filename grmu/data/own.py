@@ -45,5 +45,5 @@ def from_dataset(dataset: Dataset[Any], class_names: Sequence[str] = (), attribu
         except (TypeError, ValueError):
             raise ValueError("the dataset must hold triples (x, y, a), y and a whole numbers, but item "
                              f"{i} is {said(dataset[i])}.") from None
-    y, a = torch.tensor(labels, dtype=torch.long).reshape(-1, 2).unbind(1)
+    y, a = torch.tensor(labels).reshape(-1, 2).unbind(1)
     return GroupedDataset(Items(dataset, torch.arange(len(labels))), y, a, class_names, attribute_names, name)
