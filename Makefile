@@ -62,7 +62,7 @@ test-labs: .venv/.installed-test ## the labs' tests, with every lab through the 
 	$(PY) -m pytest $(WORKERS) $(wildcard tests/test_lab*.py tests/test_mark*.py) tests/test_grading.py tests/test_own_graded.py \
 	  tests/test_unseen.py tests/test_guides.py --all-labs $(ARGS)
 
-kills: .venv/.installed-test workflow/.venv/.installed ## kill -9 around a sweep, thirty times: at most 10 minutes
+kills: .venv/.installed-test workflow/.venv/.installed ## kill -9 around a sweep, thirty times: about twenty minutes
 	$(PY) -m pytest tests/test_workflow.py --kills -m kills -s $(ARGS)
 
 mutants: .venv/.installed-mutants ## how many small faults in the core would the unit tests notice? at most 90 minutes, resumes; docs/mutants.md
