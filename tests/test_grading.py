@@ -203,15 +203,6 @@ def square(x):
     return found
 """
 BOMB = "import os\ndef square(x):\n    while True:\n        os.fork()"
-SHARED = """
-import mmap
-def square(x):
-    room = mmap.mmap(-1, 4 * 2**30)
-    while True:
-        room.seek(0)
-        for _ in range(4 * 2**10):
-            room.write(b"x" * 2**20)
-"""
 KILLS = "import os, signal\ndef square(x):\n    os.kill(os.getppid(), signal.SIGKILL)"
 CRASHES = "def square(x):\n    import os\n    os._exit(3)"
 
@@ -234,7 +225,7 @@ def class_of(good, folders):
     attacks = {"constant": "def square(x):\n    return 1", "tricks": TRICKS, "patches": PATCHES,
                "forges": FORGES, "crashes": CRASHES, "kills": KILLS}
     if contain.isolated():
-        attacks |= {"reads": reads, "bomb": BOMB, "shared": SHARED}
+        attacks |= {"reads": reads, "bomb": BOMB}
     return {"bare": bare, "tampered": tampered, "deleted": deleted, "greedy": with_sources(good, GREEDY),
             "adamant": with_sources(good, {"double": ADAMANT}), "odd": with_sources(good, {"double": ODD}),
             "large": with_sources(good, {"square": LARGE})
@@ -286,7 +277,6 @@ def graded(tiny, tmp_path_factory):
     ("crashes", 2, "the kernel died in cell 5: the cells after it were not run"),
     ("kills", 0, "grading ended without a result"),
     pytest.param("reads", 2, "graded; to grade by hand: why", marks=ALONE),
-    pytest.param("shared", 0, "its processes together wanted more than 2 GB", marks=ALONE),
     ("linked", 0, "not graded; lab1_linked.ipynb is refused: it is a link to another file"),
     ("leaves", 0, "lab1_leaves.zip is refused: '../../lab1_good.ipynb' in it leads out of its folder"),
     ("links", 0, "lab1_links.zip is refused: 'grades' in it is a link")])
