@@ -40,7 +40,7 @@ def claims_page() -> str:
     for c in judged:
         printed = ", ".join(f"{at} {value:.1f}" for at, value in c.published.items() if value == value)
         ours = ", ".join(f"{at} {i.mean:.1f} [{i.low:.1f}, {i.high:.1f}]" for at, i in c.intervals.items())
-        effects.append(f"### {c.name}\n\n*{c.verdict}* ({c.where}).\n\n- Ours: {ours}.\n"
+        effects.append(f"### {c.text}\n\n*{c.verdict}* ({c.where}).\n\n- Ours: {ours}.\n"
                        f"- The paper's: {printed or 'not printed'}.\n")
     return "\n".join([
         "# The paper's claims, one by one", "",
@@ -50,13 +50,13 @@ def claims_page() -> str:
         "In points; ours with 95 % intervals over seeds, before Holm's correction.", "", *effects])
 
 
-def found() -> str:
-    """What was found, in a sentence of the shipped runs."""
+def finding() -> str:
+    """Return the main finding, a sentence with the numbers of the shipped runs."""
     rows = results.load("references", ratio=0.9)
     ga = 100 * rows.groupby(["method", "reweight"]).GA.mean()
-    train, _, _, asks = load("groundwear")
+    splits = load("groundwear")
     before, after, mended = ga["pretrain", False], ga["retrain", False], ga["retrain", True]
-    group = train.group_names[train.group_id(asks)]
+    group = splits.train.group_names[splits.train.group_id(splits.forget_group)]
     return (f"A model that forgets 90 % of *{group}* is right about {after:.0f} % of new pictures of that "
             f"group, where it was right about {before:.0f} %; REWEIGHT brings it back to {mended:.0f} %.")
 
@@ -66,8 +66,8 @@ def with_back_links(glossary: str) -> str:
     prose = {path.name: "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells
                                   if cell.cell_type == "markdown") for path in build_slides.LESSONS}
 
-    def entry(found: re.Match[str]) -> str:
-        head = found[0].split(":")[0]
+    def entry(match: re.Match[str]) -> str:
+        head = match[0].split(":")[0]
         terms = [term for bold in re.findall(r"\*\*(.+?)\*\*", head) for term in bold.split(", ")]
         sign = re.findall(r"^- \$\\(\w+)", head)
         words = "|".join([*(rf"\b{re.escape(term)}" for term in terms),
@@ -75,7 +75,7 @@ def with_back_links(glossary: str) -> str:
         case = re.NOFLAG if any(map(str.isupper, terms)) else re.IGNORECASE
         used = [f"[{name[:2]}](../notebooks/{name})" for name, text in prose.items()
                 if re.search(words, text, case)]
-        return found[0] + f" *Used in* {', '.join(used)}." * bool(used)
+        return match[0] + f" *Used in* {', '.join(used)}." * bool(used)
 
     return re.sub(r"^- .*(?:\n  .*)*", entry, glossary, flags=re.M)
 
@@ -105,7 +105,7 @@ def stage(source: Path) -> None:
     landing = (source / "docs" / "site" / "index.md").read_text(encoding="utf-8")
     landing = re.sub(r"\]\((?!\w+:|#)(\S+?)\)",
                      lambda m: f"]({posixpath.normpath('docs/site/' + m[1])})", landing)
-    landing = landing.replace("FOUND", found()).replace("EXPLORER", embedded(page))
+    landing = landing.replace("FOUND", finding()).replace("EXPLORER", embedded(page))
     (source / "docs" / "site" / "index.md").unlink()
     (source / "index.md").write_text(landing, encoding="utf-8")
     glossary = source / "docs" / "glossary.md"

@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 
 from grmu.data.arguments import Parser
-from grmu.runs.store import StoreError
+from grmu.experiments.store import StoreError
 
 COMMANDS = {  # name: (module, arguments put before the user's, what it does)
     "demo": ("grmu.scale.demo", [], "run the five methods on the embedded data set and compare them"),
@@ -23,7 +23,6 @@ COMMANDS = {  # name: (module, arguments put before the user's, what it does)
              "write the labs for students, without solutions, or grade what they hand in"),
     "results": ("grmu.study.compute", [], "compute the results that ship with the course"),
     "weights": ("grmu.scale.weights_command", [], "say which pretrained weights are there, or download some"),
-    "store": ("grmu.scale.store_command", [], "say which runs are kept, and remove those of older code"),
     "sweep": ("grmu.scale.sweep_command", [], "the jobs of a grid of experiments, their cost, their report"),
     "search": ("grmu.study.search", [], "choose hyperparameters on validation data"),
 }

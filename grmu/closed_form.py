@@ -67,5 +67,5 @@ def estimates(nats: float, shares: Sequence[float] = SHARES, group_bar: str = "e
     for _ in range(updates // every):
         with fixed_threads():
             estimator.fit(z[HELD_OUT:], group[HELD_OUT:], every)
-            said = estimator.bound(z[:HELD_OUT], group[:HELD_OUT]).item()
-        yield said
+            estimate = estimator.bound(z[:HELD_OUT], group[:HELD_OUT]).item()
+        yield estimate

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from grmu.data import GroupedDataset
+from grmu.data import ForgetSplit, GroupedDataset
 from grmu.models import Classifier
+from grmu.numerics import fixed_threads
 from grmu.training import predict
 
 MOST_CLUSTERS = 5
@@ -50,16 +51,16 @@ def divided(z: np.ndarray, train: GroupedDataset, seed: int) -> np.ndarray:
     from sklearn.cluster import KMeans  # a second to import, for those who infer groups
     from sklearn.metrics import silhouette_score
 
-    y, found = train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
+    y, cluster = train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]
         if len(members) < 3:  # nothing to divide
             continue
         tried = [KMeans(k, n_init=10, random_state=seed).fit_predict(members)
                  for k in range(2, 1 + min(MOST_CLUSTERS, len(members) - 1))]
-        found[y == c] = max(tried, key=lambda labels: silhouette_score(
+        cluster[y == c] = max(tried, key=lambda labels: silhouette_score(
             members, labels, sample_size=min(SILHOUETTE_SAMPLES, len(members)), random_state=seed))
-    return found
+    return cluster
 
 
 def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -84,10 +85,10 @@ def completed(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.nda
     if len(np.unique(a[known])) == 1:  # nothing to tell apart
         return np.full(len(a), a[known][0])
     x = np.c_[z, np.eye(train.n_classes)[y]]
-    found = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(
+    attribute = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(
         x[known], a[known]).predict(x)
-    found[known] = a[known]
-    return found
+    attribute[known] = a[known]
+    return attribute
 
 
 def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
@@ -112,9 +113,18 @@ GROUPINGS = {"clusters": Grouping(clusters), "errors": Grouping(errors, EARLY), 
 
 def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> GroupedDataset:
     """The same samples with the inferred attribute in place of the true one."""
-    found = torch.as_tensor(GROUPINGS[name].infer(model, train, seed))
-    return replace(train, a=found.to(train.y.device),
-                   attribute_names=[f"{name} {i}" for i in range(int(found.max()) + 1)])
+    attribute = torch.as_tensor(GROUPINGS[name].infer(model, train, seed))
+    return replace(train, a=attribute.to(train.y.device),
+                   attribute_names=[f"{name} {i}" for i in range(int(attribute.max()) + 1)])
+
+
+def regroup(name: str, model: Classifier, train: GroupedDataset, split: ForgetSplit,
+            seed: int) -> tuple[GroupedDataset, ForgetSplit]:
+    """The training set and its split with the inferred attribute in place of the true one."""
+    with fixed_threads():
+        train = infer(name, model, train, seed)
+    retain, forget = train.subset(split.retain_index), train.subset(split.forget_index)
+    return train, split._replace(retain=retain, forget=forget)
 
 
 def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from grmu.data import GroupedDataset, Rows
+from grmu.data import GroupedDataset, Samples
 from grmu.models import Classifier
 
 
@@ -47,7 +47,7 @@ def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | Non
     return total
 
 
-def sample_gradients(model: Classifier, x: Tensor | Rows, y: Tensor) -> Iterator[Tensor]:
+def sample_gradients(model: Classifier, x: Tensor | Samples, y: Tensor) -> Iterator[Tensor]:
     """Gradient of each sample's cross-entropy, (B, n_parameters), in chunks of B (that fill 1 GB at most)."""
     was_training, chunk = model.training, fitting(model, 250, 2**28)
     model.eval()
@@ -60,8 +60,8 @@ def sample_gradients(model: Classifier, x: Tensor | Rows, y: Tensor) -> Iterator
 
     per_sample = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0, 0))
     for part_x, part_y in zip(x.split(chunk), y.split(chunk), strict=True):
-        found = per_sample({name: fixed[name] for name in names}, model.scaled(part_x), part_y)
-        yield torch.cat([found[name].flatten(1) for name in names], 1)
+        gradients = per_sample({name: fixed[name] for name in names}, model.scaled(part_x), part_y)
+        yield torch.cat([gradients[name].flatten(1) for name in names], 1)
     model.train(was_training)
 
 

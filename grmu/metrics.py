@@ -58,8 +58,7 @@ def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Gro
 
 
 def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, retain_group: torch.Tensor,
-                 val_group: torch.Tensor,
-                 seed: int = 0) -> float:
+                 val_group: torch.Tensor, seed: int = 0) -> float:
     """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10).
 
     Higher: better hidden.
@@ -72,8 +71,8 @@ def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, 
     Args:
         retain, val, forget: (N,) losses.  retain_group, val_group: (N,) groups.  seed: of the forest.
     """
-    return float((membership_forest(retain, val, retain_group, val_group, seed).predict(
-        forget[:, None].numpy()) == 0).mean())
+    forest = membership_forest(retain, val, retain_group, val_group, seed)
+    return float((forest.predict(forget[:, None].numpy()) == 0).mean())
 
 
 def membership_forest(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
@@ -141,7 +140,6 @@ def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, 
     metrics |= {"val_TA": right["val"].mean().item(),
                 "val_GA": right["val"][val.in_groups(groups).cpu()].mean().item(),
                 "val_WG": float(accuracy_by_group(predicted["val"], val)["accuracy"].min())}
-    overall = pd.DataFrame([{"group": name, "accuracy": metrics[name], "n": len(hits),
-                             "se": standard_error(metrics[name], len(hits))}
-                            for name, hits in samples.items()])
+    overall = pd.DataFrame([(name, metrics[name], len(hits), standard_error(metrics[name], len(hits)))
+                            for name, hits in samples.items()], columns=list(by_group))
     return metrics, pd.concat([overall, by_group], ignore_index=True)

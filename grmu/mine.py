@@ -134,9 +134,8 @@ class Estimator:
         number("lr", lr, 0)
         number("batch_size", batch_size, 1, whole=True)
         number("ema", ema, 0, 1)
-        number("momentum", momentum, 0, 1)
-        self.mine, self.rng, self.group_bar, self.batch_size, self.ema = mine, rng, group_bar, batch_size, ema
-        self.corrected = corrected
+        self.network, self.rng, self.group_bar, self.ema = mine, rng, group_bar, ema
+        self.batch_size, self.corrected = batch_size, corrected
         self.optimizer: torch.optim.Optimizer = (
             torch.optim.Adam(mine.parameters(), lr, fused=True) if optimizer == "adam"
             else torch.optim.SGD(mine.parameters(), lr, momentum))
@@ -154,17 +153,17 @@ class Estimator:
 
     def update(self, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
         """One step of the optimiser on a batch; g_bar is drawn if not given. Returns the bound before it."""
-        self.mine.requires_grad_(True)
+        self.network.requires_grad_(True)
         bound = self._bound(z, group, group_bar, corrected=True)
         self.optimizer.zero_grad()
         (-bound).backward()
         self.optimizer.step()
-        self.mine.requires_grad_(False)
+        self.network.requires_grad_(False)
         return bound.detach()
 
     def draw(self, group: Tensor) -> Tensor | None:
         """g_bar for a batch, see `draw_group_bar`."""
-        return draw_group_bar(self.group_bar, group, self.mine.n_groups, self.rng)
+        return draw_group_bar(self.group_bar, group, self.network.n_groups, self.rng)
 
     def bound(self, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
         """Eq. 2 on these samples, a scalar that is differentiable in z; g_bar is drawn if not given.
@@ -173,31 +172,27 @@ class Estimator:
         """
         return self._bound(z, group, group_bar, self.corrected)
 
-    def read(self, z: Tensor, group: Tensor) -> float:
-        """The bound as a number; leaves the moving average alone."""
-        return dv_bound(self.mine, z, group, self.draw(group)).item()
-
     def _bound(self, z: Tensor, group: Tensor, group_bar: Tensor | None, corrected: bool) -> Tensor:
         bar = self.draw(group) if group_bar is None else group_bar
-        joint, log_partition = dv_terms(self.mine, z, group, bar)
+        joint, log_partition = dv_terms(self.network, z, group, bar)
         return joint - (self._averaged(log_partition) if corrected else log_partition)
 
     def _averaged(self, log_partition: Tensor) -> Tensor:
         """The same value, its gradient corrected by the moving average, which takes this batch in first."""
-        old, new = self.mine.log_partition, log_partition.detach()
+        old, new = self.network.log_partition, log_partition.detach()
         kept = old + math.log1p(-self.ema) if self.ema < 1 else old - math.inf
         mixed = torch.stack([kept, new + math.log(self.ema)]).logsumexp(0)
-        self.mine.log_partition = torch.where(old.isnan(), new, mixed)  # an `if` would wait for a GPU
+        self.network.log_partition = torch.where(old.isnan(), new, mixed)  # an `if` would wait for a GPU
         # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving
         # average
-        ratio = (log_partition - self.mine.log_partition).exp()
+        ratio = (log_partition - self.network.log_partition).exp()
         return new + (ratio - ratio.detach())
 
     def state_dict(self) -> dict[str, Any]:
         """What later fits depend on; their random stream is the caller's."""
-        return {"mine": self.mine.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return {"mine": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Put a `state_dict` back."""
-        self.mine.load_state_dict(state["mine"])
+        self.network.load_state_dict(state["mine"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -6,18 +6,16 @@ forget to. Precision is the backbone's business too: features and logits leave i
 not know.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from grmu.backbones import Backbone, cnn, text
-from grmu.data import GroupedDataset, Rows, check_dataset, require
-from grmu.data.view import View
+from grmu.data import GroupedDataset, Samples, check_dataset, require
+from grmu.data.checks import Settings, one_of
 from grmu.numerics import seeded
-from grmu.settings import Settings, one_of
 
 MODELS = ("cnn", "resnet18", "resnet18_timm", "efficientnet_lite0", "text", "bert", "minilm")
 TEXTS = ("text", "bert", "minilm")  # take samples (2, L), the others (C, H, W)
@@ -28,8 +26,8 @@ class Network(Settings):
     """Which network a run uses.
 
     Args:
-        model: "cnn" and "text" are of this file, the others of `grmu.pretrained`.  pretrained: "fresh"
-            weights are its published ones (`grmu.pretrained`), but for the head.
+        model: "cnn" and "text" are of this file, the others of `grmu.backbones`.  pretrained: "fresh"
+            weights are its published ones (`grmu.backbones`), but for the head.
         precision: of the backbone, "fp32" or "bf16" (autocast; weights, features and all losses stay in 32
             bits).
     """
@@ -49,20 +47,20 @@ class Classifier(nn.Module):
     """Backbone and linear head: features z = f_theta(x), (B, n_features), and logits, (B, n_classes).
 
     Args:
-        view: the region of a stored picture that the network sees; None is all of it.
+        crop: the region of a stored picture that the network sees; None is all of it.
         bf16: the backbone's precision.  channels, mean, std: as in `Backbone`.
     """
 
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, backbone: nn.Module, n_features: int, n_classes: int, view: View | None = None,
+    def __init__(self, backbone: nn.Module, n_features: int, n_classes: int, crop: Any = None,
                  bf16: bool = False, channels: int = 0, mean: tuple[float, ...] = (0.5,),
                  std: tuple[float, ...] = (0.5,)) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = nn.Linear(n_features, n_classes)
-        self.n_features, self.view, self.bf16, self.channels = n_features, view, bf16, channels
+        self.n_features, self.crop, self.bf16, self.channels = n_features, crop, bf16, channels
         scale, shift = ([1 / (255 * s) for s in std], [m / s for m, s in zip(mean, std, strict=True)])
         self.register_buffer("scale", torch.tensor(scale).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
@@ -72,8 +70,8 @@ class Classifier(nn.Module):
         other samples as they are."""
         if x.dtype != torch.uint8:
             return x
-        if self.view is not None and x.shape[-2:] != (self.view.side, self.view.side):
-            x = self.view.centre(x)
+        if self.crop is not None and x.shape[-2:] != (self.crop.side, self.crop.side):
+            x = self.crop.centre(x)
         if x.ndim == 4 and self.channels:  # grey pictures are shown to all channels
             x = x.expand(-1, self.channels, -1, -1)
         x = x.to(self.head.weight.dtype)
@@ -95,9 +93,34 @@ class Classifier(nn.Module):
         self.head = head
 
 
-BACKBONES: dict[str, Callable[[GroupedDataset, bool], Backbone]] = {"cnn": cnn, "text": text}
-PUBLISHED = ("resnet18", "resnet18_timm", "efficientnet_lite0", "bert",
-             "minilm")  # of `grmu.pretrained`, imported when one is asked for
+class Backbone(NamedTuple):
+    """A network up to its features.
+
+    Pictures reach it as (x - mean) / std, x in 0 to 1, with `channels` channels (0: any).
+    """
+
+    module: nn.Module
+    n_features: int
+    channels: int = 0
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.5,)
+
+
+def cnn(train: GroupedDataset, pretrained: bool) -> Backbone:
+    """Three 3x3 stride-2 convolutions with BatchNorm and ReLU, then global average pooling.
+
+    It has 0.55 M multiply-adds at 28 x 28.
+    """
+    layers: list[nn.Module] = []
+    in_channels = train.x[:1].shape[1]
+    for out_channels in (16, 32, 64):
+        layers += [nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False),
+                   nn.BatchNorm2d(out_channels), nn.ReLU()]
+        in_channels = out_channels
+    return Backbone(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), in_channels)
+
+
+PUBLISHED = ("resnet18", "resnet18_timm", "efficientnet_lite0", "bert", "minilm")  # in `grmu.backbones`
 
 
 def check_fit(network: Network, train: GroupedDataset) -> None:
@@ -119,15 +142,9 @@ def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
     """
     check_fit(network, train)
     with seeded(seed):
-        make = BACKBONES.get(network.model) or getattr(import_module("grmu.pretrained"), network.model)
+        make = cnn if network.model == "cnn" else getattr(import_module("grmu.backbones"), network.model)
         module, n_features, channels, mean, std = make(train, network.pretrained)
-        view = train.x.view if isinstance(train.x, Rows) else None
+        crop = train.x.crop if isinstance(train.x, Samples) else None
         bf16 = network.precision == "bf16"
-        model = Classifier(module, n_features, train.n_classes, view, bf16, channels, mean, std)
+        model = Classifier(module, n_features, train.n_classes, crop, bf16, channels, mean, std)
         return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stubs lack it
-
-
-def distance(model_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:
-    """T^2 KL(teacher || model) of softened predictions, (B, n_classes) each, a mean over samples, in nats."""
-    log_p, log_q = (nn.functional.log_softmax(v / temperature, 1) for v in (teacher_logits, model_logits))
-    return temperature**2 * nn.functional.kl_div(log_q, log_p, reduction="batchmean", log_target=True)

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from grmu.data import require
+from grmu.models import Classifier
 
 EVERY = 5  # one sample in so many of a group is held out to measure an attribute head
 
@@ -198,9 +199,9 @@ def _fit(x: np.ndarray, y: np.ndarray, a: np.ndarray, n_classes: int, n_attribut
     if len(values) > 1:
         own = np.eye(n_classes)[y][:, :, None] * np.c_[(x - mean) / spread, np.ones(len(x))][:, None, :]
         design = np.c_[(x - mean) / spread, own.reshape(len(x), -1)]
-        found = LogisticRegression(max_iter=3000).fit(design, a)
+        classifier = LogisticRegression(max_iter=3000).fit(design, a)
         flat, level = (v if len(values) > 2 else np.stack([0 * v[0], v[0]])  # two values: of the second alone
-                       for v in (found.coef_, found.intercept_))
+                       for v in (classifier.coef_, classifier.intercept_))
         shared = flat[:, : x.shape[1]]
         products = flat[:, x.shape[1]:].reshape(len(values), n_classes, -1)
         weight = (shared[:, None] + products[:, :, :-1]) / spread
@@ -242,6 +243,12 @@ class ShiftedHead(nn.Linear):
     def forward(self, z: Tensor) -> Tensor:
         """Corrected logits, (N, n_classes), from features (N, n_features)."""
         return undo_shift(super().forward(z), self.attribute(z), self.r)
+
+
+def shifted_head(model: Classifier, r: Tensor) -> ShiftedHead:
+    """Return a head for weights that were stored with a `ShiftedHead`, r (n_classes, n_attributes)."""
+    r = r.to(model.head.weight)
+    return ShiftedHead(model.head, AttributeHead(model.n_features, *r.shape).to(r), r)
 
 
 def temperature(logits: Tensor, y: Tensor, weights: Tensor | None = None) -> float:

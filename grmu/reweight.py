@@ -37,8 +37,8 @@ def group_weights(
                          "impossible: count the same groups in both.")
     vanished = ((nu_r == 0) & (nu_tr > 0)).nonzero().flatten().tolist()
     if vanished:
-        said = ", ".join(names[g] if names else f"group {g}" for g in vanished)
-        warnings.warn(f"nothing is left of {said}: REWEIGHT cannot bring back a group that has vanished; its "
+        gone = ", ".join(names[g] if names else f"group {g}" for g in vanished)
+        warnings.warn(f"nothing is left of {gone}: REWEIGHT cannot bring back a group that has vanished; its "
                       "weight is 0.",
                       stacklevel=2)
     return torch.where(nu_r > 0, nu_tr / nu_r.clamp(min=1), torch.zeros_like(nu_r)).float()
@@ -50,13 +50,6 @@ def sample_weights(train: GroupedDataset, retain: GroupedDataset) -> torch.Tenso
     check_dataset("retain", retain)
     alpha = group_weights(train.group_counts().cpu(), retain.group_counts().cpu(), train.group_names)
     weights = alpha.to(retain.group.device)[retain.group]
-    return weights / weights.sum()
-
-
-def balanced_weights(retain: GroupedDataset) -> torch.Tensor:
-    """Equal total weight for every group present (RWG, Idrissi et al. 2022):
-    what REWEIGHT is often mistaken for."""
-    weights = 1.0 / retain.group_counts()[retain.group]
     return weights / weights.sum()
 
 

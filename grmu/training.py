@@ -1,41 +1,28 @@
 """The one training loop. A method is a pair of losses; this loop gives it batches.
 
 Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pass over the forget set with
-`forget_loss`, then a pass over the retain set with `retain_loss`. Pretraining, retraining and every
-unlearning method run through here. A method that works in one stroke does so in `setup`, and asks for no
-epochs.
+`forget_loss`, then a pass over the retain set with `retain_loss`.
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import (
-    ConstantLR,
-    CosineAnnealingLR,
-    LambdaLR,
-    LinearLR,
-    LRScheduler,
-    SequentialLR,
-)
 
-from grmu.data import GroupedDataset, Rows, require
+from grmu.data import GroupedDataset, Samples, require
+from grmu.data.checks import Settings, one_of, within
 from grmu.models import Classifier
-from grmu.numerics import seeded
 from grmu.reweight import draw_epoch
-from grmu.settings import Settings, one_of, within
 
-OnEpoch = Callable[[int, dict[str, float]], None]  # epoch's number, from 1, and its row of the curves
+OnEpoch = Callable[[int, dict[str, float]], None]  # the epoch's number, from 1, and its row of the curves
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples of one step, augmented if the recipe says so;
-    `index` are their rows in the set they come from."""
+    """The samples of one step; `index` holds their rows in the set that they come from."""
 
     x: Tensor
     y: Tensor
@@ -44,14 +31,24 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Recipe(Settings):
-    """How to optimise: `schedule` after `warmup_epochs` of linear warm-up, rates per epoch.
+class TrainConfig(Settings):
+    """How to optimise. Learning rates change per epoch: a linear warm-up, then `schedule`.
 
-    No epochs (0) leave what the method's `setup` made. AdamW has no use for `momentum`. `warmup_by`: does the
-    rate rise from epoch to epoch, or with every step of the retain pass, from 0?
+    Args:
+        epochs: With 0, the model stays as the method's `setup` left it.
+        lr: Learning rate after the warm-up.
+        batch_size: Samples in a batch of either pass.
+        weight_decay: L2 penalty (SGD), or decoupled decay (AdamW).
+        momentum: Of SGD; AdamW ignores it.
+        warmup_epochs: Epochs of linear warm-up.
+        schedule: "cosine" (to 0) or "constant".
+        augment: Shift and flip images; sentences are never augmented.
+        optimizer: "sgd" or "adamw".
+        warmup_by: Whether the rate rises with every "epoch", or from 0 with every "step" of the retain pass.
+        retain_batch_size: Samples in a batch of the retain pass; 0 means `batch_size`.
 
     Raises:
-        ValueError: a value out of range; the message names it and what is allowed.
+        ValueError: A value is out of range; the message names it and what is allowed.
     """
 
     epochs: int = within(0, 10_000, default=15)
@@ -64,8 +61,7 @@ class Recipe(Settings):
     augment: bool = False
     optimizer: str = one_of("sgd", "adamw")
     warmup_by: str = one_of("epoch", "step")
-
-    later: ClassVar[Mapping[str, Any]] = {"warmup_by": "epoch"}
+    retain_batch_size: int = within(0, 1_000_000, default=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,11 +71,18 @@ class Recipe(Settings):
 
 @dataclass
 class Context:
-    """All that a method may look at: the model it changes, the frozen original (None if it starts afresh),
-    the data.
+    """What a method may use: the model that it changes, the frozen original, the data and the random stream.
 
-    `weights` are REWEIGHT's, one per retained sample, summing to 1; None leaves all alike. `retain_index`
-    says which rows of `train` are retained, so that what is known of those need not be computed again.
+    Args:
+        model: The network to train.
+        original: The frozen model before unlearning, in eval mode; None if training starts from scratch.
+        train: The whole training set.
+        retain: Its retained samples.
+        forget: Its samples to forget.
+        rng: Source of every random draw.
+        config: How to optimise.
+        weights: REWEIGHT's sampling weights, (len(retain),), summing to 1; None samples uniformly.
+        retain_index: (len(retain),) rows of `train` that are retained.
     """
 
     model: Classifier
@@ -88,94 +91,62 @@ class Context:
     retain: GroupedDataset
     forget: GroupedDataset
     rng: torch.Generator
-    recipe: Recipe
+    config: TrainConfig
     weights: Tensor | None = None
-    retain_index: Tensor | None = None
+    retain_index: Tensor = torch.arange(0)  # noqa: RUF009  # never written to
 
     @property
     def device(self) -> torch.device:
-        """Where the data lives."""
+        """Where the data are."""
         return self.retain.y.device
+
+    @property
+    def augments(self) -> bool:
+        """Whether batches differ from the stored samples."""
+        return self.config.augment and self.train.x[:1].ndim == 4
 
 
 class Method(Settings):
-    """Base of all methods: override the losses.
+    """Base of all methods: a pair of losses. Subclasses are dataclasses whose fields are hyperparameters.
 
-    Subclasses are dataclasses whose fields are their hyperparameters.
+    An attribute that is an `nn.Parameter` is trained with the model's; one that is an `nn.Buffer` or has a
+    `state_dict` is saved with checkpoints, too.
 
-    starts_from: "fresh" weights or the "original" model (PRETRAIN, or what `goes_on_from` names).
-    trains_on: "train" or "retain".
-    forget_epochs: number of first epochs with a forget pass.  retains: do epochs have a retain pass?
-    later: settings that came later, with the values that runs had before: these leave no trace in names.
+    Args:
+        init_from: The method whose model this one starts from; None starts from fresh weights.
+        trains_on: What the retain pass goes over: "train" or "retain".
+        forget_epochs: Number of epochs, from the first, that begin with a forget pass.
+        retains: Whether epochs have a retain pass.
     """
 
-    name: ClassVar[str] = "a method"  # `grmu.methods.register` gives it one
-    starts_from: ClassVar[str] = "original"
+    init_from: ClassVar[str | None] = "pretrain"
     trains_on: ClassVar[str] = "retain"
-    later: ClassVar[Mapping[str, Any]] = {}
     forget_epochs: int = 0
     retains: bool = True
 
-    @staticmethod
-    def load(model: Classifier, weights: Mapping[str, Tensor]) -> None:
-        """Give a network the weights of one that the method has trained."""
-        model.load_state_dict(weights)
-
     def setup(self, context: Context) -> None:
-        """Called once, before the first epoch."""
+        """Prepare for the first epoch. A method that works in a single step does so here."""
         self.context, self.model = context, context.model
+        self.original: Classifier = context.original  # type: ignore[assignment]  # None if it starts afresh
 
-    def meant(self) -> Mapping[str, Any]:
-        """What settings stand for that are None, by name."""
-        return {}
-
-    @property
-    def goes_on_from(self) -> str:
-        """The method whose model this one continues, if it does not start afresh."""
-        return "pretrain"
-
-    @property
-    def original(self) -> Classifier:
-        """The frozen model that unlearning starts from, in eval mode."""
-        return self.context.original  # type: ignore[return-value]  # None only where a method starts afresh
-
-    @property
-    def retain_recipe(self) -> Recipe:
-        """How the retain pass is cut into batches."""
-        return self.context.recipe
-
-    def parameters(self) -> Iterable[Tensor]:
-        """Parameters of the method's own, trained together with the model's; asked for after `setup`."""
-        return ()
-
-    def sampling_weights(self) -> Tensor | None:
-        """The method's own sampling of the retain set;
-        None leaves it (uniform or REWEIGHT) to the experiment."""
-        return None
-
-    def forgets(self, epoch: int) -> bool:
-        """Does epoch 0, 1, ... begin with a forget pass?"""
-        return epoch < self.forget_epochs
+    def sample_epoch(self) -> Tensor:
+        """Draw the retain pass of one epoch: rows of the retain set, shuffled or sampled with REWEIGHT."""
+        return draw_epoch(len(self.context.retain), self.context.weights, self.context.rng)
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
-        """Work before epoch 0, 1, ...; what it returns is recorded with that epoch."""
+        """Do the work that precedes epoch 0, 1, ...; what it returns is recorded with that epoch."""
         return {}
 
     def forget_loss(self, batch: Batch) -> Tensor:
-        """What a step of the forget pass minimises, a scalar."""
+        """Return what a step of the forget pass minimises, a scalar."""
         raise NotImplementedError
 
     def retain_loss(self, batch: Batch) -> Tensor:
-        """What a step of the retain pass minimises, a scalar; here cross-entropy (Eq. 7)."""
+        """Return what a step of the retain pass minimises, a scalar; by default cross-entropy (Eq. 7)."""
         return nn.functional.cross_entropy(self.model(batch.x), batch.y)
 
     def after_step(self) -> None:
-        """Called after every step of the optimiser, of either pass."""
-
-    def state(self) -> Mapping[str, Any]:
-        """What changes while training besides the model, for checkpoints: tensors,
-        or what has a `state_dict`."""
-        return {}
+        """Act after a step of the optimiser, in either pass."""
 
 
 def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
@@ -188,24 +159,32 @@ def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
     cols = (torch.arange(width, device=x.device) + moves[1] - shift).clamp_(0, width - 1)  # (B, W)
     cols = torch.where(flip, cols.flip(1), cols)
     every = torch.arange(n, device=x.device)[:, None, None]
-    pixels = x.permute(0, 2, 3, 1)[every, rows[:, :, None], cols[:, None, :]]  # (B, H, W, C)
-    return pixels.permute(0, 3, 1, 2)
+    return x.permute(0, 2, 3, 1)[every, rows[:, :, None], cols[:, None, :]].permute(0, 3, 1, 2)
 
 
-def batches(data: GroupedDataset, recipe: Recipe, rng: torch.Generator,
-            weights: Tensor | None) -> Iterator[Batch]:
-    """One epoch of shuffled batches: cut from memory, or fetched ahead from where the samples are."""
-    order, stored = draw_epoch(len(data), weights, rng), data.x if isinstance(data.x, Rows) else None
-    indices = order.to(data.y.device).split(recipe.batch_size)
-    samples = stored.batches(order, recipe.batch_size) if stored else map(data.x.__getitem__, indices)
+def batches(data: GroupedDataset, config: TrainConfig, rng: torch.Generator, order: Tensor | None = None,
+            batch_size: int = 0) -> Iterator[Batch]:
+    """Yield one epoch in batches, augmented if the config says so.
+
+    Args:
+        data: Samples in memory, or on disk (then they are fetched ahead).
+        config: Its `augment` and `batch_size` are used.
+        rng: Source of the shuffling and the augmentation.
+        order: Samples of the data in the order of the epoch; None shuffles all of them.
+        batch_size: Replaces the config's unless it is 0.
+    """
+    order = torch.randperm(len(data), generator=rng) if order is None else order
+    size, stored = batch_size or config.batch_size, data.x if isinstance(data.x, Samples) else None
+    indices = order.to(data.y.device).split(size)
+    samples = stored.batches(order, size) if stored else map(data.x.__getitem__, indices)
     for x, index in zip(samples, indices, strict=True):
-        if recipe.augment and x.ndim == 4:  # sentences are not augmented
-            x = stored.view.random(x, rng) if stored and stored.view else augment_images(x, rng)
+        if config.augment and x.ndim == 4:
+            x = stored.crop.random(x, rng) if stored and stored.crop else augment_images(x, rng)
         yield Batch(x, data.y[index], data.group[index], index)
 
 
 @torch.no_grad()
-def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | Rows,
+def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | Samples,
             batch_size: int = 500) -> Tensor:
     """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are;
     restores the mode."""
@@ -216,135 +195,111 @@ def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | 
     return outputs
 
 
-def make_optimizer(parameters: Iterable[Tensor], recipe: Recipe,
+def make_optimizer(parameters: Iterable[Tensor], config: TrainConfig,
                    device: torch.device) -> torch.optim.Optimizer:
     """SGD or AdamW; on a GPU all tensors are updated by one kernel."""
-    fused = True if device.type == "cuda" else None
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, recipe.lr, weight_decay=recipe.weight_decay, fused=fused)
-    return torch.optim.SGD(parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay,
-                           fused=fused)
+    common: Any = {"weight_decay": config.weight_decay, "fused": True if device.type == "cuda" else None}
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, config.lr, **common)
+    return torch.optim.SGD(parameters, config.lr, config.momentum, **common)
 
 
-def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, n_samples: int) -> LRScheduler:
-    """Linear warm-up, then cosine to 0 or constant, stepped once per epoch.
-
-    A warm-up by step goes on from 0 between these, with every batch of `n_samples` samples an epoch.
-    """
-    warmup, rest = recipe.warmup_epochs, recipe.epochs - recipe.warmup_epochs
-    main = (CosineAnnealingLR(optimizer, rest) if recipe.schedule == "cosine"
-            else ConstantLR(optimizer, factor=1.0))
-    if warmup == 0:
-        return main
-    if recipe.warmup_by == "epoch":
-        rising: LRScheduler = LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
-        return SequentialLR(optimizer, [rising, main], milestones=[warmup])
-    rising = LambdaLR(optimizer, lambda epoch: epoch / warmup)
-    schedule = SequentialLR(optimizer, [rising, main], milestones=[warmup])
-    n_steps, taken = math.ceil(n_samples / recipe.batch_size), Counter[int]()  # steps of each epoch
-
-    def rise(*_: object) -> None:
-        taken[epoch := schedule.last_epoch] += 1
-        if epoch < warmup:
-            done = epoch + min(taken[epoch] / n_steps, 1)
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * done / warmup
-
-    optimizer.register_step_post_hook(rise)
-    return schedule
-
-
-class Checkpoint(Protocol):
-    """Where `train` leaves its state after each epoch, and finds it again."""
-
-    def load(self) -> dict[str, Any] | None:
-        """What was saved last, or None."""
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Keep nested dicts and lists of tensors, numbers and strings."""
+def rate(config: TrainConfig, epoch: float) -> float:
+    """Return the learning rate after so many epochs, a fraction within one where the warm-up is by step."""
+    warmup = config.warmup_epochs
+    if epoch < warmup:
+        start = 0.0 if config.warmup_by == "step" else 1 / (warmup + 1)
+        return config.lr * (start + (1 - start) * epoch / warmup)
+    if config.schedule == "constant":
+        return config.lr
+    return config.lr * (1 + math.cos(math.pi * (epoch - warmup) / (config.epochs - warmup))) / 2
 
 
 def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
-          checkpoint: Checkpoint | None = None) -> list[dict[str, float]]:
-    """Run `method` on `context.model`, in place.
-
-    The retain set is sampled by the method's own weights if it has some, else by `context.weights`.
+          checkpoint: Any = None) -> list[dict[str, float]]:
+    """Train `context.model` with `method`, in place.
 
     Args:
-        on_epoch: called after each epoch with its number, from 1, and its losses and whatever `before_epoch`
-        returned.
-        checkpoint: training goes on from what it holds, with the same numbers as if it had never stopped.
+        method: Its losses and its work before epochs.
+        context: Model, data and settings.
+        on_epoch: Called after each epoch with its number, from 1, and its row, to which it may add.
+        checkpoint: Something with `load` and `save`, such as `grmu.experiments.store.Checkpoint`. Training
+            continues from what it holds, with the same numbers as if it had never stopped.
 
     Returns:
-        One row an epoch: what `on_epoch` got, and may have added to.
+        One row per epoch: the mean losses, and whatever `before_epoch` returned.
 
     Raises:
-        FloatingPointError: a loss or a weight became NaN or infinite; says in which term, method and epoch.
+        FloatingPointError: A loss or a weight became NaN or infinite; the message names the term and epoch.
     """
-    recipe, model = context.recipe, context.model
+    config, model, device = context.config, context.model, context.device
     method.setup(context)
-    own = method.sampling_weights()
-    weights = context.weights if own is None else own
-    optimizer = make_optimizer([*model.parameters(), *method.parameters()], recipe, context.device)
-    schedule = make_schedule(optimizer, recipe, len(context.retain))
-    parts = {"model": model, "optimizer": optimizer, "schedule": schedule}
-    saved = checkpoint.load() if checkpoint else None
-    rows = restore(parts, method, saved) if saved else []
-    for epoch in range(len(rows), recipe.epochs):
-        with seeded(context.rng.initial_seed() + 1000 * epoch, context.device):  # dropout
+    own = [value for value in vars(method).values() if isinstance(value, nn.Parameter)]
+    optimizer = make_optimizer([*model.parameters(), *own], config, device)
+    parts = {"model": model, "optimizer": optimizer, **_own_state(method)}
+    rows: list[dict[str, float]] = []
+    if saved := checkpoint.load() if checkpoint else None:
+        rows = list(saved["rows"])
+        context.rng.set_state(saved["rng"])
+        for name, part in parts.items():
+            part.load_state_dict(saved["parts"][name])
+    for epoch in range(len(rows), config.epochs):
+        with torch.random.fork_rng([device.index or 0] if device.type == "cuda" else []):
+            torch.manual_seed(context.rng.initial_seed() + 1000 * epoch)  # dropout
             row = method.before_epoch(epoch)
-            if method.forgets(epoch) and len(context.forget):
-                row["forget_loss"] = one_pass(method, optimizer, context.forget, method.forget_loss, recipe)
+            if epoch < method.forget_epochs and len(context.forget):
+                steps = batches(context.forget, config, context.rng)
+                row["forget_loss"] = one_pass(method, method.forget_loss, optimizer, steps, epoch)
             if method.retains:
-                row["retain_loss"] = one_pass(method, optimizer, context.retain, method.retain_loss,
-                                              method.retain_recipe, weights)
-            schedule.step()
-        for term in ("forget", "retain"):
-            if not math.isfinite(loss := row.get(f"{term}_loss", 0.0)):
-                raise FloatingPointError(
-                    f"the {term} loss of {method.name} is {loss} in epoch {epoch + 1} of {recipe.epochs}: "
-                    f"lower lr (now {recipe.lr:g}) or look for NaN in the data.")
+                steps = batches(context.retain, config, context.rng, method.sample_epoch(),
+                                config.retain_batch_size)
+                row["retain_loss"] = one_pass(method, method.retain_loss, optimizer, steps, epoch)
+        _check_losses(method, row, epoch, config)
         rows.append(row)
         if on_epoch:
             on_epoch(epoch + 1, row)
-        if checkpoint and epoch + 1 < recipe.epochs:
-            checkpoint.save(snapshot(parts, method, rows))
+        if checkpoint and epoch + 1 < config.epochs:
+            checkpoint.save({"rows": rows, "rng": context.rng.get_state(),
+                             "parts": {name: part.state_dict() for name, part in parts.items()}})
     if not all(p.isfinite().all() for p in model.parameters()):
-        raise FloatingPointError(f"{method.name} left weights that are NaN or infinite: take a smaller step.")
+        raise FloatingPointError(f"{type(method).__name__} left weights that are not finite: lower lr.")
     return rows
 
 
-def one_pass(method: Method, optimizer: torch.optim.Optimizer, data: GroupedDataset,
-             loss_of: Callable[[Batch], Tensor], recipe: Recipe, weights: Tensor | None = None) -> float:
-    """A step of the optimiser for every batch of the data, drawn by `weights`; the mean loss."""
-    context, total, steps = method.context, torch.zeros((), device=data.y.device), 0
+def one_pass(method: Method, loss_of: Callable[[Batch], Tensor], optimizer: torch.optim.Optimizer,
+             steps: Iterable[Batch], epoch: int) -> float:
+    """Take one step of the optimiser per batch; return the mean loss."""
+    context, config, n_steps = method.context, method.context.config, 0
+    total, by_step = torch.zeros((), device=context.device), config.warmup_by == "step"
+    per_epoch = math.ceil(len(context.retain) / (config.retain_batch_size or config.batch_size))
     context.model.train()
-    for steps, batch in enumerate(batches(data, recipe, context.rng, weights), 1):  # noqa: B007
+    for n_steps, batch in enumerate(steps, 1):
+        share = min((n_steps - 1) / per_epoch, 1) if by_step and epoch < config.warmup_epochs else 0
+        optimizer.param_groups[0]["lr"] = rate(config, epoch + share)
         loss = loss_of(batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         method.after_step()
         total += loss.detach()
-    return total.item() / steps
+    return total.item() / n_steps
 
 
-def snapshot(parts: Mapping[str, Any], method: Method, rows: list[dict[str, float]]) -> dict[str, Any]:
-    """All that the next epoch depends on."""
-    return {"rows": rows, "rng": method.context.rng.get_state(),
-            "parts": {name: part.state_dict() for name, part in _stateful(parts, method).items()}}
+def _check_losses(method: Method, row: Mapping[str, float], epoch: int, config: TrainConfig) -> None:
+    for term in ("forget", "retain"):
+        if not math.isfinite(loss := row.get(f"{term}_loss", 0.0)):
+            raise FloatingPointError(
+                f"the {term} loss of {type(method).__name__} is {loss} in epoch {epoch + 1} of "
+                f"{config.epochs}: lower lr (now {config.lr:g}) or look for NaN in the data.")
 
 
-def restore(parts: Mapping[str, Any], method: Method, saved: Mapping[str, Any]) -> list[dict[str, float]]:
-    """Put a snapshot back, in place; returns its rows."""
-    method.context.rng.set_state(saved["rng"])
-    for name, part in _stateful(parts, method).items():
-        part.load_state_dict(saved["parts"][name])
-    return list(saved["rows"])
-
-
-def _stateful(parts: Mapping[str, Any], method: Method) -> dict[str, Any]:
-    """Those parts and the method's own as objects with a `state_dict`; a tensor's shares its memory."""
-    own = {f"own {name}": nn.ParameterDict({"value": nn.Parameter(part.detach(), requires_grad=False)})
-           if isinstance(part, Tensor) else part for name, part in method.state().items()}
-    return {**parts, **own}
+def _own_state(method: Method) -> dict[str, Any]:
+    """Return what the method changes while training; a tensor's wrapper shares its memory."""
+    own: dict[str, Any] = {}
+    for name, value in vars(method).items():
+        if isinstance(value, nn.Parameter | nn.Buffer):
+            shared = nn.Parameter(value.detach(), requires_grad=False)
+            own[f"own {name}"] = nn.ParameterDict({"value": shared})
+        elif hasattr(value, "state_dict") and name not in ("model", "original"):
+            own[f"own {name}"] = value
+    return own

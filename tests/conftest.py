@@ -22,10 +22,10 @@ from safetensors.torch import load_file
 from sklearn.base import BaseEstimator
 from torch import Tensor, nn
 
-from grmu import data, metrics, training
+from grmu import data, methods, metrics, training
 from grmu.data import GroupedDataset, Splits, groundwear
+from grmu.experiments import Experiment, Result
 from grmu.models import Classifier
-from grmu.runs import Result, preset
 
 # these problems are tiny: threads that wait for each other cost more than they bring
 torch.set_num_threads(1)
@@ -65,7 +65,7 @@ LONG = ("07_is_it_forgotten", "06_which_method", "test_labs", "03_mine", "08_bey
         "01_uneven_forgetting", "05_miu", "04_features_and_groups", "02_reweight", "09_unknown_groups",
         "00_start_here", "10_a_request_arrives",
         "test_wheel", "test_workflow", "test_experiment", "test_structure", "test_batch", "test_checkpoints",
-        "test_bench", "test_papermill", "test_audit", "test_results", "test_identity")
+        "test_bench", "test_papermill", "test_audit", "test_results", "test_run_size")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -118,7 +118,7 @@ def small_network(n_features: int = 4, n_classes: int = 2, width: int = 6, seed:
         return Classifier(backbone, width, n_classes)
 
 
-def context_of(train: GroupedDataset, split: data.ForgetSplit, recipe: training.Recipe, seed: int = 5,
+def context_of(train: GroupedDataset, split: data.ForgetSplit, config: training.TrainConfig, seed: int = 5,
                original: Classifier | None = None, model: Classifier | None = None,
                weights: Tensor | None = None) -> training.Context:
     """A training context on a small network."""
@@ -127,7 +127,7 @@ def context_of(train: GroupedDataset, split: data.ForgetSplit, recipe: training.
     if original is not None:
         original.eval().requires_grad_(False)
     rng = torch.Generator().manual_seed(seed)
-    return training.Context(model, original, train, split.retain, split.forget, rng, recipe, weights,
+    return training.Context(model, original, train, split.retain, split.forget, rng, config, weights,
                             split.retain_index)
 
 
@@ -189,9 +189,9 @@ def few_epochs() -> Iterator[None]:
     """Meanwhile all models are trained for two epochs: for tests that do not ask how good they are."""
     from grmu.study import shadows
 
-    settings = preset.settings
+    preset = Experiment.preset.func
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preset, "settings", lambda *asked: settings(*asked) | {"epochs": 2})
+        patch.setattr(Experiment, "preset", property(lambda e: preset(e) | {"epochs": 2}))
         patch.setattr(shadows, "OVERFITTING_STEPS", 5)
         yield
 
@@ -238,3 +238,12 @@ def start_python(code: str, *arguments: object, before: Sequence[str] = (),
     return subprocess.Popen([*before, sys.executable, "-c", prelude + code, *map(str, arguments)],
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, env=environment)
+
+
+@pytest.fixture(autouse=True)
+def registry_stays() -> Iterator[None]:
+    """Methods that a test registers are unknown to the next one."""
+    before = dict(methods.registry)
+    yield
+    methods.registry.clear()
+    methods.registry.update(before)

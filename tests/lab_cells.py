@@ -247,23 +247,23 @@ def fitted_once() -> Iterator[None]:
     fit, forest, estimators, forests = Estimator.fit, metrics.membership_forest, {}, {}
 
     def fit_once(self, z, group, steps):
-        parts = {"mine", "optimizer", "rng"}
+        parts = {"network", "optimizer", "rng"}
         plain = all(isinstance(v, torch.Tensor) and not v.requires_grad for v in (z, group))
-        if not plain or type(self.mine) is not MINE:
+        if not plain or type(self.network) is not MINE:
             return fit(self, z, group, steps)
         key = _digest({name: value for name, value in vars(self).items() if name not in parts},
-                      type(self.optimizer).__name__, self.mine.state_dict(), self.optimizer.state_dict(),
+                      type(self.optimizer).__name__, self.network.state_dict(), self.optimizer.state_dict(),
                       self.rng.get_state(), z, group, steps)
         if key not in estimators:
             bounds = fit(self, z, group, steps)
             estimators[key] = copy.deepcopy(
-                (bounds, self.mine.state_dict(), self.optimizer.state_dict(), self.rng.get_state()))
+                (bounds, self.network.state_dict(), self.optimizer.state_dict(), self.rng.get_state()))
             return bounds
         bounds, mine, optimizer, rng = copy.deepcopy(estimators[key])
-        self.mine.load_state_dict(mine)
+        self.network.load_state_dict(mine)
         self.optimizer.load_state_dict(optimizer)
         self.rng.set_state(rng)
-        self.mine.requires_grad_(False)
+        self.network.requires_grad_(False)
         return bounds
 
     def forest_once(*given):

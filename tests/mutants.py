@@ -20,8 +20,8 @@ def mutmut(*arguments: str) -> str:
 
 
 def main(wanted: str = "") -> int:
-    found = dict(line.strip().split(": ") for line in mutmut("results", "--all", "true").splitlines())
-    alive = [name for name, status in found.items() if status not in ("killed", "timeout", "not checked")]
+    actual = dict(line.strip().split(": ") for line in mutmut("results", "--all", "true").splitlines())
+    alive = [name for name, status in actual.items() if status not in ("killed", "timeout", "not checked")]
     if wanted == "--survivors":
         print(*alive)
     elif wanted == "--diff":
@@ -29,7 +29,7 @@ def main(wanted: str = "") -> int:
     if wanted:
         return 0
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for name, status in found.items():
+    for name, status in actual.items():
         for row in (name.rpartition(".")[0], "all"):
             counts[row][status] += 1
     print(f"{'':30}{'mutants':>9}" + "".join(f"{column:>13}" for column in COLUMNS) + f"{'score':>9}")

@@ -12,8 +12,8 @@ from torch.nn import functional
 from grmu import Experiment, data, run
 from grmu.__main__ import main
 from grmu.data import GroupedDataset, Splits
+from grmu.experiments import load_split, train_or_load
 from grmu.metrics import METRICS
-from grmu.runs import load_split, trained
 from grmu.study import attacks, audit
 from grmu.study.attacks import BLIND, DETECTED, PASSED, judge
 from grmu.study.shadows import (
@@ -217,7 +217,7 @@ def test_gold_standards_to_compare_with_are_of_the_same_split_and_of_other_seeds
     assert not set(seeds) & set(range(10))
     monkeypatch.setattr(audit, "GOLDS", 1)
     (other,) = audit.golds_of(e)
-    assert not same_state(trained(other, here).state_dict(), trained(e.gold, here).state_dict())
+    assert not same_state(train_or_load(other, here).state_dict(), train_or_load(e.gold, here).state_dict())
 
 
 def test_the_gold_standards_of_a_second_training_are_on_its_split():
@@ -295,7 +295,7 @@ def test_each_step_of_relearning_sees_the_whole_forget_set():
 def test_relearning_counts_steps_until_pretrain_s_accuracy_on_the_forget_set(here):
     e = Experiment(method="retrain", overrides={"epochs": 1, "warmup_epochs": 0})
     row = audit.relearning(e, here)
-    curve = audit.relearn(trained(e, here), load_split(e)[1].forget, audit.STEPS)
+    curve = audit.relearn(train_or_load(e, here), load_split(e)[1].forget, audit.STEPS)
     target = run(e.original, here).metrics["UA"]
     assert row["target"] == target
     assert curve[0] < target

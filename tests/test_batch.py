@@ -13,9 +13,9 @@ import torch
 import trees
 
 from grmu.data.originals.registry import ORIGINALS
+from grmu.experiments import load_split
+from grmu.experiments.store import default_folder
 from grmu.metrics import METRICS
-from grmu.runs import load_split
-from grmu.runs.store import default_folder
 from grmu.scale import batch
 from grmu.scale.batch import Parameters
 from grmu.scale.demo import NOTEBOOK
@@ -95,8 +95,7 @@ def test_without_references_only_the_method_runs():
 
 OTHER = {"resnet18": "bert", "bert": "resnet18", "bf16": "fp32", "sgd": "adamw", "adamw": "sgd",
          "cosine": "constant", "warmup_by": "step",
-         "constant": "cosine", "exact": "uniform", "original": "unlearned", True: False, False: True,
-         "steady": "released", "tune_on": "batches", "target_on": "batch", "mine_optimizer": "sgd"}
+         "constant": "cosine", True: False, False: True}
 
 
 @pytest.mark.parametrize("dataset", ORIGINALS)
@@ -106,8 +105,6 @@ def test_every_setting_of_a_preset_can_be_overridden(dataset, method):
     assert {"model", "pretrained", "precision", "epochs", "lr", "batch_size", "weight_decay",
             "schedule"} <= set(preset)
     for name, value in preset.items():
-        if name == "mine_momentum":  # only with SGD
-            continue
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
         other = (value + 1 if isinstance(value, int) else value / 2 + 0.01) if numeric else OTHER[
             name if name in OTHER else value]

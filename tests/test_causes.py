@@ -12,9 +12,9 @@ from conftest import REPOSITORY, context_of, toy
 
 from grmu import Experiment, closed_form, data, methods
 from grmu.data import split_forget
+from grmu.experiments import load_split
 from grmu.methods.controls import ByHand, Repeated
 from grmu.models import build
-from grmu.runs import load_split
 from grmu.study import causes, features, results, shipped_tables, studies
 from grmu.study.causes import (
     CELLS,
@@ -30,7 +30,7 @@ from grmu.study.causes import (
 )
 from grmu.study.compare import interval
 from grmu.study.shift import prior_of
-from grmu.training import Recipe, predict, train
+from grmu.training import TrainConfig, predict, train
 
 CONTROLS = ("α", "α = 1", "α, wrong group")
 
@@ -44,7 +44,7 @@ def registry(monkeypatch):
 @pytest.fixture(scope="module")
 def of_seed_0():
     """The experiments of one seed, augmented."""
-    causes.know_controls()
+    causes.register_controls()
     return {about["arm"]: e for about, e in causes.planned() if about["seed"] == 0 and about["augment"]}
 
 
@@ -53,14 +53,14 @@ def of_seed_0():
 
 def test_what_is_planned():
     about, runs = zip(*causes.planned(), strict=True)
-    assert len({e.id for e in runs}) == len(runs)
+    assert len(set(runs)) == len(runs)
     found = Counter((line["arm"], line["augment"]) for line in about)
     assert found == {**{(arm, augment): len(SEEDS) for arm in CELLS for augment in (True, False)},
                      **{(f"even, {r}", True): len(SEEDS) for r in RATIOS},
                      **{(f"{arm}, {r}", True): len(SEEDS) for arm in CONTROLS for r in RATIOS}}
     for line, e in zip(about, runs, strict=True):
-        assert (e.seed, e.optimisation.augment) == (line["seed"], line["augment"])
-        assert e.original.optimisation.augment == line["augment"]
+        assert (e.seed, e.config.augment) == (line["seed"], line["augment"])
+        assert e.original.config.augment == line["augment"]
     assert {"causes", "features"} < set(studies.STUDIES)
 
 
@@ -78,9 +78,9 @@ def test_every_cell_leaves_its_number_at_its_share_of_the_shoes_on_that_ground(o
 
 
 def test_every_cell_makes_as_many_updates_at_the_same_rates(of_seed_0):
-    recipe, made = of_seed_0[FIRST].optimisation, {}
+    config, made = of_seed_0[FIRST].config, {}
     for arm, e in of_seed_0.items():
-        assert e.optimisation == recipe
+        assert e.config == config
         if arm in FEWER:
             n = len(load_split(e).split.retain) * e.settings["copies"]
             made[arm] = 15 * math.ceil(n / 64)
@@ -97,10 +97,10 @@ def test_a_pass_over_copies_takes_every_sample_so_often_and_one_copy_is_retraini
             seen.update(batch.x[:, 0].tolist())
             return super().retain_loss(batch)
 
-    train(Seen(copies=3), context_of(whole, split, Recipe(epochs=2, batch_size=8)))
+    train(Seen(copies=3), context_of(whole, split, TrainConfig(epochs=2, batch_size=8)))
     assert set(seen) == set(split.retain.x[:, 0].tolist())
     assert set(seen.values()) == {6}
-    losses = [train(method, context_of(whole, split, Recipe(epochs=2, batch_size=8)))
+    losses = [train(method, context_of(whole, split, TrainConfig(epochs=2, batch_size=8)))
               for method in (Repeated(), methods.Retrain())]
     assert losses[0] == losses[1]
     with pytest.raises(ValueError, match="copies must be a whole number from 1 to 1000, but is 0"):
@@ -117,7 +117,7 @@ def test_alpha_goes_to_the_group_that_asks_to_nobody_or_to_the_wrong_one(of_seed
         splits, split, _ = load_split(e)
         assert prior_of(e, splits.train, split).flatten().tolist() == pytest.approx(factor, rel=0.01), arm
     assert isinstance(of_seed_0["α = 1, 0.9"].make_method(), ByHand)
-    assert of_seed_0["α, 0.9"].id == of_seed_0["α, 0.9"].gold.id
+    assert of_seed_0["α, 0.9"] == of_seed_0["α, 0.9"].gold
 
 
 def test_uniform_forgetting_takes_as_many_as_the_cell_it_is_held_against(of_seed_0):
@@ -218,8 +218,9 @@ def test_the_shipped_rows_are_those_of_the_grids_where_both_ask():
                    FIRST: Experiment(method="pretrain"),
                    "α, 0.9": Experiment(method="retrain", reweight=True, ratio=0.9),
                    "even, 0.5": Experiment(method="retrain", ratio=51 / 5692, groups="uniform")}.items():
-        shipped = [100 * results.table().loc[replace(e, seed=seed).id].GA for seed in seeds]
-        assert rows.loc[seeds, arm].tolist() == pytest.approx(shipped), arm
+        keys = [results._key(results.columns_of(replace(e, seed=seed))) for seed in seeds]
+        shipped = 100 * results.table().GA[keys]
+        assert rows.loc[seeds, arm].tolist() == pytest.approx(shipped.tolist()), arm
 
 
 def test_what_the_page_says_by_hand_is_what_the_shipped_rows_say():

@@ -15,9 +15,9 @@ def from_the_end(days, wait):
     return n
 
 
-def by_rules(anew, found, controls):
-    words = {"exact": anew, "found": bool(found) and found[0] > 0.5,
-             "passed": bool(found) and len(controls) > 0 and min([c[0] for c in controls], default=0) > 0.5}
+def by_rules(retrained, forgotten, controls):
+    words = {"exact": retrained, "detected": bool(forgotten) and forgotten[0] > 0.5,
+             "passed": bool(forgotten) and bool(controls) and all(low > 0.5 for low, _ in controls)}
     return next((word for word, holds in words.items() if holds), "cannot tell")
 
 
@@ -68,27 +68,27 @@ def test_a_wrong_number_of_trainings_is_told_why(wrong, sentence):
 
 def without(change):
     """The rules with one of them changed."""
-    def answer(anew, found, controls):
-        return change(anew, found, controls) or by_rules(anew, found, controls)
+    def answer(new, auc, controls):
+        return change(new, auc, controls) or by_rules(new, auc, controls)
     return answer
 
 
 @pytest.mark.parametrize(("wrong", "sentence"), [
-    (lambda anew, found, controls: "forgotten", "the forgotten are not found, and the control is"),
-    (without(lambda anew, found, controls: "passed" if not anew and found and found[0] <= 0.5 else None),
+    (lambda new, auc, controls: "forgotten", "the forgotten are not detected, but the control is"),
+    (without(lambda new, auc, controls: "passed" if not new and auc and auc[0] <= 0.5 else None),
      "says nothing"),
-    (without(lambda anew, found, controls: "passed" if not anew and found and found[0] <= 0.5 and not controls
+    (without(lambda new, auc, controls: "passed" if not new and auc and auc[0] <= 0.5 and not controls
              else None), "without a control"),
-    (without(lambda anew, found, controls: "passed" if not anew and found and found[0] <= 0.5
-             and any(c[0] > 0.5 for c in controls) else None), "every control must be found"),
-    (without(lambda anew, found, controls: "passed" if not anew and not found else None), "nobody attacked"),
-    (without(lambda anew, found, controls: "cannot tell" if not anew and any(c[0] <= 0.5 for c in controls)
-             else None), "who was found was found"),
-    (without(lambda anew, found, controls: "found" if not anew and found and found[0] >= 0.5 else None),
-     "begins at 0.5 is not above a coin"),
-    (without(lambda anew, found, controls: "cannot tell" if not found else None), "needs no attack"),
-    (without(lambda anew, found, controls: "found" if found and found[0] > 0.5 else None),
-     "whatever is found"),
+    (without(lambda new, auc, controls: "passed" if not new and auc and auc[0] <= 0.5
+             and any(c[0] > 0.5 for c in controls) else None), "every control must be detected"),
+    (without(lambda new, auc, controls: "passed" if not new and not auc else None), "nobody attacked"),
+    (without(lambda new, auc, controls: "cannot tell" if not new and any(c[0] <= 0.5 for c in controls)
+             else None), "does not undo the detection"),
+    (without(lambda new, auc, controls: "detected" if not new and auc and auc[0] >= 0.5 else None),
+     "begins at 0.5 is not above chance"),
+    (without(lambda new, auc, controls: "cannot tell" if not auc else None), "needs no attack"),
+    (without(lambda new, auc, controls: "detected" if auc and auc[0] > 0.5 else None),
+     "even if the attack detects others"),
 ])
 def test_a_wrong_promise_is_told_why(wrong, sentence):
     with pytest.raises(checks.CheckError, match=sentence):

@@ -20,15 +20,15 @@ def test_what_was_asked_is_answered_and_kept():
     ask = copied.Kept(in_process({"counts": torch.tensor([94, 2300]), "share": 0.123456}))
     assert ask("share") == 0.123456
     ask("counts")
-    assert ask.found == ["0.123", "94 2300"]
+    assert ask.answers == ["0.123", "94 2300"]
 
 
 def test_many_numbers_are_compared_whole():
     ask = copied.Kept(in_process({}))
     for last in (1, 2):
         ask(f"list(range(1000, 1100)) + [{last}]")
-    assert len(set(ask.found)) == 2
-    assert max(map(len, ask.found)) <= copied.SHOWN
+    assert len(set(ask.answers)) == 2
+    assert max(map(len, ask.answers)) <= copied.SHOWN
 
 
 def pair(one, other, right=False):

@@ -9,13 +9,12 @@ from conftest import same_state, state_of
 
 from grmu import methods, models, training
 from grmu.data import GroupedDataset, split_forget
-from grmu.data.rows import Rows, Storage
-from grmu.data.view import View
+from grmu.data.memmap import CropTransform, MemmapSamples, Storage
 from grmu.models import Network
 from grmu.numerics import fixed_threads
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch sees no GPU")
-RECIPE = training.Recipe(epochs=2, lr=0.01, batch_size=32, augment=True)
+CONFIG = training.TrainConfig(epochs=2, lr=0.01, batch_size=32, augment=True)
 
 
 def stored(resident: bool) -> GroupedDataset:
@@ -24,7 +23,8 @@ def stored(resident: bool) -> GroupedDataset:
                       pictures=True)
     storage.resident_share = 0.6 if resident else 0.0
     group = np.random.default_rng(1).integers(0, 4, 256)
-    return GroupedDataset(Rows(storage, torch.arange(256), View(64, 64, 64)), group // 2, group % 2)
+    samples = MemmapSamples(storage, torch.arange(256), CropTransform(64, 64, 64))
+    return GroupedDataset(samples, group // 2, group % 2)
 
 
 def trained(method: training.Method, resident: bool = True, precision: str = "bf16") -> dict:
@@ -34,7 +34,7 @@ def trained(method: training.Method, resident: bool = True, precision: str = "bf
     original = models.build(Network("resnet18", precision=precision), data, 0).cuda()
     parts = (part.to("cuda") for part in (data, split.retain, split.forget))
     context = training.Context(copy.deepcopy(original), original.eval().requires_grad_(False), *parts,
-                               torch.Generator().manual_seed(0), RECIPE,
+                               torch.Generator().manual_seed(0), CONFIG,
                                retain_index=split.retain_index.cuda())
     with fixed_threads():  # and kernels that repeat themselves
         training.train(method, context)
@@ -92,5 +92,5 @@ def test_sixteen_bits_stay_near_thirty_two():
 def test_weights_are_updated_by_one_kernel():
     parameter = torch.nn.Parameter(torch.zeros(3, device="cuda"))
     for name in ("sgd", "adamw"):
-        recipe = training.Recipe(optimizer=name)
-        assert training.make_optimizer([parameter], recipe, parameter.device).defaults["fused"]
+        config = training.TrainConfig(optimizer=name)
+        assert training.make_optimizer([parameter], config, parameter.device).defaults["fused"]

@@ -11,10 +11,11 @@ from conftest import REPOSITORY, toy
 from safetensors.numpy import load as load_tensors
 
 from grmu import data
-from grmu.data import GroupedDataset, Rows, split_forget
-from grmu.data.core import few, half_of
+from grmu.data import GroupedDataset, split_forget
+from grmu.data.files import FOLDER
 from grmu.data.groundwear import SHIPPED, compose
-from grmu.data.rows import Storage
+from grmu.data.memmap import MemmapSamples, Storage
+from grmu.data.subsets import random_half, smoke_subset
 
 # --- Groundwear ---------------------------------------------------------------------------------------------
 
@@ -42,7 +43,7 @@ def test_the_variants_are_named_as_the_registry_says():
 
 def test_no_picture_occurs_twice_in_a_variant():
     splits = data.load("groundwear")
-    tensors = load_tensors(lzma.decompress(SHIPPED.find().read_bytes()))
+    tensors = load_tensors(lzma.decompress((FOLDER / SHIPPED.name).read_bytes()))
     used = np.concatenate([tensors[f"groundwear.{part}.object"] for part in ("train", "val", "test")])
     assert len(np.unique(used)) == len(used) == sum(map(len, splits[:3]))
 
@@ -53,7 +54,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones():
 
 
 def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
-    shutil.copy(SHIPPED.find(), tmp_path / SHIPPED.name)
+    shutil.copy(FOLDER / SHIPPED.name, tmp_path / SHIPPED.name)
     packed = bytearray((tmp_path / SHIPPED.name).read_bytes())
     packed[len(packed) // 2] ^= 1
     (tmp_path / SHIPPED.name).write_bytes(packed)
@@ -67,7 +68,7 @@ def test_a_file_that_was_repaired_is_read_again_in_the_same_process(tmp_path):
     (tmp_path / SHIPPED.name).write_bytes(b"not it")
     with pytest.raises(ValueError, match="damaged"):
         data.load("groundwear", tmp_path)
-    shutil.copy(SHIPPED.find(), tmp_path / SHIPPED.name)
+    shutil.copy(FOLDER / SHIPPED.name, tmp_path / SHIPPED.name)
     assert len(data.load("groundwear", tmp_path).train) == len(data.load("groundwear").train)
 
 
@@ -88,7 +89,7 @@ def test_compose_is_the_alpha_blend_for_every_pair_of_grey_levels():
 
 
 def test_a_picture_is_its_object_on_its_window_of_its_ground():
-    raw = lzma.decompress(SHIPPED.find().read_bytes())
+    raw = lzma.decompress((FOLDER / SHIPPED.name).read_bytes())
     tensors = load_tensors(raw)
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
     textures = json.loads(header["__metadata__"]["variants"])["groundwear-many"]["textures"]
@@ -155,15 +156,15 @@ def test_nan_is_refused_also_where_a_sample_is_one_number():
         GroupedDataset(torch.tensor([0.0, float("nan"), 1.0]), [0, 0, 1], [0, 1, 0])
 
 
-@pytest.mark.parametrize(("y", "a", "said"), [
+@pytest.mark.parametrize(("y", "a", "message"), [
     ([0, 1, 2], [0, 0, 1], "y holds values from 0 to 2"),
     ([0, 1, 1], [0, 0, 2], "a holds values from 0 to 2"),
     ([-1, 1, 1], [0, 0, 1], "y holds values from -1"),
     ([0, 1], [0, 0, 1], "3, 2 and 3"),
     ([0, 1, 1], [0, 1], "3, 3 and 2"),
 ])
-def test_labels_outside_their_names_or_of_another_length_are_refused(y, a, said):
-    with pytest.raises(ValueError, match=said):
+def test_labels_outside_their_names_or_of_another_length_are_refused(y, a, message):
+    with pytest.raises(ValueError, match=message):
         GroupedDataset(torch.zeros(3, 1), y, a, ["no", "yes"], ["left", "right"])
 
 
@@ -187,7 +188,7 @@ def test_what_is_refused_says_what_is_allowed():
     def made(x=((0.0,),) * 3, y=(0, 1, 1), a=(0, 0, 1), names=(["no", "yes"], ["left", "right"])):
         return GroupedDataset(torch.tensor(x), y, a, *names, name="mine")
 
-    for refused, said in (
+    for refused, message in (
             (lambda: made(y=[0, 1]), "x, y and a need one row per sample, but have 3, 2 and 3."),
             (lambda: made(a=[0, 1]), "x, y and a need one row per sample, but have 3, 3 and 2."),
             (lambda: made(x=[[0.0], [1.0], [float("nan")]]),
@@ -208,7 +209,7 @@ def test_what_is_refused_says_what_is_allowed():
              "the forget set would be the whole training set: name fewer groups or lower the ratio.")):
         with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
             refused()
-        assert str(caught.value) == said
+        assert str(caught.value) == message
 
 
 def test_names_that_are_not_given_are_numbers_up_to_the_largest_value():
@@ -221,11 +222,11 @@ def test_names_that_are_not_given_are_numbers_up_to_the_largest_value():
 
 def test_a_data_set_of_rows_keeps_rows_and_reads_none_of_them():
     pictures = np.arange(6 * 2 * 2, dtype=np.uint8).reshape(6, 2, 2, 1)
-    rows = Rows(Storage(pictures, pictures=True), torch.arange(6))
+    rows = MemmapSamples(Storage(pictures, pictures=True), torch.arange(6))
     dataset = GroupedDataset(rows, [0, 1, 0, 1, 0, 1], [0, 0, 0, 1, 1, 1])
     part = dataset.subset(torch.tensor([4, 1]))
     assert dataset.x is rows
-    assert isinstance(part.x, Rows)
+    assert isinstance(part.x, MemmapSamples)
     assert part.x[:].flatten(1).tolist() == pictures[[4, 1]].reshape(2, -1).tolist()
     assert part.group.tolist() == [1, 2]
 
@@ -248,14 +249,14 @@ def test_moving_a_data_set_moves_its_samples_and_labels(monkeypatch):
 def test_a_half_takes_half_of_every_group_and_a_coin_rounds_the_odd_ones(counts):
     train, n, taken = toy(counts), np.array(counts).flatten(), []
     for seed in range(40):
-        half = half_of(train, seed)
+        half = random_half(train, seed)
         assert half.dtype == torch.long
         assert torch.equal(half, half.unique())  # ascending, none twice
-        assert torch.equal(half, half_of(train, seed))
+        assert torch.equal(half, random_half(train, seed))
         taken.append(train.subset(half).group_counts().numpy())
     assert np.array_equal(np.min(taken, 0), n // 2)
     assert np.array_equal(np.max(taken, 0), (n + 1) // 2)
-    assert len({tuple(half_of(train, seed).tolist()) for seed in range(40)}) > 20
+    assert len({tuple(random_half(train, seed).tolist()) for seed in range(40)}) > 20
 
 
 # --- split_forget -------------------------------------------------------------------------------------------
@@ -369,7 +370,7 @@ def test_a_ratio_outside_its_range_is_refused_with_its_value(ratio):
     assert repr(ratio) in str(caught.value)
 
 
-@pytest.mark.parametrize(("ratio", "groups", "said"), [
+@pytest.mark.parametrize(("ratio", "groups", "message"), [
     ((0.5, 0.5), [(0, 0)], r"is \(0.5, 0.5\) for \[\(0, 0\)\]: name as many groups \(y, a\)"),
     ((0.5, 0.5), None, "is .* for None: name as many groups"),
     ((0.5, 0.5), "uniform", "for 'uniform': name as many groups"), ((), [], "name as many groups"),
@@ -380,8 +381,8 @@ def test_a_ratio_outside_its_range_is_refused_with_its_value(ratio):
     ((0.5, 1.0), [(0, 0), (1, 1)], r"ratio 1 of the 0 samples of group \(1, 1\) takes none"),
     ((0.5, 0.5), [(0, 0), (2, 0)], r"unknown group \(2, 0\)"),
     ((1.0, 1.0, 1.0), [(0, 0), (0, 1), (1, 0)], "the whole training set")])
-def test_ratios_that_fit_no_groups_are_refused(ratio, groups, said):
-    with pytest.raises(ValueError, match=said):
+def test_ratios_that_fit_no_groups_are_refused(ratio, groups, message):
+    with pytest.raises(ValueError, match=message):
         split_forget(toy([[6, 6], [6, 0]]), ratio, groups)
 
 
@@ -414,7 +415,7 @@ def test_an_unknown_group_is_refused():
     ([[5, 0, 2, 3], [2, 3, 4, 2]], [(0, 2)], 2, {0: 1, 1: 0, 2: 2, 3: 1, 4: 1, 5: 1, 6: 0, 7: 0})])
 def test_a_dry_run_takes_the_first_of_who_asks_and_of_four_other_groups(counts, groups, n, taken):
     dataset = toy(counts)
-    rows = few(dataset, groups, n).tolist()
+    rows = smoke_subset(dataset, groups, n).tolist()
     assert rows == sorted(rows)
     for g, wanted in taken.items():
         of = (dataset.group == g).nonzero().flatten().tolist()
@@ -423,10 +424,10 @@ def test_a_dry_run_takes_the_first_of_who_asks_and_of_four_other_groups(counts, 
 
 def test_the_released_split_draws_from_all_who_ask_together():
     train, asked = toy([[40, 20], [20, 12]]), [(0, 1), (1, 1)]
-    found = [split_forget(train, 0.55, asked, seed, stratified=False).forget for seed in range(6)]
-    assert {len(forget) for forget in found} == {17}  # 17.6 of 32, cut off
-    assert {g for forget in found for g in forget.group.tolist()} == {1, 3}
-    assert len({int((forget.group == 3).sum()) for forget in found}) > 1  # as it comes, not by group
+    actual = [split_forget(train, 0.55, asked, seed, stratified=False).forget for seed in range(6)]
+    assert {len(forget) for forget in actual} == {17}  # 17.6 of 32, cut off
+    assert {g for forget in actual for g in forget.group.tolist()} == {1, 3}
+    assert len({int((forget.group == 3).sum()) for forget in actual}) > 1  # as it comes, not by group
 
 
 def test_a_ratio_of_its_own_may_take_a_single_sample():

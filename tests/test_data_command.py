@@ -34,8 +34,8 @@ def published(monkeypatch):
     def of(name: str, root: Path) -> None:
         original = ORIGINALS[name]
         counts = {split: tuple(n.tolist()) for split, n in original.counts(original.read(root)).items()}
-        recipes = replace(command.RECIPES[name], ours=replace(original, published=counts))
-        monkeypatch.setitem(command.RECIPES, name, recipes)
+        protocols = replace(command.PROTOCOLS[name], ours=replace(original, published=counts))
+        monkeypatch.setitem(command.PROTOCOLS, name, protocols)
 
     return of
 
@@ -179,7 +179,7 @@ def test_sentences_without_a_tokenizer_are_not_ready(capsys, tmp_path, published
     root = trees.multinli(tmp_path)
     published("multinli", root)
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path / "none"))
-    monkeypatch.setattr("grmu.data.shipped.find_spec",
+    monkeypatch.setattr("grmu.data.downloads.find_spec",
                         lambda name: None)  # as if no package of weights were installed
     code, out = run(capsys, "multinli", "--root", root)
     assert code == 1

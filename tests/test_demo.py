@@ -6,10 +6,11 @@ import re
 import nbformat
 
 from grmu import __main__
-from grmu.data.shipped import PACKAGE
+from grmu.data.files import PACKAGE
 from grmu.scale import demo
 from grmu.scale.batch import Parameters
 from grmu.study import tables
+from grmu.study.names import label
 
 
 def test_the_opening_counts():
@@ -26,9 +27,32 @@ def test_a_stopped_notebook_stops_the_command(tmp_path, monkeypatch, capsys):
         raise papermill.PapermillExecutionError(0, 1, "", "KeyboardInterrupt", "", [])
 
     monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    monkeypatch.setattr(demo, "train", lambda experiments: [])
     monkeypatch.setattr(papermill, "execute_notebook", stop)
     assert __main__.main(["demo"]) == 130
     assert "stopped; finished runs are kept" in capsys.readouterr().err
+
+
+def test_as_many_runs_at_once_as_there_are_cores_references_first_and_none_is_done_twice(
+        few_pictures, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    monkeypatch.setattr(demo, "cores", lambda: 3)
+    asked = []
+
+    def one_process(function, experiments, jobs, progress):
+        asked.append((len(experiments), jobs))
+        return map(function, experiments)
+
+    monkeypatch.setattr(demo, "map_experiments", one_process)
+    experiments = Parameters(n_seeds=2, overrides={"epochs": 1}).experiments()
+    assert list(demo.train(experiments)) == [*range(9, -1, -1)]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(", seed")[0].split("] ")[1] for line in lines] == [
+        label("pretrain")] * 2 + ["RETRAIN", "RETRAIN + REWEIGHT"] * 2 + ["MIU", "MIU + REWEIGHT"] * 2
+    assert lines[-1].startswith("[10/10] MIU + REWEIGHT, seed 1: accuracy ")
+    assert list(demo.train(experiments)) == []
+    assert capsys.readouterr().out == ""
+    assert asked == [(10, 3), (0, 1)]
 
 
 def test_the_kernel_finds_package_and_store_and_the_environment_comes_back(tmp_path, monkeypatch):

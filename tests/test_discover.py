@@ -11,9 +11,9 @@ from torch import nn
 
 from grmu import Experiment, data, discover, models, reweight, run, training
 from grmu.discover import GROUPINGS, completed, infer, labelled, layer_features
+from grmu.experiments import load_split, train_or_load
 from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
-from grmu.runs import load_split, trained
 from grmu.study.groupings import agreement
 from grmu.training import predict
 
@@ -26,7 +26,7 @@ ONE = {"epochs": 1, "warmup_epochs": 0}
 def asked(few_pictures, here):
     """The few pictures of the training set, and a model that has trained on them."""
     e = Experiment(method="pretrain")
-    return trained(e, here), load_split(e)[0].train
+    return train_or_load(e, here), load_split(e)[0].train
 
 
 def as_they_are(train):
@@ -45,14 +45,14 @@ def with_attribute(train, a, names=None):
 def test_an_inferred_attribute_takes_the_place_of_the_true_one_and_nothing_else_changes(name, asked):
     model, train = asked
     before = train.a.clone()
-    found = infer(name, model, train, 0)
-    assert torch.equal(found.x, train.x)
-    assert torch.equal(found.y, train.y)
-    assert found.class_names == train.class_names
-    assert found.a.shape == (len(train),)
-    assert found.a.min() == 0
-    assert found.attribute_names == tuple(f"{name} {i}" for i in range(int(found.a.max()) + 1))
-    assert torch.equal(found.group, found.y * found.n_attributes + found.a)
+    actual = infer(name, model, train, 0)
+    assert torch.equal(actual.x, train.x)
+    assert torch.equal(actual.y, train.y)
+    assert actual.class_names == train.class_names
+    assert actual.a.shape == (len(train),)
+    assert actual.a.min() == 0
+    assert actual.attribute_names == tuple(f"{name} {i}" for i in range(int(actual.a.max()) + 1))
+    assert torch.equal(actual.group, actual.y * actual.n_attributes + actual.a)
     assert torch.equal(train.a, before)
 
 
@@ -93,10 +93,10 @@ def test_whoever_is_asked_stays_as_it_is(name, asked):
 
 def test_clusters_are_found_within_each_class_as_many_as_there_are():
     train = toy([[40, 30, 0], [25, 35, 30]], spread=0.2)
-    found = infer("clusters", as_they_are(train), train, 0)
-    assert [len(found.a[train.y == c].unique()) for c in (0, 1)] == [2, 3]
-    assert agreement(found, train) == pytest.approx(1)
-    assert found.n_attributes == 3
+    actual = infer("clusters", as_they_are(train), train, 0)
+    assert [len(actual.a[train.y == c].unique()) for c in (0, 1)] == [2, 3]
+    assert agreement(actual, train) == pytest.approx(1)
+    assert actual.n_attributes == 3
 
 
 def test_the_clusters_of_a_class_do_not_depend_on_the_other_class():
@@ -109,8 +109,8 @@ def test_the_clusters_of_a_class_do_not_depend_on_the_other_class():
 
 def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
     train = toy([[20] * 8, [1, 2, *[0] * 6]], n_features=6, spread=0.05)
-    found = infer("clusters", as_they_are(train), train, 0)
-    assert [len(found.a[train.y == c].unique()) for c in (0, 1)] == [discover.MOST_CLUSTERS, 2]
+    actual = infer("clusters", as_they_are(train), train, 0)
+    assert [len(actual.a[train.y == c].unique()) for c in (0, 1)] == [discover.MOST_CLUSTERS, 2]
 
 
 # --- errors -------------------------------------------------------------------------------------------------
@@ -131,14 +131,14 @@ def test_maps_of_one_place_have_no_spread():
     train = toy([[4, 4], [4, 4]], n_features=4)
     flat = replace(train, x=train.x[:, :, None, None])
     network = Classifier(nn.Sequential(nn.ReLU(), nn.Flatten()), 4, 2)
-    found = layer_features(network, flat)
-    assert found.shape == (16, 12)
-    assert not found[:, 4:8].any()
+    actual = layer_features(network, flat)
+    assert actual.shape == (16, 12)
+    assert not actual[:, 4:8].any()
 
 
 def test_errors_are_exactly_the_wrong_predictions(here, few_pictures):
-    e = Experiment(method="retrain", grouping="errors").inferred_from
-    model, train = trained(e, here), load_split(e)[0].train
+    e = Experiment(method="retrain", grouping="errors").source
+    model, train = train_or_load(e, here), load_split(e)[0].train
     wrong = model(train.x).argmax(1) != train.y
     assert 0 < wrong.sum() < len(train)
     assert infer("errors", model, train, 0).a.bool().tolist() == wrong.tolist()
@@ -151,9 +151,9 @@ def test_a_model_without_errors_leaves_one_group_a_class():
     with torch.no_grad():
         model.head.weight.copy_(centres)
         model.head.bias.copy_(-0.5 * (centres**2).sum(1))
-    found = infer("errors", model, train, 0)
-    assert found.n_attributes == 1
-    assert found.group.tolist() == train.y.tolist()
+    actual = infer("errors", model, train, 0)
+    assert actual.n_attributes == 1
+    assert actual.group.tolist() == train.y.tolist()
 
 
 # --- probes -------------------------------------------------------------------------------------------------
@@ -177,9 +177,9 @@ def test_the_labelled_keep_what_is_known_of_them_even_if_nothing_explains_it(nam
     coins = torch.randint(3, (len(train),), generator=torch.Generator().manual_seed(3))
     tossed = with_attribute(train, coins, ["heads", "tails", "edge"])
     known = labelled(tossed, 0)
-    found = infer(name, model, tossed, 0)
-    assert found.a[known].tolist() == coins[known].tolist()
-    assert (found.a != coins).any()
+    actual = infer(name, model, tossed, 0)
+    assert actual.a[known].tolist() == coins[known].tolist()
+    assert (actual.a != coins).any()
 
 
 def test_the_rest_is_told_from_features_and_class_as_learnt_on_the_labelled():
@@ -214,21 +214,21 @@ def test_probes_are_told_by_the_features_they_are_named_after(name, features, as
 def test_layer_features_are_mean_and_spread_of_every_relu_s_maps_then_the_last_features(asked):
     model, train = asked
     some = train.subset(torch.arange(20))
-    found = layer_features(model, some)
-    assert found.shape == (20, 2 * (16 + 32 + 64) + 64)
+    actual = layer_features(model, some)
+    assert actual.shape == (20, 2 * (16 + 32 + 64) + 64)
     maps, x = [], model.scaled(some.x)
     for layer in model.backbone:
         x = layer(x)
         if isinstance(layer, nn.ReLU):
             maps += [x.mean((2, 3)), x.std((2, 3), correction=0)]
-    np.testing.assert_allclose(found, torch.cat([*maps, x], 1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(actual, torch.cat([*maps, x], 1), rtol=1e-5, atol=1e-6)
 
 
 def test_layer_features_of_more_samples_than_one_batch_are_in_their_rows(asked):
     model, train = asked
     many = train.subset(torch.arange(len(train)).repeat(3))
-    found, once = layer_features(model, many), layer_features(model, train)
-    np.testing.assert_allclose(found, np.tile(once, (3, 1)), rtol=1e-4, atol=1e-5)
+    actual, once = layer_features(model, many), layer_features(model, train)
+    np.testing.assert_allclose(actual, np.tile(once, (3, 1)), rtol=1e-4, atol=1e-5)
 
 
 def test_no_hook_is_left_behind_even_after_an_error(asked):
@@ -251,9 +251,9 @@ def test_a_network_without_maps_has_its_last_features_only():
 
 def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
     train = toy([[800, 300, 100], [200, 500, 1100]])
-    found = infer("random", small_network(), train, 0)
-    assert torch.bincount(found.a).div(len(train)).tolist() == pytest.approx([1 / 3] * 3, abs=0.03)
-    assert agreement(found, train) == pytest.approx(0, abs=0.005)
+    actual = infer("random", small_network(), train, 0)
+    assert torch.bincount(actual.a).div(len(train)).tolist() == pytest.approx([1 / 3] * 3, abs=0.03)
+    assert agreement(actual, train) == pytest.approx(0, abs=0.005)
 
 
 # --- experiments --------------------------------------------------------------------------------------------
@@ -265,7 +265,7 @@ def contexts(monkeypatch):
     given, real = [], training.train
 
     def noting(method, context, *more):
-        given.append((method.name, context))
+        given.append((type(method).__name__, context))
         return real(method, context, *more)
 
     monkeypatch.setattr(training, "train", noting)
@@ -278,8 +278,8 @@ def test_a_method_trains_on_inferred_groups_of_the_same_samples(grouping, here, 
     run(e, here)
     name, given = contexts[-1]
     splits, split, _ = load_split(e)
-    expected = infer(grouping, trained(e.inferred_from, here), splits.train, e.seed)
-    assert name == "retrain"
+    expected = infer(grouping, train_or_load(e.source, here), splits.train, e.seed)
+    assert name == "Retrain"
     assert torch.equal(given.train.group, expected.group)
     for part, index, true in ((given.retain, split.retain_index, split.retain),
                               (given.forget, split.forget_index, split.forget)):
@@ -310,8 +310,8 @@ def test_what_is_forgotten_and_what_is_measured_goes_by_the_true_groups(grouping
 
 def test_other_groups_change_what_reweight_learns_and_nothing_without_it(here):
     def weights(reweight, grouping):
-        return trained(Experiment(method="retrain", reweight=reweight, grouping=grouping, overrides=ONE),
-                       here).state_dict()
+        e = Experiment(method="retrain", reweight=reweight, grouping=grouping, overrides=ONE)
+        return train_or_load(e, here).state_dict()
 
     assert not same_state(weights(True, "random"), weights(True, "true"))
     assert same_state(weights(False, "random"), weights(False, "true"))
@@ -321,15 +321,15 @@ def test_the_model_asked_is_pretrain_before_anything_is_forgotten(contexts, tmp_
     miu = Experiment(method="miu", overrides={"epochs": 1, "forget_epochs": 1, "first_updates": 2,
                                               "later_updates": 1})
     run(replace(miu, grouping="clusters"), tmp_path)
-    assert [name for name, _ in contexts] == ["pretrain", "miu"]  # the one it starts from
+    assert [name for name, _ in contexts] == ["Pretrain", "MIU"]  # the one it starts from
     run(replace(miu, grouping="errors"), tmp_path)
-    assert [name for name, _ in contexts] == ["pretrain", "miu", "pretrain", "miu"]
-    early = contexts[2][1].recipe
+    assert [name for name, _ in contexts] == ["Pretrain", "MIU", "Pretrain", "MIU"]
+    early = contexts[2][1].config
     assert (early.epochs, early.schedule) == (1, "constant")
-    assert early.lr == contexts[0][1].recipe.lr
+    assert early.lr == contexts[0][1].config.lr
     assert len(contexts[2][1].train) == len(contexts[0][1].train) == 194
     run(replace(miu, grouping="errors", ratio=0.25), tmp_path)  # another split asks the same model
-    assert [name for name, _ in contexts][4:] == ["miu"]
+    assert [name for name, _ in contexts][4:] == ["MIU"]
 
 
 def test_shadows_infer_groups_of_their_own_half(contexts, here):

@@ -39,7 +39,7 @@ def test_what_is_printed_are_the_numbers_of_the_shipped_rows(choice, grid, ratio
 
 
 def test_of_many_groups_those_who_asked_are_beside_the_others():
-    shown, rows = printed(Choice("miu", True, NINE, 0.5)), results.load("multi_group")
+    shown, rows = printed(Choice("miu", True, NINE, 0.5, lam=10.0)), results.load("multi_group")
     rows = rows[(rows.method == "miu") & rows.reweight & (rows.groups == str(FORGET_GROUPS[NINE][1]))]
     by_group = 100 * np.mean(rows.by_group.tolist(), axis=0)
     asked = [y * 7 + a for y, a in grids.NINE_GROUPS]
@@ -59,7 +59,7 @@ def test_on_paper_nothing_is_snapped_to(choice):
 def test_every_offered_setting_can_be_printed_and_run(groups):
     ran = explorer.rows_of(groups)
     for row in ran[ran.seed == 0].drop_duplicates(["method", "reweight"]).to_dict("records"):
-        extra = {"lam": row["lam"], "form": row["form"]} if row["method"] == "miu" else {}
+        extra = {"lam": row["lam"]} if row["method"] == "miu" else {}
         choice = Choice(row["method"], row["reweight"], groups, row["ratio"], seed=0, **extra)
         assert printed(choice).groups.notna().all(axis=None)
         assert choice.experiment().method == row["method"]

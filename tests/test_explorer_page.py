@@ -8,7 +8,6 @@ import subprocess
 import zlib
 from base64 import b64decode
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +16,23 @@ import pytest
 from conftest import REPOSITORY
 
 from grmu import data
+from grmu.experiments import Experiment
 from grmu.metrics import METRICS
-from grmu.runs import Experiment
 from grmu.show import explorer, explorer_data, explorer_page
 from grmu.show.widgets.explorer import ExplorerView
 from grmu.study import results, shipped_tables
 from grmu.study.compare import distance_by_seed, half_width
 
-HASHES = {"": None, "#section": None, "#v=0&who=smallest": "version “0”", "#v=1&who=nobody": "who “nobody”",
-          "#v=1&ratio=much": "ratio “much”", "#v=1&ratio=7": "ratio “7”", "#v=1&seed=99": "seed “99”",
-          "#v=1&method=magic&lam=-1": "method “magic”", "#v=1&form=%F0%9F&reweight=2": "reweight “2”"}
+HASHES = {"": None, "#section": None, "#v=1&who=smallest": "version “1”", "#v=2&who=nobody": "who “nobody”",
+          "#v=2&ratio=much": "ratio “much”", "#v=2&ratio=7": "ratio “7”", "#v=2&seed=99": "seed “99”",
+          "#v=2&method=magic&lam=-1": "method “magic”", "#v=2&other=%F0%9F&reweight=2": "reweight “2”"}
 SAMPLED = {  # what is asked, among it what was not computed; what is shown, and what the page says of it
     "ratio 0.5 (nearest to 0.45 that was computed), λ = 10 (nearest to 8 that was computed here), mean of 5":
         ({"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.45, "lam": 8.0}, 0.5, 10),
     "ratio 0.3 (nearest to 0.4 that was computed), λ = 1, seed 3":  # of two as near the lower
         ({"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.4, "lam": 1.0, "seed": 3}, 0.3, 1),
-    "ratio 0.9 (nearest to 0.8 that was computed), released code, searched, λ = 10 (nearest to 1 that was":
-        ({"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.8, "form": "released"}, 0.9, 10),
+    "ratio 0.9 (nearest to 0.95 that was computed), λ = 3 (nearest to 1 that was computed here), mean of 5":
+        ({"who": "memorised", "method": "miu", "reweight": False, "ratio": 0.95}, 0.9, 3),
     "ratio 0.7, λ = 1 (nearest to 8 that was computed here)":  # at 0.7 only the preset's was
         ({"who": "smallest", "method": "miu", "reweight": True, "ratio": 0.7, "lam": 8.0}, 0.7, 1),
     "ratio 0.1 (nearest to 0.2 that was computed), mean of 5 seeds":
@@ -42,8 +41,8 @@ SAMPLED = {  # what is asked, among it what was not computed; what is shown, and
         ({"who": "largest", "method": "scrub", "reweight": True, "ratio": 0.95}, 0.9, None),
     "ratio 0.7, mean of 5 seeds":
         ({"who": "alike", "method": "retrain", "reweight": False, "ratio": 0.7}, 0.7, None),
-    "ratio 0.5 (nearest to 0.05 that was computed), λ = 1, mean of 5 seeds":
-        ({"who": "nine", "method": "miu", "reweight": False, "ratio": 0.05}, 0.5, 1),
+    "ratio 0.5 (nearest to 0.05 that was computed), λ = 10, mean of 5 seeds":
+        ({"who": "nine", "method": "miu", "reweight": False, "ratio": 0.05, "lam": 10.0}, 0.5, 10),
     "ratio 0.5 (nearest to 0.3 that was computed), seed 0":
         ({"who": "sentences", "method": "finetune", "reweight": True, "ratio": 0.3, "seed": 0}, 0.5, None)}
 
@@ -202,7 +201,7 @@ def test_what_was_not_computed_is_snapped_to_and_said(answered):
         rows = explorer.rows_of(explorer_data.WHO[asked["who"]])
         rows = results.select(rows, method=asked["method"], reweight=asked["reweight"])
         if asked["method"] == "miu":
-            rows = rows[(rows.form == asked.get("form", "steady")) & (rows.lam == shown["lam"])]
+            rows = rows[rows.lam == shown["lam"]]
         if "seed" in asked:
             rows = rows[rows.seed == asked["seed"]]
         here = rows[rows.ratio == ratio]
@@ -228,15 +227,15 @@ def test_titles_say_what_their_numbers_say(answered):
 
 def test_copied_python_is_the_run_that_is_shown(answered):
     every, _, _ = answered
-    ids = results.table().index
     whole = [pair for pair in every if pair[0]["seed"] is None]
     for choice, shown in [*whole, *every[len(whole)::40]]:
         names = {"Experiment": Experiment, "run": lambda e: e}
         exec("\n".join(shown["python"].splitlines()[1:]), names)
         runs = names.get("results") or [names["result"]]
         assert len(runs) == (5 if choice["seed"] is None else 1)
-        assert [e.id for e in runs if e.id not in ids] == [], shown["python"]
-        ga = results.table().GA[[e.id for e in runs]].mean()
+        keys = [results._key(results.columns_of(e)) for e in runs]
+        assert [key for key in keys if key not in results.table().index] == [], shown["python"]
+        ga = results.table().GA[keys].mean()
         assert shown["mine"]["metrics"]["GA"]["mean"] == pytest.approx(ga)
 
 
@@ -257,8 +256,7 @@ def test_a_link_that_cannot_be_read_is_told_so(answered):
 
 @pytest.mark.parametrize(("asked", "said"), [
     ({"who": "alike", "method": "miu"}, "MIU was not run for as many samples of all 4 groups alike: RETRAIN"),
-    ({"who": "smallest", "method": "group_dro", "reweight": True}, "was not run with REWEIGHT"),
-    ({"who": "largest", "method": "miu", "form": "paper"}, "form “paper, searched” was not run here")])
+    ({"who": "smallest", "method": "group_dro", "reweight": True}, "was not run with REWEIGHT")])
 def test_a_setting_without_a_run_is_replaced_and_said(asked, said, tmp_path):
     (tmp_path / "packed.txt").write_text(embedded())
     (shown,) = node(tmp_path / "packed.txt", [asked])["shown"]
@@ -266,15 +264,13 @@ def test_a_setting_without_a_run_is_replaced_and_said(asked, said, tmp_path):
     assert shown["n"] == 5
 
 
-@pytest.mark.parametrize(("who", "form"), list(product(("smallest", "memorised"), explorer.FORMS)))
-def test_the_runs_of_a_form_are_those_that_the_form_says(who, form):
-    rows = results.select(explorer.rows_of(explorer_data.WHO[who]), method="miu", form=form)
-    dataset = explorer.FORGET_GROUPS[explorer_data.WHO[who]][0]
-    of = explorer.FORMS[form][1]
-    assert len(rows) >= 15
-    assert {tuple(sorted({n: v for n, v in o.items() if n != "lam"}.items())) for o in rows.overrides} == {
-        tuple(sorted(explorer.searched(dataset, form).items()))}
-    assert (explorer.searched(dataset, form).get("form", "steady")) == (of or "steady")
+def test_the_runs_are_those_of_the_preset_but_for_the_weight_of_miu_s_calibration():
+    rows = explorer.rows()
+    assert not rows[rows.method != "miu"].overrides.map(bool).any()
+    miu = rows[rows.method == "miu"]
+    assert set(miu.overrides.map(tuple)) == {(), ("lam",)}
+    preset = miu.dataset.map(lambda name: Experiment(name, "miu").settings["lam"])
+    assert (miu.lam == miu.overrides.map(lambda o: o.get("lam")).fillna(preset)).all()
 
 
 def test_pictures_and_what_was_right_of_them_are_packed_once_they_ship(monkeypatch, tmp_path):
@@ -314,5 +310,5 @@ def test_beside_a_kernel_the_choice_is_what_the_module_reads(answered):
     view.choice = view.choice | {"who": "largest", "seed": 3, "lam": 1}  # JavaScript's 1.0
     assert view.chosen == explorer.Choice("retrain", False, ratio=0.9, seed=3,
                                           groups=explorer_data.WHO["largest"])
-    assert view.chosen.experiment().id == explorer.Choice(
-        "retrain", False, ratio=0.9, seed=3, groups=explorer_data.WHO["largest"]).experiment().id
+    assert view.chosen.experiment() == explorer.Choice(
+        "retrain", False, ratio=0.9, seed=3, groups=explorer_data.WHO["largest"]).experiment()

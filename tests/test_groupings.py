@@ -40,8 +40,8 @@ def test_alpha_by_the_true_groups_is_reweights():
     train = toy([[40, 20], [30, 12]])
     split = data.split_forget(train, 0.5, [(1, 1), (0, 1)])
     alpha = reweight.group_weights(train.group_counts(), split.retain.group_counts())
-    found = [alpha_of(g, train, train, split.retain_index) for g in range(4)]
-    assert found == pytest.approx(alpha.tolist())
+    actual = [alpha_of(g, train, train, split.retain_index) for g in range(4)]
+    assert actual == pytest.approx(alpha.tolist())
     assert alpha.tolist() == [1, 2, 1, 2]
 
 
@@ -49,17 +49,17 @@ def test_alpha_by_inferred_groups_is_a_mean_over_the_retained_of_the_true_group(
     # class 1: true group 3 holds samples 0 to 5, of whom 0 to 2 are forgotten; 0, 1, 3 are taken for
     # attribute 0, 2, 4, 5 for 1
     train = data.GroupedDataset(torch.zeros(10, 1), [1] * 10, [1] * 6 + [0] * 4, ["x", "y"], ["p", "q"])
-    found = with_attribute(train, [0, 0, 1, 0, 1, 1, 0, 0, 0, 0])
+    actual = with_attribute(train, [0, 0, 1, 0, 1, 1, 0, 0, 0, 0])
     retained = torch.arange(3, 10)
     by_hand = {0: 7 / 5, 1: 3 / 2}  # of seven five are left, of three two
-    assert alpha_of(3, train, found, retained) == pytest.approx((by_hand[0] + 2 * by_hand[1]) / 3)
-    assert alpha_of(2, train, found, retained) == pytest.approx(by_hand[0])
+    assert alpha_of(3, train, actual, retained) == pytest.approx((by_hand[0] + 2 * by_hand[1]) / 3)
+    assert alpha_of(2, train, actual, retained) == pytest.approx(by_hand[0])
 
 
 @pytest.mark.filterwarnings("error")
 def test_an_inferred_group_that_vanished_is_no_reason_to_warn():
     train = toy([[10, 10], [10, 10]])
     gone = (train.group == 3).nonzero()[:, 0][:4]
-    found = with_attribute(train, torch.zeros(40).index_fill(0, gone, 1))
+    actual = with_attribute(train, torch.zeros(40).index_fill(0, gone, 1))
     retained = torch.tensor([i for i in range(40) if i not in gone.tolist()])
-    assert alpha_of(3, train, found, retained) == 1  # nothing is missed in the group that is left
+    assert alpha_of(3, train, actual, retained) == 1  # nothing is missed in the group that is left

@@ -20,14 +20,14 @@ def test_a_number_is_kept_and_cannot_be_changed():
     assert loss.value == 10
     assert loss.choice.disabled
     assert loss.button.disabled
-    assert "Kept: 10" in loss.said.value
+    assert "Kept: 10" in loss.feedback.value
 
 
 def test_an_option_has_to_be_chosen_before_it_is_kept():
     who = guess("Who pays?", ["those who left", "those who stay"])
     who.button.click()
     assert who.value is None
-    assert who.said.value == "Choose first."
+    assert who.feedback.value == "Choose first."
     assert committed(who, "those who stay").value == "those who stay"
 
 
@@ -100,9 +100,9 @@ def test_a_quiz_says_why_and_may_be_tried_again():
     asked = quiz("What moves?", {"the share": "The prior shifts.", "the pictures": "They stay."},
                  right="the share")
     asked.button.click()
-    assert asked.said.value == "Choose first."
-    assert committed(asked, "the pictures").said.value == "Not so. They stay."
-    assert committed(asked, "the share").said.value == "Right. The prior shifts."
+    assert asked.feedback.value == "Choose first."
+    assert committed(asked, "the pictures").feedback.value == "Not so. They stay."
+    assert committed(asked, "the share").feedback.value == "Right. The prior shifts."
     assert asked.printed().index("<details>") < asked.printed().index("The prior shifts.")
 
 

@@ -1,13 +1,9 @@
 """What the guides state is what the repository holds: points and mistakes of the labs, the citation, the
 set-up check."""
 
-import ast
 import importlib.util
 import re
 import tomllib
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -15,9 +11,9 @@ import yaml
 from conftest import REPOSITORY
 
 import grmu
-from grmu import Experiment, methods
-from grmu.runs import code
+from grmu.experiments.run import CODE
 from grmu.teach import checks
+from grmu.training import Method
 
 LABS = REPOSITORY / "notebooks" / "labs"
 INSTRUCTORS = (LABS / "INSTRUCTORS.md").read_text(encoding="utf-8")
@@ -70,48 +66,35 @@ def test_who_reports_a_failing_cell_is_asked_for_the_check_of_lesson_00(capsys):
     assert "set-up complete" in capsys.readouterr().out
 
 
-@cache
-def statements(path):
-    """Statements of a module's syntax tree, docstrings not counted."""
-    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    return sum(isinstance(node, ast.stmt)
-               and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in tree)
-
-
-def wings():
-    """What the table of wings should say: wing, its files, what it may import, lowest first."""
+def boundaries():
+    """What the map of the package should say: a subpackage and what it may import, lowest first."""
     with open(REPOSITORY / "pyproject.toml", "rb") as file:
         layers = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]["layers"]
-    names = ("data", "runs", "study", "show", "teach", "scale")
-    places = {wing: REPOSITORY / "grmu" / wing for wing in names}
-    ranks = [sorted({name if name in places else "the core" for name in layer.split(" | ")})
+    names = ("data", "experiments", "study", "show", "teach", "scale")
+    ranks = [sorted({name if name in names else "the core" for name in layer.split(" | ")})
              for layer in layers[1:]]
     ranks = [rank for rank, above in zip(ranks, [None, *ranks], strict=False) if rank != above][::-1]
     for depth, rank in enumerate(ranks):
         below = [name for lower in ranks[:depth] for name in lower]
         for name in rank:
-            core = [*(REPOSITORY / "grmu").glob("[!_]*.py"), *(REPOSITORY / "grmu" / "methods").glob("*.py")]
-            files = core if name == "the core" else places[name].rglob("*.py")
-            yield name, list(files), ", ".join(below) or "nothing of grmu"
+            yield name, ", ".join(below) or "nothing of grmu"
 
 
-@pytest.mark.parametrize(("wing", "files", "may_import"), list(wings()))
-def test_the_table_of_wings_is_what_the_package_holds(wing, files, may_import):
+@pytest.mark.parametrize(("subpackage", "may_import"), list(boundaries()))
+def test_the_map_of_the_package_states_the_import_boundaries(subpackage, may_import):
     guide = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (row,) = re.findall(rf"^\| `?{wing}/?`? \| (.+) \|$", guide, re.MULTILINE)
-    _, stated, imports = row.split(" | ")
-    assert imports == may_import
-    size = sum(map(statements, files))
-    near = abs(int(stated.replace(",", "")) - size) <= 50
-    assert near, f"{wing} has {size} statements: write {50 * round(size / 50):,}"
+    (row,) = re.findall(rf"^\| `?{subpackage}/?`? \| (.+) \|$", guide, re.MULTILINE)
+    assert row.split(" | ")[1] == may_import
 
 
-@pytest.mark.parametrize("method", methods.BUILT_IN)
-@pytest.mark.parametrize("dataset", ["groundwear", "negation"])
-def test_all_that_the_numbers_of_a_run_depend_on_is_read_in_an_hour(dataset, method):
-    needed = code.needed(*Experiment(dataset, method)._modules())
-    assert {"grmu.data.core", "grmu.training", "grmu.metrics", "grmu.runs.runner"} < set(needed)
-    assert sum(statements(Path(find_spec(module).origin)) for module in needed) <= 1350
+def test_the_guide_lists_the_hooks_of_a_method_and_the_files_that_a_key_depends_on():
+    guide = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    hooks = {name for name in vars(Method) if not name.startswith("_")}
+    table = guide[guide.index("| hook |"):]
+    assert {re.match(r"\w+", name)[0] for row in table[:table.index("\n\n")].splitlines()[2:]
+            for name in re.findall(r"`(.+?)`", row.split("|")[1])} == hooks
+    assert len(hooks) == 10
+    assert all(f"`grmu/{pattern}`" in guide for pattern in CODE)
 
 
 def kept(folder):

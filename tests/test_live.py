@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from grmu import Experiment, closed_form
-from grmu.methods.controls import ByHand
+from grmu.experiments import run
 from grmu.metrics import evaluate
-from grmu.runs import run
 from grmu.show import model_changes, plots_live, widgets
 from grmu.show.alt import describe
 from grmu.show.widgets import background
@@ -75,8 +74,8 @@ def test_a_run_begins_with_pretrains_point_grows_curves_and_ends_with_its_result
     assert [row["epoch"] for row in rows] == [1, 2]
     assert drawings[-1]["metrics"] == live.result.metrics
     assert drawings[-1]["of"] == 2
-    assert [state["step"] for state in states if "left" in state["said"]] == [1, 2]
-    assert "Done in" in states[-1]["said"]
+    assert [state["step"] for state in states if "left" in state["sentence"]] == [1, 2]
+    assert "Done in" in states[-1]["sentence"]
     assert [states[0]["busy"], states[-1]["busy"]] == [True, False]
     assert live.result.metrics == run(live.result.experiment, live.store).metrics
     assert json.loads(json.dumps(live.view.own, allow_nan=False)) == live.view.own
@@ -93,7 +92,7 @@ def test_the_original_is_trained_first_where_the_store_lacks_it(few_pictures, tm
     live.press()
     live.wait(600)
     assert live.error is None
-    said = [state["said"] for state in states]
+    said = [state["sentence"] for state in states]
     assert any(text.startswith("Training the original model first, once: 1 of") for text in said)
     assert [row["epoch"] for row in live.rows] == [0, 1, 2]
 
@@ -123,7 +122,7 @@ def test_two_demos_train_one_after_the_other_in_one_thread(live, original, store
     live.press()
     assert gate.reached.wait(600)
     other.press()
-    assert "Waiting for another run" in other.view.run["said"]
+    assert "Waiting for another run" in other.view.run["sentence"]
     assert other.running
     gate.open.set()
     other.wait(600)
@@ -142,7 +141,7 @@ def test_stop_ends_it_and_it_can_be_started_again(live, gate):
     assert not live.running
     assert live.result is None
     assert live.error is None
-    assert "Stopped at 0 of 2" in live.view.run["said"]
+    assert "Stopped at 0 of 2" in live.view.run["sentence"]
     assert not live.view.run["failed"]
     live.press()
     live.wait(600)
@@ -156,8 +155,8 @@ def test_an_error_inside_a_run_is_shown(original, store):
     live.wait(600)
     assert isinstance(live.error, FloatingPointError)
     said = live.view.run
-    assert said["said"].startswith("FloatingPointError: ")
-    assert "lower lr" in said["said"]
+    assert said["sentence"].startswith("FloatingPointError: ")
+    assert "lower lr" in said["sentence"]
     assert (said["failed"], said["busy"]) == (True, False)
 
 
@@ -165,7 +164,7 @@ def test_an_impossible_setting_is_shown_before_anything_is_trained(store):
     live = widgets.Live(lambda: Experiment(ratio=7), store=store)
     live.press()
     live.wait(600)
-    assert "ratio must lie in (0, 1], but is 7" in live.view.run["said"]
+    assert "ratio must lie in (0, 1], but is 7" in live.view.run["sentence"]
 
 
 def test_the_page_is_not_held_up_while_it_trains(live, gate):
@@ -230,7 +229,7 @@ def test_a_setting_that_cannot_be_run_is_said_in_the_module(shown):
     move(shown, ratio=0)
     shown.live.press()
     shown.live.wait(600)
-    assert "ratio must lie in (0, 1]" in shown.view.run["said"]
+    assert "ratio must lie in (0, 1]" in shown.view.run["sentence"]
 
 
 # --- what the model sees ------------------------------------------------------------------------------------
@@ -306,8 +305,8 @@ def test_mine_finds_what_is_known(monkeypatch):
     demo.press()
     demo.wait(600)
     assert demo.error is None
-    assert demo.said[-1] == pytest.approx(demo.truth()[1], abs=0.1)
-    assert demo.canvas.axes[0].lines[-1].get_ydata().tolist() == demo.said
+    assert demo.estimates[-1] == pytest.approx(demo.truth()[1], abs=0.1)
+    assert demo.canvas.axes[0].lines[-1].get_ydata().tolist() == demo.estimates
 
 
 @pytest.mark.parametrize(("shares", "bar", "nats", "bounded"), [
@@ -397,11 +396,6 @@ def test_weights_that_were_moved_on_from_are_listed_but_not_drawn(few_pictures, 
     assert demo.shares["by hand"].tolist() == demo._shares(demo.weights).tolist()
 
 
-def test_a_method_by_hand_needs_no_place_in_the_registry_until_it_is_used(tried):
-    assert ByHand.name == "by_hand"
-    assert ByHand.starts_from == "fresh"
-
-
 # --- the challenge ------------------------------------------------------------------------------------------
 
 
@@ -423,7 +417,7 @@ def test_runs_are_counted_scored_on_validation_data_and_revealed_at_the_end(few_
                                                             + abs(metrics["GA"] - gold.GA)))
     game.live.press()
     game.live.wait(600)
-    assert "all 2 runs are used" in game.live.view.run["said"]
+    assert "all 2 runs are used" in game.live.view.run["sentence"]
     assert len(game.attempts) == 2
     game.reveal.click()
     assert "?" not in game.table.value
@@ -450,7 +444,7 @@ def test_nothing_is_revealed_before_the_first_run():
 def test_metrics_of_a_live_run_are_those_of_evaluate(live):
     live.press()
     live.wait(600)
-    from grmu.runs import load_split
+    from grmu.experiments import load_split
 
     splits, split, groups = load_split(live.result.experiment)
     metrics, _ = evaluate(live.result.model, split.retain, split.forget, splits.val, splits.test, groups)

@@ -212,7 +212,7 @@ def test_a_student_s_page_says_points_by_task_and_what_was_wrong_and_holds_no_ru
     give(made, "ann", "figure", 2, "No unit.")
     assert grading.configured(made).generate_feedback("lab1", "ann")["success"]
     page = (made / "feedback" / "ann" / "lab1" / "lab1.html").read_text()
-    table = page[page.index("what was said"):page.index("</table>")]
+    table = page[page.index("feedback"):page.index("</table>")]
     for part in ("Task 1.1", "Why | is it so?", "0 of 2", "not marked yet", "2 of 3", "No unit.",
                  "the half | is &lt;not&gt; twice: lesson 01.", '<a href="#test_double">'):
         assert part in table

@@ -28,7 +28,7 @@ from grmu.metrics import (
     standard_error,
 )
 from grmu.study.studies import attack_accuracy
-from grmu.training import Recipe
+from grmu.training import TrainConfig
 
 
 def labelled(y, a, n_classes, n_attributes):
@@ -93,21 +93,21 @@ def test_the_standard_error_is_binomial():
 def test_with_two_classes_and_attributes_the_metrics_are_eq_11_and_its_kin(group):
     predicted, dataset, y, a, p = random_case(2, 2)
     table = rates_by_hand(y, a, p)
-    found = fairness(predicted, dataset, [group])
+    actual = fairness(predicted, dataset, [group])
     # whichever class counts as positive
-    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
-    assert found["DP"] == pytest.approx(abs(p[a == 0].mean() - p[a == 1].mean()))
+    assert actual["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
+    assert actual["DP"] == pytest.approx(abs(p[a == 0].mean() - p[a == 1].mean()))
     of_its_class = table[group[0]]  # the forget set's
-    assert found["EP"] == pytest.approx(abs(of_its_class[0] - of_its_class[1]))
+    assert actual["EP"] == pytest.approx(abs(of_its_class[0] - of_its_class[1]))
 
 
 def test_true_positive_rates_agree_with_scikit_learn():
     predicted, dataset, y, a, p = random_case(2, 2)
     tpr = [recall_score(y[a == k], p[a == k]) for k in (0, 1)]
     fpr = [1 - recall_score(y[a == k], p[a == k], pos_label=0) for k in (0, 1)]
-    found = fairness(predicted, dataset, [(1, 1)])
-    assert found["EP"] == pytest.approx(abs(tpr[0] - tpr[1]))
-    assert found["EO"] == pytest.approx((abs(tpr[0] - tpr[1]) + abs(fpr[0] - fpr[1])) / 2)
+    actual = fairness(predicted, dataset, [(1, 1)])
+    assert actual["EP"] == pytest.approx(abs(tpr[0] - tpr[1]))
+    assert actual["EO"] == pytest.approx((abs(tpr[0] - tpr[1]) + abs(fpr[0] - fpr[1])) / 2)
 
 
 @pytest.mark.parametrize("groups", [[(3, 1)], [(3, 1), (3, 4), (0, 1)]])
@@ -116,13 +116,13 @@ def test_with_many_classes_labels_are_binarised_first_and_eq_11_applied_then(gro
     classes, attributes = [g[0] for g in groups], [g[1] for g in groups]
     binary = [np.isin(v, which).astype(int) for v, which in ((y, classes), (a, attributes), (p, classes))]
     table = rates_by_hand(*binary)
-    found = fairness(predicted, dataset, groups)
-    assert found["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
-    assert found["EP"] == pytest.approx(abs(table[1, 0] - table[1, 1]))
-    assert found["DP"] == pytest.approx(
+    actual = fairness(predicted, dataset, groups)
+    assert actual["EO"] == pytest.approx(np.abs(table[:, 0] - table[:, 1]).mean())
+    assert actual["EP"] == pytest.approx(abs(table[1, 0] - table[1, 1]))
+    assert actual["DP"] == pytest.approx(
         abs(binary[2][binary[1] == 0].mean() - binary[2][binary[1] == 1].mean())
     )
-    assert found["EO"] > 0.01
+    assert actual["EO"] > 0.01
 
 
 @pytest.mark.parametrize(("n_attributes", "seed"), [(1, 0), (2, 0), (3, 0), (60, 1)])
@@ -174,9 +174,9 @@ def test_the_attack_sees_both_sides_alike_with_the_groups_of_the_retain_set():
     retain_group = torch.tensor([0] * 60 + [1] * 20 + [4] * 10)
     val_group = torch.tensor([0] * 10 + [1] * 30 + [2] * 5)
     retain, val = losses(0, 1, 90, 1), losses(0, 1, 45, 2)
-    found, member, weights = attack_data(retain, val, retain_group, val_group)
-    assert found.shape == (135, 1)
-    assert found[:, 0].tolist() == [*retain.tolist(), *val.tolist()]
+    actual, member, weights = attack_data(retain, val, retain_group, val_group)
+    assert actual.shape == (135, 1)
+    assert actual[:, 0].tolist() == [*retain.tolist(), *val.tolist()]
     assert member.tolist() == [1] * 90 + [0] * 45
     np.testing.assert_allclose(weights[:90], 135 / 2 / 90, rtol=1e-5)
     shares = np.array([60, 20])[val_group[:40]] / np.array([10, 30])[val_group[:40]]  # nobody retains group 2
@@ -211,8 +211,8 @@ def test_unless_told_otherwise_the_forests_seed_is_zero(evaluated, monkeypatch):
 def test_many_members_and_few_others_do_not_make_everyone_a_member():
     rng = torch.Generator().manual_seed(0)
     case = [torch.rand(n, generator=rng) for n in (4000, 200, 500)]
-    found = mia_efficacy(*case, torch.zeros(4000, dtype=torch.long), torch.zeros(200, dtype=torch.long))
-    assert 0.25 < found < 0.75  # an attacker that knows nothing; without equal totals it would be near 0
+    actual = mia_efficacy(*case, torch.zeros(4000, dtype=torch.long), torch.zeros(200, dtype=torch.long))
+    assert 0.25 < actual < 0.75  # an attacker that knows nothing; without equal totals it would be near 0
 
 
 def test_the_attack_is_not_fooled_by_group_proportions():
@@ -229,17 +229,17 @@ def test_the_attack_is_not_fooled_by_group_proportions():
 
 def test_the_attack_takes_a_group_that_retain_has_lost():
     groups = torch.arange(300) % 3, torch.arange(200) % 4
-    found = mia_efficacy(losses(0, 0.1, 300, 1), losses(1, 2, 200, 2), losses(1, 2, 20, 3), *groups)
-    assert found == 1
+    actual = mia_efficacy(losses(0, 0.1, 300, 1), losses(1, 2, 200, 2), losses(1, 2, 20, 3), *groups)
+    assert actual == 1
 
 
 def test_the_attack_is_the_same_for_the_same_forest_seed():
     rng = torch.Generator().manual_seed(0)
     case = [torch.rand(n, generator=rng) for n in (500, 200, 100)]
     groups = torch.zeros(500, dtype=torch.long), torch.zeros(200, dtype=torch.long)
-    found = [mia_efficacy(*case, *groups, seed=s) for s in (0, 0, 1, 2, 3)]
-    assert found[0] == found[1]
-    assert len(set(found)) > 1
+    actual = [mia_efficacy(*case, *groups, seed=s) for s in (0, 0, 1, 2, 3)]
+    assert actual[0] == actual[1]
+    assert len(set(actual)) > 1
 
 
 def test_an_attack_that_can_tell_members_is_right_on_samples_that_it_was_not_fitted_to():
@@ -253,10 +253,10 @@ def test_an_attack_that_can_tell_members_is_right_on_samples_that_it_was_not_fit
 @pytest.mark.parametrize("sizes", [(400, 400), (2000, 200)])
 def test_an_attack_that_knows_nothing_is_right_half_of_the_time(sizes):
     groups = [torch.arange(n) % 4 for n in sizes]
-    found = [attack_accuracy(losses(0, 1, sizes[0], 10 + k), losses(0, 1, sizes[1], 20 + k), *groups)
+    actual = [attack_accuracy(losses(0, 1, sizes[0], 10 + k), losses(0, 1, sizes[1], 20 + k), *groups)
              for k in range(2)]
     # tested on what it was fitted to, the forest would be right in two of three cases
-    assert np.mean(found) == pytest.approx(0.5, abs=0.04)
+    assert np.mean(actual) == pytest.approx(0.5, abs=0.04)
 
 
 def test_the_attack_is_not_credited_with_telling_groups_apart():
@@ -281,11 +281,11 @@ def evaluated():
     parts = {"retain": split.retain, "forget": split.forget, "val": val, "test": test}
     model = small_network()
     before = state_of(model)
-    found = evaluate(model, *parts.values(), groups=[(1, 1)])
+    actual = evaluate(model, *parts.values(), groups=[(1, 1)])
     assert same_state(before, state_of(model))
     with torch.no_grad():
         right = {k: (model.eval()(d.x).argmax(1) == d.y).numpy() for k, d in parts.items()}
-    return parts, right, found, model
+    return parts, right, actual, model
 
 
 def test_accuracies_are_shares_of_right_answers(evaluated):
@@ -312,7 +312,7 @@ def test_the_worst_group_is_sought_on_validation_data_too():
     train, val, test = (toy(counts, spread=2.0, seed=i) for i, counts in enumerate((
         [[40, 40], [40, 40]], [[30, 20], [20, 17]], [[40, 30], [30, 27]])))
     split = split_forget(train, 0.5, [(1, 1)])
-    context = context_of(train, split, Recipe(epochs=10, batch_size=16))
+    context = context_of(train, split, TrainConfig(epochs=10, batch_size=16))
     training.train(Retrain(), context)
     metrics, _ = evaluate(context.model, split.retain, split.forget, val, test, groups=[(1, 1)])
     with torch.no_grad():

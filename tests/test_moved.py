@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from grmu import Experiment, data
-from grmu.runs import load_split
+from grmu.data.core import split_at
+from grmu.experiments import load_split
 from grmu.study import shift, studies
 from grmu.study.grids import SEEDS
 from grmu.study.moved import COIN, METHODS, moved_by, moves_of, planned
@@ -20,7 +21,7 @@ DATASETS = ("groundwear", "groundwear-memorised", "groundwear-many")
 
 def test_what_is_planned():
     plan = list(planned())
-    assert len({e.id for _, e in plan}) == len(plan)
+    assert len({e for _, e in plan}) == len(plan)
     assert {arm for arm, _ in plan} == {*METHODS, "RETRAIN, a coin"}
     assert all(e.reweight == ("REWEIGHT" in arm) for arm, e in plan)
     assert all(e.overrides for arm, e in plan if arm.startswith(("MIU", "fine")))  # a search's settings
@@ -57,7 +58,7 @@ def test_the_prior_that_each_arm_trains_on():
     y = torch.cat([torch.zeros(80), torch.ones(20)]).long()
     a[80:] = torch.cat([torch.zeros(15), torch.ones(5)]).long()
     train = data.GroupedDataset(torch.zeros(100, 1), y, a)
-    split = data.split_at(train, torch.arange(96, 100))
+    split = split_at(train, torch.arange(96, 100))
     of = {arm: prior_of(e, train, split) for arm, e in planned()}
     assert of["RETRAIN"].tolist() == [[1, 1], [1, 0.2]]
     assert of["fine-tuning"][1, 1] == of["RETRAIN, a coin"][1, 1]

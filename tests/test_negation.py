@@ -11,9 +11,10 @@ from conftest import REPOSITORY
 
 from grmu import data
 from grmu.data import negation
+from grmu.data.files import FOLDER
 from grmu.data.originals import multinli
 from grmu.data.originals.registry import ORIGINALS
-from grmu.runs import Experiment, run
+from grmu.experiments import Experiment, run
 from grmu.study import results
 
 LABELS = ("contradiction", "entailment", "neutral")
@@ -67,7 +68,7 @@ def judge(premise, hypothesis):
 
 def test_the_builder_makes_the_shipped_file_bit_for_bit(builder):
     packed = builder.build()
-    assert packed == negation.SHIPPED.find().read_bytes()
+    assert packed == (FOLDER / negation.SHIPPED.name).read_bytes()
     assert (
         REPOSITORY / "data" / "negation.sha256"
     ).read_text() == f"{negation.SHIPPED.sha256}  {negation.SHIPPED.name}\n"
@@ -80,7 +81,7 @@ def test_another_seed_makes_other_pairs_of_the_same_counts(builder):
 
 
 def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
-    shutil.copy(negation.SHIPPED.find(), tmp_path / negation.SHIPPED.name)
+    shutil.copy(FOLDER / negation.SHIPPED.name, tmp_path / negation.SHIPPED.name)
     packed = bytearray((tmp_path / negation.SHIPPED.name).read_bytes())
     packed[len(packed) // 2] ^= 1
     (tmp_path / negation.SHIPPED.name).write_bytes(packed)
@@ -144,8 +145,8 @@ def test_the_rules_on_pairs_that_one_can_check_by_hand(builder, premise, hypothe
     claim = {"who": who, "act": back.get(act, act),
              "thing": thing} | ({"adjunct": "today"} if "today" in words else {})
     claim.pop({"nobody": "who", "nothing": "thing"}.get(word), None)
-    found = builder.label(claim, word, {"who": "anna", "act": "found", "thing": "dogs"})
-    assert found == (expected or "")
+    actual = builder.label(claim, word, {"who": "anna", "act": "found", "thing": "dogs"})
+    assert actual == (expected or "")
 
 
 # --- tokens -------------------------------------------------------------------------------------------------
@@ -153,8 +154,8 @@ def test_the_rules_on_pairs_that_one_can_check_by_hand(builder, premise, hypothe
 
 def test_pairs_become_ids_segments_and_padding():
     (ids, segments), = negation.encode([("anna found dogs", "anna found no dogs")]).tolist()
-    anna, found, no, dogs = 4698, 2179, 2053, 6077
-    assert ids == [101, anna, found, dogs, 102, anna, found, no, dogs, 102, 0, 0]
+    anna, actual, no, dogs = 4698, 2179, 2053, 6077
+    assert ids == [101, anna, actual, dogs, 102, anna, actual, no, dogs, 102, 0, 0]
     assert segments == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0]
 
 
@@ -198,7 +199,8 @@ def test_a_shipped_run_comes_out_alike_when_it_is_done_again():
     """Only the same machine and versions give the same bits; what is far from any decision must agree
     anywhere. The run is lesson 08's: whoever comes first does it."""
     experiment = Experiment("negation", "retrain", ratio=0.9, seed=0)
-    again, shipped = run(experiment).metrics, results.table().loc[experiment.id]
+    again, shipped = run(experiment).metrics, results.load(
+        dataset="negation", method="retrain", reweight=False, ratio=0.9, seed=0).iloc[0]
     assert again["RA"] == pytest.approx(shipped.RA, abs=0.03)
     assert again["TA"] == pytest.approx(shipped.TA, abs=0.06)
     assert again["GA"] == pytest.approx(shipped.GA, abs=0.2)

@@ -11,7 +11,7 @@ from conftest import toy
 from matplotlib.colors import same_color, to_hex
 
 from grmu.data import GroupedDataset
-from grmu.data.rows import Rows, Storage
+from grmu.data.memmap import MemmapSamples, Storage
 from grmu.show import plots
 from grmu.study import names
 
@@ -137,7 +137,8 @@ def test_samples_are_shown_under_their_titles_and_the_rest_of_the_grid_is_empty(
 
 def test_pictures_in_colour_are_shown_in_colour_from_an_array_on_disk_too():
     stored = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3), dtype=np.uint8)
-    data = GroupedDataset(Rows(Storage(stored, pictures=True), torch.arange(4)), [0, 0, 1, 1], [0, 1, 0, 1])
+    samples = MemmapSamples(Storage(stored, pictures=True), torch.arange(4))
+    data = GroupedDataset(samples, [0, 0, 1, 1], [0, 1, 0, 1])
     shown = [np.asarray(ax.images[0].get_array()) for ax in plots.group_sheet(data, 1).axes]
     assert np.array_equal(shown, stored)
 

@@ -25,16 +25,13 @@ CURVES = pd.DataFrame([{"method": method, "reweight": reweight, "epoch": epoch,
                        for i, method in enumerate(("finetune", "miu", "mine")) for reweight in (False, True)
                        for epoch in range(3)])
 PARTS = pd.DataFrame({"UA": [1.25, 30.0], "GA": [0.0, 4.0]}, index=["MIU", "mine"])
-CHOICES = {("learnt", "UA"): {("λ",): Interval(1.0, -1.0, 3.0, 5), ("λ", "ḡ"): Interval(2.0, -1.0, 5.0, 5)},
-           ("learnt", "GA"): {("λ",): Interval(4.0, 3.0, 5.0, 5), ("λ", "ḡ"): Interval(-2.0, -3.0, -1.0, 5)}}
-ARMS = {data: {"doing nothing": Interval(at, at - 1, at + 2, 5), "paper": Interval(6.0, 4.0, 8.0, 5)}
+ARMS = {data: {"doing nothing": Interval(at, at - 1, at + 2, 5), "MIU": Interval(6.0, 4.0, 8.0, 5)}
         for data, at in (("learnt", 4.0), ("by heart", 49.0))}
 
 FIGURES = {
     "forest": lambda: plots_benchmark.forest(FOREST, 3.0, "a title"),
     "trajectories": lambda: plots_benchmark.trajectories(CURVES, {"UA": 0.5, "GA": 0.45}, "a title"),
     "gap_parts": lambda: plots_benchmark.gap_parts(PARTS, "a title"),
-    "choices": lambda: plots_benchmark.choices(CHOICES, {"learnt": {"UA": 3.0, "GA": 2.0}}, "a title"),
     "arms": lambda: plots_benchmark.arms(ARMS, {"learnt": 4.0, "by heart": 5.0}, "points", "a title"),
 }
 
@@ -181,27 +178,12 @@ def test_gap_parts_are_darker_the_farther_and_never_dark_for_small_gaps():
     assert max(darkness(PARTS / 10)) < 0.3  # 3 points are little, though they are the most in this table
 
 
-# --- choices ------------------------------------------------------------------------------------------------
-
-
-def test_choices_shows_every_main_effect_and_only_the_interactions_outside_0():
-    figure = FIGURES["choices"]()
-    left, right = figure.axes
-    assert words(left.get_yticklabels()) == ["λ"]
-    assert words(right.get_yticklabels()) == ["λ", "λ and ḡ"]
-    assert [ax.get_xlabel().split(",")[0] for ax in figure.axes] == ["UA", "GA"]
-    assert points(drawn(right, "o")) == [(4.0, 0.0), (-2.0, 1.0)]
-    (band,) = (patch for patch in left.patches)
-    assert band.get_x() == -3
-    assert band.get_width() == 6
-
-
 # --- arms ---------------------------------------------------------------------------------------------------
 
 
 def test_arms_have_a_row_each_with_their_interval_on_the_margin():
     learnt, by_heart = FIGURES["arms"]().axes
-    assert [t.get_text() for t in learnt.get_yticklabels()] == ["doing nothing", "paper"]
+    assert [t.get_text() for t in learnt.get_yticklabels()] == ["doing nothing", "MIU"]
     for ax, at in ((learnt, 4.0), (by_heart, 49.0)):
         assert points(drawn(ax, "o")) == [(at, 0), (6, 1)]
         (first, _) = (bars.lines[2][0].get_segments()[0] for bars in ax.containers)

@@ -44,8 +44,8 @@ def test_who_pays_draws_the_prediction_and_says_both_changes(rows):
 
 
 def test_predicted_marks_who_asks_and_has_a_line_of_identity(rows):
-    first, second = plots_prior.predicted({"one": rows.assign(said=rows.visible),
-                                           "two": rows.assign(said=rows.after)}).axes
+    first, second = plots_prior.predicted({"one": rows.assign(predicted=rows.visible),
+                                           "two": rows.assign(predicted=rows.after)}).axes
     line, others, asks = first.lines
     assert line.get_xdata().tolist() == line.get_ydata().tolist()
     assert (others.get_color(), asks.get_color()) == (plots_prior.BLUE, plots.VERMILION)

@@ -4,11 +4,10 @@ import csv
 from itertools import product
 
 import pytest
-from conftest import REPOSITORY
 
-from grmu.runs import Experiment, preset
+from grmu.experiments import Experiment, experiment, released
 
-ROWS = list(csv.DictReader((REPOSITORY / "grmu" / "runs" / "presets" / "released.csv").open(newline="")))
+ROWS = list(csv.DictReader(released.FILE.open(newline="")))
 NOT_RUN = {"group_dro_pretrain": "GROUP-DRO as the original model: the paper's tables use the retrained one"}
 MANY = {"1": "default", "9": tuple(product((1, 3, 6), (0, 1, 2))),
         "25": tuple(product((1, 3, 4, 6, 8), (0, 1, 2, 3, 6))), "": "default"}
@@ -60,16 +59,16 @@ def test_other_numbers_of_groups_have_those_of_the_nearest_number():
 
 def test_what_has_no_row_has_the_file_s_settings():
     for dataset in ("groundwear", "negation"):
-        assert preset._released(dataset, "miu", True, 0.5, 1) == {}
+        assert released.settings(Experiment(dataset, "miu", True), "cnn") == {"model": "cnn"}
     finetune, l1_sparse = Experiment("celeba", "finetune"), Experiment("celeba", "l1_sparse")
-    assert finetune.optimisation.lr == l1_sparse.optimisation.lr
-    assert Experiment("celeba", "rwg").optimisation.lr == 0.01
+    assert finetune.config.lr == l1_sparse.config.lr
+    assert Experiment("celeba", "rwg").config.lr == 0.01
 
 
-@pytest.mark.parametrize("dataset", sorted({p.stem for p in preset.FOLDER.glob("*.yaml")}))
+@pytest.mark.parametrize("dataset", sorted({p.stem for p in experiment.PRESETS.glob("*.yaml")}))
 @pytest.mark.parametrize("method", ["pretrain", "retrain", "finetune", "miu"])
 def test_one_epoch_can_be_asked_of_every_preset(dataset, method):
     e = Experiment(dataset, method, overrides={"epochs": 1})
-    assert (e.optimisation.epochs, e.optimisation.warmup_epochs) == (1, 0)
+    assert (e.config.epochs, e.config.warmup_epochs) == (1, 0)
     with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, but is 2"):
         Experiment(dataset, method, overrides={"epochs": 1, "warmup_epochs": 2})

@@ -55,17 +55,17 @@ def world(request):
 
 def test_the_shift_of_the_full_populations_posterior_is_the_retained_populations(world):
     full, retained = world.answers(world.x), world.answers(world.x, 1 - world.r)
-    found = log_softmax(prior.predict_shift(*full, world.r), 1)
-    torch.testing.assert_close(found, retained[0], atol=1e-9, rtol=0)
-    assert (found - full[0]).abs().max() > 0.05  # there is something to predict
+    actual = log_softmax(prior.predict_shift(*full, world.r), 1)
+    torch.testing.assert_close(actual, retained[0], atol=1e-9, rtol=0)
+    assert (actual - full[0]).abs().max() > 0.05  # there is something to predict
     single = prior.predict_shift(full[0].float(), full[1].float(), world.r)  # as a network has it
     torch.testing.assert_close(log_softmax(single, 1).double(), retained[0], atol=1e-4, rtol=0)
 
 
 def test_undoing_takes_the_attribute_of_the_retained_population(world):
     full, retained = world.answers(world.x), world.answers(world.x, 1 - world.r)
-    found = log_softmax(prior.undo_shift(*retained, world.r), 1)
-    torch.testing.assert_close(found, full[0], atol=1e-9, rtol=0)
+    actual = log_softmax(prior.undo_shift(*retained, world.r), 1)
+    torch.testing.assert_close(actual, full[0], atol=1e-9, rtol=0)
     if world.shape[1] > 1:  # whose p(a | x, y) it is matters
         wrong = log_softmax(prior.undo_shift(retained[0], full[1], world.r), 1)
         assert (wrong - full[0]).abs().max() > 0.05
@@ -113,9 +113,9 @@ def test_where_the_attribute_shows_a_logit_falls_by_log_one_over_what_stays_and_
     logits = torch.stack([torch.zeros(4), margins], 1)
     r = torch.tensor([[0.0, 0.0], [0.0, 0.5]])
     shows = torch.tensor([0.0, 1.0]).expand(4, 2, 2)
-    found = prior.predict_shift(logits, shows, r)
-    torch.testing.assert_close(found - logits, torch.tensor([0.0, -math.log(2)]).expand(4, 2))
-    assert found.argmax(1).tolist() == [0, 0, 1, 1]
+    actual = prior.predict_shift(logits, shows, r)
+    torch.testing.assert_close(actual - logits, torch.tensor([0.0, -math.log(2)]).expand(4, 2))
+    assert actual.argmax(1).tolist() == [0, 0, 1, 1]
     torch.testing.assert_close(prior.predict_shift(logits, shows.flip(2), r), logits)  # the other one shows
 
 
@@ -167,9 +167,9 @@ def test_a_fitted_head_knows_the_attribute_as_bayes_does(shape):
     kept = 1 - world.r
     head, visibility = prior.attribute_head(*world.draw(40_000, kept), *shape)
     x, y, _ = world.draw(2_000, kept)
-    true, found = (p[torch.arange(len(y)), y] for p in (world.answers(x, kept)[1], head(x)))
+    true, actual = (p[torch.arange(len(y)), y] for p in (world.answers(x, kept)[1], head(x)))
     others = world.answers(x)[1][torch.arange(len(y)), y]  # of the full population
-    assert (found - true).abs().mean() < 0.01 < 0.015 < (others - true).abs().mean()
+    assert (actual - true).abs().mean() < 0.01 < 0.015 < (others - true).abs().mean()
     assert visibility.chance == pytest.approx(1 / shape[1])
     assert visibility.seen
 
@@ -181,8 +181,8 @@ def test_the_whole_chain_brings_the_full_populations_posterior_back():
     head, _ = prior.attribute_head(*world.draw(40_000, kept), 2, 2)
     x = world.draw(2_000)[0]
     (full, _), (retained, _) = world.answers(x), world.answers(x, kept)
-    found = log_softmax(prior.undo_shift(retained, head(x), world.r), 1)
-    before, after = ((v.exp() - full.exp()).abs().mean() for v in (retained, found))
+    actual = log_softmax(prior.undo_shift(retained, head(x), world.r), 1)
+    before, after = ((v.exp() - full.exp()).abs().mean() for v in (retained, actual))
     assert after < 0.01 < 0.05 < before
 
 

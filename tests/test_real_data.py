@@ -388,8 +388,8 @@ def test_a_folder_of_pictures_that_may_not_be_read_is_named(made, tmp_path, monk
     locked.chmod(0)
     with as_nobody():
         metadata = original.read(root)
-        said = original.check_samples(root, metadata)
-        assert {complaint.partition(" is ")[2] for complaint in said} == {"no picture (Permission denied)"}
+        wording = original.check_samples(root, metadata)
+        assert {complaint.partition(" is ")[2] for complaint in wording} == {"no picture (Permission denied)"}
         _, make_fill = original.cache(root, metadata)
         _, complaints = make_fill()(0, len(metadata.items))
         assert complaints == [f"{file} cannot be decoded (Permission denied)"

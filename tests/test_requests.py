@@ -11,10 +11,11 @@ from conftest import REPOSITORY, small_network, toy
 
 import grmu
 from grmu import data
+from grmu.data.core import split_at
 from grmu.methods import FineTune
 from grmu.teach.report import TEMPLATE, check_report, write_report
 from grmu.teach.requests import REQUESTS, read_requests
-from grmu.training import Recipe
+from grmu.training import TrainConfig
 
 HEAD = "who,when,group\n"
 DAY = "2026-02-14"
@@ -83,9 +84,9 @@ def test_a_bad_request_is_refused_with_its_reason_and_stops_no_other(tmp_path, p
     own = people.group_names[people.group[0]]
     other = next(name for name in people.group_names if name != own)
     line, sentence = (text.replace("GROUP", own).replace("OTHER", other) for text in (line, sentence))
-    found = read_requests(written(tmp_path, HEAD + line + "\n" + ask(people, 3)), people)
-    assert found.rows.tolist() == [3]
-    (refused,) = found.refused.itertuples()
+    requests = read_requests(written(tmp_path, HEAD + line + "\n" + ask(people, 3)), people)
+    assert requests.rows.tolist() == [3]
+    (refused,) = requests.refused.itertuples()
     assert refused.line == 2
     assert re.search(re.escape(sentence), refused.reason)
     assert refused.reason[-1] == "."
@@ -93,31 +94,31 @@ def test_a_bad_request_is_refused_with_its_reason_and_stops_no_other(tmp_path, p
 
 def test_the_same_person_counts_once_however_the_id_is_written(tmp_path, people):
     again = ask(people, 3).replace("train-3", "train-003")
-    found = read_requests(written(tmp_path, HEAD + ask(people, 3) + again + ask(people, 1)), people)
-    assert found.rows.tolist() == [1, 3]
-    assert found.refused.reason.tolist() == ["the same person asked already, in line 2: once is enough."]
-    assert found.refused.line.tolist() == [3]
+    requests = read_requests(written(tmp_path, HEAD + ask(people, 3) + again + ask(people, 1)), people)
+    assert requests.rows.tolist() == [1, 3]
+    assert requests.refused.reason.tolist() == ["the same person asked already, in line 2: once is enough."]
+    assert requests.refused.line.tolist() == [3]
 
 
 def test_who_was_refused_may_ask_again(tmp_path, people):
-    found = read_requests(written(tmp_path, HEAD + ask(people, 3, when="?") + ask(people, 3)), people)
-    assert found.rows.tolist() == [3]
+    requests = read_requests(written(tmp_path, HEAD + ask(people, 3, when="?") + ask(people, 3)), people)
+    assert requests.rows.tolist() == [3]
 
 
 def test_other_columns_spaces_blank_lines_and_a_byte_order_mark_are_no_harm(tmp_path, people):
     group = people.group_names[people.group[5]]
     text = f"\ufeffgroup, when ,who,note\n\n{group}, {DAY},train-5 ,\"please, soon\"\n"
-    found = read_requests(written(tmp_path, text), people)
-    assert found.rows.tolist() == [5]
-    assert found.valid.when.tolist()[0].isoformat() == DAY
-    assert found.valid.line.tolist() == [3]
+    requests = read_requests(written(tmp_path, text), people)
+    assert requests.rows.tolist() == [5]
+    assert requests.valid.when.tolist()[0].isoformat() == DAY
+    assert requests.valid.line.tolist() == [3]
 
 
 def test_a_group_that_asks_as_a_whole_is_granted_and_said(tmp_path, people):
     last = (people.group == 3).nonzero().flatten().tolist()
-    found = read_requests(written(tmp_path, HEAD + "".join(ask(people, r) for r in last)), people)
-    assert found.rows.tolist() == sorted(last)
-    (note,) = found.notes
+    requests = read_requests(written(tmp_path, HEAD + "".join(ask(people, r) for r in last)), people)
+    assert requests.rows.tolist() == sorted(last)
+    (note,) = requests.notes
     assert note.startswith("All 2 of class 1 place 1 ask.")
     assert "REWEIGHT cannot bring back a group that has vanished" in note
 
@@ -146,36 +147,37 @@ def test_the_shipped_file_is_what_its_script_builds_and_holds_what_the_lesson_sa
                           env={"PYTHONPATH": str(REPOSITORY), "PATH": ""})
     assert done.returncode == 0, done.stderr
     train = data.load("groundwear").train
-    found = read_requests(REQUESTS, train)
-    asks = data.split_at(train, found.rows).forget.group_counts()
+    requests = read_requests(REQUESTS, train)
+    asks = split_at(train, requests.rows).forget.group_counts()
     assert asks.tolist() == [9, 7, 8, 53]
-    kinds = found.refused.reason.str.split(": ").str[0].str.replace(r"\S*\d\S*|'.*?'", "", regex=True)
+    kinds = requests.refused.reason.str.split(": ").str[0].str.replace(r"\S*\d\S*|'.*?'", "", regex=True)
     assert kinds.nunique() >= 7
-    assert found.notes == []
+    assert requests.notes == []
 
 
 # --- the page -----------------------------------------------------------------------------------------------
 
 
-FOUND = {
+RESULTS = {
     "first": "2026-02-02", "last": "2026-02-26", "model": "groundwear-2", "lines": 92, "valid": 77,
     "refused": 15, "most": "y=1 a=1", "share_asks": 68.83, "share_trained": 1.79, "retained": 5615,
     "trained_all": 5692,
     "method": "fine-tuning + REWEIGHT", "hours": 23.86, "budget": 30.0, "hours_gold": 40.0, "exact": "no",
-    "promise": "none yet.", "verdict": "cannot tell", "attacked": 53, "found": 0.4841, "found_low": 0.4052,
-    "found_high": 0.5618, "kept_n": 49, "kept": 0.5288, "kept_low": 0.4471, "kept_high": 0.6102,
-    "heart": 0.7918, "heart_nothing": 0.9927, "heart_gold": 0.4954, "group": ["y=0 a=0", "y=1 a=1"],
+    "promise": "none yet.", "verdict": "cannot tell", "attacked": 53, "auc": 0.4841, "auc_low": 0.4052,
+    "auc_high": 0.5618, "kept_n": 49, "kept": 0.5288, "kept_low": 0.4471, "kept_high": 0.6102,
+    "memorised": 0.7918, "memorised_original": 0.9927, "memorised_gold": 0.4954,
+    "group": ["y=0 a=0", "y=1 a=1"],
     "asked": [24, 53],
     "trained": [5590, 102], "before": [98.6, 59.8], "predicted": [98.7, 45.8], "after": [98.2, 61.8],
     "n": [1500, 500], "pays": "y=0 a=0", "lost": -0.42, "lost_low": -1.12, "lost_high": 0.27,
     "without": 52.9}
-PAGE = write_report(FOUND)
+PAGE = write_report(RESULTS)
 
 
 def test_the_page_that_was_written_passes_and_its_numbers_are_counted():
-    assert check_report(PAGE, FOUND) == 40
+    assert check_report(PAGE, RESULTS) == 40
     assert "| y=1 a=1 | 53 of 102 | 59.8 | 45.8 | 61.8 | 500 |" in PAGE
-    assert "5,615 of 5,692 are left" in PAGE
+    assert "5,615 of 5,692 records remain" in PAGE
     assert "{" not in PAGE
 
 
@@ -187,21 +189,21 @@ def test_a_page_with_one_number_changed_is_refused(where):
     end = NUMBERS[where][1]
     last = "1" if PAGE[end - 1] != "1" else "2"
     with pytest.raises(ValueError, match=r"^Line \d+: "):
-        check_report(PAGE[: end - 1] + last + PAGE[end:], FOUND)
+        check_report(PAGE[: end - 1] + last + PAGE[end:], RESULTS)
 
 
 def test_two_numbers_of_the_run_that_changed_places_are_refused():
     swapped = PAGE.replace("| 59.8 | 45.8 | 61.8 |", "| 61.8 | 45.8 | 59.8 |")
     with pytest.raises(ValueError, match=r"61.8 stands where before\[1\] belongs, and the run says 59.8.\n"
                                          r"Line \d+: 59.8 stands where after\[1\] belongs"):
-        check_report(swapped, FOUND)
+        check_report(swapped, RESULTS)
 
 
 def test_a_verdict_and_a_promise_are_the_runs():
     with pytest.raises(ValueError, match="forgotten stands where verdict belongs, and the run says cannot"):
-        check_report(PAGE.replace("Verdict: cannot tell.", "Verdict: forgotten."), FOUND)
+        check_report(PAGE.replace("Verdict: cannot tell.", "Verdict: forgotten."), RESULTS)
     with pytest.raises(ValueError, match="deleted! stands where promise belongs"):
-        check_report(PAGE.replace("Promise: none yet.", "Promise: deleted!"), FOUND)
+        check_report(PAGE.replace("Promise: none yet.", "Promise: deleted!"), RESULTS)
 
 
 @pytest.mark.parametrize("line", [
@@ -211,7 +213,7 @@ def test_a_verdict_and_a_promise_are_the_runs():
     "See Article 17, Articles 12 and section 10.4, lesson 07; by 3 March 2026.",
     "Model groundwear-2, group y=1 a=1."])
 def test_a_sentence_of_ones_own_may_hold_the_runs_numbers_ids_and_dates(line):
-    check_report(PAGE + line + "\n", FOUND)
+    check_report(PAGE + line + "\n", RESULTS)
 
 
 @pytest.mark.parametrize(("line", "sentence"), [
@@ -221,28 +223,28 @@ def test_a_sentence_of_ones_own_may_hold_the_runs_numbers_ids_and_dates(line):
     ("AUC 0.490", "0.490 in")])
 def test_another_number_is_named_with_its_place_and_what_the_run_says(line, sentence):
     with pytest.raises(ValueError, match=f"^Line {len(PAGE.splitlines()) + 1}: .*{sentence}"):
-        check_report(PAGE + line + "\n", FOUND)
+        check_report(PAGE + line + "\n", RESULTS)
 
 
 def test_what_was_not_measured_is_said_in_words_and_is_no_number():
-    found = FOUND | {"heart": math.nan, "after": [98.2, math.nan]}
-    page = write_report(found)
+    results = RESULTS | {"memorised": math.nan, "after": [98.2, math.nan]}
+    page = write_report(results)
     assert "AUC not measured, attacked person by person" in page
     assert "| 45.8 | not measured | 500 |" in page
-    check_report(page, found)
-    with pytest.raises(ValueError, match=r"0\.79 stands where heart belongs, and the run says not measured"):
-        check_report(page.replace("AUC not measured", "AUC 0.79"), found)
+    check_report(page, results)
+    with pytest.raises(ValueError, match=r"0\.79 stands where memorised belongs, and the run says not"):
+        check_report(page.replace("AUC not measured", "AUC 0.79"), results)
 
 
 def test_fewer_digits_of_the_same_number_are_fine_in_a_line_of_the_template():
-    check_report(PAGE.replace("| 59.8 |", "| 60 |"), FOUND)
+    check_report(PAGE.replace("| 59.8 |", "| 60 |"), RESULTS)
 
 
 def test_a_page_that_asks_for_what_was_not_found_is_refused():
-    with pytest.raises(ValueError, match="the page asks for 'verdict', which the run did not find"):
-        write_report({name: value for name, value in FOUND.items() if name != "verdict"})
-    with pytest.raises(ValueError, match="which the run did not find"):
-        write_report(FOUND | {"after": [98.2]})
+    with pytest.raises(ValueError, match="the page asks for 'verdict', which is not among the results"):
+        write_report({name: value for name, value in RESULTS.items() if name != "verdict"})
+    with pytest.raises(ValueError, match="which is not among the results"):
+        write_report(RESULTS | {"after": [98.2]})
 
 
 def test_with_nothing_found_every_number_is_strange():
@@ -260,26 +262,26 @@ def test_it_works_with_arrays_and_a_network_of_ones_own(tmp_path):
     leave = (train.group == 3).nonzero().flatten().tolist()[:5]
     requests = read_requests(written(tmp_path, HEAD + "".join(ask(train, r) for r in leave)), train)
     model = small_network()
-    recipe = Recipe(epochs=1, lr=0.01, batch_size=16)
-    unlearned = grmu.unlearn(model, splits, requests.rows, FineTune(), head="head", recipe=recipe)
-    split = data.split_at(train, requests.rows)
+    config = TrainConfig(epochs=1, lr=0.01, batch_size=16)
+    unlearned = grmu.unlearn(model, splits, requests.rows, FineTune(), head="head", config=config)
+    split = split_at(train, requests.rows)
 
     def percent(network):
         with torch.no_grad():
             right = (network(splits.test.x).argmax(1) == splits.test.y).float()
         return [100 * right[splits.test.group == g].mean().item() for g in range(4)]
 
-    found = FOUND | {"group": names, "before": percent(model.eval()), "after": percent(unlearned.model),
+    results = RESULTS | {"group": names, "before": percent(model.eval()), "after": percent(unlearned.model),
                      "predicted": [math.nan] * 4, "valid": len(requests.valid), "most": names[3],
                      "asked": split.forget.group_counts().tolist(), "trained": train.group_counts().tolist(),
                      "n": splits.test.group_counts().tolist(), "pays": names[3],
                      "retained": len(split.retain)}
-    page = write_report(found)
-    assert check_report(page, found) > 40
+    page = write_report(results)
+    assert check_report(page, results) > 40
     assert page.count("| class ") == 4
     assert f"| {names[3]} | 5 of 12 |" in page
     with pytest.raises(ValueError, match=r"6 stands where asked\[3\] belongs, and the run says 5"):
-        check_report(page.replace("5 of 12", "6 of 12"), found)
+        check_report(page.replace("5 of 12", "6 of 12"), results)
 
 
 def test_the_templates_lines_are_told_apart():

@@ -8,7 +8,8 @@ import torch
 from conftest import toy
 
 from grmu.data import split_forget
-from grmu.reweight import balanced_weights, draw_epoch, group_weights, sample_weights
+from grmu.methods.balanced import balanced_weights
+from grmu.reweight import draw_epoch, group_weights, sample_weights
 
 CELEBA = [71629, 66874, 22880, 1387]
 
@@ -63,17 +64,17 @@ def test_a_group_that_never_existed_gets_zero_without_a_warning():
         assert group_weights([10, 0], [5, 0]).tolist() == [2, 0]
 
 
-@pytest.mark.parametrize(("train", "retain", "said"), [
+@pytest.mark.parametrize(("train", "retain", "sentence"), [
     ([10, 4], [10, 5], "group 1: 5 retained of 4 samples is impossible: count the same groups in both."),
     ([10, 4], [0, 5], "group 1: 5 retained of 4 samples is impossible: count the same groups in both."),
     ([10, 4], [-1, 4], "group 0: -1 retained of 10 samples is impossible: count the same groups in both."),
     ([10, 4], [10, 4, 1], "need two count vectors of one length, but got (2,) and (3,)."),
     ([[10, 4]], [[10, 4]], "need two count vectors of one length, but got (1, 2) and (1, 2)."),
 ])
-def test_impossible_counts_are_refused(train, retain, said):
+def test_impossible_counts_are_refused(train, retain, sentence):
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
         group_weights(train, retain)
-    assert str(caught.value) == said
+    assert str(caught.value) == sentence
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.5, 0.9])

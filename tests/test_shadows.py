@@ -6,8 +6,8 @@ import torch
 from conftest import toy
 
 from grmu import Experiment, data, run
-from grmu.data import half_of
-from grmu.runs import load_split, trained
+from grmu.data.subsets import random_half
+from grmu.experiments import load_split, train_or_load
 from grmu.study import shadows
 from grmu.study.shadows import NEVER, RETAINED, UNLEARNED, Observations, observe, overfitted
 from grmu.training import predict
@@ -20,20 +20,20 @@ def small_data(few_pictures):
 
 def test_a_half_takes_half_of_every_group_and_each_row_once_in_ascending_order():
     train = toy([[20, 8], [12, 0]])
-    half = half_of(train, 3)
+    half = random_half(train, 3)
     assert train.subset(half).group_counts().tolist() == [10, 4, 6, 0]
     assert (half[1:] > half[:-1]).all()
 
 
 def test_a_half_is_a_function_of_its_seed():
     train = toy([[20, 8], [12, 4]])
-    assert torch.equal(half_of(train, 3), half_of(train, 3))
-    assert not torch.equal(half_of(train, 3), half_of(train, 4))
+    assert torch.equal(random_half(train, 3), random_half(train, 3))
+    assert not torch.equal(random_half(train, 3), random_half(train, 4))
 
 
 def test_a_coin_rounds_odd_groups_and_every_sample_is_in_half_of_the_halves():
     train, n = toy([[5, 3], [1, 7]]), 400
-    halves = [half_of(train, seed) for seed in range(n)]
+    halves = [random_half(train, seed) for seed in range(n)]
     counts = torch.stack([train.subset(half).group_counts() for half in halves])
     for group, size in enumerate((5, 3, 1, 7)):
         assert set(counts[:, group].tolist()) == {size // 2, size // 2 + 1}
@@ -47,7 +47,7 @@ def test_shadows_are_the_experiment_on_halves_of_their_own():
     found = shadows.shadows(e, 5)
     assert [s.seed for s in found] == list(range(5))
     assert all(s.half for s in found)
-    assert {(s.method, s.reweight, s.ratio, s.groups, s.optimisation.epochs)
+    assert {(s.method, s.reweight, s.ratio, s.groups, s.config.epochs)
             for s in found} == {("retrain", True, 0.3, "default", 3)}
     assert len({tuple(load_split(s)[0].train.x.sum((1, 2, 3)).tolist()) for s in found}) == 5
     assert len(shadows.shadows(e)) == shadows.SHADOWS
@@ -65,7 +65,7 @@ def test_who_is_unlearned_retained_and_never_seen_is_what_the_split_says(observe
     (splits, split, _), whole = load_split(e), data.load(e.dataset).train
     assert seen.status.shape == (1, len(whole))
     status = seen.status[0]
-    half = half_of(whole, e.seed)
+    half = random_half(whole, e.seed)
     assert [(status == k).sum() for k in (RETAINED, UNLEARNED)] == [len(split.retain), len(split.forget)]
     assert np.flatnonzero(status != NEVER).tolist() == half.tolist()
     assert torch.equal(whole.x[status == UNLEARNED], split.forget.x)
@@ -75,7 +75,7 @@ def test_who_is_unlearned_retained_and_never_seen_is_what_the_split_says(observe
 
 def test_confidence_and_loss_are_the_model_s_on_every_sample_seen_or_not(observed, here):
     e, seen = observed
-    model, whole = trained(e, here), data.load(e.dataset).train
+    model, whole = train_or_load(e, here), data.load(e.dataset).train
     logits = predict(model, model, whole.x).double()
     p = logits.softmax(1)[torch.arange(len(whole)), whole.y].numpy()
     np.testing.assert_allclose(seen.confidence[0], np.log(p / (1 - p)), rtol=1e-6)
@@ -93,10 +93,10 @@ def test_the_forest_is_the_one_of_the_metric(observed, here):
 
 def test_a_model_that_is_sure_beyond_rounding_has_a_finite_confidence(observed, here, monkeypatch):
     e, seen = observed
-    model = trained(e, here)
+    model = train_or_load(e, here)
     model.head.weight *= 1000
     model.head.bias *= 1000
-    monkeypatch.setattr(shadows, "trained", lambda *_: model)
+    monkeypatch.setattr(shadows, "train_or_load", lambda *_: model)
     sure = observe(e, here)
     assert np.isfinite(sure.confidence).all()
     np.testing.assert_allclose(sure.confidence, 1000 * seen.confidence, rtol=1e-3)
@@ -129,13 +129,14 @@ def test_rows_are_shadows_in_order(observed, here):
 
 def test_the_overfitted_control_keeps_who_was_to_be_unlearned_and_leaves_the_store_s_model(observed, here):
     e, seen = observed
-    before = {name: v.clone() for name, v in trained(e.original, here).state_dict().items()}
+    before = {name: v.clone() for name, v in train_or_load(e.original, here).state_dict().items()}
     found = overfitted(e, here)
     np.testing.assert_array_equal(found.status, seen.status)
     member, never = (found.loss[seen.status == kind] for kind in (UNLEARNED, NEVER))
     assert member.mean() > never.mean()
     assert np.exp(member).min() > 0.5  # every one is known
-    assert all(torch.equal(v, before[name]) for name, v in trained(e.original, here).state_dict().items())
+    after = train_or_load(e.original, here).state_dict()
+    assert all(torch.equal(v, before[name]) for name, v in after.items())
     ours, pretrain, again = shadows.observe_beside(e, here)
     for expected, other in ((seen, ours), (found, again)):
         for one, two in zip(expected, other, strict=True):

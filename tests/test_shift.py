@@ -43,7 +43,7 @@ def rows(tmp_path_factory):
 
 def test_what_is_planned():
     runs = [e for pretrain in planned() for e in forgetting(pretrain)]
-    assert len({e.id for e in runs}) == len(runs) == len(SEEDS) * sum(
+    assert len(set(runs)) == len(runs) == len(SEEDS) * sum(
         len(ratios) for asking in ASKING.values() for _, ratios in asking)
     assert {e.method for e in runs} == {"retrain"}
     assert not any(e.reweight for e in runs)

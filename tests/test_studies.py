@@ -10,8 +10,8 @@ import torch
 from conftest import few_epochs
 
 from grmu.discover import GROUPINGS, infer, layer_features
+from grmu.experiments import Experiment, load_split, run, train_or_load
 from grmu.reweight import group_weights
-from grmu.runs import Experiment, load_split, run, trained
 from grmu.study import attacks, audit, layers, rivals, sentences, shadows, shipped_tables, studies
 from grmu.study.efficacy import DIFFERENCES
 from grmu.study.grids import SEEDS
@@ -101,7 +101,7 @@ def test_trajectories_begin_at_pretrain_and_end_at_the_run_s_result(few_pictures
     monkeypatch.setattr(studies, "METHODS", ("finetune", "ssd"))
     monkeypatch.setattr(studies, "SEEDS", (0,))
     table = studies.trajectories(here)
-    n_epochs = Experiment(method="finetune").optimisation.epochs
+    n_epochs = Experiment(method="finetune").config.epochs
     for (method, reweight, ratio), part in table.groupby(["method", "reweight", "ratio"]):
         experiment = Experiment(method=method, reweight=bool(reweight), ratio=ratio)
         assert part.epoch.tolist() == list(range(n_epochs + 1 if method == "finetune"
@@ -172,7 +172,7 @@ def test_cost_counts_pictures_seen_by_hand(few_pictures, clock, monkeypatch):
     # 194 pictures, 12 of them forgotten, which leaves 12 in the smallest of four groups
     _, split, _ = load_split(Experiment())
     assert (len(split.retain), len(split.forget), split.retain.group_counts().min()) == (182, 12, 12)
-    epochs = {name: Experiment(method=name).optimisation.epochs for name in table.index}
+    epochs = {name: Experiment(method=name).config.epochs for name in table.index}
     assert table.epochs.to_dict() == epochs
     assert table.forget_epochs.to_dict() == {"retrain": 0, "group_dro": 0, "rwg": 0, "subg": 0, "finetune": 0,
                                              "miu": Experiment(method="miu").settings["forget_epochs"]}
@@ -231,10 +231,10 @@ def test_references_and_methods_are_audited_where_models_memorise_and_where_not(
     assert studies.audited() is runs  # the very same, so that what was observed is found again
     assert {e.dataset for e in runs} == {"groundwear", "groundwear-memorised"}
     assert {e.ratio for e in runs} == {0.5}
-    assert len({e.id for e in runs}) == len(runs)
+    assert len(set(runs)) == len(runs)
     for e in runs:  # what efficacy and those who stay are compared with
         pretrain, gold = (studies._reference(e, *which) for which in (("pretrain", False), ("retrain", True)))
-        assert (pretrain.id, gold.id) == (e.original.id, e.gold.id)
+        assert (pretrain, gold) == (e.original, e.gold)
         assert pretrain in runs
         assert gold in runs
 
@@ -326,7 +326,7 @@ def test_a_run_with_inferred_groups_says_what_they_were_worth(few_pictures, here
     e = Experiment(method="retrain", reweight=True, grouping="errors")
     row, metrics = studies.inferred_of(e, here), run(e, here).metrics
     splits, split, groups = load_split(e)
-    found = infer("errors", trained(e.inferred_from, here), splits.train, e.seed)
+    found = infer("errors", train_or_load(e.source, here), splits.train, e.seed)
     assert {"method": "retrain", "reweight": True, "grouping": "errors", "ratio": 0.5,
             "seed": 0}.items() <= row.items()
     assert {name: row[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")}.items() <= metrics.items()
@@ -366,7 +366,7 @@ def test_every_way_to_infer_groups_is_tried_beside_the_true_ones_and_what_needs_
 def test_layers_are_all_that_is_seen_and_each_is_asked_as_inferred_groups_are(few_pictures, here):
     e = Experiment(method="pretrain", ratio=0.9)
     rows = {row["layer"]: row for row in layers.layers_of(e, here)}
-    splits, model = e.load(), trained(e, here)
+    splits, model = e.load(), train_or_load(e, here)
     assert layers.parts()["last features"].stop == layer_features(model, splits.train).shape[1]
     assert list(rows) == [*layers.WIDTHS, layers.ALL]
     _, split, groups = load_split(e)
@@ -381,7 +381,7 @@ def test_layers_are_all_that_is_seen_and_each_is_asked_as_inferred_groups_are(fe
 def test_sentences_are_asked_of_new_seeds_with_as_many_pairs_of_everyone():
     runs = list(sentences.experiments())
     assert not {e.seed for _, e in runs} & set(SEEDS)
-    assert len({e.id for _, e in runs}) == 10 * len(sentences.WAYS)
+    assert len({e for _, e in runs}) == 10 * len(sentences.WAYS)
     forgotten = [len(load_split(e)[1].forget) for _, e in runs[:4]]
     assert forgotten == [59] * 4
     assert [e.groups for _, e in runs[:4]] == ["default"] * 3 + ["uniform"]
@@ -487,7 +487,7 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
                             "agreement", "alpha"],
                "rivals_search": ["dataset", "arm", *{n: 0 for over in rivals.RANGES.values() for n in over},
                                  "score_1", "score_2", "chosen"],
-               "tuning": TRIALS, "levels": TRIALS, "twins": ["dataset", "seed", "UA", "GA", "TA"],
+               "tuning": TRIALS, "twins": ["dataset", "seed", "UA", "GA", "TA"],
                "released": ["method", "variant", "seed", "UA", "GA", "UA, variant", "GA, variant"],
                "shift": ["dataset", "asking", "asks", "ratio", "seed", "visibility", "group", "r", "n",
                          "before", "visible", "head", "calibrated", "after", "twin"],
@@ -513,7 +513,7 @@ def test_a_shipped_study_has_the_columns_that_its_figures_read(name):
         table = table.drop(columns="twin")
     if name == "features":  # what real ones hold is not known
         table = table.drop(columns="truth")
-    if name in ("tuning", "levels", "rivals_search"):  # most trials did not come to the last stage
+    if name in ("tuning", "rivals_search"):  # most trials did not come to the last stage
         return
     assert not table.isna().any().any()
     if name in ("twins", "stayers"):  # differences

@@ -12,22 +12,21 @@ from conftest import context_of, same_state, small_network, state_of, toy
 from torch import nn
 
 from grmu import training
-from grmu.data import GroupedDataset, Rows, split_forget
-from grmu.data.rows import Storage
-from grmu.data.view import View
+from grmu.data import GroupedDataset, split_forget
+from grmu.data.memmap import CropTransform, MemmapSamples, Storage
 from grmu.methods import FineTune, Retrain
 from grmu.training import (
     Batch,
     Method,
-    Recipe,
+    TrainConfig,
     augment_images,
     batches,
     make_optimizer,
-    make_schedule,
     predict,
+    rate,
 )
 
-QUICK = Recipe(epochs=3, lr=0.05, batch_size=16, weight_decay=0.0)
+QUICK = TrainConfig(epochs=3, lr=0.05, batch_size=16, weight_decay=0.0)
 
 
 @pytest.fixture
@@ -40,7 +39,6 @@ class Recorder(Method):
     """Notes every call; its losses move nothing."""
 
     forget_epochs: int = 0
-    name = "recorder"
 
     def setup(self, context):
         super().setup(context)
@@ -68,7 +66,7 @@ class Recorder(Method):
 
 
 def test_the_loss_falls_and_the_model_learns_an_easy_problem(train, split):
-    context, rows = context_of(train, split, Recipe(epochs=8, lr=0.1, batch_size=16)), []
+    context, rows = context_of(train, split, TrainConfig(epochs=8, lr=0.1, batch_size=16)), []
     training.train(Retrain(), context, on_epoch=lambda epoch, row: rows.append(row["retain_loss"]))
     assert len(rows) == 8
     assert rows[-1] < 0.5 * rows[0]
@@ -89,7 +87,7 @@ def test_each_epoch_is_preparation_then_forget_pass_then_retain_pass(train, spli
 
 def test_each_pass_sees_every_sample_of_its_own_set_once(train, split):
     method = Recorder(forget_epochs=1)
-    training.train(method, context_of(train, split, Recipe(epochs=1, batch_size=16)))
+    training.train(method, context_of(train, split, TrainConfig(epochs=1, batch_size=16)))
     for term, part in (("forget", split.forget), ("retain", split.retain)):
         seen = [batch for t, batch in method.batches if t == term]
         assert torch.cat([b.index for b in seen]).sort().values.tolist() == list(range(len(part)))
@@ -102,27 +100,27 @@ def test_each_pass_sees_every_sample_of_its_own_set_once(train, split):
 def test_the_retain_pass_draws_by_the_weights_and_the_forget_pass_does_not(train, split):
     method = Recorder(forget_epochs=1)
     weights = (split.retain.group == 2).float()
-    training.train(method, context_of(train, split, Recipe(epochs=1, batch_size=16), weights=weights))
+    training.train(method, context_of(train, split, TrainConfig(epochs=1, batch_size=16), weights=weights))
     retained = torch.cat([b.group for term, b in method.batches if term == "retain"])
     forgotten = torch.cat([b.index for term, b in method.batches if term == "forget"])
     assert retained.tolist() == [2] * len(split.retain)
     assert sorted(forgotten.tolist()) == list(range(len(split.forget)))
 
 
-def test_a_methods_own_sampling_goes_before_the_weights_given(train, split):
+def test_a_methods_own_sampling_replaces_the_given_weights(train, split):
     class Picky(Recorder):
-        def sampling_weights(self):
-            return (self.context.retain.group == 1).float()
+        def sample_epoch(self):
+            return (self.context.retain.group == 1).nonzero().flatten()
 
     method = Picky()
-    training.train(method, context_of(train, split, Recipe(epochs=1),
+    training.train(method, context_of(train, split, TrainConfig(epochs=1),
                                       weights=(split.retain.group == 2).float()))
     assert torch.cat([b.group for _, b in method.batches]).unique().tolist() == [1]
 
 
 def test_without_weights_every_epoch_shows_every_sample_once_in_a_new_order(train, split):
     method = Recorder()
-    training.train(method, context_of(train, split, Recipe(epochs=2, batch_size=16)))
+    training.train(method, context_of(train, split, TrainConfig(epochs=2, batch_size=16)))
     first, second = torch.cat([b.index for term, b in method.batches if term == "retain"]).chunk(2)
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(len(split.retain)))
     assert not torch.equal(first, second)
@@ -148,7 +146,6 @@ class LastWord(Method):
     starts from."""
 
     forget_epochs: int = 2
-    name = "last word"
 
     def setup(self, context):
         super().setup(context)
@@ -168,7 +165,7 @@ class LastWord(Method):
         return self.note("retain", batch)
 
     def after_step(self):
-        assert self.model.head.bias.tolist() == pytest.approx([5.0 - self.context.recipe.lr] * 2)
+        assert self.model.head.bias.tolist() == pytest.approx([5.0 - self.context.config.lr] * 2)
         self.calls.append("after")
         with torch.no_grad():
             self.model.head.bias.fill_(5.0)
@@ -176,8 +173,8 @@ class LastWord(Method):
 
 def test_after_every_step_of_either_pass_the_method_has_the_last_word(train, split):
     method = LastWord()
-    recipe = Recipe(epochs=3, lr=0.05, batch_size=16, momentum=0, weight_decay=0, schedule="constant")
-    context = context_of(train, split, recipe)
+    config = TrainConfig(epochs=3, lr=0.05, batch_size=16, momentum=0, weight_decay=0, schedule="constant")
+    context = context_of(train, split, config)
     training.train(method, context)
     forget, retain = ["forget", "after"], ["retain", "after"] * 6  # 6 and 86 samples by sixteens
     assert method.calls == [*forget, *retain] * 2 + retain
@@ -189,23 +186,19 @@ def test_parameters_of_the_methods_own_are_trained_like_the_models(train, split,
     @dataclass
     class WithOwn(Method):
         forget_epochs: int = 3
-        name = "with own"
 
         def setup(self, context):
             super().setup(context)
             self.own = nn.Parameter(torch.tensor(2.0))
-
-        def parameters(self):
-            return [self.own]
 
         def loss(self, batch):
             return self.own + nn.functional.cross_entropy(self.model(batch.x), batch.y)
 
         forget_loss = retain_loss = loss
 
-    method, recipe = WithOwn(), Recipe(epochs=3, lr=0.1, batch_size=1000, weight_decay=weight_decay,
+    method, config = WithOwn(), TrainConfig(epochs=3, lr=0.1, batch_size=1000, weight_decay=weight_decay,
                                        schedule="constant")
-    context = context_of(train, split, recipe)
+    context = context_of(train, split, config)
     before = state_of(context.model)
     training.train(method, context)
     value, velocity = 2.0, 0.0
@@ -232,7 +225,7 @@ def test_no_epochs_leave_what_setup_made(train, split, schedule):
             self.calls.append("step")
 
     method, epochs = OneStroke(), []
-    context = context_of(train, split, Recipe(epochs=0, schedule=schedule))
+    context = context_of(train, split, TrainConfig(epochs=0, schedule=schedule))
     expected = state_of(context.model) | {"head.bias": torch.full((2,), 7.0)}
     training.train(method, context, on_epoch=lambda epoch, row: epochs.append(epoch))
     assert method.calls == ["setup"]
@@ -246,7 +239,6 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_term_and_method(train, split
     @dataclass
     class Broken(Method):
         forget_epochs: int = 3
-        name = "broken"
 
         def before_epoch(self, epoch):
             self.epoch = epoch
@@ -262,7 +254,7 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_term_and_method(train, split
             return self.loss(batch, "retain")
 
     with pytest.raises(
-        FloatingPointError, match=f"the {term} loss of broken is (nan|inf) in epoch 2 of 3.*0.05"
+        FloatingPointError, match=f"the {term} loss of Broken is (nan|inf) in epoch 2 of 3.*0.05"
     ):
         training.train(Broken(), context_of(train, split, QUICK))
 
@@ -272,7 +264,6 @@ def test_a_loss_that_is_not_finite_stops_with_epoch_term_and_method(train, split
 def test_weights_that_end_not_finite_are_no_result_though_every_loss_was(train, split, where, bad):
     @dataclass
     class Spoilt(Method):
-        name = "spoilt"
 
         def spoil(self):
             with torch.no_grad():
@@ -287,9 +278,9 @@ def test_weights_that_end_not_finite_are_no_result_though_every_loss_was(train, 
             if where == "the last step":
                 self.spoil()
 
-    recipe = Recipe(epochs=0 if where == "setup" else 1, batch_size=1000)
-    with pytest.raises(FloatingPointError, match="spoilt left weights that are NaN or infinite"):
-        training.train(Spoilt(), context_of(train, split, recipe))
+    config = TrainConfig(epochs=0 if where == "setup" else 1, batch_size=1000)
+    with pytest.raises(FloatingPointError, match="Spoilt left weights that are not finite"):
+        training.train(Spoilt(), context_of(train, split, config))
 
 
 def test_equal_seeds_train_to_equal_bits_whatever_the_global_random_state(train, split):
@@ -298,7 +289,8 @@ def test_equal_seeds_train_to_equal_bits_whatever_the_global_random_state(train,
         torch.manual_seed(disturbed)
         np.random.seed(disturbed)
         random.seed(disturbed)
-        context = context_of(train, split, Recipe(epochs=2, batch_size=16), original=small_network(seed=8))
+        config = TrainConfig(epochs=2, batch_size=16)
+        context = context_of(train, split, config, original=small_network(seed=8))
         training.train(FineTune(), context)
         states.append(state_of(context.model))
     assert same_state(*states)
@@ -324,8 +316,8 @@ def test_another_seed_trains_to_other_weights(train, split):
 def test_one_step_is_sgd_with_momentum_and_weight_decay():
     train = toy([[8, 8], [8, 8]])
     split = split_forget(train, 0.5, [(0, 0)])
-    recipe = Recipe(epochs=2, lr=0.1, batch_size=1000, weight_decay=0.01, schedule="constant")
-    context = context_of(train, split, recipe)
+    config = TrainConfig(epochs=2, lr=0.1, batch_size=1000, weight_decay=0.01, schedule="constant")
+    context = context_of(train, split, config)
     before = context.model.head.weight.detach().clone()
     twin = small_network()
     twin.load_state_dict(context.model.state_dict())
@@ -347,17 +339,13 @@ class Drawing(Method):
     """Has states of all kinds, and draws from PyTorch's global generator as dropout does."""
 
     forget_epochs: int = 2
-    name = "drawing"
 
     def setup(self, context):
         super().setup(context)
-        self.steps, self.table = torch.tensor(0), torch.zeros(2)
+        self.steps, self.table = nn.Buffer(torch.tensor(0)), nn.Buffer(torch.zeros(2))
         self.net = nn.Linear(1, 2)
         with torch.no_grad():
             self.net.weight.fill_(1.0)
-
-    def state(self):
-        return {"steps": self.steps, "table": self.table, "net": self.net}
 
     def before_epoch(self, epoch):
         self.drawn = torch.rand(1).item()
@@ -392,12 +380,12 @@ class Kept:
         self.saved.append(buffer.getvalue())
 
 
-STOPPED = [Recipe(epochs=4, lr=0.1, batch_size=16, warmup_epochs=1),
-           Recipe(epochs=4, lr=0.01, batch_size=16, optimizer="adamw", schedule="constant")]
+STOPPED = [TrainConfig(epochs=4, lr=0.1, batch_size=16, warmup_epochs=1),
+           TrainConfig(epochs=4, lr=0.01, batch_size=16, optimizer="adamw", schedule="constant")]
 
 
-@pytest.mark.parametrize("recipe", STOPPED)
-def test_a_stopped_training_goes_on_from_its_checkpoint_with_the_same_numbers(train, split, recipe):
+@pytest.mark.parametrize("config", STOPPED)
+def test_a_stopped_training_goes_on_from_its_checkpoint_with_the_same_numbers(train, split, config):
     def note(epoch, row):
         row["seen"] = epoch
 
@@ -406,7 +394,7 @@ def test_a_stopped_training_goes_on_from_its_checkpoint_with_the_same_numbers(tr
         if epoch == 3:
             raise InterruptedError
 
-    whole, kept, contexts = Kept(), Kept(), [context_of(train, split, recipe) for _ in range(3)]
+    whole, kept, contexts = Kept(), Kept(), [context_of(train, split, config) for _ in range(3)]
     expected = training.train(Drawing(), contexts[0], note, whole)
     with pytest.raises(InterruptedError):
         training.train(Drawing(), contexts[1], stop, kept)
@@ -427,7 +415,7 @@ def test_a_checkpoint_names_its_parts(train, split):
     training.train(Drawing(), context_of(train, split, QUICK), checkpoint=kept)
     saved = kept.load()
     assert set(saved) == {"rows", "rng", "parts"}
-    assert set(saved["parts"]) == {"model", "optimizer", "schedule", "own steps", "own table", "own net"}
+    assert set(saved["parts"]) == {"model", "optimizer", "own steps", "own table", "own net"}
     assert set(saved["parts"]["own table"]) == {"value"}
     assert set(saved["parts"]["own net"]) == {"weight", "bias"}
 
@@ -440,15 +428,15 @@ def test_what_is_drawn_globally_in_an_epoch_depends_on_the_seed_and_the_epoch(tr
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_the_optimizer_is_the_recipes_and_fused_on_a_gpu(device):
+def test_the_optimizer_is_the_configs_and_fused_on_a_gpu(device):
     parameters, fused = [nn.Parameter(torch.zeros(2))], True if device == "cuda" else None
-    made = [make_optimizer(parameters, Recipe(lr=0.3, weight_decay=0.2, momentum=0.7, optimizer=name),
+    made = [make_optimizer(parameters, TrainConfig(lr=0.3, weight_decay=0.2, momentum=0.7, optimizer=name),
                            torch.device(device)) for name in ("sgd", "adamw")]
     assert [type(optimizer) for optimizer in made] == [torch.optim.SGD, torch.optim.AdamW]
     for optimizer in made:
-        found = optimizer.param_groups[0]
-        assert (found["lr"], found["weight_decay"], found["fused"]) == (0.3, 0.2, fused)
-        assert found["params"] == parameters
+        group = optimizer.param_groups[0]
+        assert (group["lr"], group["weight_decay"], group["fused"]) == (0.3, 0.2, fused)
+        assert group["params"] == parameters
     assert made[0].defaults["momentum"] == 0.7
 
 
@@ -478,7 +466,7 @@ def test_augmented_batches_are_moved_copies_of_their_rows_and_leave_the_data_alo
     images = GroupedDataset(torch.arange(32 * 16, dtype=torch.float32).reshape(32, 1, 4, 4), labels.y,
                             labels.a)
     before = images.x.clone()
-    seen = list(batches(images, Recipe(batch_size=8, augment=True), torch.Generator().manual_seed(0), None))
+    seen = list(batches(images, TrainConfig(batch_size=8, augment=True), torch.Generator().manual_seed(0)))
     assert torch.cat([b.index for b in seen]).sort().values.tolist() == list(range(32))
     for batch in seen:
         assert torch.equal(batch.y, images.y[batch.index])
@@ -500,27 +488,27 @@ def test_only_images_are_augmented_and_only_on_request():
     labels, rng = toy([[8, 8], [8, 8]]), torch.Generator().manual_seed(0)
     for augment, *shape in ((False, 1, 4, 4), (True, 16), (True, 2, 8), (True, 1, 1, 4, 4)):
         plain = GroupedDataset(torch.arange(32 * 16).reshape(32, *shape), labels.y, labels.a)
-        for batch in batches(plain, Recipe(batch_size=8, augment=augment), rng, None):
+        for batch in batches(plain, TrainConfig(batch_size=8, augment=augment), rng):
             assert torch.equal(batch.x, plain.x[batch.index])
 
 
-@pytest.mark.parametrize("view", [View(6, 6, 6), None])
+@pytest.mark.parametrize("crop", [CropTransform(6, 6, 6), None])
 @pytest.mark.parametrize("augment", [False, True])
-def test_batches_of_stored_pictures_are_fetched_ahead_from_where_they_are(view, augment, monkeypatch):
-    ahead, fetched = Rows.batches, []
-    monkeypatch.setattr(Rows, "batches", lambda *order: fetched.append(order) or ahead(*order))
+def test_batches_of_stored_pictures_are_fetched_ahead_from_where_they_are(crop, augment, monkeypatch):
+    ahead, fetched = MemmapSamples.batches, []
+    monkeypatch.setattr(MemmapSamples, "batches", lambda *order: fetched.append(order) or ahead(*order))
     pictures = np.random.default_rng(0).integers(0, 256, (32, 8, 6, 1), dtype=np.uint8)
-    labels, weights = toy([[8, 8], [8, 8]]), torch.arange(32.0)
-    rows = Rows(Storage(pictures, pictures=True), torch.arange(32), view)
-    stored, recipe = GroupedDataset(rows, labels.y, labels.a), Recipe(batch_size=8, augment=augment)
-    seen = list(batches(stored, recipe, torch.Generator().manual_seed(3), weights))
+    labels = toy([[8, 8], [8, 8]])
+    rows = MemmapSamples(Storage(pictures, pictures=True), torch.arange(32), crop)
+    stored, config = GroupedDataset(rows, labels.y, labels.a), TrainConfig(batch_size=8, augment=augment)
+    order = torch.randint(32, (32,), generator=torch.Generator().manual_seed(1))
+    seen = list(batches(stored, config, torch.Generator().manual_seed(3), order))
     rng = torch.Generator().manual_seed(3)
-    order = torch.multinomial(weights, 32, replacement=True, generator=rng)
     assert torch.cat([batch.index for batch in seen]).tolist() == order.tolist()
     for batch, index in zip(seen, order.split(8), strict=True):
         plain = torch.from_numpy(pictures[index]).permute(0, 3, 1, 2)
         if augment:
-            plain = view.random(plain, rng) if view else augment_images(plain, rng)
+            plain = crop.random(plain, rng) if crop else augment_images(plain, rng)
         assert torch.equal(batch.x, plain)
         assert torch.equal(batch.group, stored.group[index])
     assert len(fetched) == 1
@@ -528,9 +516,9 @@ def test_batches_of_stored_pictures_are_fetched_ahead_from_where_they_are(view, 
 
 def test_the_last_batch_holds_the_rest():
     dataset = toy([[10, 5], [5, 2]])
-    sizes = [len(b.y) for b in batches(dataset, Recipe(batch_size=8), torch.Generator().manual_seed(0), None)]
+    sizes = [len(b.y) for b in batches(dataset, TrainConfig(batch_size=8), torch.Generator().manual_seed(0))]
     assert sizes == [8, 8, 6]
-    assert isinstance(next(batches(dataset, Recipe(), torch.Generator().manual_seed(0), None)), Batch)
+    assert isinstance(next(batches(dataset, TrainConfig(), torch.Generator().manual_seed(0))), Batch)
 
 
 # --- predict ------------------------------------------------------------------------------------------------
@@ -559,21 +547,15 @@ def test_predict_takes_a_batch_at_a_time(more, sizes):
 def test_predict_of_nothing_has_the_right_width(train):
     model = small_network()
     assert predict(model.features, model, train.x[:0]).shape == (0, 6)
-    none = Rows(Storage(np.zeros((3, 4), np.float32), pictures=False), torch.arange(0))
+    none = MemmapSamples(Storage(np.zeros((3, 4), np.float32), pictures=False), torch.arange(0))
     assert predict(model.features, model, none).shape == (0, 6)
 
 
-# --- schedule and recipe ------------------------------------------------------------------------------------
+# --- schedule and config ------------------------------------------------------------------------------------
 
 
-def rates(recipe):
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], recipe.lr)
-    schedule, seen = make_schedule(optimizer, recipe, 1), []
-    for _ in range(recipe.epochs):
-        seen.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    return seen
+def rates(config):
+    return [rate(config, epoch) for epoch in range(config.epochs)]
 
 
 @pytest.mark.parametrize(("epochs", "warmup"), [(5, 0), (7, 2), (15, 2), (2, 1)])
@@ -581,65 +563,59 @@ def test_cosine_after_linear_warm_up(epochs, warmup):
     expected = [0.4 * (t + 1) / (warmup + 1) for t in range(warmup)]
     rest = epochs - warmup
     expected += [0.4 * (1 + math.cos(math.pi * t / rest)) / 2 for t in range(rest)]
-    assert rates(Recipe(epochs=epochs, lr=0.4, warmup_epochs=warmup)) == pytest.approx(expected)
+    assert rates(TrainConfig(epochs=epochs, lr=0.4, warmup_epochs=warmup)) == pytest.approx(expected)
 
 
 def test_constant_after_linear_warm_up():
-    recipe = Recipe(epochs=5, lr=0.4, warmup_epochs=3, schedule="constant")
-    assert rates(recipe) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
-    assert rates(Recipe(epochs=3, lr=0.4, schedule="constant")) == pytest.approx([0.4] * 3)
+    config = TrainConfig(epochs=5, lr=0.4, warmup_epochs=3, schedule="constant")
+    assert rates(config) == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
+    assert rates(TrainConfig(epochs=3, lr=0.4, schedule="constant")) == pytest.approx([0.4] * 3)
 
 
-def rates_by_step(recipe, n_samples, restart=None):
-    """The rate of every step; after `restart` epochs, with all made anew from what a checkpoint keeps."""
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], recipe.lr)
-    schedule, seen = make_schedule(optimizer, recipe, n_samples), []
-    for epoch in range(recipe.epochs):
-        if epoch == restart:
-            kept = optimizer.state_dict(), schedule.state_dict()
-            optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], recipe.lr)
-            schedule = make_schedule(optimizer, recipe, n_samples)
-            optimizer.load_state_dict(kept[0])
-            schedule.load_state_dict(kept[1])
-        for _ in range(-(-n_samples // recipe.batch_size)):
-            seen.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-        schedule.step()
-    return seen
+@dataclass
+class Spy(Retrain):
+    """Notes how far each step moves a bias whose gradient is 1: by the rate, if there is no momentum."""
+
+    def setup(self, context):
+        super().setup(context)
+        self.values = [self.model.head.bias[0].item()]
+
+    def retain_loss(self, batch):
+        return self.model.head.bias[0] + 0 * self.model(batch.x).sum()
+
+    def after_step(self):
+        self.values.append(self.model.head.bias[0].item())
 
 
-@pytest.mark.parametrize("restart", [None, 1, 2, 3])
-def test_a_warm_up_by_step_rises_from_nothing_with_every_batch(restart):
-    recipe = Recipe(epochs=6, lr=0.4, batch_size=4, warmup_epochs=2, warmup_by="step")
-    rising = [0.4 * m / 6 for m in range(6)]  # two epochs of three batches, the last of them cut short
-    falling = [0.4 * (1 + math.cos(math.pi * t / 4)) / 2 for t in range(4) for _ in range(3)]
-    assert rates_by_step(recipe, 10, restart) == pytest.approx(rising + falling)
-    constant = replace(recipe, schedule="constant")
-    assert rates_by_step(constant, 10, restart) == pytest.approx(rising + [0.4] * 12)
-
-
-def test_without_a_warm_up_there_is_nothing_to_do_by_step():
-    plain = Recipe(epochs=3, lr=0.4, batch_size=4)
-    assert rates_by_step(plain, 10) == rates_by_step(replace(plain, warmup_by="step"), 10)
+def steps_of(config, train, split):
+    """The rate of every step of a training."""
+    spy = Spy()
+    training.train(spy, context_of(train, split, replace(config, momentum=0, weight_decay=0)))
+    return -np.diff(spy.values)
 
 
 def test_the_loop_trains_each_epoch_at_its_rate(train, split):
-    seen = []
+    config = TrainConfig(epochs=5, lr=0.4, batch_size=1000, warmup_epochs=2)
+    assert steps_of(config, train, split) == pytest.approx(rates(config), rel=1e-4)
 
-    class Spy(Retrain):
-        def retain_loss(self, batch):
-            before = self.model.head.bias.detach().clone()
-            if self.last is not None:
-                seen.append((self.last - before).abs().max().item())
-            self.last = before
-            # gradient 1, so a step without momentum moves the bias by the rate
-            return self.model.head.bias.sum()
 
-        last = None
+@pytest.mark.parametrize("size", ["batch_size", "retain_batch_size"])
+def test_a_warm_up_by_step_rises_from_zero_with_every_batch(train, split, size):
+    config = TrainConfig(epochs=6, lr=0.4, warmup_epochs=2, warmup_by="step", **{size: 40})
+    assert len(split.retain) == 86  # three batches, of which the last is short
+    rising = [0.4 * m / 6 for m in range(6)]
+    falling = [0.4 * (1 + math.cos(math.pi * t / 4)) / 2 for t in range(4) for _ in range(3)]
+    assert steps_of(config, train, split) == pytest.approx(rising + falling, rel=1e-4, abs=1e-6)
+    constant = replace(config, schedule="constant")
+    assert steps_of(constant, train, split) == pytest.approx(rising + [0.4] * 12, rel=1e-4, abs=1e-6)
 
-    recipe = Recipe(epochs=5, lr=0.4, batch_size=1000, weight_decay=0, momentum=0, warmup_epochs=2)
-    training.train(Spy(), context_of(train, split, recipe))
-    assert seen == pytest.approx(rates(recipe)[:4], rel=1e-4)
+
+def test_the_retain_pass_may_have_batches_of_its_own_size(train, split):
+    method = Recorder(forget_epochs=1)
+    config = TrainConfig(epochs=1, batch_size=4, retain_batch_size=50)
+    training.train(method, context_of(train, split, config))
+    assert [(term, len(batch.y)) for term, batch in method.batches] == [
+        ("forget", 4), ("forget", 2), ("retain", 50), ("retain", 36)]
 
 
 @pytest.mark.parametrize("setting", [
@@ -648,30 +624,30 @@ def test_the_loop_trains_each_epoch_at_its_rate(train, split):
     {"lr": "fast"}, {"batch_size": 1}, {"batch_size": 16.5}, {"weight_decay": -1}, {"weight_decay": 2},
     {"momentum": 1},
     {"warmup_epochs": -1}, {"warmup_epochs": 15}, {"epochs": 10_001}, {"schedule": "linear"},
-    {"augment": "false"},
+    {"augment": "false"}, {"retain_batch_size": -1},
 ])
-def test_a_recipe_out_of_range_is_refused_with_name_and_value(setting):
+def test_a_config_out_of_range_is_rejected_with_name_and_value(setting):
     (name, value), = setting.items()
     with pytest.raises(ValueError, match=f"{name} must be") as caught:
-        Recipe(**setting)
+        TrainConfig(**setting)
     assert str(value) in str(caught.value)
 
 
 def test_nothing_warms_up_where_there_are_no_epochs():
-    assert Recipe(epochs=0).epochs == 0
-    assert Recipe(epochs=5, warmup_epochs=4).warmup_epochs == 4
+    assert TrainConfig(epochs=0).epochs == 0
+    assert TrainConfig(epochs=5, warmup_epochs=4).warmup_epochs == 4
     with pytest.raises(ValueError, match=r"^warmup_epochs must be a number from 0 to 4, but is 5\.$"):
-        Recipe(epochs=5, warmup_epochs=5)
+        TrainConfig(epochs=5, warmup_epochs=5)
     with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, but is 1"):
-        Recipe(epochs=0, warmup_epochs=1)
+        TrainConfig(epochs=0, warmup_epochs=1)
 
 
 def test_a_whole_number_that_comes_as_a_float_is_that_number(train, split):
-    recipe = Recipe(epochs=2.0, batch_size=16.0)
-    assert [type(value) for value in (recipe.epochs, recipe.batch_size)] == [int, int]
-    assert recipe == Recipe(epochs=2, batch_size=16)
+    config = TrainConfig(epochs=2.0, batch_size=16.0)
+    assert [type(value) for value in (config.epochs, config.batch_size)] == [int, int]
+    assert config == TrainConfig(epochs=2, batch_size=16)
     rows = []
     training.train(
-        Retrain(), context_of(train, split, recipe), on_epoch=lambda epoch, row: rows.append(epoch)
+        Retrain(), context_of(train, split, config), on_epoch=lambda epoch, row: rows.append(epoch)
     )
     assert rows == [1, 2]

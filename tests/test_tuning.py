@@ -1,13 +1,12 @@
-"""The search that gives fine-tuning and every form of MIU the same chance, and the arms that stand on it."""
+"""The search that gives fine-tuning and MIU the same chance."""
 
 import math
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 import pytest
 
-from grmu.runs import Experiment
-from grmu.study import factorial, grids, search, shipped_tables, tuning
+from grmu.study import grids, search, shipped_tables, tuning
 from grmu.study.tuning import ARMS, DATASETS, Pool, Range, design, ranges, tuned
 
 EVERY = list(product(DATASETS, ARMS))
@@ -17,7 +16,7 @@ def searched(pool, score):
     """The pool with all its stages done, a trial scored by a function of its settings."""
     for stage in range(len(tuning.STAGES)):
         for number, *at in list(pool.missing(stage)):
-            pool.found[(number, *at)] = score(pool.trials[number][1], *at)
+            pool.scores[(number, *at)] = score(pool.trials[number][1], *at)
     return pool
 
 
@@ -29,16 +28,8 @@ def test_every_arm_has_the_same_budget_of_different_trials_that_it_accepts(datas
     pool = Pool(dataset, arm)
     assert len(pool.trials) == tuning.TRIALS == 24
     runs = [pool.experiment(n, 0.5, 100) for n in range(24)]
-    assert len({e.id for e in runs}) == 24
-    method, form = ARMS[arm]
-    assert all(e.reweight and e.method == method and e.overrides.items() >= form.items() for e in runs)
-
-
-@pytest.mark.parametrize("form", ["steady", "paper", "released"])
-def test_the_forms_are_searched_over_the_same_values(form):
-    for dataset in DATASETS:
-        assert Pool(dataset, form).trials == Pool(dataset, "paper").trials
-    assert "form" not in ranges("groundwear", form)
+    assert len(set(runs)) == 24
+    assert all(e.reweight and e.method == arm for e in runs)
 
 
 def test_a_range_is_covered_evenly_on_its_logarithmic_scale():
@@ -80,11 +71,11 @@ def test_a_winner_at_an_edge_lets_the_range_grow_and_the_search_go_on(name, best
     def score(trial, ratio, seed):
         return abs(math.log((trial[name] + 1e-12) / best)) + 1e-3 * abs(math.log(trial["mine_lr"] / 0.003))
 
-    pool = searched(Pool("groundwear", "steady"), score)
+    pool = searched(Pool("groundwear", "miu"), score)
     assert pool.grow(1)
     added = [trial for growth, trial in pool.trials if growth == 1]
     assert len(added) == tuning.MORE
-    old = ranges("groundwear", "steady")[name]
+    old = ranges("groundwear", "miu")[name]
     if name == "lam":
         assert {trial["lam"] for trial in added} == {new}
         assert pool.over["lam"].choices == (*old.choices, new)
@@ -95,7 +86,7 @@ def test_a_winner_at_an_edge_lets_the_range_grow_and_the_search_go_on(name, best
 
 
 def test_ends_that_nothing_can_follow_do_not_grow():
-    pool = searched(Pool("groundwear", "steady"), lambda trial, *_: (
+    pool = searched(Pool("groundwear", "miu"), lambda trial, *_: (
         trial["lam"] + trial["forget_epochs"] + abs(math.log(trial["lr"] / 0.006))
         + abs(math.log(trial["mine_lr"] / 0.003))))
     best = pool.trials[pool.winner()][1]
@@ -104,7 +95,7 @@ def test_ends_that_nothing_can_follow_do_not_grow():
 
 
 def test_at_last_an_arm_tries_what_other_arms_grew_into():
-    pool = Pool("groundwear", "paper")
+    pool = Pool("groundwear", "miu")
     lr, lam = pool.over["lr"], pool.over["lam"]
     pool.share(pool.over | {"lr": Range(lr.low / 3, lr.high * 9), "lam": Range(choices=(*lam.choices, 90.0))})
     added = [trial for growth, trial in pool.trials if growth == tuning.GROWTHS + 1]
@@ -144,36 +135,6 @@ def test_the_search_never_saw_a_reported_seed_and_scores_by_validation_data():
 
 def test_unknown_names_are_refused():
     with pytest.raises(ValueError, match="unknown data set of the search 'negation': choose one of gr"):
-        tuned("negation", "paper")
-    with pytest.raises(ValueError, match="unknown arm 'salun': choose one of finetune, steady, paper"):
+        tuned("negation", "miu")
+    with pytest.raises(ValueError, match="unknown arm 'salun': choose one of finetune, miu"):
         tuned("groundwear", "salun")
-
-
-# --- the arms -----------------------------------------------------------------------------------------------
-
-
-def test_the_half_factorial_keeps_main_effects_and_pairs_apart():
-    signs = 1 - 2 * np.array(factorial.levels())
-    assert signs.shape == (16, 5)
-    effects = np.array([signs[:, chosen].prod(1) for n in (1, 2) for chosen in combinations(range(5), n)])
-    assert (effects @ effects.T == 16 * np.eye(15)).all()
-
-
-@pytest.mark.parametrize("dataset", DATASETS)
-def test_each_arm_is_paper_with_the_named_changes(dataset):
-    paper = Experiment(dataset, "miu", True, overrides=tuned(dataset, "paper")).settings
-    for name, change in factorial.DEPARTURES.items():
-        changed = Experiment(dataset, "miu", True, overrides=tuned(dataset, "paper") | change).settings
-        assert {k for k in paper if paper[k] != changed[k]} == set(change), name
-    for chosen in factorial.levels():
-        settings = Experiment(dataset, "miu", True, overrides=factorial.arm(dataset, chosen)).settings
-        names = {"calibrate_to", "group_bar", "target_on", "lam", "unlearning"}
-        assert {k for k in paper if paper[k] != settings[k]} <= names
-        assert (settings["lam"] == 1.0) == bool(chosen[3])
-        assert settings["unlearning"] is not bool(chosen[4])
-
-
-def test_twins_share_the_split_and_not_the_training():
-    twins = factorial.twins(Experiment("groundwear", ratio=0.5, seed=3))
-    assert [(e.method, e.reweight, e.seed, e.split_seed) for e in twins] == [
-        ("retrain", True, 3, None), ("retrain", True, 1003, 3), ("retrain", True, 2003, 3)]

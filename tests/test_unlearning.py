@@ -16,9 +16,9 @@ from torch.utils.data import Dataset
 import grmu
 from grmu import data, methods
 from grmu.data import GroupedDataset, Splits
-from grmu.training import Recipe
+from grmu.training import TrainConfig
 
-SHORT = Recipe(epochs=2, lr=0.01, batch_size=16)
+SHORT = TrainConfig(epochs=2, lr=0.01, batch_size=16)
 
 
 class Small(nn.Sequential):
@@ -50,17 +50,17 @@ def forget_of(splits, ratio=0.5):
 @pytest.mark.parametrize("reweight", [False, True])
 def test_any_method_unlearns_and_leaves_the_argument_as_it_was(splits, model, name, reweight):
     before, mode = copy.deepcopy(model.state_dict()), model.training
-    found = grmu.unlearn(model, splits, forget_of(splits), methods.get(name)(), "last", reweight, SHORT)
+    actual = grmu.unlearn(model, splits, forget_of(splits), methods.get(name)(), "last", reweight, SHORT)
     assert same_state(model.state_dict(), before)
     assert model.training is mode
-    assert type(found.model) is Small
-    assert list(found.metrics.index) == ["before", "after"]
-    assert {"RA", "UA", "TA", "GA", "MIA", "val_GA"} <= set(found.metrics)
-    assert len(found.curves) == 2
-    assert same_state(found.model.state_dict(), before) is False
+    assert type(actual.model) is Small
+    assert list(actual.metrics.index) == ["before", "after"]
+    assert {"RA", "UA", "TA", "GA", "MIA", "val_GA"} <= set(actual.metrics)
+    assert len(actual.curves) == 2
+    assert same_state(actual.model.state_dict(), before) is False
     x = splits.test.x
-    assert found.model(x).shape == (len(x), 2)
-    assert not any(module._forward_pre_hooks for module in found.model.modules())
+    assert actual.model(x).shape == (len(x), 2)
+    assert not any(module._forward_pre_hooks for module in actual.model.modules())
 
 
 def test_a_network_of_timm_unlearns():
@@ -74,28 +74,28 @@ def test_a_network_of_timm_unlearns():
     network = timm.create_model("mobilenetv3_small_050", num_classes=2)
     before = copy.deepcopy(network.state_dict())
     for method in (methods.get("miu")(forget_epochs=1, first_updates=2), methods.get("l1_sparse")()):
-        found = grmu.unlearn(network, splits, forget_of(splits), method, "classifier", recipe=SHORT)
+        actual = grmu.unlearn(network, splits, forget_of(splits), method, "classifier", config=SHORT)
         assert same_state(network.state_dict(), before)
-        assert not same_state(found.model.state_dict(), before)
-        assert type(found.model) is type(network)
-        assert list(found.metrics.index) == ["before", "after"]
+        assert not same_state(actual.model.state_dict(), before)
+        assert type(actual.model) is type(network)
+        assert list(actual.metrics.index) == ["before", "after"]
     with pytest.raises(ValueError, match="no linear layer 'fc': head must name its last one, of classifier"):
-        grmu.unlearn(network, splits, forget_of(splits), recipe=SHORT)
+        grmu.unlearn(network, splits, forget_of(splits), config=SHORT)
 
 
 def test_before_is_doing_nothing_and_after_is_the_model_that_comes_back(splits, model):
-    found = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT)
-    for when, network in (("before", model.eval()), ("after", found.model)):
+    actual = grmu.unlearn(model, splits, forget_of(splits), head="last", config=SHORT)
+    for when, network in (("before", model.eval()), ("after", actual.model)):
         right = (network(splits.test.x).argmax(1) == splits.test.y).float()
-        assert found.metrics.loc[when, "TA"] == pytest.approx(right.mean().item())
+        assert actual.metrics.loc[when, "TA"] == pytest.approx(right.mean().item())
 
 
 def test_it_is_a_function_of_its_arguments(splits, model):
     torch.manual_seed(5)
-    one = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT, seed=3)
+    one = grmu.unlearn(model, splits, forget_of(splits), head="last", config=SHORT, seed=3)
     torch.manual_seed(6)
-    two = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT, seed=3)
-    other = grmu.unlearn(model, splits, forget_of(splits), head="last", recipe=SHORT, seed=4)
+    two = grmu.unlearn(model, splits, forget_of(splits), head="last", config=SHORT, seed=3)
+    other = grmu.unlearn(model, splits, forget_of(splits), head="last", config=SHORT, seed=4)
     assert same_state(one.model.state_dict(), two.model.state_dict())
     assert not same_state(one.model.state_dict(), other.model.state_dict())
 
@@ -104,8 +104,8 @@ def test_a_mask_is_as_good_as_row_numbers(splits, model):
     rows = forget_of(splits)
     mask = torch.zeros(len(splits.train), dtype=torch.bool)
     mask[rows] = True
-    found = [grmu.unlearn(model, splits, forget, head="last", recipe=SHORT) for forget in (rows, mask)]
-    assert same_state(*(f.model.state_dict() for f in found))
+    actual = [grmu.unlearn(model, splits, forget, head="last", config=SHORT) for forget in (rows, mask)]
+    assert same_state(*(f.model.state_dict() for f in actual))
 
 
 class Triples(Dataset):
@@ -126,8 +126,8 @@ def test_a_dataset_of_triples_gives_the_same_as_arrays(splits, model):
     triples = [Triples(part) for part in splits[:3]]
     lazy = Splits(*map(data.from_dataset, triples), splits.forget_group)
     assert [t.asked for t in triples] == [list(range(len(part))) for part in splits[:3]]
-    found = [grmu.unlearn(model, s, forget_of(splits), head="last", recipe=SHORT) for s in (splits, lazy)]
-    assert same_state(*(f.model.state_dict() for f in found))
+    actual = [grmu.unlearn(model, s, forget_of(splits), head="last", config=SHORT) for s in (splits, lazy)]
+    assert same_state(*(f.model.state_dict() for f in actual))
     assert lazy.train.x[3].tolist() == splits.train.x[3].tolist()
     assert lazy.train.name == GroupedDataset(torch.zeros(1), [0], [0]).name
     assert data.from_dataset(triples[0], name="mine").name == "mine"
@@ -153,10 +153,10 @@ def pictures():
 def test_a_resnet_that_we_did_not_write(pictures):
     torch.manual_seed(0)
     model = torchvision.models.resnet18(num_classes=2)
-    found = grmu.unlearn(model, pictures, forget_of(pictures), methods.MIU(first_updates=3, later_updates=1),
-                         recipe=Recipe(epochs=1, lr=0.001, batch_size=16, augment=True))
-    assert isinstance(found.model, torchvision.models.ResNet)
-    assert found.curves.mi_forget.notna().all()
+    actual = grmu.unlearn(model, pictures, forget_of(pictures), methods.MIU(first_updates=3, later_updates=1),
+                         config=TrainConfig(epochs=1, lr=0.001, batch_size=16, augment=True))
+    assert isinstance(actual.model, torchvision.models.ResNet)
+    assert actual.curves.mi_forget.notna().all()
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -170,7 +170,7 @@ def test_a_resnet_that_we_did_not_write(pictures):
     ({"forget": list(range(82))}, "forget must be some, not all"),
     ({"forget": "all"}, "forget must be an array of numbers, but is 'all'")])
 def test_what_does_not_fit_is_said_before_any_work(splits, model, change, message):
-    asked = {"model": model, "splits": splits, "forget": [0, 1], "head": "last", "recipe": SHORT} | change
+    asked = {"model": model, "splits": splits, "forget": [0, 1], "head": "last", "config": SHORT} | change
     with pytest.raises(ValueError, match=message):
         grmu.unlearn(**asked)
 
@@ -185,7 +185,7 @@ def test_outputs_that_do_not_fit_y_and_groups_without_samples_are_named(splits, 
         grmu.unlearn(model, splits._replace(test=without), [0], head="last")
 
 
-def test_parameters_on_two_devices_are_refused(splits, model):
+def test_parameters_on_two_devices_are_rejected(splits, model):
     model.last.to("meta")
     with pytest.raises(ValueError, match="parameters are on cpu and meta: move all to one device"):
         grmu.unlearn(model, splits, [0], head="last")
@@ -203,7 +203,7 @@ def test_the_page_on_ones_own_model_runs_as_it_stands(tmp_path, monkeypatch, cap
     code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "your-own.md", "exec"), {"__name__": "page"})
-    said = capsys.readouterr().out
-    assert "'target1 attribute1': 10" in said
-    assert "before" in said
+    sentence = capsys.readouterr().out
+    assert "'target1 attribute1': 10" in sentence
+    assert "before" in sentence
     assert (tmp_path / "unlearned.pt").is_file()

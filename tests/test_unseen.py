@@ -31,7 +31,7 @@ ATTACKS = {
 
     def retain_loss(self, batch):
         return self.model.eval()(batch.x).sum()
-""", "it does nothing"),
+""", "unchanged"),
     "the original's weights, a little moved": ("""
     def after_step(self):
         self.model.load_state_dict(self.original.state_dict())
@@ -52,11 +52,11 @@ ATTACKS = {
     def setup(self, context):
         super().setup(context)
         from grmu import models
-        from grmu.training import Recipe, train
+        from grmu.training import TrainConfig, train
         from dataclasses import replace
         from grmu.teach.unseen import FromScratch, PRETRAINING
         fresh = models.build(models.Network(), context.train, 5)
-        train(FromScratch(), replace(context, model=fresh, recipe=replace(PRETRAINING, epochs=4,
+        train(FromScratch(), replace(context, model=fresh, config=replace(PRETRAINING, epochs=4,
                                                                           warmup_epochs=1)))
         context.model.load_state_dict(fresh.state_dict())
 """, "nothing in common"),
@@ -79,16 +79,17 @@ ATTACKS = {
         rows = torch.randint(len(self.y), (128,), generator=self.context.rng)
         seen = nn.functional.cross_entropy(self.model(self.x[rows]), self.y[rows])
         return super().retain_loss(batch) + seen
-""", "knows more of the test pictures"),
+""", "knows more about the test pictures"),
     "a probe that answers by itself": ("""
 
 import grmu.teach.unseen
-grmu.teach.unseen.unlearn = lambda method, told: told["pretrain"]
-""", "it does nothing"),
+grmu.teach.unseen.unlearn = lambda method, inputs: inputs["pretrain"]
+""", "unchanged"),
     "weights that are no numbers": ("""
 
 import grmu.teach.unseen
-grmu.teach.unseen.unlearn = lambda method, told: {k: v * float("nan") for k, v in told["pretrain"].items()}
+grmu.teach.unseen.unlearn = lambda method, inputs: {
+    k: v * float("nan") for k, v in inputs["pretrain"].items()}
 """, "NaN or infinite"),
 }
 
@@ -110,7 +111,7 @@ def known(check):
 
 def submission(lab, body):
     source = ANSWERS.FILE + "\n@dataclass\nclass MyMethod(Method):\n" + NOTHING + body + ANSWERS.TAIL
-    return Run(lab, {"method": source, "by_heart": "by_heart = {}"})
+    return Run(lab, {"method": source, "memorised_settings": "memorised_settings = {}"})
 
 
 @pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.all_labs)
@@ -123,8 +124,8 @@ def test_an_attack_gets_nothing_for_behaviour_and_is_told_why(lab, name, tmp_pat
     for check in BEHAVIOUR:
         unseen.reference(known(check))  # in another process, an attack does not reach this one's
     run = submission(lab, body)
-    said = verdicts(run)
-    assert all(why in message for message in said.values()), said
+    messages = verdicts(run)
+    assert all(why in message for message in messages.values()), messages
 
 
 def test_the_store_holds_nothing_of_a_task(lab, tmp_path, monkeypatch):
@@ -134,26 +135,27 @@ def test_the_store_holds_nothing_of_a_task(lab, tmp_path, monkeypatch):
 
 
 @pytest.mark.all_labs
-@pytest.mark.parametrize(("name", "settings"), [("miu", {}), ("scrub", {"forget_epochs": 1})])
+@pytest.mark.parametrize(("name", "settings"), [
+    ("miu", {"mine_lr": 0.01, "first_updates": 500, "later_updates": 100}), ("scrub", {"forget_epochs": 1})])
 def test_shipped_methods_pass(lab, name, settings):
     run = Run(lab)
-    run.names.update(MyMethod=methods.get(name), by_heart=settings)
-    run.done |= {run.place["method"], run.place["by_heart"]}
+    run.names.update(MyMethod=methods.get(name), memorised_settings=settings)
+    run.done |= {run.place["method"], run.place["memorised_settings"]}
     assert verdicts(run) == dict.fromkeys(BEHAVIOUR, "")
 
 
 def test_what_a_method_is_given_holds_no_test_picture_and_no_number_of_the_task():
     task, _ = unseen.reference(known("test_forgets"))
-    told = unseen.given(task)
-    encode(told)
-    pictures = {tuple(x.flatten().tolist()) for x in told["x"]}
+    inputs = unseen.inputs_of(task)
+    encode(inputs)
+    pictures = {tuple(x.flatten().tolist()) for x in inputs["x"]}
     assert not pictures & {tuple(x.flatten().tolist()) for x in task.test.x}
-    assert told["seed"] != task.seeds[0]
-    assert set(told["forget"].tolist()) <= set(range(len(told["x"])))
-    assert len(told["forget"]) == round(unseen.RATIO * unseen.EACH)
+    assert inputs["seed"] != task.seeds[0]
+    assert set(inputs["forget"].tolist()) <= set(range(len(inputs["x"])))
+    assert len(inputs["forget"]) == round(unseen.RATIO * unseen.EACH)
 
 
-def test_tasks_of_other_seeds_are_others_and_all_are_known_by_heart():
+def test_tasks_of_other_seeds_differ_and_all_are_memorised():
     (one, _), (other, _) = (unseen.reference(known(check)) for check in BEHAVIOUR)
     tasks = one, unseen.draw(np.random.default_rng(known(BEHAVIOUR[0]))), other
     assert torch.equal(tasks[0].train.x, tasks[1].train.x)
@@ -161,7 +163,7 @@ def test_tasks_of_other_seeds_are_others_and_all_are_known_by_heart():
     assert all(torch.equal(tasks[0].pretrain[k], tasks[1].pretrain[k]) for k in tasks[0].pretrain)
     for task in tasks[1:]:
         assert len(task.train) == 6 * unseen.EACH
-        found = unseen.measure(task, task.pretrain)
-        assert found["RA"] == found["UA"] == 100
-        assert 50 < found["TA"] < 80
+        measured = unseen.measure(task, task.pretrain)
+        assert measured["RA"] == measured["UA"] == 100
+        assert 50 < measured["TA"] < 80
         assert set(task.train.attribute_names) < set(data.load(unseen.DATASET).train.attribute_names)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,9 +35,9 @@ from grmu.__main__ import main
 from grmu.data import Splits
 from grmu.data.originals.fairface import AGES, RACES
 from grmu.data.originals.registry import ORIGINALS
+from grmu.experiments import Experiment, load_split, run
 from grmu.metrics import METRICS
 from grmu.models import Classifier
-from grmu.runs import Experiment, load_split, run
 from grmu.scale import cost_sheet, sweep, sweep_cost
 from grmu.scale.sweep import Grid
 from grmu.study import paper
@@ -55,7 +56,7 @@ def grid(*blocks: dict, output: Path | str = "out", **settings: object) -> Grid:
 
 def test_every_run_is_a_job_once_and_references_come_first():
     found = grid({}, {"methods": ["miu", "finetune"], "seeds": [1, 2]}).experiments()
-    assert len({e.id for e in found.values()}) == len(found) == len(set(found))
+    assert len(set(found.values())) == len(found)
     kinds = [(e.method, e.reweight) for e in found.values()]
     assert Counter(kinds) == {("pretrain", False): 3, ("retrain", False): 3, ("retrain", True): 3,
                               ("group_dro", False): 2,
@@ -216,13 +217,13 @@ def test_a_run_costs_its_epochs():
 
 @pytest.mark.parametrize(("method", "overrides"), [
     ("scrub", {}), ("finetune", {}), ("miu", {"calibration": False}),
-    *[("miu", {"form": form}) for form in ("steady", "paper", "released")]])
+    *product(("miu", "miu_released"), ({"augment": True}, {"augment": False}))])
 def test_passes_are_those_of_a_real_run_but_for_the_forget_set(method, overrides, here, monkeypatch):
     parts = data.load("groundwear")[:3]
     splits = Splits(*(part.subset(torch.arange(0, len(part), 4)) for part in parts), (1, 1))
     monkeypatch.setitem(data.LOADERS, "groundwear", lambda name, root: splits)
     monkeypatch.setitem(sweep_cost.SIZES, "groundwear", tuple(map(len, splits[:3])))
-    own = overrides | ({"first_updates": 6, "later_updates": 3} if method == "miu" else {})
+    own = overrides | ({"first_updates": 6, "later_updates": 3} if method.startswith("miu") else {})
     e = Experiment(method=method, overrides=own | {"epochs": 2}, pretraining={"epochs": 1})
     run(e.original, here)  # all start from the same one
     seen, features = Counter(), Classifier.features
@@ -278,7 +279,7 @@ def test_every_run_is_new_in_one_table():
     runs = costs()
     found = cost_sheet.by_table(runs)
     assert found.index.tolist() == list(range(1, 19))  # and none is in no table
-    assert found["new runs"].sum() == len(runs) == len({e.id for e in runs.experiment})
+    assert found["new runs"].sum() == len(runs) == len(set(runs.experiment))
     assert found["new GPU hours"].sum() == pytest.approx(runs.hours.sum())
     disk = runs.bytes.sum() + sum(map(sweep_cost.cache_bytes, data.ORIGINALS))
     assert found["new GB"].sum() == pytest.approx(disk / 1e9)
@@ -333,15 +334,27 @@ def test_caches_are_as_large_as_the_data_command_says():
     assert sweep_cost.cache_bytes("groundwear") == 0
 
 
-def test_what_reweight_and_miu_forms_cost_and_sharing_saves():
+def test_what_reweight_and_miu_cost_and_sharing_saves():
     runs = costs()
     assert cost_sheet.reweight(runs) == 1
     n, test, rest = 4795, 5794, 4795 + 1199 + 5794
-    steady = 10 * n + (10 * test + rest + n + 9 * 1280) / 3
-    forms = cost_sheet.forms(runs)
-    assert forms.loc["waterbirds", "steady"] == pytest.approx(steady / (10 * n + (10 * test + rest) / 3))
-    assert (forms.steady > 1).all()
-    assert (forms.steady < forms.released).all()
+    e = runs.experiment["waterbirds/r0.1/seed0/miu"]
+    assert (e.config.augment, e.config.epochs, e.settings["first_updates"]) == (True, 10, 100)
+    size = e.config.batch_size
+    first = sweep_cost._in_batches(100, size, n)
+    extra = 2 * first + 9 * 10 * size + 10 * 500 + 10 * n  # tuning, readings, targets
+    factors = cost_sheet.miu(runs)
+    assert factors["waterbirds"] == pytest.approx(1 + extra / 3 / (10 * n + (10 * test + rest) / 3))
+    assert (factors > 1).all()
+
+
+def test_batches_of_a_pass_and_a_half_have_as_many_samples():
+    assert sweep_cost._in_batches(7, 30, 100) == 100 + 3 * 30  # of four batches the last holds ten
+    assert sweep_cost._in_batches(4, 30, 100) == 100
+
+
+def test_what_sharing_saves():
+    runs = costs()
     shared, own = (row for _, row in cost_sheet.pretraining(runs).iterrows())
     once = runs[runs.index.str.endswith("pretrain")]
     starts = Counter(e.dataset for e in runs.experiment if e.method in ("l1_sparse", "salun", "scrub", "miu"))
@@ -395,7 +408,7 @@ def test_cells_of_the_papers_grid_go_through_dry_with_the_real_network_and_nothi
     cells = ["celeba/r0.1/seed0/scrub", "waterbirds/r0.9/seed1/miu-reweight"]
     cells += [name for name in whole.experiments() if "9groups" in name and name.endswith("seed2/l1_sparse")]
     assert len(cells) == 3
-    grid = replace(whole, root=str(tmp_path), device="cpu", recipe="released")
+    grid = replace(whole, root=str(tmp_path), device="cpu", protocol="released")
     found = grid.experiments()
     monkeypatch.setattr(sweep.Grid, "experiments", lambda self: {c: found[f"released/{c}"] for c in cells})
     assert sweep.dry_run(grid) == 0
@@ -517,9 +530,10 @@ def test_a_killed_sweep_goes_on_where_it_was(swept):
 
 
 def test_a_killed_and_resumed_sweep_has_the_numbers_of_one_without_a_break(swept, tmp_path):
-    found = swept.sweep.numbers().set_index("id")
+    numbers = swept.sweep.numbers().set_index(["method", "reweight"])
     for e in sweep.read(str(swept.sweep.home / "small.yaml")).experiments().values():
-        assert found.loc[e.id, METRICS].to_dict() == {m: run(e, tmp_path).metrics[m] for m in METRICS}
+        row = numbers.loc[(e.method, e.reweight), METRICS]
+        assert row.to_dict() == {m: run(e, tmp_path).metrics[m] for m in METRICS}
 
 
 @pytest.mark.kills

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from grmu.data.errors import MOST_SEED, number
+from grmu.data.checks import MOST_SEED, number
 
 
 class Parser(argparse.ArgumentParser):
@@ -15,10 +15,10 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """All arguments are known, or refused by the parser that they were meant for."""
-        found, unknown = super().parse_known_args(args, namespace)
+        options, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
+        return options, unknown
 
     def error(self, message: str) -> NoReturn:
         """Raise a ValueError: the message, and what may be written, unless it says that."""

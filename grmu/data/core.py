@@ -8,15 +8,23 @@ Nothing here knows of models.
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import torch
 
-from grmu.data.errors import as_tensor, check_ratio, label_names, number, require, said, whole_numbers
-from grmu.data.rows import Rows
+from grmu.data.checks import as_tensor, check_ratio, label_names, number, require, short_repr, whole_numbers
 
 Group = tuple[int, int]
+
+
+class Samples(cast(Any, object)):  # type: ignore[misc]  # so that its methods need no stubs
+    """Samples that are fetched when they are needed, in place of a tensor; see `grmu.data.memmap`.
+
+    Subclasses have a length, indexing, `select`, `to`, `split` and `batches`, and a `crop` or None.
+    """
+
+    crop: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +32,8 @@ class GroupedDataset:
     """Samples with targets, attributes and groups; also built from your own arrays.
 
     Args:
-        x: (N, ...) samples: uint8 images (N, C, H, W), token ids (N, 2, L), or floats; or `Rows` of an array
-        on disk.
+        x: (N, ...) samples: uint8 images (N, C, H, W), token ids (N, 2, L), or floats; or `Samples`,
+            such as rows of an array on disk.
         y, a: (N,) integer target and attribute, from 0.
         class_names, attribute_names: names in index order. Their lengths *declare* the number of classes and
             attribute values, which a subset may not contain in full; by default, numbers up to the largest
@@ -35,7 +43,7 @@ class GroupedDataset:
         ValueError: lengths differ, a label lies outside its names, or x holds NaN or infinity.
     """
 
-    x: torch.Tensor | Rows
+    x: torch.Tensor | Samples
     y: torch.Tensor
     a: torch.Tensor
     class_names: Sequence[str] = ()
@@ -44,7 +52,7 @@ class GroupedDataset:
     group: torch.Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        x = self.x if isinstance(self.x, Rows) else as_tensor("x", self.x)
+        x = self.x if isinstance(self.x, Samples) else as_tensor("x", self.x)
         y, a = whole_numbers("y", self.y), whole_numbers("a", self.a)
         require(len(x) == len(y) == len(a),
                 f"x, y and a need one row per sample, but have {len(x)}, {len(y)} and {len(a)}.")
@@ -89,7 +97,7 @@ class GroupedDataset:
         try:
             y, a = map(operator.index, group)
         except (TypeError, ValueError):
-            raise ValueError(f"a group is a pair (y, a) of integers, not {said(group)}.") from None
+            raise ValueError(f"a group is a pair (y, a) of integers, not {short_repr(group)}.") from None
         require(0 <= y < self.n_classes and 0 <= a < self.n_attributes,
                 f"unknown group {(y, a)}: y goes from 0 to {self.n_classes - 1}, a from 0 to "
                 f"{self.n_attributes - 1} in {self.name}.")
@@ -98,7 +106,7 @@ class GroupedDataset:
     def group_ids(self, groups: Sequence[Group]) -> list[int]:
         """The indices of groups (y, a), ascending, each once; ValueError if there are none."""
         require(isinstance(groups, Sequence) and not isinstance(groups, str) and groups,
-                f"groups must be pairs (y, a), such as [(1, 1)], but is {said(groups)}.")
+                f"groups must be pairs (y, a), such as [(1, 1)], but is {short_repr(groups)}.")
         return sorted({self.group_id(g) for g in groups})
 
     def in_groups(self, groups: Sequence[Group]) -> torch.Tensor:
@@ -107,7 +115,7 @@ class GroupedDataset:
 
     def subset(self, index: torch.Tensor) -> Self:
         """The samples at `index`, with the same declared classes and attributes."""
-        return replace(self, x=self.x.select(index) if isinstance(self.x, Rows) else self.x[index],
+        return replace(self, x=self.x.select(index) if isinstance(self.x, Samples) else self.x[index],
                        y=self.y[index], a=self.a[index])
 
     def to(self, device: str | torch.device) -> Self:
@@ -115,25 +123,20 @@ class GroupedDataset:
         return replace(self, x=self.x.to(device), y=self.y.to(device), a=self.a.to(device))
 
 
-def few(dataset: GroupedDataset, groups: Sequence[Group], n: int) -> torch.Tensor:
-    """Rows of a few samples for a dry run, ascending: the first n of these groups together, or one of each if
-    they are more; and the first of four other groups."""
-    asked = dataset.group_ids(groups)
-    each = max(n // len(asked), 1)
-    of = [(dataset.group == g).nonzero().flatten() for g in range(dataset.n_groups)]
-    others = [rows[:1] for g, rows in enumerate(of) if g not in asked and len(rows)]
-    return torch.cat([of[g][:each] for g in asked] + others[:4]).sort().values
-
-
 def check_dataset(what: str, value: object) -> None:
     """Raise a ValueError unless it is a `GroupedDataset`."""
     if not isinstance(value, GroupedDataset):  # asked often, and a tensor takes long to print
         raise ValueError(f"{what} must be a GroupedDataset, such as data.load(name).train, "
-                         f"but is {said(value)}.")
+                         f"but is {short_repr(value)}.")
 
 
 class Splits(NamedTuple):
-    """What `load` returns; `forget_group` is the data set's default dominant forget group (y, a)."""
+    """What `load` returns.
+
+    Args:
+        train, val, test: The data.
+        forget_group: The data set's default dominant forget group (y, a).
+    """
 
     train: GroupedDataset
     val: GroupedDataset
@@ -149,17 +152,6 @@ class ForgetSplit(NamedTuple):
     forget: GroupedDataset
     forget_index: torch.Tensor
     retain_index: torch.Tensor
-
-
-def half_of(train: GroupedDataset, seed: int) -> torch.Tensor:
-    """Rows of a random half of every group, ascending;
-    a coin decides whether an odd group rounds up or down."""
-    rng = np.random.default_rng(seed)
-    shuffled = rng.permutation(len(train))
-    groups = train.group.cpu().numpy()[shuffled]
-    halves = [shuffled[groups == g][: (n + rng.integers(2)) // 2]
-              for g, n in enumerate(train.group_counts().tolist())]
-    return torch.from_numpy(np.sort(np.concatenate(halves)))
 
 
 def split_forget(
@@ -187,9 +179,11 @@ def split_forget(
     ids = list(range(train.n_groups)) if groups is None else train.group_ids(groups)
     counts = train.group_counts()[ids].numpy()
     if isinstance(ratio, Sequence):
-        require(stratified, f"ratios of their own, here {said(ratio)}, are for stratified splits: give one "
-                            "for all groups, or choose the recipe ours.")
-        take = _shares_of_their_own(train, ratio, groups or ())
+        require(stratified, f"ratios of their own, here {short_repr(ratio)}, are for stratified splits: give "
+                            "one for all groups, or choose the protocol ours.")
+        from grmu.data.subsets import group_shares
+
+        take = group_shares(train, ratio, groups or ())
         total = int(take.sum())
     else:
         total = int(np.rint(ratio * counts.sum()) if stratified else ratio * counts.sum())
@@ -215,19 +209,6 @@ def _alike(counts: np.ndarray, total: int) -> np.ndarray:
     order = np.concatenate([(np.arange(n) + 0.5) / n for n in counts])
     owner = np.repeat(np.arange(len(counts)), counts)
     return np.bincount(owner[np.argsort(order, kind="stable")[:total]], minlength=len(counts))
-
-
-def _shares_of_their_own(train: GroupedDataset, ratios: Sequence[float],
-                         groups: Sequence[Group]) -> np.ndarray:
-    """How many samples go of each group, in the order of `group_ids`."""
-    take: dict[int, int] = {}
-    for group, ratio in zip(groups, ratios, strict=True):
-        n = int(train.group_counts()[g := train.group_id(group)])
-        require(g not in take, f"group {tuple(group)} has several ratios: name it once.")
-        take[g] = round(ratio * n)
-        require(take[g] > 0, f"ratio {ratio:.6g} of the {n} samples of group {tuple(group)} takes none of "
-                             "them: raise it, or leave the group out.")
-    return np.array([take[g] for g in sorted(take)])
 
 
 def split_at(train: GroupedDataset, forget_index: torch.Tensor) -> ForgetSplit:

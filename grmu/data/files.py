@@ -1,14 +1,54 @@
-"""Files that are there whole or not at all."""
+"""Files: writing them whole or not at all, and finding what ships, is installed or was downloaded."""
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
+import lzma
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
+
+from grmu.data.checks import require
+
+PACKAGE = Path(__file__).parents[1]
+# what an installed package carries, else the checkout's folder
+FOLDER = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "data"
 
 
-@contextlib.contextmanager
+class ShippedFile(NamedTuple):
+    """An xz file, its SHA-256, and the script in data/ that builds it."""
+
+    name: str
+    sha256: str
+    script: str
+
+    def content(self, root: str | Path | None = None) -> bytes:
+        """Return what the file under `root` (else in `FOLDER`) holds, remembered while it stays as it is.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            ValueError: It is not the one that this version ships.
+        """
+        path = (FOLDER if root is None else Path(root)) / self.name
+        if not path.is_file():
+            raise FileNotFoundError(f"{self.name} is not in {path.parent}: restore it with `git checkout "
+                                    f"data`, or build it with `python data/{self.script}`.")
+        return self._unpack(path, path.stat().st_mtime_ns)
+
+    @lru_cache(maxsize=2)  # noqa: B019  # of a constant: nothing is kept alive by it
+    def _unpack(self, path: Path, mtime_ns: int) -> bytes:
+        packed = path.read_bytes()
+        digest = hashlib.sha256(packed).hexdigest()
+        require(digest == self.sha256,
+                f"{path} is damaged or altered: SHA-256 {digest}, expected {self.sha256}. Restore it with "
+                f"`git checkout data`, or build it again with `python data/{self.script}`.")
+        return lzma.decompress(packed)
+
+
+@contextmanager
 def naming(path: Path) -> Iterator[None]:
     """What goes wrong with a file inside names one: of a full disk, the system says no name."""
     try:
@@ -19,7 +59,7 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-@contextlib.contextmanager
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` to write to; on leaving, what was written takes the place of `path`.
 
@@ -31,7 +71,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             os.replace(temporary, path)
     finally:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             temporary.unlink()
 
 

@@ -13,7 +13,7 @@ import torch
 from safetensors.numpy import load as load_tensors
 
 from grmu.data.core import GroupedDataset, Splits
-from grmu.data.shipped import ShippedFile
+from grmu.data.files import ShippedFile
 
 VARIANTS = ("groundwear", "groundwear-memorised", "groundwear-many")
 SHIPPED = ShippedFile("groundwear.safetensors.xz",
@@ -29,7 +29,7 @@ def compose(objects: np.ndarray, grounds: np.ndarray) -> np.ndarray:
     return ((mask * objects + (255 - mask) * grounds + 127) // 255).astype(np.uint8)
 
 
-def load(name: str, root: str | Path | None = None) -> Splits:
+def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> Splits:
     """One of the three variants as train, val, test: x is uint8 (N, 1, 28, 28).
 
     Raises:
@@ -53,6 +53,6 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     return Splits(split("train"), split("val"), split("test"), tuple(spec["forget_group"]))
 
 
-def fingerprint(name: str, root: str | Path | None = None) -> str:
+def fingerprint(name: str, root: str | Path | None = None, protocol: str = "ours") -> str:
     """SHA-256 of the shipped file; `load` takes no other."""
     return SHIPPED.sha256

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from grmu.data.checks import require
 from grmu.data.core import GroupedDataset, Splits
-from grmu.data.errors import require
-from grmu.data.shipped import ShippedFile
+from grmu.data.files import ShippedFile
 
 SHIPPED = ShippedFile("negation.json.xz", "254cfab3715e8772be32d615169239ba6e05beee03645fe53fe7e00de642afc0",
                       "build_negation.py")
@@ -58,7 +58,7 @@ def decode(x: torch.Tensor) -> list[tuple[str, str]]:
     return list(zip(premises, hypotheses, strict=True))
 
 
-def load(name: str, root: str | Path | None = None) -> Splits:
+def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> Splits:
     """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral,
     a is "with negation".
 
@@ -77,6 +77,6 @@ def load(name: str, root: str | Path | None = None) -> Splits:
     return Splits(split("train"), split("val"), split("test"), tuple(shipped["forget_group"]))
 
 
-def fingerprint(name: str, root: str | Path | None = None) -> str:
+def fingerprint(name: str, root: str | Path | None = None, protocol: str = "ours") -> str:
     """SHA-256 of the shipped file; `load` takes no other."""
     return SHIPPED.sha256

@@ -1,44 +1,63 @@
-"""The methods, by name. Adding one is a file with its losses and a line here; a notebook may call `register`.
+"""The methods, by name. To add one, write a file with its losses and add a line here; or call `register`.
 
-A method is imported when it is first asked for, by its name (`get("miu")`) or its class (`methods.MIU`).
+The three that are plain cross-entropy are below; each of the others is imported when it is first asked for,
+by its name (`get("miu")`) or its class (`methods.MIU`).
 """
 
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from importlib import import_module
 
-from grmu.data import known, require, said
+from grmu.data import known, require, short_repr
 from grmu.training import Method
 
-BUILT_IN = {
-    "pretrain": "erm.Pretrain", "retrain": "erm.Retrain", "group_dro": "group_dro.GroupDRO",
-    "rwg": "balanced.RWG",
-    "subg": "balanced.SUBG", "finetune": "erm.FineTune", "l1_sparse": "l1_sparse.L1Sparse",
-    "salun": "salun.SalUn",
-    "scrub": "scrub.SCRUB", "miu": "miu.MIU", "gradient_ascent": "gradient_ascent.GradientAscent",
+
+@dataclass
+class Pretrain(Method):
+    """The original model: fresh weights, trained on the whole training set. In tables: no unlearning."""
+
+    init_from = None
+    trains_on = "train"
+
+
+@dataclass
+class Retrain(Method):
+    """Exact unlearning: fresh weights, trained on the retain set only (with REWEIGHT: the gold standard)."""
+
+    init_from = None
+
+
+@dataclass
+class FineTune(Method):
+    """Continue training the original model on the retain set, with cross-entropy."""
+
+
+registry: dict[str, str | type[Method]] = {  # a text is module.class, not imported yet
+    "pretrain": Pretrain, "retrain": Retrain, "finetune": FineTune,
+    "group_dro": "group_dro.GroupDRO", "rwg": "balanced.RWG", "subg": "balanced.SUBG",
+    "l1_sparse": "l1_sparse.L1Sparse", "salun": "salun.SalUn", "scrub": "scrub.SCRUB", "miu": "miu.MIU",
+    "miu_released": "miu_released.MIUReleased", "gradient_ascent": "gradient_ascent.GradientAscent",
     "random_labels": "random_labels.RandomLabels", "bad_teacher": "bad_teacher.BadTeacher",
     "boundary_shrink": "boundary.BoundaryShrink", "boundary_expand": "boundary.BoundaryExpand",
-    "ssd": "ssd.SSD",
-    "influence": "influence.Influence", "adjust": "adjust.Adjust",
-    "dfr": "dfr.DFR", "afr": "afr.AFR", "self": "selective.SELF", "lisa": "lisa.LISA", "jtt": "jtt.JTT"}
-registry: dict[str, str | type[Method]] = dict(BUILT_IN)  # what was not asked for yet stands as module.class
+    "ssd": "ssd.SSD", "influence": "influence.Influence", "adjust": "adjust.Adjust", "dfr": "dfr.DFR",
+    "afr": "afr.AFR", "self": "selective.SELF", "lisa": "lisa.LISA", "jtt": "jtt.JTT"}
+_CLASSES = {place.split(".")[1]: name for name, place in registry.items() if isinstance(place, str)}
 
 
 def register(name: str, method: type[Method]) -> type[Method]:
     """Make a `Method` dataclass known under `name`; a second registration replaces the first.
 
     Raises:
-        ValueError: a name that is no text, or a class that is no such dataclass.
+        ValueError: The name is not a text, or the class is not such a dataclass.
     """
-    require(isinstance(name, str) and name, f"a method's name must be a text, but is {said(name)}.")
+    require(isinstance(name, str) and name, f"a method's name must be a text, but is {short_repr(name)}.")
     require(isinstance(method, type) and issubclass(method, Method) and is_dataclass(method),
-            f"{name} must be a class under Method, with @dataclass above it, but is {said(method)}.")
-    method.name = name
+            f"{name} must be a class under Method, with @dataclass above it, but is {short_repr(method)}.")
     registry[name] = method
     return method
 
 
 def get(name: str) -> type[Method]:
-    """The method of that name; ValueError with the known names otherwise."""
+    """Return the method of that name; a ValueError that lists the names if there is none."""
     known("method", name, registry)
     method = registry[name]
     if isinstance(method, str):
@@ -48,7 +67,6 @@ def get(name: str) -> type[Method]:
 
 
 def __getattr__(name: str) -> type[Method]:
-    for key, place in BUILT_IN.items():
-        if place.split(".")[1] == name:
-            return get(key)
+    if name in _CLASSES:
+        return get(_CLASSES[name])
     raise AttributeError(f"module 'grmu.methods' has no attribute {name!r}")

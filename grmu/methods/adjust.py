@@ -11,15 +11,11 @@ as calibrated on the retain set's population. It does what REWEIGHT does, so the
 """
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
-
-from torch import Tensor
 
 from grmu.data import require
 from grmu.methods.last_layer import LastLayer
-from grmu.models import Classifier
-from grmu.prior import AttributeHead, ShiftedHead, attribute_head, shares_forgotten
+from grmu.prior import ShiftedHead, attribute_head, shares_forgotten
 from grmu.training import Context
 
 
@@ -33,25 +29,19 @@ class Adjust(LastLayer):
 
     retains = False
 
-    @staticmethod
-    def load(model: Classifier, weights: Mapping[str, Tensor]) -> None:
-        r = weights["head.r"].to(model.head.weight)
-        model.replace_head(ShiftedHead(model.head, AttributeHead(model.n_features, *r.shape).to(r), r))
-        model.load_state_dict(weights)
-
     def setup(self, context: Context) -> None:
         super().setup(context)
         train, retain = context.train, context.retain
         shape = train.n_classes, train.n_attributes
         require(context.weights is None,
-                f"{self.name} does after training what REWEIGHT does while training: set reweight to False.")
+                "adjust does after training what REWEIGHT does while training: set reweight to False.")
         r = shares_forgotten(train.group_counts().view(shape), retain.group_counts().view(shape))
         gone = [train.group_names[g] for g in (r.flatten() == 1).nonzero().flatten().tolist()]
-        require(not gone, f"nothing is left of {', '.join(gone)}, and {self.name} cannot bring back a group "
+        require(not gone, f"nothing is left of {', '.join(gone)}, and adjust cannot bring back a group "
                           "that has vanished: lower the ratio.")
-        head, visibility = attribute_head(retain.x[:], retain.y, retain.a, *shape)
+        head, visibility = attribute_head(self.z, retain.y, retain.a, *shape)
         if not visibility.seen:
             warnings.warn(f"the features do not show the attribute ({visibility.accuracy:.0%} of held-out "
-                          f"samples, {visibility.chance:.0%} by chance): {self.name} shifts all samples of a "
+                          f"samples, {visibility.chance:.0%} by chance): adjust shifts all samples of a "
                           "class about alike.", stacklevel=2)
         self.model.replace_head(ShiftedHead(self.model.head, head, r))

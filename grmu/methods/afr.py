@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from grmu.data.checks import within
 from grmu.methods.last_layer import LastLayer
-from grmu.settings import within
 from grmu.training import Batch, Context
 
 
@@ -32,13 +32,13 @@ class AFR(LastLayer):
     def setup(self, context: Context) -> None:
         super().setup(context)
         retain, head = context.retain, self.model.head
-        p = head(retain.x[:]).softmax(1).gather(1, retain.y[:, None])[:, 0]
+        p = head(self.z).softmax(1).gather(1, retain.y[:, None])[:, 0]
         weights = (-self.gamma * p).exp() / retain.y.bincount()[retain.y]
         self.weights = weights / weights.mean()  # (N,)
         self.old = [p.clone() for p in head.parameters()]
 
     def retain_loss(self, batch: Batch) -> Tensor:
-        losses = nn.functional.cross_entropy(self.model.head(batch.x), batch.y, reduction="none")
+        losses = nn.functional.cross_entropy(self.model.head(self.z[batch.index]), batch.y, reduction="none")
         moved = zip(self.model.head.parameters(), self.old, strict=True)
         pull = torch.stack([(new - old).square().sum() for new, old in moved]).sum()
         return (self.weights[batch.index] * losses).mean() + self.lam * pull

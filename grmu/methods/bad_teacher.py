@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import torch
 
-from grmu.models import Classifier, distance
+from grmu.data.checks import within
+from grmu.methods.scrub import distillation_kl
+from grmu.models import Classifier
 from grmu.numerics import seeded
-from grmu.settings import within
 from grmu.training import Batch, Context, Method
 
 
@@ -45,7 +46,7 @@ class BadTeacher(Method):
         self.ignorant = reinitialised(self.original, context.rng, context.device).eval()
 
     def forget_loss(self, batch: Batch) -> torch.Tensor:
-        return distance(self.model(batch.x), self.ignorant(batch.x), self.temperature)
+        return distillation_kl(self.model(batch.x), self.ignorant(batch.x), self.temperature)
 
     def retain_loss(self, batch: Batch) -> torch.Tensor:
-        return distance(self.model(batch.x), self.original(batch.x), self.temperature)
+        return distillation_kl(self.model(batch.x), self.original(batch.x), self.temperature)

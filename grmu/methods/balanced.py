@@ -8,25 +8,34 @@ from dataclasses import dataclass
 
 import torch
 
-from grmu.reweight import balanced_weights
+from grmu.data import GroupedDataset
+from grmu.reweight import draw_epoch
 from grmu.training import Context, Method
+
+
+def balanced_weights(retain: GroupedDataset) -> torch.Tensor:
+    """Equal total weight for every group present (RWG, Idrissi et al. 2022):
+    what REWEIGHT is often mistaken for."""
+    weights = 1.0 / retain.group_counts()[retain.group]
+    return weights / weights.sum()
 
 
 @dataclass
 class RWG(Method):
     """Retraining on group-balanced draws."""
 
-    starts_from = "fresh"
+    init_from = None
 
-    def sampling_weights(self) -> torch.Tensor:
-        return balanced_weights(self.context.retain)
+    def sample_epoch(self) -> torch.Tensor:
+        retain = self.context.retain
+        return draw_epoch(len(retain), balanced_weights(retain), self.context.rng)
 
 
 @dataclass
 class SUBG(Method):
     """Retraining on as many samples of each group as the smallest has left; an epoch is a pass over those."""
 
-    starts_from = "fresh"
+    init_from = None
 
     def setup(self, context: Context) -> None:
         super().setup(context)
@@ -34,7 +43,7 @@ class SUBG(Method):
         smallest = int(min(n for n in retain.group_counts().tolist() if n))
         order = torch.randperm(len(retain), generator=rng).to(context.device)
         chosen = [order[retain.group[order] == g][:smallest] for g in range(retain.n_groups)]
-        context.retain, context.weights = retain.subset(torch.cat(chosen).sort().values), None
+        self.chosen = torch.cat(chosen).sort().values.cpu()
 
-    def sampling_weights(self) -> None:
-        return None  # the subset is the sampling: REWEIGHT has no place here
+    def sample_epoch(self) -> torch.Tensor:
+        return self.chosen[draw_epoch(len(self.chosen), None, self.context.rng)]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from grmu.data import require
-from grmu.settings import within
+from grmu.data.checks import within
 from grmu.training import Batch, Context, Method
 
 
@@ -72,12 +72,6 @@ class BoundaryExpand(Method):
         bound = 1 / math.sqrt(self.model.n_features)  # as nn.Linear starts
         weight = (2 * torch.rand(self.model.n_features + 1, generator=context.rng) - 1) * bound
         self.shadow = nn.Parameter(weight.to(context.device))
-
-    def parameters(self) -> list[Tensor]:
-        return [self.shadow]
-
-    def state(self) -> dict[str, Tensor]:
-        return {"shadow": self.shadow}
 
     def forget_loss(self, batch: Batch) -> Tensor:
         z = self.model.features(batch.x)

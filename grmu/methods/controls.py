@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from grmu.settings import within
-from grmu.training import Context, Method
+from grmu.data.checks import within
+from grmu.reweight import draw_epoch
+from grmu.training import Method
 
 
 @dataclass
@@ -19,11 +20,12 @@ class ByHand(Method):
     """
 
     group_weights: tuple[float, ...] = ()
-    starts_from = "fresh"
+    init_from = None
 
-    def sampling_weights(self) -> torch.Tensor:
-        weights = torch.tensor(self.group_weights)[self.context.retain.group]
-        return weights / weights.sum()
+    def sample_epoch(self) -> torch.Tensor:
+        retain = self.context.retain
+        weights = torch.tensor(self.group_weights)[retain.group.cpu()]
+        return draw_epoch(len(retain), weights / weights.sum(), self.context.rng)
 
 
 @dataclass
@@ -31,9 +33,8 @@ class Repeated(Method):
     """RETRAIN, an epoch being a pass over `copies` of the retain set: of few samples as long as of many."""
 
     copies: int = within(1, 1000, default=1)
-    starts_from = "fresh"
+    init_from = None
 
-    def setup(self, context: Context) -> None:
-        super().setup(context)
-        once = torch.arange(len(context.retain), device=context.device)
-        context.retain = context.retain.subset(once.repeat(self.copies))
+    def sample_epoch(self) -> torch.Tensor:
+        n = len(self.context.retain)
+        return draw_epoch(n * self.copies, None, self.context.rng) % n

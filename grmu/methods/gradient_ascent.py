@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from grmu.settings import within
+from grmu.data.checks import within
 from grmu.training import Batch, Method
 
 

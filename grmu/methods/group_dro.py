@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from grmu.reweight import balanced_weights
-from grmu.settings import within
+from grmu.data.checks import within
+from grmu.methods.balanced import balanced_weights
+from grmu.reweight import draw_epoch
 from grmu.training import Batch, Context, Method
 
 
@@ -24,23 +25,21 @@ class GroupDRO(Method):
     """
 
     eta: float = within(0, 100, default=0.01)
-    starts_from = "fresh"
+    init_from = None
 
     def setup(self, context: Context) -> None:
         super().setup(context)
         n_groups = context.retain.n_groups
-        self.q = torch.full((n_groups,), 1 / n_groups, device=context.device)
+        self.q = nn.Buffer(torch.full((n_groups,), 1 / n_groups, device=context.device))
 
-    def sampling_weights(self) -> Tensor:
-        return balanced_weights(self.context.retain)
-
-    def state(self) -> dict[str, Tensor]:
-        return {"q": self.q}
+    def sample_epoch(self) -> Tensor:
+        retain = self.context.retain
+        return draw_epoch(len(retain), balanced_weights(retain), self.context.rng)
 
     def retain_loss(self, batch: Batch) -> Tensor:
         losses = nn.functional.cross_entropy(self.model(batch.x), batch.y, reduction="none")
         members = nn.functional.one_hot(batch.group, len(self.q)).to(losses.dtype)
         group_losses = losses @ members / members.sum(0).clamp(min=1)  # CE_g; 0 if the batch lacks the group
-        self.q *= (self.eta * group_losses.detach()).exp()
-        self.q /= self.q.sum()
+        self.q.mul_((self.eta * group_losses.detach()).exp())
+        self.q.div_(self.q.sum())
         return self.q @ group_losses

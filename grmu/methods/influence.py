@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 
 from grmu.data import require
+from grmu.data.checks import within
 from grmu.gradients import add_to, mean_gradient, sample_gradients
 from grmu.reweight import draw_epoch
-from grmu.settings import within
 from grmu.training import Context, Method
 
 MOST = 2**33  # numbers in all gradients together: 32 GB

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from grmu.methods.erm import Retrain
-from grmu.settings import within
+from grmu.data.checks import within
+from grmu.methods import Retrain
+from grmu.reweight import draw_epoch
 from grmu.training import Context, Method, predict, train
 
 
@@ -29,15 +30,15 @@ class JTT(Method):
 
     first_epochs: int = within(1, 10_000, default=1)
     up: float = within(1, 1e6, default=20.0)
-    starts_from = "fresh"
+    init_from = None
 
     def setup(self, context: Context) -> None:
         super().setup(context)
         first = copy.deepcopy(context.model)
-        brief = replace(context.recipe, epochs=self.first_epochs, warmup_epochs=0, schedule="constant")
-        train(Retrain(), replace(context, model=first, recipe=brief, weights=None))
+        brief = replace(context.config, epochs=self.first_epochs, warmup_epochs=0, schedule="constant")
+        train(Retrain(), replace(context, model=first, config=brief, weights=None))
         wrong = predict(first, first, context.retain.x).argmax(1) != context.retain.y
         self.weights = torch.where(wrong, self.up, 1.0)
 
-    def sampling_weights(self) -> Tensor:
-        return self.weights / self.weights.sum()
+    def sample_epoch(self) -> Tensor:
+        return draw_epoch(len(self.weights), self.weights / self.weights.sum(), self.context.rng)

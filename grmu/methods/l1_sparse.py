@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from grmu.settings import within
+from grmu.data.checks import within
 from grmu.training import Batch, Method
 
 
@@ -26,7 +26,7 @@ class L1Sparse(Method):
     gamma: float = within(0, 1, default=5e-4)
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
-        self.gamma_t = (1 - epoch / self.context.recipe.epochs) * self.gamma
+        self.gamma_t = (1 - epoch / self.context.config.epochs) * self.gamma
         return {}
 
     def retain_loss(self, batch: Batch) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from grmu.data import require
-from grmu.settings import within
+from grmu.data.checks import within
 from grmu.training import Batch, Context, Method, augment_images
 
 
@@ -30,14 +30,14 @@ class LISA(Method):
     """
 
     intra_label: float = within(0, 1, default=0.5)
-    starts_from = "fresh"
+    init_from = None
 
     def setup(self, context: Context) -> None:
         super().setup(context)
         retain = context.retain
         kind = retain.x[:1].dtype
         require(kind == torch.uint8 or kind.is_floating_point,
-                f"{self.name} mixes samples, and {kind} samples such as token ids cannot be mixed: choose "
+                f"lisa mixes samples, and {kind} samples such as token ids cannot be mixed: choose "
                 "another method.")
         groups = [divmod(g, retain.n_attributes) for g in range(retain.n_groups)]
         self.allowed = {  # rows by kind of mixture and group
@@ -46,19 +46,19 @@ class LISA(Method):
 
     def partners(self, batch: Batch, intra_label: bool) -> Tensor:
         """Rows of the retain set, (B,); a sample's own where none is allowed."""
-        found = batch.index.clone()
+        partner_rows = batch.index.clone()
         for group in batch.group.unique().tolist():
             rows, own = self.allowed[intra_label][group], batch.group == group
             if len(rows):
                 drawn = torch.randint(len(rows), (int(own.sum()),), generator=self.context.rng)
-                found[own] = rows[drawn.to(rows.device)]
-        return found
+                partner_rows[own] = rows[drawn.to(rows.device)]
+        return partner_rows
 
     def retain_loss(self, batch: Batch) -> Tensor:
         context, rng = self.context, self.context.rng
         rows = self.partners(batch, bool(torch.rand(1, generator=rng) < self.intra_label))
         x, y = context.retain.x[rows], context.retain.y[rows]
-        if context.recipe.augment and x.ndim == 4:
+        if context.config.augment and x.ndim == 4:
             x = augment_images(x, rng)
         t = torch.rand(3, len(y), generator=rng).median(0).values.to(context.device)  # Beta(2, 2)
         ours, theirs = self.model.scaled(batch.x), self.model.scaled(x)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+from grmu.data.checks import within
 from grmu.gradients import mean_gradient, unflatten
 from grmu.methods.random_labels import RandomLabels
-from grmu.settings import within
 from grmu.training import Context
 
 

@@ -6,16 +6,19 @@ forget set.
     retain pass:  gamma * CE + alpha * d(x)
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from grmu.models import distance
-from grmu.settings import within
-from grmu.training import Batch, Method, Recipe
+from grmu.data.checks import within
+from grmu.training import Batch, Method
+
+
+def distillation_kl(model_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0) -> Tensor:
+    """T^2 KL(teacher || model) of softened predictions, (B, n_classes) each, a mean over samples, in nats."""
+    log_p, log_q = (nn.functional.log_softmax(v / temperature, 1) for v in (teacher_logits, model_logits))
+    return temperature**2 * nn.functional.kl_div(log_q, log_p, reduction="batchmean", log_target=True)
 
 
 @dataclass
@@ -25,27 +28,19 @@ class SCRUB(Method):
     Args:
         forget_epochs: epochs that begin with a forget pass.  alpha, gamma: weights of distance and
         cross-entropy.
-        temperature: T above.  retain_batch_size: of the retain pass; 0 is the recipe's.
+        temperature: T above.
     """
 
     forget_epochs: int = within(0, 10_000, default=5)
     alpha: float = within(0, 1e3, default=0.001)
     gamma: float = within(0, 1e3, default=0.99)
     temperature: float = within(0.01, 1e3, default=4.0)
-    retain_batch_size: int = within(0, 1_000_000, default=0)
-
-    later: ClassVar[Mapping[str, Any]] = {"retain_batch_size": 0}
-
-    @property
-    def retain_recipe(self) -> Recipe:
-        recipe = self.context.recipe
-        return replace(recipe, batch_size=self.retain_batch_size or recipe.batch_size)
 
     def distance(self, x: Tensor, logits: Tensor) -> Tensor:
         """d(x) against the original."""
         with torch.no_grad():
             teacher = self.original(x)
-        return distance(logits, teacher, self.temperature)
+        return distillation_kl(logits, teacher, self.temperature)
 
     def forget_loss(self, batch: Batch) -> Tensor:
         return -self.distance(batch.x, self.model(batch.x))

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from grmu.data.checks import within
+from grmu.methods import Retrain
 from grmu.methods.bad_teacher import reinitialised
-from grmu.methods.erm import Retrain
 from grmu.methods.last_layer import LastLayer
 from grmu.models import Classifier
-from grmu.settings import within
-from grmu.training import Context, Recipe, predict, train
+from grmu.reweight import draw_epoch
+from grmu.training import Context, TrainConfig, predict, train
 
 
 @dataclass
@@ -39,7 +40,7 @@ class SELF(LastLayer):
         super().setup(context)
         retain = context.retain
         with torch.no_grad():
-            ours = self.model.head(retain.x[:]).log_softmax(1)
+            ours = self.model.head(self.z).log_softmax(1)
         self.disagreement = (ours.exp() * (ours - early)).sum(1)  # (N,), nats
         members = [(retain.y == c).nonzero().flatten() for c in retain.y.unique().tolist()]
         n = min(self.n_points, *map(len, members))
@@ -48,12 +49,12 @@ class SELF(LastLayer):
     def early(self, context: Context) -> Classifier:
         """A network with fresh weights after few epochs on the retain set."""
         model = reinitialised(context.model, context.rng, context.device)
-        recipe = Recipe(epochs=self.early_epochs, lr=self.early_lr, batch_size=context.recipe.batch_size,
-                        schedule="constant")
-        train(Retrain(), replace(context, model=model, recipe=recipe, weights=None))
+        config = TrainConfig(epochs=self.early_epochs, lr=self.early_lr, batch_size=context.config.batch_size,
+                             schedule="constant")
+        train(Retrain(), replace(context, model=model, config=config, weights=None))
         return model
 
-    def sampling_weights(self) -> Tensor:
+    def sample_epoch(self) -> Tensor:
         weights = torch.zeros_like(self.disagreement)
         weights[self.chosen] = 1 / len(self.chosen)
-        return weights
+        return draw_epoch(len(weights), weights, self.context.rng)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
+from grmu.data.checks import within
 from grmu.gradients import fisher_diagonal, unflatten
-from grmu.settings import within
 from grmu.training import Context, Method
 
 

@@ -20,11 +20,11 @@ import pandas as pd
 import torch
 
 import grmu
-from grmu.data import RECIPES, check_ratio, require, said
+from grmu.data import PROTOCOLS, check_ratio, require, short_repr
+from grmu.data.checks import Settings, one_of, within
 from grmu.data.files import write_whole
-from grmu.runs import Experiment, Result, run
-from grmu.runs.experiment import check_device
-from grmu.settings import Settings, one_of, within
+from grmu.experiments import Experiment, Result, run
+from grmu.experiments.experiment import check_device
 from grmu.study import paper, tables
 from grmu.study.names import label
 
@@ -41,7 +41,7 @@ class Parameters(Settings):
     references: do PRETRAIN, RETRAIN and RETRAIN + REWEIGHT beside the method; without them nothing is
     compared.
     root: folder of the data set's files, None for data that ships with the project.
-    recipe: "ours" or "released".  tiny: a dry run. Both as in `grmu.Experiment`.
+    protocol: "ours" or "released".  tiny: a dry run. Both as in `grmu.Experiment`.
     output: folder for metrics.json and comparison.png, "" for none.  device: "cpu" or "cuda".
     """
 
@@ -56,7 +56,7 @@ class Parameters(Settings):
     overrides: dict[str, Any] = field(default_factory=dict)
     references: bool = True
     root: str | None = None
-    recipe: str = one_of(*RECIPES)
+    protocol: str = one_of(*PROTOCOLS)
     tiny: bool = False
     device: str = "cpu"
     output: str = ""
@@ -65,11 +65,11 @@ class Parameters(Settings):
         super().__post_init__()
         check_ratio(self.ratio)  # one number
         require(isinstance(self.reweight, bool) or self.reweight == "both",
-                f"reweight must be true, false or 'both', but is {said(self.reweight)}.")
+                f"reweight must be true, false or 'both', but is {short_repr(self.reweight)}.")
         require(isinstance(self.overrides, Mapping),
-                f"overrides must map setting names to values, but is {said(self.overrides)}.")
+                f"overrides must map setting names to values, but is {short_repr(self.overrides)}.")
         require(isinstance(self.output, str),
-                f"output must be the name of a folder, or empty, but is {said(self.output)}.")
+                f"output must be the name of a folder, or empty, but is {short_repr(self.output)}.")
         check_device(self.device)
         self.experiments()
 
@@ -77,25 +77,25 @@ class Parameters(Settings):
         """PRETRAIN, RETRAIN, RETRAIN + REWEIGHT and the method, for every seed; ValueError if impossible."""
         groups = tuple(self.groups) if isinstance(self.groups, list) else self.groups
         chosen = dict(self.overrides) | ({} if self.lam is None else {"lam": self.lam})
-        runs: dict[str, Experiment] = {}
+        runs: dict[Experiment, None] = {}
         for seed in range(self.seed, self.seed + self.n_seeds):
             plain = Experiment(self.dataset, self.method, False, self.ratio, groups, seed, chosen,
-                               self.root, recipe=self.recipe, tiny=self.tiny)
+                               self.root, protocol=self.protocol, tiny=self.tiny)
             before = plain.original
             if self.method in COMPARED_WITH and plain.overrides != before.overrides:
                 raise ValueError(f"{self.method} is a reference and keeps the preset's settings: "
                                  "leave lam and overrides empty.")
             if self.references:
-                runs |= {e.id: e for e in (before, replace(before, method="retrain"), before.gold)}
+                runs |= dict.fromkeys((before, replace(before, method="retrain"), before.gold))
             for reweight in (False, True) if isinstance(self.reweight, str) else (self.reweight,):
                 try:
                     experiment = replace(plain, reweight=reweight)
                 except ValueError:
-                    if reweight and self.reweight == "both":  # all but the combination was found possible
+                    if reweight and self.reweight == "both":  # all but the combination is possible
                         continue
                     raise
-                runs.setdefault(experiment.id, experiment)
-        return list(runs.values())
+                runs.setdefault(experiment)
+        return list(runs)
 
 
 def rank(method: str) -> int:
@@ -137,11 +137,16 @@ def run_parameters(parameters: Parameters) -> list[Result]:
     for i, experiment in enumerate(experiments, 1):
         result = run(experiment, device=parameters.device)
         results.append(result)
-        name = label(experiment.method, experiment.reweight)
-        group, forgotten = (f"{100 * result.metrics[metric]:.1f} %" for metric in ("GA", "UA"))
-        print(f"[{i}/{len(experiments)}] {name}, seed {experiment.seed}: accuracy {group} on the group's "
-              f"test samples, {forgotten} on the forgotten ones ({result.seconds:.1f} s)", flush=True)
+        print(f"[{i}/{len(experiments)}] {outcome(result)}", flush=True)
     return results
+
+
+def outcome(result: Result) -> str:
+    """Return a line on a finished run: its name, GA, UA and the time that its training took."""
+    name = label(result.experiment.method, result.experiment.reweight)
+    group, forgotten = (f"{100 * result.metrics[metric]:.1f} %" for metric in ("GA", "UA"))
+    return (f"{name}, seed {result.experiment.seed}: accuracy {group} on the group's test samples, "
+            f"{forgotten} on the forgotten ones ({result.seconds:.1f} s)")
 
 
 def rows(results: list[Result]) -> pd.DataFrame:
@@ -150,7 +155,7 @@ def rows(results: list[Result]) -> pd.DataFrame:
 
 
 def _row(result: Result) -> dict[str, Any]:
-    return result.row() | {"recipe": result.experiment.recipe}
+    return result.row() | {"protocol": result.experiment.protocol}
 
 
 def published(parameters: Parameters) -> pd.DataFrame | None:
@@ -176,8 +181,8 @@ def write(parameters: Parameters, results: list[Result]) -> Path | None:
         summary = tables.summary(rows(results)).reset_index().to_dict("records")
     record = {
         "parameters": asdict(parameters),
-        "runs": [{"id": r.experiment.id, **_row(r), "overrides": r.experiment.overrides,
-                  "settings": r.experiment.settings, "accuracy": r.accuracy.to_dict("records")}
+        "runs": [_row(r) | {"overrides": r.experiment.overrides,
+                            "settings": r.experiment.settings, "accuracy": r.accuracy.to_dict("records")}
                  for r in results],
         "summary": summary,
         "versions": {"grmu": grmu.__version__, "torch": torch.__version__,

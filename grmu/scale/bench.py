@@ -29,10 +29,10 @@ from nbclient import NotebookClient
 
 from grmu import closed_form, training
 from grmu.data.arguments import Parser
+from grmu.experiments import Experiment, load_split, run
 from grmu.metrics import evaluate
 from grmu.mine import MINE, Estimator
 from grmu.numerics import THREADS, fixed_threads
-from grmu.runs import Experiment, load_split, run
 from grmu.scale import bench_scale
 from grmu.show import widgets
 from grmu.show.kernels import lessons
@@ -134,9 +134,9 @@ def mine_errors(draw: Callable[[Any, torch.Generator], tuple[torch.Tensor, torch
 
 
 def over_finetuning(store: Path) -> list[float]:
-    """MIU's time over that of fine-tuning with the same recipe, taken in turns."""
-    recipe = {f.name: MIU.settings[f.name] for f in fields(training.Recipe)}
-    plain = Experiment(method="finetune", ratio=MIU.ratio, overrides=recipe)
+    """MIU's time over that of fine-tuning with the same training config, taken in turns."""
+    config = {f.name: MIU.settings[f.name] for f in fields(training.TrainConfig)}
+    plain = Experiment(method="finetune", ratio=MIU.ratio, overrides=config)
     pairs = [[run(e, store, fresh=True).seconds for e in (MIU, plain)] for _ in range(3)]
     return [miu / finetune for miu, finetune in pairs]
 

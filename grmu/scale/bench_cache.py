@@ -157,15 +157,15 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory() as folder:
         runs = [loading(Path(folder)) for _ in range(options.repeats)]
-        importing, seconds, megabytes = zip(*runs, strict=True)
-        print(f"CelebA's size, cached: import {spread(importing)} s, load {spread(seconds)} s, "
-              f"together {spread(np.add(importing, seconds))} s (target: at most 5), "
+        importing, loads, megabytes = zip(*runs, strict=True)
+        print(f"CelebA's size, cached: import {spread(importing)} s, load {spread(loads)} s, "
+              f"together {spread(np.add(importing, loads))} s (target: at most 5), "
               f"peak {spread(megabytes)} MB (at most 500)", flush=True)
-        found = caching(Path(folder) / "pictures", options.pictures, options.repeats)
+        seconds = caching(Path(folder) / "pictures", options.pictures, options.repeats)
     print(f"{options.pictures} JPEGs, seconds: "
-          + ", ".join(f"{name} {spread(values)}" for name, values in found.items()))
+          + ", ".join(f"{name} {spread(values)}" for name, values in seconds.items()))
     for name, target in (("Pillow", " (target: at most 1.3)"), ("torchvision", "")):
-        print(f"cache / bare loop with {name}: {spread(np.divide(found['cache'], found[name]))}{target}")
+        print(f"cache / bare loop with {name}: {spread(np.divide(seconds['cache'], seconds[name]))}{target}")
 
 
 if __name__ == "__main__":

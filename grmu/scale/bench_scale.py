@@ -27,15 +27,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from grmu import data, methods, models, training
 from grmu.data.files import write_whole
+from grmu.data.memmap import CropTransform, MemmapSamples, Storage
 from grmu.data.originals.celeba import CELEBA
 from grmu.data.originals.original import SPLITS, Original
 from grmu.data.originals.waterbirds import WATERBIRDS
-from grmu.data.rows import Rows, Storage
-from grmu.data.view import View
+from grmu.experiments import Experiment
 from grmu.metrics import evaluate
 from grmu.models import Network
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment
 
 LINE = "{:66} {:>9}   {}"
 METHODS = ("l1_sparse", "salun", "scrub", "miu")
@@ -89,13 +88,13 @@ def random_splits(original: Original, size: Size) -> data.Splits:
     total, rng = sum(map(sum, counts.values())), np.random.default_rng(0)
     block = rng.integers(0, 256, (min(total, 512), height, width, 3), dtype=np.uint8)
     storage = Storage(np.resize(block, (total, height, width, 3)), pictures=True)
-    view = View(size.side, seen, seen)
+    view = CropTransform(size.side, seen, seen)
     parts, first = {}, 0
     for split in SPLITS:
         group = np.repeat(np.arange(len(counts[split])), counts[split])
         rng.shuffle(group)
         y, a = (torch.from_numpy(v) for v in divmod(group, len(original.attribute_names)))
-        rows = Rows(storage, torch.arange(first, first + len(group)), view)
+        rows = MemmapSamples(storage, torch.arange(first, first + len(group)), view)
         first += len(group)
         parts[split] = data.GroupedDataset(rows, y, a, original.class_names, original.attribute_names, split)
     return data.Splits(parts["train"], parts["val"], parts["test"], original.forget_group)
@@ -104,11 +103,11 @@ def random_splits(original: Original, size: Size) -> data.Splits:
 def streamed(splits: data.Splits) -> data.Splits:
     """The same pictures, which never come to lie on a GPU all at once."""
     resident = splits.train.x
-    if not isinstance(resident, Rows):
+    if not isinstance(resident, MemmapSamples):
         raise ValueError("only rows of a storage can be streamed, not a tensor.")
     storage = Storage(resident.storage.array.numpy(), pictures=True)
     storage.resident_share = 0.0
-    x = Rows(storage, torch.arange(len(splits.train)), resident.view)
+    x = MemmapSamples(storage, torch.arange(len(splits.train)), resident.crop)
     return splits._replace(train=replace(splits.train, x=x))
 
 
@@ -124,19 +123,19 @@ def untrained(splits: data.Splits, size: Size) -> models.Classifier:
     return models.build(size.network, splits.train, 0).to(size.device).eval().requires_grad_(False)
 
 
-def make_context(original: models.Classifier, splits: data.Splits, recipe: training.Recipe,
+def make_context(original: models.Classifier, splits: data.Splits, config: training.TrainConfig,
                  size: Size) -> training.Context:
     """What a method gets that unlearns half of the forget group."""
     split = data.split_forget(splits.train, 0.5, [splits.forget_group])
     model = copy.deepcopy(original).requires_grad_(True)
     train, retain, forget = (part.to(size.device) for part in (splits.train, split.retain, split.forget))
-    return training.Context(model, original, train, retain, forget, torch.Generator().manual_seed(0), recipe,
+    return training.Context(model, original, train, retain, forget, torch.Generator().manual_seed(0), config,
                             retain_index=split.retain_index.to(size.device))
 
 
 def epoch_seconds(method: training.Method, context: training.Context) -> list[float]:
     """Times of a first epoch, setup included, and of two more, of which the last has no forget pass."""
-    method.forget_epochs, context.recipe = min(method.forget_epochs, 2), replace(context.recipe, epochs=3)
+    method.forget_epochs, context.config = min(method.forget_epochs, 2), replace(context.config, epochs=3)
     stamps = [synchronised()]
     training.train(method, context, lambda epoch, row: stamps.append(synchronised()))
     return np.diff(stamps).tolist()
@@ -144,37 +143,37 @@ def epoch_seconds(method: training.Method, context: training.Context) -> list[fl
 
 def method_ratios(dataset: str, original: models.Classifier, splits: data.Splits, size: Size,
                   speeds: Speeds) -> Iterator[tuple[str, float]]:
-    """Every method's time with the data set's preset over that of fine-tuning with the same recipe.
+    """Every method's time with the data set's preset over that of fine-tuning with the same training config.
 
     Setup included. Last: the original's features of the training set, which MIU's calibration needs, over the
     same. Of fine-tuning, the slowest speed at each batch size is kept in `speeds`.
     """
     slowest = speeds.setdefault(dataset, {})
-    tuned: dict[training.Recipe, float] = {}  # an epoch of fine-tuning
+    tuned: dict[training.TrainConfig, float] = {}  # an epoch of fine-tuning
     for name in METHODS:
         e = Experiment(dataset, name)
-        recipe = replace(e.optimisation, batch_size=min(e.optimisation.batch_size, size.batch_size))
-        if recipe not in tuned:
-            context = make_context(original, splits, recipe, size)
-            tuned[recipe] = epoch_seconds(methods.FineTune(), context)[-1]
-            speed = len(context.retain) / tuned[recipe]
-            slowest[recipe.batch_size] = min(speed, slowest.get(recipe.batch_size, speed))
-        method, context = e.make_method(), make_context(original, splits, recipe, size)
+        config = replace(e.config, batch_size=min(e.config.batch_size, size.batch_size))
+        if config not in tuned:
+            context = make_context(original, splits, config, size)
+            tuned[config] = epoch_seconds(methods.FineTune(), context)[-1]
+            speed = len(context.retain) / tuned[config]
+            slowest[config.batch_size] = min(speed, slowest.get(config.batch_size, speed))
+        method, context = e.make_method(), make_context(original, splits, config, size)
         forget_epochs = method.forget_epochs
         first, forgetting, retaining = epoch_seconds(method, context)
         whole = first + max(forget_epochs - 1, 0) * forgetting
-        whole += (recipe.epochs - max(forget_epochs, 1)) * retaining
-        yield f"{name}'s time over fine-tuning's", whole / (recipe.epochs * tuned[recipe])
+        whole += (config.epochs - max(forget_epochs, 1)) * retaining
+        yield f"{name}'s time over fine-tuning's", whole / (config.epochs * tuned[config])
     started = synchronised()
     training.predict(original.features, original, context.train.x)
     forward = synchronised() - started
-    yield "of miu's, the original's forward pass alone", forward / (recipe.epochs * tuned[recipe])
+    yield "of miu's, the original's forward pass alone", forward / (config.epochs * tuned[config])
 
 
 def picture_seconds(original: models.Classifier, splits: data.Splits, size: Size) -> float:
     """Time a picture of a training epoch, crops and flips included, once everything is warm."""
-    recipe = training.Recipe(lr=0.01, batch_size=size.batch_size, augment=True)
-    context = make_context(original, splits, recipe, size)
+    config = training.TrainConfig(lr=0.01, batch_size=size.batch_size, augment=True)
+    context = make_context(original, splits, config, size)
     return epoch_seconds(methods.FineTune(), context)[-1] / len(context.retain)
 
 
@@ -191,7 +190,7 @@ def step_seconds(network: Network, x: Tensor, size: Size) -> float:
     """Time a sample of forward, backward and update on a batch that lies on the device: the limit."""
     batch = of_two_classes(x).to(size.device)
     model = models.build(network, batch, 0).to(size.device).train()
-    optimizer = training.make_optimizer(model.parameters(), training.Recipe(), size.device)
+    optimizer = training.make_optimizer(model.parameters(), training.TrainConfig(), size.device)
     x, steps = x.to(size.device), 40 if size.device.type == "cuda" else 3
     for _ in range(steps // 4 + 1):
         step(model, optimizer, x, batch.y)
@@ -204,13 +203,13 @@ def step_seconds(network: Network, x: Tensor, size: Size) -> float:
 def disagreement(network: Network, x: Tensor, device: torch.device) -> float:
     """The largest difference of five steps' losses on the device and on the CPU, over the latter: the same
     weights and samples, in 32 bits, without dropout."""
-    batch, found = of_two_classes(x), []
+    batch, losses = of_two_classes(x), []
     for place in (torch.device("cpu"), device):
         model = models.build(replace(network, precision="fp32"), batch, 0).to(place)
         model.train(network.model not in models.TEXTS)  # dropout's draws are a device's own
-        optimizer = training.make_optimizer(model.parameters(), training.Recipe(lr=0.001), place)
-        found.append([step(model, optimizer, x.to(place), batch.y.to(place)).item() for _ in range(5)])
-    cpu, other = map(np.array, found)
+        optimizer = training.make_optimizer(model.parameters(), training.TrainConfig(lr=0.001), place)
+        losses.append([step(model, optimizer, x.to(place), batch.y.to(place)).item() for _ in range(5)])
+    cpu, other = map(np.array, losses)
     return float((np.abs(other - cpu) / cpu).max())
 
 
@@ -291,12 +290,12 @@ def measure(size: Size, speeds: Speeds) -> Iterator[tuple[str, str, str]]:
     for original in (CELEBA, WATERBIRDS):
         splits = random_splits(original, size)
         model, title = untrained(splits, size), f"{original.name}, {len(splits.train):,} for training"
-        found = picture_seconds(model, splits, size)
-        speeds[original.name] = {size.batch_size: 1 / found}
-        yield f"{title}: an epoch (s)", "", f"{found * len(splits.train):,.1f}"
-        yield f"{title}: speed, of the limit", ">= 90 %", f"{limit / found:.0%}, {1 / found:,.0f} a second"
+        each = picture_seconds(model, splits, size)
+        speeds[original.name] = {size.batch_size: 1 / each}
+        yield f"{title}: an epoch (s)", "", f"{each * len(splits.train):,.1f}"
+        yield f"{title}: speed, of the limit", ">= 90 %", f"{limit / each:.0%}, {1 / each:,.0f} a second"
         if original is CELEBA:
-            yield f"{title}: against a plain DataLoader", ">= 4 x", f"{plain_seconds(size) / found:.1f} x"
+            yield f"{title}: against a plain DataLoader", ">= 4 x", f"{plain_seconds(size) / each:.1f} x"
         yield f"{title}: all metrics of a model (s)", "", f"{evaluation_seconds(model, splits, size):.1f}"
         for what, ratio in method_ratios(original.name, model, splits, size, speeds):
             yield f"{title}: {what}", TARGETS.get((what.split("'")[0], original.name), ""), f"{ratio:.3f}"
@@ -304,14 +303,14 @@ def measure(size: Size, speeds: Speeds) -> Iterator[tuple[str, str, str]]:
         if size.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
-        found = picture_seconds(model, splits, size)
-        yield f"{title}: streamed, speed, of the limit", "", f"{limit / found:.0%}, {1 / found:,.0f} a second"
+        each = picture_seconds(model, splits, size)
+        yield f"{title}: streamed, speed, of the limit", "", f"{limit / each:.0%}, {1 / each:,.0f} a second"
         if size.device.type == "cuda":
             peak = torch.cuda.max_memory_allocated() / 2**30
             yield f"{title}: streamed, peak memory, batch {size.batch_size}", "<= 12 GB", f"{peak:.1f} GB"
-    found = step_seconds(Network(name, precision=size.precision), pairs, size)
-    speeds["texts"] = {n: 1 / found}
-    yield f"{name}, {tokens} tokens, forward, backward, update: texts a second", "", f"{1 / found:,.1f}"
+    each = step_seconds(Network(name, precision=size.precision), pairs, size)
+    speeds["texts"] = {n: 1 / each}
+    yield f"{name}, {tokens} tokens, forward, backward, update: texts a second", "", f"{1 / each:,.1f}"
 
 
 def main(size: Size | None = None, out: Path | None = None) -> int:

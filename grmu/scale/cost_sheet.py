@@ -1,4 +1,4 @@
-"""What each table of the paper costs; what REWEIGHT and MIU's forms do, and what sharing PRETRAINs saves.
+"""What each table of the paper costs; what REWEIGHT and MIU add, and what sharing PRETRAINs saves.
 
 By the formula of `grmu.scale.sweep_cost`, whose `runs` all of it is made of.
 A run that tables share counts for each of them, and as new only for the first: so what is new sums to all.
@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from textwrap import wrap
 
 import pandas as pd
 
 from grmu import methods
-from grmu.methods.miu_forms import FORMS
-from grmu.runs import Experiment
+from grmu.experiments import Experiment
 from grmu.scale.sweep import job_name, prerequisites
 from grmu.scale.sweep_cost import cache_bytes, passes, shown_hours
 from grmu.study import paper
@@ -35,7 +35,7 @@ def by_table(runs: pd.DataFrame) -> pd.DataFrame:
             tables[before] |= tables[job]
     rows, done = {}, runs[:0]
     for table in [*sorted(set().union(*tables.values())), NO_TABLE]:
-        need = runs[[table in found or (table == NO_TABLE and not found) for found in tables.values()]]
+        need = runs[[table in own or (table == NO_TABLE and not own) for own in tables.values()]]
         if len(need):
             new = need[~need.index.isin(done.index)]
             rows[table] = {"data sets": ", ".join(need.dataset.unique()), **_cost(need, runs[:0]),
@@ -52,22 +52,21 @@ def _cost(runs: pd.DataFrame, done: pd.DataFrame) -> dict[str, float]:
 
 
 def reweight(runs: pd.DataFrame) -> float:
-    """Work of the runs with REWEIGHT over that of the same runs without it; NaN if there are none."""
+    """Work of the runs with REWEIGHT over that without it, settings alike; NaN if there are none."""
     asked = [e for e in runs.experiment if e.reweight]
-    without = sum(work(replace(e, reweight=False)) for e in asked)
+    without = sum(work(replace(e, reweight=False, overrides=e.settings)) for e in asked)
     return sum(map(work, asked)) / without if asked else math.nan
 
 
-def forms(runs: pd.DataFrame) -> pd.DataFrame:
-    """Work of MIU over that of fine-tuning with its epochs: a row a data set, a column a form; its preset."""
+def miu(runs: pd.DataFrame) -> pd.Series:
+    """Return MIU's work over that of fine-tuning with its epochs, by data set; of the first run of each."""
     first = {e.dataset: e for e in reversed(runs.experiment.tolist()) if e.method == "miu"}
-    return pd.DataFrame({form: {dataset: over_finetuning(replace(e, overrides={"form": form}))
-                                for dataset, e in sorted(first.items())} for form in FORMS})
+    return pd.Series({dataset: over_finetuning(e) for dataset, e in sorted(first.items())}, dtype=float)
 
 
 def over_finetuning(e: Experiment) -> float:
     """Work of a run over that of fine-tuning with the same epochs."""
-    return work(e) / work(replace(e, method="finetune", overrides={"epochs": e.optimisation.epochs}))
+    return work(e) / work(replace(e, method="finetune", overrides={"epochs": e.config.epochs}))
 
 
 def work(e: Experiment) -> float:
@@ -78,7 +77,7 @@ def work(e: Experiment) -> float:
 
 def pretraining(runs: pd.DataFrame) -> pd.DataFrame:
     """Number, GPU hours and GB of the PRETRAINs: as they are, and if each run had its own to start from."""
-    starts = [e for e in runs.experiment if methods.get(e.method).starts_from == "original"]
+    starts = [e for e in runs.experiment if methods.get(e.method).init_from is not None]
     own = runs.loc[[job_name(e.original) for e in starts]]
     once = runs[[e.method == "pretrain" for e in runs.experiment]]
     return pd.DataFrame({"shared": _cost(once, once), "one each": _cost(own, once)}).T
@@ -94,8 +93,9 @@ def sheet(runs: pd.DataFrame) -> str:
         parts += ["The tables of the paper:", shown.to_string(), EXPLAINED, ""]
     if (ratio := reweight(runs)) > 0:
         parts += [f"REWEIGHT, a sampler: {ratio:.3f} times the work of the same runs without it."]
-    if not (found := forms(runs)).empty:
-        parts += ["MIU's work over that of fine-tuning with the same epochs:", found.round(2).to_string()]
+    if not (factors := miu(runs)).empty:
+        listed = ", ".join(f"{dataset} {factor:.2f}" for dataset, factor in factors.items())
+        parts += wrap(f"MIU's work over that of fine-tuning with the same epochs: {listed}.", 110)
     shared, own = (row for _, row in pretraining(runs).iterrows())
     parts += [f"PRETRAIN: {shared.runs:.0f} trainings, which {own.runs:.0f} runs start from."]
     if (saved := own["GPU hours"] - shared["GPU hours"]) > 0:

@@ -1,13 +1,16 @@
-"""`make run`: the project's main job on the embedded data, through papermill, ending in a table and a
-sentence."""
+"""`make run`: the project's main job on the embedded data, ending in a table and a sentence.
+
+The runs are trained as many at once as there are cores. Papermill executes run_experiment.ipynb, which finds
+them in the store; its kernel starts while the last runs are still in training.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,11 +18,12 @@ from typing import Any
 import pandas as pd
 
 from grmu.data.arguments import Parser
-from grmu.data.files import naming
-from grmu.data.shipped import FOLDER, PACKAGE
-from grmu.runs import load_split
-from grmu.runs.store import Store
-from grmu.scale.batch import Parameters
+from grmu.data.files import FOLDER, PACKAGE, naming
+from grmu.data.originals.cache import cores
+from grmu.experiments import Experiment, load_split, map_experiments, run
+from grmu.experiments.run import run_keys
+from grmu.experiments.store import Store
+from grmu.scale.batch import Parameters, outcome, rank
 from grmu.show.kernels import NOTEBOOKS
 from grmu.study import tables
 
@@ -30,13 +34,13 @@ The data: photographs of shoes, on grass or on brick; the task: boot or sneaker?
 One small group, {group}, wants to leave: {n} of its {n_group} training pictures ask to be forgotten,
 {ratio:.3g} %. The other groups keep their {n_others:,}. Five answers to that request, {seeds} each:
 
-  PRETRAIN             do nothing: the model as it was
+  PRETRAIN             the original model, which has seen them
   RETRAIN              train anew without them
   RETRAIN + REWEIGHT   the same, what is left of the group weighted up to its old share: the gold standard
   MIU                  change the model that is there, for a few epochs
   MIU + REWEIGHT       the same, with that weighting
 
-It takes half a minute to a minute a seed; finished runs are kept and not done again.
+{n_runs} runs, {jobs} at a time, a few seconds each; finished runs are kept and not done again.
 """
 LEGEND = """
 Percent{spread}. The nearer to the gold standard the better, in every column.
@@ -56,13 +60,19 @@ def main(argv: list[str]) -> int:
                         help="how many times, each with another forget set and training")
     options = parser.parse_args(argv)
     parameters = {"ratio": options.ratio, "n_seeds": options.seeds}
-    print(opening(Parameters(**parameters)), flush=True)
+    asked = Parameters(**parameters)
+    print(opening(asked), flush=True)
     folder = Store().root.resolve() / "demo"
     folder.mkdir(exist_ok=True)
     parameters["output"] = str(folder)
     executed, page = folder / "run_experiment.ipynb", folder / "run_experiment.html"
-    with naming(folder):
-        execute(parameters, executed)
+    with naming(folder), ThreadPoolExecutor(1) as beside:
+        notebook = None
+        for left in train(asked.experiments()):
+            if notebook is None and left <= cores():  # all runs that are left have begun
+                notebook = beside.submit(execute, parameters, executed)
+        print("\nNow the notebook, its page and the figure ...", flush=True)
+        (notebook or beside.submit(execute, parameters, executed)).result()
         write_page(executed, page)
     rows = pd.DataFrame(json.loads((folder / "metrics.json").read_text())["runs"])
     spread = ", mean \N{PLUS-MINUS SIGN} standard deviation over seeds"
@@ -78,20 +88,38 @@ def main(argv: list[str]) -> int:
 
 def opening(parameters: Parameters) -> str:
     """What is about to be done, in plain words; ValueError if it cannot be."""
-    splits, split, (group,) = load_split(parameters.experiments()[0])
+    experiments = parameters.experiments()
+    splits, split, (group,) = load_split(experiments[0])
     g = splits.train.group_id(group)
     n_group = int(splits.train.group_counts()[g])
     return OPENING.format(ratio=100 * parameters.ratio, group=splits.train.group_names[g],
                           n=len(split.forget),
-                          n_group=n_group, n_others=len(splits.train) - n_group,
-                          seeds=tables.count_seeds(parameters.n_seeds))
+                          n_group=n_group, n_others=len(splits.train) - n_group, n_runs=len(experiments),
+                          jobs=min(cores(), len(experiments)), seeds=tables.count_seeds(parameters.n_seeds))
+
+
+def train(experiments: Iterable[Experiment]) -> Iterator[int]:
+    """Do the runs that the store lacks, as many at once as there are cores; print a line on each.
+
+    All PRETRAINs come first, since MIU starts from them, and MIU last, since its runs are the shortest.
+
+    Yields:
+        After each run, how many are left.
+    """
+    ordered, store = sorted(experiments, key=lambda e: rank(e.method)), Store()
+    missing = [e for e in ordered if store.read("results", run_keys(e).result) is None]
+    results = map_experiments(run, missing, max(1, min(cores(), len(missing))), progress=False)
+    for i, result in enumerate(results, 1):
+        print(f"[{i}/{len(missing)}] {outcome(result)}", flush=True)
+        yield len(missing) - i
 
 
 def execute(parameters: Mapping[str, Any], path: Path) -> None:
-    """Execute run_experiment.ipynb with these parameters into `path`, its progress printed as it comes.
+    """Execute run_experiment.ipynb with these parameters into `path`.
 
     Raises:
-        KeyboardInterrupt: it was stopped.  PapermillExecutionError: a cell failed.
+        KeyboardInterrupt: It was stopped.
+        PapermillExecutionError: A cell failed.
     """
     import papermill
 
@@ -101,8 +129,7 @@ def execute(parameters: Mapping[str, Any], path: Path) -> None:
     try:
         with _environment():
             papermill.execute_notebook(
-                NOTEBOOK, path, dict(parameters), progress_bar=False, stdout_file=sys.stdout,
-                kernel_name="python3",
+                NOTEBOOK, path, dict(parameters), progress_bar=False, kernel_name="python3",
                 cwd=str(path.parent),  # the folder of an installed notebook may be read-only
                 extra_arguments=["--log-level=CRITICAL"])  # else it warns of its own transport
     except papermill.PapermillExecutionError as error:

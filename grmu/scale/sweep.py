@@ -25,11 +25,11 @@ import yaml
 from tqdm.auto import tqdm
 
 from grmu import data, models
-from grmu.data.files import write_whole
+from grmu.data.files import PACKAGE, write_whole
 from grmu.data.originals.cache import cores
 from grmu.data.originals.registry import ORIGINALS
-from grmu.data.shipped import PACKAGE
-from grmu.runs import Experiment, run
+from grmu.experiments import Experiment, run
+from grmu.experiments.run import run_keys
 from grmu.scale.batch import COMPARED_WITH, Parameters, hint, rank
 from grmu.study.names import label
 
@@ -76,7 +76,7 @@ class Block:
         for dataset, seed, ratio, changed, method in product(self.datasets, self.seeds, self.ratios,
                                                              overrides, self.methods):
             yield Parameters(dataset, method, self.reweight, ratio, groups, seed, overrides=changed,
-                             root=grid.root_of(dataset), recipe=grid.recipe, tiny=grid.tiny)
+                             root=grid.root_of(dataset), protocol=grid.protocol, tiny=grid.tiny)
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ class Grid:
 
     output: folder of the results; relative ones are relative to the repository.  device: "cpu" or "cuda".
     root: folder of the data sets' files, or one by data set; None for data that ships with the project.
-    recipe: "ours", or "released" for what the paper's code does.  tiny: a dry run. As in `grmu.Experiment`.
+    protocol: "ours", or "released" for what the paper's code does.  tiny: a dry run. As in `grmu.Experiment`.
     """
 
     output: str
     blocks: list[Mapping[str, Any]]
     device: str = "cpu"
     root: str | Mapping[str, str] | None = None
-    recipe: str = "ours"
+    protocol: str = "ours"
     tiny: bool = False
 
     def __post_init__(self) -> None:
@@ -123,16 +123,16 @@ class Grid:
         Raises:
             ValueError: an impossible run, with its block's number.
         """
-        found: dict[str, Experiment] = {}
+        jobs: dict[str, Experiment] = {}
         for number, settings in enumerate(self.blocks, 1):
             try:
                 for parameters in _make(Block, settings, "block").parameters(self):
                     for experiment in parameters.experiments():
                         _check_fit(experiment)
-                        found.setdefault(job_name(experiment), experiment)
+                        jobs.setdefault(job_name(experiment), experiment)
             except ValueError as error:
                 raise ValueError(f"block {number}: {error}") from error
-        return dict(sorted(found.items(), key=lambda item: rank(item[1].method)))
+        return dict(sorted(jobs.items(), key=lambda item: rank(item[1].method)))
 
 
 def read(source: str) -> Grid:
@@ -164,7 +164,7 @@ def _check_fit(e: Experiment) -> None:
 def job_name(experiment: Experiment) -> str:
     """A folder's name, the same for the same experiment, such as "celeba/r0.5/seed0/miu-reweight"."""
     e = experiment
-    place = "tiny/" * e.tiny + f"{e.recipe}/" * (e.recipe != "ours") + e.dataset
+    place = "tiny/" * e.tiny + f"{e.protocol}/" * (e.protocol != "ours") + e.dataset
     method = e.method + "-reweight" * e.reweight
     if e.overrides:
         settings = "-".join(f"{name}={value}" for name, value in sorted(e.overrides.items()))
@@ -210,9 +210,9 @@ def write_plan(grid: Grid) -> Path:
         groups = e.groups if isinstance(e.groups, str) else [list(pair) for pair in e.groups]
         parameters = Parameters(e.dataset, e.method, e.reweight, e.ratios[0], groups, e.seed,
                                 overrides=dict(e.overrides), root=e.root, references=bool(first),
-                                recipe=e.recipe, tiny=e.tiny, output=str(home))
+                                protocol=e.protocol, tiny=e.tiny, output=str(home))
         chosen = {k: v for k, v in asdict(parameters).items() if k != "lam"} | {"device": grid.device}
-        keys = " ".join(run.key for run in (e, *first))
+        keys = " ".join(run_keys(run).result for run in (e, *first))
         text = yaml.safe_dump(chosen, sort_keys=False)
         _write_changed(home / "parameters.yaml", f"# run again when this changes: {keys}\n{text}")
         settle(folder, name)

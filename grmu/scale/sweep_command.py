@@ -47,14 +47,14 @@ def main(argv: list[str]) -> int:
     elif options.command == "cost":
         from grmu.scale import cost_sheet, sweep_cost  # seconds to import, and every sweep begins with a plan
 
-        speeds, said = sweep_cost.typed(options.images_per_second, options.texts_per_second), ""
+        speeds, source = sweep_cost.typed(options.images_per_second, options.texts_per_second), ""
         if options.bench and speeds:
             parser.error("--bench, which has all speeds, must be given without --images-per-second and "
                          "--texts-per-second: leave out one or the other")
         if options.bench:
-            speeds, said = sweep_cost.read_bench(options.bench)
+            speeds, source = sweep_cost.read_bench(options.bench)
         runs = sweep_cost.runs(sweep.read(options.grid), speeds)
-        parts = said, sweep_cost.estimate(runs, options.gpus), cost_sheet.sheet(runs)
+        parts = source, sweep_cost.estimate(runs, options.gpus), cost_sheet.sheet(runs)
         print(*filter(None, parts), sep="\n\n")
     else:
         from grmu.scale import sweep_report

@@ -5,7 +5,7 @@
 trained: samples of a forward and a backward pass, epochs * n_train for every method, since an epoch goes over
 the retain set and in a forget pass over the forget set, and these two are the training set.
 forward: the other passes, which take a third of that time: test set after each epoch, all splits at the end,
-the original model beside the unlearned one in SCRUB, features for MIU's estimators as its form has them.
+the original model beside the unlearned one in SCRUB, the features that MIU's two MINE networks need.
 
 What is left out is small: the forget set's own forward passes, and MINE, a network of one hidden layer.
 
@@ -18,7 +18,6 @@ notebook and its numbers are small beside them; original files and published wei
 
 from __future__ import annotations
 
-import inspect
 import json
 import math
 from collections.abc import Mapping
@@ -33,49 +32,50 @@ import torch
 from grmu import data, models
 from grmu.data.originals.original import SPLITS, Metadata
 from grmu.data.originals.registry import ORIGINALS
-from grmu.methods.miu_features import Estimated
-from grmu.mine import Estimator
-from grmu.runs import Experiment
+from grmu.experiments import Experiment
+from grmu.methods.miu import MIU
+from grmu.methods.miu_released import MIUReleased
 from grmu.scale.batch import COMPARED_WITH
 from grmu.scale.bench_scale import Size, Speeds
 from grmu.scale.sweep import Grid
-from grmu.training import Recipe
 
 SIZES = {name: tuple(sum(original.published[split]) for split in SPLITS)
          for name, original in ORIGINALS.items()}  # train, val, test
-MINE_BATCH = inspect.signature(Estimator).parameters["batch_size"].default
 
 
 def passes(experiment: Experiment) -> tuple[int, int]:
     """Samples trained on, and samples that only pass forward, in one run."""
     dataset = experiment.dataset
     train, val, test = SIZES.get(dataset) or [len(part) for part in data.load(dataset)[:3]]
-    epochs = experiment.optimisation.epochs
+    epochs = experiment.config.epochs
     forward = epochs * test + train + val + test
     if experiment.method == "scrub":
         forward += epochs * train
-    if isinstance(method := experiment.make_method(), Estimated):
-        forward += _of_estimators(method, experiment.optimisation, train)
+    if isinstance(method := experiment.make_method(), MIU):
+        forward += _of_miu(method, experiment, train)
     return epochs * train, forward
 
 
-def _of_estimators(method: Estimated, recipe: Recipe, train: int) -> int:
-    """Forward passes that MIU's two estimators ask for, by its form."""
-    form, calibrates, epochs = method.chosen, method.calibrates, recipe.epochs
-    updates = [n + form.extra_update
-               for n in [method.first_updates, *[method.later_updates] * (epochs - 1)][:epochs]]
-    seen = [min(train, max(n, 1) * MINE_BATCH) for n in updates]
-    stored = calibrates and form.tune_on == "stored"  # before the first epoch, features are the original's
-    forward = sum(seen[int(stored):])
-    if calibrates and "stored" in (form.tune_on, form.target_on):
-        forward += train
-    if form.tune_on == "batches":
-        forward += recipe.batch_size * sum(updates)
-        if calibrates and form.calibrate_to == "original":
-            forward += recipe.batch_size * sum(updates if form.retune_target else updates[:1])
-    if calibrates and form.target_on == "batch":
-        forward += epochs * train
+def _of_miu(method: MIU, experiment: Experiment, train: int) -> int:
+    """Return the samples that pass forward for MIU's two MINE networks, in one run."""
+    config, released = experiment.config, isinstance(method, MIUReleased)
+    augments = config.augment and experiment.network.model not in models.TEXTS
+    updates = [method.first_updates, *[method.later_updates] * (config.epochs - 1)][:config.epochs]
+    tuned = [_in_batches(n + released, config.batch_size, train) for n in updates]
+    forward = sum(tuned) + sum(min(500, max(n, 1) * 128, train) for n in updates)  # the readings of M
+    if method.calibrates and (augments or released):
+        forward += config.epochs * train  # the target, on every batch of the retain pass
+    if method.calibrates and not augments:
+        forward += train  # the original's features, once
+    if method.calibrates and augments and not released:
+        forward += sum(tuned[:1])  # `mine_original` is tuned on the original's features
     return forward
+
+
+def _in_batches(n: int, size: int, train: int) -> int:
+    """Return the samples in n batches of passes over the training set, whose last batch may be smaller."""
+    whole, more = divmod(n, math.ceil(train / size))
+    return whole * train + more * size
 
 
 def typed(images: float | None, texts: float | None) -> Speeds:
@@ -98,18 +98,19 @@ def read_bench(path: Path) -> tuple[Speeds, str]:
         kept = json.loads(path.read_text("utf-8"))
         speeds = {name: {int(n): _speed(f"{name} per second at batches of {n}", speed)
                          for n, speed in by_batch.items()} for name, by_batch in kept["speeds"].items()}
-        said = f"Speeds: {kept['device']}, {kept['precision']}, pictures of {kept['side']} x {kept['side']}."
-        small = kept["side"] < Size.side
+        side = kept["side"]
+        source = f"Speeds: {kept['device']}, {kept['precision']}, pictures of {side} x {side}."
+        small = side < Size.side
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         why = f"{type(error).__name__}: {str(error).rstrip('.')}"
         raise ValueError(f"{path} holds no speeds ({why}): write it with `python -m grmu bench --scale --out "
                          "FILE`, and wait for its end.") from error
-    return speeds, said + small * " That is the small size: the hours are not those of real runs."
+    return speeds, source + small * " That is the small size: the hours are not those of real runs."
 
 
 def _speed(name: str, value: object) -> float:
     data.require(isinstance(value, int | float) and 0 < value < math.inf and value is not True,
-                 f"{name} must be a number above 0, but is {data.said(value)}.")
+                 f"{name} must be a number above 0, but is {data.short_repr(value)}.")
     return float(value)  # type: ignore[arg-type]  # it is one
 
 
@@ -122,7 +123,7 @@ def speed_of(experiment: Experiment, speeds: Mapping[str, Mapping[int, float]]) 
     by_batch = speeds.get(experiment.dataset) or speeds.get(kind)
     if not by_batch:
         return math.nan
-    size = experiment.optimisation.batch_size
+    size = experiment.config.batch_size
     return by_batch[max((n for n in by_batch if n <= size), default=min(by_batch))]
 
 
@@ -167,15 +168,15 @@ def runs(grid: Grid, speeds: Mapping[str, Mapping[int, float]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def table(found: pd.DataFrame) -> pd.DataFrame:
+def table(costs: pd.DataFrame) -> pd.DataFrame:
     """A row a data set and kind of run: how many, millions of samples trained and passed forward, hours, GB.
 
     Hours are NaN where no speed is known.
     """
     columns = {"trained": "trained (M)", "forward": "forward (M)", "hours": "GPU hours",
                "bytes": "weights (GB)"}
-    rows = found.assign(runs=1, trained=found.trained / 1e6, forward=found.forward / 1e6,
-                        bytes=found.bytes / 1e9).rename(columns=columns | {"dataset": "data set"})
+    rows = costs.assign(runs=1, trained=costs.trained / 1e6, forward=costs.forward / 1e6,
+                        bytes=costs.bytes / 1e9).rename(columns=columns | {"dataset": "data set"})
     summed = rows.groupby(["data set", "what"], sort=False)[["runs", *columns.values()]].sum(min_count=1)
     return summed.sort_index(level=0, sort_remaining=False)
 
@@ -185,17 +186,17 @@ def shown_hours(hours: float) -> str:
     return "not measured" if math.isnan(hours) else f"{hours:.1f}"
 
 
-def estimate(found: pd.DataFrame, gpus: int = 1) -> str:
-    """The table of the `runs` as text, and totals of what was measured; what was not is said to be so."""
-    kinds, hours = table(found), found.hours.sum()
-    unknown = found.dataset[found.hours.isna()].unique()
+def estimate(costs: pd.DataFrame, gpus: int = 1) -> str:
+    """The table of the `runs` as text, and totals of what was measured; it names what was not."""
+    kinds, hours = table(costs), costs.hours.sum()
+    unknown = costs.dataset[costs.hours.isna()].unique()
     shown = kinds.round({"trained (M)": 1, "forward (M)": 1, "weights (GB)": 2})
     shown["GPU hours"] = kinds["GPU hours"].map(shown_hours)
-    total = f"{len(found)} runs"
+    total = f"{len(costs)} runs"
     if hours > 0:
         total += f", {hours:.1f} GPU hours: {hours / gpus:.1f} hours on {gpus} GPU{'s' * (gpus > 1)}"
     if len(unknown):
         total += f"; without {', '.join(sorted(unknown))}, whose speed was not given"
-    weights, caches = found.bytes.sum() / 1e9, sum(map(cache_bytes, found.dataset.unique())) / 1e9
+    weights, caches = costs.bytes.sum() / 1e9, sum(map(cache_bytes, costs.dataset.unique())) / 1e9
     return (f"{shown.to_string()}\n{total}.\n{weights + caches:.3g} GB on disk: {weights:.3g} of weights, "
             f"{caches:.3g} of caches.")

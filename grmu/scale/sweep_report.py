@@ -20,7 +20,7 @@ from grmu.scale.demo import write_page
 from grmu.scale.sweep import is_done
 from grmu.study import tables
 from grmu.study.names import label
-from grmu.study.results import select
+from grmu.study.results import KEYS, select
 
 TEMPLATE = Path(__file__).with_name("sweep_report.html")
 
@@ -90,8 +90,8 @@ def _error(home: Path) -> str:
             if output["output_type"] == "error":
                 return f"failed: {output['ename']}: {output['evalue']}"
     lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
-    said = [line.strip() for line in lines if "Error" in line or "error" in line]
-    return f"failed: {said[-1]}" if said else "stopped before its end" if notebook.is_file() else ""
+    errors = [line.strip() for line in lines if "Error" in line or "error" in line]
+    return f"failed: {errors[-1]}" if errors else "stopped before its end" if notebook.is_file() else ""
 
 
 def sections(folder: Path) -> list[Section]:
@@ -103,7 +103,7 @@ def sections(folder: Path) -> list[Section]:
         if p["method"] != "pretrain":
             keys.setdefault((p["dataset"], p["ratio"], str(p["groups"]), json.dumps(p["overrides"])),
                             []).append(job)
-    found = []
+    parts = []
     for (dataset, ratio, groups, overrides), jobs in keys.items():
         if not any(plan[job]["after"] for job in jobs) and sum(key[:3] == (dataset, ratio, groups)
                                                                for key in keys) > 1:
@@ -114,8 +114,8 @@ def sections(folder: Path) -> list[Section]:
             title += f", {groups}" if groups == "uniform" or n == 1 else f", {n} groups"
         title += "".join(f", {name}={value}" for name, value in json.loads(overrides).items())
         needed = list(dict.fromkeys(first for job in jobs for first in (*plan[job]["after"], job)))
-        found.append(Section(title, needed, _rows(folder, needed)))
-    return found
+        parts.append(Section(title, needed, _rows(folder, needed)))
+    return parts
 
 
 def _rows(folder: Path, jobs: list[str]) -> pd.DataFrame:
@@ -124,7 +124,7 @@ def _rows(folder: Path, jobs: list[str]) -> pd.DataFrame:
     for job in jobs:
         if is_done(folder, job):
             for run in json.loads((folder / "runs" / job / "metrics.json").read_text())["runs"]:
-                runs.setdefault(run["id"], {"job": job} | run)
+                runs.setdefault(json.dumps([run[name] for name in KEYS]), {"job": job} | run)
     ordered = sorted(runs.values(), key=lambda run: rank(run["method"]))
     return pd.DataFrame(ordered).astype(dict.fromkeys(METRICS, float)) if ordered else pd.DataFrame()
 
@@ -135,10 +135,10 @@ def write(folder: Path) -> str:
     Raises:
         FileNotFoundError: the folder holds no sweep.
     """
-    found, missing = sections(folder), unfinished(folder)
-    summaries = [s.summary() for s in found]
-    _write_tables(folder, found, summaries)
-    _write_page(folder, found, summaries, missing)
+    parts, missing = sections(folder), unfinished(folder)
+    summaries = [s.summary() for s in parts]
+    _write_tables(folder, parts, summaries)
+    _write_page(folder, parts, summaries, missing)
     n = len(read_plan(folder))
     lines = [f"{n - len(missing)} of {n} runs are done. Report: {(folder / 'index.html').resolve().as_uri()}"]
     if missing:
@@ -147,31 +147,32 @@ def write(folder: Path) -> str:
     return "\n".join(lines)
 
 
-def _write_tables(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None]) -> None:
-    done = [s.rows.drop(columns=["accuracy", "settings", "job"]) for s in found if len(s.rows)]
-    runs = pd.concat(done).drop_duplicates("id") if done else pd.DataFrame(columns=["id"])
+def _write_tables(folder: Path, parts: list[Section], summaries: list[pd.DataFrame | None]) -> None:
+    done = [s.rows.drop(columns=["accuracy", "settings", "job"]) for s in parts if len(s.rows)]
+    runs = pd.concat(done) if done else pd.DataFrame(columns=KEYS)
     for column in runs.columns.intersection(["overrides", "by_group"]):
         runs[column] = runs[column].map(json.dumps)
-    parts = {s.title: table for s, table in zip(found, summaries, strict=True) if table is not None}
-    tables_of = pd.concat(parts, names=["table"]) if parts else pd.DataFrame(columns=["table", "method"])
+    runs = runs.drop_duplicates(KEYS)
+    by_title = {s.title: table for s, table in zip(parts, summaries, strict=True) if table is not None}
+    whole = pd.concat(by_title, names=["table"]) if by_title else pd.DataFrame(columns=["table", "method"])
     write_whole(folder / "runs.csv", runs.to_csv(index=False))
-    write_whole(folder / "tables.csv", tables_of.to_csv())
+    write_whole(folder / "tables.csv", whole.to_csv())
 
 
-def _write_page(folder: Path, found: list[Section], summaries: list[pd.DataFrame | None],
+def _write_page(folder: Path, parts: list[Section], summaries: list[pd.DataFrame | None],
                 missing: dict[str, str]) -> None:
     plan = read_plan(folder)
-    parts = [{"title": s.title, "jobs": s.jobs, "verdict": s.verdict(),
+    shown = [{"title": s.title, "jobs": s.jobs, "verdict": s.verdict(),
               "missing": [job for job in s.jobs if job in missing],
               "table": "" if table is None else tables.show(table).to_html()}
-             for s, table in zip(found, summaries, strict=True)]
+             for s, table in zip(parts, summaries, strict=True)]
     parameters = {job: content["parameters"] for job, content in plan.items()}
     names = {job: f"{label(p['method'], p['reweight'])}, seed {p['seed']}" for job, p in parameters.items()}
     pages = {job: _page(folder, job) for job in plan}
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
                                      undefined=jinja2.StrictUndefined)
     write_whole(folder / "index.html", environment.from_string(TEMPLATE.read_text()).render(
-        folder=folder.name, n=len(plan), missing=missing, parts=parts, names=names, pages=pages))
+        folder=folder.name, n=len(plan), missing=missing, parts=shown, names=names, pages=pages))
 
 
 def _page(folder: Path, job: str) -> str:

@@ -3,7 +3,7 @@
     python -m grmu weights                          what is known, and where it was found
     python -m grmu weights resnet18 --download      fetch it from where its authors publish it
 
-On a cluster without internet, copy the files into the folder of weights (see `grmu.pretrained`).
+On a cluster without internet, copy the files into the folder of weights (see `grmu.models`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 import torch
 
+from grmu.backbones import SOURCES, find
 from grmu.data.arguments import Parser
-from grmu.data.shipped import downloads, sha256
-from grmu.pretrained import SOURCES, find
+from grmu.data.downloads import downloads, sha256
 
 TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-rsb-weights"
 

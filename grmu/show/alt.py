@@ -34,14 +34,14 @@ def describe(figure: Figure) -> str:
     head = figure.get_suptitle() or next((text.get_text() for text in figure.texts), "")
     figure.draw_without_rendering()  # tick labels are known only then
     pictures = [ax for ax in figure.axes if ax.images and not ax.axison]
-    said = [_sentence(_flat(head))] if head else []
+    sentences = [_sentence(_flat(head))] if head else []
     if pictures:
         under = list(filter(None, map(_title, pictures)))
-        said.append(f"{len(pictures)} pictures" + (f": {', '.join(under)}." if under else "."))
-        said += [_sentence(_flat(text.get_text())) for ax in pictures for text in ax.texts]
-    said += [_panel(ax) for ax in figure.axes if ax not in pictures and ax.get_visible()]
-    said += [_sentence(_flat(note)) for note in (figure.get_supxlabel(), figure.get_supylabel()) if note]
-    text = " ".join(filter(None, said))
+        sentences.append(f"{len(pictures)} pictures" + (f": {', '.join(under)}." if under else "."))
+        sentences += [_sentence(_flat(text.get_text())) for ax in pictures for text in ax.texts]
+    sentences += [_panel(ax) for ax in figure.axes if ax not in pictures and ax.get_visible()]
+    sentences += [_sentence(_flat(note)) for note in (figure.get_supxlabel(), figure.get_supylabel()) if note]
+    text = " ".join(filter(None, sentences))
     return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0] + " …"
 
 
@@ -70,7 +70,7 @@ def _show(figure: Figure) -> None:
 def _panel(ax: Axes) -> str:
     """A panel of lines, points or bars."""
     across, up = _axis(ax, "x"), _axis(ax, "y")
-    ends = [_series(ax, *found) for found in _drawn(ax)]
+    ends = [_series(ax, *series) for series in _drawn(ax)]
     shown = ends[:SERIES] + [f"and {len(ends) - SERIES} more"] * (len(ends) > SERIES)
     maps = [*ax.images, *(mesh for mesh in ax.collections if isinstance(mesh, QuadMesh))]
     heat = [_heat(one.get_array()) for one in maps]
@@ -90,21 +90,21 @@ def _drawn(ax: Axes) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     owner = {id(c.lines[0]): c for c in errors if c.lines[0]}
     caps = {id(cap) for c in errors for cap in c.lines[1]}
     rows = bool(_words(ax, "y"))
-    found: dict[str, list[np.ndarray]] = {}
+    series: dict[str, list[np.ndarray]] = {}
     for number, line in enumerate(ax.lines):
         xy = np.asarray(line.get_xydata(), dtype=float)
         xy = xy[np.isfinite(xy).all(1)]
         if (line.get_transform() == ax.transData and len(xy) and id(line) not in caps
                 and not (rows and (id(line) not in owner if errors else line.get_marker() in ("", "None")))):
             name = _name(ax, owner.get(id(line), line), line)
-            found.setdefault(name if len(xy) == 1 else f"{number}\0{name}", []).append(xy)
+            series.setdefault(name if len(xy) == 1 else f"{number}\0{name}", []).append(xy)
         elif line.get_transform() == ax.get_yaxis_transform(which="grid") and (name := _name(ax, line)):
-            found[f"{number}\0{name}"] = [np.array([[ax.get_xlim()[0], xy[0, 1]]])]
+            series[f"{number}\0{name}"] = [np.array([[ax.get_xlim()[0], xy[0, 1]]])]
     for points in ax.collections:
         offsets: np.ndarray = np.ma.filled(np.ma.asarray(points.get_offsets(), dtype=float), np.nan)
         if isinstance(points, PathCollection) and len(offsets):
-            found.setdefault(_name(ax, points), []).append(offsets)
-    for name, parts in found.items():
+            series.setdefault(_name(ax, points), []).append(offsets)
+    for name, parts in series.items():
         yield name.rpartition("\0")[2], *np.concatenate(parts).T
 
 

@@ -6,7 +6,7 @@ The module in `grmu/show/js` looks settings up, and snaps to what was run. Here 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from grmu import data
-from grmu.runs import Experiment
+from grmu.experiments import Experiment
 from grmu.show import plots
 from grmu.show.alt import describe
-from grmu.study import grids, results, tuning
+from grmu.study import grids, results
 from grmu.study.names import label
 
 FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # data set, groups
@@ -32,18 +32,15 @@ FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # data s
     "9 groups of 63": (grids.MANY, grids.NINE_GROUPS),
     "25 groups of 63": (grids.MANY, grids.TWENTY_FIVE_GROUPS),
     "one group of 63": (grids.MANY, "default"),
-    "the smallest of 4 groups, known by heart": ("groundwear-memorised", "default"),
+    "the smallest of 4 groups, memorised": ("groundwear-memorised", "default"),
     "the smallest of 6 groups of sentences": ("negation", "default"),
 }
 SMALLEST = next(iter(FORGET_GROUPS))
-FORMS = {  # of MIU: what it is called on a control, and the form whose searched settings it has, if any
-    "steady": ("steady, the course's", None), "steady-tuned": ("steady, searched", "steady"),
-    "paper": ("paper, searched", "paper"), "released": ("released code, searched", "released")}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the controls say. lam, form (one of `FORMS`): MIU's; others ignore them.  seed: None for all."""
+    """What the controls show.  lam: MIU's; other methods ignore it.  seed: None for all."""
 
     method: str = "miu"
     reweight: bool = True
@@ -51,14 +48,13 @@ class Choice:
     ratio: float = 0.5
     lam: float = 1.0
     seed: int | None = None
-    form: str = "steady"
 
     def experiment(self) -> Experiment:
         """The run of exactly this setting; with all seeds chosen, of seed 0."""
         dataset, groups = FORGET_GROUPS[self.groups]
         ratio = grids.uniform_ratio(self.ratio) if groups == "uniform" else self.ratio
         return Experiment(dataset, self.method, self.reweight, ratio, groups, self.seed or 0,
-                          searched(dataset, self.form) | {"lam": self.lam} if self.method == "miu" else {})
+                          {"lam": self.lam} if self.method == "miu" else {})
 
 
 class Printed(NamedTuple):
@@ -91,40 +87,20 @@ class Printed(NamedTuple):
         """Figure, words and numbers as a notebook's output shows them, and its metadata."""
         png, words = self.picture()
         data, metadata = display.Image(png, format="png", retina=True, alt=words)._repr_mimebundle_()
-        said = f"<details><summary>In words and numbers</summary>{escape(words)}{self.table()}</details>"
-        return data | {"text/html": said, "text/plain": self.sentence}, metadata
-
-
-@lru_cache
-def searched(dataset: str, form: str) -> dict[str, Any]:
-    """What makes one of the `FORMS` on a data set, but λ: overrides as the shipped table has them."""
-    of = FORMS[form][1]
-    if of is None or dataset not in tuning.DATASETS:
-        return {}
-    preset = Experiment(dataset, "miu", overrides={"form": of}).settings | {"form": "steady"}
-    return {name: value for name, value in sorted(tuning.tuned(dataset, of).items())
-            if name != "lam" and value != preset[name]}
-
-
-def _form(dataset: str, overrides: Mapping[str, Any]) -> str | None:
-    """Which of the `FORMS` has these overrides, whatever λ; None if none has."""
-    bare = {name: value for name, value in overrides.items() if name != "lam"}
-    return next((form for form in FORMS if bare == searched(dataset, form)), None)
+        html = f"<details><summary>In words and numbers</summary>{escape(words)}{self.table()}</details>"
+        return data | {"text/html": html, "text/plain": self.sentence}, metadata
 
 
 @lru_cache
 def rows() -> pd.DataFrame:
-    """Shipped runs with the preset's settings, MIU's also in other forms and with other lambdas:
-    `results.load`'s, lam and form (None but for MIU)."""
+    """Shipped runs with the preset's settings, MIU's also with other lambdas: `results.load`'s, and lam (NaN
+    but for MIU)."""
     table = results.load()
-    is_miu = table.method == "miu"
-    forms = [_form(*row) if miu else None for row, miu in zip(
-        zip(table.dataset, table.overrides, strict=True), is_miu, strict=True)]
-    table["form"] = pd.Series(forms, table.index, dtype=object)
-    kept = table.form.notna() | (~is_miu & table.overrides.map(lambda o: not o))
+    kept = table.overrides.map(lambda overrides: not overrides) | (
+        (table.method == "miu") & table.overrides.map(lambda overrides: overrides.keys() == {"lam"}))
     table = table[kept & table.seed.isin(grids.SEEDS)].copy()
     is_miu = table.method == "miu"
-    chosen = table.overrides.map(lambda o: o.get("lam", np.nan))
+    chosen = table.overrides.map(lambda overrides: overrides.get("lam", np.nan))
     preset = {name: Experiment(name, "miu").settings["lam"] for name in table.dataset[is_miu].unique()}
     table["lam"] = chosen.fillna(table.dataset.map(preset)).where(is_miu)
     alike = table.groups == "uniform"
@@ -164,8 +140,8 @@ def measured_on(groups: str) -> tuple[str, str]:
     """Whose accuracy GA is, and the verb for it; of everyone alike it is the usual group's."""
     dataset, which = FORGET_GROUPS[groups]
     if which == "uniform":
-        train, _, _, usual = data.load(dataset)
-        return train.group_names[train.group_id(usual)], "goes"
+        splits = data.load(dataset)
+        return splits.train.group_names[splits.train.group_id(splits.forget_group)], "goes"
     many = not isinstance(which, str) and len(which) > 1
     return ("the groups that asked", "go") if many else ("the group that asked", "goes")
 
@@ -180,7 +156,7 @@ def printed(choice: Choice) -> Printed:
     here = every[np.isclose(every.ratio, choice.ratio) & (choice.seed is None or every.seed == choice.seed)]
     mine = results.select(here, method=choice.method, reweight=choice.reweight)
     if choice.method == "miu":
-        mine = mine[(mine.form == choice.form) & (mine.lam == choice.lam)]
+        mine = mine[mine.lam == choice.lam]
     name = label(choice.method, choice.reweight)
     if mine.empty:
         raise ValueError(f"{name} was not run so for {choice.groups}, at ratio {choice.ratio:.2g}: "
@@ -188,8 +164,8 @@ def printed(choice: Choice) -> Printed:
     parts = {"before (%)": results.select(here, method="pretrain", reweight=False), "after (%)": mine,
              "gold standard (%)": results.select(here, method="retrain", reweight=True)}
     names, _, asked = zip(*group_rows(choice.groups), strict=True)
-    groups = pd.DataFrame({said: 100 * by_row(choice.groups, np.mean(np.stack(list(part.by_group)), 0))
-                           for said, part in parts.items()}, index=names)
+    groups = pd.DataFrame({when: 100 * by_row(choice.groups, np.mean(np.stack(list(part.by_group)), 0))
+                           for when, part in parts.items()}, index=names)
     idle, after, gold = (100 * part.GA.mean() for part in parts.values())
     far = f"{abs(after - gold):.0f} points {'above' if after > gold else 'below'}"
     place = far if abs(after - gold) >= 0.5 else "as"

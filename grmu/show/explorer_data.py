@@ -26,13 +26,13 @@ from grmu.study import grids, shipped_tables
 from grmu.study.compare import LEAST_SEEDS
 from grmu.study.names import label
 
-VERSION = 1  # of the link that holds a setting: a change of names or meanings makes it another
+VERSION = 2  # of the link that holds a setting: a change of names or meanings makes it another
 WHO = dict(zip(("smallest", "largest", "alike", "nine", "twenty-five", "one", "memorised", "sentences"),
                explorer.FORGET_GROUPS, strict=True))  # what a link calls them
-DATASETS = {"groundwear": "groundwear, 4 groups", "groundwear-memorised": "groundwear, known by heart",
+DATASETS = {"groundwear": "groundwear, 4 groups", "groundwear-memorised": "groundwear, memorised",
             grids.MANY: "groundwear, 63 groups", "negation": "negation, pairs of sentences"}
 FINE = 100_000  # as fine as the table has fractions
-SETTINGS = ("who", "method", "reweight", "form", "lam", "ratio", "seed")
+SETTINGS = ("who", "method", "reweight", "lam", "ratio", "seed")
 PICTURED, SHADES = 24, 16  # test pictures of a group, the first; shades of grey
 
 
@@ -45,7 +45,7 @@ def runs() -> Iterator[dict[str, Any]]:
     """A row a run: `SETTINGS`, metrics, accuracies of the panel's rows."""
     for who, groups in WHO.items():
         for row in explorer.rows_of(groups).to_dict("records"):
-            yield ({name: row[name] for name in ("method", "form", "lam", "ratio", "seed")}
+            yield ({name: row[name] for name in ("method", "lam", "ratio", "seed")}
                    | {"who": who, "reweight": int(row["reweight"]),
                       "groups": [fine(v) for v in explorer.by_row(groups, row["by_group"])]}
                    | {metric: fine(row[metric]) for metric in METRICS})
@@ -64,38 +64,31 @@ def theory() -> Iterator[dict[str, Any]]:
                    & (table.asks == train.group_id(pairs[0]))]
         for (ratio, seed), part in of.groupby(["ratio", "seed"]):
             by_group = part.sort_values("group").visible
-            yield {"who": who, "method": "theory", "reweight": 0, "form": None, "lam": np.nan,
-                   "ratio": ratio, "seed": seed,
+            yield {"who": who, "method": "theory", "reweight": 0, "lam": np.nan, "ratio": ratio,
+                   "seed": seed,
                    "groups": [fine(v) for v in explorer.by_row(groups, by_group.to_numpy())]}
 
 
 def rows() -> pd.DataFrame:
     """`runs` and `theory`, in an order that packs well."""
-    found = pd.DataFrame([*runs(), *theory()])
-    order = list(dict.fromkeys(found.method))
-    return found.sort_values(["who", "method", "reweight", "form", "lam", "ratio", "seed"], kind="stable",
+    table = pd.DataFrame([*runs(), *theory()])
+    order = list(dict.fromkeys(table.method))
+    return table.sort_values(["who", "method", "reweight", "lam", "ratio", "seed"], kind="stable",
                              key=lambda c: c.map(order.index) if c.name == "method" else
                              c.map(list(WHO).index) if c.name == "who" else c, ignore_index=True)
 
 
 def who() -> list[dict[str, Any]]:
     """Who can ask: data set, name, the panel's rows, and what an `Experiment` takes for it."""
-    found = []
+    askers = []
     for key, name in WHO.items():
         dataset, which = explorer.FORGET_GROUPS[name]
         names, _, asked = zip(*explorer.group_rows(name), strict=True)
         whom, goes = explorer.measured_on(name)
-        forms = {form: json.dumps(explorer.searched(dataset, form)) for form in explorer.FORMS}
-        found.append({"key": key, "name": name, "dataset": dataset, "groups": repr(which), "panel": names,
-                      "asked": asked, "things": "sentences" if dataset == "negation" else "pictures",
-                      "whom": whom, "goes": goes,
-                      "overrides": {form: python(said) for form, said in forms.items()}})
-    return found
-
-
-def python(said: str) -> str:
-    """JSON as Python writes it."""
-    return repr(json.loads(said))
+        askers.append({"key": key, "name": name, "dataset": dataset, "groups": repr(which), "panel": names,
+                       "asked": asked, "things": "sentences" if dataset == "negation" else "pictures",
+                       "whom": whom, "goes": goes})
+    return askers
 
 
 def curves() -> list[dict[str, Any]]:
@@ -124,13 +117,12 @@ def pictures() -> dict[str, Any] | None:
 
 def contents() -> dict[str, Any]:
     """All of it."""
-    found = rows()
-    columns = {name: [None if pd.isna(v) else v for v in found[name]] for name in (*SETTINGS, *METRICS)}
-    columns["groups"] = list(zip_longest(*found.groups))
-    methods = [m for m in dict.fromkeys(found.method) if m != "theory"]
+    table = rows()
+    columns = {name: [None if pd.isna(v) else v for v in table[name]] for name in (*SETTINGS, *METRICS)}
+    columns["groups"] = list(zip_longest(*table.groups))
+    methods = [m for m in dict.fromkeys(table.method) if m != "theory"]
     return {"version": VERSION, "fine": FINE, "who": who(), "datasets": DATASETS, "seeds": grids.SEEDS,
             "methods": {m: {"name": label(m), "colour": COLOURS[m]} for m in methods},
-            "forms": {form: name for form, (name, _) in explorer.FORMS.items()},
             "asks": VERMILION, "colours": GROUP_COLOURS, "metrics": METRICS, "least": LEAST_SEEDS,
             "t": {n: stats.t.ppf(0.975, n - 1) for n in range(2, 11)}, "alike": [102, 5692],
             "rows": columns, "curves": curves(), "pictures": pictures()}
@@ -141,8 +133,8 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else list(value)
 
 
-def packed(found: dict[str, Any]) -> str:
+def packed(content: dict[str, Any]) -> str:
     """`contents` as the module holds it."""
-    text = json.dumps(found, default=plain, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(content, default=plain, ensure_ascii=False, separators=(",", ":"))
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     return b64encode(deflate.compress(text.encode()) + deflate.flush()).decode()

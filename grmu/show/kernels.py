@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from grmu.data.shipped import PACKAGE
+from grmu.data.files import PACKAGE
 
 NOTEBOOKS = PACKAGE.parent / "notebooks"
 

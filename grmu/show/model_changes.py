@@ -19,9 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from grmu.data import GroupedDataset
+from grmu.experiments import Result, load_split, run
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
-from grmu.runs import Result, load_split, run
 from grmu.training import predict
 
 
@@ -102,5 +102,5 @@ def separability(z: np.ndarray, group: np.ndarray) -> float:
     Chance is 1 / number of groups.
     """
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300, class_weight="balanced"))
-    said = cross_val_predict(classifier, z, group, cv=StratifiedKFold(5, shuffle=True, random_state=0))
-    return float(balanced_accuracy_score(group, said))
+    guessed = cross_val_predict(classifier, z, group, cv=StratifiedKFold(5, shuffle=True, random_state=0))
+    return float(balanced_accuracy_score(group, guessed))

@@ -38,7 +38,8 @@ GROUP_COLOURS = ["#0072B2", "#56B4E9", "#18512C", "#06045B", "#8CCBB8", "#3B8EC2
 COLOURS = {"pretrain": "#646464", "retrain": "#000000",
            "group_dro": "#E69F00", "rwg": "#C7822E", "subg": "#8F6A1E",
            "finetune": "#99A025", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
-           "miu": "#CC79A7", "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
+           "miu": "#CC79A7", "miu_released": "#9C5C86",
+           "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
            "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B", "boundary_expand": "#B98B82",
            "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F",
            "dfr": "#2F6F4F", "afr": "#6FA287", "self": "#A7C957", "lisa": "#BC6C25", "jtt": "#DDA15E"}
@@ -198,8 +199,8 @@ def ratio_curve(rows: pd.DataFrame, n: int | None = None, title: str = "") -> Fi
         ax.errorbar(stats.index, stats["mean"], stats.half_width, capsize=3, **marker_style(method, rw))
         ends.append((stats["mean"].iloc[-1], label(method, rw), colour(method)))
     _direct_labels(ax, ends)
-    said = METRIC_NAMES["GA"].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
-    ax.set(xlabel=f"unlearning ratio: share of the group that is forgotten\n({bars_of(rows)})", ylabel=said)
+    up = METRIC_NAMES["GA"].replace(", test", ",\ntest") + (f", n = {n} (%)" if n else " (%)")
+    ax.set(xlabel=f"unlearning ratio: share of the group that is forgotten\n({bars_of(rows)})", ylabel=up)
     return titled(ax, title)
 
 
@@ -364,9 +365,9 @@ def shares(panels: Mapping[str, pd.DataFrame], n_test: int, title: str = "") -> 
     figure, axes = plt.subplots(1, len(panels), figsize=(8.4, 4.2), sharey=True, squeeze=False)
     numbers = sorted({left for table in panels.values() for left in table.left}, reverse=True)
     for ax, (name, table) in zip(axes[0], panels.items(), strict=True):
-        said = table.drop_duplicates("share").sort_values("share")
-        ax.plot(said.share, said.visible, "--", color="black", label="predicted from the share")
-        ax.plot(said.share, said.calibrated, ":", color="0.45", label="the same, calibrated")
+        predicted = table.drop_duplicates("share").sort_values("share")
+        ax.plot(predicted.share, predicted.visible, "--", color="black", label="predicted from the share")
+        ax.plot(predicted.share, predicted.calibrated, ":", color="0.45", label="the same, calibrated")
         for i, left in enumerate(numbers):
             part = table[table.left == left].sort_values("share")
             away = [part["mean"] - part.low, part.high - part["mean"]]

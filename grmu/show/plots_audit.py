@@ -52,8 +52,8 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
                     "marker": marker, "label": words, "alpha": 0.55 if which[0] == "forest" else 1})
         _auc(ax, rows.loc["U-LiRA", "overfitted"], len(order),
              {"color": "0.5", "marker": "D", "label": "found"})
-        said = table[table.verdict.notna()].set_index(["method", "reweight"]).verdict
-        name_rows(ax, [*(f"{label(*key)}\n{said[key]}" for key in order), OVERFITTED])
+        verdicts = table[table.verdict.notna()].set_index(["method", "reweight"]).verdict
+        name_rows(ax, [*(f"{label(*key)}\n{verdicts[key]}" for key in order), OVERFITTED])
         ax.set_title(name, fontsize=11, fontweight="normal")
     axes[-1, 0].set_xlabel("AUC: 0.5 is a coin")
     keys = [Line2D([], [], marker=marker, ls="", color="0.3", label=words)
@@ -68,15 +68,16 @@ def _auc(ax: Axes, row: pd.Series, y: float, style: Mapping[str, Any]) -> None:
     ax.errorbar(row["AUC"], y, xerr=away, capsize=2, **style)
 
 
-def person(said: Mapping[str, Mapping[str, np.ndarray]], picture: np.ndarray, title: str = "") -> Figure:
+def person(by_method: Mapping[str, Mapping[str, np.ndarray]], picture: np.ndarray, title: str = "") -> Figure:
     """One sample, and its confidence by status: a tick a shadow model, with each status's Gaussian; a panel a
-    method, `said` by method and status."""
-    fig, axes = plt.subplots(1, 1 + len(said), figsize=(7.8, 2.7), width_ratios=[1, *[3] * len(said)])
+    method, `by_method` by method and status."""
+    widths = [1, *[3] * len(by_method)]
+    fig, axes = plt.subplots(1, len(widths), figsize=(7.8, 2.7), width_ratios=widths)
     show_picture(picture, axes[0])
     axes[0].set_axis_off()
-    every = np.concatenate([v for confidence in said.values() for v in confidence.values()])
+    every = np.concatenate([v for confidence in by_method.values() for v in confidence.values()])
     x = np.linspace(every.min() - 2, every.max() + 2, 200)
-    for ax, (name, confidence) in zip(axes[1:], said.items(), strict=True):
+    for ax, (name, confidence) in zip(axes[1:], by_method.items(), strict=True):
         sd = np.sqrt(np.mean(np.concatenate([v - v.mean() for v in confidence.values() if len(v)]) ** 2))
         for y, (status, values) in enumerate(confidence.items()):
             hue = STATUS_COLOURS[status]

@@ -10,44 +10,34 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grmu.show.plots import (
-    colour,
-    headline,
-    marker_style,
-    name_rows,
-    titled,
-)
+from grmu.show.plots import colour, headline, marker_style, name_rows, titled
 from grmu.study.compare import Interval
 from grmu.study.names import label
 
-SHORT_VERDICTS = {"lower": "nearer", "higher": "farther", "equal": "equal",
-                  "not distinguished": "", "lower, within the margin": "nearer, but equal",
-                  "higher, within the margin": "farther, but equal"}
 
-
-def forest(found: pd.DataFrame, noise: float = 0.0, title: str = "", ax: Axes | None = None) -> Figure:
+def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", ax: Axes | None = None) -> Figure:
     """Signed gaps to the gold standard with 95 % intervals, a row a method: hollow without REWEIGHT, filled
     with it; a verdict other than "not distinguished" stands beside its mark.
 
     Args:
-        found: by (method, reweight), in points: mean and, where known, low, high and verdict, as
+        gaps: by (method, reweight), in points: mean and, where known, low, high and verdict, as
             `compare.verdicts` gives.
         noise: what two gold standards of a split differ by, a grey band; NaN: not known.
     """
-    methods = list(dict.fromkeys(method for method, _ in found.index))
+    methods = list(dict.fromkeys(method for method, _ in gaps.index))
     ax = plt.subplots(figsize=(7.5, 1.3 + 0.45 * len(methods)))[1] if ax is None else ax
     ax.axvline(0, color="black", ls="--", lw=1, zorder=0)
     if noise > 0:
         ax.axvspan(-noise, noise, color="0.9", zorder=0)
-    for (method, reweight), row in found.iterrows():
-        twice = len(found.loc[[method]]) > 1
+    for (method, reweight), row in gaps.iterrows():
+        twice = len(gaps.loc[[method]]) > 1
         y = methods.index(method) + (0.2 if reweight else -0.2) * twice
         name = f"{'with' if reweight else 'without'} REWEIGHT" if twice else "references"
         away = [[row["mean"] - row.low], [row.high - row["mean"]]] if "low" in row else None
         ax.errorbar(row["mean"], y, xerr=away, capsize=2, label=name,
                     **marker_style(method, reweight) | {"linestyle": "none"})
-        if (said := row.get("verdict", "not distinguished")) != "not distinguished":
-            ax.text(1.02, y, said, transform=ax.get_yaxis_transform(), va="center")
+        if (verdict := row.get("verdict", "not distinguished")) != "not distinguished":
+            ax.text(1.02, y, verdict, transform=ax.get_yaxis_transform(), va="center")
     name_rows(ax, [label(method) for method in methods])
     return titled(ax, title)
 
@@ -95,55 +85,6 @@ def gap_parts(parts: pd.DataFrame, title: str = "") -> Figure:
     return titled(ax, title)
 
 
-def cells(found: pd.DataFrame, title: str = "") -> Figure:
-    """A panel a question and level: each cell's mean, its interval and verdict (none: not distinguished);
-    blue is nearer to the gold standard.
-
-    `found`: as `grmu.study.miu_map.comparisons` gives.
-    """
-    questions, levels = (list(dict.fromkeys(found[name])) for name in ("question", "level"))
-    figure, axes = plt.subplots(len(questions), len(levels), figsize=(11, 3.5 * len(questions)),
-                                squeeze=False)
-    most = max(found["mean"].abs().max(), 1.0)
-    for (question, level), part in found.groupby(["question", "level"], sort=False):
-        ax = axes[questions.index(question), levels.index(level)]
-        grid = part.pivot(index="group", columns="ratio", values="mean")
-        ax.imshow(grid, cmap="RdBu_r", vmin=-1.6 * most, vmax=1.6 * most, aspect="auto")
-        for row in part.itertuples():
-            ax.text(grid.columns.get_loc(row.ratio), grid.index.get_loc(row.group),
-                    f"{row.mean:+.1f}\n[{row.low:+.1f}, {row.high:+.1f}]\n{SHORT_VERDICTS[row.verdict]}",
-                    ha="center", va="center", fontsize=9)
-        ax.set_xticks(range(len(grid.columns)), [f"{ratio:g}" for ratio in grid.columns])
-        ax.set_yticks(range(len(grid.index)), [f"{size:,}" for size in grid.index])
-        first, known = level == levels[0], part.by_heart
-        ax.set(xlabel="ratio", ylabel=f"{question}\ngroup's size" if first else "",
-               title=f"{level}: {known.min():.0f} to {known.max():.0f} points")
-    return headline(figure, title)
-
-
-def choices(panels: Mapping[tuple[str, str], Mapping[tuple[str, ...], Interval]],
-            margins: Mapping[str, Mapping[str, float]], title: str = "") -> Figure:
-    """Main effects of a factorial, and the interactions whose interval lies outside 0, on a grey margin.
-
-    Args:
-        panels: by data and measure, each effect's interval by the factor, or the factors, that it is of.
-        margins: by data and measure, in the same unit.
-    """
-    rows, columns = (list(dict.fromkeys(part)) for part in zip(*panels, strict=True))
-    figure, axes = plt.subplots(len(rows), len(columns), figsize=(11, 3.6 * len(rows)), squeeze=False)
-    for (data, measure), found in panels.items():
-        ax = axes[rows.index(data), columns.index(measure)]
-        shown = {of: i for of, i in found.items() if len(of) == 1 or i.low > 0 or i.high < 0}
-        for place, (of, i) in enumerate(shown.items()):
-            ax.errorbar(i.mean, place, xerr=[[i.mean - i.low], [i.high - i.mean]], fmt="o", capsize=3,
-                        color=colour("miu") if len(of) == 1 else "0.5")
-        ax.axvspan(-margins[data][measure], margins[data][measure], color="0.93", zorder=0)
-        ax.axvline(0, color="0.6", lw=1)
-        name_rows(ax, [" and ".join(of) for of in shown])
-        ax.set(xlabel=f"{measure}, points: the other choice minus paper's", title=data)
-    return headline(figure, title)
-
-
 def arms(panels: Mapping[str, Mapping[str, Interval]], margins: Mapping[str, float], xlabel: str,
          title: str = "") -> Figure:
     """A panel a data set, a row an arm: its mean and 95 % interval in points, on a grey margin.
@@ -155,13 +96,13 @@ def arms(panels: Mapping[str, Mapping[str, Interval]], margins: Mapping[str, flo
     hues = {"doing nothing": colour("pretrain"), "fine-tuning": colour("finetune")}
     rows = len(next(iter(panels.values())))
     figure, axes = plt.subplots(1, len(panels), figsize=(9.5, 1.5 + 0.42 * rows), sharey=True, squeeze=False)
-    for ax, (data, found) in zip(axes[0], panels.items(), strict=True):
+    for ax, (data, intervals) in zip(axes[0], panels.items(), strict=True):
         ax.axvspan(-margins[data], margins[data], color="0.93", zorder=0)
         ax.axvline(0, color="0.6", lw=1)
-        for place, (name, i) in enumerate(found.items()):
+        for place, (name, i) in enumerate(intervals.items()):
             ax.errorbar(i.mean, place, xerr=[[i.mean - i.low], [i.high - i.mean]], fmt="o", capsize=3,
                         color=hues.get(name, colour("miu")))
         ax.set_title(data, fontweight="normal")
-        name_rows(ax, list(found))
+        name_rows(ax, list(intervals))
     figure.supxlabel(xlabel, fontsize=11)
     return headline(figure, title)

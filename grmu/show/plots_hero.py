@@ -24,8 +24,8 @@ def hero(ratio: float = 0.9) -> Figure:
     says: what the other models make of them has no part in the choice. Beside each row stands the accuracy on
     all test pictures of the group, a mean over the shipped seeds.
     """
-    _, _, test, forget_group = data.load("groundwear")
-    g = test.group_id(forget_group)
+    splits = data.load("groundwear")
+    test, g = splits.test, splits.test.group_id(splits.forget_group)
     right = {arm: by_group[g] for arm, by_group in _of(studies.load("pictures"), ratio).items()}
     runs = pd.concat([results.load(name) for name in GRIDS])
     means = 100 * runs[(runs.ratio - ratio).abs() < 1e-9].groupby(["method", "reweight"]).GA.mean()

@@ -139,10 +139,11 @@ def feature_map(features: Features, forget: Sequence[int], names: tuple[str, str
     return canvas.figure
 
 
-def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates: int, truth: float,
+def draw_convergence(canvas: Canvas, estimates: Sequence[float], every: int, updates: int, truth: float,
                      bounded: float) -> Figure:
     """An estimate that grows update by update, beside the information and what the bound can reach."""
-    top, low = max(1.7, 1.15 * max(said, default=0), 1.3 * bounded), min(-0.2, 1.15 * min(said, default=0))
+    top = max(1.7, 1.15 * max(estimates, default=0), 1.3 * bounded)
+    low = min(-0.2, 1.15 * min(estimates, default=0))
     limits = max(low, -5), min(top, 10)
 
     def frame(axes: list[Axes]) -> None:
@@ -156,9 +157,9 @@ def draw_convergence(canvas: Canvas, said: Sequence[float], every: int, updates:
                     color="#0072B2")
 
     def paint(axes: list[Axes]) -> None:
-        axes[0].plot(every * np.arange(1, len(said) + 1), said, "o-", color="#CC79A7", ms=4)
-        if said:
-            after, value = every * len(said), said[-1]
+        axes[0].plot(every * np.arange(1, len(estimates) + 1), estimates, "o-", color="#CC79A7", ms=4)
+        if estimates:
+            after, value = every * len(estimates), estimates[-1]
             canvas.headline(f"After {after} updates: {value:.2f} nats, the truth is {truth:.2f}", 0.97)
 
     return canvas.draw((limits, updates, truth, bounded), frame, paint)
@@ -178,10 +179,10 @@ def draw_by_hand(canvas: Canvas, names: Sequence[str], forget: int,
     shares, accuracies: (n_groups,) fractions by name, one of `MARKS`.  of: the data of the accuracies.
     """
     def frame(axes: list[Axes]) -> None:
-        for ax, said in zip(axes, ("share of an epoch's samples (%, log scale)", f"{of} accuracy (%)"),
-                            strict=True):
+        for ax, across in zip(axes, ("share of an epoch's samples (%, log scale)", f"{of} accuracy (%)"),
+                              strict=True):
             name_rows(ax, names)
-            ax.set_xlabel(said)
+            ax.set_xlabel(across)
         axes[0].set(xscale="log", xlim=(0.05, 130))
         axes[0].set_xticks([0.1, 1, 10, 100], ["0.1", "1", "10", "100"])
         axes[1].set_xlim(0, 101)

@@ -1,4 +1,4 @@
-"""The figures of the shifted prior (lessons 01 and 02, docs/who_pays.md): predicted beside found."""
+"""The figures of the shifted prior (lessons 01 and 02, docs/who_pays.md): predicted beside observed."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def who_pays(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
     asks, n = set(rows[rows.r > 0].group), rows.seed.nunique()
     for y, (group, part) in enumerate(rows.groupby("group")):
         hue = VERMILION if group in asks else GROUP_COLOURS[y % len(GROUP_COLOURS)]
-        found = {name: interval(100 * part[name]) for name in ("before", "visible", "after")}
-        ax.plot([found["before"].mean, found["after"].mean], [y, y], color=hue)
+        means = {name: interval(100 * part[name]) for name in ("before", "visible", "after")}
+        ax.plot([means["before"].mean, means["after"].mean], [y, y], color=hue)
         for name, face in (("before", "white"), ("after", hue)):
-            i = found[name]
+            i = means[name]
             ax.errorbar(i.mean, y, xerr=i.mean - i.low, fmt="o", color=hue, mfc=face, capsize=3)
-        ax.plot(found["visible"].mean, y, "|", color="black", ms=18, mew=2)
-        change, said = (round(found[name].mean - found["before"].mean) for name in ("after", "visible"))
-        ax.text(1.01, y, f"{change:+d}, predicted {said:+d}",
+        ax.plot(means["visible"].mean, y, "|", color="black", ms=18, mew=2)
+        change, predicted = (round(means[name].mean - means["before"].mean) for name in ("after", "visible"))
+        ax.text(1.01, y, f"{change:+d}, predicted {predicted:+d}",
                 transform=ax.get_yaxis_transform(), color=hue, va="center")
     counts = rows.groupby("group").n.first()
     name_rows(ax, [f"{name} (n = {k})" for name, k in zip(names, counts, strict=True)])
@@ -46,11 +46,11 @@ def who_pays(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
 
 
 def predicted(parts: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
-    """Accuracy by group: what was said of it, what was found, and the line on which both are the same.
+    """Accuracy by group, predicted and observed, and the line on which both are the same.
 
     Args:
-        parts: rows by the panel's name, with columns `said`, `after` (fractions) and `r`, the share of the
-            group that is forgotten: groups that ask are vermilion crosses, the others blue points.
+        parts: rows by the panel's name, with columns `predicted`, `after` (fractions) and `r`, the share of
+            the group that is forgotten: groups that ask are vermilion crosses, the others blue points.
     """
     n_columns = min(3, len(parts))
     n_rows = -(-len(parts) // n_columns)
@@ -63,13 +63,13 @@ def predicted(parts: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
         ax.plot([0, 100], [0, 100], color="0.6", lw=1)
         for who, hue, marker, text in ((~asks, BLUE, ".", "other groups"),
                                        (asks, VERMILION, "x", "who asks")):
-            ax.plot(100 * rows.said[who], 100 * rows.after[who], marker, color=hue, ms=4, ls="", label=text,
-                    alpha=min(1.0, 12 / len(rows[who]) ** 0.5) if who.any() else 1.0)
+            ax.plot(100 * rows.predicted[who], 100 * rows.after[who], marker, color=hue, ms=4, ls="",
+                    label=text, alpha=min(1.0, 12 / len(rows[who]) ** 0.5) if who.any() else 1.0)
         ax.set(title=name, xlabel="predicted (%)", aspect="equal")
         ax.title.set_fontsize(11)
     axes[0, 0].legend(loc="upper left", handletextpad=0.2)
     for ax in axes[:, 0]:
-        ax.set_ylabel("found (%)")
+        ax.set_ylabel("observed (%)")
     return headline(fig, title)
 
 
@@ -78,13 +78,13 @@ def margins(by_group: Mapping[str, Sequence[float]], reach: float, title: str = 
     what a shift by `reach` nats takes."""
     fig, axes = plt.subplots(1, len(by_group), figsize=(8.4, 3.4), sharey=True, squeeze=False)
     for ax, (name, values) in zip(axes[0], by_group.items(), strict=True):
-        found = np.clip(np.asarray(values), -8, 12)
+        clipped = np.clip(np.asarray(values), -8, 12)
         edges = np.unique(np.r_[np.linspace(-8, 12, 41), 0.0, reach])
-        heights, _ = np.histogram(found, edges)
+        heights, _ = np.histogram(clipped, edges)
         lost = (edges[:-1] >= 0) & (edges[:-1] < reach)
-        ax.bar(edges[:-1], heights / len(found) / np.diff(edges) * 50, np.diff(edges), align="edge",
+        ax.bar(edges[:-1], heights / len(clipped) / np.diff(edges) * 50, np.diff(edges), align="edge",
                color=[VERMILION if taken else "0.8" for taken in lost])
-        share = 100 * np.mean((found > 0) & (found <= reach))
+        share = 100 * np.mean((clipped > 0) & (clipped <= reach))
         ax.axvline(0, color="black", lw=1)
         ax.set(title=f"{name}:\n{share:.0f} % within {reach:.2f} nats",
                xlabel="margin of the right class (nats)")
@@ -95,7 +95,7 @@ def margins(by_group: Mapping[str, Sequence[float]], reach: float, title: str = 
 
 def moved(rows: pd.DataFrame, ratio: float, title: str = "") -> Figure:
     """How far each arm moved the margins, a panel a data set and attribute value: a bar where the theory
-    says, a dot with its 95 % interval over seeds where the arm is found.
+    says, a dot with its 95 % interval over seeds where the arm lies.
 
     Args:
         rows: as `grmu.study.moved` ships them.
@@ -109,9 +109,9 @@ def moved(rows: pd.DataFrame, ratio: float, title: str = "") -> Figure:
         for y, arm in enumerate(arms):
             own = part[part.arm == arm]
             ax.plot(own.theory.mean(), y, "|", color="black", ms=16, mew=2)
-            found = interval(own.moved)
+            mean = interval(own.moved)
             hue = colour(FAMILIES.get(arm[0], "retrain"))
-            ax.errorbar(found.mean, y, xerr=found.mean - found.low, fmt="o", color=hue, capsize=3,
+            ax.errorbar(mean.mean, y, xerr=mean.mean - mean.low, fmt="o", color=hue, capsize=3,
                         mfc=hue if "REWEIGHT" in arm else "white")
         ax.set(title=f"{dataset},\n{attribute}", xlabel="moved (nats)")
         ax.title.set_fontsize(11)

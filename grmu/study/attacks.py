@@ -42,17 +42,17 @@ def intervals(values: np.ndarray, n: int) -> list[Interval]:
             for value, h in zip(values[0], half, strict=True)]
 
 
-def verdict(found: Interval, controls: Sequence[Interval], chance: float = 0.5) -> str:
+def verdict(auc: Interval, controls: Sequence[Interval], chance: float = 0.5) -> str:
     """What an attack's AUC says: DETECTED if its interval lies above chance; PASSED if it does not, but those
     of all controls do, so that the attack had power; else BLIND, which is not "forgotten"."""
-    if found.low > chance:
+    if auc.low > chance:
         return DETECTED
     return PASSED if controls and all(control.low > chance for control in controls) else BLIND
 
 
-def would_be_seen(found: Interval, chance: float = 0.5) -> float:
+def would_be_seen(auc: Interval, chance: float = 0.5) -> float:
     """The AUC that would be detected in 80 of 100 cases with an interval as wide as this one."""
-    return chance + (1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)) * (found.high - found.low) / 2
+    return chance + (1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)) * (auc.high - auc.low) / 2
 
 
 def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int = UNLEARNED,
@@ -117,13 +117,13 @@ def measured(seen: Observations, attack: str, positive: int, drawn: np.ndarray) 
     """The MEASURES of an attack in each resample, (D, M); NaN where too few models are left."""
     n_never = int((seen.status == NEVER).sum())
     rates = [rate if too_few(n_never, rate) is None else np.nan for rate in RATES]
-    found = np.full((len(drawn), len(MEASURES)), np.nan)
-    for row, often in zip(found, drawn, strict=True):
+    measures = np.full((len(drawn), len(MEASURES)), np.nan)
+    for row, often in zip(measures, drawn, strict=True):
         false, true = curve(seen, attack, positive, often)
         if len(false):
             area = (np.diff(false) * (true[1:] + true[:-1]) / 2).sum()
             row[:] = [area, *(true[false <= r].max() if r == r else np.nan for r in rates)]
-    return found
+    return measures
 
 
 def too_few(n_never: int, rate: float) -> str | None:
@@ -149,26 +149,26 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
         ValueError: an unknown attack, or too few shadow models.
     """
     data.known("attack", attack, ATTACKS)
-    found = measured(seen, attack, positive, resampled(len(seen.status)) if drawn is None else drawn)
-    if np.isnan(found[0, 0]):
+    measures = measured(seen, attack, positive, resampled(len(seen.status)) if drawn is None else drawn)
+    if np.isnan(measures[0, 0]):
         raise ValueError(f"{len(seen.status)} shadow models are too few: a sample is judged by two others "
                          "that unlearned it and two that never saw it, and none has as many. Take "
                          f"{SHADOWS}, or at least 12 to look.")
-    return {name: clipped(i, 0, 1) for name, i in zip(MEASURES, intervals(found, len(seen.status)),
+    return {name: clipped(i, 0, 1) for name, i in zip(MEASURES, intervals(measures, len(seen.status)),
                                                      strict=True)}
 
 
-def clipped(found: Interval, lowest: float, highest: float) -> Interval:
+def clipped(ends: Interval, lowest: float, highest: float) -> Interval:
     """An interval within what is possible."""
-    low, high = np.clip([found.low, found.high], lowest, highest)
-    return found._replace(low=float(low), high=float(high))
+    low, high = np.clip([ends.low, ends.high], lowest, highest)
+    return ends._replace(low=float(low), high=float(high))
 
 
 def change(before: Observations, after: Observations, positive: int) -> dict[str, Interval]:
     """U-LiRA's MEASURES after minus before, of shadow models on the same halves, which are drawn together."""
     drawn = resampled(len(before.status))
-    found = [measured(seen, "U-LiRA", positive, drawn) for seen in (after, before)]
-    return dict(zip(MEASURES, intervals(found[0] - found[1], len(before.status)), strict=True))
+    measures = [measured(seen, "U-LiRA", positive, drawn) for seen in (after, before)]
+    return dict(zip(MEASURES, intervals(measures[0] - measures[1], len(before.status)), strict=True))
 
 
 def exposure(seen: Observations, positive: int = UNLEARNED) -> np.ndarray:

@@ -29,10 +29,10 @@ from torch.nn.functional import log_softmax
 from grmu import data
 from grmu.data import GroupedDataset
 from grmu.data.arguments import Parser, between
+from grmu.experiments import Experiment, load_split, map_experiments, run, train_or_load
 from grmu.metrics import METRICS
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study.attacks import (
     ATTACKS,
     RATES,
@@ -96,14 +96,14 @@ def privacy(experiment: Experiment, seen: Observations, overfit: Observations) -
                        for who, those in (("unlearned", mine), ("never", never_again(mine))))]
         aucs: dict[str, Interval] = {}
         for attack, who, positive, those in cases:
-            found = judge(those, attack, positive)
+            measures = judge(those, attack, positive)
             rows.append({"attack": attack, "who": who, "group": name,
                          "n": int((those.status == positive).sum()),
                          "n_never": int((those.status == NEVER).sum()), "shadows": len(seen.status),
-                         **_flat(found)})
+                         **_flat(measures)})
             if attack == "U-LiRA":
-                aucs[who] = found["AUC"]
-                rows[-1] |= _said(aucs) if who == "unlearned" else {}
+                aucs[who] = measures["AUC"]
+                rows[-1] |= _judgement(aucs) if who == "unlearned" else {}
     return pd.DataFrame(rows)
 
 
@@ -129,7 +129,7 @@ def efficacy(experiment: Experiment, seen: Observations, overfit: Observations,
             rows.append({"who": who, "group": name, "n": int((both.status == positive).sum()),
                          "n_never": int((both.status == NEVER).sum()), "shadows": len(seen.status),
                          **_flat({"AUC": auc, **differ(both, positive, drawn), "excess": above[who]})})
-        rows[-1] |= _said(above, 0)
+        rows[-1] |= _judgement(above, 0)
     return pd.DataFrame(rows)
 
 
@@ -142,8 +142,8 @@ def stayers(experiment: Experiment, before: Observations, seen: Observations) ->
     rows = []
     for name in _asking(experiment):
         members = (train.group == train.group_names.index(name)).numpy()
-        found = change(select(before, members), select(seen, members), RETAINED)
-        rows.append({"group": name, "shadows": len(seen.status), **_flat(found)})
+        measures = change(select(before, members), select(seen, members), RETAINED)
+        rows.append({"group": name, "shadows": len(seen.status), **_flat(measures)})
     return pd.DataFrame(rows)
 
 
@@ -153,14 +153,14 @@ def _asking(experiment: Experiment) -> list[str]:
     return [train.group_names[k] for k in sorted({train.group_id(g) for g in groups})]
 
 
-def _flat(found: Mapping[str, Interval]) -> dict[str, float]:
-    return {f"{measure}{end}": value for measure, i in found.items()
+def _flat(measures: Mapping[str, Interval]) -> dict[str, float]:
+    return {f"{measure}{end}": value for measure, i in measures.items()
             for end, value in (("", i.mean), (" low", i.low), (" high", i.high))}
 
 
-def _said(found: Mapping[str, Interval], chance: float = 0.5) -> dict[str, object]:
+def _judgement(aucs: Mapping[str, Interval], chance: float = 0.5) -> dict[str, object]:
     """What would be seen of those unlearned, and the verdict, from what was found by whom it looked for."""
-    ours, controls = found["unlearned"], (found["retained"], found["overfitted"])
+    ours, controls = aucs["unlearned"], (aucs["retained"], aucs["overfitted"])
     return {"seen": would_be_seen(ours, chance), "verdict": verdict(ours, controls, chance)}
 
 
@@ -224,7 +224,7 @@ def relearn(model: Classifier, forget: GroupedDataset, steps: int, lr: float = 0
 def relearning(experiment: Experiment, store: str | Path | None = None) -> dict[str, object]:
     """`relearn` a run's forget set; `steps` until its accuracy is PRETRAIN's again, STEPS + 1 if never."""
     _, split, _ = load_split(experiment)
-    curve = relearn(trained(experiment, store), split.forget, STEPS)
+    curve = relearn(train_or_load(experiment, store), split.forget, STEPS)
     target = run(experiment.original, store).metrics["UA"]
     steps = next((step for step, accuracy in enumerate(curve) if accuracy >= target - 1e-6), STEPS + 1)
     return about(experiment) | {"target": target, "steps": steps,
@@ -264,15 +264,15 @@ def main(argv: list[str]) -> int:
 
     def timed(part: str, work: Callable[[], T]) -> T:
         started = time.perf_counter()
-        found = work()
+        table = work()
         seconds[part] = time.perf_counter() - started
-        return found
+        return table
 
-    seen, before, overfit = timed("shadow models and controls", lambda: [stacked(*found) for found in zip(
+    seen, before, overfit = timed("shadow models and controls", lambda: [stacked(*table) for table in zip(
         *map_experiments(observe_beside, shadows(e, options.shadows), options.jobs), strict=True)])
-    found = timed("attacks, bootstrap", lambda: privacy(e, seen, overfit))
-    print(f"\nPrivacy: unlearned, or never seen?\n\n{printed(found)}\n")
-    for row, rate in product(found[found.who == "unlearned"].drop_duplicates("group").itertuples(), RATES):
+    table = timed("attacks, bootstrap", lambda: privacy(e, seen, overfit))
+    print(f"\nPrivacy: unlearned, or never seen?\n\n{printed(table)}\n")
+    for row, rate in product(table[table.who == "unlearned"].drop_duplicates("group").itertuples(), RATES):
         if why := too_few(row.n_never, rate):
             print(why)
     print("\nThose who stay, after minus before\n\n"
@@ -280,7 +280,7 @@ def main(argv: list[str]) -> int:
     if options.efficacy:
         gold = timed("gold standards", lambda: observe_all(e.gold, options.shadows, jobs=options.jobs,
                                                            forest=False))
-        found = timed("distances, bootstrap", lambda: efficacy(e, seen, overfit, gold))
-        print(f"\nEfficacy: as a gold standard that never saw them?\n\n{printed(found)}")
+        table = timed("distances, bootstrap", lambda: efficacy(e, seen, overfit, gold))
+        print(f"\nEfficacy: as a gold standard that never saw them?\n\n{printed(table)}")
     print("\nSeconds: " + ", ".join(f"{part} {took:.0f}" for part, took in seconds.items()))
     return 0

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from grmu import methods
 from grmu.data import load
+from grmu.experiments import Experiment, load_split, map_experiments, run, train_or_load
 from grmu.methods.controls import ByHand, Repeated
 from grmu.numerics import fixed_threads
 from grmu.prior import change_prior
-from grmu.runs import Experiment, load_split, map_experiments, run, trained
-from grmu.study import effects, shipped_tables
+from grmu.study import shipped_tables
 from grmu.study.compare import interval, verdicts
 from grmu.study.grids import uniform_ratio
 from grmu.study.shift import by_group, in_sight, prior_of, temperatures
@@ -69,7 +69,7 @@ def request(left: Tensor, counts: Tensor, n_attributes: int) -> dict[str, Any]:
             "groups": tuple(divmod(g, n_attributes) for g in fewer.tolist())}
 
 
-def know_controls() -> None:
+def register_controls() -> None:
     """Make this process know the methods that only this study has."""
     for name, method in {"by_hand": ByHand, "repeated": Repeated}.items():
         methods.register(name, method)
@@ -77,8 +77,9 @@ def know_controls() -> None:
 
 def grid(seed: int, augment: bool) -> Iterator[tuple[str, Experiment]]:
     """Number left by share: an experiment a cell, of as many updates as PRETRAIN's, by copies."""
-    know_controls()
-    train, _, _, asks = load(DATASET)
+    register_controls()
+    splits = load(DATASET)
+    train, asks = splits.train, splits.forget_group
     plain = {} if augment else {"augment": False}
     yield FIRST, Experiment(DATASET, "pretrain", seed=seed, pretraining=plain)
     for name in FEWER:
@@ -90,7 +91,7 @@ def grid(seed: int, augment: bool) -> Iterator[tuple[str, Experiment]]:
 
 def controls(seed: int, ratio: float) -> Iterator[tuple[str, Experiment]]:
     """As many samples forgotten of all alike; REWEIGHT, and what may be mistaken for its cause."""
-    know_controls()
+    register_controls()
     yield f"even, {ratio}", Experiment(DATASET, "retrain", ratio=uniform_ratio(ratio), groups="uniform",
                                        seed=seed)
     yield f"α, {ratio}", Experiment(DATASET, "retrain", True, ratio, seed=seed)
@@ -118,31 +119,32 @@ def row_of(experiment: Experiment, store: str | None = None) -> dict[str, float]
     its PRETRAIN.  visible, calibrated: GA by the shifted prior from that PRETRAIN alone, as in
     `grmu.study.shift.predictions`.
     """
-    know_controls()
+    register_controls()
     e, (splits, split, _) = experiment, load_split(experiment)
-    train, val, test, asks = splits
+    train, val, test, asks = splits[:4]
     g, factor = train.group_id(asks), prior_of(e, train, split)
     seen_all = e.method == "pretrain"
-    model, result = trained(e.original, store), run(e, store)
+    model, result = train_or_load(e.original, store), run(e, store)
     with fixed_threads():
         logits, of_val = predict(model, model, test.x), predict(model, model, val.x)
         ground = in_sight(test, logits)
         cooler = logits / temperatures(of_val, val, train.group_counts())[test.a][:, None]
-        said = {"before": logits, "visible": change_prior(logits, ground, factor)[0],
+        predicted = {"before": logits, "visible": change_prior(logits, ground, factor)[0],
                 "calibrated": change_prior(cooler, ground, factor)[0]}
     left = (train if seen_all else split.retain).group_counts()
     seen = int(left.sum()) * e.settings.get("copies", 1)  # in an epoch
-    updates = e.optimisation.epochs * math.ceil(seen / e.optimisation.batch_size)
+    updates = e.config.epochs * math.ceil(seen / e.config.batch_size)
     return {"left": int(left[g]), "n": int(left.sum()), "updates": updates,
             "GA": result.by_group()[g], "TA": result.metrics["TA"],
-            **{name: by_group(found.argmax(1) == test.y, test)[g].item() for name, found in said.items()}}
+            **{name: by_group(answers.argmax(1) == test.y, test)[g].item()
+               for name, answers in predicted.items()}}
 
 
 def causes(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """A row a run: arm, augment, seed, and `row_of`; accuracies as fractions."""
     about, runs = zip(*planned(), strict=True)
-    found = map_experiments(partial(row_of, store=store), runs, jobs)
-    return pd.DataFrame([line | row for line, row in zip(about, found, strict=True)]).round(5)
+    rows = map_experiments(partial(row_of, store=store), runs, jobs)
+    return pd.DataFrame([line | row for line, row in zip(about, rows, strict=True)]).round(5)
 
 
 def by_seed(rows: pd.DataFrame, column: str = "GA", augment: bool = True) -> pd.DataFrame:
@@ -153,12 +155,12 @@ def by_seed(rows: pd.DataFrame, column: str = "GA", augment: bool = True) -> pd.
 def _asked(rows: pd.DataFrame) -> Iterator[tuple[str, str, str, pd.Series]]:
     """All comparisons of docs/causes.md, in its order: question, what, augmented, differences by seed."""
     ga, plain = by_seed(rows), by_seed(rows, augment=False)
-    for how, found in (("yes", ga), ("no", plain)):
+    for how, observed in (("yes", ga), ("no", plain)):
         for question, pairs in PAIRS.items():
-            yield from ((question, f"{less} - {more}", how, found[less] - found[more])
+            yield from ((question, f"{less} - {more}", how, observed[less] - observed[more])
                         for less, more in pairs)
-        said = by_seed(rows, "visible", how == "yes")
-        yield from ((THEORY, arm, how, said[arm] - found[arm]) for arm in FEWER)
+        predicted = by_seed(rows, "visible", how == "yes")
+        yield from ((THEORY, arm, how, predicted[arm] - observed[arm]) for arm in FEWER)
     yield (NUMBER, f"10 left, s - {FIRST}", "no - yes",
            plain["10 left, s"] - plain[FIRST] - (ga["10 left, s"] - ga[FIRST]))
     for ratio, uneven in RATIOS.items():
@@ -179,7 +181,7 @@ def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
     """
     asked = list(_asked(shipped_tables.read("causes") if rows is None else rows))
     differences = {str(i): values for i, (*_, values) in enumerate(asked)}
-    worded = verdicts(differences, dict.fromkeys(differences, effects.margins(DATASET)["GA"]))
+    worded = verdicts(differences, dict.fromkeys(differences, shipped_tables.margins(DATASET)["GA"]))
     about = pd.DataFrame([line[:-1] for line in asked], columns=["question", "what", "augmented"])
     return about.join(worded.reset_index(drop=True))
 
@@ -187,9 +189,9 @@ def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
 def drawn(rows: pd.DataFrame, augment: bool) -> pd.DataFrame:
     """What the figure draws, a row a cell: left, share, and GA's mean, low, high, n over seeds; `visible` and
     `calibrated`, the predictions' means. In percent."""
-    found, lines = by_seed(rows, augment=augment), []
+    ga, lines = by_seed(rows, augment=augment), []
     for arm, (left, _) in CELLS.items():
         n = rows[(rows.arm == arm) & (rows.augment == augment)].n.iloc[0]
-        said = {name: by_seed(rows, name, augment)[arm].mean() for name in ("visible", "calibrated")}
-        lines.append({"left": left, "share": 100 * left / n, **interval(found[arm])._asdict(), **said})
+        predicted = {name: by_seed(rows, name, augment)[arm].mean() for name in ("visible", "calibrated")}
+        lines.append({"left": left, "share": 100 * left / n, **interval(ga[arm])._asdict(), **predicted})
     return pd.DataFrame(lines)

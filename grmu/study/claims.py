@@ -2,9 +2,7 @@
 
 An effect is a difference that is positive where the claim holds. Ours is paired by seed, one for each data
 set and ratio; `compare.verdicts` words them, and RULE makes one word of these. CelebA, Waterbirds and
-FairFace stand beside the variants of Groundwear that play their roles. A claim about MIU is judged by each of
-its forms: *steady* with the presets' settings, *paper* and *released* with those that `grmu.study.tuning`
-found, on two variants of the three.
+FairFace stand beside the variants of Groundwear that play their roles.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -20,31 +18,22 @@ import numpy as np
 import pandas as pd
 
 from grmu.data import Group
-from grmu.methods import miu_forms
-from grmu.runs import Experiment
 from grmu.study import grids, paper, results
 from grmu.study.compare import Interval, distance_by_seed, interval, verdicts
-from grmu.study.factorial import FORM_SEEDS, calibrated
-from grmu.study.tuning import DATASETS, tuned
 
 ROLES = {"groundwear": "celeba", "groundwear-memorised": "waterbirds", "groundwear-many": "fairface"}
 OTHERS = ("l1_sparse", "salun", "scrub")
 RULE = ("reproduced: every effect is higher than 0, after Holm over the claim's effects. partly: some are, "
         "none is lower. not reproduced: some are lower, none is higher. mixed: some are higher, some lower. "
         "cannot tell: none is distinguished from 0.")
-FORMS = tuple(sorted(miu_forms.FORMS))
 
 
 class Ours:
-    """Our runs of one data set, ratio and choice of groups: metrics in percent, one value a seed.
+    """Our runs of one data set, ratio and choice of groups: metrics in percent, one value per seed."""
 
-    form: MIU's; but for *steady*, its runs are those with the settings that were searched for the form.
-    """
-
-    def __init__(self, dataset: str, ratio: float, groups: str | tuple[Group, ...] = "default",
-                 form: str = "steady") -> None:
+    def __init__(self, dataset: str, ratio: float, groups: str | tuple[Group, ...] = "default") -> None:
         self.rows = results.load(dataset=dataset, ratio=ratio, groups=groups)
-        self.at, self.form = (dataset, ratio), form
+        self.at = (dataset, ratio)
 
     def __call__(self, method: str, reweight: bool, metric: str, **changed: object) -> pd.Series:
         """One metric by seed; KeyError where there are no such runs."""
@@ -53,12 +42,6 @@ class Ours:
     def runs(self, method: str, reweight: bool, **changed: object) -> pd.DataFrame:
         """The rows of one method, with settings `changed` from the preset's; KeyError if there are none."""
         rows = results.select(self.rows, method=method, reweight=reweight, overrides=changed)
-        if method == "miu" and self.form != "steady":
-            dataset, ratio = self.at
-            # its terms are judged where it has all of them, its distance as it was tuned
-            whole = calibrated if changed or not reweight else tuned
-            asked = _ids(dataset, reweight, ratio, json.dumps(whole(dataset, self.form) | changed))
-            rows = results.table()[results.table().index.isin(asked)]
         if rows.empty:
             raise KeyError(f"no runs of {method}, reweight {reweight}, {json.dumps(changed)} at {self.at}")
         return rows
@@ -71,13 +54,6 @@ class Ours:
     def off(self, method: str, reweight: bool, metric: str) -> pd.Series:
         """Distance of one metric from the gold standard, in points."""
         return (self(method, reweight, metric) - self("retrain", True, metric)).abs()
-
-
-@lru_cache
-def _ids(dataset: str, reweight: bool, ratio: float, settings: str) -> tuple[str, ...]:
-    """What MIU's runs with these settings (JSON) are called, one a seed."""
-    return tuple(Experiment(dataset, "miu", reweight, ratio, seed=seed, overrides=json.loads(settings)).id
-                 for seed in FORM_SEEDS[0.5])
 
 
 class Paper:
@@ -106,30 +82,24 @@ class Paper:
 class Claim:
     """A sentence of the paper as an effect that should be positive, in points, and where it should be.
 
-    ours, published: effects by name; ours as values by seed.  form: MIU's, if the claim is about MIU.
+    ours, published: effects by name; ours as values by seed.
     """
 
     text: str
     where: str
     ours: Mapping[str, pd.Series]
     published: Mapping[str, float]
-    form: str = ""
 
     @property
     def intervals(self) -> dict[str, Interval]:
         """Our effects: mean and 95 % interval over the seeds that all parts of the effect have."""
         return {name: interval(values.dropna()) for name, values in self.ours.items()}
 
-    @property
-    def name(self) -> str:
-        """The text, and the form of MIU if it is about MIU: no two claims have the same."""
-        return self.text + f" (MIU: {self.form})" * bool(self.form)
-
     @cached_property
     def signs(self) -> tuple[int, int, int]:
         """How many effects are higher than 0, not distinguished, lower; of one seed, nothing can be said."""
-        found = {name: values.dropna() for name, values in self.ours.items() if values.count() > 1}
-        worded = verdicts(found).verdict
+        effects = {name: values.dropna() for name, values in self.ours.items() if values.count() > 1}
+        worded = verdicts(effects).verdict
         above, below = int((worded == "higher").sum()), int((worded == "lower").sum())
         return above, len(self.ours) - above - below, below
 
@@ -145,7 +115,7 @@ class Claim:
 
 
 def claim(text: str, where: str, effect: Callable[..., Any], ratios: tuple[float, ...] = (0.5, 0.9),
-          datasets: tuple[str, ...] = tuple(ROLES), methods: tuple[str, ...] = (), form: str = "") -> Claim:
+          datasets: tuple[str, ...] = tuple(ROLES), methods: tuple[str, ...] = ()) -> Claim:
     """A claim from one function of `Ours` and of `Paper`, at every data set and ratio: effect(source), or
     effect(source, method) for every method."""
     ours, published = {}, {}
@@ -153,9 +123,9 @@ def claim(text: str, where: str, effect: Callable[..., Any], ratios: tuple[float
     for method, dataset, ratio in product(chosen, datasets, ratios):
         beginning = "".join(f"{name}, " for name in method)
         at = f"{beginning}{dataset.removeprefix('groundwear-')} {ratio:g}"
-        ours[at] = effect(Ours(dataset, ratio, form=form or "steady"), *method)
+        ours[at] = effect(Ours(dataset, ratio), *method)
         published[f"{beginning}{ROLES[dataset]} {ratio:g}"] = effect(Paper(ROLES[dataset], ratio), *method)
-    return Claim(text, where, ours, published, form)
+    return Claim(text, where, ours, published)
 
 
 def all_claims() -> list[Claim]:
@@ -171,23 +141,15 @@ def all_claims() -> list[Claim]:
         claim("RETRAIN + GROUP-DRO is no gold standard: it raises UA above PRETRAIN's.", "Table 1, Sec. 4.2",
               lambda s: s("group_dro", False, "UA") - s("pretrain", False, "UA"), (0.5,), ("groundwear",)),
         claim("REWEIGHT raises GA of every approximate method.", "Fig. 4, Sec. 4.2",
-              lambda s, m: s(m, True, "GA") - s(m, False, "GA"), (0.9,), methods=(*OTHERS, "miu"),
-              form="steady"),
-        *(about for form in FORMS for about in _about_miu(form)),
-        *_multi_group(),
-    ]
-
-
-def _about_miu(form: str) -> list[Claim]:
-    datasets = tuple(ROLES) if form == "steady" else DATASETS
-    return [
+              lambda s, m: s(m, True, "GA") - s(m, False, "GA"), (0.9,), methods=(*OTHERS, "miu")),
         claim("Without REWEIGHT, MIU is nearer to the gold standard's GA than the other methods.",
               "Tables 1 to 3", lambda s, m: s.off(m, False, "GA") - s.off("miu", False, "GA"), (0.5,),
-              datasets, OTHERS, form),
+              methods=OTHERS),
         claim("With REWEIGHT, MIU has the best avg. gap.", "Tables 1 to 3, Fig. 5",
-              lambda s, m: s.gap(m, True) - s.gap("miu", True), (0.5, 0.9), datasets, OTHERS, form),
-        *_ablation(form, datasets),
-        _fairness(form, datasets),
+              lambda s, m: s.gap(m, True) - s.gap("miu", True), methods=OTHERS),
+        *_ablation(),
+        _fairness(),
+        _multi_group(),
     ]
 
 
@@ -214,21 +176,20 @@ def _memorising() -> Claim:
                  {"share, celeba - waterbirds, 0.9": published})
 
 
-def _multi_group() -> list[Claim]:
+def _multi_group() -> Claim:
     ours, published = {}, {}
     for n, groups in ((9, grids.NINE_GROUPS), (25, grids.TWENTY_FIVE_GROUPS)):
         source, theirs = Ours(grids.MANY, 0.5, groups), Paper("fairface", 0.5, n)
         for other in OTHERS:
             ours[f"{other}, {n} groups"] = source.gap(other, True) - source.gap("miu", True)
             published[f"{other}, {n} groups"] = theirs.gap(other, True) - theirs.gap("miu", True)
-    return [Claim("With 9 and 25 groups asking, MIU + REWEIGHT has the best avg. gap.",
-                  "Fig. 6, Tables 14, 15", ours, published, "steady")]
+    return Claim("With 9 and 25 groups asking, MIU + REWEIGHT has the best avg. gap.",
+                 "Fig. 6, Tables 14, 15", ours, published)
 
 
-def _ablation(form: str, datasets: tuple[str, ...]) -> list[Claim]:
-    at_half = {dataset.removeprefix("groundwear-"): Ours(dataset, 0.5, form=form) for dataset in datasets}
+def _ablation() -> list[Claim]:
+    at_half = {dataset.removeprefix("groundwear-"): Ours(dataset, 0.5) for dataset in ROLES}
     table = paper.table("ablation")
-    off: dict[str, Any] = {"calibration": False} if form == "steady" else {"lam": 0.0}
 
     def printed(dataset: str, term: str, metric: str) -> float:
         wanted = {"retaining_eq7": 1, "unlearning_eq3": 1, "calibration_eq6": 1, "reweight": 0}
@@ -237,45 +198,37 @@ def _ablation(form: str, datasets: tuple[str, ...]) -> list[Claim]:
         return float(rows.loc[(rows[list(wanted)] == pd.Series(wanted)).all(axis=1), "value"].iloc[0])
 
     def difference(term: str, metric: str) -> dict[str, float]:
-        return {f"{ROLES[d]} 0.5": printed(ROLES[d], "", metric) - printed(ROLES[d], term, metric)
-                for d in datasets}
+        return {f"{d} 0.5": printed(d, "", metric) - printed(d, term, metric) for d in ROLES.values()}
 
-    def without(term: str) -> dict[str, pd.Series]:
-        wholes = ({f"groundwear {r:g}": Ours("groundwear", r) for r in (0.5, 0.9)} if form == "steady"
-                  else {f"{n} 0.5": s for n, s in at_half.items()})
-        return {at: s("miu", False, "UA", **{term: False}) - s("miu", False, "UA")
-                for at, s in wholes.items()}
-
+    wholes = {f"groundwear {r:g}": Ours("groundwear", r) for r in (0.5, 0.9)}
     return [
         Claim("Calibration raises GA (without REWEIGHT).", "Table 4, Sec. 4.5",
-              {f"{n} 0.5": s("miu", False, "GA") - s("miu", False, "GA", **off) for n, s in at_half.items()},
-              difference("calibration", "GA"), form),
+              {f"{n} 0.5": s("miu", False, "GA") - s("miu", False, "GA", calibration=False)
+               for n, s in at_half.items()},
+              difference("calibration", "GA")),
         Claim("The unlearning term unlearns: UA is lower with it.", "Sec. 4.5 (no such row in Table 4)",
-              without("unlearning"), {}, form),
+              {at: s("miu", False, "UA", unlearning=False) - s("miu", False, "UA")
+               for at, s in wholes.items()}, {}),
         Claim("Without the retaining term the avg. gap is the worst.", "Table 4, Sec. 4.5",
               {f"{n} 0.5": s.gap("miu", False, retaining=False) - s.gap("miu", False)
                for n, s in at_half.items()},
-              difference("retaining", "avg_gap"), form),
-        _lambda_helps(form, at_half),
+              difference("retaining", "avg_gap")),
+        _lambda_helps(),
     ]
 
 
-def _lambda_helps(form: str, at_half: Mapping[str, Ours]) -> Claim:
+def _lambda_helps() -> Claim:
     def gains(r: float) -> pd.Series:
         def at(lam: float) -> pd.Series:
-            ours = results.load("calibration", ratio=r, lam=lam, group_bar="exact")
+            ours = results.load("calibration", ratio=r, lam=lam)
             return 100 * distance_by_seed(ours, results.load("calibration", ratio=r, method="retrain"))
         return at(0.0) - at(1.0)
 
-    ours = ({f"groundwear {r:g}": gains(r) for r in (0.5, 0.9)} if form == "steady"
-            else {f"{n} 0.5": s.gap("miu", True, lam=0.0) - s.gap("miu", True, retaining=True)
-                  for n, s in at_half.items()})
-    lam = "λ = 1" if form == "steady" else "λ as tuned"
-    return Claim(f"{lam} brings the avg. gap nearer to the gold standard than λ = 0.", "Fig. 8, B.5", ours,
-                 {}, form)
+    return Claim("λ = 1 brings the avg. gap nearer to the gold standard than λ = 0.", "Fig. 8, B.5",
+                 {f"groundwear {r:g}": gains(r) for r in (0.5, 0.9)}, {})
 
 
-def _fairness(form: str, datasets: tuple[str, ...]) -> Claim:
+def _fairness() -> Claim:
     def nearer(source: Ours, metric: str) -> pd.Series:
         before = source("pretrain", False, metric)
         retrained, unlearned = source("retrain", False, metric), source("miu", True, metric)
@@ -286,18 +239,17 @@ def _fairness(form: str, datasets: tuple[str, ...]) -> Claim:
     value = table[table.reweight == 0].pivot_table("value", ["dataset", "method"], "metric")
     miu = table[is_miu].pivot_table("value", "dataset", "metric")
     metrics = ("DP", "EP", "EO", "WG")
-    for d, m in product((ROLES[d] for d in datasets), metrics):
+    for d, m in product(ROLES.values(), metrics):
         before = value.loc[(d, "PRETRAIN"), m]
         published[f"{m}, {d} 0.5"] = abs(value.loc[(d, "RETRAIN"), m] - before) - abs(miu.loc[d, m] - before)
     return Claim("MIU + REWEIGHT keeps DP, EP, EO and WG nearer to PRETRAIN's than RETRAIN does.",
                  "Table 18, B.6",
-                 {f"{m}, {d.removeprefix('groundwear-')} 0.5": nearer(Ours(d, 0.5, form=form), m)
-                  for d in datasets for m in metrics},
-                 published, form)
+                 {f"{m}, {d.removeprefix('groundwear-')} 0.5": nearer(Ours(d, 0.5), m)
+                  for d in ROLES for m in metrics}, published)
 
 
 def claims_table(judged: Sequence[Claim] | None = None) -> pd.DataFrame:
-    """A row a claim and form: where it stands, the paper's effects and ours counted by sign, the verdict.
+    """A row per claim: where it stands, the paper's effects and ours counted by sign, the verdict.
 
     judged: of these; all claims if None.
     """
@@ -305,7 +257,7 @@ def claims_table(judged: Sequence[Claim] | None = None) -> pd.DataFrame:
     for c in judged or all_claims():
         printed = [value for value in c.published.values() if value == value]
         positive = f"{sum(v > 0 for v in printed)} of {len(printed)}" if printed else "not printed"
-        rows.append({"claim": c.name, "in the paper": c.where,
+        rows.append({"claim": c.text, "in the paper": c.where,
                      "paper's effects > 0": positive,
                      "our effects: higher than 0, undecided, lower": ", ".join(map(str, c.signs)),
                      "verdict": c.verdict})

@@ -73,16 +73,21 @@ def interval(values: Sequence[float]) -> Interval:
     """Mean and 95 % t-interval of independent values, such as differences by seed; infinite for one value."""
     from scipy.special import stdtrit  # the quantile of t; scipy.stats takes a second to import
 
-    found = np.asarray(values, dtype=float)
-    mean, n = float(found.mean()), len(found)
-    half = float(stdtrit(n - 1, 0.975) * found.std(ddof=1) / n**0.5) if n > 1 else float("inf")
+    numbers = np.asarray(values, dtype=float)
+    mean, n = float(numbers.mean()), len(numbers)
+    half = float(stdtrit(n - 1, 0.975) * numbers.std(ddof=1) / n**0.5) if n > 1 else float("inf")
     return Interval(mean, mean - half, mean + half, n)
+
+
+def intervals_of(rows: pd.DataFrame) -> list[str]:
+    """Return the intervals of `verdicts`' rows, as pages show them."""
+    return [Interval(*row).said() for row in rows[["mean", "low", "high", "n"]].itertuples(index=False)]
 
 
 def half_width(values: Sequence[float]) -> float:
     """Half of `interval`, as an error bar has it; NaN, which draws none, of fewer than LEAST_SEEDS values."""
-    found = interval(values)
-    return found.high - found.mean if found.n >= LEAST_SEEDS else float("nan")
+    ends = interval(values)
+    return ends.high - ends.mean if ends.n >= LEAST_SEEDS else float("nan")
 
 
 @cache
@@ -127,11 +132,11 @@ def verdicts(differences: Mapping[str, Sequence[float]],
 
     rows = {}
     for name, values in differences.items():
-        found = np.asarray(values, dtype=float)
-        if len(found) < 2:
-            raise ValueError(f"{name} has {len(found)} value(s): a verdict needs at least two seeds.")
+        numbers = np.asarray(values, dtype=float)
+        if len(numbers) < 2:
+            raise ValueError(f"{name} has {len(numbers)} value(s): a verdict needs at least two seeds.")
         mean, low, high, n = interval(values)
-        sd, described = float(found.std(ddof=1)), DescrStatsW(found)
+        sd, described = float(numbers.std(ddof=1)), DescrStatsW(numbers)
         margin = np.nan if margins is None else margins[name]
         if sd < 1e-12:  # t is 0/0 or infinite; such a mean is known exactly
             p, inside = float(mean == 0), abs(mean) < margin

@@ -49,26 +49,26 @@ def epsilon(unlearned: np.ndarray, retrained: np.ndarray, drawn: np.ndarray | No
     i, j = np.triu_indices(edges.sum(), 1)
     with np.errstate(invalid="ignore"):  # a resample without a model of one kind
         (mine, n), (theirs, m) = below[above], below[not above]
-        found = _epsilon((m[:, None] - theirs) / m[:, None], mine / n[:, None])
+        outside = _epsilon((m[:, None] - theirs) / m[:, None], mine / n[:, None])
         (mine, n), (theirs, m) = below[narrow is unlearned], below[narrow is not unlearned]
         inside = _epsilon((theirs[:, j] - theirs[:, i]) / m[:, None],
                           (n[:, None] - mine[:, j] + mine[:, i]) / n[:, None])
-    return np.where((n > 0) & (m > 0), np.maximum(found, inside), np.nan)
+    return np.where((n > 0) & (m > 0), np.maximum(outside, inside), np.nan)
 
 
 def _epsilon(false_positives: np.ndarray, false_negatives: np.ndarray) -> np.ndarray:
     """The largest epsilon of attacks (D, T): (D,)."""
     fpr, fnr = false_positives, false_negatives
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.fmax(np.log(1 - DELTA - fpr) - np.log(fnr), np.log(1 - DELTA - fnr) - np.log(fpr))
-    found = np.where(fpr + fnr == 0, MOST, np.where(fpr * fnr == 0, 0, found))
-    return np.clip(np.nan_to_num(found).max(1), 0, MOST)
+        largest = np.fmax(np.log(1 - DELTA - fpr) - np.log(fnr), np.log(1 - DELTA - fnr) - np.log(fpr))
+    largest = np.where(fpr + fnr == 0, MOST, np.where(fpr * fnr == 0, 0, largest))
+    return np.clip(np.nan_to_num(largest).max(1), 0, MOST)
 
 
-def points(found: np.ndarray, n_models: int) -> np.ndarray:
+def points(epsilons: np.ndarray, n_models: int) -> np.ndarray:
     """The challenge's H of epsilons: 1 below 0.5, half of it for each 0.5 more, and 0 from the whole number
     above log(n - 1) on, the most that n models can show."""
-    return np.where(found < np.ceil(np.log(n_models - 1)), 0.5 ** np.floor(found / WIDTH), 0.0)
+    return np.where(epsilons < np.ceil(np.log(n_models - 1)), 0.5 ** np.floor(epsilons / WIDTH), 0.0)
 
 
 def klom(unlearned: np.ndarray, retrained: np.ndarray, drawn: np.ndarray | None = None) -> np.ndarray:
@@ -101,17 +101,17 @@ def differ(both: Observations, positive: int, drawn: np.ndarray) -> dict[str, In
     Raises:
         ValueError: no sample has two models of each kind.
     """
-    found = []
+    by_sample = []
     for status, c in zip(both.status.T, both.confidence.T, strict=True):
         ours, theirs = (np.flatnonzero(status == kind) for kind in (positive, NEVER))
         if min(len(ours), len(theirs)) >= 2:
             given = c[ours], c[theirs], drawn[:, np.r_[ours, theirs]]
             eps = epsilon(*given)
-            found.append([eps, points(eps, min(len(ours), len(theirs))), klom(*given)])
-    if not found:
+            by_sample.append([eps, points(eps, min(len(ours), len(theirs))), klom(*given)])
+    if not by_sample:
         raise ValueError(f"{len(both.status) // 2} shadow models are too few: a sample must be unlearned in "
                          "two of them and never seen by two gold standards.")
-    eps, h, kl = np.moveaxis(np.array(found), 1, 0)
+    eps, h, kl = np.moveaxis(np.array(by_sample), 1, 0)
     values = np.stack([np.nanmedian(eps, 0), np.nanmean(h, 0), np.nanmean(kl, 0)], 1)
     limits = ((0, MOST), (0, 1), (0, np.inf))
     return {name: clipped(i, *limit) for name, i, limit in

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from grmu import closed_form
+from grmu.experiments import Experiment, map_experiments, train_or_load
 from grmu.mine import MINE, Estimator
 from grmu.models import build
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, map_experiments, trained
 from grmu.study import shipped_tables
 from grmu.study.causes import SEEDS
 from grmu.study.compare import verdicts
@@ -58,7 +58,7 @@ def cases(experiment: Experiment, store: str | None = None) -> Iterator[tuple[st
     """What is measured for a seed: features' name, their information where it is known (else NaN), what to
     fit on and what to ask about."""
     splits, rng = experiment.load(), torch.Generator().manual_seed(experiment.seed)
-    networks = {"trained": trained(experiment, store),
+    networks = {"trained": train_or_load(experiment, store),
                 "untrained": build(experiment.network, splits.train, experiment.seed).eval()}
     for name, model in networks.items():
         z_fit, z_ask = (predict(model.features, model, part.x) for part in (splits.val, splits.test))
@@ -76,16 +76,16 @@ def cases(experiment: Experiment, store: str | None = None) -> Iterator[tuple[st
 def features_of(experiment: Experiment, store: str | None = None) -> list[dict[str, object]]:
     """A row a case of this seed's PRETRAIN: features, truth and MINE's estimate, in nats."""
     with fixed_threads():
-        found = list(cases(experiment, store))
+        asked = list(cases(experiment, store))
         return [{"seed": experiment.seed, "features": name, "truth": truth,
-                 "nats": held_out(fit_on, ask, experiment.seed)} for name, truth, fit_on, ask in found]
+                 "nats": held_out(fit_on, ask, experiment.seed)} for name, truth, fit_on, ask in asked]
 
 
 def features(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`features_of` some seeds of PRETRAIN on `groundwear`."""
-    found = map_experiments(partial(features_of, store=store),
+    by_run = map_experiments(partial(features_of, store=store),
                             [Experiment(method="pretrain", seed=seed) for seed in SEEDS], jobs)
-    return pd.DataFrame([row for rows in found for row in rows]).round(5)
+    return pd.DataFrame([row for rows in by_run for row in rows]).round(5)
 
 
 def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -7,14 +7,14 @@ from itertools import product
 from typing import Any, TypedDict, Unpack
 
 from grmu.data import Group
-from grmu.runs import Experiment
-from grmu.study.factorial import departures, factorial, forms, terms, unweighted
+from grmu.experiments import Experiment
+from grmu.study.tuning import tuned
 
 SEEDS = tuple(range(5))  # chosen before looking
 MANY_SEEDS = tuple(range(10))  # for calibration, where the differences are small
 RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
 PAPER_RATIOS = (0.1, 0.5, 0.9)
-LAMBDAS = {"exact": (0.0, 1.0, 3.0, 5.0, 10.0), "uniform": (0.0, 1.0, 3.0, 10.0)}
+LAMBDAS = (0.0, 1.0, 3.0, 5.0, 10.0)
 PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
 FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand",
                    "ssd", "influence")
@@ -104,10 +104,8 @@ def calibration() -> Iterator[Experiment]:
     """Fig. 8 and a question of lesson 05: lambda from 0 to 10, the group marginal exact or "uniform"."""
     for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
         yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
-        for group_bar, lambdas in LAMBDAS.items():
-            for lam in lambdas:
-                overrides = {"lam": lam, "group_bar": group_bar}
-                yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed, overrides=overrides)
+        for lam in LAMBDAS:
+            yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed, overrides={"lam": lam})
 
 
 def ablation() -> Iterator[Experiment]:
@@ -176,6 +174,33 @@ def rivals() -> Iterator[Experiment]:
                     yield Experiment(dataset, method, reweight, ratio, seed=seed, overrides={"of": of})
 
 
+def tuned_alike() -> Iterator[Experiment]:
+    """MIU against fine-tuning when both were searched with the same budget (`grmu.study.tuning`)."""
+    for ratio, n_seeds in ((0.5, 20), (0.9, 10)):
+        for dataset, seed in product(("groundwear", "groundwear-memorised"), range(n_seeds)):
+            yield Experiment(dataset, "pretrain", ratio=ratio, seed=seed)
+            yield Experiment(dataset, "retrain", True, ratio, seed=seed)
+            yield Experiment(dataset, "miu", True, ratio, seed=seed)
+            yield Experiment(dataset, "finetune", True, ratio, seed=seed,
+                             overrides=tuned(dataset, "finetune"))
+
+
+TERMS: tuple[dict[str, Any], ...] = ({}, {"calibration": False}, {"unlearning": False})
+
+
+def terms() -> Iterator[Experiment]:
+    """MIU + REWEIGHT, whole and with one term switched off, ten seeds."""
+    for seed, dataset, off in product(MANY_SEEDS, ("groundwear", "groundwear-memorised"), TERMS):
+        yield Experiment(dataset, "miu", True, 0.5, seed=seed, overrides=off)
+
+
+def unweighted() -> Iterator[Experiment]:
+    """MIU without REWEIGHT, whole and with one term switched off: Table 4."""
+    for seed, dataset, off in product(SEEDS, ("groundwear", "groundwear-memorised"),
+                                      (*TERMS, {"retaining": False})):
+        yield Experiment(dataset, "miu", ratio=0.5, seed=seed, overrides=off)
+
+
 def _tables(dataset: str) -> Iterator[Experiment]:
     """What the paper has of each data set: references, fine-tuning and the methods at three ratios."""
     for seed, ratio in product(SEEDS, PAPER_RATIOS):
@@ -195,5 +220,5 @@ def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experime
 
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
     references, uniform, uniform_gold, largest_group, unlearning, memorised, many, further, forget_only,
-    calibration, ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained, forms,
-    terms, unweighted, departures, factorial, rivals)}
+    calibration, ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained,
+    tuned_alike, terms, unweighted, rivals)}

@@ -17,8 +17,8 @@ def agreement(inferred: GroupedDataset, true: GroupedDataset) -> float:
 
     1 is the same, 0 is chance.
     """
-    y, a, found = (v.cpu().numpy() for v in (true.y, true.a, inferred.a))
-    return float(sum((y == c).mean() * adjusted_mutual_info_score(a[y == c], found[y == c])
+    y, a, inferred_a = (v.cpu().numpy() for v in (true.y, true.a, inferred.a))
+    return float(sum((y == c).mean() * adjusted_mutual_info_score(a[y == c], inferred_a[y == c])
                      for c in np.unique(y)))
 
 

@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 
 from grmu.discover import completed, divided, labelled, layer_features
+from grmu.experiments import Experiment, load_split, map_experiments, train_or_load
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, load_split, map_experiments, trained
 from grmu.study.grids import MANY_SEEDS
 from grmu.study.groupings import agreement, alpha_of
 
@@ -41,12 +41,12 @@ def layers_of(experiment: Experiment, store: str | None = None) -> list[dict[str
     asks = other[train.group[other].numpy() == group]
     rows: list[dict[str, object]] = []
     with fixed_threads():
-        z = layer_features(trained(experiment, store), train)
+        z = layer_features(train_or_load(experiment, store), train)
         for name, part in parts().items():
-            said, cut = completed(z[:, part], train, known), divided(z[:, part], train, seed)
-            right = said == train.a.numpy()
+            named, cut = completed(z[:, part], train, known), divided(z[:, part], train, seed)
+            right = named == train.a.numpy()
             probe, clusters = (replace(train, a=torch.as_tensor(a), attribute_names=[
-                str(k) for k in range(a.max() + 1)]) for a in (said, cut))
+                str(k) for k in range(a.max() + 1)]) for a in (named, cut))
             rows.append({"seed": seed, "layer": name, "probe": right[other].mean(),
                          "probe, group": right[asks].mean(),
                          "alpha, probe": alpha_of(group, train, probe, split.retain_index),
@@ -58,5 +58,5 @@ def layers_of(experiment: Experiment, store: str | None = None) -> list[dict[str
 def layers(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`layers_of` ten seeds."""
     runs = [Experiment(method="pretrain", ratio=0.9, seed=seed) for seed in MANY_SEEDS]
-    found = map_experiments(partial(layers_of, store=store), runs, jobs)
-    return pd.DataFrame([row for rows in found for row in rows]).round(5)
+    by_run = map_experiments(partial(layers_of, store=store), runs, jobs)
+    return pd.DataFrame([row for rows in by_run for row in rows]).round(5)

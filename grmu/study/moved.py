@@ -20,15 +20,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from grmu.experiments import Experiment, load_split, map_experiments, train_or_load
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, load_split, map_experiments, trained
 from grmu.study.grids import SEEDS
 from grmu.study.shift import TWIN, by_group, prior_of, temperatures
 from grmu.study.tuning import DATASETS, tuned
 from grmu.training import predict
 
 RATIOS = (0.5, 0.9)
-TUNED = {"fine-tuning": "finetune", "MIU": "paper"}  # with the settings that a search chose: its arm
+TUNED = {"fine-tuning": "finetune", "MIU": "miu"}  # with the settings that a search chose: its arm
 METHODS = {"another PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + REWEIGHT": "retrain",
            "RETRAIN, adjusted": "adjust", "GROUP-DRO": "group_dro", "fine-tuning": "finetune",
            "fine-tuning + REWEIGHT": "finetune", "MIU": "miu", "MIU + REWEIGHT": "miu"}
@@ -68,22 +68,23 @@ def moves_of(e: Experiment, store: str | None = None) -> list[dict[str, object]]
     seed = e.seed if e.split_seed is None else e.split_seed
     splits, split, _ = load_split(e)
     train, test = splits.train, splits.test
-    pretrain = trained(Experiment(e.dataset, "pretrain", ratio=e.ratio, groups=e.groups, seed=seed), store)
-    model = trained(e, store)
+    before_it = Experiment(e.dataset, "pretrain", ratio=e.ratio, groups=e.groups, seed=seed)
+    pretrain = train_or_load(before_it, store)
+    model = train_or_load(e, store)
     with fixed_threads():
         heat = temperatures(predict(pretrain, pretrain, splits.val.x), splits.val, train.group_counts())
         before, after = (predict(of, of, test.x).diff(dim=1)[:, 0] for of in (pretrain, model))
     before = before / heat[test.a]
     factor = prior_of(e, train, split)
-    said = (factor[1] / factor[0]).log()
+    theory = (factor[1] / factor[0]).log()
     hits = {name: by_group((margin > 0) == (test.y == 1), test) for name, margin in (
-        ("before", before), ("after", after), ("predicted", before + said[test.a]))}
+        ("before", before), ("after", after), ("predicted", before + theory[test.a]))}
     rows: list[dict[str, object]] = []
     for a, name in enumerate(test.attribute_names):
         here, s = test.a == a, moved_by(before[test.a == a], after[test.a == a])
         rows.append({"ratio": e.ratio, "seed": seed, "attribute": name,
-                     "theory": said[a].item(), "moved": s, "temperature": heat[a].item(),
-                     **{key: found[train.n_attributes + a].item() for key, found in hits.items()},
+                     "theory": theory[a].item(), "moved": s, "temperature": heat[a].item(),
+                     **{key: accuracy[train.n_attributes + a].item() for key, accuracy in hits.items()},
                      **{key: ((before[here] + by > 0) != (after[here] > 0)).double().mean().item()
                         for key, by in (("apart", 0.0), ("left", s))}})
     return rows
@@ -92,6 +93,6 @@ def moves_of(e: Experiment, store: str | None = None) -> list[dict[str, object]]
 def moved(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`moves_of` all that is planned; margins in nats, accuracies and disagreements as fractions."""
     arms, runs = zip(*planned(), strict=True)
-    found = map_experiments(partial(moves_of, store=store), runs, jobs)
+    by_run = map_experiments(partial(moves_of, store=store), runs, jobs)
     return pd.DataFrame([{"dataset": e.dataset, "arm": arm, **row}
-                         for arm, e, rows in zip(arms, runs, found, strict=True) for row in rows]).round(5)
+                         for arm, e, rows in zip(arms, runs, by_run, strict=True) for row in rows]).round(5)

@@ -5,11 +5,13 @@ from __future__ import annotations
 LABELS = {
     "pretrain": "PRETRAIN (do nothing)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO",
     "rwg": "RETRAIN, RWG", "subg": "RETRAIN, SUBG", "finetune": "fine-tuning", "l1_sparse": "L1-sparse",
-    "salun": "SalUn", "scrub": "SCRUB", "miu": "MIU", "gradient_ascent": "gradient ascent",
-    "random_labels": "random labels", "bad_teacher": "Bad Teacher", "boundary_shrink": "boundary shrink",
+    "salun": "SalUn", "scrub": "SCRUB", "miu": "MIU", "miu_released": "MIU (released code)",
+    "gradient_ascent": "gradient ascent", "random_labels": "random labels",
+    "bad_teacher": "Bad Teacher", "boundary_shrink": "boundary shrink",
     "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence",
     "adjust": "adjusted logits",
     "dfr": "DFR", "afr": "AFR", "self": "SELF", "lisa": "RETRAIN, LISA", "jtt": "RETRAIN, JTT"}
+SHORT = {"groundwear": "learnt", "groundwear-memorised": "by heart"}  # data sets, in tables
 METRIC_NAMES = {
     "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy", "MIA": "MIA efficacy",
     "EO": "equalized-odds difference", "GA": "accuracy of the forget group, test",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from grmu.data import LOADERS, check_ratio, known
-from grmu.runs import Experiment
+from grmu.experiments import Experiment
 
 METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro",  # the paper's, ours
            "L1-SPARSE": "l1_sparse", "SALUN": "salun", "SCRUB": "scrub", "MIU": "miu"}
@@ -59,10 +59,10 @@ def _results(dataset: str, ratio: float, forget_groups: int) -> pd.DataFrame:
 def tables_of(experiment: Experiment) -> set[int]:
     """The numbers of the tables that print such a run; PRETRAIN's are those of its split.
 
-    What goes beyond data set, method, REWEIGHT, ratio, number of groups, MIU's terms and its form is in none.
+    What goes beyond data set, method, REWEIGHT, ratio, number of groups and MIU's terms is in none.
     """
     e = experiment
-    if e.groups == "uniform" or set(e.overrides) - {"form", "lam", *TERMS} or e.overrides.get("lam"):
+    if e.groups == "uniform" or set(e.overrides) - {"lam", *TERMS} or e.overrides.get("lam"):
         return set()
     n_groups = 1 if isinstance(e.groups, str) else len(e.groups)
     retaining, unlearning, calibration = (bool(e.settings.get(term, True)) for term in TERMS)
@@ -73,15 +73,15 @@ def tables_of(experiment: Experiment) -> set[int]:
 @lru_cache
 def _printed() -> dict[tuple[object, ...], set[int]]:
     """Tables by what a row of theirs is: data set, method, REWEIGHT, ratio, groups, terms."""
-    whole, found = (True, True, True), dict[tuple[object, ...], set[int]]()
+    whole, tables = (True, True, True), dict[tuple[object, ...], set[int]]()
     for row in table("results").itertuples():
         key = (row.dataset, METHODS[row.method], bool(row.reweight), row.unlearning_ratio, row.forget_groups)
-        found.setdefault((*key, *whole), set()).add(row.table)
+        tables.setdefault((*key, *whole), set()).add(row.table)
     for row in table("fairness").itertuples():
         key = (row.dataset, METHODS[row.method], bool(row.reweight), 0.5, 1)
-        found.setdefault((*key, *whole), set()).add(row.table)
+        tables.setdefault((*key, *whole), set()).add(row.table)
     for row in table("ablation").itertuples():
         terms = map(bool, (row.retaining_eq7, row.unlearning_eq3, row.calibration_eq6))
         key = (row.dataset, "miu", bool(row.reweight), 0.5, 1)
-        found.setdefault((*key, *terms), set()).update((4, row.table))  # Table 4 prints these, too
-    return found
+        tables.setdefault((*key, *terms), set()).update((4, row.table))  # Table 4 prints these, too
+    return tables

@@ -11,7 +11,7 @@ from itertools import product
 import pandas as pd
 from torch import Tensor
 
-from grmu.runs import Experiment, load_split, map_experiments, trained
+from grmu.experiments import Experiment, load_split, map_experiments, train_or_load
 from grmu.study.grids import RATIOS, SEEDS
 from grmu.training import predict
 
@@ -36,17 +36,17 @@ def first_pictures(group: Tensor, g: int) -> Tensor:
 def pictures_of(experiment: Experiment, store: str | None = None) -> list[dict[str, object]]:
     """A row a group: `right` has a RIGHT or WRONG for each of `first_pictures`."""
     e, (splits, _, _) = experiment, load_split(experiment)
-    model, test = trained(e, store), splits.test
+    model, test = train_or_load(e, store), splits.test
     rows = []
     for g in range(test.n_groups):
         shown = first_pictures(test.group, g)
         right = predict(model, model, test.x[shown]).argmax(1) == test.y[shown]
         rows.append({"method": e.method, "reweight": e.reweight, "ratio": e.ratio, "seed": e.seed, "group": g,
-                     "right": "".join(RIGHT if found else WRONG for found in right.tolist())})
+                     "right": "".join(RIGHT if is_right else WRONG for is_right in right.tolist())})
     return rows
 
 
 def pictures(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`pictures_of` all that is `planned`, on `groundwear`."""
-    found = map_experiments(partial(pictures_of, store=store), planned(), jobs)
-    return pd.DataFrame([row for rows in found for row in rows])
+    by_run = map_experiments(partial(pictures_of, store=store), planned(), jobs)
+    return pd.DataFrame([row for rows in by_run for row in rows])

@@ -17,8 +17,8 @@ import pandas as pd
 import torch
 
 from grmu import methods
+from grmu.experiments import Experiment, run
 from grmu.methods.salun import SalUn
-from grmu.runs import Experiment, run
 from grmu.training import Context, Method
 
 SEEDS = tuple(range(5))

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 import pandas as pd
 
-from grmu.runs import Experiment
+from grmu.experiments import Experiment
 from grmu.study import results
 from grmu.study.compare import differences, interval, verdicts
 from grmu.study.names import label
@@ -79,12 +79,12 @@ def comparisons(rows: pd.DataFrame | None = None) -> pd.DataFrame:
     rows = results.load("rivals") if rows is None else rows
     about: list[dict[str, str]] = []
     judged, ratios = {}, sorted(rows.ratio.unique())
-    for dataset, what, found in _minus_gold(rows):
+    for dataset, what, gaps in _minus_gold(rows):
         for measure in MEASURES:
-            said = {f"ratio {ratio:g}": interval(found[ratio][measure]).said() if ratio in found else ""
+            intervals = {f"ratio {ratio:g}": interval(gaps[ratio][measure]).said() if ratio in gaps else ""
                     for ratio in ratios}
-            judged[str(len(about))] = _judged(found)[measure]
-            about.append({"dataset": dataset, "measure": measure, "what": what, **said})
+            judged[str(len(about))] = _judged(gaps)[measure]
+            about.append({"dataset": dataset, "measure": measure, "what": what, **intervals})
     return pd.DataFrame(about).join(verdicts(judged).reset_index(drop=True))
 
 
@@ -92,8 +92,8 @@ def brought_back(dataset: str, rows: pd.DataFrame | None = None) -> pd.DataFrame
     """How much more those who left gain over the gold standard than those who stay: (UA - GA) in points, a
     row an arm, worded by `compare.verdicts`. PRETRAIN, which knows them, is the positive control."""
     rows = results.load("rivals") if rows is None else rows
-    return verdicts({what: _judged(found).UA - _judged(found).GA
-                     for of, what, found in _minus_gold(rows) if of == dataset})
+    return verdicts({what: _judged(gaps).UA - _judged(gaps).GA
+                     for of, what, gaps in _minus_gold(rows) if of == dataset})
 
 
 def _minus_gold(rows: pd.DataFrame) -> Iterator[tuple[str, str, dict[float, pd.DataFrame]]]:
@@ -106,6 +106,6 @@ def _minus_gold(rows: pd.DataFrame) -> Iterator[tuple[str, str, dict[float, pd.D
                               for ratio, own in part.groupby("ratio")}
 
 
-def _judged(found: dict[float, pd.DataFrame]) -> pd.DataFrame:
+def _judged(gaps: dict[float, pd.DataFrame]) -> pd.DataFrame:
     """Each seed's mean over the ratios that are judged."""
-    return sum(found[ratio] for ratio in JUDGED) / len(JUDGED)
+    return sum(gaps[ratio] for ratio in JUDGED) / len(JUDGED)

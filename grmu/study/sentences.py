@@ -16,7 +16,7 @@ from itertools import product
 
 import pandas as pd
 
-from grmu.runs import Experiment, map_experiments, run
+from grmu.experiments import Experiment, map_experiments, run
 from grmu.study.compare import verdicts
 from grmu.study.grids import SENTENCES, uniform_ratio
 
@@ -37,12 +37,12 @@ def experiments() -> Iterator[tuple[str, Experiment]]:
 def sentences(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """A row a run: accuracies as fractions, `by_group` as JSON in group order."""
     asked = list(experiments())
-    found = map_experiments(partial(run, store=store), [e for _, e in asked], jobs)
+    results = map_experiments(partial(run, store=store), [e for _, e in asked], jobs)
     return pd.DataFrame([
         {"arm": name, "seed": e.seed,
          **{metric: round(result.metrics[metric], 5) for metric in ("UA", "GA", "TA")},
          "by_group": json.dumps([round(float(share), 5) for share in result.by_group()])}
-        for (name, e), result in zip(asked, found, strict=True)])
+        for (name, e), result in zip(asked, results, strict=True)])
 
 
 def questions(ga: pd.DataFrame) -> pd.DataFrame:

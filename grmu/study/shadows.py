@@ -19,12 +19,13 @@ from torch.nn.functional import cross_entropy
 
 from grmu import data
 from grmu.data import GroupedDataset
+from grmu.data.subsets import random_half
+from grmu.experiments import Experiment, load_split, map_experiments, train_or_load
 from grmu.methods import FineTune
 from grmu.metrics import membership_forest
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, load_split, map_experiments, trained
-from grmu.training import Context, OnEpoch, Recipe, predict, train
+from grmu.training import Context, OnEpoch, TrainConfig, predict, train
 
 SHADOWS = 64
 NEVER, RETAINED, UNLEARNED, UNSEEN, LEFT_OUT = 0, 1, 2, 3, -1
@@ -59,7 +60,7 @@ def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
 def observe(experiment: Experiment, store: str | Path | None = None, forest: bool = True) -> Observations:
     """One shadow model, trained unless the store has it: (1, N) each. Without its forest, which takes as long
     as the rest, that is NaN."""
-    return _say(experiment, trained(experiment, store), forest)
+    return _say(experiment, train_or_load(experiment, store), forest)
 
 
 def overfitted(experiment: Experiment, store: str | Path | None = None) -> Observations:
@@ -70,7 +71,7 @@ def overfitted(experiment: Experiment, store: str | Path | None = None) -> Obser
     asking = splits.train.in_groups(groups)
     few = torch.cat([(splits.train.group == g).nonzero()[:, 0][:int(asking.sum())]
                      for g in range(splits.train.n_groups)])
-    model = trained(experiment.original, store).requires_grad_(True)
+    model = train_or_load(experiment.original, store).requires_grad_(True)
     keep_training(model, splits.train.subset(few), OVERFITTING_STEPS, OVERFITTING_RATE)
     return _say(experiment, model.requires_grad_(False), forest=False)
 
@@ -92,7 +93,7 @@ def _say(experiment: Experiment, model: Classifier, forest: bool) -> Observation
     """What one model says of the whole training set."""
     splits, split, _ = load_split(experiment)
     whole = experiment.load().train
-    half, status = data.half_of(whole, experiment.seed), np.full(len(whole), NEVER)
+    half, status = random_half(whole, experiment.seed), np.full(len(whole), NEVER)
     status[half[split.retain_index]], status[half[split.forget_index]] = RETAINED, UNLEARNED
     member = np.full(len(whole), np.nan)
     with fixed_threads():
@@ -112,10 +113,11 @@ def _say(experiment: Experiment, model: Classifier, forest: bool) -> Observation
 def keep_training(model: Classifier, part: GroupedDataset, steps: int, lr: float,
                   on_step: OnEpoch | None = None) -> None:
     """`steps` steps on all of a part at once, in place: unaugmented, without weight decay."""
-    recipe = Recipe(epochs=steps, lr=lr, batch_size=max(2, len(part)), weight_decay=0.0, schedule="constant")
+    config = TrainConfig(epochs=steps, lr=lr, batch_size=max(2, len(part)), weight_decay=0.0,
+                         schedule="constant")
     rng = torch.Generator().manual_seed(0)
     with fixed_threads():
-        train(FineTune(), Context(model, None, part, part, part, rng, recipe), on_step)
+        train(FineTune(), Context(model, None, part, part, part, rng, config), on_step)
 
 
 def stacked(*seen: Observations) -> Observations:

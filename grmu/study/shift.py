@@ -21,10 +21,10 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from grmu.data import ForgetSplit, Group, GroupedDataset
+from grmu.experiments import Experiment, load_split, map_experiments, run, train_or_load
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
 from grmu.prior import attribute_head, predict_shift, shares_forgotten, temperature
-from grmu.runs import Experiment, load_split, map_experiments, run, trained
 from grmu.study.compare import interval
 from grmu.study.grids import MANY, NINE_GROUPS, PAPER_RATIOS, RATIOS, TWENTY_FIVE_GROUPS
 from grmu.training import predict
@@ -64,11 +64,11 @@ def temperatures(logits: Tensor, val: GroupedDataset, train_counts: Tensor) -> T
     samples are weighted to the groups' shares of the training set.
     """
     weights = (train_counts / val.group_counts().clamp(min=1))[val.group]
-    found = torch.ones(val.n_attributes)
+    by_attribute = torch.ones(val.n_attributes)
     for a in val.a.unique():
         of = val.a == a
-        found[a] = temperature(logits[of], val.y[of], weights[of])
-    return found
+        by_attribute[a] = temperature(logits[of], val.y[of], weights[of])
+    return by_attribute
 
 
 def prior_of(experiment: Experiment, train: GroupedDataset, split: ForgetSplit) -> Tensor:
@@ -111,7 +111,7 @@ def answers(model: Classifier, train: GroupedDataset, val: GroupedDataset, test:
     return Answers(logits, logits / heat[test.a][:, None], head(z), seen.accuracy)
 
 
-def predictions(said: Answers, test: GroupedDataset, r: Tensor) -> dict[str, Tensor]:
+def predictions(before: Answers, test: GroupedDataset, r: Tensor) -> dict[str, Tensor]:
     """Accuracy by group (n_groups,) of a model of the training set once the shares r are forgotten.
 
     Args:
@@ -122,11 +122,11 @@ def predictions(said: Answers, test: GroupedDataset, r: Tensor) -> dict[str, Ten
         head: with p(a | x, y) of a head on the model's features, fitted to the training set.
         calibrated: as visible, logits first divided by their attribute's temperature on validation data.
     """
-    sure = in_sight(test, said.logits)
-    shifted = {"before": said.logits, "visible": predict_shift(said.logits, sure, r),
-               "head": predict_shift(said.logits, said.head, r),
-               "calibrated": predict_shift(said.calibrated, sure, r)}
-    return {name: by_group(found.argmax(1) == test.y, test) for name, found in shifted.items()}
+    sure = in_sight(test, before.logits)
+    shifted = {"before": before.logits, "visible": predict_shift(before.logits, sure, r),
+               "head": predict_shift(before.logits, before.head, r),
+               "calibrated": predict_shift(before.calibrated, sure, r)}
+    return {name: by_group(logits.argmax(1) == test.y, test) for name, logits in shifted.items()}
 
 
 def shift_of(pretrain: Experiment, store: str | None = None) -> list[dict[str, object]]:
@@ -134,18 +134,18 @@ def shift_of(pretrain: Experiment, store: str | None = None) -> list[dict[str, o
 
     after: RETRAIN's accuracy.  twin: that of another training on the same split, for the seeds that have one.
     """
-    model, splits = trained(pretrain, store), pretrain.load()
+    model, splits = train_or_load(pretrain, store), pretrain.load()
     with fixed_threads():
-        said = answers(model, splits.train, splits.val, splits.test)
-    return [row for e in forgetting(pretrain) for row in _rows(e, said, store)]
+        before = answers(model, splits.train, splits.val, splits.test)
+    return [row for e in forgetting(pretrain) for row in _rows(e, before, store)]
 
 
-def _rows(e: Experiment, said: Answers, store: str | None) -> Iterator[dict[str, object]]:
+def _rows(e: Experiment, before: Answers, store: str | None) -> Iterator[dict[str, object]]:
     splits, split, groups = load_split(e)
     train, shape = splits.train, (splits.train.n_classes, splits.train.n_attributes)
     r = shares_forgotten(train.group_counts().view(shape), split.retain.group_counts().view(shape))
     with fixed_threads():
-        columns = predictions(said, splits.test, r)
+        columns = predictions(before, splits.test, r)
     columns["after"] = torch.tensor(run(e, store).by_group())
     if e.seed in CEILING_SEEDS:
         twin = replace(e, seed=e.seed + TWIN, split_seed=e.seed)
@@ -153,15 +153,15 @@ def _rows(e: Experiment, said: Answers, store: str | None) -> Iterator[dict[str,
     n_test = splits.test.group_counts()
     for g in range(train.n_groups):
         yield {"dataset": e.dataset, "asking": len(groups), "asks": train.group_id(groups[0]),
-               "ratio": e.ratio, "seed": e.seed, "visibility": said.visibility, "group": g,
+               "ratio": e.ratio, "seed": e.seed, "visibility": before.visibility, "group": g,
                "r": r.flatten()[g].item(), "n": int(n_test[g]),
-               **{name: found[g].item() for name, found in columns.items()}}
+               **{name: accuracy[g].item() for name, accuracy in columns.items()}}
 
 
 def shift(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """`shift_of` all that is planned; accuracies and shares as fractions."""
-    found = map_experiments(partial(shift_of, store=store), planned(), jobs)
-    return pd.DataFrame([row for rows in found for row in rows]).round(5)
+    by_run = map_experiments(partial(shift_of, store=store), planned(), jobs)
+    return pd.DataFrame([row for rows in by_run for row in rows]).round(5)
 
 
 def explained(rows: pd.DataFrame, by: str = "visible") -> pd.DataFrame:
@@ -171,16 +171,16 @@ def explained(rows: pd.DataFrame, by: str = "visible") -> pd.DataFrame:
         rows: as `shift` gives.  by: the prediction, or "twin" for the ceiling: another training's accuracies.
 
     Returns:
-        n, and R2 = 1 - sum (after - said)^2 / sum (after - mean)^2 of the accuracies and of the changes since
-        PRETRAIN, over groups, ratios and seeds. Below 0 is worse than the mean.
+        n, and R2 = 1 - sum (after - predicted)^2 / sum (after - mean)^2 of the accuracies and of the changes
+        since PRETRAIN, over groups, ratios and seeds. Below 0 is worse than the mean.
     """
-    found = {}
+    lines = {}
     for key, part in rows.dropna(subset=["before", by, "after"]).groupby(["dataset", "asking"], sort=False):
         missed = ((part.after - part[by]) ** 2).sum()
-        found[key] = {"n": len(part)} | {
+        lines[key] = {"n": len(part)} | {
             name: 1 - missed / ((values - values.mean()) ** 2).sum()
             for name, values in (("R2", part.after), ("R2 of changes", part.after - part.before))}
-    return pd.DataFrame.from_dict(found, orient="index").rename_axis(index=["dataset", "asking"])
+    return pd.DataFrame.from_dict(lines, orient="index").rename_axis(index=["dataset", "asking"])
 
 
 def misses(rows: pd.DataFrame, by: str = "visible") -> pd.DataFrame:

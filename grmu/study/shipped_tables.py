@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from grmu.data import require, shipped
+from grmu.data import require
+from grmu.data.files import FOLDER as DATA
 from grmu.data.files import write_whole
 
-FOLDER = shipped.FOLDER / "results"
+FOLDER = DATA / "results"
 SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 
 
@@ -24,7 +25,7 @@ def write(name: str, table: pd.DataFrame) -> Path:
     """Write a shipped table, whole or not at all, and its SHA-256 beside it."""
     write_whole(path_of(name), content := table.to_csv(index=False))
     sums = _sums() | {f"{name}.csv": hashlib.sha256(content.encode()).hexdigest()}
-    write_whole(FOLDER / SUMS, "".join(f"{found}  {file}\n" for file, found in sorted(sums.items())))
+    write_whole(FOLDER / SUMS, "".join(f"{digest}  {file}\n" for file, digest in sorted(sums.items())))
     return path_of(name)
 
 
@@ -45,7 +46,18 @@ def read(name: str) -> pd.DataFrame:
     return pd.read_csv(io.BytesIO(content))
 
 
+def margins(dataset: str) -> dict[str, float]:
+    """What two gold standards of one split differ by, in points: the mean |difference| of the pairs.
+
+    Returns:
+        One margin each for UA, GA and TA, and "distance", the mean of those of UA and GA.
+    """
+    pairs = read("twins")
+    mean = 100 * pairs[pairs.dataset == dataset][["UA", "GA", "TA"]].abs().mean()
+    return {**mean, "distance": (mean.UA + mean.GA) / 2}
+
+
 def _sums() -> dict[str, str]:
     path = FOLDER / SUMS
     lines = path.read_text().splitlines() if path.is_file() else []
-    return {file: found for found, _, file in (line.partition("  ") for line in lines)}
+    return {file: digest for digest, _, file in (line.partition("  ") for line in lines)}

@@ -4,9 +4,9 @@ trajectories: UA and GA after every epoch of the approximate methods.
 membership: can the attack behind MIA tell members at all, and how much does it depend on its own seed?
 cost: each method's time over fine-tuning's.
 audit, efficacy, stayers, answers, exposure, distances, relearning: lesson 07.  inferred: lesson 09.
-twins: the noise floor of MIU's factorial.  Elsewhere in `grmu.study`: tuning, levels (`tuning`), map
-(`miu_map`), released, shift, moved, causes, features, layers, pictures, sentences (same names), rivals_search
-(`rivals`).
+twins: repeated retrains, the noise floor between gold standards of one split.
+Elsewhere in `grmu.study`: tuning, released, shift, moved, causes, features, layers, pictures, sentences (same
+names), rivals_search (`rivals`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from torch.nn.functional import cross_entropy
 
 from grmu.data import known
 from grmu.discover import GROUPINGS, infer
+from grmu.experiments import Experiment, load_split, map_experiments, run, train_or_load
 from grmu.metrics import attack_data, membership_attacker, mia_efficacy
 from grmu.numerics import fixed_threads
-from grmu.runs import Experiment, load_split, map_experiments, run, trained
-from grmu.study import attacks, factorial, miu_map, shipped_tables
+from grmu.study import attacks, shipped_tables
 from grmu.study import audit as audits
 from grmu.study.causes import causes
 from grmu.study.features import features
@@ -44,7 +44,8 @@ from grmu.study.rivals import rivals_search
 from grmu.study.sentences import sentences
 from grmu.study.shadows import Observations, observe_all, select
 from grmu.study.shift import shift
-from grmu.study.tuning import levels, tuning
+from grmu.study.shipped_tables import margins as margins
+from grmu.study.tuning import tuning
 from grmu.training import predict
 
 METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
@@ -133,7 +134,7 @@ def cost(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
             pairs = np.array([[run(e, scratch, fresh=True).seconds for e in (plain, experiment)]
                               for _ in range(3)])
         _, split, _ = load_split(experiment)
-        own, epochs = experiment.make_method(), experiment.optimisation.epochs
+        own, epochs = experiment.make_method(), experiment.config.epochs
         forget_epochs = min(own.forget_epochs, epochs)
         n_retain = len(split.retain)
         if method == "subg":  # as many of every group as the smallest has
@@ -166,8 +167,8 @@ def _seen(experiment: Experiment, store: str | None, jobs: int, overfit: bool = 
 def _each(table: Callable[[Experiment], pd.DataFrame], digits: int = 4) -> pd.DataFrame:
     """The tables of all that is `audited`, one below the other, each row with its run."""
     tables = [table(e).assign(dataset=e.dataset, method=e.method, reweight=e.reweight) for e in audited()]
-    found = pd.concat(tables, ignore_index=True)
-    return found[["dataset", "method", "reweight", *list(found)[:-3]]].round(digits)
+    table_of_all = pd.concat(tables, ignore_index=True)
+    return table_of_all[["dataset", "method", "reweight", *list(table_of_all)[:-3]]].round(digits)
 
 
 def audit(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -249,15 +250,15 @@ def inferred_of(experiment: Experiment, store: str | None = None) -> dict[str, o
     `agreement` with the true ones; `alpha` that the retained samples of the forget group get.
     """
     e, (splits, split, groups) = experiment, load_split(experiment)
-    found = splits.train
+    grouped = splits.train
     if e.grouping != "true":
         with fixed_threads():
-            found = infer(e.grouping, trained(e.inferred_from, store), splits.train, e.seed)
+            grouped = infer(e.grouping, train_or_load(e.source, store), splits.train, e.seed)
     metrics = run(e, store).metrics
-    alpha = alpha_of(splits.train.group_id(groups[0]), splits.train, found, split.retain_index)
+    alpha = alpha_of(splits.train.group_id(groups[0]), splits.train, grouped, split.retain_index)
     return {"method": e.method, "reweight": e.reweight, "grouping": e.grouping, "ratio": e.ratio,
             "seed": e.seed, **{name: metrics[name] for name in ("GA", "TA", "UA", "RA", "WG", "val_GA")},
-            "agreement": agreement(found, splits.train), "alpha": alpha}
+            "agreement": agreement(grouped, splits.train), "alpha": alpha}
 
 
 def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
@@ -271,26 +272,25 @@ def inferred(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
 
 
 def twins(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """What two gold standards of one split differ by when only their training's seed does: a row a pair.
+    """What two gold standards of one split differ by when only their training's seed does: a row per pair.
 
-    Differences in UA, GA and TA, signed, thirty pairs on each of the factorial's data sets.
+    Differences in UA, GA and TA, signed, thirty pairs on each data set.
     """
-    splits = [Experiment(dataset, ratio=factorial.RATIO, seed=seed)
-              for dataset, seed in product(factorial.DATASETS, factorial.SEEDS)]
-    runs = [twin for e in splits for twin in factorial.twins(e)]
-    found = pd.DataFrame([r.metrics for r in map_experiments(partial(run, store=store), runs, jobs)])
-    found = found[["UA", "GA", "TA"]]
+    splits = [Experiment(dataset, ratio=0.5, seed=seed) for dataset, seed in product(AUDITED, MANY_SEEDS)]
+    runs = [gold for e in splits for gold in (e.gold, *audits.golds_of(e)[:2])]
+    metrics = pd.DataFrame([r.metrics for r in map_experiments(partial(run, store=store), runs, jobs)])
+    metrics = metrics[["UA", "GA", "TA"]]
     rows = []
-    for e, first in zip(splits, range(0, len(found), 3), strict=True):
+    for e, first in zip(splits, range(0, len(metrics), 3), strict=True):
         for one, other in combinations(range(first, first + 3), 2):
-            rows.append({"dataset": e.dataset, "seed": e.seed, **(found.loc[one] - found.loc[other])})
+            rows.append({"dataset": e.dataset, "seed": e.seed, **(metrics.loc[one] - metrics.loc[other])})
     return pd.DataFrame(rows).round(5)
 
 
 STUDIES: dict[str, Callable[..., pd.DataFrame]] = {f.__name__: f for f in (
     trajectories, membership, cost, audit, efficacy, stayers, answers, exposure, distances, relearning,
-    inferred, tuning, twins, released, levels, shift, moved, causes, features, layers, pictures, sentences,
-    rivals_search)} | {"map": miu_map.table}
+    inferred, tuning, twins, released, shift, moved, causes, features, layers, pictures, sentences,
+    rivals_search)}
 
 
 def compute(name: str, store: str | None = None, jobs: int = 1) -> Path:

@@ -99,10 +99,10 @@ def signed_gaps(rows: pd.DataFrame, metric: str = "GA", margin: float | None = N
     A row per method and REWEIGHT, in the order of `rows`; `margin`, in points: what is surely less is equal.
     """
     gold = gold_of(rows)
-    found = {key: 100 * differences(part, gold, [metric])[metric]
+    gaps = {key: 100 * differences(part, gold, [metric])[metric]
              for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
-    worded = verdicts(found, None if margin is None else dict.fromkeys(found, margin))
-    return worded.set_axis(pd.MultiIndex.from_tuples(list(found), names=["method", "reweight"]))
+    worded = verdicts(gaps, None if margin is None else dict.fromkeys(gaps, margin))
+    return worded.set_axis(pd.MultiIndex.from_tuples(list(gaps), names=["method", "reweight"]))
 
 
 def reweight_effect(rows: pd.DataFrame) -> pd.DataFrame:
@@ -137,27 +137,26 @@ def verdict(rows: pd.DataFrame) -> str:
     before, plain, gold = (mean.loc[key] for key in (("pretrain", False), ("retrain", False), GOLD))
     whose = "all samples alike" if rows.groups.iloc[0] == "uniform" else "one group"
     lost, back = before.GA - plain.GA, gold.GA - plain.GA
-    said = f"Forgetting {100 * rows.ratio.iloc[0]:.3g} % of {whose} "
+    text = f"Forgetting {100 * rows.ratio.iloc[0]:.3g} % of {whose} "
     change = f"(GA {before.GA:.0f} % to {plain.GA:.0f} %)"
     if lost > 0:
         all_of_it = f"all of them and {back - lost:.0f} more" if back > lost else "all of them"
         won = all_of_it if back >= lost else f"{back:.0f} of them" if back > 0 else "none of them"
         group = "that group" if whose == "one group" else "the group"
-        said += f"cost {group} {lost:.0f} points of test accuracy {change}; REWEIGHT gave back {won}"
+        text += f"cost {group} {lost:.0f} points of test accuracy {change}; REWEIGHT gave back {won}"
     else:
-        said += f"cost the group no test accuracy {change}: there was no loss to win back"
-    from_original = {name for name in methods.registry if methods.get(name).starts_from == "original"
-                     and methods.get(name)().goes_on_from == "pretrain"}
+        text += f"cost the group no test accuracy {change}: there was no loss to win back"
+    from_original = {name for name in methods.registry if methods.get(name)().init_from == "pretrain"}
     away = {key: distance_by_seed(part, gold_of(rows), ("UA", "GA")).mean()
             for key, part in rows.groupby(["method", "reweight"]) if key[0] in from_original}
     if away:
         best = mean.loc[nearest := min(away, key=away.__getitem__)]
-        said += (f". Without retraining, {label(*nearest)} came closest to the gold standard, "
+        text += (f". Without retraining, {label(*nearest)} came closest to the gold standard, "
                  f"{label(*GOLD)}: UA {best.UA - gold.UA:+.0f}, GA {best.GA - gold.GA:+.0f} points")
     idle = 100 * average_gap(select(rows, method="pretrain"), gold_of(rows))
     n_seeds = rows.seed.nunique()
     basis = count_seeds(n_seeds) if n_seeds > 1 else "one seed only: no spread, no conclusion"
-    return f"{said}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({basis})"
+    return f"{text}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({basis})"
 
 
 def show(table: pd.DataFrame, caption: str = "") -> Styler:

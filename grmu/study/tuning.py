@@ -1,6 +1,6 @@
-"""MIU's three forms and fine-tuning, tuned alike: the same budget, by validation data, on seeds of its own.
+"""MIU and fine-tuning, tuned alike: the same budget, by validation data, on seeds of its own.
 
-    python -m grmu results --only tuning levels
+    python -m grmu results --only tuning
 
 Every arm has TRIALS settings, a fixed quasi-random design over its RANGES. They are run at ratio 0.5 on one
 seed; the best six at 0.9, too; of those the best three on two seeds more. All with REWEIGHT. The score is
@@ -23,17 +23,12 @@ import numpy as np
 import pandas as pd
 
 from grmu.data import known, require
-from grmu.methods.miu_forms import FORMS
-from grmu.runs import Experiment, map_experiments
+from grmu.experiments import Experiment, map_experiments
 from grmu.study import shipped_tables
 from grmu.study.search import score
 
 DATASETS = ("groundwear", "groundwear-memorised")
-LEVELS: dict[str, dict[str, Any]] = {  # what of Groundwear a model knows by heart, by how it was pretrained
-    "learnt": {}, "partly by heart": {"augment": False}, "by heart": {"augment": False, "epochs": 30}}
-ARMS: dict[str, tuple[str, dict[str, Any]]] = {
-    "finetune": ("finetune", {}),
-    **{form: ("miu", {"form": form}) for form in FORMS}}
+ARMS = ("finetune", "miu")  # methods
 SEEDS = (100, 101, 102)  # none of them is reported
 TRIALS, MORE, GROWTHS = 24, 8, 4
 STEP = 3.0  # a range grows by this factor
@@ -100,7 +95,7 @@ class Range:
 
 def ranges(where: str, arm: str) -> dict[str, Range]:
     """What the search may choose for an arm, and from where it begins."""
-    factor = 1 if where in ("groundwear", "learnt") else 3  # as in `grmu.study.search`
+    factor = 1 if where == "groundwear" else 3  # as in `grmu.study.search`
     every = {"lr": Range(0.001 * factor, 0.03 * factor), "augment": Range(choices=(False, True), open=())}
     if arm == "finetune":
         return every
@@ -118,9 +113,9 @@ def design(over: Mapping[str, Range], n: int, seed: int = 0) -> list[Trial]:
 
 
 class Pool:
-    """The trials of one arm on one data set, or at one of LEVELS, and what is known of them.
+    """The trials of one arm on one data set, and what is known of them.
 
-    trials: settings with the round that they joined in.  found: score by trial's number, ratio and seed.
+    trials: settings with the round that they joined in.  scores: by trial's number, ratio and seed.
     A search of other arms overrides `stages`, `ranges` and `experiment`.
     """
 
@@ -130,7 +125,7 @@ class Pool:
         self.where, self.arm = where, arm
         self.over = self.ranges()
         self.trials = [(0, trial) for trial in design(self.over, TRIALS)]
-        self.found: dict[tuple[int, float, int], float] = {}
+        self.scores: dict[tuple[int, float, int], float] = {}
 
     def ranges(self) -> dict[str, Range]:
         """From where the search begins."""
@@ -138,15 +133,11 @@ class Pool:
 
     def experiment(self, number: int, ratio: float, seed: int) -> Experiment:
         """A trial's run."""
-        method, form = ARMS[self.arm]
-        settings = form | self.trials[number][1]
-        dataset = "groundwear" if self.where in LEVELS else self.where
-        return Experiment(dataset, method, True, ratio, seed=seed, overrides=settings,
-                          pretraining=LEVELS.get(self.where, {}))
+        return Experiment(self.where, self.arm, True, ratio, seed=seed, overrides=self.trials[number][1])
 
     def mean(self, number: int, stage: int) -> float:
         """A trial's score after a stage; NaN if it did not come so far."""
-        return float(np.mean([self.found.get((number, *at), np.nan) for at in self.stages[stage][1]]))
+        return float(np.mean([self.scores.get((number, *at), np.nan) for at in self.stages[stage][1]]))
 
     def chosen(self, stage: int) -> list[int]:
         """The trials that a stage runs: all, then the best of the stage before."""
@@ -158,7 +149,7 @@ class Pool:
     def missing(self, stage: int) -> Iterator[tuple[int, float, int]]:
         """What the stage has to run yet."""
         for number, at in product(self.chosen(stage), self.stages[stage][1]):
-            if (number, *at) not in self.found:
+            if (number, *at) not in self.scores:
                 yield number, *at
 
     def winner(self) -> int:
@@ -202,23 +193,13 @@ def halve(pools: Iterable[Pool], store: str | None, jobs: int) -> None:
         runs = [pool.experiment(*at) for pool, at in todo]
         scores = map_experiments(partial(score, store=store), runs, jobs)
         for (pool, at), value in zip(todo, scores, strict=True):
-            pool.found[at] = value
+            pool.scores[at] = value
 
 
 def tuning(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
     """The search on both data sets: a row a trial; `growth` 0 are those of the first ranges, the last ones of
     shared ranges."""
-    return _search([Pool(dataset, arm) for dataset, arm in product(DATASETS, ARMS)], store, jobs)
-
-
-def levels(store: str | None = None, jobs: int = 1) -> pd.DataFrame:
-    """The same search of fine-tuning and *paper* at those of LEVELS that are not a data set's own."""
-    harder = [level for level, pretraining in LEVELS.items() if pretraining]
-    return _search([Pool(level, arm) for level, arm in product(harder, ("finetune", "paper"))], store, jobs)
-
-
-def _search(pools: list[Pool], store: str | None, jobs: int) -> pd.DataFrame:
-    growing = pools
+    growing = pools = [Pool(dataset, arm) for dataset, arm in product(DATASETS, ARMS)]
     for growth in range(GROWTHS + 1):
         halve(growing, store, jobs)
         growing = [pool for pool in growing if growth < GROWTHS and pool.grow(growth + 1)]
@@ -230,21 +211,20 @@ def _search(pools: list[Pool], store: str | None, jobs: int) -> pd.DataFrame:
 
 
 def tuned(where: str, arm: str) -> dict[str, Any]:
-    """The overrides that the shipped search chose for an arm, its form among them.
+    """Return the overrides that the shipped search chose for an arm.
 
     Raises:
-        ValueError: an unknown data set, level or arm.  FileNotFoundError: the search was never made.
+        ValueError: The data set or the arm is unknown.
+        FileNotFoundError: The search was never made.
     """
-    known("data set of the search", where, (*DATASETS, *LEVELS))
+    known("data set of the search", where, DATASETS)
     known("arm", arm, ARMS)
-    if not LEVELS.get(where, True):
-        where = "groundwear"  # as it is
-    return dict(_winners("levels" if where in LEVELS else "tuning")[where, arm])
+    return dict(_winners()[where, arm])
 
 
 @lru_cache
-def _winners(table: str) -> dict[tuple[str, str], dict[str, Any]]:
-    rows, whole = shipped_tables.read(table), {"augment": bool, "forget_epochs": int}
-    return {(row["dataset"], row["arm"]): ARMS[row["arm"]][1] | {
+def _winners() -> dict[tuple[str, str], dict[str, Any]]:
+    rows, whole = shipped_tables.read("tuning"), {"augment": bool, "forget_epochs": int}
+    return {(row["dataset"], row["arm"]): {
                 name: whole.get(name, float)(row[name]) for name in ranges(row["dataset"], row["arm"])}
             for row in rows[rows.chosen].to_dict("records")}

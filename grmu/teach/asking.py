@@ -79,10 +79,10 @@ def read(text: str) -> Any:
     Raises:
         Refused: there is an error in its place.
     """
-    found = decode(text)
-    if not isinstance(found, dict) or "value" not in found:
-        raise Refused(str(found.get("error") if isinstance(found, dict) else "no answer")[:1000])
-    return found["value"]
+    reply = decode(text)
+    if not isinstance(reply, dict) or "value" not in reply:
+        raise Refused(str(reply.get("error") if isinstance(reply, dict) else "no answer")[:1000])
+    return reply["value"]
 
 
 def in_process(namespace: Mapping[str, Any]) -> Ask:
@@ -92,11 +92,11 @@ def in_process(namespace: Mapping[str, Any]) -> Ask:
     return ask
 
 
-def same(found: Any, expected: Any, tolerance: float = 1e-6) -> bool:
+def same(answer: Any, expected: Any, tolerance: float = 1e-6) -> bool:
     """Whether two numbers, tensors or lists of numbers have one shape, and equal values within a tolerance
     (absolute, and relative to the expected). NaN equals NaN. False for what is no number."""
     try:
-        ours, theirs = (np.asarray(v, dtype=float) for v in (expected, found))
+        ours, theirs = (np.asarray(v, dtype=float) for v in (expected, answer))
     except (TypeError, ValueError):
         return False
     return ours.shape == theirs.shape and np.allclose(theirs, ours, rtol=tolerance, atol=tolerance,
@@ -128,13 +128,13 @@ def _plain(value: Any) -> Any:
                     "tensors, tables.")
 
 
-def _restored(found: dict[str, Any]) -> Any:
-    if found.keys() == {"dtype", "shape", "bytes"}:
-        dtype = np.dtype(found["dtype"])
+def _restored(encoded: dict[str, Any]) -> Any:
+    if encoded.keys() == {"dtype", "shape", "bytes"}:
+        dtype = np.dtype(encoded["dtype"])
         if dtype.char not in DTYPES:
             raise ValueError(f"an array of {dtype}: numbers only.")
         import torch
 
-        array = np.frombuffer(base64.b64decode(found["bytes"]), dtype).reshape(found["shape"])
+        array = np.frombuffer(base64.b64decode(encoded["bytes"]), dtype).reshape(encoded["shape"])
         return torch.from_numpy(array.copy())
-    return dict(zip(found["names"], found["values"], strict=True))
+    return dict(zip(encoded["names"], encoded["values"], strict=True))

@@ -40,7 +40,7 @@ def identities(path: Path, taken: Iterable[str] = ()) -> dict[str, dict[str, str
     if COLUMN not in (table.fieldnames or ()):
         raise ValueError(f'{path}, line 1: there is no column "{COLUMN}", '
                          f'only {head.strip() or "nothing"!r}.')
-    names, found = dict[str, int](), dict[str, dict[str, str]]()
+    names, students = dict[str, int](), dict[str, dict[str, str]]()
     for row in table:
         name = unicodedata.normalize("NFC", row[COLUMN] or "").strip()
         why = unfit(name, taken)
@@ -50,10 +50,10 @@ def identities(path: Path, taken: Iterable[str] = ()) -> dict[str, dict[str, str
         if why:
             raise ValueError(f"{path}, line {table.line_num}: {name!r}: {why}.")
         names[name] = table.line_num
-        found[name] = {key: row[key].strip() for key in KNOWN if row.get(key)}
+        students[name] = {key: row[key].strip() for key in KNOWN if row.get(key)}
     if not names:
         raise ValueError(f"{path} has a column {COLUMN!r}, and nobody in it.")
-    return found
+    return students
 
 
 def _table(path: Path) -> tuple[str, csv.DictReader[str]]:
@@ -73,9 +73,9 @@ def unfit(name: str, taken: Iterable[str] = ()) -> str:
     """Why this cannot be a student's name, which is a folder's, too; "" if it can."""
     if not name:
         return "there is no name"
-    if found := next((part for part in ("/", "\\", "..", ":", "*", "?", '"', "<", ">", "|")
+    if character := next((part for part in ("/", "\\", "..", ":", "*", "?", '"', "<", ">", "|")
                       if part in name), None):
-        return f"a folder's name cannot hold {found}"
+        return f"a folder's name cannot hold {character}"
     if name.startswith((".", "-", "=", "+", "@", "'")) or name.endswith("."):  # or a spreadsheet's formula
         return "a name begins with a letter or a digit, and ends without a dot"
     if not name.isprintable():

@@ -24,7 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from grmu.data.shipped import PACKAGE
+from grmu.data.files import PACKAGE
 from grmu.teach.asking import LARGEST, Refused, encode, read
 
 REPOSITORY = PACKAGE.parent
@@ -101,7 +101,7 @@ class Sandbox:
     Args:
         home: an empty folder with a short path, the only one that can be written.  given: what is copied into
         it: work/ (the working folder), runs/ (the store).  hidden: folders that shall not be seen.
-        keep: what is written to `home` is found there afterwards; else it is gone.
+        keep: Keep what is written to `home`; otherwise it is lost at the end.
     """
 
     def __init__(self, home: Path, given: Path, limits: Limits, hidden: Iterable[Path] = (),
@@ -144,8 +144,8 @@ class Sandbox:
     def _away(self) -> list[str]:
         """The folders that can be hidden: those that are there, and hold nothing that is needed."""
         needed = [self.home, self.given, PACKAGE, Path(sys.prefix), Path(sys.base_prefix)]
-        found = [f.resolve() for f in (*self._hidden, *secrets()) if f.is_dir()]
-        return [str(f) for f in dict.fromkeys(found)
+        folders = [f.resolve() for f in (*self._hidden, *secrets()) if f.is_dir()]
+        return [str(f) for f in dict.fromkeys(folders)
                 if not any(p.resolve().is_relative_to(f) for p in needed)]
 
     def _environment(self) -> dict[str, str]:

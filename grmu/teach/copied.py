@@ -35,13 +35,13 @@ class Kept:
     """Asks, and keeps the numbers that were answered."""
 
     def __init__(self, ask: Ask) -> None:
-        self.ask, self.found = ask, list[str]()  # an answer each
+        self.ask, self.answers = ask, list[str]()  # an answer each
 
     def __call__(self, code: str, /, **given: Any) -> Any:
         """As `ask`."""
         answer = self.ask(code, **given)
-        said = " ".join(numbers(answer))
-        self.found.append(said if len(said) <= SHOWN else hashlib.sha256(said.encode()).hexdigest())
+        text = " ".join(numbers(answer))
+        self.answers.append(text if len(text) <= SHOWN else hashlib.sha256(text.encode()).hexdigest())
         return answer
 
 
@@ -59,17 +59,17 @@ def numbers(answer: Any) -> list[str]:
     return [str(answer)] if isinstance(answer, int) else []
 
 
-def same_answers(found: Iterable[Answers]) -> pd.DataFrame:
+def same_answers(answers: Iterable[Answers]) -> pd.DataFrame:
     """Pairs of students with different data and equal numbers, of which at least one is wrong: two right ones
     may be equal by chance."""
     by_cell, rows = dict[tuple[str, str], list[Answers]](), list[tuple[str, ...]]()
-    for one in found:
+    for one in answers:
         by_cell.setdefault((one.lab, one.cell), []).append(one)
     for (lab, cell), answered in sorted(by_cell.items()):
         for one, other in itertools.combinations(sorted(answered), 2):
-            if (said := _in_common(one, other)) and not (one.right and other.right):
+            if (common := _in_common(one, other)) and not (one.right and other.right):
                 right = next((who.student for who in (one, other) if who.right), "neither")
-                rows.append((lab, cell, one.student, other.student, right, said))
+                rows.append((lab, cell, one.student, other.student, right, common))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -77,16 +77,16 @@ def _in_common(one: Answers, other: Answers) -> str:
     """What both answered to all questions that both were asked; "" if they differ, or if no number has two
     digits: 0, 1 or True are equal by chance."""
     pairs = list(zip(one.answers, other.answers, strict=False))
-    two_digits = any(sum(map(str.isdigit, word)) > 1 for said, _ in pairs for word in said.split())
-    return "; ".join(said for said, _ in pairs) if two_digits and all(a == b for a, b in pairs) else ""
+    two_digits = any(sum(map(str.isdigit, word)) > 1 for text, _ in pairs for word in text.split())
+    return "; ".join(text for text, _ in pairs) if two_digits and all(a == b for a, b in pairs) else ""
 
 
 def sentences(table: pd.DataFrame) -> list[str]:
     """What the table says, a line for a pair of students and a lab."""
-    said = []
+    lines = []
     for (lab, one, other), part in table.groupby(["lab", "student", "same as"]):
         right = sorted(set(part["right for"]) - {"neither"})
         whose = f"right for {' and '.join(right)}'s data" if right else "right for neither: a shared mistake?"
-        said.append(f"{lab}: {one} and {other} gave equal answers to different data, in "
+        lines.append(f"{lab}: {one} and {other} gave equal answers to different data, in "
                     f"{', '.join(part.cell)}; {whose}")
-    return said
+    return lines

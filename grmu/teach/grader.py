@@ -65,14 +65,14 @@ class Clock:
 
     def _waits(self) -> dict[int, float]:
         """Seconds that each process was ready to run and did not; of a process, its main thread counts."""
-        pids, found = [self.pid], {}
+        pids, ready_for = [self.pid], {}
         with suppress(psutil.Error):
             if self.with_children:
                 pids += [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
         for pid in pids:
             with suppress(OSError, IndexError):
-                found[pid] = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-        return found
+                ready_for[pid] = int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+        return ready_for
 
     def seconds(self) -> float:
         """Seconds since the clock was made, waiting not counted."""
@@ -213,10 +213,10 @@ class Contained(NotebookClient):
             return error(why)
         if reply is None:
             return error(self.ended)
-        found = reply.get("user_expressions", {}).get("answer", {})
+        reply_value = reply.get("user_expressions", {}).get("answer", {})
         with suppress(Exception):
-            return str(ast.literal_eval(found["data"]["text/plain"]))
-        return error(f"{found.get('ename', 'no answer')}: {found.get('evalue', '')}"[:1000])
+            return str(ast.literal_eval(reply_value["data"]["text/plain"]))
+        return error(f"{reply_value.get('ename', 'no answer')}: {reply_value.get('evalue', '')}"[:1000])
 
     async def _reply(self, asked: str, clock: Clock, allowed: float) -> dict[str, Any] | None:
         """The kernel's reply to a question; None if the kernel died, or had to be ended."""
@@ -268,8 +268,8 @@ class Contained(NotebookClient):
 
 def graded(cell: NotebookNode) -> bool:
     """Whether a cell is a test."""
-    found = cell.metadata.get("nbgrader", {})
-    return bool(found.get("grade") and not found.get("solution"))
+    about = cell.metadata.get("nbgrader", {})
+    return bool(about.get("grade") and not about.get("solution"))
 
 
 def error(why: str) -> str:

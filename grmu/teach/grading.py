@@ -143,11 +143,11 @@ def _with_marks(shared: Class, submissions: list[Submission], rows: list[dict[st
 
 def _report_same(shared: Class, submissions: list[Submission], out: Path) -> None:
     """Say and write who gave equal answers to different data."""
-    found = []
+    answers = []
     for s in submissions:
         with suppress(OSError, ValueError, LookupError):
-            found += [Answers(*one) for one in json.loads(shared.result(s).read_text())["answers"]]
-    table = same_answers(found)
+            answers += [Answers(*one) for one in json.loads(shared.result(s).read_text())["answers"]]
+    table = same_answers(answers)
     write_whole(out / "same_answers.csv", table.to_csv(index=False))
     print(*sentences(table), sep="\n", end="\n" if len(table) else "")
 
@@ -253,8 +253,8 @@ def _check_solution(shared: Class, checks: LabChecks, cells: dict[str, tuple[flo
     write_verdicts(nb, marked)
     failed = {c.metadata.nbgrader.grade_id: c.outputs for c in nb.cells if _is_test(c) and _has_failed(c)}
     if marked.outputs is None or failed:
-        said = [f"{name}: {outputs[0].get('evalue', '')[:300]}" for name, outputs in failed.items()]
-        why = "; ".join([*said, *marked.notes])
+        errors = [f"{name}: {outputs[0].get('evalue', '')[:300]}" for name, outputs in failed.items()]
+        why = "; ".join([*errors, *marked.notes])
         raise ValueError(
             f"{lab}: its own solution does not get full marks on this machine ({why}). Nothing was graded: "
             "mend the lab, or give it more time or memory."
@@ -273,9 +273,9 @@ def write_verdicts(nb: NotebookNode, marked: Marked) -> None:
             continue
         cell.outputs, cell.execution_count = [nbformat.from_dict(o) for o in outputs or []], None
         if _is_test(cell):
-            said = (marked.verdicts or {}).get(cell.metadata.nbgrader.grade_id, "There is no verdict.")
-            cell.outputs = [nbformat.v4.new_output("error", ename="Not yet", evalue=said,
-                                                   traceback=[f"Not yet: {said}"])] if said else []
+            message = (marked.verdicts or {}).get(cell.metadata.nbgrader.grade_id, "There is no verdict.")
+            cell.outputs = [nbformat.v4.new_output("error", ename="Not yet", evalue=message,
+                                                   traceback=[f"Not yet: {message}"])] if message else []
 
 
 def _finish(shared: Class, s: Submission, nb: NotebookNode, marked: Marked, notes: list[str],
@@ -297,8 +297,8 @@ def _finish(shared: Class, s: Submission, nb: NotebookNode, marked: Marked, note
         return _refused(s, "; ".join([*notes, why]), cells, out)
     row = _row(s, points, True, notes, cells)
     answers = [] if shared.whose(nb, s) == EVERYONE else [
-        (s.student, s.lab, name, said, not marked.verdicts.get(name, "no"))
-        for name, said in marked.answers.items()]
+        (s.student, s.lab, name, numbers, not marked.verdicts.get(name, "no"))
+        for name, numbers in marked.answers.items()]
     shared.result(s).with_suffix(".marks").unlink(missing_ok=True)
     write_whole(shared.result(s), json.dumps({"key": key, "row": row, "answers": answers}))
     return row
@@ -363,13 +363,13 @@ def _refused(s: Submission, why: str, cells: dict[str, tuple[float, bool]], out:
 
 def _key(shared: Class, s: Submission, text: bytes, checks: LabChecks) -> str:
     """Of all that a result depends on."""
-    found = hashlib.sha256(text)
+    digest = hashlib.sha256(text)
     release = (shared.course / "release" / s.lab / f"{s.lab}.ipynb").read_bytes()
     for part in (repr(bool(shared.students)), shared.secret, checks.source,
                  json.dumps(asdict(shared.limits))):
-        found.update(hashlib.sha256(part.encode()).digest())
-    found.update(hashlib.sha256(release).digest())
-    return found.hexdigest()
+        digest.update(hashlib.sha256(part.encode()).digest())
+    digest.update(hashlib.sha256(release).digest())
+    return digest.hexdigest()
 
 
 def _kept(shared: Class, s: Submission, key: str) -> dict[str, Any] | None:
@@ -381,10 +381,10 @@ def _kept(shared: Class, s: Submission, key: str) -> dict[str, Any] | None:
         return None
 
 
-def _row(s: Submission, found: dict[str, float | None], ok: bool, notes: list[str],
+def _row(s: Submission, scores: dict[str, float | None], ok: bool, notes: list[str],
          cells: dict[str, tuple[float, bool]]) -> dict[str, Any]:
     """A line of the gradebook. Cells that a person grades are left empty, and 0 where there is no answer."""
-    points = {name: found.get(name, 0.0 if auto or not ok else None) for name, (_, auto) in cells.items()}
+    points = {name: scores.get(name, 0.0 if auto or not ok else None) for name, (_, auto) in cells.items()}
     by_hand = [name for name, (_, auto) in cells.items() if not auto and points[name] is None]
     waiting = [f"to grade by hand: {', '.join(by_hand)}"] if by_hand else []
     status = "; ".join(["graded" if ok else "not graded", *notes, *waiting])

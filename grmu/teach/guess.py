@@ -42,19 +42,19 @@ class Guess:
             self.choice = w.RadioButtons(options=list(options), value=None,
                                          layout=w.Layout(width="max-content"))
         self.button = w.Button(description="That is my guess", tooltip="kept until the cell runs again")
-        self.said = w.HTML()
+        self.feedback = w.HTML()
         self.button.on_click(self.commit)
         beside = w.HBox if isinstance(options, range) else w.VBox
-        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), beside([self.choice, self.button]), self.said])
+        self.box = w.VBox([w.HTML(f"<b>{question}</b>"), beside([self.choice, self.button]), self.feedback])
 
     def commit(self, _button: object = None) -> None:
         """Keep what is chosen now; it cannot be changed afterwards."""
         if self.choice.value is None:
-            self.said.value = "Choose first."
+            self.feedback.value = "Choose first."
             return
         self.value = self.choice.value
         self.choice.disabled = self.button.disabled = True
-        self.said.value = f"Kept: {self.value}. Read on."
+        self.feedback.value = f"Kept: {self.value}. Read on."
 
     def answer(self, truth: str | float, why: str = "", digits: int = 0) -> None:
         """Print the truth beside the guess, and `why`.
@@ -112,7 +112,7 @@ class Quiz(Guess):
         """Say whether what is chosen is right, and why."""
         self.value = self.choice.value
         verdict = "Right." if self.value == self.right else "Not so."
-        self.said.value = f"{verdict} {self.reasons[str(self.value)]}" if self.value else "Choose first."
+        self.feedback.value = f"{verdict} {self.reasons[str(self.value)]}" if self.value else "Choose first."
 
     def printed(self) -> str:
         """Question and options; the reasons folded away."""
@@ -144,17 +144,17 @@ def calibration(*guesses: Guess) -> None:
     wrong = [g for g in guesses if not isinstance(g, Guess)]
     if wrong:
         raise TypeError(f"calibration takes what `guess` returned, not {wrong[0]!r}.")
-    found = [(g, error) for g in guesses if (error := g.error()) is not None]
-    if not found:
+    errors = [(g, error) for g in guesses if (error := g.error()) is not None]
+    if not errors:
         print("No guess was committed in this run: nothing to hold beside the answers.")
         return
-    choices = [error for g, error in found if not isinstance(g.options, range)]
-    numbers = [error for g, error in found if isinstance(g.options, range)]
+    choices = [error for g, error in errors if not isinstance(g.options, range)]
+    numbers = [error for g, error in errors if isinstance(g.options, range)]
     if choices:
         print(f"Choices right: {choices.count(0)} of {len(choices)}.")
     if numbers:
         print(f"Numbers: off by {100 * sum(numbers) / len(numbers):.0f} % of the range on average.")
-    for g, error in sorted(found, key=lambda pair: -pair[1])[:1]:
+    for g, error in sorted(errors, key=lambda pair: -pair[1])[:1]:
         if error:
             print(f"Furthest off: \"{g.question}\" You said {g.value}; it is {g.truth}.")
 

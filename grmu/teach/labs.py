@@ -140,8 +140,8 @@ def main(argv: list[str]) -> int:
                                                                          options.gigabytes)
     if options.private is None:
         handed_in(options.grade, out, options.lab)  # before a secret is made
-    secret, said = private.secret_or_made(options.private)
-    print(said)
+    secret, message = private.secret_or_made(options.private)
+    print(message)
     grade(options.grade, out, options.lab, limits, options.jobs, secret=secret, students=students,
           hidden=(options.private,) if options.private else ())
     print(f"written: {out / 'gradebook.csv'}, moodle.csv, canvas.csv, same_answers.csv, {out / 'feedback'}")

@@ -87,15 +87,15 @@ def mark(task: Task) -> Marked:
         outputs = box.execute(task.notebook)
         notes, answers = list[str](), dict[str, list[str]]()
         if outputs is None:
-            found = dict.fromkeys(checks.checks, f"Nothing could be asked: {box.ended}.")
+            messages = dict.fromkeys(checks.checks, f"Nothing could be asked: {box.ended}.")
         else:
             notes = _replaced(box.ask)
-            found = verdicts(_limited(checks), box.ask, task.secret, own(task.student, task.lab), answers)
-    return Marked(outputs, found, [*box.notes, *notes, *([box.ended] if box.ended else [])], answers)
+            messages = verdicts(_limited(checks), box.ask, task.secret, own(task.student, task.lab), answers)
+    return Marked(outputs, messages, [*box.notes, *notes, *([box.ended] if box.ended else [])], answers)
 
 
 def mark_apart(task: Task) -> Marked:
-    """As `mark`, in a process of its own; whatever happens to it is said."""
+    """Do what `mark` does in a separate process, and report whatever happens to it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["grmu.teach.marker", "grmu.teach.grader"])
     receiving, sending = context.Pipe(duplex=False)
@@ -131,12 +131,12 @@ def _work(task: Task, sending: Connection) -> None:
 
 def _replaced(ask: Ask) -> list[str]:
     try:
-        found = ask(REPLACED)
+        replaced = ask(REPLACED)
     except Refused as error:
-        found = str(error)
-    if not isinstance(found, list):
+        replaced = str(error)
+    if not isinstance(replaced, list):
         return ["asked which names of libraries were replaced, it answered something else"]
-    names = ", ".join(str(name)[:60] for name in found[:5])
+    names = ", ".join(str(name)[:60] for name in replaced[:5])
     return [f"names of libraries replaced: {names}"] if names else []
 
 

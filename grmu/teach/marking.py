@@ -1,4 +1,4 @@
-"""Verdicts on a submission: the checks of a lab, found, and run where the submission cannot reach them.
+"""Verdicts on a submission: load the checks of a lab, and run them where the submission cannot reach them.
 
 The checks of LAB are the functions of notebooks/labs/marking/LAB.py that are named as graded cells are:
 `test_group_counts(ask, rng)`, or `test_my_counts(ask, rng, mine)` where a student's own data are concerned
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from grmu.data.shipped import PACKAGE
+from grmu.data.files import PACKAGE
 from grmu.teach.asking import Ask, Refused
 from grmu.teach.copied import Kept
 
@@ -54,9 +54,9 @@ def load(lab: str, folder: Path = MARKING) -> LabChecks:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    found = {name: value for name, value in vars(module).items()
+    checks = {name: value for name, value in vars(module).items()
              if name.startswith("test_") and inspect.isfunction(value)}
-    return LabChecks(lab, found, path.read_text(encoding="utf-8"))
+    return LabChecks(lab, checks, path.read_text(encoding="utf-8"))
 
 
 def generator(secret: str, lab: str, name: str) -> np.random.Generator:
@@ -72,13 +72,13 @@ def verdicts(lab_checks: LabChecks, ask: Ask, secret: str = PUBLIC, mine: Any = 
         mine: the `grmu.teach.own.Own` of the student, for checks with a third argument.
         answers: gets what these checks were answered, by name (`grmu.teach.copied`).
     """
-    found = {}
+    messages = {}
     for name, check in lab_checks.checks.items():
         asking = Kept(ask)
-        found[name] = verdict(check, asking, generator(secret, lab_checks.lab, name), mine)
+        messages[name] = verdict(check, asking, generator(secret, lab_checks.lab, name), mine)
         if answers is not None and len(inspect.signature(check).parameters) > 2:
-            answers[name] = asking.found
-    return found
+            answers[name] = asking.answers
+    return messages
 
 
 def verdict(check: Callable[..., None], ask: Ask, rng: np.random.Generator, mine: Any = None) -> str:
@@ -88,12 +88,12 @@ def verdict(check: Callable[..., None], ask: Ask, rng: np.random.Generator, mine
     try:
         check(*arguments)
     except Refused as error:
-        said = f"Where an answer was expected, there was an error. {error}"
+        message = f"Where an answer was expected, there was an error. {error}"
     except AssertionError as error:
-        said = str(error) or "This is not what was asked for."
+        message = str(error) or "This is not what was asked for."
     except Exception as error:
-        said = ("The answer does not have the form that was asked for: its type, its shape, or its names "
+        message = ("The answer does not have the form that was asked for: its type, its shape, or its names "
                 f"({type(error).__name__}: {error}).")
     else:
         return ""
-    return re.sub(r"\s*\n\s*", " ", said).strip()[:LONGEST]
+    return re.sub(r"\s*\n\s*", " ", message).strip()[:LONGEST]

@@ -49,13 +49,13 @@ def read(made: Path, student: str, lab: str) -> dict[str, Mark]:
         except MissingEntry:
             return {}
         comments = {comment.name: comment.comment or "" for comment in notebook.comments}
-        found = {}
+        by_name = {}
         for grade in notebook.grades:
             by_hand = grade.manual_score is not None
             none = grade.auto_score is None and not by_hand
-            found[grade.name] = Mark(None if none else grade.score, grade.max_score, by_hand,
+            by_name[grade.name] = Mark(None if none else grade.score, grade.max_score, by_hand,
                                      by_hand and bool(grade.needs_manual_grade), comments.get(grade.name, ""))
-        return found
+        return by_name
 
 
 def settle(made: Path, student: str, lab: str, before: NotebookNode | None) -> None:
@@ -108,8 +108,8 @@ def moodle(book: pd.DataFrame, comments: Mapping[tuple[str, str], str],
                                "Email address": known.get("email", "")}
         for line in part:
             row[line["lab"]] = None if line["by_hand"] else line["total"]
-            said = "" if line["by_hand"] else comments.get((student, line["lab"]), "")
-            row[f"{line['lab']} (feedback)"] = _no_formula(said)
+            feedback = "" if line["by_hand"] else comments.get((student, line["lab"]), "")
+            row[f"{line['lab']} (feedback)"] = _no_formula(feedback)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -133,8 +133,8 @@ def exports(out: Path, book: pd.DataFrame, given: Mapping[tuple[str, str], Mappi
     """Write moodle.csv and canvas.csv beside gradebook.csv; `given`: the marks by student and lab."""
     comments, most = dict[tuple[str, str], str](), dict[str, float]()
     for (student, lab), marks in given.items():
-        said = [f"{name}: {mark.comment}" for name, mark in marks.items() if mark.comment]
-        comments[student, lab] = " ".join(" ".join(said).split())
+        comments_of = [f"{name}: {mark.comment}" for name, mark in marks.items() if mark.comment]
+        comments[student, lab] = " ".join(" ".join(comments_of).split())
         most[lab] = sum(mark.most for mark in marks.values())
     write_whole(out / "moodle.csv", moodle(book, comments, identities).to_csv(index=False))
     write_whole(out / "canvas.csv", canvas(book, most, identities).to_csv(index=False))

@@ -125,7 +125,7 @@ def _on_paper(output: NotebookNode) -> Iterator[NotebookNode]:
     if WIDGET not in output.get("data", {}) or not kinds:
         yield output
     for kind in kinds if WIDGET in output.get("data", {}) else ():
-        described = {name: said for name, said in output.metadata.items() if name == kind}
+        described = {name: text for name, text in output.metadata.items() if name == kind}
         plain = {} if kind == "text/markdown" else {"text/plain": output.data.get("text/plain", "")}
         yield nbformat.v4.new_output("display_data", {kind: output.data[kind]} | plain, metadata=described)
 
@@ -158,8 +158,8 @@ def _check_texts(index: int, cell: NotebookNode) -> None:
         if (size := 3 * len(data.get("image/png", "")) // 4) > PNG_BYTES:
             warnings.warn(f"cell {index} shows a picture of {size // 1000} kB: draw it smaller.",
                           stacklevel=3)
-    if found := MACHINE_PATH.search("\n".join(texts)):
-        raise ValueError(f"cell {index} holds a path of this machine, {found[0]}: "
+    if path := MACHINE_PATH.search("\n".join(texts)):
+        raise ValueError(f"cell {index} holds a path of this machine, {path[0]}: "
                          "show names or relative paths.")
 
 

@@ -21,8 +21,7 @@ import nbformat
 import numpy as np
 import torch
 
-from grmu.data.files import write_whole
-from grmu.data.shipped import PACKAGE
+from grmu.data.files import PACKAGE, write_whole
 from grmu.teach.asking import Ask, in_process
 from grmu.teach.marking import LabChecks, generator, verdict
 from grmu.teach.own import EVERYONE, own
@@ -56,9 +55,9 @@ class Recorded:
     def __call__(self, code: str, /, **given: Any) -> Any:
         """As `ask`."""
         self.asked.append((code, given, None))
-        found = self.ask(code, **given)
-        self.asked[-1] = (code, given, found)
-        return found
+        answer = self.ask(code, **given)
+        self.asked[-1] = (code, given, answer)
+        return answer
 
 
 def secret(folder: Path) -> str:
@@ -114,14 +113,14 @@ def preview(lab_checks: LabChecks, ask: Ask, drawn_from: str) -> str:
     lines = [f"# {lab_checks.lab}: what its checks draw", ""]
     for name, check in lab_checks.checks.items():
         recorded = Recorded(ask)
-        said = verdict(check, recorded, generator(drawn_from, lab_checks.lab, name),
-                       own(EVERYONE, lab_checks.lab))
+        message = verdict(check, recorded, generator(drawn_from, lab_checks.lab, name),
+                          own(EVERYONE, lab_checks.lab))
         lines += [f"## {name}", ""]
-        lines += [f"**The solution fails it: {said}**", ""] if said else []
-        for code, given, found in recorded.asked:
+        lines += [f"**The solution fails it: {message}**", ""] if message else []
+        for code, given, answer in recorded.asked:
             lines += ["```python", code.strip(), "```", ""]
             lines += [f"- `{key}` = {shown(value)}" for key, value in given.items()]
-            lines += [f"- answered: {shown(found)}", ""]
+            lines += [f"- answered: {shown(answer)}", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -20,12 +20,12 @@ import pandas as pd
 import torch
 
 from grmu import data
-from grmu.data import GroupedDataset, require, said, shipped
+from grmu.data import GroupedDataset, files, require, short_repr
 from grmu.teach.report import check_report, write_report
 
 __all__ = ["REQUESTS", "Requests", "check_report", "read_requests", "write_report"]
 
-REQUESTS = shipped.FOLDER / "requests.csv"  # the lesson's
+REQUESTS = files.FOLDER / "requests.csv"  # the lesson's
 COLUMNS = ("who", "when", "group")
 EVERYONE = ("all", "everyone", "everybody", "*")
 
@@ -101,8 +101,8 @@ def _table(path: Path) -> tuple[dict[str, int], list[tuple[int, list[str]]]]:
     except csv.Error as error:
         raise ValueError(f"{path.name} is no CSV, line {reader.line_num}: {error}.") from None
     names = [name.strip() for name in lines[0][1]]
-    require(len(names) > 1, f"{path.name} is not separated by commas: its first line is {said(names[0])}, "
-                            f"and should be {','.join(COLUMNS)}.")
+    require(len(names) > 1, f"{path.name} is not separated by commas: its first line is "
+                            f"{short_repr(names[0])}, and should be {','.join(COLUMNS)}.")
     missing = [name for name in COLUMNS if names.count(name) != 1]
     require(not missing, f"{path.name} needs one column {' and one '.join(missing)}; it has "
                          f"{', '.join(names)}.")
@@ -123,11 +123,11 @@ def _judged(asked: Sequence[str], train: GroupedDataset, held_out: Sequence[str]
     if part and row < 0:
         return row, f"{who} has a negative number: ids are train-0 to train-{len(train) - 1}. Ask who it is."
     if part != "train":
-        return row, f"{said(who)} is no id: ids are train-0 to train-{len(train) - 1}. Ask who it is."
+        return row, f"{short_repr(who)} is no id: ids are train-0 to train-{len(train) - 1}. Ask who it is."
     if row >= len(train):
         return row, f"{who} is unknown: ids are train-0 to train-{len(train) - 1}. Ask who it is."
     if (problem := _undated(when)) or group not in train.group_names:
-        return row, problem or (f"there is no group {said(group)}: the groups are "
+        return row, problem or (f"there is no group {short_repr(group)}: the groups are "
                                 f"{', '.join(train.group_names)}.")
     if (known := train.group_names[int(train.group[row])]) != group:
         return row, (f"the request says {group}, the data say {known}: the id or the group is wrong. "
@@ -141,8 +141,8 @@ def _undated(when: str) -> str:
         require(re.fullmatch(r"\d{4}-\d\d-\d\d", when), "form")
         date.fromisoformat(when)
     except ValueError:
-        return (f"{said(when)} is no date such as 2026-02-14: without one nobody knows until when you must "
-                "answer.")
+        return (f"{short_repr(when)} is no date such as 2026-02-14: without one nobody knows until when you "
+                "must answer.")
     return ""
 
 

@@ -36,7 +36,7 @@ table.points td:nth-child(2) { white-space: nowrap }"""
 
 def rubrics(source: NotebookNode) -> dict[str, str]:
     """The rubric of each answer that a person marks, as Markdown, by grade_id."""
-    found = {}
+    by_name = {}
     for cell in source.cells:
         meta = cell.metadata.get("nbgrader", {})
         if not (meta.get("grade") and meta.get("solution")):
@@ -45,17 +45,17 @@ def rubrics(source: NotebookNode) -> dict[str, str]:
         if rubric := pattern.search(cell.source):
             text = rubric[0] if cell.cell_type == "markdown" else re.sub(r"^[ \t]*# ?", "", rubric[0],
                                                                         flags=re.MULTILINE)
-            found[meta["grade_id"]] = text.strip()
-    return found
+            by_name[meta["grade_id"]] = text.strip()
+    return by_name
 
 
-def put_beside(nb: NotebookNode, found: Mapping[str, str]) -> None:
+def put_beside(nb: NotebookNode, rubric_of: Mapping[str, str]) -> None:
     """Insert each rubric below its answer, in place; those that are there already are replaced."""
     nb.cells = [cell for cell in nb.cells if not is_rubric(cell)]
     for index in reversed(range(len(nb.cells))):
         name = nb.cells[index].metadata.get("nbgrader", {}).get("grade_id")
-        if name in found:
-            quoted = "\n".join(f"> {line}" for line in found[name].splitlines())
+        if name in rubric_of:
+            quoted = "\n".join(f"> {line}" for line in rubric_of[name].splitlines())
             cell = nbformat.v4.new_markdown_cell(f"> *For whoever marks this:*\n>\n{quoted}")
             cell.id = re.sub(r"[^\w-]", "-", MARK + name)[:64]
             nb.cells.insert(index + 1, cell)
@@ -107,7 +107,7 @@ class StudentPage(Preprocessor):
                 row = "".join(f"<td>{part}</td>" for part in (where, points, html.escape(_said(cell))))
                 lines.append(f"<tr>{row}</tr>")
         total = f"<b>{resources['nbgrader']['score']:g} of {resources['nbgrader']['max_score']:g} points</b>"
-        head = "<tr><th>task</th><th>points</th><th>what was said</th></tr>"
+        head = "<tr><th>task</th><th>points</th><th>feedback</th></tr>"
         nb.cells.insert(0, nbformat.v4.new_markdown_cell(
             f"<div>{total}{', without what is not marked yet' if waiting else ''}.</div>\n\n"
             f"<table class='points'>{head}{''.join(lines)}</table>"))
@@ -126,5 +126,5 @@ def _waiting(about: Mapping[str, Any]) -> set[str]:
     from nbgrader.api import Gradebook
 
     with Gradebook(about["db_url"]) as book:
-        found = book.find_submission_notebook(about["notebook"], about["assignment"], about["student"])
-        return {g.name for g in found.grades if g.auto_score is None and g.manual_score is None}
+        submission = book.find_submission_notebook(about["notebook"], about["assignment"], about["student"])
+        return {g.name for g in submission.grades if g.auto_score is None and g.manual_score is None}

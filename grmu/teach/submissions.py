@@ -1,4 +1,4 @@
-"""What students hand in: found in a folder, read without trusting it, and put right."""
+"""Submissions: find them in a folder, read them without trusting them, and restore changed cells."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Submission(NamedTuple):
 def recognise(folder: Path, but: Path | None = None) -> tuple[list[Submission], list[str]]:
     """The submissions in a folder: student/lab/lab.ipynb (nbgrader's), student/lab.ipynb, lab_student.ipynb,
     or zips of these names; and what is none. What lies in `but`, where results are written, is neither."""
-    found, strange = dict[tuple[str, str], Submission](), list[str]()
+    by_key, strange = dict[tuple[str, str], Submission](), list[str]()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and not IGNORED & set(p.parts)):
         if but is not None and path.is_relative_to(but):
             continue
@@ -48,14 +48,14 @@ def recognise(folder: Path, but: Path | None = None) -> tuple[list[Submission], 
         else:
             strange.append(f"{path.relative_to(folder)}: not recognised, expected {EXPECTED}")
             continue
-        if key in found:
-            first = found[key].path.relative_to(folder)
+        if key in by_key:
+            first = by_key[key].path.relative_to(folder)
             strange.append(
                 f"{path.relative_to(folder)}: left out, {key[0]} has handed in {key[1]} already, as {first}"
             )
         else:
-            found[key] = Submission(*key, path)
-    return list(found.values()), strange
+            by_key[key] = Submission(*key, path)
+    return list(by_key.values()), strange
 
 
 def content(submission: Submission, folder: Path) -> bytes:
@@ -161,6 +161,6 @@ def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
             gone.append(name)
             continue
         previous = name
-    said = (("changed cells put back", changed), ("missing cells put back", missing),
-            ("answers missing", gone))
-    return [f"{what}: {', '.join(names)}" for what, names in said if names]
+    changes = (("changed cells put back", changed), ("missing cells put back", missing),
+               ("answers missing", gone))
+    return [f"{what}: {', '.join(names)}" for what, names in changes if names]

@@ -1,13 +1,13 @@
-"""A task that a method has not seen: pictures that a network knows by heart, some of which it shall forget.
+"""A task that a method has not seen: a network has memorised some pictures, and must forget a few of them.
 
-    task = unseen.draw(np.random.default_rng(0))                # the pictures, who goes, PRETRAIN
-    after = unseen.unlearn(MyMethod(), unseen.given(task))      # weights: what a method is given, and gives
-    unseen.compare(MyMethod(), seeds=[0, 1])                    # beside doing nothing, fine-tuning, RETRAIN
+    task = unseen.draw(np.random.default_rng(0))                # the pictures, the forget set, PRETRAIN
+    after = unseen.unlearn(MyMethod(), unseen.inputs_of(task))      # the weights that the method leaves
+    unseen.compare(MyMethod(), seeds=[0, 1])                    # with PRETRAIN, fine-tuning and RETRAIN
 
-Three kinds of clothes that look alike, on two grounds of seven: PRETRAIN has learnt 576 of groundwear-many's
-pictures until it errs in none, and of new ones it knows two thirds. So what one of the forgotten looks like
-to a network that never saw it is far from what it looks like to PRETRAIN. The project's method is measured
-here (`notebooks/labs/marking/project.py` has the margins, and where they come from).
+The pictures show three kinds of clothes that look alike, on two of seven grounds. PRETRAIN is trained on 576
+pictures of groundwear-many until it classifies all of them correctly, but it classifies only two thirds of
+new pictures correctly. So a network that never saw the forgotten pictures treats them very differently. The
+project's method is measured here (`notebooks/labs/marking/project.py` has the margins and their origin).
 """
 
 import copy
@@ -23,34 +23,43 @@ from torch import Tensor
 
 from grmu import data, models, training
 from grmu.data import ForgetSplit, Group, GroupedDataset
+from grmu.data.core import split_at
 from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
 from grmu.numerics import fixed_threads
 from grmu.reweight import sample_weights
-from grmu.training import Context, Method, Recipe, predict
+from grmu.training import Context, Method, TrainConfig, predict
 
 DATASET, CLASSES = "groundwear-many", ("pullover", "coat", "shirt")
 EACH, RATIO = 96, 0.75  # training pictures a group; the share of one group that asks to be forgotten
-PRETRAINING = Recipe(epochs=30, lr=0.1, batch_size=32, warmup_epochs=2)
-UNLEARNING = Recipe(epochs=5, lr=0.03, batch_size=32)
+PRETRAINING = TrainConfig(epochs=30, lr=0.1, batch_size=32, warmup_epochs=2)
+UNLEARNING = TrainConfig(epochs=5, lr=0.03, batch_size=32)
 Weights = dict[str, Tensor]
 
 
 @dataclass
 class FromScratch(Method):
-    """PRETRAIN and RETRAIN."""
+    """Training from fresh weights: PRETRAIN and RETRAIN."""
 
-    starts_from = "fresh"
+    init_from = None
 
 
 @dataclass
 class FineTuning(Method):
-    """Cross-entropy on the retain set: a method without an idea of its own."""
+    """Cross-entropy on the retain set, without an unlearning term: the control."""
 
 
 class Task(NamedTuple):
-    """What is drawn: training and test pictures, the split, the forget group, PRETRAIN's weights; seeds of
-    RETRAIN and of what a method draws."""
+    """A drawn task.
+
+    Args:
+        train: Training pictures.
+        test: Test pictures.
+        split: Which training pictures are retained and forgotten.
+        group: The forget group.
+        seeds: Seed of RETRAIN, and of whatever a method draws.
+        pretrain: PRETRAIN's weights.
+    """
 
     train: GroupedDataset
     test: GroupedDataset
@@ -61,7 +70,7 @@ class Task(NamedTuple):
 
 
 def draw(rng: np.random.Generator) -> Task:
-    """A new task; PRETRAIN is trained for it, which takes two seconds."""
+    """Draw a new task and train its PRETRAIN, which takes two seconds."""
     everyone = data.load(DATASET)
     grounds = np.sort(rng.choice(everyone.train.n_attributes, 2, replace=False)).tolist()
     train, test = (_part(part, grounds, rng) for part in (everyone.train, everyone.test))
@@ -72,7 +81,7 @@ def draw(rng: np.random.Generator) -> Task:
 
 
 def _part(whole: GroupedDataset, grounds: Sequence[int], rng: np.random.Generator) -> GroupedDataset:
-    """`EACH` pictures of each class on each of the grounds, in groups numbered afresh."""
+    """Return `EACH` pictures of each class on each of the grounds, with groups renumbered."""
     order = torch.from_numpy(rng.permutation(len(whole)))
     classes = [whole.class_names.index(name) for name in CLASSES]
     rows = torch.cat([order[(whole.y[order] == y) & (whole.a[order] == a)][:EACH]
@@ -82,11 +91,11 @@ def _part(whole: GroupedDataset, grounds: Sequence[int], rng: np.random.Generato
                           [whole.attribute_names[g] for g in grounds], whole.name)
 
 
-def _from_scratch(train: GroupedDataset, learnt: GroupedDataset, seed: int,
+def _from_scratch(train: GroupedDataset, memorised: GroupedDataset, seed: int,
                   weights: Tensor | None) -> Weights:
-    """The weights of a network that learns these pictures by heart."""
+    """Return the weights of a network that memorises these pictures."""
     nobody, rng = train.subset(torch.arange(0)), torch.Generator().manual_seed(seed + 1)
-    return _train(FromScratch(), Context(models.build(Network(), train, seed), None, train, learnt, nobody,
+    return _train(FromScratch(), Context(models.build(Network(), train, seed), None, train, memorised, nobody,
                                          rng, PRETRAINING, weights))
 
 
@@ -97,37 +106,37 @@ def _train(method: Method, context: Context) -> Weights:
 
 
 def retrain(task: Task) -> Weights:
-    """The gold standard, RETRAIN + REWEIGHT: a network of another seed that never saw the forgotten."""
+    """Train the gold standard, RETRAIN + REWEIGHT: another seed, without the forget set."""
     retain = task.split.retain
     return _from_scratch(task.train, retain, task.seeds[0], sample_weights(task.train, retain))
 
 
-def given(task: Task) -> dict[str, Any]:
-    """What a method is told, as plain data: no test picture is in it, and no other seed."""
+def inputs_of(task: Task) -> dict[str, Any]:
+    """Return what a method may use, as plain data: no test picture, and no other seed."""
     return {"x": task.train.x, "y": task.train.y, "a": task.train.a, "grounds": task.train.attribute_names,
             "forget": task.split.forget_index, "pretrain": task.pretrain, "seed": task.seeds[1]}
 
 
-def unlearn(method: Method, told: Mapping[str, Any]) -> Weights:
-    """The weights that a method leaves, with REWEIGHT, if it begins with PRETRAIN's."""
-    train = GroupedDataset(told["x"], told["y"], told["a"], CLASSES, told["grounds"], DATASET)
-    split = data.split_at(train, told["forget"])
-    original = network(train, told["pretrain"]).requires_grad_(False)
+def unlearn(method: Method, inputs: Mapping[str, Any]) -> Weights:
+    """Return the weights after a method, with REWEIGHT, has started from PRETRAIN's."""
+    train = GroupedDataset(inputs["x"], inputs["y"], inputs["a"], CLASSES, inputs["grounds"], DATASET)
+    split = split_at(train, inputs["forget"])
+    original = network(train, inputs["pretrain"]).requires_grad_(False)
     model = copy.deepcopy(original).requires_grad_(True)
     return _train(method, Context(model, original, train, split.retain, split.forget,
-                                  torch.Generator().manual_seed(int(told["seed"])), UNLEARNING,
+                                  torch.Generator().manual_seed(int(inputs["seed"])), UNLEARNING,
                                   sample_weights(train, split.retain), split.retain_index))
 
 
 def network(train: GroupedDataset, weights: Mapping[str, Tensor]) -> Classifier:
-    """The network with these weights, in eval mode."""
+    """Return the network with these weights, in eval mode."""
     model = models.build(Network(), train, 0)
     model.load_state_dict(weights)
     return model.eval()
 
 
 def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
-    """RA, UA, TA and GA (`grmu.metrics`), percent."""
+    """Return RA, UA, TA and GA (`grmu.metrics`), percent."""
     model, members = network(task.train, weights), task.test.in_groups([task.group])
     right = {name: (predict(model, model, part.x).argmax(1) == part.y).double()
              for name, part in (("RA", task.split.retain), ("UA", task.split.forget), ("TA", task.test))}
@@ -137,29 +146,29 @@ def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
 
 @lru_cache(maxsize=16)
 def reference(seed: int) -> tuple[Task, dict[str, dict[str, float]]]:
-    """The task of a seed, and the measures of what a method is held against: four seconds the first time."""
+    """Return the task of a seed and the measures of its reference models; four seconds the first time."""
     task = draw(np.random.default_rng(seed))
-    weights = {"RETRAIN + REWEIGHT": retrain(task), "doing nothing": task.pretrain,
-               "fine-tuning": unlearn(FineTuning(), given(task))}
+    weights = {"RETRAIN + REWEIGHT": retrain(task), "original model": task.pretrain,
+               "fine-tuning": unlearn(FineTuning(), inputs_of(task))}
     return task, {name: measure(task, value) for name, value in weights.items()}
 
 
 def compare(method: Method, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
-    """RA, UA, TA, GA of a method and of what it is held against, percent, means over tasks of these seeds.
+    """Compare a method with the reference models: RA, UA, TA, GA, percent, means over tasks of these seeds.
 
-    "UA from gold" and "all from gold": distances from the gold standard, points, taken in each task.
+    "UA from gold" and "all from gold" are distances from the gold standard in points, computed per task.
     """
-    found = []
+    tables = []
     for seed in seeds:
         task, rows = reference(seed)
-        rows = rows | {"method": measure(task, unlearn(method, given(task)))}
+        rows = rows | {"method": measure(task, unlearn(method, inputs_of(task)))}
         gold = rows["RETRAIN + REWEIGHT"]
-        found.append(pd.DataFrame({name: row | {"UA from gold": far(row, gold, ["UA"]),
-                                                "all from gold": far(row, gold)}
+        tables.append(pd.DataFrame({name: row | {"UA from gold": distance(row, gold, ["UA"]),
+                                                "all from gold": distance(row, gold)}
                                    for name, row in rows.items()}).T)
-    return sum(found[1:], found[0]) / len(found)
+    return sum(tables[1:], tables[0]) / len(tables)
 
 
-def far(row: Mapping[str, float], gold: Mapping[str, float], measures: Sequence[str] = OVERALL) -> float:
-    """Mean distance from the gold standard over these measures, points."""
+def distance(row: Mapping[str, float], gold: Mapping[str, float], measures: Sequence[str] = OVERALL) -> float:
+    """Return the mean distance from the gold standard over these measures, points."""
     return float(np.mean([abs(row[name] - gold[name]) for name in measures]))

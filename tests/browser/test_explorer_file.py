@@ -10,9 +10,9 @@ import pytest
 from conftest import SCREENS, check_accessible, keep
 from playwright.sync_api import expect
 
-from grmu.show import explorer_page
+from grmu.show import explorer, explorer_page
 
-MIU = "#v=1&who=smallest&method=miu&reweight=1&ratio=0.5&lam=1&form=steady&seed=all"
+MIU = "#v=2&who=smallest&method=miu&reweight=1&ratio=0.5&lam=1&seed=all"
 MOVES = """async slider => {
     const took = [], frames = [], said = new Set();
     for (let i = 0; i < 200; i++) {
@@ -95,22 +95,22 @@ def test_every_figure_has_its_numbers_as_a_table(opened):
         buttons.nth(i).focus()
         page.keyboard.press("Enter")
         expect(page.locator("figure").nth(i).locator("tbody tr").first).to_be_visible()
-    assert "62.2" in page.locator("figure").first.locator("table").inner_text()
+    after = explorer.printed(explorer.Choice()).groups["after (%)"].iloc[-1]
+    assert f"{after:.1f}" in page.locator("figure").first.locator("table").inner_text()
     shot(page, "tables")
 
 
 def test_controls_offer_what_was_run_and_a_link_holds_the_setting(opened, address):
     page = opened()
     page.get_by_label("method").select_option("miu")
-    page.get_by_label("form of MIU").select_option("released")
     page.get_by_label("seeds").select_option("2")
     expect(page.locator(".note")).to_contain_text("Of fewer than five seeds there is no interval.")
-    expect(page).to_have_url(re.compile("form=released&seed=2"))
+    expect(page).to_have_url(re.compile("lam=1&seed=2"))
     said, link = page.get_by_role("heading", level=2).inner_text(), page.url
     assert opened(link.removeprefix(address)).get_by_role("heading", level=2).inner_text() == said
     page.get_by_label("data set").select_option("groundwear-many")
     expect(page.get_by_label("who asks")).to_have_value("nine")
-    expect(page.locator(".warning")).to_contain_text("was not run here")  # that form
+    expect(page.locator(".note")).to_contain_text("λ = 10 (nearest to 1 that was computed here)")
 
 
 def test_copy_as_python_is_shown_where_the_clipboard_is_closed(opened):
@@ -126,7 +126,7 @@ def test_copy_as_python_is_shown_where_the_clipboard_is_closed(opened):
     ("sentences", "the group that asked goes", "sentences of the group that asked"),
     ("alike", "sneaker on brick goes", "pictures of sneaker on brick")])  # all ask, GA is of that group alone
 def test_labels_say_what_is_measured(opened, who, said, things):
-    page = opened(f"#v=1&who={who}")
+    page = opened(f"#v=2&who={who}")
     expect(page.get_by_role("heading", level=2)).to_contain_text(f"RETRAIN, ratio 0.5: {said} from")
     expect(page.get_by_role("heading", name=f"GA: accuracy on new {things}, against")).to_be_visible()
 
@@ -144,8 +144,8 @@ def test_what_was_not_kept_of_a_setting_is_said(opened):
 
 @pytest.mark.parametrize(("hash_", "said"), [
     ("#v=0&who=smallest", "made for version “0” of the explorer"),
-    ("#v=1&ratio=x", "ratio “x” is not known"),
-    ("#v=1&who=alike&method=miu", "MIU was not run for as many samples of all 4 groups alike")])
+    ("#v=2&ratio=x", "ratio “x” is not known"),
+    ("#v=2&who=alike&method=miu", "MIU was not run for as many samples of all 4 groups alike")])
 def test_a_link_that_cannot_be_followed_says_so(opened, hash_, said):
     page = opened(hash_)
     expect(page.locator(".warning").first).to_contain_text(said)

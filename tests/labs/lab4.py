@@ -4,17 +4,17 @@ METHOD = """
 @dataclass
 class MyMIU(Prepared):
     def forget_loss(self, batch):
-        return ({forget}self.mi.bound(self.model.features(batch.x), batch.group)){floor}
+        return ({forget}self.mine.bound(self.model.features(batch.x), batch.group)){floor}
 
     def retain_loss(self, batch):
-        z = self.model.features(batch.x)
+        z, group_bar = self.model.features(batch.x), self.mine.draw(batch.group)
         target = {target}
-        calibration = (self.mi.bound(z, batch.group) - target){distance}
+        calibration = (self.mine.bound(z, batch.group, {drawn}) - target){distance}
         return nn.functional.cross_entropy(self.model.head(z), batch.y) + {lam} * calibration
 """
-RIGHT = {"forget": "", "floor": ".clamp(min=self.floor)", "distance": ".abs()",
-         "target": "self.mi_o.bound(self.z_o[batch.index], batch.group).detach()",
-         "lam": "self.lam"}
+TARGET = "self.mine_original.bound(self.z_original[batch.index], batch.group, group_bar)"
+RIGHT = {"forget": "", "floor": ".clamp(min=self.floor)", "distance": ".abs()", "drawn": "group_bar",
+         "target": TARGET + ".detach()", "lam": "self.lam"}
 
 OWN = """
 runs, golds = (t.set_index("seed").loc[{seeds}] for t in (rows[rows["lam"] == {my_lam}], gold))
@@ -24,52 +24,43 @@ my_score, my_shift = {score}, {shift}
 OWN_RIGHT = {"seeds": "my_seeds", "my_lam": "my_lam", "score": "(off.UA.abs() + off.val_GA.abs()).mean()",
              "shift": "off.GA.mean()"}
 
+UNLEARNING = """
+def unlearning_loss(t, group, group_bar, floor):
+    own, drawn = (t.gather(1, g[:, None]).flatten() for g in (group, group_bar))"""
+
 MISCONCEPTIONS = {
-    "the sign of the unlearning term": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    bound = t.gather(1, group[:, None]).mean() - t.flatten().logsumexp(0) + math.log(t.numel())
-    return (-bound).clamp(min=floor)
+    "the sign of the unlearning term": ({"unlearning_loss": UNLEARNING + """
+    return (drawn.logsumexp(0) - math.log(len(drawn)) - own.mean()).clamp(min=floor)
 """}, {"test_unlearning_sign": 1, "test_unlearning_floor": 1}),
-    "log(n) forgotten in the log-mean-exp": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    return (t.gather(1, group[:, None]).mean() - t.flatten().logsumexp(0)).clamp(min=floor)
+    "log(n) forgotten in the log-mean-exp": ({"unlearning_loss": UNLEARNING + """
+    return (own.mean() - drawn.logsumexp(0)).clamp(min=floor)
 """}, {"test_unlearning": 1}),
-    "the log of the batch size only": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    bound = t.gather(1, group[:, None]).mean() - t.flatten().logsumexp(0) + math.log(len(t))
-    return bound.clamp(min=floor)
+    "the log of the whole table's size": ({"unlearning_loss": UNLEARNING + """
+    return (own.mean() - drawn.logsumexp(0) + math.log(t.numel())).clamp(min=floor)
 """}, {"test_unlearning": 1}),
-    "a log for each sample": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    bound = t.gather(1, group[:, None]).mean() - t.logsumexp(1).mean() + math.log(t.shape[1])
-    return bound.clamp(min=floor)
+    "the whole table in place of the draw": ({"unlearning_loss": UNLEARNING + """
+    return (own.mean() - t.flatten().logsumexp(0) + math.log(t.numel())).clamp(min=floor)
 """}, {"test_unlearning": 1, "test_unlearning_sign": 1}),
-    "mean minus mean in the table": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    return (t.gather(1, group[:, None]).mean() - t.mean()).clamp(min=floor)
-"""}, {"test_unlearning": 1, "test_unlearning_sign": 1}),
-    "real pairs detached": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    own = t.detach().gather(1, group[:, None]).mean()
-    return (own - t.flatten().logsumexp(0) + math.log(t.numel())).clamp(min=floor)
-"""}, {"test_unlearning_sign": 1}),
-    "mismatched pairs detached": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    log_mean = t.detach().exp().mean().log()
-    return (t.gather(1, group[:, None]).mean() - log_mean).clamp(min=floor)
-"""}, {"test_unlearning_sign": 1}),
-    "the floor as a ceiling": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    bound = t.gather(1, group[:, None]).mean() - t.flatten().logsumexp(0) + math.log(t.numel())
-    return bound.clamp(max=floor)
+    "own groups in both terms": ({"unlearning_loss": UNLEARNING + """
+    return (own.mean() - own.logsumexp(0) + math.log(len(own))).clamp(min=floor)
 """}, {"test_unlearning": 1, "test_unlearning_sign": 1, "test_unlearning_floor": 1}),
-    "the floor left out": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    return t.gather(1, group[:, None]).mean() - t.flatten().logsumexp(0) + math.log(t.numel())
+    "mean minus mean": ({"unlearning_loss": UNLEARNING + """
+    return (own.mean() - drawn.mean()).clamp(min=floor)
+"""}, {"test_unlearning": 1, "test_unlearning_sign": 1}),
+    "real pairs detached": ({"unlearning_loss": UNLEARNING + """
+    return (own.detach().mean() - drawn.logsumexp(0) + math.log(len(drawn))).clamp(min=floor)
+"""}, {"test_unlearning_sign": 1}),
+    "mismatched pairs detached": ({"unlearning_loss": UNLEARNING + """
+    return (own.mean() - drawn.detach().exp().mean().log()).clamp(min=floor)
+"""}, {"test_unlearning_sign": 1}),
+    "the floor as a ceiling": ({"unlearning_loss": UNLEARNING + """
+    return (own.mean() - drawn.logsumexp(0) + math.log(len(drawn))).clamp(max=floor)
+"""}, {"test_unlearning": 1, "test_unlearning_sign": 1, "test_unlearning_floor": 1}),
+    "the floor left out": ({"unlearning_loss": UNLEARNING + """
+    return own.mean() - drawn.logsumexp(0) + math.log(len(drawn))
 """}, {"test_unlearning_floor": 1}),
-    "a gradient below the floor": ({"unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    bound = t.gather(1, group[:, None]).mean() - t.flatten().logsumexp(0) + math.log(t.numel())
+    "a gradient below the floor": ({"unlearning_loss": UNLEARNING + """
+    bound = own.mean() - drawn.logsumexp(0) + math.log(len(drawn))
     return bound + (floor - bound).clamp(min=0).detach()
 """}, {"test_unlearning_floor": 1}),
     "the original's estimate is not detached": ({"calibration_loss": """
@@ -122,17 +113,22 @@ def retaining_loss(logits, y):
 """}, {"test_retaining": 1}),
     "the method climbs": ({"my_miu": METHOD.format(**RIGHT | {"forget": "-"})}, {"test_method_forget": 2}),
     "one estimator for both models": (
-        {"my_miu": METHOD.format(
-            **RIGHT | {"target": "self.mi.bound(self.z_o[batch.index], batch.group).detach()"})},
+        {"my_miu": METHOD.format(**RIGHT | {"target": RIGHT["target"].replace("mine_original", "mine")})},
         {"test_method_retain": 2}),
     "no floor in the method": (
         {"my_miu": METHOD.format(**RIGHT | {"floor": ""})}, {"test_method_forget": 2}),
     "the method squares": (
         {"my_miu": METHOD.format(**RIGHT | {"distance": " ** 2"})}, {"test_method_retain": 2}),
+    "a draw for each estimate": (
+        {"my_miu": METHOD.format(**RIGHT | {"drawn": "self.mine.draw(batch.group)"})},
+        {"test_method_retain": 2}),
+    "no draw passed on": (
+        {"my_miu": METHOD.format(**RIGHT | {
+            "drawn": "None", "target": RIGHT["target"].replace(", group_bar", "")})},
+        {"test_method_retain": 2}),
     "lambda left out": ({"my_miu": METHOD.format(**RIGHT | {"lam": "1.0"})}, {"test_method_retain": 2}),
     "the method's target is not detached": (
-        {"my_miu": METHOD.format(
-            **RIGHT | {"target": "self.mi_o.bound(self.z_o[batch.index], batch.group)"})},
+        {"my_miu": METHOD.format(**RIGHT | {"target": TARGET})},
         {"test_method_target": 1}),
     "forget and retain exchanged": ({"my_miu": """
 @dataclass
@@ -141,7 +137,7 @@ class MyMIU(Prepared):
         return nn.functional.cross_entropy(self.model(batch.x), batch.y).clamp(min=self.floor)
 
     def retain_loss(self, batch):
-        return self.mi.bound(self.model.features(batch.x), batch.group)
+        return self.mine.bound(self.model.features(batch.x), batch.group)
 """}, {"test_method_forget": 2, "test_method_retain": 2}),
     "the forget features detached": ({"my_miu": METHOD.format(
         **RIGHT | {"floor": ".detach().clamp(min=self.floor)"})}, {"test_method_forget": 2}),
@@ -149,18 +145,17 @@ class MyMIU(Prepared):
         {"my_miu": METHOD.format(**RIGHT | {"lam": "1 / self.lam"})}, {"test_method_retain": 2}),
     "the batch's rows forgotten": (
         {"my_miu": METHOD.format(
-            **RIGHT | {"target": "self.mi_o.bound(self.z_o[: len(batch.y)], batch.group).detach()"})},
+            **RIGHT | {"target": RIGHT["target"].replace("batch.index", ": len(batch.y)")})},
         {"test_method_retain": 2}),
     "no absolute value in the method": (
         {"my_miu": METHOD.format(**RIGHT | {"distance": ""})}, {"test_method_retain": 2}),
     "only the original's features are detached": (
         {"my_miu": METHOD.format(
-            **RIGHT | {"target": "self.mi_o.bound(self.z_o[batch.index].detach(), batch.group)"})},
+            **RIGHT | {"target": TARGET.replace("[batch.index]", "[batch.index].detach()")})},
         {"test_method_target": 1}),
     "the method detaches the wrong side": (
-        {"my_miu": METHOD.format(
-            **RIGHT | {"target": "self.mi_o.bound(self.z_o[batch.index], batch.group)"})
-            .replace("(self.mi.bound(z, batch.group) -", "(self.mi.bound(z, batch.group).detach() -")},
+        {"my_miu": METHOD.format(**RIGHT | {"target": TARGET})
+            .replace("group_bar) - target", "group_bar).detach() - target")},
         {"test_method_retain": 2, "test_method_target": 1}),
     "lambda chosen on the test set": ({"choose_lambda": """
 def choose_lambda(rows, gold):
@@ -251,9 +246,9 @@ def membership(losses, groups):
 
 SECOND = {
     "unlearning_loss": """
-def unlearning_loss(t, group, floor):
-    own = t[torch.arange(len(t)), group]
-    return floor + torch.relu(own.sum() / len(own) - torch.log(torch.exp(t).mean()) - floor)
+def unlearning_loss(t, group, group_bar, floor):
+    own, drawn = t[torch.arange(len(t)), group], t[torch.arange(len(t)), group_bar]
+    return floor + torch.relu(own.sum() / len(own) - torch.log(torch.exp(drawn).mean()) - floor)
 """,
     "calibration_loss": """
 def calibration_loss(mi, mi_original, lam):
@@ -267,15 +262,17 @@ def retaining_loss(logits, y):
 @dataclass
 class MyMIU(Prepared):
     def forget_loss(self, batch):
-        t = self.mi.mine.all_groups(self.model.features(batch.x))
-        m = t.gather(1, batch.group[:, None]).mean() - t.exp().mean().log()
+        t = self.mine.network.all_groups(self.model.features(batch.x))
+        drawn = torch.randint(t.shape[1], (len(t),), generator=self.context.rng)
+        m = t.gather(1, batch.group[:, None]).mean() - t.gather(1, drawn[:, None]).exp().mean().log()
         return torch.maximum(m, torch.tensor(self.floor))
 
     def retain_loss(self, batch):
         with torch.no_grad():
-            target = self.mi_o.bound(self.z_o[batch.index], batch.group)
+            drawn = self.mine_original.draw(batch.group)
+            target = self.mine_original.bound(self.z_original[batch.index], batch.group, drawn)
         features = self.model.features(batch.x)
-        distance = self.mi.bound(features, batch.group) - target
+        distance = self.mine.bound(features, batch.group, drawn) - target
         log_p = self.model.head(features).log_softmax(1)
         return distance.square().sqrt() * self.lam - log_p.gather(1, batch.y[:, None]).mean()
 """,

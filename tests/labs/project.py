@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from grmu.data.checks import one_of, within
 from grmu.methods import register
-from grmu.settings import one_of, within
 from grmu.training import Batch, Context, Method
 
 """
@@ -54,13 +54,14 @@ MISCONCEPTIONS = {
         answer(head=HEAD.replace('    """Ascent on the forgotten down to a cap, a little."""\n\n', "")),
         {"test_method": 1}),
     "the retain pass goes over everyone": (answer('\n    trains_on = "train"\n'), {"test_method": 1}),
-    "starts from fresh weights": (answer('\n    starts_from = "fresh"\n'), {"test_method": 1}),
+    "starts from fresh weights": (answer('\n    init_from = None\n'), {"test_method": 1}),
     "another class is registered": (
         answer(tail='\n\n@dataclass\nclass Other(MyMethod):\n    pass\n\n\nregister("mine", Other)\n'),
         {"test_method": 1}),
     "no dataclass": (
         answer(head=HEAD.replace("@dataclass\n", "").replace("within(0.001, 1, default=0.6)", "0.05")
-               .replace("within(0, 1000, default=5)", "5")) | {"by_heart": "by_heart = {}"},
+               .replace("within(0, 1000, default=5)", "5"))
+        | {"memorised_settings": "memorised_settings = {}"},
         {"test_method": 1, "test_settings": 1}),
     "settings unchecked": (
         answer(head=HEAD.replace("within(0.001, 1, default=0.6)", "0.6")), {"test_settings": 1}),
@@ -98,13 +99,13 @@ MISCONCEPTIONS = {
         "return super().retain_loss(batch) * (1 + 0.01 * len(self.runs))")),
         {"test_repeatable": 1, "test_resume": 1}),
     "a sampling of its own": (answer("""
-    def sampling_weights(self):
-        return torch.full((len(self.context.retain),), 1 / len(self.context.retain))
+    def sample_epoch(self):
+        return torch.randperm(len(self.context.retain), generator=self.context.rng)
 """), {"test_reweight": 1}),
     "groups balanced": (answer("""
-    def sampling_weights(self):
-        from grmu.reweight import balanced_weights
-        return balanced_weights(self.context.retain)
+    def sample_epoch(self):
+        from grmu.methods.balanced import RWG
+        return RWG.sample_epoch(self)
 """), {"test_reweight": 1}),
     "the weights are thrown away": (answer(setup("context.weights = None")), {"test_reweight": 1}),
     "a state that is not kept": (answer(setup("self.scale = torch.ones(())") + retain(
@@ -128,7 +129,8 @@ MISCONCEPTIONS = {
                forget="\n    def forget_loss(self, batch):\n        return 0 * self.model(batch.x).sum()\n"),
         BEHAVIOUR),
     "the sign of the forget loss": (answer(forget=FORGET.replace("return (", "return -(")), BEHAVIOUR),
-    "a cap that holds too early": (answer() | {"by_heart": 'by_heart = {"cap": 0.9}'}, BEHAVIOUR),
+    "a cap that holds too early": (
+        answer() | {"memorised_settings": 'memorised_settings = {"cap": 0.9}'}, BEHAVIOUR),
     "the forgotten in place of the retained": (
         answer(retain("x, y = self.context.forget.x, self.context.forget.y",
                       "return nn.functional.cross_entropy(self.model(x), y)")), BEHAVIOUR),
@@ -155,17 +157,14 @@ class MyMethod(Method):
 
     def setup(self, context):
         super().setup(context)
-        self.mean = torch.zeros(())
+        self.mean = nn.Buffer(torch.zeros(()))
         head = self.model.head[-1] if isinstance(self.model.head, nn.Sequential) else self.model.head
         noise = torch.randn(head.weight.shape, generator=context.rng)
         with torch.no_grad():
             head.weight.add_(0.01 * noise)
 
-    def state(self):
-        return {"mean": self.mean}
-
     def retain_loss(self, batch):
         loss = super().retain_loss(batch)
         self.mean.mul_(0.9).add_(0.1 * loss.detach())
         return loss + 0.01 * (loss - self.mean) ** 2
-""" + TAIL, "by_heart": "by_heart = {}"}
+""" + TAIL, "memorised_settings": "memorised_settings = {}"}

@@ -150,8 +150,8 @@ class Cache:
 
     def _stamp(self) -> list[int]:
         """What changes when the file is written to."""
-        found = self.array_file.stat()
-        return [found.st_size, found.st_mtime_ns]
+        status = self.array_file.stat()
+        return [status.st_size, status.st_mtime_ns]
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

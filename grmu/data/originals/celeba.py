@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from grmu.data.originals.original import Metadata, Original, Pictures, Recipes, codes, find, read_table
-from grmu.data.view import View
+from grmu.data.memmap import CropTransform
+from grmu.data.originals.original import Metadata, Original, Pictures, Protocols, codes, find, read_table
 
 SOURCE = """\
 CelebA: 202,599 aligned pictures of faces of celebrities, with 40 attributes each.
@@ -83,9 +83,10 @@ def _read_partition(path: Path) -> pd.DataFrame:
 CELEBA = Original(
     name="celeba", source=SOURCE, labels=(LABELS, PARTITION), samples=(PICTURES,),
     class_names=("not blond", "blond"), attribute_names=("female", "male"), forget_group=(1, 1), read=read,
-    pictures=Pictures(218, 178, "refuse", view=View(side=224, height=178, width=178)),
+    pictures=Pictures(218, 178, "refuse", view=CropTransform(side=224, height=178, width=178)),
     counts_from="published: the data set's own partition, and its groups as group DRO's authors count them",
     published={"train": (71629, 66874, 22880, 1387), "val": (8535, 8276, 2874, 182),
                "test": (9767, 7535, 2480, 180)})
-RECIPES = Recipes(CELEBA, replace(CELEBA, pictures=Pictures(218, 178, "refuse", View(224, 218, 178, 0.08))))
-load, fingerprint = RECIPES.load, RECIPES.fingerprint
+WHOLE = Pictures(218, 178, "refuse", CropTransform(224, 218, 178, 0.08))
+PROTOCOLS = Protocols(CELEBA, replace(CELEBA, pictures=WHOLE))
+load, fingerprint = PROTOCOLS.load, PROTOCOLS.fingerprint

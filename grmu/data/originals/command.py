@@ -10,8 +10,8 @@ from pathlib import Path
 
 from grmu.data.arguments import Parser
 from grmu.data.originals.cache import LISTED, listed
-from grmu.data.originals.original import Metadata, Original, Recipes
-from grmu.data.originals.registry import ORIGINALS, RECIPES
+from grmu.data.originals.original import Metadata, Original, Protocols
+from grmu.data.originals.registry import ORIGINALS, PROTOCOLS
 
 
 def main(argv: list[str]) -> int:
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
                         help="repair labels that a spreadsheet damaged (FairFace)")
     parser.add_argument("--skip-damaged", action="store_true",
                         help="go on without the damaged pictures, from now on")
-    parser.add_argument("--recipe", choices=[f.name for f in fields(Recipes)], default="ours",
+    parser.add_argument("--protocol", choices=[f.name for f in fields(Protocols)], default="ours",
                         help="read it as the paper's released code does (its counts, and a cache of its own)")
     options = parser.parse_args(argv)
     if options.root is not None and (options.name is None or not options.root.is_dir()):
@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         print("\n".join(original.source.splitlines()[0] for original in ORIGINALS.values()))
         print("python -m grmu data NAME says more; NAME is one of", ", ".join(ORIGINALS))
         return 0
-    original = getattr(RECIPES[options.name], options.recipe)
+    original = getattr(PROTOCOLS[options.name], options.protocol)
     if options.root is None:
         print(f"{original.source}\nThen `python -m grmu data {original.name} --root FOLDER --cache` checks "
               "and prepares it.")
@@ -48,12 +48,12 @@ def main(argv: list[str]) -> int:
     print(f"{original.name} in {options.root}")
     problems = inspect(original, options.root, options.repair, options.cache, options.skip_damaged)
     if problems:
-        said = [*problems[:LISTED], *[f"and {len(problems) - LISTED} more"] * (len(problems) > LISTED)]
-        print(f"not ready: {len(problems)} problem{'s' * (len(problems) > 1)}", *said, sep="\n  - ")
+        lines = [*problems[:LISTED], *[f"and {len(problems) - LISTED} more"] * (len(problems) > LISTED)]
+        print(f"not ready: {len(problems)} problem{'s' * (len(problems) > 1)}", *lines, sep="\n  - ")
         print(f"`python -m grmu data {original.name}` says what to download and how the folder must look.")
         return 1
-    recipe = f', recipe="{options.recipe}"' * (options.recipe != "ours")
-    print(f'ready: grmu.data.load("{original.name}", root="{options.root}"{recipe})')
+    protocol = f', protocol="{options.protocol}"' * (options.protocol != "ours")
+    print(f'ready: grmu.data.load("{original.name}", root="{options.root}"{protocol})')
     return 0
 
 

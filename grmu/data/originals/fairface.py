@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 
 from grmu.data.files import replacing, write_whole
-from grmu.data.originals.original import Metadata, Original, Pictures, Recipes, codes, find, read_table
-from grmu.data.view import View
+from grmu.data.memmap import CropTransform
+from grmu.data.originals.original import Metadata, Original, Pictures, Protocols, codes, find, read_table
 
 SOURCE = """\
 FairFace: 97,698 faces with age, gender and race, of which 45,414 are used.
@@ -114,13 +114,13 @@ def _free_name(path: Path) -> Path:
 FAIRFACE = Original(
     name="fairface", source=SOURCE, labels=tuple((place,) for place in FILES), samples=(("train",), ("val",)),
     class_names=AGES, attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
-    pictures=Pictures(224, 224, "squash", view=View(side=224, height=224, width=224)),
+    pictures=Pictures(224, 224, "squash", view=CropTransform(side=224, height=224, width=224)),
     counts_from="counted: the test set is the paper's; of the 40,252 others a tenth is our validation set, "
                 "by a rule (36,227 and 4,025), where the paper's was drawn at random (36,226 and 4,026)",
     published={"train": (36227,), "val": (4025,), "test": (5162,)})
-RECIPES = Recipes(FAIRFACE, replace(
+PROTOCOLS = Protocols(FAIRFACE, replace(
     FAIRFACE, read=partial(read, n_val=math.ceil),
     published={"train": (36226,), "val": (4026,), "test": (5162,)},
     counts_from="counted in the paper's released code, which draws these rows at random",
-    pictures=Pictures(224, 224, "squash", View(224, 196, 196, 0.08))))
-load, fingerprint = RECIPES.load, RECIPES.fingerprint
+    pictures=Pictures(224, 224, "squash", CropTransform(224, 196, 196, 0.08))))
+load, fingerprint = PROTOCOLS.load, PROTOCOLS.fingerprint

@@ -53,7 +53,7 @@ def look(folder: Path, files: Sequence[str], size: tuple[int, int] | None,
          name: str) -> tuple[dict[str, str], Counter[str]]:
     """The damaged ones of these files, with what is wrong, and how many are odd in which way."""
     with ThreadPoolExecutor(8) as pool:
-        found = pool.map(lambda file: glance(folder / file, size), files, chunksize=64)
-        looks = list(tqdm(found, f"{name}: pictures", total=len(files), unit=" files", leave=False))
+        glances = pool.map(lambda file: glance(folder / file, size), files, chunksize=64)
+        looks = list(tqdm(glances, f"{name}: pictures", total=len(files), unit=" files", leave=False))
     damaged = {file: damage for file, (damage, _) in zip(files, looks, strict=True) if damage}
     return damaged, Counter(odd for _, odd in looks if odd)

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm.auto import tqdm
 
+from grmu.data.downloads import downloads, in_package
 from grmu.data.originals.cache import Cache, Fill, default_folder, digest
-from grmu.data.originals.original import Metadata, Original, Recipes, codes, find, read_table
-from grmu.data.shipped import downloads, in_package
+from grmu.data.originals.original import Metadata, Original, Protocols, codes, find, read_table
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -210,5 +210,5 @@ MULTINLI = Original(
     published={"train": (57498, 11158, 67376, 1521, 66630, 1992),
                "val": (22814, 4634, 26949, 613, 26655, 797),
                "test": (34597, 6655, 40496, 886, 39930, 1148)})
-RECIPES = Recipes(MULTINLI, replace(MULTINLI, text_cache=partial(make_cache, first_longer=True)))
-load, fingerprint = RECIPES.load, RECIPES.fingerprint
+PROTOCOLS = Protocols(MULTINLI, replace(MULTINLI, text_cache=partial(make_cache, first_longer=True)))
+load, fingerprint = PROTOCOLS.load, PROTOCOLS.fingerprint

@@ -14,12 +14,11 @@ import pandas as pd
 import torch
 
 from grmu.data.core import Group, GroupedDataset, Splits
+from grmu.data.downloads import sha256
 from grmu.data.files import write_whole
+from grmu.data.memmap import CropTransform, MemmapSamples, Storage
 from grmu.data.originals.cache import Cache, Fill, default_folder, digest, picture_cache, try_decode
 from grmu.data.originals.look import look
-from grmu.data.rows import Rows, Storage
-from grmu.data.shipped import sha256
-from grmu.data.view import View
 
 SPLITS = ("train", "val", "test")
 LOOKED_AT = 64  # pictures that a check decodes
@@ -58,7 +57,7 @@ class Pictures:
     height: int
     width: int
     fit: str
-    view: View
+    view: CropTransform
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +101,7 @@ class Original:
 
         def part(number: int) -> GroupedDataset:
             rows = (split == number).nonzero().squeeze(1)
-            x = Rows(storage, rows, self.pictures.view if self.pictures else None)
+            x = MemmapSamples(storage, rows, self.pictures.view if self.pictures else None)
             return GroupedDataset(x, y[rows], a[rows], self.class_names, self.attribute_names, name)
 
         return Splits(part(0), part(1), part(2), self.forget_group)
@@ -171,10 +170,10 @@ class Original:
         problems = []
         for split, counts in self.counts(metadata).items():
             expected = self.published[split]
-            found = tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),)
-            if found != expected:
+            actual = tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),)
+            if actual != expected:
                 what = "samples of its groups" if len(expected) > 1 else "samples"
-                problems.append(f"{split} has {' / '.join(map(str, found))} {what}, "
+                problems.append(f"{split} has {' / '.join(map(str, actual))} {what}, "
                                 f"but {' / '.join(map(str, expected))} are published")
         return problems
 
@@ -212,28 +211,28 @@ class Original:
 
     def metadata(self, root: Path) -> Metadata:
         """What the label files say of the pictures that are not skipped; errors as of `read`."""
-        found = self.read(root)
+        metadata = self.read(root)
         if not (skipped := set(self.skipped(root))):
-            return found
-        kept = [i for i, item in enumerate(found.items) if item not in skipped]
-        return Metadata(found.folder, [found.items[i] for i in kept], found.y[kept], found.a[kept],
-                        found.split[kept])
+            return metadata
+        kept = [i for i, item in enumerate(metadata.items) if item not in skipped]
+        return Metadata(metadata.folder, [metadata.items[i] for i in kept], metadata.y[kept],
+                        metadata.a[kept], metadata.split[kept])
 
 
 @dataclass(frozen=True)
-class Recipes:
+class Protocols:
     """A data set as we read it, and as the paper's released code does (`data.load` says how they differ)."""
 
     ours: Original
     released: Original
 
-    def load(self, name: str, root: str | Path | None, recipe: str = "ours") -> Splits:
-        """As of `Original`, of the recipe."""
-        return getattr(self, recipe).load(name, root)
+    def load(self, name: str, root: str | Path | None, protocol: str = "ours") -> Splits:
+        """As of `Original`, of the protocol."""
+        return getattr(self, protocol).load(name, root)
 
-    def fingerprint(self, name: str, root: str | Path | None, recipe: str = "ours") -> str:
-        """As of `Original`, of the recipe."""
-        return getattr(self, recipe).fingerprint(name, root)
+    def fingerprint(self, name: str, root: str | Path | None, protocol: str = "ours") -> str:
+        """As of `Original`, of the protocol."""
+        return getattr(self, protocol).fingerprint(name, root)
 
 
 def find(name: str, root: Path, *places: str) -> Path:

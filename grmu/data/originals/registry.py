@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grmu.data.originals import celeba, fairface, multinli, waterbirds
-from grmu.data.originals.original import Original, Recipes
+from grmu.data.originals.original import Original, Protocols
 
-RECIPES: dict[str, Recipes] = {module.RECIPES.ours.name: module.RECIPES
+PROTOCOLS: dict[str, Protocols] = {module.PROTOCOLS.ours.name: module.PROTOCOLS
                                for module in (celeba, waterbirds, fairface, multinli)}
-ORIGINALS: dict[str, Original] = {name: recipes.ours for name, recipes in RECIPES.items()}
+ORIGINALS: dict[str, Original] = {name: protocols.ours for name, protocols in PROTOCOLS.items()}

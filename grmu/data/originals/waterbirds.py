@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from grmu.data.originals.original import Metadata, Original, Pictures, Recipes, codes, find, read_table
-from grmu.data.view import View
+from grmu.data.memmap import CropTransform
+from grmu.data.originals.original import Metadata, Original, Pictures, Protocols, codes, find, read_table
 
 FOLDER = "waterbird_complete95_forest2water2"
 SOURCE = f"""\
@@ -36,9 +36,9 @@ def read(root: Path) -> Metadata:
 WATERBIRDS = Original(
     name="waterbirds", source=SOURCE, labels=(LABELS,), samples=(), class_names=("landbird", "waterbird"),
     attribute_names=("on land", "on water"), forget_group=(1, 0), read=read,
-    pictures=Pictures(256, 256, "squash", view=View(side=224, height=224, width=224)),
+    pictures=Pictures(256, 256, "squash", view=CropTransform(side=224, height=224, width=224)),
     counts_from="published by the data set's authors",
     published={"train": (3498, 184, 56, 1057), "val": (467, 466, 133, 133), "test": (2255, 2255, 642, 642)})
-RECIPES = Recipes(WATERBIRDS,
-                  replace(WATERBIRDS, pictures=Pictures(256, 256, "crop", View(224, 224, 224, 0.08))))
-load, fingerprint = RECIPES.load, RECIPES.fingerprint
+CROPPED = Pictures(256, 256, "crop", CropTransform(224, 224, 224, 0.08))
+PROTOCOLS = Protocols(WATERBIRDS, replace(WATERBIRDS, pictures=CROPPED))
+load, fingerprint = PROTOCOLS.load, PROTOCOLS.fingerprint

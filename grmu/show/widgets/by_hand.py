@@ -9,11 +9,11 @@ import ipywidgets as w
 import numpy as np
 
 from grmu import methods
+from grmu.experiments import Experiment, Result, load_split, run
 from grmu.methods.controls import ByHand
 from grmu.metrics import accuracy_by_group
 from grmu.numerics import fixed_threads
 from grmu.reweight import group_weights
-from grmu.runs import Experiment, Result, load_split, run
 from grmu.show.plots_live import by_hand_canvas, draw_by_hand
 from grmu.show.widgets.background import Background
 from grmu.show.widgets.common import SLIDER
@@ -87,22 +87,22 @@ class ReweightByHand(Background):
             result = self._train(experiment, f"Training a reference first, once: {name}")
             self.accuracies[name] = self._accuracies(result)
         own = Experiment(method="by_hand", ratio=self.ratio, overrides={"group_weights": weights})
-        found = self._accuracies(self._train(own, "Training with your weights"))
-        self.attempts.append((weights, self._distance(found)))
+        accuracies = self._accuracies(self._train(own, "Training with your weights"))
+        self.attempts.append((weights, self._distance(accuracies)))
         if self.weights == weights:  # else the sliders have moved on
-            self.accuracies["by hand"] = found
+            self.accuracies["by hand"] = accuracies
         self._draw()
         self.table.value = self.summary()
         return f"Done in {self.seconds:.1f} s."
 
-    def _train(self, experiment: Experiment, said: str) -> Result:
-        self.begin(experiment.optimisation.epochs, said)
+    def _train(self, experiment: Experiment, about: str) -> Result:
+        self.begin(experiment.config.epochs, about)
         return run(experiment, self.store, on_epoch=lambda number, row: self.step(number))
 
     def _accuracies(self, result: Result) -> np.ndarray:
         with fixed_threads():
-            said = predict(result.model, result.model, self.splits.val.x).argmax(1)
-        return accuracy_by_group(said, self.splits.val).accuracy.to_numpy()
+            predicted = predict(result.model, result.model, self.splits.val.x).argmax(1)
+        return accuracy_by_group(predicted, self.splits.val).accuracy.to_numpy()
 
     def _distance(self, accuracies: np.ndarray) -> float:
         """Mean over groups of the distance from the accuracy before, a fraction, on validation data."""

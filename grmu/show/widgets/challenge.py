@@ -7,7 +7,7 @@ from pathlib import Path
 import ipywidgets as w
 import pandas as pd
 
-from grmu.runs import Experiment, Result
+from grmu.experiments import Experiment, Result
 from grmu.show.widgets.common import SLIDER, Displayed
 from grmu.show.widgets.live import Live
 from grmu.study import grids, results
@@ -87,11 +87,11 @@ class Challenge(Displayed):
         best = table.val.idxmin()
         place = int((table.test < table.test[best]).sum()) + 1
         val, test = table.val[best], table.test[best]
-        said = (f"Your best run on validation data, number {best + 1}, "
+        text = (f"Your best run on validation data, number {best + 1}, "
                 f"scored {val:.1f} there and {test:.1f} on the test set")
         if test - val > 0.5:
-            said += f": {test - val:.1f} points of its score were the choice's luck"
-        return (f"{said}. Of {len(table)} runs it is number {place} there. "
+            text += f": {test - val:.1f} points of its score were the choice's luck"
+        return (f"{text}. Of {len(table)} runs it is number {place} there. "
                 "One seed, 500 test samples: take ± 2 points for noise.")
 
     def _show(self) -> None:
@@ -102,7 +102,7 @@ class Challenge(Displayed):
             f"<tr><td>{i}</td><td>{a['lam']:g}</td><td>{a['epochs']}</td><td>{a['lr']:.2g}</td>"
             f"<td>{a['val']:.1f}</td><td>{format(a['test'], '.1f') if self.over else '?'}</td></tr>"
             for i, a in enumerate(self.attempts, 1))
-        said = self.verdict() if self.over else (
+        text = self.verdict() if self.over else (
             f"{left} of {self.runs} runs left. Score: points of forget accuracy and of group accuracy "
             "from the gold standard, added; 0 is best.")
-        self.table.value = (f"<table><tr>{head}</tr>{rows}</table>" if rows else "") + said
+        self.table.value = (f"<table><tr>{head}</tr>{rows}</table>" if rows else "") + text

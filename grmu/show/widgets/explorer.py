@@ -11,7 +11,7 @@ import ipywidgets as w
 import traitlets
 from IPython.display import display
 
-from grmu.runs import Result
+from grmu.experiments import Result
 from grmu.show import explorer
 from grmu.show.explorer_data import WHO
 from grmu.show.widgets.common import Displayed
@@ -32,15 +32,15 @@ class ExplorerView(RunView):
     choice = traitlets.Dict().tag(sync=True)
 
     def __init__(self, **start: Any) -> None:
-        said = asdict(explorer.Choice(**start))
-        super().__init__(choice={"who": KEYS[said.pop("groups")], **said})
+        setting = asdict(explorer.Choice(**start))
+        super().__init__(choice={"who": KEYS[setting.pop("groups")], **setting})
 
     @property
     def chosen(self) -> explorer.Choice:
         """What the controls say."""
-        said = dict(self.choice)  # JavaScript's numbers have no type
-        return explorer.Choice(groups=WHO[said.pop("who")], **said | {
-            "ratio": float(said["ratio"]), "lam": float(said["lam"])})
+        setting = dict(self.choice)  # JavaScript's numbers have no type
+        return explorer.Choice(groups=WHO[setting.pop("who")], **setting | {
+            "ratio": float(setting["ratio"]), "lam": float(setting["lam"])})
 
     def asked(self) -> dict[str, Any]:
         """The setting that a run is of: drawn beside no other."""

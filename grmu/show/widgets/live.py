@@ -14,8 +14,9 @@ from typing import Any
 import anywidget
 import traitlets
 
-from grmu.runs import Experiment, Result, load_split, run, trained
-from grmu.runs.store import Store
+from grmu.experiments import Experiment, Result, load_split, run, train_or_load
+from grmu.experiments.run import run_keys
+from grmu.experiments.store import Store
 from grmu.show.explorer_page import MODULE
 from grmu.show.widgets.background import Work
 from grmu.show.widgets.common import Displayed
@@ -27,7 +28,7 @@ BESIDE = ThreadPoolExecutor(1, "PRETRAIN's point")  # computed while the first e
 class RunView(anywidget.AnyWidget):
     """A live run in the module.
 
-    run: how it stands: what the button says, busy, closed, failed, step, of, said, about.
+    run: how it stands: what the button says, busy, closed, failed, step, of, sentence, about.
     own: its epochs, of how many, of which `choice`, and at its end what it came to; None before.
     """
 
@@ -73,11 +74,11 @@ class Live(Work, Displayed):
             # what a first optimizer imports takes two seconds: soon, and not in a thread beside other imports
             asyncio.get_running_loop().call_later(1, import_module, "torch._dynamo")
 
-    def _heard(self, _view: Any, said: Any, _buffers: Any) -> None:
+    def _heard(self, _view: Any, message: Any, _buffers: Any) -> None:
         """A button of the module was pressed."""
-        if said == "press" and not self.closed:
+        if message == "press" and not self.closed:
             self.press()
-        elif said == "stop":
+        elif message == "stop":
             self.cancel()
 
     def press(self) -> None:
@@ -95,7 +96,7 @@ class Live(Work, Displayed):
         """Tell the module how it stands."""
         self.view.run = {"button": self.description, "busy": self.running, "closed": self.closed,
                          "failed": self.error is not None, "step": self.done, "of": self.steps,
-                         "said": self.sentence, "about": self.about}
+                         "sentence": self.sentence, "about": self.about}
 
     def work(self) -> str:
         """Train the original if the store lacks it, then what was asked for."""
@@ -113,10 +114,10 @@ class Live(Work, Displayed):
 
         if experiment.method != "pretrain":
             original = experiment.original
-            if Store(self.store).read("models", original.training_key) is None:
-                self.begin(original.optimisation.epochs, "Training the original model first, once")
+            if Store(self.store).read("models", run_keys(original).weights) is None:
+                self.begin(original.config.epochs, "Training the original model first, once")
                 run(original, self.store, on_epoch=lambda number, _row: self.step(number))
-        self.begin(experiment.optimisation.epochs, f"Training {experiment}")
+        self.begin(experiment.config.epochs, f"Training {experiment}")
         own = asked | {"of": self.steps}
         point = BESIDE.submit(
             lambda: None if experiment.method == "pretrain" else grow(before(experiment, self.store)))
@@ -137,8 +138,8 @@ def finite(row: dict[str, float]) -> dict[str, float]:
 
 def before(experiment: Experiment, store: str | Path | None = None) -> dict[str, float]:
     """PRETRAIN's point, as a row of the curves: epoch 0, and TA, GA, UA of the original model."""
-    (_, _, test, _), split, groups = load_split(experiment)
-    model = trained(experiment.original, store)
+    splits, split, groups = load_split(experiment)
+    model, test = train_or_load(experiment.original, store), splits.test
     # without `fixed_threads`, which would restore the number of threads under the run beside it
     hits, forgotten = ((predict(model, model, part.x).argmax(1) == part.y).float()
                        for part in (test, split.forget))

@@ -42,7 +42,7 @@ class MineLive(Background):
                               layout=w.Layout(width="38em", margin="0 0 0 13.5em")),
         }
         self.controls["shares"].observe(self._allow, names="value")
-        self.said: list[float] = []
+        self.estimates: list[float] = []
         self.box.children = (w.HTML(f"<b>{QUESTION}</b>"), *self.controls.values(), *self.box.children)
 
     def truth(self) -> tuple[float, float]:
@@ -56,15 +56,15 @@ class MineLive(Background):
         """Fit, and ask samples that it was not fitted to, every few updates."""
         values = {name: control.value for name, control in self.controls.items()}
         nats, bounded = self.truth()
-        self.said = []
+        self.estimates = []
         self.begin(UPDATES // EVERY, "Fitting")
         shares, group_bar, ema = SHARES[values["shares"]], BARS[values["bar"]], 0.05 if values["ema"] else 1.0
-        said = closed_form.estimates(nats, shares, group_bar, values["size"], ema, UPDATES, EVERY)
-        for number, value in enumerate(said, 1):
-            self.said.append(value)
-            draw_convergence(self.canvas, self.said, EVERY, UPDATES, nats, bounded)
+        estimates = closed_form.estimates(nats, shares, group_bar, values["size"], ema, UPDATES, EVERY)
+        for number, value in enumerate(estimates, 1):
+            self.estimates.append(value)
+            draw_convergence(self.canvas, self.estimates, EVERY, UPDATES, nats, bounded)
             self.step(number)
-        return (f"After {UPDATES} updates MINE says {self.said[-1]:.2f} nats; "
+        return (f"After {UPDATES} updates MINE says {self.estimates[-1]:.2f} nats; "
                 f"features and groups share {nats:.2f}.")
 
     def _allow(self, change: dict[str, Any]) -> None:

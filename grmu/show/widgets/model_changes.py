@@ -7,7 +7,7 @@ from pathlib import Path
 import ipywidgets as w
 from matplotlib.figure import Figure
 
-from grmu.runs import Result
+from grmu.experiments import Result
 from grmu.show import model_changes
 from grmu.show.plots_live import answers_sheet, feature_map, png_of
 from grmu.show.widgets.common import explained

@@ -9,17 +9,18 @@ from grmu.teach.checks.features import check_classifier_bound, check_needed_nats
 from grmu.teach.checks.forgetting import check_margin_shift, check_retain_share, check_retrain
 from grmu.teach.checks.groups import check_error_groups, check_labels_needed
 from grmu.teach.checks.mine import check_corrected_loss, check_dv_bound, check_group_bar
-from grmu.teach.checks.miu import check_average_gap, check_calibration_loss
+from grmu.teach.checks.miu import check_retain_loss, check_tune_mine, check_unlearning_loss
 from grmu.teach.checks.requests import check_fewest_trainings, check_promise
 from grmu.teach.checks.reweight import check_expected_distinct, check_group_weights
 from grmu.teach.checks.start import check_group_accuracy, check_setup
 from grmu.teach.checks.text import check_has_negation, check_masked_mean
 
 __all__ = [
-    "CheckError", "check_average_gap", "check_calibration_loss", "check_classifier_bound",
-    "check_corrected_loss", "check_dv_bound", "check_error_groups", "check_expected_distinct",
-    "check_fewest_trainings", "check_gap", "check_group_accuracy", "check_group_bar", "check_group_weights",
-    "check_has_negation", "check_labels_needed", "check_logit_confidence", "check_margin_shift",
-    "check_masked_mean", "check_match_loss", "check_needed_nats", "check_promise", "check_retain_share",
-    "check_retrain", "check_setup", "check_tpr_at_fpr", "close", "expect",
+    "CheckError", "check_classifier_bound", "check_corrected_loss", "check_dv_bound",
+    "check_error_groups", "check_expected_distinct", "check_fewest_trainings", "check_gap",
+    "check_group_accuracy", "check_group_bar", "check_group_weights", "check_has_negation",
+    "check_labels_needed", "check_logit_confidence", "check_margin_shift", "check_masked_mean",
+    "check_match_loss", "check_needed_nats", "check_promise", "check_retain_loss", "check_retain_share",
+    "check_retrain", "check_setup", "check_tpr_at_fpr", "check_tune_mine", "check_unlearning_loss",
+    "close", "expect",
 ]

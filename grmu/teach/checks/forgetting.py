@@ -46,11 +46,11 @@ def _stay(function: Callable[..., Any], x: Tensor, y: Tensor, *request: Any) -> 
         return model
 
     pictures, targets = x.clone(), y.clone()
-    found = call(function, fit, pictures, targets, *request)
+    returned = call(function, fit, pictures, targets, *request)
     expect(given, "fit is never called: RETRAIN is fit(pictures, targets) of those who stay.")
     expect(len(given) == 1, f"fit is called {len(given)} times: exact unlearning trains once, "
                             "afresh, and on those who stay.")
-    expect(found is model, "return the model that fit returns.")
+    expect(returned is model, "return the model that fit returns.")
     expect(pictures.equal(x) and targets.equal(y),
            "pictures or targets that were passed in have changed: leave rows out instead.")
     ours, theirs = given[0]
@@ -69,32 +69,32 @@ def check_margin_shift(function: Callable[..., Any]) -> None:
     def asked(before: list[list[int]], left: list[list[int]]) -> Tensor:
         tables = torch.tensor(before), torch.tensor(left)
         kept = [table.clone() for table in tables]
-        found = call(function, *tables)
+        shift = call(function, *tables)
         expect(all(map(torch.equal, tables, kept)), "a table that was passed in has changed: work on a copy.")
-        expect(isinstance(found, Tensor) and found.shape == (2,),
+        expect(isinstance(shift, Tensor) and shift.shape == (2,),
                "return a tensor of two numbers, one for each ground (a column of the tables).")
-        return found.double()
+        return shift.double()
 
     before = [[2400, 2350], [840, 102]]
-    found = asked(before, [[2400, 2350], [840, 51]])
+    shift = asked(before, [[2400, 2350], [840, 51]])
     half = torch.tensor([0.0, -math.log(2)]).double()
-    expect(not close(found, -half), "the sign: sneakers on brick became rarer, so their margin falls.")
-    expect(not close(found, half / math.log(2)) and not close(found, half / math.log(10)),
+    expect(not close(shift, -half), "the sign: sneakers on brick became rarer, so their margin falls.")
+    expect(not close(shift, half / math.log(2)) and not close(shift, half / math.log(10)),
            "logits are in nats: take the natural logarithm.")
-    expect(not close(found, half.exp()), "that is the factor; logits add, so take its logarithm.")
-    expect(not close(found, half.flip(0)), "the columns are the grounds, the rows are the shoes.")
-    expect(not close(found, half + math.log(5692 / 5641)),
+    expect(not close(shift, half.exp()), "that is the factor; logits add, so take its logarithm.")
+    expect(not close(shift, half.flip(0)), "the columns are the grounds, the rows are the shoes.")
+    expect(not close(shift, half + math.log(5692 / 5641)),
            "close, but you divide by all pictures that are left. Divide one shoe by the other, on one "
            "ground.")
-    expect(not close(found, half + torch.tensor([0.0, math.log(2452 / 2401)]).double()),
+    expect(not close(shift, half + torch.tensor([0.0, math.log(2452 / 2401)]).double()),
            "close, but that is what the log of the share on this ground loses. "
            "A margin is the log of a ratio: one shoe by the other.")
-    expect(close(found, half), "half of the sneakers on brick leave: the margin gains nothing on grass and "
-                               f"loses log 2 on brick, so 0.00, -0.69, not {_said(found)}.")
-    found = asked(before, [[2400, 235], [840, 102]])
-    expect(close(found, [0.0, math.log(10)]),
+    expect(close(shift, half), "half of the sneakers on brick leave: the margin gains nothing on grass and "
+                               f"loses log 2 on brick, so 0.00, -0.69, not {_said(shift)}.")
+    shift = asked(before, [[2400, 235], [840, 102]])
+    expect(close(shift, [0.0, math.log(10)]),
            "nine tenths of the boots on brick leave: sneakers there become ten times as common beside boots, "
-           f"and their margin gains log 10 = 2.30, not {_said(found)}.")
+           f"and their margin gains log 10 = 2.30, not {_said(shift)}.")
     expect(close(asked(before, [[1200, 1175], [420, 51]]), [0.0, 0.0]),
            "half of everybody leave: no margin moves, since no shoe became rarer beside the other.")
     expect(close(asked([[10, 20], [30, 40]], [[5, 20], [15, 10]]), [0.0, -math.log(4)]),

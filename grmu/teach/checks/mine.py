@@ -53,11 +53,11 @@ def check_corrected_loss(function: Callable[..., Any]) -> None:
                      mean - mean.detach() + average if attached else torch.tensor(average))
         expect(isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad,
                "return a scalar tensor that gradients flow through.")
-        found = torch.autograd.grad(loss, (joint, marginal), allow_unused=True)
-        expect(found[0] is not None, "the loss does not depend on T of the real pairs.")
-        expect(found[1] is not None,
+        derivatives = torch.autograd.grad(loss, (joint, marginal), allow_unused=True)
+        expect(derivatives[0] is not None, "the loss does not depend on T of the real pairs.")
+        expect(derivatives[1] is not None,
                "the loss does not depend on T of the mismatched pairs: cut `average` off, not T.")
-        return found[0], found[1]
+        return derivatives[0], derivatives[1]
 
     of_joint, of_marginal = gradients(4.0, False)
     expect(not close(of_joint, torch.full((2,), 0.5)),

@@ -44,16 +44,16 @@ def check_group_weights(function: Callable[..., Any]) -> None:
 def check_expected_distinct(function: Callable[..., Any]) -> None:
     """`function(n_pictures, share, n_draws)` -> n (1 - (1 - share / n) ** draws)."""
     share, n_draws = 102 / 5692, 5641
-    found = number(function, 51, share, n_draws)
-    expect(not close(found, share * n_draws, 1e-3),
+    expected = number(function, 51, share, n_draws)
+    expect(not close(expected, share * n_draws, 1e-3),
            "101 is how often the group is drawn; some of its pictures come twice or more.")
-    expect(found <= 51, f"{found:.1f} different pictures out of 51 is too many.")
-    expect(not close(found, 51),
+    expect(expected <= 51, f"{expected:.1f} different pictures out of 51 is too many.")
+    expect(not close(expected, 51),
            "51 would mean that every picture turns up in every epoch: with replacement, some are missed.")
-    expect(not close(found, 51 * (1 - (1 - share) ** n_draws)),
+    expect(not close(expected, 51 * (1 - (1 - share) ** n_draws)),
            "`share` belongs to the whole group: one picture has share / n_pictures.")
-    expect(close(found, 43.98, 1e-3),
-           f"of 51 pictures with a joint share of 1.8 %, 44.0 turn up among 5,641 draws, not {found:.1f}.")
+    expect(close(expected, 43.98, 1e-3),
+           f"of 51 pictures with a joint share of 1.8 %, 44.0 turn up among 5,641 draws, not {expected:.1f}.")
     expect(close(number(function, 10, 0.5, 1), 0.5),
            "one draw hits the group with probability `share`, here 0.5: half a picture on average.")
     expect(close(number(function, 1, 1.0, 7), 1.0),

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from grmu import data
+from grmu.experiments.store import Store
 from grmu.numerics import THREADS
-from grmu.runs.store import Store
 from grmu.teach.checks.common import call, close, expect, passed
 
 PACKAGES = ("grmu", "torch", "numpy", "pandas", "scikit-learn", "fairlearn", "ipywidgets", "jupyterlab")

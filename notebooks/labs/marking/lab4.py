@@ -1,5 +1,8 @@
-"""Lab 4: a check for each graded test cell, of the same name. `ask` evaluates code among the submission's
-names and returns plain data; `rng` draws all inputs; what is right is computed here."""
+"""Lab 4: one check for each graded test cell, of the same name.
+
+`ask` evaluates code among the submission's names and returns plain data; `rng` draws all inputs; the right
+answer is computed here.
+"""
 
 import functools
 import math
@@ -24,16 +27,16 @@ def normal(rng, *shape, scale=1.0, mean=0.0):
 
 
 def gradients_of(loss, *inputs):
-    found = torch.autograd.grad(loss, inputs, allow_unused=True)
-    return [torch.zeros_like(t) if g is None else g for t, g in zip(inputs, found, strict=True)]
+    gradients = torch.autograd.grad(loss, inputs, allow_unused=True)
+    return [torch.zeros_like(t) if g is None else g for t, g in zip(inputs, gradients, strict=True)]
 
 
 LOSS_AND_GRADIENTS = """
 def numbers(loss, *inputs):
     flows = isinstance(loss, torch.Tensor) and loss.requires_grad
-    found = torch.autograd.grad(loss, inputs, allow_unused=True) if flows else [None] * len(inputs)
+    gradients = torch.autograd.grad(loss, inputs, allow_unused=True) if flows else [None] * len(inputs)
     value = loss.item() if isinstance(loss, torch.Tensor) else float(loss)
-    return [value, *(torch.zeros_like(t) if g is None else g for t, g in zip(inputs, found))]
+    return [value, *(torch.zeros_like(t) if g is None else g for t, g in zip(inputs, gradients))]
 """
 
 
@@ -41,58 +44,66 @@ def numbers(loss, *inputs):
 
 UNLEARNING = LOSS_AND_GRADIENTS + """
 t.requires_grad_()
-numbers(unlearning_loss(t, group, floor), t)
+numbers(unlearning_loss(t, group, group_bar, floor), t)
 """
 
 
 def table(rng):
-    """T of a batch whose own groups stand out, so that M is well above 0; and the groups."""
+    """T of a batch whose own groups stand out, so that M is well above 0; the own groups, and drawn ones."""
     n, k = int(rng.integers(5, 9)), int(rng.integers(3, 6))
     group = torch.as_tensor(rng.integers(0, k, n))
-    return normal(rng, n, k) + 1.5 * nn.functional.one_hot(group, k), group
+    return {"t": normal(rng, n, k) + 1.5 * nn.functional.one_hot(group, k), "group": group,
+            "group_bar": drawn_groups(rng, group, k)}
 
 
-def bound(t, group):
-    joint, log_partition = table_terms(t, group, None)
+def drawn_groups(rng, group, k):
+    """Uniform draws over k groups, of which the first half differ from the samples' own."""
+    group_bar, half = torch.as_tensor(rng.integers(0, k, len(group))), len(group) // 2 + 1
+    group_bar[:half] = (group[:half] + torch.as_tensor(rng.integers(1, k, half))) % k
+    return group_bar
+
+
+def bound(t, group, group_bar):
+    joint, log_partition = table_terms(t, group, group_bar)
     return joint - log_partition
 
 
 def test_unlearning(ask, rng):
-    level, (t, group) = normal(rng).item(), table(rng)
-    found, _ = ask(UNLEARNING, t=torch.full_like(t, level), group=group, floor=-20.0)
-    assert same(found, 0.0, FLOAT), (
-        "T that is the same everywhere tells nothing of the groups, so M is 0: is the log-mean-exp a log of "
-        "a *mean*, over the whole table?")
-    (found, _), m = ask(UNLEARNING, t=t, group=group, floor=-20.0), bound(t, group).item()
-    row_wise = m + t.flatten().logsumexp(0) - t.logsumexp(1).mean() - math.log(len(t))
-    assert not same(abs(found), abs(row_wise.item()), FLOAT), (
-        "a log for each sample, and their mean: M has one log, of the mean over the whole table.")
-    assert same(abs(found), abs(m), FLOAT), (
-        "a wrong bound on a drawn table: mean over each sample's own group, minus one log-mean-exp over all "
-        "B times G entries. Lesson 3.2.")
+    level, inputs = normal(rng).item(), table(rng)
+    value, _ = ask(UNLEARNING, **inputs | {"t": torch.full_like(inputs["t"], level)}, floor=-20.0)
+    assert same(value, 0.0, FLOAT), (
+        "T that is the same everywhere says nothing about the groups, so M is 0: is the log-mean-exp the log "
+        "of a *mean*, over the drawn groups?")
+    (value, _), m = ask(UNLEARNING, **inputs, floor=-20.0), bound(**inputs).item()
+    whole = bound(inputs["t"], inputs["group"], None).item()
+    assert not same(abs(value), abs(whole), FLOAT), (
+        "the log-mean-exp is over the drawn groups, one per sample, and not over the whole table.")
+    assert same(abs(value), abs(m), FLOAT), (
+        "a wrong bound on a drawn table: mean over each sample's own group, minus one log-mean-exp over each "
+        "sample's drawn group. Lesson 3.2.")
 
 
 def test_unlearning_sign(ask, rng):
-    t, group = table(rng)
-    _, found = ask(UNLEARNING, t=t, group=group, floor=-20.0)
-    leaf = t.clone().requires_grad_()
-    (expected,) = gradients_of(bound(leaf, group), leaf)
-    assert bool(found.any()), "no gradient flows above the floor, so nothing is unlearned."
-    assert not same(found, -expected, FLOAT), (
-        "the sign is turned round: the optimiser goes *down* the loss, and now it makes the forgotten "
-        "samples look more like their group. Above its floor the loss is M, not -M. Lesson 5.1.")
-    assert same(found, expected, FLOAT), (
+    inputs = table(rng)
+    _, gradient = ask(UNLEARNING, **inputs, floor=-20.0)
+    leaf = inputs["t"].clone().requires_grad_()
+    (expected,) = gradients_of(bound(leaf, inputs["group"], inputs["group_bar"]), leaf)
+    assert bool(gradient.any()), "no gradient flows above the floor, so nothing is unlearned."
+    assert not same(gradient, -expected, FLOAT), (
+        "the sign is wrong: the optimiser goes *down* the loss, and now it raises what the features of the "
+        "forget set reveal about the group. Above its floor the loss is M, not -M. Lesson 5.1.")
+    assert same(gradient, expected, FLOAT), (
         "a wrong gradient above the floor: both terms of M depend on T, and nothing in them is detached.")
 
 
 def test_unlearning_floor(ask, rng):
     n, k, g = int(rng.integers(5, 9)), int(rng.integers(3, 6)), int(rng.integers(3))
-    t, floor = normal(rng, n, k, scale=0.1), -rng.uniform(0.5, 1.2)
+    t, floor, group = normal(rng, n, k, scale=0.1), -rng.uniform(0.5, 1.2), torch.full((n,), g)
     t[:, g] -= rng.uniform(3.0, 4.0)
-    found, gradient = ask(UNLEARNING, t=t, group=torch.full((n,), g), floor=floor)
-    assert same(found, floor, FLOAT), (
-        f"M is {bound(t, torch.full((n,), g)):.2f} here and the floor {floor:.2f}: the loss is the floor, "
-        f"not {found:.2f}.")
+    inputs = {"t": t, "group": group, "group_bar": drawn_groups(rng, group, k)}
+    value, gradient = ask(UNLEARNING, **inputs, floor=floor)
+    assert same(value, floor, FLOAT), (
+        f"M is {bound(**inputs):.2f} here and the floor {floor:.2f}: the loss is the floor, not {value:.2f}.")
     assert not bool(gradient.any()), (
         "below the floor a gradient still pushes M down: the loss must be the floor itself there.")
 
@@ -112,42 +123,42 @@ def calibrations(rng):
 
 def test_calibration(ask, rng):
     for mi, original, lam in calibrations(rng):
-        found, gradient, _ = ask(CALIBRATION, mi=mi, original=original, lam=lam)
+        value, gradient, _ = ask(CALIBRATION, mi=mi, original=original, lam=lam)
         d = mi - original
-        assert not same(found, lam * d * d, FLOAT), (
-            "the distance is squared, as in Eq. 6: this variant takes it as it is, without its sign.")
-        assert same(found, lam * abs(d), FLOAT), (
+        assert not same(value, lam * d * d, FLOAT), (
+            "the difference is squared, as in Eq. 6: this variant takes its absolute value.")
+        assert same(value, lam * abs(d), FLOAT), (
             f"λ = {lam:.2f}, {mi:.2f} nats where the original has {original:.2f}: the loss is "
-            f"{lam * abs(d):.3f}, not {found:.3f}. Too little information costs as much as too much.")
+            f"{lam * abs(d):.3f}, not {value:.3f}. Too little information costs as much as too much.")
         assert same(gradient, math.copysign(lam, d), FLOAT), (
             "the model's own estimate gets a wrong gradient, or none: detach the other one, the target.")
 
 
 def test_calibration_target(ask, rng):
-    found = [ask(CALIBRATION, mi=mi, original=original, lam=lam)[1:]
-             for mi, original, lam in calibrations(rng)]
-    assert any(bool(of_own.any()) for of_own, _ in found), (
+    gradients = [ask(CALIBRATION, mi=mi, original=original, lam=lam)[1:]
+                 for mi, original, lam in calibrations(rng)]
+    assert any(bool(of_own.any()) for of_own, _ in gradients), (
         "no gradient reaches the model's own estimate, so it learns nothing.")
-    assert not any(bool(of_target.any()) for _, of_target in found), (
-        "a gradient flows into the original's estimate: it is the target, detach it, or the target runs to "
-        "meet the model. Lesson 5.2.")
+    assert not any(bool(of_target.any()) for _, of_target in gradients), (
+        "a gradient flows into the original's estimate: it is the target; detach it, or the target "
+        "moves towards the model. Lesson 5.2.")
 
 
 def test_retaining(ask, rng):
     n, k = int(rng.integers(5, 9)), int(rng.integers(3, 6))
     logits, y = normal(rng, n, k, scale=2), torch.as_tensor(rng.integers(0, k, n))
-    found, gradient = ask(LOSS_AND_GRADIENTS + "logits.requires_grad_()\n"
+    value, gradient = ask(LOSS_AND_GRADIENTS + "logits.requires_grad_()\n"
                           "numbers(retaining_loss(logits, y), logits)", logits=logits, y=y)
     leaf = logits.clone().requires_grad_()
     truth = nn.functional.cross_entropy(leaf, y)
-    assert not same(found, nn.functional.cross_entropy(logits.softmax(1), y).item(), FLOAT), (
+    assert not same(value, nn.functional.cross_entropy(logits.softmax(1), y).item(), FLOAT), (
         "softmax twice: cross_entropy takes logits, not probabilities.")
-    assert not same(found, n * truth.item(), FLOAT), (
-        "the mean over the batch, not the sum: else λ means something else for every batch size.")
-    assert same(found, truth.item(), FLOAT), (
-        f"the mean cross-entropy is {truth.item():.3f} on a drawn batch, not {found:.3f}.")
+    assert not same(value, n * truth.item(), FLOAT), (
+        "the mean over the batch, not the sum: otherwise λ depends on the batch size.")
+    assert same(value, truth.item(), FLOAT), (
+        f"the mean cross-entropy is {truth.item():.3f} on a drawn batch, not {value:.3f}.")
     assert same(gradient, gradients_of(truth, leaf)[0], FLOAT), (
-        "a right value with a wrong gradient, or none: nothing in this loss is detached.")
+        "the value is right but the gradient is not: nothing in this loss is detached.")
 
 
 # 2. The method: its losses, their gradients and its steps, on drawn tiny networks
@@ -158,13 +169,13 @@ from torch import nn
 
 from grmu import data
 from grmu.models import Classifier
-from grmu.training import Batch, Context, Recipe
+from grmu.training import Batch, Context, TrainConfig
 
 
 def with_weights(module, weights):
     with torch.no_grad():
-        for p, given in zip(module.parameters(), weights, strict=True):
-            p.copy_(given)
+        for p, values in zip(module.parameters(), weights, strict=True):
+            p.copy_(values)
     return module
 
 
@@ -177,20 +188,22 @@ split = data.split_forget(train, 0.5, [forget], seed=seed)
 model, original = classifier(of_model), classifier(of_original).requires_grad_(False).eval()
 method = MyMIU(lam=lam, floor=floor)
 method.setup(Context(model, original, train, split.retain, split.forget, torch.Generator().manual_seed(seed),
-                     Recipe(), None, split.retain_index))
-with_weights(method.mi.mine, of_mi)
-with_weights(method.mi_o.mine, of_mi_o).requires_grad_(True)
+                     TrainConfig(), None, split.retain_index))
+with_weights(method.mine.network, of_mine)
+with_weights(method.mine_original.network, of_mine_original).requires_grad_(True)
 part = split.forget if loss == "forget_loss" else split.retain
 order = torch.randperm(len(part), generator=torch.Generator().manual_seed(seed))[:16]
 batch = Batch(part.x[order], part.y[order], part.group[order], order)
 
-value, watched = getattr(method, loss)(batch), [*model.parameters(), *method.mi_o.mine.parameters()]
+method.context.rng.manual_seed(seed)  # whatever was drawn before, the groups are the same
+value = getattr(method, loss)(batch)
+watched = [*model.parameters(), *method.mine_original.network.parameters()]
 flows = value.requires_grad
-found = torch.autograd.grad(value, watched, allow_unused=True) if flows else [None] * len(watched)
-found = [torch.zeros_like(p) if g is None else g for p, g in zip(watched, found)]
-of_target = max(g.abs().max().item() for g in found[4:])
+gradients = torch.autograd.grad(value, watched, allow_unused=True) if flows else [None] * len(watched)
+gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(watched, gradients)]
+of_target = max(g.abs().max().item() for g in gradients[4:])
 
-method.mi_o.mine.requires_grad_(False)
+method.mine_original.network.requires_grad_(False)
 optimizer = torch.optim.SGD(model.parameters(), 0.02)
 for _ in range(3):
     step = getattr(method, loss)(batch)
@@ -198,7 +211,7 @@ for _ in range(3):
     if step.requires_grad:
         step.backward()
     optimizer.step()
-[value.item(), found[:4], [p.detach() for p in model.parameters()], of_target]
+[value.item(), gradients[:4], [p.detach() for p in model.parameters()], of_target]
 """
 
 
@@ -212,17 +225,27 @@ class Reference(Method):
     def setup(self, context):
         super().setup(context)
         shape = self.model.n_features, context.train.n_groups
-        self.mi, self.mi_o = (Estimator(MINE(*shape), 0.004, context.rng) for _ in range(2))
-        self.z_o = predict(context.original.features, context.original, context.train.x)[context.retain_index]
+        self.mine, self.mine_original = (
+            Estimator(MINE(*shape), 0.004, context.rng, "uniform") for _ in range(2))
+        z = predict(context.original.features, context.original, context.train.x)
+        self.z_original = z[context.retain_index]
 
     def forget_loss(self, batch):
-        return self.mi.bound(self.model.features(batch.x), batch.group).clamp(min=self.floor)
+        return self.mine.bound(self.model.features(batch.x), batch.group).clamp(min=self.floor)
 
-    def parts(self, batch):
-        """Cross-entropy; the model's M; the original's, by its own estimator and by the other one."""
-        z, z_o = self.model.features(batch.x), self.z_o[batch.index]
-        return (nn.functional.cross_entropy(self.model.head(z), batch.y), self.mi.bound(z, batch.group),
-                self.mi_o.bound(z_o, batch.group).detach(), self.mi.bound(z_o, batch.group).detach())
+    def parts(self, batch, draws=(0, 0)):
+        """Cross-entropy; the model's M; the original's, by its own estimator and by the other one.
+
+        Args:
+            batch: A batch of the retain set.
+            draws: Which draw of the groups each of the two models gets, 0 for the first.
+        """
+        z, z_original = self.model.features(batch.x), self.z_original[batch.index]
+        drawn = [self.mine.draw(batch.group) for _ in range(max(draws) + 1)]
+        ours, theirs = ((batch.group, drawn[i]) for i in draws)
+        return (nn.functional.cross_entropy(self.model.head(z), batch.y), self.mine.bound(z, *ours),
+                self.mine_original.bound(z_original, *theirs).detach(),
+                self.mine.bound(z_original, *theirs).detach())
 
     def retain_loss(self, batch):
         ce, m, m_o, _ = self.parts(batch)
@@ -236,7 +259,8 @@ class OnlyCE(Reference):
 
 class OnlyCalibration(Reference):
     def retain_loss(self, batch):
-        return super().retain_loss(batch) - self.parts(batch)[0]
+        _, m, m_o, _ = self.parts(batch)
+        return self.lam * (m - m_o).abs()
 
 
 class OneEstimator(Reference):
@@ -257,6 +281,17 @@ class NoWeight(Reference):
         return ce + (m - m_o).abs()
 
 
+class TwoDraws(Reference):
+    def retain_loss(self, batch, draws=(0, 1)):
+        ce, m, m_o, _ = self.parts(batch, draws)
+        return ce + self.lam * (m - m_o).abs()
+
+
+class TwoDrawsTargetFirst(TwoDraws):
+    def retain_loss(self, batch):
+        return super().retain_loss(batch, (1, 0))
+
+
 class Unordered(Reference):
     def retain_loss(self, batch):
         return super().retain_loss(replace(batch, index=torch.arange(len(batch.y))))
@@ -268,19 +303,22 @@ class Signed(Reference):
         return m - m_o
 
 
+ONE_DRAW = "the two estimates have different draws of ḡ: draw once, and pass the draw to both."
 MISTAKEN = {
+    TwoDraws: ONE_DRAW,
+    TwoDrawsTargetFirst: ONE_DRAW,
     Unordered: "the original's features are in the retain set's order: a batch's are those at batch.index.",
-    OneEstimator: "the original's features were judged by the estimator that was fitted to the model's: each "
-                  "model has its own.",
+    OneEstimator: "self.mine judged the original's features, but it was fitted to the model's: each model "
+                  "has its own estimator.",
     OnlyCE: "only the cross-entropy: the calibration term is missing.",
     OnlyCalibration: "only the calibration: the retaining cross-entropy is missing.",
-    Squared: "the difference is squared, as in Eq. 6: this variant takes it as it is, without its sign.",
+    Squared: "the difference is squared, as in Eq. 6: this variant takes its absolute value.",
     NoWeight: "λ does not matter in your loss."}
 
 
-def right(method, loss, given):
-    """What the probe finds of a method of ours."""
-    return in_process({"MyMIU": method})(TOY, loss=loss, **given)
+def right(method, loss, inputs):
+    """Return what the probe measures of a method of ours."""
+    return in_process({"MyMIU": method})(TOY, loss=loss, **inputs)
 
 
 def networks(rng):
@@ -293,67 +331,75 @@ def networks(rng):
         return [normal(rng, 6, 5, scale=0.4), normal(rng, 6), normal(rng, 2, 6), normal(rng, 2)]
 
     order = torch.as_tensor(rng.permutation(32))
-    return {"of_model": model(), "of_original": model(), "of_mi": mine(), "of_mi_o": mine(),
+    return {"of_model": model(), "of_original": model(), "of_mine": mine(), "of_mine_original": mine(),
             "x": normal(rng, 32, 5), "y": order // 2 % 2, "a": order % 2, "seed": int(rng.integers(2**31)),
             "forget": rng.integers(0, 2, 2).tolist(), "lam": rng.uniform(2.0, 4.0), "floor": -50.0}
 
 
 @functools.cache
 def telling_networks(seed, sign):
-    """Networks on which every mistake that has a sentence shows in the losses, with what is right of them by
-    loss, and the mistaken losses; the model's M is above the original's (1) or below (-1)."""
+    """Draw networks on which every mistake that has a message of its own changes the loss.
+
+    Args:
+        seed: Of the draw.
+        sign: Whether the model's M is above the original's (1) or below it (-1).
+
+    Returns:
+        The inputs of the probe, what it measures of the right method by loss, and the mistaken losses.
+    """
     rng = np.random.default_rng(seed)
     while True:
-        given = networks(rng)
-        forget = right(Reference, "forget_loss", given)
-        if sign * right(Signed, "retain_loss", given)[0] < 0.15 or abs(forget[0]) < 0.2:
+        inputs = networks(rng)
+        forget = right(Reference, "forget_loss", inputs)
+        if sign * right(Signed, "retain_loss", inputs)[0] < 0.15 or abs(forget[0]) < 0.2:
             continue
-        retain = right(Reference, "retain_loss", given)
-        mistaken = {method: right(method, "retain_loss", given)[0] for method in MISTAKEN}
+        retain = right(Reference, "retain_loss", inputs)
+        mistaken = {method: right(method, "retain_loss", inputs)[0] for method in MISTAKEN}
         if min(abs(retain[0] - value) for value in mistaken.values()) > 0.1:
-            return given, {"forget_loss": forget, "retain_loss": retain}, mistaken
+            return inputs, {"forget_loss": forget, "retain_loss": retain}, mistaken
 
 
 def drawn_networks(rng, sign):
     return telling_networks(int(rng.integers(2**31)), sign)
 
 
-def asked(ask, loss, given):
-    return ask(TOY, loss=loss, **given)
+def asked(ask, loss, inputs):
+    return ask(TOY, loss=loss, **inputs)
 
 
 def test_method_forget(ask, rng):
-    given, truths, _ = drawn_networks(rng, 1)
+    inputs, truths, _ = drawn_networks(rng, 1)
     m, gradients, after, _ = truths["forget_loss"]
-    found, its_gradients, its_after, _ = asked(ask, "forget_loss", given)
-    assert not same(found, -m, FLOAT), (
-        "forget_loss is -M: training would raise what the forgotten samples' features say of their group.")
-    assert same(found, m, FLOAT), (
+    value, its_gradients, its_after, _ = asked(ask, "forget_loss", inputs)
+    assert not same(value, -m, FLOAT), (
+        "forget_loss is -M: training would raise what the forgotten samples' features reveal about their "
+        "group.")
+    assert same(value, m, FLOAT), (
         f"forget_loss is M of the forget batch's features by the model's own estimator, {m:.3f} for drawn "
-        f"networks, not {found:.3f}. Lesson 5.1.")
+        f"networks, not {value:.3f}. Lesson 5.1.")
     assert all(map(near, its_gradients, gradients)), (
-        "a right value with a wrong gradient: it must reach the model, through its features.")
+        "the value is right but the gradient is not: it must reach the model, through its features.")
     assert all(map(near, its_after, after)), "three steps of your loss lead to other weights than those of M."
     floor = m + rng.uniform(3, 6)
-    found, its_gradients, its_after, _ = asked(ask, "forget_loss", given | {"floor": floor})
-    assert same(found, floor, FLOAT), (
-        f"the floor is {floor:.2f}, far above M, but it does not matter in your forget_loss.")
+    value, its_gradients, its_after, _ = asked(ask, "forget_loss", inputs | {"floor": floor})
+    assert same(value, floor, FLOAT), (
+        f"the floor is {floor:.2f}, far above M, but your forget_loss ignores it.")
     assert not any(bool(g.any()) for g in its_gradients), "below the floor a gradient still pushes."
-    assert all(map(near, its_after, given["of_model"])), "below the floor no step may move the model."
+    assert all(map(near, its_after, inputs["of_model"])), "below the floor no step may move the model."
 
 
 def test_method_retain(ask, rng):
     for sign in (1, -1):
-        given, truths, mistaken = drawn_networks(rng, sign)
+        inputs, truths, mistaken = drawn_networks(rng, sign)
         truth, gradients, after, _ = truths["retain_loss"]
-        found, its_gradients, its_after, _ = asked(ask, "retain_loss", given)
-        for method, value in mistaken.items():
-            assert not same(found, value, FLOAT), MISTAKEN[method]
-        assert same(found, truth, FLOAT), (
-            f"cross-entropy + λ |M - M of the original| is {truth:.3f} for drawn networks, not {found:.3f}. "
+        loss, its_gradients, its_after, _ = asked(ask, "retain_loss", inputs)
+        for method, wrong in mistaken.items():
+            assert not same(loss, wrong, FLOAT), MISTAKEN[method]
+        assert same(loss, truth, FLOAT), (
+            f"cross-entropy + λ |M - M of the original| is {truth:.3f} for drawn networks, not {loss:.3f}. "
             "Lesson 5.2.")
         assert all(map(near, its_gradients, gradients)), (
-            "a right value with a wrong gradient: both terms teach the model, through its features.")
+            "the value is right but the gradient is not: both terms train the model, through its features.")
         assert all(map(near, its_after, after)), (
             "three steps of your loss lead to other weights than they should.")
 
@@ -365,8 +411,8 @@ def test_method_target(ask, rng):
         "a gradient flows into the estimator of the original: its estimate is the target, detach it.")
 
 
-def near(found, expected):
-    return same(found, expected, FLOAT)
+def near(value, expected):
+    return same(value, expected, FLOAT)
 
 
 # 3. Choose λ
@@ -415,10 +461,10 @@ def test_choose(ask, rng):
                 "a run belongs to the gold standard of its seed, wherever that stands in the table.")
         rows, lams = runs(rng, gold, [table | {"val_GA": table["GA"]} for table in tables], place)
         exchanged = gold.assign(lam=lams[4], seed=np.roll(gold.seed, 1))  # right for another seed
-        found = chosen(ask, pd.concat([rows[rows["lam"] != lams[4]], exchanged]), gold)
+        lam_chosen = chosen(ask, pd.concat([rows[rows["lam"] != lams[4]], exchanged]), gold)
         for lam, why in zip(lams[1:], whys, strict=True):
-            assert not same(found, lam), why + " Part 3 has the score."
-        assert same(found, lams[0]), f"{found} is none of the λ that there are."
+            assert not same(lam_chosen, lam), why + " Part 3 has the score."
+        assert same(lam_chosen, lams[0]), f"{lam_chosen} is not among the λ of the table."
 
 
 def test_choose_validation(ask, rng):
@@ -438,13 +484,13 @@ def test_choose_validation(ask, rng):
 
 
 def own_numbers(mine):
-    """The score of the student's λ on the student's seeds, and what it does to GA; and the same of GA in
+    """Return the score of the student's λ on the student's seeds, its effect on GA, and the score with GA in
     place of val_GA."""
     lam = mine.one_of("lam", [3.0, 5.0, 10.0], everyone=1.0)
     seeds = sorted(mine.rng("seeds").permutation(10)[:7].tolist())
     table = results.load("calibration")
     table = table[table.ratio == 0.5]
-    of_lam = table[(table.method == "miu") & (table.group_bar == "exact") & (table["lam"] == lam)]
+    of_lam = table[(table.method == "miu") & (table["lam"] == lam)]
     columns = ["UA", "GA", "val_GA"]
     off = (of_lam.set_index("seed").loc[seeds, columns]
            - table[table.method == "retrain"].set_index("seed").loc[seeds, columns])
@@ -454,19 +500,19 @@ def own_numbers(mine):
 
 def test_my_shift(ask, rng, mine):
     _, shift, _ = own_numbers(mine)
-    found = ask("float(my_shift)")
-    assert not same(found, -shift, 1e-5), "the sign is turned round: negative where the group is worse off."
-    assert not same(found, 100 * shift, 1e-5), "give a fraction, not points of a hundred."
-    assert same(found, shift, 1e-5), (
+    answer = ask("float(my_shift)")
+    assert not same(answer, -shift, 1e-5), "the sign is wrong: negative where the group is worse off."
+    assert not same(answer, 100 * shift, 1e-5), "give a fraction, not points of a hundred."
+    assert same(answer, shift, 1e-5), (
         "not the mean difference of GA from the gold standard's, of *your* λ and over *your* seeds.")
 
 
 def test_my_score(ask, rng, mine):
     score, _, of_test = own_numbers(mine)
-    found = ask("float(my_score)")
-    assert not same(found, of_test, 1e-5), "that is a score of the test set: what chooses is val_GA."
-    assert not same(found, 100 * score, 1e-5), "give a fraction, not points of a hundred."
-    assert same(found, score, 1e-5), (
+    answer = ask("float(my_score)")
+    assert not same(answer, of_test, 1e-5), "that is a score of the test set: λ is chosen with val_GA."
+    assert not same(answer, 100 * score, 1e-5), "give a fraction, not points of a hundred."
+    assert same(answer, score, 1e-5), (
         "not the score of *your* λ on *your* seeds: each run against the gold standard of its seed, the two "
         "distances without their sign, their sum, and then the mean. Part 3 has the score.")
 
@@ -498,14 +544,14 @@ def test_membership(ask, rng):
             return metrics.mia_efficacy(losses[members], losses[others], losses["forget"], groups[members],
                                         groups[others])
 
-        found, truth = ask(MEMBERSHIP, losses=losses, groups=groups), attack("retain", "val")
-        if not same(found, truth):
-            assert not same(found, attack("retain", "test")), (
-                "the attacker was trained on the test set, which is there to report on and nothing else: "
-                "take validation data.")
-            assert not same(found, attack("val", "retain")), "members and others are exchanged."
-            assert not same(found, 1 - truth), (
-                "that is the share taken for members: asked is who of the forget set seems to be none.")
+        share, truth = ask(MEMBERSHIP, losses=losses, groups=groups), attack("retain", "val")
+        if not same(share, truth):
+            assert not same(share, attack("retain", "test")), (
+                "the attacker was trained on the test set, which is for reporting only: use validation "
+                "data.")
+            assert not same(share, attack("val", "retain")), "members and others are exchanged."
+            assert not same(share, 1 - truth), (
+                "that is the share classified as members: return the share classified as non-members.")
             raise AssertionError(
-                f"retained samples are the members, validation samples the others, each with the groups of "
-                f"its own, and the forget set is asked about: {truth:.3f} of a drawn case, not {found:.3f}.")
+                f"retained samples are the members and validation samples the others, each with their own "
+                f"groups, and the forget set is attacked: {truth:.3f} in a drawn case, not {share:.3f}.")

@@ -53,15 +53,15 @@ export class Base {
   /** What starts and stops a live run, and how far it is; nothing without a kernel. */
   runBar() {
     if (!this.run) return "";
-    const { button, busy, closed, failed, step, of, said, about } = this.run, off = busy || closed;
+    const { button, busy, closed, failed, step, of, sentence, about } = this.run, off = busy || closed;
     // Buttons that do nothing now keep the focus of the keyboard, which a disabled one would lose.
     return html`<div class="run"><button type="button" class="start" aria-disabled=${String(off)}
         @click=${() => off || this.press()}>${button}</button>
       <button type="button" aria-disabled=${String(!busy)}
         @click=${() => busy && this.kernel.stop()}>Stop</button>
       <progress max=${of} value=${step} aria-label="epochs that are done"></progress>
-      <span class=${failed ? "failed-run" : ""}>${said}</span>
-      <span class="unseen" role="status">${busy ? about : said}</span></div>`;
+      <span class=${failed ? "failed-run" : ""}>${sentence}</span>
+      <span class="unseen" role="status">${busy ? about : sentence}</span></div>`;
   }
 
   press() {

@@ -6,7 +6,7 @@ import { unpack } from "./data.js";
 import { legend } from "./figures.js";
 import { OWN, look, panels, picturesOf } from "./panels.js";
 import {
-  GOLD, RETRAIN, START, computed, find, formsOf, label, lamsOf, same, settle, whoOf } from "./state.js";
+  GOLD, RETRAIN, START, computed, find, label, lamsOf, same, settle, whoOf } from "./state.js";
 import { choiceOf, hashOf, note, python, saidOfMissing, title } from "./words.js";
 
 const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
@@ -38,7 +38,7 @@ export async function mount(root, text,
 
 /** Is a live run one of the setting that is shown? Of whichever seed. */
 const alike = (one, other) =>
-  ["who", "method", "reweight", "form", "lam", "ratio"].every(name => one[name] === other[name]);
+  ["who", "method", "reweight", "lam", "ratio"].every(name => one[name] === other[name]);
 
 class Page extends Base {
   constructor(root, kernel, options) {
@@ -115,7 +115,6 @@ class Page extends Base {
   controls() {
     const { data, choice } = this, who = whoOf(data, choice), methods = computed(data, choice);
     const set = change => this.show({ ...this.choice, ...change }), ratio = +choice.ratio.toFixed(2);
-    const forms = choice.method === "miu" ? formsOf(data, choice) : [];
     return html`<fieldset class="controls"><legend class="unseen">What is shown</legend>
       ${this.select("data", "data set", Object.entries(data.datasets), who.dataset,
         v => set({ who: data.who.find(w => w.dataset === v).key }))}
@@ -123,7 +122,7 @@ class Page extends Base {
         data.who.filter(w => w.dataset === who.dataset).map(w => [w.key, w.name]), choice.who,
         v => set({ who: v }))}
       ${this.select("method", "method", Object.keys(methods).map(m => [m, data.methods[m].name]),
-        choice.method, v => set({ method: v, form: v === "miu" ? START.form : choice.form,
+        choice.method, v => set({ method: v,
           reweight: methods[v].includes(choice.reweight) ? choice.reweight : methods[v][0] }))}
       <div class="check"><input type="checkbox" id="${this.id}-reweight" .checked=${choice.reweight}
         ?disabled=${methods[choice.method].length === 1} @change=${e => set({ reweight: e.target.checked })}>
@@ -132,8 +131,6 @@ class Page extends Base {
         `${ratio}`, `share of the group that is forgotten: ${ratio}, shown ${this.shown.ratio}`,
         v => set({ ratio: v }))}
       ${choice.method === "miu" ? this.lambda(set) : ""}
-      ${forms.length > 1 ? this.select("form", "form of MIU", forms.map(f => [f, data.forms[f]]), choice.form,
-        v => set({ form: v })) : ""}
       ${this.select("seed", "seeds", [[ALL, "all five"], ...data.seeds.map(s => [String(s), String(s)])],
         String(choice.seed ?? ALL), v => set({ seed: v === ALL ? null : Number(v) }))}</fieldset>`;
   }

@@ -2,7 +2,7 @@
 // computed is snapped to the nearest setting that was.
 
 export const START = {
-  who: "smallest", method: "retrain", reweight: false, ratio: 0.5, lam: 1, form: "steady", seed: null };
+  who: "smallest", method: "retrain", reweight: false, ratio: 0.5, lam: 1, seed: null };
 export const DO_NOTHING = { method: "pretrain", reweight: false };
 export const RETRAIN = { method: "retrain", reweight: false };
 export const GOLD = { method: "retrain", reweight: true };
@@ -12,12 +12,11 @@ export const whoOf = (data, choice) => data.who.find(w => w.key === choice.who);
 export const label = (data, { method, reweight }) =>
   data.methods[method].name + (reweight ? " + REWEIGHT" : "");
 
-/** The runs of an arm, at one ratio or all; MIU's in one form, at one lambda or all. */
-export function runsOf(data, choice, { method, reweight }, { ratio, lam, form } = {}) {
+/** The runs of an arm, at one ratio or all; MIU's at one lambda or all. */
+export function runsOf(data, choice, { method, reweight }, { ratio, lam } = {}) {
   return (data.runs.get(`${choice.who}/${method}/${+reweight}`) ?? []).filter(row =>
     (choice.seed === null || row.seed === choice.seed)
     && (ratio === undefined || row.ratio === ratio)
-    && (method !== "miu" || form === undefined || row.form === form)
     && (method !== "miu" || lam === undefined || row.lam === lam));
 }
 
@@ -29,12 +28,7 @@ export function computed(data, choice) {
     .filter(([, options]) => options.length));
 }
 
-export function formsOf(data, choice) {
-  const runs = runsOf(data, { ...choice, seed: null }, choice);
-  return Object.keys(data.forms).filter(form => runs.some(row => row.form === form));
-}
-
-/** All lambdas that MIU was run with for those who ask, in any form. */
+/** All lambdas that MIU was run with for those who ask. */
 export const lamsOf = (data, choice) => distinct([false, true].flatMap(reweight =>
   runsOf(data, { ...choice, seed: null }, { method: "miu", reweight })).map(row => row.lam));
 
@@ -54,7 +48,7 @@ export function summary(data, values) {
 /** A choice that can be shown, and sentences about what of it could not be. */
 export function settle(data, choice) {
   const said = [], possible = computed(data, choice);
-  let { method, reweight, form } = choice;
+  let { method, reweight } = choice;
   if (!(method in possible)) {
     said.push(`${label(data, { method })} was not run for ${whoOf(data, choice).name}: RETRAIN is shown.`);
     method = "retrain";
@@ -64,25 +58,19 @@ export function settle(data, choice) {
       `${whoOf(data, choice).name}: shown is ${reweight ? "without" : "with"}.`);
     reweight = !reweight;
   }
-  const forms = formsOf(data, { ...choice, method, reweight });
-  if (method === "miu" && !forms.includes(form)) {
-    said.push(`MIU's form “${data.forms[form]}” was not run here: “${data.forms[forms[0]]}” is shown.`);
-    form = forms[0];
-  }
-  return { choice: { ...choice, method, reweight, form }, said };
+  return { choice: { ...choice, method, reweight }, said };
 }
 
 /** Everything that the page shows of a settled choice; fractions. */
 export function find(data, choice) {
   const isMiu = choice.method === "miu", who = whoOf(data, choice), all = { ...choice, seed: null };
-  const form = isMiu ? choice.form : undefined;
-  const mine = runsOf(data, all, choice, { form });
+  const mine = runsOf(data, all, choice);
   const ratio = nearest(choice.ratio, mine.map(row => row.ratio));
   const lam = isMiu ? nearest(choice.lam, mine.filter(row => row.ratio === ratio).map(row => row.lam)) : null;
   const arms = [DO_NOTHING, RETRAIN, GOLD, choice]
     .filter((arm, i, list) => list.findIndex(a => same(a, arm)) === i)
     .map(({ method, reweight }) => ({ method, reweight, runs: runsOf(data, choice, { method, reweight },
-      { ratio, form: method === "miu" ? form : undefined, lam: method === "miu" ? lam : undefined }) }));
+      { ratio, lam: method === "miu" ? lam : undefined }) }));
   const runs = arm => arms.find(a => same(a, arm)).runs;
   const theory = runsOf(data, choice, { method: "theory", reweight: false }, { ratio });
   const groups = who.panel.map((name, i) => {
@@ -109,7 +97,7 @@ export function distances(data, rows, gold) {
 }
 
 function byRatio(data, choice, arms, lam) {
-  const of = { lam: lam ?? undefined, form: choice.form };
+  const of = { lam: lam ?? undefined };
   const series = arms.map(({ method, reweight }) => ({ method, reweight,
     points: along(data, "ratio", runsOf(data, choice, { method, reweight }, of), row => row.GA) }));
   const asked = whoOf(data, choice).asked.indexOf(true);
@@ -117,8 +105,8 @@ function byRatio(data, choice, arms, lam) {
   return { series, theory: along(data, "ratio", theory, row => row.groups[asked]) };
 }
 
-const byLam = (data, choice, ratio) => along(data, "lam",
-  runsOf(data, choice, choice, { ratio, form: choice.form }), row => row.GA);
+const byLam = (data, choice, ratio) =>
+  along(data, "lam", runsOf(data, choice, choice, { ratio }), row => row.GA);
 
 function along(data, setting, runs, value) {
   return distinct(runs.map(row => row[setting])).map(at => ({ at,
@@ -127,8 +115,8 @@ function along(data, setting, runs, value) {
 
 /** Epoch by epoch: means over seeds, of the course's settings alone; null if they were not kept. */
 function curveOf(data, choice, ratio, lam) {
-  const { who, method, reweight, form } = choice;
-  if (who !== "smallest" || (method === "miu" && (form !== "steady" || lam !== 1))) return null;
+  const { who, method, reweight } = choice;
+  if (who !== "smallest" || (method === "miu" && lam !== 1)) return null;
   const found = data.curves.find(c => c.method === method && c.reweight === +reweight && c.ratio === ratio);
   return found ? { UA: found.UA.map(v => v / data.fine), GA: found.GA.map(v => v / data.fine) } : null;
 }
@@ -136,7 +124,7 @@ function curveOf(data, choice, ratio, lam) {
 /** A list a group: of each picture, the share of the seeds whose model is right; null where none was kept. */
 export function pictured(data, shown) {
   if (!data.pictures || shown.asked.who !== "smallest") return null;
-  if (shown.isMiu && (shown.form !== "steady" || shown.lam !== 1)) return null;
+  if (shown.isMiu && shown.lam !== 1) return null;
   const seeds = shown.seed === null ? data.seeds : [shown.seed];
   const answers = ({ method, reweight }) => {
     const lists = seeds.map(seed => Object.entries(data.pictures.right).find(([key]) => {

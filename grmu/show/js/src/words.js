@@ -35,8 +35,7 @@ export function title(data, shown) {
 export function note(data, shown) {
   const { asked } = shown, snapped = (v, here = "") => ` (nearest to ${v} that was computed${here})`;
   const said = [`ratio ${short(shown.ratio, 2)}` +
-    (Math.abs(shown.ratio - asked.ratio) < 1e-9 ? "" : snapped(short(asked.ratio, 2))) +
-    (shown.isMiu && shown.form !== "steady" ? `, ${data.forms[shown.form]}` : "")];
+    (Math.abs(shown.ratio - asked.ratio) < 1e-9 ? "" : snapped(short(asked.ratio, 2)))];
   if (shown.isMiu) {
     said.push(`λ = ${short(shown.lam, 6)}` +
       (shown.lam === asked.lam ? "" : snapped(short(asked.lam, 6), " here")));
@@ -105,20 +104,19 @@ export function python(data, shown) {
   const who = whoOf(data, shown.asked);
   const ratio = isAlike(who) ? `${Math.round(data.alike[0] * shown.ratio)} / ${data.alike[1]}`
     : short(shown.ratio, 6);
-  const form = who.overrides[shown.form].slice(1, -1), lam = `'lam': ${float(shown.lam ?? 0)}`;
   const asked = [`"${who.dataset}", "${shown.method}"`,
     `reweight=${shown.reweight ? "True" : "False"}`, `ratio=${ratio}`,
     `groups=${who.groups.replaceAll("'", '"')}`, `seed=${shown.seed ?? "seed"}`,
-    ...(shown.isMiu ? [`overrides={${form ? form + ", " : ""}${lam}}`] : [])].join(", ");
+    ...(shown.isMiu ? [`overrides={'lam': ${float(shown.lam)}}`] : [])].join(", ");
   const call = `run(Experiment(${asked}))`;
-  return "from grmu.runs import Experiment, run\n\n" + (shown.seed === null
+  return "from grmu.experiments import Experiment, run\n\n" + (shown.seed === null
     ? `results = [${call}\n           for seed in range(${data.seeds.length})]` : `result = ${call}`);
 }
 
 /** The setting as a link's hash. */
 export function hashOf(data, choice) {
   const said = { v: data.version, who: choice.who, method: choice.method, reweight: +choice.reweight,
-    ratio: choice.ratio, lam: choice.lam, form: choice.form, seed: choice.seed ?? "all" };
+    ratio: choice.ratio, lam: choice.lam, seed: choice.seed ?? "all" };
   return "#" + new URLSearchParams(Object.entries(said).map(([name, value]) => [name, String(value)]));
 }
 
@@ -137,7 +135,6 @@ export function choiceOf(data, hash) {
   const one = names => v => names.includes(v) ? v : undefined;
   const read = { who: one(data.who.map(w => w.key)), method: one(Object.keys(data.methods)),
     reweight: v => ({ 1: true, 0: false })[v], ratio: number(0, 1), lam: number(0, 1e6),
-    form: one(Object.keys(data.forms)),
     seed: v => v === "all" ? null : data.seeds.find(s => String(s) === v) };
   for (const [name, understood] of Object.entries(read)) {
     if (!asked.has(name)) continue;

@@ -1,0 +1,146 @@
+"""Checks of input. Every error is one sentence that names the value, what is allowed, and the fix.
+
+A dataclass under `Settings` declares its limits beside its types, where an editor and mypy see them:
+
+    @dataclass
+    class MyMethod(Method):
+        step: float = within(0, 10, default=0.1)
+        kind: str = one_of("plain", "signed")      # the first is the default
+        retains: bool = True
+
+This is 25 lines instead of a dependency on pydantic: the messages stay in one style, and values keep their
+types (`True` is no number, "3" is no integer).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import Field, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+MOST_SEED = 2**32 - 1  # what scikit-learn takes; all others take more
+LONGEST = 120  # characters of a value in a sentence
+
+
+def require(condition: object, otherwise: str) -> None:
+    """Raise a ValueError unless the condition holds; `otherwise` says the value, what is allowed, the fix."""
+    if not bool(condition):
+        raise ValueError(otherwise)
+
+
+def short_repr(value: object) -> str:
+    """A value as a sentence has it: on one line, cut where it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def known(what: str, name: object, names: Iterable[str]) -> None:
+    """Raise a ValueError, which lists the names, unless `name` is one of them."""
+    names = list(names)
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"unknown {what} {short_repr(name)}: choose one of {', '.join(names)}.")
+
+
+def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bool = False) -> float:
+    """The number, as an int if it should be whole.
+
+    Raises:
+        ValueError: no number, one that is not whole, or not from `low` to `high`. True is no number.
+    """
+    real = isinstance(value, int | float) and not isinstance(value, bool)
+    if not real or not low <= value <= high or (whole and value != int(value)):
+        limits = f"from {low:.10g}" + f" to {high:.10g}" * (high < MOST_SEED or (real and value > high))
+        raise ValueError(f"{name} must be a {'whole ' * whole}number {limits}, but is {short_repr(value)}.")
+    return int(value) if whole else value
+
+
+def check_ratio(ratio: object, groups: object = None) -> None:
+    """Raise a ValueError unless it is a share that can be forgotten, in (0, 1], or one for each of `groups`,
+    a list of them."""
+    shares = ratio if isinstance(ratio, list | tuple) else [ratio]
+    n_groups = len(groups) if isinstance(groups, list | tuple) else 0
+    require(shares is not ratio or len(shares) == n_groups > 0,
+            f"ratio must be a number in (0, 1], or one for each of the groups, but is {short_repr(ratio)} "
+            f"for {short_repr(groups)}: name as many groups (y, a) as there are ratios.")
+    for share in shares:
+        require(isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1,
+                f"ratio must lie in (0, 1], but is {short_repr(share)}: 0.5 forgets half of the named "
+                "groups' samples.")
+
+
+def check_folder(name: str, folder: object) -> None:
+    """Raise a ValueError unless it is what names a folder, or None."""
+    require(folder is None or isinstance(folder, str | Path),
+            f"{name} must be the name of a folder, or None, but is {short_repr(folder)}.")
+
+
+def as_tensor(what: str, values: object) -> torch.Tensor:
+    """The values as a tensor; ValueError if they are none."""
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{what} must be an array of numbers, but is {short_repr(values)}.") from None
+
+
+def whole_numbers(what: str, values: object) -> torch.Tensor:
+    """One whole number a sample, (N,), as a tensor; ValueError if they are none."""
+    tensor = as_tensor(what, values)
+    require(tensor.ndim == 1, f"{what} needs one number a sample, but has the shape {tuple(tensor.shape)}.")
+    require((tensor == tensor.long()).all(), f"{what} holds values that are not whole numbers.")
+    return tensor.long()
+
+
+def label_names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[str, ...]:
+    """The names of labels (N,), "y=0", "y=1", ... where none are given; ValueError unless they fit."""
+    top = int(values.max()) if len(values) else -1
+    require(not isinstance(given, str) and all(isinstance(name, str) for name in given),
+            f"the names of {what} must be a list of texts, but are {short_repr(given)}.")
+    names = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
+    low = int(values.min()) if len(values) else 0
+    require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} "
+                                           f"declared names allow 0 to {len(names) - 1}.")
+    return names
+
+
+def within(low: float, high: float = MOST_SEED, *, default: float | None) -> Any:
+    """A field that holds a number from `low` to `high`; a whole one where it is annotated as int.
+
+    If the default is None, None is allowed, too.
+    """
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def one_of(default: str, *others: str) -> Any:
+    """A field that holds one of these names."""
+    return field(default=default, metadata={"allowed": (default, *others)})
+
+
+class Settings:
+    """Base of dataclasses with such fields.
+
+    Raises:
+        ValueError: a value that is not allowed, or of another type; the message names the field, what is
+            allowed, and the value.
+    """
+
+    def __post_init__(self) -> None:
+        numbers, names = _checked(type(self))  # type: ignore[arg-type]  # a class is hashable
+        for f in numbers:
+            if not (value := getattr(self, f.name)) is None is f.default:
+                (low, high), whole = f.metadata["range"], f.type in ("int", int, int | None)
+                object.__setattr__(self, f.name, number(f.name, value, low, high, whole))
+        for f in names:
+            value, allowed = getattr(self, f.name), f.metadata.get("allowed", (False, True))
+            if not (isinstance(value, type(f.default)) and value in allowed):
+                raise ValueError(f"{f.name} must be one of {', '.join(map(str, allowed))}, "
+                                 f"but is {short_repr(value)}.")
+
+
+@cache
+def _checked(kind: type) -> tuple[list[Field[Any]], list[Field[Any]]]:
+    """The fields of a dataclass that hold numbers within limits, and those that hold names or switches."""
+    own = fields(kind)
+    return ([f for f in own if "range" in f.metadata],
+            [f for f in own if "allowed" in f.metadata or isinstance(f.default, bool)])

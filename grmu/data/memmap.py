@@ -1,0 +1,167 @@
+"""Samples that are too many to copy: rows of a memory-mapped array, and the crops that a network sees.
+
+`MemmapSamples` takes the place of a data set's tensor x: it has a length and indexing. Subsets share the
+memory-mapped array. On a GPU, the array is uploaded once where it fits; else a thread fetches batches ahead.
+"""
+
+import math
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from grmu.data.core import Samples
+
+AHEAD = 2  # batches fetched while one is being used
+
+
+@dataclass(frozen=True)
+class CropTransform:
+    """A centred region of height x width stored pixels, seen as side x side;
+    random crops come from the whole picture and keep at least the share `smallest` of its area."""
+
+    side: int
+    height: int
+    width: int
+    smallest: float = 0.7
+
+    def centre(self, x: Tensor) -> Tensor:
+        """The region of each picture: uint8 (B, C, H, W) -> uint8 (B, C, side, side)."""
+        height, width = x.shape[-2:]
+        if (self.height, self.width) == (self.side, self.side):  # no pixel is moved
+            top, left = (height - self.side) // 2, (width - self.side) // 2
+            return x[..., top : top + self.side, left : left + self.side]
+        box = torch.tensor([(height - self.height) / 2, (width - self.width) / 2, self.height, self.width])
+        return cut(x, box.expand(len(x), 4), self.side)
+
+    def random(self, x: Tensor, rng: torch.Generator) -> Tensor:
+        """Random resized crop and flip, per picture: `smallest` to 1 of the area, an aspect ratio of 3/4 to
+        4/3, any place.
+
+        Sides that would leave the picture are cut to it.
+        """
+        height, width = x.shape[-2:]
+        share, ratio, at_y, at_x, flip = torch.rand(5, len(x), generator=rng)
+        pixels = height * width * (self.smallest + (1 - self.smallest) * share)
+        aspect = ((2 * ratio - 1) * math.log(4 / 3)).exp()
+        h, w = (pixels / aspect).sqrt().clamp(max=height), (pixels * aspect).sqrt().clamp(max=width)
+        left, flip = at_x * (width - w), flip < 0.5
+        box = torch.stack([at_y * (height - h), torch.where(flip, left + w, left), h,
+                           torch.where(flip, -w, w)], 1)
+        return cut(x, box, self.side)
+
+
+def cut(x: Tensor, box: Tensor, side: int) -> Tensor:
+    """Boxes (B, 4) of top, left, height, width in pixels cut out of pictures and resized, bilinear,
+    on the pictures' device.
+
+    uint8 (B, C, H, W) -> uint8 (B, C, side, side). A negative width mirrors.
+    """
+    height, width = x.shape[-2:]
+    top, left, h, w = box.to(x.device, non_blocking=True).T[:, :, None]
+    steps = (torch.arange(side, device=x.device) + 0.5) / side
+    y, x_ = 2 * (top + h * steps) / height - 1, 2 * (left + w * steps) / width - 1
+    grid = torch.stack(torch.broadcast_tensors(x_[:, None, :], y[:, :, None]), -1)
+    out = torch.nn.functional.grid_sample(x.float(), grid, padding_mode="border", align_corners=False)
+    return out.round_().to(torch.uint8)
+
+
+class Storage:
+    """An array (N, ...) that several data sets have rows of.
+
+    Pictures are stored as (N, H, W, C), as decoders give them.
+
+    Args:
+        array: usually memory-mapped.  pictures: hand rows out as (B, C, H, W).
+    """
+
+    resident_share = 0.6  # of a GPU's free memory that an array may take; more is streamed
+
+    def __init__(self, array: np.ndarray, pictures: bool) -> None:
+        with warnings.catch_warnings(action="ignore"):  # a memory map is read-only, and nobody writes to it
+            self.array = torch.from_numpy(array)
+        self.pictures = pictures
+        self._on: dict[torch.device, torch.Tensor] = {}
+
+    def on(self, device: torch.device) -> torch.Tensor | None:
+        """The whole array on that device, uploaded once; None where it does not fit beside the training."""
+        if device.type == "cpu":
+            return self.array
+        device = torch.device("cuda", device.index or torch.cuda.current_device())
+        if device not in self._on:
+            free, _ = torch.cuda.mem_get_info(device)
+            if self.array.nbytes > self.resident_share * free:
+                return None
+            self._on[device] = self.array.to(device)
+        return self._on[device]
+
+
+class MemmapSamples(Samples):
+    """`rows` of a storage, as one tensor-like of shape (len(rows), ...) on `device`."""
+
+    def __init__(self, storage: Storage, rows: torch.Tensor, crop: CropTransform | None = None,
+                 device: str | torch.device = "cpu") -> None:
+        self.storage, self.crop, self.device = storage, crop, torch.device(device)
+        self._array = storage.on(self.device)
+        self._streamed = self._array is None or self.device.type == "cpu"
+        self._rows = rows.cpu() if self._streamed else rows.to(self.device)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: torch.Tensor | slice | int) -> torch.Tensor:
+        """The samples at `index`, on the device; one sample without its first dimension for an int."""
+        if isinstance(index, int | np.integer) or (isinstance(index, torch.Tensor) and index.ndim == 0):
+            return self[torch.tensor([int(index)])][0]
+        if isinstance(index, torch.Tensor):
+            index = index.to(self._rows.device)
+        return self._arrived(*self._fetch(self._rows[index]))
+
+    def select(self, index: torch.Tensor) -> Self:
+        """The rows at `index` as `MemmapSamples`: nothing is copied."""
+        return type(self)(self.storage, self._rows[index.to(self._rows.device)], self.crop, self.device)
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same rows on another device."""
+        return type(self)(self.storage, self._rows, self.crop, device)
+
+    def split(self, size: int) -> Iterator[torch.Tensor]:
+        """The samples in order, `size` at a time, as `torch.Tensor.split`."""
+        return self.batches(torch.arange(len(self)), size)
+
+    def batches(self, order: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
+        """The samples at `order` (on the CPU), `size` at a time; what must be read is fetched ahead."""
+        if not self._streamed:
+            for index in order.to(self.device).split(size):
+                yield self[index]
+            return
+        ahead: deque[Future[tuple[torch.Tensor, torch.cuda.Event | None]]] = deque()
+        with ThreadPoolExecutor(1) as pool:
+            for index in order.split(size):
+                ahead.append(pool.submit(self._fetch, self._rows[index]))
+                if len(ahead) > AHEAD:
+                    yield self._arrived(*ahead.popleft().result())
+            while ahead:
+                yield self._arrived(*ahead.popleft().result())
+
+    def _fetch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+        """Those rows of the storage; on their way to a GPU, with the event that says when they are there."""
+        if self._array is not None:
+            return self._array.index_select(0, rows), None
+        array = self.storage.array
+        page_locked = torch.empty((len(rows), *array.shape[1:]), dtype=array.dtype, pin_memory=True)
+        torch.index_select(array, 0, rows, out=page_locked)
+        with torch.cuda.stream(torch.cuda.Stream(self.device)):
+            return page_locked.to(self.device, non_blocking=True), torch.cuda.current_stream().record_event()
+
+    def _arrived(self, samples: torch.Tensor, event: torch.cuda.Event | None) -> torch.Tensor:
+        if event is not None:  # the GPU waits for the copy, the program does not
+            torch.cuda.current_stream(self.device).wait_event(event)
+            samples.record_stream(torch.cuda.current_stream(self.device))
+        return samples.permute(0, 3, 1, 2) if self.storage.pictures else samples

@@ -1,0 +1,247 @@
+"""An `Experiment` is everything that a run's result depends on. Bad values are rejected before any work.
+
+Its settings are those of the network, of the training and of the method. Each has a default, which the data
+set's preset replaces (presets/NAME.yaml), which `overrides` replace.
+"""
+
+import operator
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import yaml
+
+from grmu import data, methods, models, training
+from grmu.data.checks import Settings, one_of, within
+
+GROUPINGS = ("true", "clusters", "errors", "probe", "probe_last", "random")  # see `grmu.discover`
+PRESETS = Path(__file__).parent / "presets"
+TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8}  # at most
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment(Settings):
+    """Everything that a run's result depends on. Equal settings make equal experiments.
+
+    Args:
+        dataset: A name that `grmu.data.load` knows.
+        method: A name in `grmu.methods.registry`.
+        reweight: Sample the retain set with REWEIGHT.
+        ratio: Share of the groups' samples to forget, in (0, 1]: one number, or one for each of the pairs.
+        groups: "default" (the data set's forget group), "uniform" (all samples alike), or pairs (y, a).
+        seed: Seed of everything random. It also chooses the forget set, which is the same for all methods.
+        overrides: Settings that replace the preset's: fields of `models.Network`, `training.TrainConfig` or
+            the method.
+        root: Folder of the data set's files; None finds what ships with the project.
+        split_seed: Chooses the forget set in place of `seed`, for several trainings on one split.
+        half: Train on a random half of the training set, drawn by `seed` (a shadow model of an audit).
+        grouping: Where the method's groups come from: "true", or a name in `grmu.discover`. The forget set
+            and the metrics always use the true groups.
+        pretraining: Fields of `training.TrainConfig` that replace the preset's wherever training starts from
+            scratch: in this run, in the PRETRAIN that it starts from, and in its gold standard.
+        protocol: "ours", or "released" for what the paper's code does (docs/full-scale.md lists it).
+        tiny: A dry run with a few samples and one epoch. Its numbers mean nothing.
+
+    Raises:
+        ValueError: A value is not allowed; the message names it, what is allowed, and the fix.
+    """
+
+    dataset: str = "groundwear"
+    method: str = "miu"
+    reweight: bool = False
+    ratio: float | tuple[float, ...] = 0.5
+    groups: str | tuple[data.Group, ...] = "default"
+    seed: int = within(0, default=0)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    root: str | None = None
+    split_seed: int | None = within(0, default=None)
+    half: bool = False
+    grouping: str = "true"
+    pretraining: Mapping[str, Any] = field(default_factory=dict)
+    protocol: str = one_of(*data.PROTOCOLS)
+    tiny: bool = False
+
+    def __post_init__(self) -> None:
+        data.known("data set", self.dataset, data.LOADERS)
+        data.known("grouping", self.grouping, GROUPINGS)
+        object.__setattr__(self, "groups", _groups(self.groups))
+        data.check_ratio(self.ratio, self.groups)
+        data.check_folder("root", self.root)
+        for name, given in {"overrides": self.overrides, "pretraining": self.pretraining}.items():
+            data.require(isinstance(given, Mapping),
+                         f"{name} must map setting names to values, but is {data.short_repr(given)}.")
+            object.__setattr__(self, name, dict(given))
+        super().__post_init__()
+        shares = tuple(map(float, self.ratios))
+        object.__setattr__(self, "ratio", shares if isinstance(self.ratio, list | tuple) else shares[0])
+        _check_method(self)
+
+    def __str__(self) -> str:
+        ratios = " ".join(f"{ratio:.3g}" for ratio in self.ratios)
+        return f"{self.method}{' + REWEIGHT' * self.reweight}, r={ratios}, seed {self.seed}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Experiment) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    @cached_property
+    def identity(self) -> tuple[Any, ...]:
+        """Every field, with all settings in place of the overrides; hashable."""
+        values = [self.settings if f.name == "overrides" else getattr(self, f.name) for f in fields(self)]
+        return tuple(tuple(sorted(v.items())) if isinstance(v, dict) else v for v in values)
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """The share of each of `groups`, or the one that all share."""
+        return tuple(self.ratio) if isinstance(self.ratio, list | tuple) else (self.ratio,)
+
+    @property
+    def method_class(self) -> type[training.Method]:
+        """The class that is trained: under the protocol "released", the released variant if there is one."""
+        variant = f"{self.method}_released"
+        released = self.protocol == "released" and variant in methods.registry
+        return methods.get(variant if released else self.method)
+
+    @cached_property
+    def preset(self) -> dict[str, Any]:
+        """Every setting before `overrides`: the defaults, then the data set's preset, then `pretraining`."""
+        method, defaults = self.method_class, _defaults(self.method_class)
+        blocks = _read(self.dataset)
+        fresh = method.init_from is None
+        chosen = blocks["network"] | blocks["fresh" if fresh else "original"]
+        chosen |= blocks["methods"].get(self.method.removesuffix("_released"), {})
+        if self.dataset in data.ORIGINALS or self.protocol == "released":
+            from grmu.experiments import released  # what the paper's code was run with
+
+            chosen |= released.settings(self, chosen["model"])
+        if stray := sorted(set(chosen) - set(defaults)):
+            raise ValueError(f"the preset of {self.dataset} sets {stray}, unknown to {self.method}.")
+        return {**defaults, **chosen, **(self.pretraining if fresh else {})}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Every setting of the run."""
+        settings = {**self.preset, **self.overrides}
+        if self.tiny:
+            settings |= {name: min(settings[name], most) for name, most in TINY.items() if name in settings}
+            settings["pretrained"] = False
+        if "warmup_epochs" not in self.overrides:  # a shorter training has room for a shorter warm-up
+            settings["warmup_epochs"] = min(settings["warmup_epochs"], max(settings["epochs"] - 1, 0))
+        return settings
+
+    def load(self) -> data.Splits:
+        """Load the whole data set; errors as of `data.load`."""
+        return data.load(self.dataset, self.root, self.protocol)
+
+    def _make(self, kind: type) -> Any:
+        return kind(**{f.name: self.settings[f.name] for f in fields(kind)})
+
+    @cached_property
+    def network(self) -> models.Network:
+        """Which network is trained."""
+        return self._make(models.Network)
+
+    @cached_property
+    def config(self) -> training.TrainConfig:
+        """How the method is optimised."""
+        return self._make(training.TrainConfig)
+
+    def make_method(self) -> training.Method:
+        """Make a fresh instance of the method, with this experiment's settings."""
+        return self._make(self.method_class)
+
+    @cached_property
+    def original(self) -> Self:
+        """The PRETRAIN run of the same split: the original model, before unlearning."""
+        shared = {k: v for k, v in self.overrides.items() if k in models.Network.__dataclass_fields__}
+        return replace(self, method="pretrain", reweight=False, overrides=shared, grouping="true")
+
+    @cached_property
+    def start(self) -> Self | None:
+        """The run whose model this one starts from; None if it starts from fresh weights."""
+        before = self.make_method().init_from
+        if before is None or before == "pretrain":
+            return None if before is None else self.original
+        return replace(self.original, method=before, grouping=self.grouping)
+
+    @cached_property
+    def source(self) -> Self:
+        """The PRETRAIN run whose model the inferred groups come from; some groupings stop it early."""
+        from grmu.discover import GROUPINGS as inferring
+
+        return replace(self.original, overrides={**self.original.overrides, **inferring[self.grouping].early})
+
+    @cached_property
+    def gold(self) -> Self:
+        """The gold standard of this seed and split: RETRAIN + REWEIGHT."""
+        return replace(self.original, method="retrain", reweight=True)
+
+
+def check_device(device: object) -> None:
+    """Raise a ValueError unless this machine has the device."""
+    data.require(isinstance(device, str) and re.fullmatch(r"cpu|cuda(:\d+)?", device),
+                 f"device must be 'cpu' or 'cuda', but is {data.short_repr(device)}.")
+    data.require(device == "cpu" or torch.cuda.is_available(),
+                 f"device is {device!r}, but PyTorch sees no GPU: use device cpu, or install a CUDA build of "
+                 "torch.")
+
+
+def check_call(experiment: object, store: object = None, device: object = "cpu", on_epoch: object = None,
+               fresh: object = False) -> None:
+    """Raise a ValueError unless these are arguments of `run`."""
+    data.require(isinstance(experiment, Experiment), "what is run must be an Experiment, such as "
+                 f"Experiment(), but is {data.short_repr(experiment)}.")
+    data.check_folder("store", store)
+    check_device(device)
+    data.require(on_epoch is None or callable(on_epoch), "on_epoch must be a function of an epoch and its "
+                 f"row, but is {data.short_repr(on_epoch)}.")
+    data.require(isinstance(fresh, bool), f"fresh must be one of False, True, but is {fresh!r}.")
+
+
+def _groups(groups: Any) -> str | tuple[data.Group, ...]:
+    if isinstance(groups, str) and groups in ("default", "uniform"):
+        return groups
+    try:
+        pairs = tuple((operator.index(y), operator.index(a)) for y, a in groups)
+    except (TypeError, ValueError):
+        pairs = ()
+    data.require(pairs and min(map(min, pairs)) >= 0, "groups must be 'default', 'uniform' or pairs (y, a), "
+                 f"but is {data.short_repr(groups)}.")
+    return pairs
+
+
+def _check_method(e: Experiment) -> None:
+    method, settings = methods.get(e.method), _defaults(methods.get(e.method))
+    sees_all = method.trains_on == "train"
+    data.require(e.grouping == "true" or not sees_all,
+                 f"grouping must be true for {e.method}, which forgets nothing, but is {e.grouping!r}.")
+    samples_itself = method.sample_epoch is not training.Method.sample_epoch
+    data.require(not e.reweight or not (sees_all or samples_itself),
+                 f"{e.method} does not combine with REWEIGHT: it "
+                 f"{'sees the whole training set' if sees_all else 'samples by itself'}.")
+    trainable = training.TrainConfig.__dataclass_fields__
+    if not (e.overrides.keys() <= settings.keys() and e.pretraining.keys() <= trainable.keys()):
+        from grmu.experiments import unknown
+
+        unknown.reject(e, settings, trainable)
+    if e.pretraining and method.init_from is not None:
+        _ = e.original  # checks its values
+    made = e.network, e.config, e.make_method()  # all check their values
+    data.require(not e.reweight or made[2].retains,
+                 f"{e.method} without a retain pass has nothing for REWEIGHT to weigh: set reweight=False.")
+
+
+@cache
+def _read(dataset: str) -> dict[str, Any]:
+    return yaml.safe_load((PRESETS / f"{dataset}.yaml").read_text())
+
+
+def _defaults(method: type[training.Method]) -> dict[str, Any]:
+    return {f.name: f.default for kind in (models.Network, training.TrainConfig, method)
+            for f in fields(kind)}  # type: ignore[arg-type]  # settings are dataclasses

