@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def main(argv: list[str]) -> int:
             if notebook is None and left <= cores():  # all runs that are left have begun
                 notebook = beside.submit(execute, parameters, executed)
         print("\nNow the notebook, its page and the figure ...", flush=True)
-        (notebook or beside.submit(execute, parameters, executed)).result()
+        notebook = notebook or beside.submit(execute, parameters, executed)
+        import_module("nbconvert")  # half a second, while the kernel works
+        notebook.result()
         write_page(executed, page)
     rows = pd.DataFrame(json.loads((folder / "metrics.json").read_text())["runs"])
     spread = ", mean \N{PLUS-MINUS SIGN} standard deviation over seeds"
