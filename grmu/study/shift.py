@@ -107,8 +107,8 @@ def answers(model: Classifier, train: GroupedDataset, val: GroupedDataset, test:
     logits, z = predict(model, model, test.x), predict(model.features, model, test.x)
     head, seen = attribute_head(predict(model.features, model, train.x), train.y, train.a, train.n_classes,
                                 train.n_attributes)
-    heat = temperatures(predict(model, model, val.x), val, train.group_counts())
-    return Answers(logits, logits / heat[test.a][:, None], head(z), seen.accuracy)
+    of_attribute = temperatures(predict(model, model, val.x), val, train.group_counts())
+    return Answers(logits, logits / of_attribute[test.a][:, None], head(z), seen.accuracy)
 
 
 def predictions(before: Answers, test: GroupedDataset, r: Tensor) -> dict[str, Tensor]:
