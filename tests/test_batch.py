@@ -37,6 +37,7 @@ def test_parameters_are_read_and_the_notebooks_own_names_are_not():
 @pytest.mark.parametrize(("name", "sentence"), [
     ("raito", "unknown parameter 'raito': did you mean ratio?"),
     ("n_seed", "unknown parameter 'n_seed': did you mean n_seeds?"),
+    ("recipe", "unknown parameter 'recipe': it is called protocol now"),
     ("xyz", "unknown parameter 'xyz': known are dataset, device, ")])
 def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(name, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):

@@ -103,8 +103,13 @@ def rank(method: str) -> int:
     return (*COMPARED_WITH, method).index(method)
 
 
+RENAMED = {"recipe": "protocol"}
+
+
 def hint(unknown: str, names: Sequence[str]) -> str:
-    """What may have been meant by an unknown name."""
+    """Say what may have been meant by an unknown name."""
+    if unknown in RENAMED:
+        return f"it is called {RENAMED[unknown]} now."
     near = difflib.get_close_matches(unknown, names, 1)
     return f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}."
 
