@@ -126,24 +126,23 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
             model.requires_grad_(True), original, train.to(device), retain.to(device), forget.to(device),
             torch.Generator().manual_seed(e.seed + 1), e.config, weights, retained.to(device))
         checkpoint = Checkpoint(records, keys.weights)
-        with fixed_threads():
-            record = on_epoch if e.half else recorder(context, splits.test.to(device), groups, on_epoch)
-            curves = training.train(e.make_method(), context, record, None if fresh else checkpoint)
+        record = on_epoch if e.half else recorder(context, splits.test.to(device), groups, on_epoch)
+        curves = training.train(e.make_method(), context, record, None if fresh else checkpoint)
         summary = {"curves": curves, "seconds": checkpoint.seconds(), "made_by": made_by(device)}
         return summary, model.state_dict()
 
     def evaluate_model() -> Record:
         retain, forget, val, test = (part.to(device) for part in (*split[:2], *splits[1:3]))
-        with fixed_threads():
-            model = copy.deepcopy(result.model).to(device)
-            metrics, accuracy = evaluate(model, retain, forget, val, test, groups)
+        model = copy.deepcopy(result.model).to(device)
+        metrics, accuracy = evaluate(model, retain, forget, val, test, groups)
         return {"metrics": metrics, "accuracy": accuracy.to_dict("records")}, None
 
-    trained = records.get_or_compute("models", keys.weights, train_model, fresh)
-    Checkpoint(records, keys.weights).drop()
-    result = Result(experiment, {}, pd.DataFrame(), pd.DataFrame(trained["curves"]), trained["seconds"],
-                    trained["made_by"], records.folder("models", keys.weights))
-    evaluated = records.get_or_compute("results", keys.result, evaluate_model, fresh)
+    with fixed_threads():
+        trained = records.get_or_compute("models", keys.weights, train_model, fresh)
+        Checkpoint(records, keys.weights).drop()
+        result = Result(experiment, {}, pd.DataFrame(), pd.DataFrame(trained["curves"]), trained["seconds"],
+                        trained["made_by"], records.folder("models", keys.weights))
+        evaluated = records.get_or_compute("results", keys.result, evaluate_model, fresh)
     result.metrics, result.accuracy = evaluated["metrics"], pd.DataFrame(evaluated["accuracy"])
     return result
 
@@ -226,6 +225,8 @@ def recorder(context: training.Context, test: data.GroupedDataset, groups: tuple
 
 def made_by(device: str) -> dict[str, str]:
     """Return what numbers may depend on besides code and settings: versions and machine."""
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    names = [s.split(": ")[1] for s in cpuinfo.splitlines() if s.startswith("model name")]
     return {"torch": torch.__version__, "python": platform.python_version(),
             "machine": f"{platform.system()} {platform.machine()}, {device}",
-            "processor": f"{platform.processor()}, {torch.backends.cpu.get_cpu_capability()}"}
+            "processor": f"{[*names, platform.processor()][0]}, {torch.backends.cpu.get_cpu_capability()}"}

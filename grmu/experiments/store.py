@@ -98,8 +98,8 @@ class Store:
 
     def weights(self, key: str) -> dict[str, Tensor]:
         """Return the weights of a finished training, by name; a StoreError if they are damaged."""
-        record = self.read("models", key) or {}
-        path = self.folder("models", key) / f"{record.get('weights')}.safetensors"
+        digest = (self.read("models", key) or {}).get("weights")
+        path = self.folder("models", key) / f"{digest}.safetensors"
         try:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() == path.stem:
