@@ -71,10 +71,11 @@ def main(argv: list[str]) -> int:
         notebook = None
         for left in train(asked.experiments()):
             if notebook is None and left <= cores():  # all runs that are left have begun
+                for library in ("papermill", "nbconvert"):  # two threads may not import them at once
+                    import_module(library)
                 notebook = beside.submit(execute, parameters, executed)
         print("\nNow the notebook, its page and the figure ...", flush=True)
         notebook = notebook or beside.submit(execute, parameters, executed)
-        import_module("nbconvert")  # half a second, while the kernel works
         notebook.result()
         write_page(executed, page)
     rows = pd.DataFrame(json.loads((folder / "metrics.json").read_text())["runs"])
