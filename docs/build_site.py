@@ -17,10 +17,10 @@ import build_slides
 import nbformat
 from nbformat.v4 import new_code_cell
 
+from grmu.analysis import claims, results
 from grmu.data import load
 from grmu.data.files import write_whole
 from grmu.show import explorer_page
-from grmu.study import claims, results
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = ("*.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*.*", "notebooks/*.ipynb",

@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from grmu.analysis import results
+from grmu.analysis.compare import Interval, differences, interval, verdicts
 from grmu.show import plots
-from grmu.study import results
-from grmu.study.compare import Interval, differences, interval, verdicts
 
 PAGE = Path(__file__).with_suffix(".md")
 BEGIN, END = "<!-- Computed by docs/miu.py -->", "<!-- End of what is computed -->"

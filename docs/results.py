@@ -11,10 +11,10 @@ import matplotlib
 import pandas as pd
 from scipy.stats import norm
 
+from grmu.analysis import causes, features, grids, paper, results, rivals, shift, studies
+from grmu.analysis.compare import Interval, interval, intervals_of
+from grmu.analysis.names import SHORT
 from grmu.show import plots, plots_prior
-from grmu.study import causes, features, grids, paper, results, rivals, shift, studies
-from grmu.study.compare import Interval, interval, intervals_of
-from grmu.study.names import SHORT
 
 DOCS = Path(__file__).parent
 CAUSES, PREDICTED, MOVED = DOCS / "causes.png", DOCS / "who_pays.png", DOCS / "moved.png"

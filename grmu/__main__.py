@@ -12,19 +12,19 @@ from grmu.experiments.store import StoreError
 COMMANDS = {  # name: (module, arguments put before the user's, what it does)
     "demo": ("grmu.scale.demo", [], "run the five methods on the embedded data set and compare them"),
     "explorer": ("grmu.show.explorer_page", [], "write the explorer as one page that needs no kernel"),
-    "audit": ("grmu.study.audit", [], "attack a method, sample by sample: is it forgotten?"),
+    "audit": ("grmu.analysis.audit", [], "attack a method, sample by sample: is it forgotten?"),
     "bench": ("grmu.scale.bench", [], "measure what the project promises"),
     "data": ("grmu.data.originals.command", [],
              "say what to download for a data set, check its folder, prepare it"),
-    "notebooks": ("grmu.teach.notebooks", [], "execute the lessons and save them as they are committed"),
-    "check-notebooks": ("grmu.teach.notebooks", ["--check"],
+    "notebooks": ("grmu.course.notebooks", [], "execute the lessons and save them as they are committed"),
+    "check-notebooks": ("grmu.course.notebooks", ["--check"],
                         "say which lessons are not as they should be committed"),
-    "labs": ("grmu.teach.labs", [],
+    "labs": ("grmu.course.labs", [],
              "write the labs for students, without solutions, or grade what they hand in"),
-    "results": ("grmu.study.compute", [], "compute the results that ship with the course"),
+    "results": ("grmu.analysis.compute", [], "compute the results that ship with the course"),
     "weights": ("grmu.scale.weights_command", [], "say which pretrained weights are there, or download some"),
     "sweep": ("grmu.scale.sweep_command", [], "the jobs of a grid of experiments, their cost, their report"),
-    "search": ("grmu.study.search", [], "choose hyperparameters on validation data"),
+    "search": ("grmu.analysis.search", [], "choose hyperparameters on validation data"),
 }
 
 # raised with a sentence for the user

@@ -187,7 +187,7 @@ def few_pictures():
 @contextmanager
 def few_epochs() -> Iterator[None]:
     """Meanwhile all models are trained for two epochs: for tests that do not ask how good they are."""
-    from grmu.study import shadows
+    from grmu.analysis import shadows
 
     preset = Experiment.preset.func
     with pytest.MonkeyPatch.context() as patch:

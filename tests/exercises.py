@@ -8,7 +8,7 @@ import nbformat
 import numpy as np
 import torch
 
-from grmu.teach import checks, notebooks
+from grmu.course import checks, notebooks
 
 EXERCISES = {  # the function that the student writes: its lesson, its check
     "group_accuracy": ("00", "check_group_accuracy"),

@@ -25,9 +25,9 @@ import torch
 from nbformat import NotebookNode, v4
 
 from grmu import metrics
+from grmu.course import asking, classes, labs
+from grmu.course.own import EVERYONE, own
 from grmu.mine import MINE, Estimator
-from grmu.teach import asking, classes, labs
-from grmu.teach.own import EVERYONE, own
 
 REGION = re.compile(r"### BEGIN (SOLUTION|HIDDEN TESTS)\n(.*?)\n\s*### END \1", re.DOTALL)
 ANSWER = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n.*?### END SOLUTION", re.DOTALL | re.MULTILINE)

@@ -5,11 +5,11 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from grmu.study import attacks, efficacy
-from grmu.study.attacks import BLIND, DETECTED, PASSED, judge, likelihood_ratios, too_few, verdict
-from grmu.study.compare import Interval
-from grmu.study.efficacy import differ, epsilon, excess, klom, points
-from grmu.study.shadows import (
+from grmu.analysis import attacks, efficacy
+from grmu.analysis.attacks import BLIND, DETECTED, PASSED, judge, likelihood_ratios, too_few, verdict
+from grmu.analysis.compare import Interval
+from grmu.analysis.efficacy import differ, epsilon, excess, klom, points
+from grmu.analysis.shadows import (
     LEFT_OUT,
     NEVER,
     RETAINED,

@@ -11,12 +11,9 @@ from torch.nn import functional
 
 from grmu import Experiment, data, run
 from grmu.__main__ import main
-from grmu.data import GroupedDataset, Splits
-from grmu.experiments import load_split, train_or_load
-from grmu.metrics import METRICS
-from grmu.study import attacks, audit
-from grmu.study.attacks import BLIND, DETECTED, PASSED, judge
-from grmu.study.shadows import (
+from grmu.analysis import attacks, audit
+from grmu.analysis.attacks import BLIND, DETECTED, PASSED, judge
+from grmu.analysis.shadows import (
     NEVER,
     RETAINED,
     UNLEARNED,
@@ -25,6 +22,9 @@ from grmu.study.shadows import (
     observe_all,
     select,
 )
+from grmu.data import GroupedDataset, Splits
+from grmu.experiments import load_split, train_or_load
+from grmu.metrics import METRICS
 from grmu.training import predict
 
 QUICK = {"epochs": 12, "warmup_epochs": 0, "batch_size": 20, "augment": False}

@@ -11,8 +11,8 @@ import torch
 from conftest import REPOSITORY
 
 from grmu.__main__ import main
+from grmu.analysis import results, shipped_tables
 from grmu.scale import bench, bench_scale, sweep, sweep_cost
-from grmu.study import results, shipped_tables
 
 COUNTED = ("yes", "NO")
 

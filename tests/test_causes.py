@@ -11,12 +11,8 @@ import torch
 from conftest import REPOSITORY, context_of, toy
 
 from grmu import Experiment, closed_form, data, methods
-from grmu.data import split_forget
-from grmu.experiments import load_split
-from grmu.methods.controls import ByHand, Repeated
-from grmu.models import build
-from grmu.study import causes, features, results, shipped_tables, studies
-from grmu.study.causes import (
+from grmu.analysis import causes, features, results, shipped_tables, studies
+from grmu.analysis.causes import (
     CELLS,
     EVEN,
     FEWER,
@@ -28,8 +24,12 @@ from grmu.study.causes import (
     SHARE,
     THEORY,
 )
-from grmu.study.compare import interval
-from grmu.study.shift import prior_of
+from grmu.analysis.compare import interval
+from grmu.analysis.shift import prior_of
+from grmu.data import split_forget
+from grmu.experiments import load_split
+from grmu.methods.controls import ByHand, Repeated
+from grmu.models import build
 from grmu.training import TrainConfig, predict, train
 
 CONTROLS = ("α", "α = 1", "α, wrong group")

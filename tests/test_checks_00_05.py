@@ -6,7 +6,7 @@ import pytest
 import torch
 from exercises import check
 
-from grmu.teach import checks
+from grmu.course import checks
 
 
 def accuracy_by_counting(predicted, y, group, g):

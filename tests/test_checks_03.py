@@ -7,7 +7,7 @@ import pytest
 import torch
 from exercises import check
 
-from grmu.teach import checks
+from grmu.course import checks
 
 # Right answers, written differently
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from exercises import check
 
-from grmu.teach import checks
+from grmu.course import checks
 
 
 def entropy(counts):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from grmu.teach import checks
+from grmu.course import checks
 
 
 def merged(rows, gold, metrics):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_curve
 
-from grmu.teach import checks
+from grmu.course import checks
 
 
 def by_stable_sums(logits, y):

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from grmu.teach import checks
+from grmu.course import checks
 
 WORDS = {"no", "never", "nobody", "nothing"}
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from grmu.teach import checks
+from grmu.course import checks
 
 
 def by_where(predicted, y):

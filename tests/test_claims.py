@@ -9,11 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from grmu.analysis import claims, grids, paper, results, shipped_tables
+from grmu.analysis.claims import Claim, Ours, Paper
+from grmu.analysis.compare import interval
 from grmu.experiments import Result
 from grmu.metrics import FAIRNESS, METRICS, OVERALL
-from grmu.study import claims, grids, paper, results, shipped_tables
-from grmu.study.claims import Claim, Ours, Paper
-from grmu.study.compare import interval
 
 WORDS = ("reproduced", "partly", "not reproduced", "mixed", "cannot tell")
 

@@ -3,8 +3,8 @@
 import pytest
 from nbformat import v4
 
-from grmu.teach import classes
-from grmu.teach.labs import LABS
+from grmu.course import classes
+from grmu.course.labs import LABS
 
 
 def write(folder, text, encoding="utf-8"):
@@ -56,7 +56,7 @@ def lab(source, **meta):
     return v4.new_notebook(cells=[v4.new_code_cell('student = "no"'), cell])
 
 
-SOURCE = 'from grmu.teach.own import own\nstudent = "everyone"  # yours\nmine = own(student, "lab1")'
+SOURCE = 'from grmu.course.own import own\nstudent = "everyone"  # yours\nmine = own(student, "lab1")'
 
 
 @pytest.mark.parametrize("name", ["ann", "Zoë O'Hara", 'a"b\\1'])

@@ -8,8 +8,16 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from grmu.analysis.compare import (
+    average_gap,
+    differences,
+    gap_by_metric,
+    holm,
+    interval,
+    tug_of_war,
+    verdicts,
+)
 from grmu.metrics import METRICS
-from grmu.study.compare import average_gap, differences, gap_by_metric, holm, interval, tug_of_war, verdicts
 
 # --- avg. gap -----------------------------------------------------------------------------------------------
 

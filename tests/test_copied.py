@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from grmu.teach import copied
-from grmu.teach.asking import in_process
-from grmu.teach.copied import Answers
+from grmu.course import copied
+from grmu.course.asking import in_process
+from grmu.course.copied import Answers
 
 
 def test_numbers_are_read_from_plain_data_to_three_digits():

@@ -6,11 +6,11 @@ import re
 import nbformat
 
 from grmu import __main__
+from grmu.analysis import tables
+from grmu.analysis.names import label
 from grmu.data.files import PACKAGE
 from grmu.scale import demo
 from grmu.scale.batch import Parameters
-from grmu.study import tables
-from grmu.study.names import label
 
 
 def test_the_opening_counts():

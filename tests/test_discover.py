@@ -10,11 +10,11 @@ from conftest import same_state, small_network, toy
 from torch import nn
 
 from grmu import Experiment, data, discover, models, reweight, run, training
+from grmu.analysis.groupings import agreement
 from grmu.discover import GROUPINGS, completed, infer, labelled, layer_features
 from grmu.experiments import load_split, train_or_load
 from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
-from grmu.study.groupings import agreement
 from grmu.training import predict
 
 pytestmark = pytest.mark.usefixtures("few_pictures")

@@ -4,7 +4,7 @@ comment away."""
 import pytest
 from exercises import EXERCISES, cells, check, solution, stub
 
-from grmu.teach import checks
+from grmu.course import checks
 
 
 @pytest.mark.parametrize("name", EXERCISES)

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 from grmu import closed_form
+from grmu.analysis import grids, results
+from grmu.course import notebooks
 from grmu.show import explorer
 from grmu.show.explorer import FORGET_GROUPS, SMALLEST, Choice, printed
-from grmu.study import grids, results
-from grmu.teach import notebooks
 
 LARGEST, ALIKE, NINE = list(FORGET_GROUPS)[1:4]
 

@@ -16,12 +16,12 @@ import pytest
 from conftest import REPOSITORY
 
 from grmu import data
+from grmu.analysis import results, shipped_tables
+from grmu.analysis.compare import distance_by_seed, half_width
 from grmu.experiments import Experiment
 from grmu.metrics import METRICS
 from grmu.show import explorer, explorer_data, explorer_page
 from grmu.show.widgets.explorer import ExplorerView
-from grmu.study import results, shipped_tables
-from grmu.study.compare import distance_by_seed, half_width
 
 HASHES = {"": None, "#section": None, "#v=1&who=smallest": "version “1”", "#v=2&who=nobody": "who “nobody”",
           "#v=2&ratio=much": "ratio “much”", "#v=2&ratio=7": "ratio “7”", "#v=2&seed=99": "seed “99”",

@@ -17,10 +17,10 @@ import pytest
 from lab_cells import cell, with_sources, written
 from nbformat import v4
 
-from grmu.teach import contain, grading
-from grmu.teach.contain import Limits
-from grmu.teach.course import course
-from grmu.teach.submissions import Submission, content
+from grmu.course import contain, grading
+from grmu.course.contain import Limits
+from grmu.course.course import course
+from grmu.course.submissions import Submission, content
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]",
@@ -29,7 +29,7 @@ if importlib.util.find_spec("nbgrader") is None:
 HARD = Limits(seconds=60, cell_seconds=4, gigabytes=1, ask_seconds=2)
 ALONE = pytest.mark.skipif(not contain.isolated(), reason="this system gives a submission no namespaces")
 CHECKS = """
-from grmu.teach.asking import same
+from grmu.course.asking import same
 
 def test_double(ask, rng):
     x = int(rng.integers(10, 10**6))
@@ -161,7 +161,7 @@ seen += [f for f in gc.get_objects() if getattr(f, "__name__", "") in ("test_squ
 for folder in FOLDERS:
     if subprocess.run(["umount", folder], capture_output=True).returncode == 0:
         seen.append("umount")
-for path in (REPOSITORY + "/grmu/teach/marking.py", "/tmp/left", sys.prefix + "/left"):
+for path in (REPOSITORY + "/grmu/course/marking.py", "/tmp/left", sys.prefix + "/left"):
     try:
         open(path, "a").close()
         seen.append("written: " + path)

@@ -8,7 +8,7 @@ from conftest import toy
 from sklearn.metrics import adjusted_mutual_info_score
 
 from grmu import data, reweight
-from grmu.study.groupings import agreement, alpha_of
+from grmu.analysis.groupings import agreement, alpha_of
 
 
 def with_attribute(train, a, names=None):

@@ -5,8 +5,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from grmu.teach import notebooks
-from grmu.teach.guess import calibration, guess, quiz
+from grmu.course import notebooks
+from grmu.course.guess import calibration, guess, quiz
 
 
 def committed(asked, value):

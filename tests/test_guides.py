@@ -11,8 +11,8 @@ import yaml
 from conftest import REPOSITORY
 
 import grmu
+from grmu.course import checks
 from grmu.experiments.run import CODE
-from grmu.teach import checks
 from grmu.training import Method
 
 LABS = REPOSITORY / "notebooks" / "labs"
@@ -70,7 +70,7 @@ def boundaries():
     """What the map of the package should say: a subpackage and what it may import, lowest first."""
     with open(REPOSITORY / "pyproject.toml", "rb") as file:
         layers = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]["layers"]
-    names = ("data", "experiments", "study", "show", "teach", "scale")
+    names = ("data", "experiments", "analysis", "show", "course", "scale")
     ranks = [sorted({name if name in names else "the core" for name in layer.split(" | ")})
              for layer in layers[1:]]
     ranks = [rank for rank, above in zip(ranks, [None, *ranks], strict=False) if rank != above][::-1]

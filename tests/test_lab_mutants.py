@@ -19,8 +19,8 @@ from lab_cells import (
     used_and_set,
 )
 
-from grmu.teach import labs, marking
-from grmu.teach.own import EVERYONE
+from grmu.course import labs, marking
+from grmu.course.own import EVERYONE
 
 # Secrets, each with the student whom it marks. All have group (0, 1) or (1, 0), and another ratio than 0.5:
 # who exchanges class and attribute, or takes the course's ratio, cannot be right by luck.

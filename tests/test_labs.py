@@ -18,8 +18,8 @@ import psutil
 import pytest
 from lab_cells import REGION, graded, known_answers, meta, solutions, with_sources
 
-from grmu.teach import classes, labs
-from grmu.teach.submissions import recognise
+from grmu.course import classes, labs
+from grmu.course.submissions import recognise
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed: make .venv/.installed-labs, or pip install -e .[labs]",
@@ -229,7 +229,7 @@ def waiting_is_counted():
 
 @pytest.mark.skipif(not waiting_is_counted(), reason="this system does not count what a process waits")
 def test_what_a_process_waits_for_a_processor_is_not_counted():
-    from grmu.teach.grader import Clock
+    from grmu.course.grader import Clock
 
     core = min(os.sched_getaffinity(0))
     code = f"import os; os.sched_setaffinity(0, {{{core}}}); print(flush=True)\nwhile True: pass"

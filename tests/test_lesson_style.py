@@ -8,8 +8,8 @@ import re
 import nbformat
 import pytest
 
-from grmu.study import paper
-from grmu.teach import notebooks
+from grmu.analysis import paper
+from grmu.course import notebooks
 
 CELLS, WORDS, TABLES, FIGURES, SETUP_LINES, COLUMNS = 45, 2200, 4, 6, 40, 110
 LESSONS = notebooks.lessons()

@@ -427,7 +427,7 @@ def test_runs_are_counted_scored_on_validation_data_and_revealed_at_the_end(few_
 
 
 def test_the_gold_standard_is_the_shipped_row_of_the_ratio():
-    from grmu.study import results
+    from grmu.analysis import results
 
     game = widgets.Challenge()
     game.controls["ratio"].value = 0.3

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from grmu.teach import marking
-from grmu.teach.asking import in_process
+from grmu.course import marking
+from grmu.course.asking import in_process
 
 CHECKS = '''
-from grmu.teach.asking import same
+from grmu.course.asking import same
 HELP = 3
 
 def test_double(ask, rng):

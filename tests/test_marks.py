@@ -13,7 +13,7 @@ import pytest
 from lab_cells import cell, written
 from nbformat import v4
 
-from grmu.teach import grading, labs, marks, rubrics
+from grmu.course import grading, labs, marks, rubrics
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed", allow_module_level=True)

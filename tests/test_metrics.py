@@ -13,6 +13,7 @@ from sklearn.metrics import recall_score
 
 from grmu import metrics as metrics_module
 from grmu import training
+from grmu.analysis.studies import attack_accuracy
 from grmu.data import GroupedDataset, split_forget
 from grmu.methods import Retrain
 from grmu.metrics import (
@@ -27,7 +28,6 @@ from grmu.metrics import (
     mia_efficacy,
     standard_error,
 )
-from grmu.study.studies import attack_accuracy
 from grmu.training import TrainConfig
 
 

@@ -1,4 +1,4 @@
-"""How far a method moves a model along the shift: `grmu.study.moved`."""
+"""How far a method moves a model along the shift: `grmu.analysis.moved`."""
 
 import math
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from grmu import Experiment, data
+from grmu.analysis import shift, studies
+from grmu.analysis.grids import SEEDS
+from grmu.analysis.moved import COIN, METHODS, moved_by, moves_of, planned
+from grmu.analysis.shift import prior_of
 from grmu.data.core import split_at
 from grmu.experiments import load_split
-from grmu.study import shift, studies
-from grmu.study.grids import SEEDS
-from grmu.study.moved import COIN, METHODS, moved_by, moves_of, planned
-from grmu.study.shift import prior_of
 
 REPOSITORY = Path(__file__).parents[1]
 DATASETS = ("groundwear", "groundwear-memorised", "groundwear-many")

@@ -10,12 +10,12 @@ import torch
 from conftest import REPOSITORY
 
 from grmu import data
+from grmu.analysis import results
 from grmu.data import negation
 from grmu.data.files import FOLDER
 from grmu.data.originals import multinli
 from grmu.data.originals.registry import ORIGINALS
 from grmu.experiments import Experiment, run
-from grmu.study import results
 
 LABELS = ("contradiction", "entailment", "neutral")
 SAME = {"discovered": "found", "purchased": "bought"}

@@ -12,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
-from grmu.teach import notebooks
+from grmu.course import notebooks
 
 LESSONS = notebooks.lessons()
 MAX_LINES = 40

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from grmu import data
-from grmu.study import results
-from grmu.teach.own import EVERYONE, GROUPS, RATIOS, own
+from grmu.analysis import results
+from grmu.course.own import EVERYONE, GROUPS, RATIOS, own
 
 CLASS = [f"student {i}" for i in range(100)]
 

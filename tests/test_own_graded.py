@@ -11,23 +11,23 @@ from lab_cells import cell, written
 from nbformat import v4
 from test_marks import RUBRIC, give
 
-from grmu.teach import classes, grading
-from grmu.teach.contain import Limits
-from grmu.teach.own import own
+from grmu.course import classes, grading
+from grmu.course.contain import Limits
+from grmu.course.own import own
 
 if importlib.util.find_spec("nbgrader") is None:
     pytest.skip("nbgrader is not installed", allow_module_level=True)
 
 ROOM = Limits(seconds=300, cell_seconds=120, gigabytes=4, ask_seconds=30)  # PyTorch is imported
 CHECKS = """
-from grmu.teach.asking import same
+from grmu.course.asking import same
 
 def test_my_ratio(ask, rng, mine):
     assert same(ask("my_ratio"), mine.ratio), "your own ratio, mine.ratio."
     assert same(ask("my_seed"), mine.seed), "your own seed, mine.seed."
 """
 CELLS = [
-    cell(v4.new_code_cell, "student", 'from grmu.teach.own import own\nstudent = "everyone"\n'
+    cell(v4.new_code_cell, "student", 'from grmu.course.own import own\nstudent = "everyone"\n'
          'mine = own(student, "lab1")', locked=True),
     cell(v4.new_code_cell, "my_ratio", "### BEGIN SOLUTION\nmy_ratio, my_seed = mine.ratio, mine.seed\n"
          "### END SOLUTION", solution=True),

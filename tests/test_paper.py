@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from grmu import data
+from grmu.analysis import paper
 from grmu.metrics import METRICS
-from grmu.study import paper
 
 
 def published(name, **wanted):

@@ -5,7 +5,7 @@ own, with which nbval runs them all. A verdict may come out False then: only tha
 import papermill
 import pytest
 
-from grmu.teach import notebooks
+from grmu.course import notebooks
 
 LESSONS = notebooks.lessons()
 OTHERS = {"seeds": [0], "ratio": 0.9, "epochs": 2}

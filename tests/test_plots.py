@@ -10,10 +10,10 @@ import torch
 from conftest import toy
 from matplotlib.colors import same_color, to_hex
 
+from grmu.analysis import names
 from grmu.data import GroupedDataset
 from grmu.data.memmap import MemmapSamples, Storage
 from grmu.show import plots
-from grmu.study import names
 
 matplotlib.use("Agg")
 

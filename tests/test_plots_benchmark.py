@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import same_color
 
+from grmu.analysis.compare import Interval
 from grmu.show import plots, plots_benchmark
-from grmu.study.compare import Interval
 
 matplotlib.use("Agg")
 

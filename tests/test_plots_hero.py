@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+from grmu.analysis import pictures, results, studies
 from grmu.show import alt, plots_hero
-from grmu.study import pictures, results, studies
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,12 @@ import subprocess
 import pytest
 import torch
 
-from grmu.teach import labs, marking, private
-from grmu.teach.asking import in_process
+from grmu.course import labs, marking, private
+from grmu.course.asking import in_process
 
 CHECKS = '''
 import torch
-from grmu.teach.asking import same
+from grmu.course.asking import same
 
 def test_double(ask, rng):
     x = torch.as_tensor(rng.normal(size=(3, 4)))

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
+from grmu.analysis import results, studies
+from grmu.analysis.compare import interval
 from grmu.scale import bench
-from grmu.study import results, studies
-from grmu.study.compare import interval
 
 
 def page(name):

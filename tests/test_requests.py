@@ -11,10 +11,10 @@ from conftest import REPOSITORY, small_network, toy
 
 import grmu
 from grmu import data
+from grmu.course.report import TEMPLATE, check_report, write_report
+from grmu.course.requests import REQUESTS, read_requests
 from grmu.data.core import split_at
 from grmu.methods import FineTune
-from grmu.teach.report import TEMPLATE, check_report, write_report
-from grmu.teach.requests import REQUESTS, read_requests
 from grmu.training import TrainConfig
 
 HEAD = "who,when,group\n"

@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from grmu import data, methods
+from grmu.analysis import compute, grids, results, shipped_tables
 from grmu.experiments import Experiment, run
 from grmu.experiments.run import made_by
 from grmu.metrics import FAIRNESS, METRICS
-from grmu.study import compute, grids, results, shipped_tables
 
 FIELDS = ["dataset", "method", "reweight", "ratio", "groups", "seed"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]

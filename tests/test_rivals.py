@@ -12,10 +12,10 @@ from conftest import context_of, same_state, small_network, state_of, toy
 from torch.nn.functional import cross_entropy
 
 from grmu import data, methods, models, training, unlearn
+from grmu.analysis import grids, rivals, search, shipped_tables, tuning
 from grmu.data import split_forget
 from grmu.experiments import Experiment, run, train_or_load
 from grmu.methods import AFR, DFR, JTT, LISA, SELF, Retrain
-from grmu.study import grids, rivals, search, shipped_tables, tuning
 from grmu.training import Batch, TrainConfig, predict
 
 QUICK = TrainConfig(epochs=3, lr=0.1, batch_size=16)

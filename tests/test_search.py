@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from grmu import Experiment, data, methods
-from grmu.study import grids, rivals, search, shipped_tables, tuning
+from grmu.analysis import grids, rivals, search, shipped_tables, tuning
 
 PATH = shipped_tables.path_of("search")
 TABLE = pd.read_csv(PATH) if PATH.is_file() else pd.DataFrame(columns=["dataset", "method", "score"])

@@ -6,10 +6,10 @@ import torch
 from conftest import toy
 
 from grmu import Experiment, data, run
+from grmu.analysis import shadows
+from grmu.analysis.shadows import NEVER, RETAINED, UNLEARNED, Observations, observe, overfitted
 from grmu.data.subsets import random_half
 from grmu.experiments import load_split, train_or_load
-from grmu.study import shadows
-from grmu.study.shadows import NEVER, RETAINED, UNLEARNED, Observations, observe, overfitted
 from grmu.training import predict
 
 

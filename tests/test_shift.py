@@ -1,4 +1,4 @@
-"""Who pays, predicted from PRETRAIN alone: `grmu.study.shift`."""
+"""Who pays, predicted from PRETRAIN alone: `grmu.analysis.shift`."""
 
 import math
 
@@ -8,9 +8,8 @@ import pytest
 import torch
 
 from grmu import Experiment, data
-from grmu.models import Network, build
-from grmu.study import studies
-from grmu.study.shift import (
+from grmu.analysis import studies
+from grmu.analysis.shift import (
     ASKING,
     CEILING_SEEDS,
     SEEDS,
@@ -24,6 +23,7 @@ from grmu.study.shift import (
     shift_of,
     temperatures,
 )
+from grmu.models import Network, build
 from grmu.training import predict
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-SUBPACKAGES = ("data", "data.originals", "experiments", "study", "show", "teach", "scale")
+SUBPACKAGES = ("data", "data.originals", "experiments", "analysis", "show", "course", "scale")
 
 
 def call(*command: str) -> subprocess.CompletedProcess[str]:
@@ -30,14 +30,14 @@ def test_an_import_across_a_boundary_is_reported(tmp_path):
     settings = (REPOSITORY / "pyproject.toml").read_text()
     contract = settings[settings.index("[tool.importlinter]"):settings.index("[tool.ruff]")]
     upside_down = contract
-    for old, new in (("experiments", "swap"), ("study", "experiments"), ("swap", "study")):
+    for old, new in (("experiments", "swap"), ("analysis", "experiments"), ("swap", "analysis")):
         upside_down = upside_down.replace(f'    "{old}",', f'    "{new}",')
     (tmp_path / "contract.toml").write_text(upside_down)
     lint = call("-c", "import sys; from importlinter.cli import lint_imports; "
                 f"sys.exit(lint_imports(config_filename={str(tmp_path / 'contract.toml')!r}, no_cache=True))")
     assert lint.returncode == 1
-    assert "grmu.experiments is not allowed to import grmu.study" not in lint.stdout
-    assert "grmu.study is not allowed to import grmu.experiments" in lint.stdout
+    assert "grmu.experiments is not allowed to import grmu.analysis" not in lint.stdout
+    assert "grmu.analysis is not allowed to import grmu.experiments" in lint.stdout
 
 
 def test_types_are_right():
@@ -63,6 +63,7 @@ def test_the_package_has_its_names_and_loads_no_figures_no_forests_and_no_data()
     loaded = call("-c", f"import sys, grmu; {typed}; print(*sys.modules)")
     assert loaded.returncode == 0, loaded.stderr
     heavy = ("matplotlib", "IPython", "sklearn.ensemble", "grmu.data.groundwear", "grmu.data.negation",
-             "grmu.data.originals", "grmu.methods.", "grmu.study", "grmu.show", "grmu.teach", "grmu.scale")
+             "grmu.data.originals", "grmu.methods.", "grmu.analysis", "grmu.show", "grmu.course",
+             "grmu.scale")
     assert "torch" in loaded.stdout.split()
     assert [name for name in loaded.stdout.split() if name.startswith(heavy)] == []

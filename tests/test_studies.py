@@ -9,15 +9,15 @@ import pytest
 import torch
 from conftest import few_epochs
 
+from grmu.analysis import attacks, audit, layers, rivals, sentences, shadows, shipped_tables, studies
+from grmu.analysis.efficacy import DIFFERENCES
+from grmu.analysis.grids import SEEDS
+from grmu.analysis.groupings import agreement, alpha_of
+from grmu.analysis.names import label
+from grmu.analysis.studies import attack_accuracy
 from grmu.discover import GROUPINGS, infer, layer_features
 from grmu.experiments import Experiment, load_split, run, train_or_load
 from grmu.reweight import group_weights
-from grmu.study import attacks, audit, layers, rivals, sentences, shadows, shipped_tables, studies
-from grmu.study.efficacy import DIFFERENCES
-from grmu.study.grids import SEEDS
-from grmu.study.groupings import agreement, alpha_of
-from grmu.study.names import label
-from grmu.study.studies import attack_accuracy
 
 AUDITS = ("audit", "efficacy", "stayers", "exposure")
 PLAIN = {"dataset": "groundwear", "ratio": 0.5, "seed": 0}

@@ -5,8 +5,8 @@ import re
 import pandas as pd
 import pytest
 
+from grmu.analysis import tables
 from grmu.metrics import METRICS
-from grmu.study import tables
 
 
 def rows_of(values, **others):

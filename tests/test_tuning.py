@@ -6,8 +6,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from grmu.study import grids, search, shipped_tables, tuning
-from grmu.study.tuning import ARMS, DATASETS, Pool, Range, design, ranges, tuned
+from grmu.analysis import grids, search, shipped_tables, tuning
+from grmu.analysis.tuning import ARMS, DATASETS, Pool, Range, design, ranges, tuned
 
 EVERY = list(product(DATASETS, ARMS))
 

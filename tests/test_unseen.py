@@ -6,8 +6,8 @@ import torch
 from lab_cells import Lab, Run, known_answers
 
 from grmu import data, methods
-from grmu.teach import marking, unseen
-from grmu.teach.asking import encode
+from grmu.course import marking, unseen
+from grmu.course.asking import encode
 
 ANSWERS = known_answers("project")
 CHECKS = marking.load("project").checks
@@ -54,7 +54,7 @@ ATTACKS = {
         from grmu import models
         from grmu.training import TrainConfig, train
         from dataclasses import replace
-        from grmu.teach.unseen import FromScratch, PRETRAINING
+        from grmu.course.unseen import FromScratch, PRETRAINING
         fresh = models.build(models.Network(), context.train, 5)
         train(FromScratch(), replace(context, model=fresh, config=replace(PRETRAINING, epochs=4,
                                                                           warmup_epochs=1)))
@@ -66,7 +66,7 @@ ATTACKS = {
     def setup(self, context):
         super().setup(context)
         from grmu import data
-        from grmu.teach.unseen import CLASSES
+        from grmu.course.unseen import CLASSES
         test = data.load("groundwear-many").test
         names = [test.class_names.index(name) for name in CLASSES]
         rows = torch.isin(test.y, torch.tensor(names)).nonzero().squeeze(1)
@@ -82,13 +82,13 @@ ATTACKS = {
 """, "knows more about the test pictures"),
     "a probe that answers by itself": ("""
 
-import grmu.teach.unseen
-grmu.teach.unseen.unlearn = lambda method, inputs: inputs["pretrain"]
+import grmu.course.unseen
+grmu.course.unseen.unlearn = lambda method, inputs: inputs["pretrain"]
 """, "unchanged"),
     "weights that are no numbers": ("""
 
-import grmu.teach.unseen
-grmu.teach.unseen.unlearn = lambda method, inputs: {
+import grmu.course.unseen
+grmu.course.unseen.unlearn = lambda method, inputs: {
     k: v * float("nan") for k, v in inputs["pretrain"].items()}
 """, "NaN or infinite"),
 }

@@ -12,9 +12,9 @@ import nbformat
 import pytest
 from conftest import REPOSITORY
 
+from grmu.analysis import results
+from grmu.analysis.names import label
 from grmu.experiments.store import default_folder
-from grmu.study import results
-from grmu.study.names import label
 
 STORE = "real runs"  # relative on purpose
 IN_THE_WHEEL = """
@@ -22,8 +22,8 @@ import json
 import grmu
 from grmu import data
 from grmu.experiments.store import default_folder
-from grmu.study import results
-from grmu.teach.requests import REQUESTS, read_requests
+from grmu.analysis import results
+from grmu.course.requests import REQUESTS, read_requests
 splits = data.load("groundwear"), data.load("negation")
 sizes = [len(s.train) for s in splits]
 requests = read_requests(REQUESTS, splits[0].train)

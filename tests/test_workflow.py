@@ -32,6 +32,7 @@ import yaml
 
 from grmu import data
 from grmu.__main__ import main
+from grmu.analysis import paper
 from grmu.data import Splits
 from grmu.data.originals.fairface import AGES, RACES
 from grmu.data.originals.registry import ORIGINALS
@@ -40,7 +41,6 @@ from grmu.metrics import METRICS
 from grmu.models import Classifier
 from grmu.scale import cost_sheet, sweep, sweep_cost
 from grmu.scale.sweep import Grid
-from grmu.study import paper
 
 REPOSITORY = Path(__file__).parents[1]
 WORKFLOW = REPOSITORY / "workflow"

@@ -11,6 +11,7 @@ import torch
 
 from grmu import Experiment, data, methods, models, run, run_all
 from grmu.__main__ import main
+from grmu.analysis import audit, paper, results, search, shadows, studies
 from grmu.data import GroupedDataset, split_forget
 from grmu.data.files import naming
 from grmu.experiments import map_experiments, train_or_load
@@ -19,7 +20,6 @@ from grmu.mine import MINE, Estimator
 from grmu.models import Network
 from grmu.reweight import group_weights, sample_weights
 from grmu.scale.batch import Parameters
-from grmu.study import audit, paper, results, search, shadows, studies
 from grmu.training import Method, TrainConfig
 
 NAN, INF, REPOSITORY = math.nan, math.inf, Path(__file__).parents[1]
@@ -419,9 +419,9 @@ def watched(tmp_path, monkeypatch):
     monkeypatch.setenv("GRMU_STORE", str(here / "store"))
     monkeypatch.setattr(methods, "registry", dict(methods.registry))
     for place in ("grmu.training.train", "papermill.execute_notebook", "subprocess.run", "subprocess.Popen",
-                  "grmu.teach.labs.course", "grmu.teach.notebooks.NotebookClient",
-                  "grmu.study.shipped_tables.write", "grmu.scale.bench.checks", "grmu.scale.bench_scale.main",
-                  "grmu.experiments.parallel.ProcessPoolExecutor"):
+                  "grmu.course.labs.course", "grmu.course.notebooks.NotebookClient",
+                  "grmu.analysis.shipped_tables.write", "grmu.scale.bench.checks",
+                  "grmu.scale.bench_scale.main", "grmu.experiments.parallel.ProcessPoolExecutor"):
         monkeypatch.setattr(place, lambda *_, **__: pytest.fail("something was begun"))
     yield
     assert list(here.iterdir()) == []

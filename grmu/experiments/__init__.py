@@ -1,6 +1,6 @@
 """experiments: what to run (`Experiment`), running it (`run`), storing it, many at once, your own model.
 
-Not here: questions about many runs (study), and figures.
+Not here: questions about many runs (analysis), and figures.
 May import: data, the core, methods.
 """
 

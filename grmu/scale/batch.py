@@ -20,13 +20,13 @@ import pandas as pd
 import torch
 
 import grmu
+from grmu.analysis import paper, tables
+from grmu.analysis.names import label
 from grmu.data import PROTOCOLS, check_ratio, require, short_repr
 from grmu.data.checks import Settings, one_of, within
 from grmu.data.files import write_whole
 from grmu.experiments import Experiment, Result, run
 from grmu.experiments.experiment import check_device
-from grmu.study import paper, tables
-from grmu.study.names import label
 
 COMPARED_WITH = ("pretrain", "retrain")  # what every other method stands beside
 

@@ -28,6 +28,9 @@ import torch
 from nbclient import NotebookClient
 
 from grmu import closed_form, training
+from grmu.analysis import grids, results, tables
+from grmu.analysis.compare import interval
+from grmu.analysis.names import label
 from grmu.data.arguments import Parser
 from grmu.experiments import Experiment, load_split, run
 from grmu.metrics import evaluate
@@ -36,9 +39,6 @@ from grmu.numerics import THREADS, fixed_threads
 from grmu.scale import bench_scale
 from grmu.show import widgets
 from grmu.show.kernels import lessons
-from grmu.study import grids, results, tables
-from grmu.study.compare import interval
-from grmu.study.names import label
 
 MIU = Experiment(method="miu", ratio=0.5)
 GROUP_SHARES = torch.tensor(closed_form.SHARES)

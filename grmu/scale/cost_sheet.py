@@ -13,10 +13,10 @@ from textwrap import wrap
 import pandas as pd
 
 from grmu import methods
+from grmu.analysis import paper
 from grmu.experiments import Experiment
 from grmu.scale.sweep import job_name, prerequisites
 from grmu.scale.sweep_cost import cache_bytes, passes, shown_hours
-from grmu.study import paper
 
 NO_TABLE = "none"
 EXPLAINED = """\

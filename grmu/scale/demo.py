@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from grmu.analysis import tables
 from grmu.data.arguments import Parser
 from grmu.data.files import FOLDER, PACKAGE, naming
 from grmu.data.originals.cache import cores
@@ -26,7 +27,6 @@ from grmu.experiments.run import run_keys
 from grmu.experiments.store import Store
 from grmu.scale.batch import Parameters, outcome, rank
 from grmu.show.kernels import NOTEBOOKS
-from grmu.study import tables
 
 NAME = "run_experiment.ipynb"
 NOTEBOOK = FOLDER / NAME if (FOLDER / NAME).is_file() else NOTEBOOKS / NAME

@@ -25,13 +25,13 @@ import yaml
 from tqdm.auto import tqdm
 
 from grmu import data, models
+from grmu.analysis.names import label
 from grmu.data.files import PACKAGE, write_whole
 from grmu.data.originals.cache import cores
 from grmu.data.originals.registry import ORIGINALS
 from grmu.experiments import Experiment, run
 from grmu.experiments.run import run_keys
 from grmu.scale.batch import COMPARED_WITH, Parameters, hint, rank
-from grmu.study.names import label
 
 REPOSITORY = PACKAGE.parent
 Made = TypeVar("Made", "Block", "Grid")

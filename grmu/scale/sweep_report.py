@@ -13,14 +13,14 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from grmu.analysis import tables
+from grmu.analysis.names import label
+from grmu.analysis.results import KEYS, select
 from grmu.data.files import write_whole
 from grmu.metrics import METRICS
 from grmu.scale.batch import rank
 from grmu.scale.demo import write_page
 from grmu.scale.sweep import is_done
-from grmu.study import tables
-from grmu.study.names import label
-from grmu.study.results import KEYS, select
 
 TEMPLATE = Path(__file__).with_name("sweep_report.html")
 

@@ -19,11 +19,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from grmu import data
+from grmu.analysis import grids, results
+from grmu.analysis.names import label
 from grmu.experiments import Experiment
 from grmu.show import plots
 from grmu.show.alt import describe
-from grmu.study import grids, results
-from grmu.study.names import label
 
 FORGET_GROUPS: dict[str, tuple[str, str | tuple[data.Group, ...]]] = {  # data set, groups
     "sneakers on brick, the smallest of 4 groups": ("groundwear", "default"),

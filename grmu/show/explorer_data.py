@@ -19,12 +19,12 @@ import torch
 from scipy import stats
 
 from grmu import data
+from grmu.analysis import grids, shipped_tables
+from grmu.analysis.compare import LEAST_SEEDS
+from grmu.analysis.names import label
 from grmu.metrics import METRICS
 from grmu.show import explorer
 from grmu.show.plots import COLOURS, GROUP_COLOURS, VERMILION
-from grmu.study import grids, shipped_tables
-from grmu.study.compare import LEAST_SEEDS
-from grmu.study.names import label
 
 VERSION = 2  # of the link that holds a setting: a change of names or meanings makes it another
 WHO = dict(zip(("smallest", "largest", "alike", "nine", "twenty-five", "one", "memorised", "sentences"),
@@ -52,7 +52,7 @@ def runs() -> Iterator[dict[str, Any]]:
 
 
 def theory() -> Iterator[dict[str, Any]]:
-    """The same of what a shifted prior predicts of RETRAIN (`grmu.study.shift`): groups' accuracies alone."""
+    """What a shifted prior predicts of RETRAIN (`grmu.analysis.shift`): groups' accuracies alone."""
     table = shipped_tables.read("shift")
     for who, groups in WHO.items():
         dataset, which = explorer.FORGET_GROUPS[groups]

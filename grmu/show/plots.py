@@ -25,10 +25,10 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 from torch import Tensor
 
+from grmu.analysis.compare import LEAST_SEEDS, half_width
+from grmu.analysis.names import METRIC_NAMES, label
 from grmu.data import GroupedDataset
 from grmu.show.alt import speak
-from grmu.study.compare import LEAST_SEEDS, half_width
-from grmu.study.names import METRIC_NAMES, label
 
 # After Okabe and Ito. Vermilion is the group that asks to be forgotten; grey is doing nothing; black is the
 # gold standard and its family. To who sees blue badly, blues and greens differ in lightness alone: so the
@@ -360,7 +360,7 @@ def shares(panels: Mapping[str, pd.DataFrame], n_test: int, title: str = "") -> 
     the shifted prior's prediction, dotted the one from calibrated logits.
 
     Args:
-        panels: by their titles, rows as `grmu.study.causes.drawn` gives.  n_test: test samples behind GA.
+        panels: by their titles, rows as `grmu.analysis.causes.drawn` gives.  n_test: test samples behind GA.
     """
     figure, axes = plt.subplots(1, len(panels), figsize=(8.4, 4.2), sharey=True, squeeze=False)
     numbers = sorted({left for table in panels.values() for left in table.left}, reverse=True)

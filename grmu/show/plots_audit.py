@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from grmu.analysis.compare import half_width, interval
+from grmu.analysis.names import label
 from grmu.show.plots import (
     GROUP_COLOURS,
     VERMILION,
@@ -21,8 +23,6 @@ from grmu.show.plots import (
     show_picture,
     titled,
 )
-from grmu.study.compare import half_width, interval
-from grmu.study.names import label
 
 MARKS = {  # (attack, whom it looks for): marker, and what it is called
     ("U-LiRA", "unlearned"): ("o", "person by person"), ("forest", "unlearned"): ("^", "on average (forest)"),
@@ -35,7 +35,7 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """What attacks find of those who were unlearned beside the controls that they must find, and verdicts:
     a panel a table, a row a method, AUC with its 95 % interval.
 
-    `tables`: by the panel's name, rows of one group of `grmu.study.audit.privacy` with method and reweight.
+    `tables`: by the panel's name, rows of a group, of `grmu.analysis.audit.privacy` with method, reweight.
     The dotted line is chance.
     """
     orders = [list(table.groupby(["method", "reweight"], sort=False).groups) for table in tables.values()]

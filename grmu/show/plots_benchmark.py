@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from grmu.analysis.compare import Interval
+from grmu.analysis.names import label
 from grmu.show.plots import colour, headline, marker_style, name_rows, titled
-from grmu.study.compare import Interval
-from grmu.study.names import label
 
 
 def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", ax: Axes | None = None) -> Figure:

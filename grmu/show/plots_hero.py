@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grmu import data
+from grmu.analysis import results, studies
+from grmu.analysis.pictures import RIGHT, first_pictures
 from grmu.show.plots import GROUP_COLOURS, VERMILION, headline, show_picture
-from grmu.study import results, studies
-from grmu.study.pictures import RIGHT, first_pictures
 
 ROWS = {("pretrain", False): "before\nanyone leaves", ("retrain", False): "trained anew\nwithout them",
         ("retrain", True): "trained anew,\nwith REWEIGHT", ("miu", True): "unlearned by MIU,\nwith REWEIGHT"}

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
+from grmu.analysis.compare import Interval, half_width
 from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, headline, name_rows
-from grmu.study.compare import Interval, half_width
 
 MINE_COLOUR, RETAIN_COLOUR = "#6A51A3", GROUP_COLOURS[0]
 RATIO_STYLES = ("os", (colour("miu"), "#8A3F6B"), (-0.12, 0.12))

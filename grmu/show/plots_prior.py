@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from grmu.analysis.compare import interval
 from grmu.show.plots import GROUP_COLOURS, VERMILION, colour, headline, name_rows, titled
-from grmu.study.compare import interval
 
 BLUE = GROUP_COLOURS[0]
 FAMILIES = {"G": "group_dro", "M": "miu", "f": "finetune", "a": "pretrain"}  # arms by their first letter
@@ -21,7 +21,7 @@ def who_pays(rows: pd.DataFrame, names: Sequence[str]) -> Figure:
     predicted.
 
     Args:
-        rows: of one forget set, as `grmu.study.shift` ships them: a row a group and seed.
+        rows: of one forget set, as `grmu.analysis.shift` ships them: a row a group and seed.
         names: of the groups.
     """
     _, ax = plt.subplots(figsize=(7.5, 1.6 + 0.5 * len(names)))
@@ -98,7 +98,7 @@ def moved(rows: pd.DataFrame, ratio: float, title: str = "") -> Figure:
     says, a dot with its 95 % interval over seeds where the arm lies.
 
     Args:
-        rows: as `grmu.study.moved` ships them.
+        rows: as `grmu.analysis.moved` ships them.
     """
     rows = rows[rows.ratio == ratio]
     arms, panels = list(rows.arm.unique()), list(rows.groupby(["dataset", "attribute"], sort=False))

@@ -7,7 +7,7 @@ import nbformat
 from conftest import check_accessible, keep
 from playwright.sync_api import expect
 
-from grmu.teach.notebooks import METADATA
+from grmu.course.notebooks import METADATA
 
 expect.set_options(timeout=120_000)
 LIGHT = ".jp-Notebook-ExecutionIndicator"

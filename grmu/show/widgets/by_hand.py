@@ -9,6 +9,7 @@ import ipywidgets as w
 import numpy as np
 
 from grmu import methods
+from grmu.analysis import results
 from grmu.experiments import Experiment, Result, load_split, run
 from grmu.methods.controls import ByHand
 from grmu.metrics import accuracy_by_group
@@ -17,7 +18,6 @@ from grmu.reweight import group_weights
 from grmu.show.plots_live import by_hand_canvas, draw_by_hand
 from grmu.show.widgets.background import Background
 from grmu.show.widgets.common import SLIDER
-from grmu.study import results
 from grmu.training import predict
 
 QUESTION = ("α puts the old proportions back. "

@@ -7,11 +7,11 @@ from pathlib import Path
 import ipywidgets as w
 import pandas as pd
 
+from grmu.analysis import grids, results
+from grmu.analysis.search import distance
 from grmu.experiments import Experiment, Result
 from grmu.show.widgets.common import SLIDER, Displayed
 from grmu.show.widgets.live import Live
-from grmu.study import grids, results
-from grmu.study.search import distance
 
 QUESTION = ("Choose a ratio, then λ, epochs and learning rate. "
             "How close to the gold standard can MIU + REWEIGHT come?")

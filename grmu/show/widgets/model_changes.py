@@ -7,11 +7,11 @@ from pathlib import Path
 import ipywidgets as w
 from matplotlib.figure import Figure
 
+from grmu.analysis.names import label
 from grmu.experiments import Result
 from grmu.show import model_changes
 from grmu.show.plots_live import answers_sheet, feature_map, png_of
 from grmu.show.widgets.common import explained
-from grmu.study.names import label
 
 VIEWS = {"what was forgotten": "samples of the forget set, and how sure the model is of their true class, "
                                "before and after",

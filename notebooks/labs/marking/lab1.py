@@ -5,8 +5,8 @@ import pandas as pd
 import torch
 
 from grmu import data
-from grmu.teach.asking import same
-from grmu.teach.figures import READ
+from grmu.course.asking import same
+from grmu.course.figures import READ
 
 STATE = """import random, numpy, torch
 def state():

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from grmu import closed_form
+from grmu.course.asking import same
 from grmu.mine import table_terms
-from grmu.teach.asking import same
 
 FLOAT = 1e-3  # of single-precision sums
 

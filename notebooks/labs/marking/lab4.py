@@ -14,9 +14,9 @@ import torch
 from torch import nn
 
 from grmu import metrics
+from grmu.analysis import results
+from grmu.course.asking import in_process, same
 from grmu.mine import MINE, Estimator, table_terms
-from grmu.study import results
-from grmu.teach.asking import in_process, same
 from grmu.training import Method, predict
 
 FLOAT = 1e-3  # of single-precision sums

@@ -5,9 +5,9 @@ import functools
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from grmu.study import attacks, studies
-from grmu.teach.asking import same
-from grmu.teach.figures import READ
+from grmu.analysis import attacks, studies
+from grmu.course.asking import same
+from grmu.course.figures import READ
 
 NEVER, KEPT, UNLEARNED = 0, 1, 2
 TELLS, NOT, BLIND = "an attacker can tell", "not distinguished", "cannot tell"

@@ -11,8 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import avg_pool2d, log_softmax, one_hot
 
 from grmu import data, prior
-from grmu.teach.asking import same
-from grmu.teach.figures import READ
+from grmu.course.asking import same
+from grmu.course.figures import READ
 
 
 def counts_of(rng, shape):

@@ -1,7 +1,7 @@
 """The project: one check for each graded cell; all inputs are drawn.
 
 Behaviour (`test_forgets`, `test_keeps`): the submission's method is trained in the sandbox and returns
-weights; everything else happens here. The margins were set on tasks of seeds 0 to 7 (`grmu.teach.unseen`, one
+weights; everything else happens here. The margins were set on tasks of seeds 0 to 7 (`grmu.course.unseen`, one
 x86-64 core). The columns UA and "RA, UA, TA, GA" give by how many points a method is nearer to RETRAIN +
 REWEIGHT than the original model and fine-tuning, whichever is nearer: the minimum and the mean over the eight
 tasks. TA is by how much it exceeds the highest TA of those three (the maximum), and cosine is that with
@@ -32,9 +32,9 @@ the submission's settings for such data.
 import torch
 
 from grmu import data, metrics, models
+from grmu.course import unseen
+from grmu.course.asking import in_process
 from grmu.models import Network
-from grmu.teach import unseen
-from grmu.teach.asking import in_process
 
 FORGETS, KEEPS = 10.0, 3.0  # points nearer, in UA and in all four
 MORE = 4.0  # points of TA that nobody gains who has seen no other pictures
@@ -261,7 +261,7 @@ def behaviour(ask, rng):
     task, after checking that its weights came from the given ones."""
     task, rows = unseen.reference(int(rng.integers(2**31)))  # trained once for a whole class
     after = ask("""
-from grmu.teach import unseen
+from grmu.course import unseen
 unseen.unlearn(MyMethod(**memorised_settings), inputs)
 """, inputs=unseen.inputs_of(task))
     after = network_of(after, task.pretrain)

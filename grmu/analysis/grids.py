@@ -1,0 +1,224 @@
+"""The grids: every experiment of the paper as ours, and more; `grmu.analysis.results` has their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
+from typing import Any, TypedDict, Unpack
+
+from grmu.analysis.tuning import tuned
+from grmu.data import Group
+from grmu.experiments import Experiment
+
+SEEDS = tuple(range(5))  # chosen before looking
+MANY_SEEDS = tuple(range(10))  # for calibration, where the differences are small
+RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
+PAPER_RATIOS = (0.1, 0.5, 0.9)
+LAMBDAS = (0.0, 1.0, 3.0, 5.0, 10.0)
+PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
+FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand",
+                   "ssd", "influence")
+LAST_LAYER = ("adjust", "dfr", "afr", "self")
+AFTER = ("retrain", "finetune")  # the unlearned models whose last layer is worked on
+RIVAL_RATIOS = {"groundwear": PAPER_RATIOS, "groundwear-memorised": (0.5, 0.9)}
+MANY = "groundwear-many"
+SENTENCES = (66, 2883)  # pairs of Negation's training set: of the group that asks, and of all
+NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # classes by grounds, with the default forget group
+TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
+
+
+class Choices(TypedDict, total=False):
+    """The fields of an `Experiment` that a grid shares among methods."""
+
+    dataset: str
+    ratio: float
+    groups: str | tuple[Group, ...]
+    seed: int
+    overrides: Mapping[str, Any]
+
+
+def references() -> Iterator[Experiment]:
+    """Figs. 2 and 3: PRETRAIN, RETRAIN, RETRAIN + REWEIGHT against the ratio; retraining for robustness."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        yield from _references(ratio=ratio, seed=seed)
+        if ratio in PAPER_RATIOS:
+            for method in ("group_dro", "rwg", "subg"):
+                yield Experiment(method=method, ratio=ratio, seed=seed)
+
+
+def largest_group() -> Iterator[Experiment]:
+    """Fig. 2's other half: the same ratios of the largest group, ankle boots on grass."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        yield from _references(ratio=ratio, groups=((0, 0),), seed=seed)
+
+
+def uniform_ratio(ratio: float, sizes: tuple[int, int] = (102, 5692)) -> float:
+    """The share of all samples that are as many as `ratio` of the group that asks; sizes: its, and all."""
+    asks, everyone = sizes
+    return round(asks * ratio) / everyone
+
+
+def uniform() -> Iterator[Experiment]:
+    """The control: as many samples as `references` forgets (102 * ratio of 5,692), of all groups alike."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        for method in ("pretrain", "retrain"):
+            yield Experiment(method=method, ratio=uniform_ratio(ratio), groups="uniform", seed=seed)
+
+
+def uniform_gold() -> Iterator[Experiment]:
+    """The gold standard of each of `uniform`'s splits."""
+    for e in uniform():
+        if e.method == "pretrain":
+            yield e.gold
+
+
+def unlearning() -> Iterator[Experiment]:
+    """Tables 1 and 5 to 7, Figs. 2, 4, 5: fine-tuning, the paper's methods; MIU + REWEIGHT at all ratios."""
+    for seed, ratio in product(SEEDS, RATIOS):
+        if ratio in PAPER_RATIOS:
+            yield from _both(("finetune", *PAPER_METHODS), ratio=ratio, seed=seed)
+        else:
+            yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed)
+
+
+def largest_unlearning() -> Iterator[Experiment]:
+    """Figs. 2 and 4 for the largest group: the paper's methods."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _both(PAPER_METHODS, ratio=ratio, groups=((0, 0),), seed=seed)
+
+
+def further() -> Iterator[Experiment]:
+    """The other methods of the field, at the paper's ratios."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _both(FURTHER_METHODS, ratio=ratio, seed=seed)
+
+
+def forget_only() -> Iterator[Experiment]:
+    """Methods that their papers run on the forget set alone: without the retain pass of `further`."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        for method in ("gradient_ascent", "boundary_shrink", "boundary_expand"):
+            yield Experiment(method=method, ratio=ratio, seed=seed, overrides={"retains": False})
+
+
+def calibration() -> Iterator[Experiment]:
+    """Fig. 8 and a question of lesson 05: lambda from 0 to 10, the group marginal exact or "uniform"."""
+    for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
+        yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
+        for lam in LAMBDAS:
+            yield Experiment(method="miu", reweight=True, ratio=ratio, seed=seed, overrides={"lam": lam})
+
+
+def ablation() -> Iterator[Experiment]:
+    """Table 4: MIU's terms switched off one by one, then REWEIGHT added."""
+    for seed, ratio in product(SEEDS, (0.5, 0.9)):
+        for overrides in ({"calibration": False}, {}, {"retaining": False}, {"unlearning": False}):
+            yield from _both(("miu",), ratio=ratio, seed=seed, overrides=overrides)
+
+
+def memorised() -> Iterator[Experiment]:
+    """Tables 2 and 8 to 10 in the memorising regime, with Waterbirds' counts."""
+    yield from _tables("groundwear-memorised")
+
+
+def many() -> Iterator[Experiment]:
+    """Tables 3 and 11 to 13, with FairFace's many groups."""
+    yield from _tables(MANY)
+
+
+def multi_group() -> Iterator[Experiment]:
+    """Fig. 6, Tables 14 and 15: a forget set of half of 9 and of 25 groups."""
+    for groups, seed in product((NINE_GROUPS, TWENTY_FIVE_GROUPS), SEEDS):
+        split: Choices = {"dataset": MANY, "ratio": 0.5, "groups": groups, "seed": seed}
+        yield from _references(**split)
+        yield from _both(PAPER_METHODS, **split)
+
+
+def ablation_elsewhere() -> Iterator[Experiment]:
+    """Table 17 on the other two variants, at ratio 0.5."""
+    for dataset, seed in product(("groundwear-memorised", MANY), SEEDS):
+        for overrides in ({"calibration": False}, {"retaining": False}):
+            yield Experiment(dataset, "miu", ratio=0.5, seed=seed, overrides=overrides)
+
+
+def text() -> Iterator[Experiment]:
+    """Lesson 08, pairs of sentences: references, the uniform control, fine-tuning and MIU."""
+    for seed, ratio in product(SEEDS, (0.5, 0.9)):
+        yield from _references(dataset="negation", ratio=ratio, seed=seed)
+        yield Experiment("negation", "retrain", ratio=uniform_ratio(ratio, SENTENCES), groups="uniform",
+                         seed=seed)
+        yield from _both(("finetune", "miu"), dataset="negation", ratio=ratio, seed=seed)
+
+
+def text_pretrained() -> Iterator[Experiment]:
+    """The same with a pretrained MiniLM, three seeds: references, the uniform control, MIU + REWEIGHT."""
+    for seed in SEEDS[:3]:
+        yield from _references(dataset="negation-pretrained", ratio=0.9, seed=seed)
+        yield Experiment("negation-pretrained", "retrain", ratio=uniform_ratio(0.9, SENTENCES),
+                         groups="uniform", seed=seed)
+        yield Experiment("negation-pretrained", "miu", reweight=True, ratio=0.9, seed=seed)
+
+
+def rivals() -> Iterator[Experiment]:
+    """Is a last-layer fix after unlearning enough? DFR, AFR, SELF, `adjust` on two models; LISA and JTT.
+
+    With REWEIGHT, too, where a method takes it.
+    """
+    for seed, dataset in product(SEEDS, RIVAL_RATIOS):
+        for ratio in RIVAL_RATIOS[dataset]:
+            split: Choices = {"dataset": dataset, "ratio": ratio, "seed": seed}
+            yield from _references(**split)
+            yield from _both(("finetune", "lisa"), **split)
+            yield Experiment(method="jtt", **split)
+            for of in AFTER:
+                for method, reweight in (*product(LAST_LAYER, (False,)), ("afr", True)):
+                    yield Experiment(dataset, method, reweight, ratio, seed=seed, overrides={"of": of})
+
+
+def tuned_alike() -> Iterator[Experiment]:
+    """MIU against fine-tuning when both were searched with the same budget (`grmu.analysis.tuning`)."""
+    for ratio, n_seeds in ((0.5, 20), (0.9, 10)):
+        for dataset, seed in product(("groundwear", "groundwear-memorised"), range(n_seeds)):
+            yield Experiment(dataset, "pretrain", ratio=ratio, seed=seed)
+            yield Experiment(dataset, "retrain", True, ratio, seed=seed)
+            yield Experiment(dataset, "miu", True, ratio, seed=seed)
+            yield Experiment(dataset, "finetune", True, ratio, seed=seed,
+                             overrides=tuned(dataset, "finetune"))
+
+
+TERMS: tuple[dict[str, Any], ...] = ({}, {"calibration": False}, {"unlearning": False})
+
+
+def terms() -> Iterator[Experiment]:
+    """MIU + REWEIGHT, whole and with one term switched off, ten seeds."""
+    for seed, dataset, off in product(MANY_SEEDS, ("groundwear", "groundwear-memorised"), TERMS):
+        yield Experiment(dataset, "miu", True, 0.5, seed=seed, overrides=off)
+
+
+def unweighted() -> Iterator[Experiment]:
+    """MIU without REWEIGHT, whole and with one term switched off: Table 4."""
+    for seed, dataset, off in product(SEEDS, ("groundwear", "groundwear-memorised"),
+                                      (*TERMS, {"retaining": False})):
+        yield Experiment(dataset, "miu", ratio=0.5, seed=seed, overrides=off)
+
+
+def _tables(dataset: str) -> Iterator[Experiment]:
+    """What the paper has of each data set: references, fine-tuning and the methods at three ratios."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _references(dataset=dataset, ratio=ratio, seed=seed)
+        yield from _both(("finetune", *PAPER_METHODS), dataset=dataset, ratio=ratio, seed=seed)
+
+
+def _references(**split: Unpack[Choices]) -> Iterator[Experiment]:
+    for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True)):
+        yield Experiment(method=method, reweight=reweight, **split)
+
+
+def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experiment]:
+    for method, reweight in product(names, (False, True)):
+        yield Experiment(method=method, reweight=reweight, **choices)
+
+
+GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
+    references, uniform, uniform_gold, largest_group, unlearning, memorised, many, further, forget_only,
+    calibration, ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained,
+    tuned_alike, terms, unweighted, rivals)}

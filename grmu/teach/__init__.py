@@ -1,4 +1,0 @@
-"""teach: what belongs to learning: the lessons' checks, labs, grading, notebooks as they are committed.
-
-Not here: what a researcher needs as well (runs, study, show). May import: all but scale.
-"""
