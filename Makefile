@@ -8,6 +8,7 @@ PY := .venv/bin/python
 # CONSTRAINTS= (empty) installs the newest versions that pyproject.toml allows, not the tested ones.
 CONSTRAINTS ?= constraints.txt
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
+GRADING := PYTHONPATH=notebooks/labs $(PY) -m grading
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
 
 # The long files come first (tests/conftest.py), not those with many tests. Two processes share two cores, and
@@ -26,7 +27,7 @@ unexport MPLBACKEND
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-slow test-processors test-browser test-labs kills mutants lint lab explorer site slides bench notebooks results \
-        search sweep labs labs-private grade mark check-notebooks constraints clean
+        search sweep labs grade mark check-notebooks constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -58,9 +59,8 @@ test-browser: .venv/.installed-browser ## lessons, the explorer and the site (as
 	  echo "Installing chromium ..." && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } || true
 	$(PY) -m pytest tests/browser $(ARGS)
 
-test-labs: .venv/.installed-test ## the labs' tests, with every lab through the real nbgrader (make test takes one)
-	$(PY) -m pytest $(WORKERS) $(wildcard tests/test_lab*.py tests/test_mark*.py) tests/test_grading.py tests/test_own_graded.py \
-	  tests/test_unseen.py tests/test_guides.py --all-labs $(ARGS)
+test-labs: .venv/.installed-test ## a class of thirty submissions to three labs, graded twice by the real grader: about twenty minutes
+	$(PY) -m pytest tests/test_labs.py --all-labs -s $(ARGS)
 
 kills: .venv/.installed-test workflow/.venv/.installed ## kill -9 around a sweep, thirty times: about twenty minutes
 	$(PY) -m pytest tests/test_workflow.py --kills -m kills -s $(ARGS)
@@ -86,19 +86,15 @@ site: .venv/.installed-site ## the course as a web site, in build/site, its link
 slides: .venv/.installed ## every lesson as slides with speaker's notes (key S), in build/slides; they work from a folder
 	@$(PY) docs/build_slides.py && echo "build/slides/00_start_here.html opens in a browser"
 
-labs: .venv/.installed-labs ## the labs for students, without solutions, in build/labs: a folder and a zip each [CLASS=class.csv, everyone their own] [LAB=lab3]
-	@$(PY) -m grmu labs $(if $(CLASS),--class "$(CLASS)") $(if $(LAB),--lab $(LAB)) $(ARGS)
+labs: .venv/.installed-labs ## the labs for students, without solutions, in build/labs: a zip each and one wheel [LAB=lab3]
+	@$(GRADING) release $(if $(LAB),--lab $(LAB)) $(ARGS)
 
-labs-private: .venv/.installed-labs ## an instructor's folder with the secret that checks draw from, a git repository: DIR=folder
-	@test -n "$(DIR)" || { echo "Say which folder: make labs-private DIR=folder" >&2; exit 2; }
-	@$(PY) -m grmu labs --make-private "$(DIR)" $(ARGS)
+grade: .venv/.installed-labs ## grade a folder of labs in a sandbox: SUBMISSIONS=folder [LAB=lab3]; gradebook and feedback in build/grades
+	@test -n "$(SUBMISSIONS)" || { echo "Name the folder: make grade SUBMISSIONS=folder" >&2; exit 2; }
+	@UNSAFE=$(UNSAFE) $(GRADING) grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) $(ARGS)
 
-grade: .venv/.installed-labs ## grade a folder of labs: SUBMISSIONS=folder [LAB=lab3] [CLASS=class.csv] [PRIVATE=folder]; gradebook and feedback in build/grades
-	@test -n "$(SUBMISSIONS)" || { echo "Say which folder: make grade SUBMISSIONS=folder" >&2; exit 2; }
-	@$(PY) -m grmu labs --grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) $(if $(CLASS),--class "$(CLASS)") $(if $(PRIVATE),--private "$(PRIVATE)") $(ARGS)
-
-mark: .venv/.installed-labs ## answers that a person reads: nbgrader's formgrader on what was graded; then make grade again
-	@$(PY) -m grmu labs --mark $(ARGS)
+mark: .venv/.installed-labs ## mark written answers in nbgrader's formgrader; then run make grade again
+	@$(GRADING) mark $(ARGS)
 
 bench: .venv/.installed ## measure what the project promises: accuracies with their spread, and times
 	@$(PY) -m grmu bench $(ARGS)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from grmu.data import ForgetSplit, GroupedDataset
 from grmu.models import Classifier
 from grmu.numerics import fixed_threads
-from grmu.training import predict
+from grmu.training import correct, predict
 
 MOST_CLUSTERS = 5
 LABELLED = 0.05
@@ -65,7 +65,7 @@ def divided(z: np.ndarray, train: GroupedDataset, seed: int) -> np.ndarray:
 
 def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
     """1 where the model is wrong."""
-    return (predict(model, model, train.x).argmax(1) != train.y).long().cpu().numpy()
+    return (~correct(model, train)).long().cpu().numpy()
 
 
 def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.ndarray:

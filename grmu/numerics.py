@@ -1,8 +1,10 @@
 """What numbers depend on besides their inputs, fixed: threads, kernels, PyTorch's global random state."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -39,3 +41,12 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         if gpus:
             torch.cuda.manual_seed(seed)
         yield
+
+
+def made_by(device: str) -> dict[str, str]:
+    """Return what numbers may depend on besides code and settings: versions and machine."""
+    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
+    names = [s.split(": ")[1] for s in cpuinfo.splitlines() if s.startswith("model name")]
+    return {"torch": torch.__version__, "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}, {device}",
+            "processor": f"{[*names, platform.processor()][0]}, {torch.backends.cpu.get_cpu_capability()}"}

@@ -40,7 +40,7 @@ def shares_forgotten(train_counts: Tensor, retain_counts: Tensor) -> Tensor:
         ValueError: other shapes, or more samples after than before.
     """
     before, after = train_counts.double(), retain_counts.double()
-    require(before.shape == after.shape, "need counts of one shape before and after, but got "
+    require(before.shape == after.shape, "need counts of one shape before and after, got "
                                          f"{tuple(before.shape)} and {tuple(after.shape)}.")
     require(((after >= 0) & (after <= before)).all(),
             f"retained {retain_counts.tolist()} of {train_counts.tolist()} samples is impossible: count the "
@@ -66,7 +66,7 @@ def change_prior(logits: Tensor, p_attribute: Tensor, factor: Tensor) -> tuple[T
     require(logits.ndim == 2 and p_attribute.shape == (*logits.shape, factor.shape[-1])
             and factor.shape == p_attribute.shape[1:],
             "need logits (N, n_classes), p_attribute (N, n_classes, n_attributes) and one number a group "
-            "(n_classes, n_attributes), but got the shapes "
+            "(n_classes, n_attributes), got the shapes "
             f"{tuple(logits.shape)}, {tuple(p_attribute.shape)} and {tuple(factor.shape)}.")
     require((factor > 0).all() and factor.isfinite().all(),
             f"a prior's factor must be a number above 0, but they are {factor.tolist()}.")
@@ -176,7 +176,7 @@ def attribute_head(z: Tensor, y: Tensor, a: Tensor, n_classes: int,
         ValueError: no samples, or not one y and a for each.
     """
     require(z.ndim == 2 and len(z) == len(y) == len(a) > 0,
-            "need features (N, n_features) and one y and a for each of N > 0 samples, but got the shapes "
+            "need features (N, n_features) and one y and a for each of N > 0 samples, got the shapes "
             f"{tuple(z.shape)}, {tuple(y.shape)} and {tuple(a.shape)}.")
     x, of, at = z.detach().double().cpu().numpy(), y.cpu().numpy(), a.cpu().numpy()
     group, held_out = of * n_attributes + at, np.zeros(len(x), dtype=bool)
@@ -268,7 +268,7 @@ def temperature(logits: Tensor, y: Tensor, weights: Tensor | None = None) -> flo
 
     weights = torch.ones(len(y)) if weights is None else weights
     require(logits.ndim == 2 and len(logits) == len(y) == len(weights) > 0,
-            "need logits (N, n_classes) and one y and weight for each of N > 0 samples, but got the shapes "
+            "need logits (N, n_classes) and one y and weight for each of N > 0 samples, got the shapes "
             f"{tuple(logits.shape)}, {tuple(y.shape)} and {tuple(weights.shape)}.")
     exact, share = logits.detach().double().cpu(), weights.double().cpu() / weights.sum().item()
 

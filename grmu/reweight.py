@@ -29,7 +29,7 @@ def group_weights(
     """
     nu_tr, nu_r = (as_tensor("counts", c).double() for c in (train_counts, retain_counts))
     require(nu_tr.shape == nu_r.shape and nu_tr.ndim == 1,
-            f"need two count vectors of one length, but got {tuple(nu_tr.shape)} and {tuple(nu_r.shape)}.")
+            f"need two count vectors of one length, got {tuple(nu_tr.shape)} and {tuple(nu_r.shape)}.")
     possible = (nu_r >= 0) & (nu_r <= nu_tr)
     if not possible.all():
         bad = int((~possible).nonzero()[0])

@@ -66,7 +66,7 @@ class TrainConfig(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.warmup_epochs <= max(self.epochs - 1, 0), "warmup_epochs must be a number from 0 to "
-                f"{max(self.epochs - 1, 0)}, but is {self.warmup_epochs!r}.")
+                f"{max(self.epochs - 1, 0)}, got {self.warmup_epochs!r}.")
 
 
 @dataclass
@@ -193,6 +193,11 @@ def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | 
     outputs = torch.cat([function(part) for part in x.split(batch_size)])  # of nothing, one part of nothing
     model.train(was_training)
     return outputs
+
+
+def correct(model: Classifier, data: GroupedDataset) -> Tensor:
+    """Return for each sample whether the model classifies it correctly, (N,) bool."""
+    return predict(model, model, data.x).argmax(1) == data.y
 
 
 def make_optimizer(parameters: Iterable[Tensor], config: TrainConfig,

@@ -11,7 +11,7 @@ import torch
 from conftest import REPOSITORY
 
 from grmu.__main__ import main
-from grmu.analysis import results, shipped_tables
+from grmu.analysis import results
 from grmu.scale import bench, bench_scale, sweep, sweep_cost
 
 COUNTED = ("yes", "NO")
@@ -50,12 +50,11 @@ def test_the_quick_table_has_a_line_a_promise(capsys):
 
 
 def test_what_is_not_shipped_is_said_and_ends_nothing(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped_tables, "FOLDER", tmp_path)
-    for cached in (results.table, results._rows):
-        cached.cache_clear()
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    results.forget()
     assert bench.main(["--quick"]) == 0
     out = capsys.readouterr().out
-    assert out.count("not measured: there are no shipped results") == 9
+    assert out.count("not measured: is missing") == 9
     assert "0 of 9 targets met" in out
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import signal
 from dataclasses import replace
 
@@ -11,10 +9,9 @@ import pytest
 import torch
 from conftest import same_state, start_python, weights_of
 
-from grmu import methods, models
+from grmu import methods
 from grmu.data import LOADERS, GroupedDataset, Splits
 from grmu.experiments import Experiment, run
-from grmu.experiments.store import Checkpoint, Store, StoreError
 
 EPOCHS = {"epochs": 4}
 SHORT = {"epochs": 1, "warmup_epochs": 0}
@@ -115,37 +112,3 @@ def test_checkpoints_go_when_a_run_is_finished_and_fresh_runs_neither_read_nor_w
     assert not list((tmp_path / "checkpoints").glob("*"))
 
 
-def test_another_experiment_does_not_take_up_the_checkpoint(tmp_path):
-    with pytest.raises(Stopped):
-        run(experiment("finetune"), tmp_path, on_epoch=stop_in(3))
-    seen = []
-    run(experiment("finetune", lr=0.02), tmp_path, on_epoch=lambda epoch, row: seen.append(epoch))
-    assert seen == [1, 2, 3, 4]
-
-
-def test_a_damaged_checkpoint_is_named_with_the_fix(tmp_path):
-    store = Store(tmp_path)
-    Checkpoint(store, "abc").save({"rows": [], "parts": {"x": torch.ones(3)}})
-    assert torch.equal(Checkpoint(store, "abc").load()["parts"]["x"], torch.ones(3))
-    path = tmp_path / "checkpoints" / "abc.state"
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(StoreError, match=r"abc\.state is damaged.*: delete that file, and run again"):
-        Checkpoint(store, "abc").load()
-
-
-def test_a_checkpoint_is_never_code(tmp_path):
-    store = Store(tmp_path)
-    torch.save(models.Network(), content := io.BytesIO())  # a pickled object of some class
-    (tmp_path / "checkpoints").mkdir()
-    whole = hashlib.sha256(b"abc" + content.getvalue()).hexdigest().encode() + content.getvalue()
-    Checkpoint(store, "abc").path.write_bytes(whole)
-    with pytest.raises(StoreError, match="is damaged"):
-        Checkpoint(store, "abc").load()
-
-
-def test_a_checkpoint_that_cannot_be_written_says_so_and_leaves_nothing(tmp_path):
-    store = Store(tmp_path)
-    (tmp_path / "checkpoints").write_text("a file where the folder should be")
-    with pytest.raises(StoreError, match="cannot write runs to"):
-        Checkpoint(store, "abc").save({})
-    assert not list(tmp_path.glob("*.tmp"))

@@ -35,22 +35,11 @@ def test_each_variant_has_the_counts_that_its_build_script_declares(name, build_
     assert splits.forget_group == tuple(spec["forget"])
 
 
-def test_the_variants_are_named_as_the_registry_says():
-    assert set(data.LOADERS) >= {"groundwear", "groundwear-memorised", "groundwear-many"}
-    assert data.load("groundwear").train.group_names == [
-        "ankle boot on grass", "ankle boot on brick", "sneaker on grass", "sneaker on brick"]
-
-
 def test_no_picture_occurs_twice_in_a_variant():
     splits = data.load("groundwear")
     tensors = load_tensors(lzma.decompress((FOLDER / SHIPPED.name).read_bytes()))
     used = np.concatenate([tensors[f"groundwear.{part}.object"] for part in ("train", "val", "test")])
     assert len(np.unique(used)) == len(used) == sum(map(len, splits[:3]))
-
-
-def test_an_unknown_name_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"groundware.*groundwear, groundwear-memorised, groundwear-many"):
-        data.load("groundware")
 
 
 def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
@@ -62,19 +51,6 @@ def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
         data.load("groundwear", tmp_path)
     assert str(tmp_path / SHIPPED.name) in str(caught.value)
     assert "git checkout data" in str(caught.value)
-
-
-def test_a_file_that_was_repaired_is_read_again_in_the_same_process(tmp_path):
-    (tmp_path / SHIPPED.name).write_bytes(b"not it")
-    with pytest.raises(ValueError, match="damaged"):
-        data.load("groundwear", tmp_path)
-    shutil.copy(FOLDER / SHIPPED.name, tmp_path / SHIPPED.name)
-    assert len(data.load("groundwear", tmp_path).train) == len(data.load("groundwear").train)
-
-
-def test_a_missing_root_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        data.load("groundwear", tmp_path / "nowhere")
 
 
 def test_compose_is_the_alpha_blend_for_every_pair_of_grey_levels():
@@ -131,48 +107,6 @@ def test_a_subset_without_some_classes_keeps_the_group_numbers():
     assert only.group_names == dataset.group_names
 
 
-def test_declared_names_count_even_where_no_sample_has_them():
-    dataset = GroupedDataset(torch.zeros(2, 1), [0, 1], [0, 0], ["cat", "dog", "owl"], ["day", "night"])
-    assert dataset.group.tolist() == [0, 2]
-    assert dataset.group_counts().tolist() == [1, 0, 1, 0, 0, 0]
-
-
-def test_an_empty_subset_is_a_data_set():
-    empty = toy([[3, 3], [3, 3]]).subset(torch.tensor([], dtype=torch.long))
-    assert len(empty) == 0
-    assert empty.group_counts().tolist() == [0, 0, 0, 0]
-
-
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_nan_or_infinity_in_x_is_refused_with_its_sample(bad):
-    x = torch.zeros(5, 2, 2)
-    x[3, 1, 0] = bad
-    with pytest.raises(ValueError, match="sample 3"):
-        GroupedDataset(x, [0] * 5, [0] * 5)
-
-
-def test_nan_is_refused_also_where_a_sample_is_one_number():
-    with pytest.raises(ValueError, match="sample 1"):
-        GroupedDataset(torch.tensor([0.0, float("nan"), 1.0]), [0, 0, 1], [0, 1, 0])
-
-
-@pytest.mark.parametrize(("y", "a", "message"), [
-    ([0, 1, 2], [0, 0, 1], "y holds values from 0 to 2"),
-    ([0, 1, 1], [0, 0, 2], "a holds values from 0 to 2"),
-    ([-1, 1, 1], [0, 0, 1], "y holds values from -1"),
-    ([0, 1], [0, 0, 1], "3, 2 and 3"),
-    ([0, 1, 1], [0, 1], "3, 3 and 2"),
-])
-def test_labels_outside_their_names_or_of_another_length_are_refused(y, a, message):
-    with pytest.raises(ValueError, match=message):
-        GroupedDataset(torch.zeros(3, 1), y, a, ["no", "yes"], ["left", "right"])
-
-
-def test_labels_that_are_not_whole_numbers_are_refused():
-    with pytest.raises(ValueError, match="y"):
-        GroupedDataset(torch.zeros(3, 1), [0.0, 0.5, 1.7], [0, 0, 1])
-
-
 def test_a_group_is_named_by_a_pair_within_the_declared_range():
     dataset = toy([[2, 2, 2], [2, 2, 2]])
     assert [dataset.group_id((y, a)) for y in range(2) for a in range(3)] == list(range(6))
@@ -202,7 +136,7 @@ def test_what_is_refused_says_what_is_allowed():
              "unknown group (2, 0): y goes from 0 to 1, a from 0 to 1 in mine."),
             (lambda: made().group_id("left"), "a group is a pair (y, a) of integers, not 'left'."),
             (lambda: split_forget(made(), 1.5),
-             "ratio must lie in (0, 1], but is 1.5: 0.5 forgets half of the named groups' samples."),
+             "ratio must be in (0, 1], got 1.5."),
             (lambda: split_forget(made(), 0.1),
              "ratio 0.1 of 3 samples leaves the forget set empty: raise it."),
             (lambda: split_forget(made(), 1.0),
@@ -231,20 +165,6 @@ def test_a_data_set_of_rows_keeps_rows_and_reads_none_of_them():
     assert part.group.tolist() == [1, 2]
 
 
-def test_moving_a_data_set_moves_its_samples_and_labels(monkeypatch):
-    dataset, moved = toy([[2, 2], [2, 2]]), []
-
-    def to(tensor, device):
-        moved.append(device)
-        return tensor + 1
-
-    monkeypatch.setattr(torch.Tensor, "to", to)
-    there = GroupedDataset(dataset.x, dataset.y, dataset.a, list("abc"), list("abc"), name="toy").to("cuda:7")
-    assert moved == ["cuda:7"] * 3
-    assert torch.equal(there.x, dataset.x + 1)
-    assert torch.equal(there.group, 3 * (dataset.y + 1) + dataset.a + 1)
-
-
 @pytest.mark.parametrize("counts", [[[6, 7], [1, 4]], [[3, 0], [8, 5]]])
 def test_a_half_takes_half_of_every_group_and_a_coin_rounds_the_odd_ones(counts):
     train, n, taken = toy(counts), np.array(counts).flatten(), []
@@ -270,30 +190,6 @@ def test_the_named_group_loses_its_share_and_no_other_loses_any(ratio):
     assert split.retain.group_counts().tolist() == [60, 30, 20 - round(20 * ratio), 10]
 
 
-def test_each_group_loses_the_share_that_is_its_own_in_any_order():
-    train = toy([[60, 30], [20, 10]])
-    split = split_forget(train, (0.5, 0.1, 1.0), [(1, 1), (0, 0), (1, 0)], seed=3)
-    assert split.forget.group_counts().tolist() == [6, 0, 20, 5]
-    assert split.retain.group_counts().tolist() == [54, 30, 0, 5]
-    other = split_forget(train, [1.0, 0.5, 0.1], [(1, 0), (1, 1), (0, 0)], seed=3)
-    assert torch.equal(split.forget_index, other.forget_index)
-
-
-def test_a_share_of_its_own_takes_the_samples_that_one_for_all_takes():
-    train = toy([[60, 30], [20, 10]])
-    alike = split_forget(train, 0.5, [(0, 0), (1, 1)], seed=3).forget_index
-    assert torch.equal(split_forget(train, (0.5, 0.5), [(0, 0), (1, 1)], seed=3).forget_index, alike)
-    more = split_forget(train, (0.7, 0.5), [(0, 0), (1, 1)], seed=3).forget_index
-    assert set(alike.tolist()) < set(more.tolist())
-    assert torch.equal(split_forget(train, [0.3], [(1, 0)], seed=3).forget_index,
-                       split_forget(train, 0.3, [(1, 0)], seed=3).forget_index)
-
-
-def test_several_groups_lose_the_same_share_each():
-    split = split_forget(toy([[60, 30], [20, 10]]), 0.5, [(0, 0), (1, 1), (1, 1)])
-    assert split.forget.group_counts().tolist() == [30, 0, 0, 5]
-
-
 def test_uniform_forgetting_is_stratified_over_all_groups():
     assert split_forget(toy([[60, 30], [20, 10]]), 0.2).forget.group_counts().tolist() == [12, 6, 4, 2]
 
@@ -304,13 +200,6 @@ def test_remainders_stay_below_one_sample_a_group():
         taken = split_forget(train, ratio).forget.group_counts()
         assert taken.sum().item() == round(ratio * 120)
         assert (taken - ratio * train.group_counts()).abs().max() < 1
-
-
-def test_of_equal_remainders_the_first_groups_go():
-    train = toy([[100, 100], [100, 100]])
-    for n in range(1, 400, 13):
-        taken = split_forget(train, n / 400).forget.group_counts().tolist()
-        assert taken == [n // 4 + (g < n % 4) for g in range(4)]
 
 
 def test_retain_and_forget_are_disjoint_and_complete():
@@ -344,15 +233,6 @@ def test_a_split_neither_uses_nor_moves_the_global_random_state():
     assert torch.equal(one, split_forget(train, 0.5).forget_index)
 
 
-@pytest.mark.parametrize("groups", [[(1, 1)], [(0, 0), (1, 1)]])
-def test_smaller_forget_sets_lie_within_larger_ones(groups):
-    train, before = toy([[60, 30], [20, 10]]), set()
-    for percent in range(10, 100, 5):
-        now = set(split_forget(train, percent / 100, groups, seed=2).forget_index.tolist())
-        assert before <= now
-        before = now
-
-
 @pytest.mark.parametrize("counts", [[[6, 6], [2, 0]], [[61, 33], [17, 9]]])
 def test_smaller_uniform_forget_sets_lie_within_larger_ones(counts):
     train, before = toy(counts), set()
@@ -361,51 +241,6 @@ def test_smaller_uniform_forget_sets_lie_within_larger_ones(counts):
         now = set(split_forget(train, n / len(train), seed=2).forget_index.tolist())
         assert before <= now, f"forgetting {n} keeps samples that forgetting {n - 1} gave up"
         before = now
-
-
-@pytest.mark.parametrize("ratio", [0, 0.0, -0.1, 1.5, float("nan"), "0.5", None])
-def test_a_ratio_outside_its_range_is_refused_with_its_value(ratio):
-    with pytest.raises(ValueError, match=r"ratio must lie in \(0, 1\]") as caught:
-        split_forget(toy([[6, 6], [6, 6]]), ratio, [(0, 0)])
-    assert repr(ratio) in str(caught.value)
-
-
-@pytest.mark.parametrize(("ratio", "groups", "message"), [
-    ((0.5, 0.5), [(0, 0)], r"is \(0.5, 0.5\) for \[\(0, 0\)\]: name as many groups \(y, a\)"),
-    ((0.5, 0.5), None, "is .* for None: name as many groups"),
-    ((0.5, 0.5), "uniform", "for 'uniform': name as many groups"), ((), [], "name as many groups"),
-    ((0.5, 1.5), [(0, 0), (1, 1)], r"lie in \(0, 1\], but is 1.5"),
-    ((0.5, True), [(0, 0), (1, 1)], r"lie in \(0, 1\], but is True"),
-    ((0.5, 0.2), [(0, 0), (0, 0)], r"group \(0, 0\) has several ratios: name it once"),
-    ((0.5, 0.01), [(0, 0), (1, 0)], r"ratio 0.01 of the 6 samples of group \(1, 0\) takes none of them"),
-    ((0.5, 1.0), [(0, 0), (1, 1)], r"ratio 1 of the 0 samples of group \(1, 1\) takes none"),
-    ((0.5, 0.5), [(0, 0), (2, 0)], r"unknown group \(2, 0\)"),
-    ((1.0, 1.0, 1.0), [(0, 0), (0, 1), (1, 0)], "the whole training set")])
-def test_ratios_that_fit_no_groups_are_refused(ratio, groups, message):
-    with pytest.raises(ValueError, match=message):
-        split_forget(toy([[6, 6], [6, 0]]), ratio, groups)
-
-
-def test_the_released_split_has_one_ratio_for_all():
-    with pytest.raises(ValueError, match=r"own, here \(0.5, 0.5\), are for stratified splits: give one"):
-        split_forget(toy([[6, 6], [6, 6]]), (0.5, 0.5), [(0, 0), (1, 1)], stratified=False)
-
-
-def test_an_empty_forget_set_is_refused():
-    with pytest.raises(ValueError, match="empty"):
-        split_forget(toy([[6, 6], [6, 6]]), 0.01, [(0, 0)])
-    with pytest.raises(ValueError, match="empty"):
-        split_forget(toy([[6, 6], [6, 0]]), 1.0, [(1, 1)])
-
-
-def test_forgetting_the_whole_training_set_is_refused():
-    with pytest.raises(ValueError, match="whole training set"):
-        split_forget(toy([[6, 6], [6, 6]]), 1.0)
-
-
-def test_an_unknown_group_is_refused():
-    with pytest.raises(ValueError, match=r"unknown group \(2, 0\)"):
-        split_forget(toy([[6, 6], [6, 6]]), 0.5, [(2, 0)])
 
 
 @pytest.mark.parametrize(("counts", "groups", "n", "taken"), [
@@ -430,7 +265,3 @@ def test_the_released_split_draws_from_all_who_ask_together():
     assert len({int((forget.group == 3).sum()) for forget in actual}) > 1  # as it comes, not by group
 
 
-def test_a_ratio_of_its_own_may_take_a_single_sample():
-    train = toy([[40, 20], [20, 12]])
-    forget = split_forget(train, (0.5, 1 / 12), [(0, 1), (1, 1)]).forget
-    assert forget.group_counts().tolist() == [0, 10, 0, 1]

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import same_state, small_network, toy
+from conftest import toy
 from torch import nn
 
-from grmu import Experiment, data, discover, models, reweight, run, training
+from grmu import Experiment, discover, reweight, run, training
 from grmu.analysis.groupings import agreement
 from grmu.discover import GROUPINGS, completed, infer, labelled, layer_features
 from grmu.experiments import load_split, train_or_load
 from grmu.metrics import OVERALL
-from grmu.models import Classifier, Network
+from grmu.models import Classifier
 from grmu.training import predict
 
 pytestmark = pytest.mark.usefixtures("few_pictures")
@@ -56,38 +56,6 @@ def test_an_inferred_attribute_takes_the_place_of_the_true_one_and_nothing_else_
     assert torch.equal(train.a, before)
 
 
-@pytest.mark.parametrize("name", GROUPINGS)
-def test_an_inference_is_a_function_of_its_seed_whatever_was_drawn_before(name, asked):
-    model, train = asked
-    first = infer(name, model, train, 0).a
-    np.random.seed(5)
-    torch.manual_seed(5)
-    assert torch.equal(infer(name, model, train, 0).a, first)
-    if name in ("probe", "probe_last", "random"):
-        assert not torch.equal(infer(name, model, train, 1).a, first)
-
-
-@pytest.mark.parametrize("name", GROUPINGS)
-def test_the_attribute_of_whom_nothing_is_known_is_not_looked_at(name, asked):
-    model, train = asked
-    first = infer(name, model, train, 0).a
-    a = 1 - train.a
-    if name.startswith("probe"):
-        known = labelled(train, 0)
-        a[known] = train.a[known]
-    assert torch.equal(infer(name, model, with_attribute(train, a), 0).a, first)
-
-
-@pytest.mark.parametrize("name", GROUPINGS)
-def test_whoever_is_asked_stays_as_it_is(name, asked):
-    _, train = asked
-    model = models.build(Network(), train, 0).train()
-    before = {k: v.clone() for k, v in model.state_dict().items()}
-    infer(name, model, train, 0)
-    assert same_state(before, model.state_dict())
-    assert model.training
-
-
 # --- clusters -----------------------------------------------------------------------------------------------
 
 
@@ -99,14 +67,6 @@ def test_clusters_are_found_within_each_class_as_many_as_there_are():
     assert actual.n_attributes == 3
 
 
-def test_the_clusters_of_a_class_do_not_depend_on_the_other_class():
-    train = toy([[30, 20], [20, 40]])
-    rows = (train.y == 1).nonzero()[:, 0]
-    model = as_they_are(train)
-    alone = infer("clusters", model, train.subset(rows), 0)
-    assert torch.equal(infer("clusters", model, train, 0).a[rows], alone.a)
-
-
 def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
     train = toy([[20] * 8, [1, 2, *[0] * 6]], n_features=6, spread=0.05)
     actual = infer("clusters", as_they_are(train), train, 0)
@@ -116,44 +76,12 @@ def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
 # --- errors -------------------------------------------------------------------------------------------------
 
 
-def test_a_class_of_two_is_one_cluster():
-    train = toy([[30, 30], [1, 1]])
-    assert set(discover.clusters(small_network(), train, 0)[train.y == 1]) == {0}
-
-
-def test_where_all_the_labelled_are_alike_so_are_all():
-    train = toy([[30, 5], [20, 5]])
-    alike = (train.a == 0).nonzero()[:9, 0].numpy()
-    assert set(completed(train.x.numpy(), train, alike)) == {0}
-
-
-def test_maps_of_one_place_have_no_spread():
-    train = toy([[4, 4], [4, 4]], n_features=4)
-    flat = replace(train, x=train.x[:, :, None, None])
-    network = Classifier(nn.Sequential(nn.ReLU(), nn.Flatten()), 4, 2)
-    actual = layer_features(network, flat)
-    assert actual.shape == (16, 12)
-    assert not actual[:, 4:8].any()
-
-
 def test_errors_are_exactly_the_wrong_predictions(here, few_pictures):
     e = Experiment(method="retrain", grouping="errors").source
     model, train = train_or_load(e, here), load_split(e)[0].train
     wrong = model(train.x).argmax(1) != train.y
     assert 0 < wrong.sum() < len(train)
     assert infer("errors", model, train, 0).a.bool().tolist() == wrong.tolist()
-
-
-def test_a_model_without_errors_leaves_one_group_a_class():
-    train = toy([[8, 0], [0, 8]], spread=0.01)
-    model = as_they_are(train)
-    centres = torch.stack([train.x[train.y == c].mean(0) for c in (0, 1)])
-    with torch.no_grad():
-        model.head.weight.copy_(centres)
-        model.head.bias.copy_(-0.5 * (centres**2).sum(1))
-    actual = infer("errors", model, train, 0)
-    assert actual.n_attributes == 1
-    assert actual.group.tolist() == train.y.tolist()
 
 
 # --- probes -------------------------------------------------------------------------------------------------
@@ -195,19 +123,6 @@ def test_the_rest_is_told_from_features_and_class_as_learnt_on_the_labelled():
     assert (completed(np.zeros((len(train), 1)), by_class, known) == train.y.numpy()).all()
 
 
-@pytest.mark.parametrize(
-    ("name", "features"),
-    [
-        ("probe", layer_features),
-        ("probe_last", lambda model, train: model.features(train.x).detach().numpy()),
-    ],
-)
-def test_probes_are_told_by_the_features_they_are_named_after(name, features, asked):
-    model, train = asked
-    expected = completed(features(model, train), train, labelled(train, 4))
-    assert infer(name, model, train, 4).a.tolist() == expected.tolist()
-
-
 # --- what layers see ----------------------------------------------------------------------------------------
 
 
@@ -224,36 +139,12 @@ def test_layer_features_are_mean_and_spread_of_every_relu_s_maps_then_the_last_f
     np.testing.assert_allclose(actual, torch.cat([*maps, x], 1), rtol=1e-5, atol=1e-6)
 
 
-def test_layer_features_of_more_samples_than_one_batch_are_in_their_rows(asked):
-    model, train = asked
-    many = train.subset(torch.arange(len(train)).repeat(3))
-    actual, once = layer_features(model, many), layer_features(model, train)
-    np.testing.assert_allclose(actual, np.tile(once, (3, 1)), rtol=1e-4, atol=1e-5)
-
-
 def test_no_hook_is_left_behind_even_after_an_error(asked):
     model, train = asked
     layer_features(model, train.subset(torch.arange(5)))
     with pytest.raises(RuntimeError):
         layer_features(model, replace(train, x=train.x.expand(-1, 3, -1, -1)))
     assert not any(m._forward_hooks for m in model.modules())
-
-
-def test_a_network_without_maps_has_its_last_features_only():
-    sentences = data.load("negation").train.subset(torch.arange(30))
-    for train, model in ((sentences, models.build(Network("text"), sentences, 0)),
-                         (toy([[6, 6], [6, 6]]), small_network())):
-        np.testing.assert_array_equal(layer_features(model, train), predict(model.features, model, train.x))
-
-
-# --- random -------------------------------------------------------------------------------------------------
-
-
-def test_a_die_has_a_side_for_every_attribute_and_agrees_with_nothing():
-    train = toy([[800, 300, 100], [200, 500, 1100]])
-    actual = infer("random", small_network(), train, 0)
-    assert torch.bincount(actual.a).div(len(train)).tolist() == pytest.approx([1 / 3] * 3, abs=0.03)
-    assert agreement(actual, train) == pytest.approx(0, abs=0.005)
 
 
 # --- experiments --------------------------------------------------------------------------------------------
@@ -308,15 +199,6 @@ def test_what_is_forgotten_and_what_is_measured_goes_by_the_true_groups(grouping
     assert result.metrics["UA"] == pytest.approx(forgotten.float().mean().item())
 
 
-def test_other_groups_change_what_reweight_learns_and_nothing_without_it(here):
-    def weights(reweight, grouping):
-        e = Experiment(method="retrain", reweight=reweight, grouping=grouping, overrides=ONE)
-        return train_or_load(e, here).state_dict()
-
-    assert not same_state(weights(True, "random"), weights(True, "true"))
-    assert same_state(weights(False, "random"), weights(False, "true"))
-
-
 def test_the_model_asked_is_pretrain_before_anything_is_forgotten(contexts, tmp_path):
     miu = Experiment(method="miu", overrides={"epochs": 1, "forget_epochs": 1, "first_updates": 2,
                                               "later_updates": 1})
@@ -332,11 +214,3 @@ def test_the_model_asked_is_pretrain_before_anything_is_forgotten(contexts, tmp_
     assert [name for name, _ in contexts][4:] == ["MIU"]
 
 
-def test_shadows_infer_groups_of_their_own_half(contexts, here):
-    e = Experiment(method="retrain", reweight=True, grouping="random", half=True, overrides=ONE)
-    run(e, here)
-    splits, split, _ = load_split(e)
-    assert len(splits.train) == 97
-    expected = infer("random", small_network(), splits.train, e.seed)
-    assert torch.equal(contexts[-1][1].train.group, expected.group)
-    assert torch.equal(contexts[-1][1].retain.x, split.retain.x)

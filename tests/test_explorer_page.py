@@ -16,7 +16,7 @@ import pytest
 from conftest import REPOSITORY
 
 from grmu import data
-from grmu.analysis import results, shipped_tables
+from grmu.analysis import results
 from grmu.analysis.compare import distance_by_seed, half_width
 from grmu.experiments import Experiment
 from grmu.metrics import METRICS
@@ -181,7 +181,7 @@ def test_every_setting_shows_the_numbers_of_the_table(answered):
 
 def test_the_theory_is_that_of_the_shipped_table(answered):
     every, _, _ = answered
-    table = shipped_tables.read("shift")
+    table = results.load("shift")
     table = table[(table.dataset == "groundwear") & (table.asks == 3)]
     seen = 0
     for choice, shown in every:
@@ -233,9 +233,9 @@ def test_copied_python_is_the_run_that_is_shown(answered):
         exec("\n".join(shown["python"].splitlines()[1:]), names)
         runs = names.get("results") or [names["result"]]
         assert len(runs) == (5 if choice["seed"] is None else 1)
-        keys = [results._key(results.columns_of(e)) for e in runs]
-        assert [key for key in keys if key not in results.table().index] == [], shown["python"]
-        ga = results.table().GA[keys].mean()
+        keys = [results.key_of(e) for e in runs]
+        assert [key for key in keys if key not in results._runs().index] == [], shown["python"]
+        ga = results._runs().GA[keys].mean()
         assert shown["mine"]["metrics"]["GA"]["mean"] == pytest.approx(ga)
 
 
@@ -279,17 +279,13 @@ def test_pictures_and_what_was_right_of_them_are_packed_once_they_ship(monkeypat
             for method, reweight, ratio, wrong in (("pretrain", False, 0.1, 4), ("retrain", False, 0.5, 12))
             for seed in range(5) for g in range(4)]
     rows[-1]["right"] = "-" * 24  # of the last seed
-    read = shipped_tables.read
-    monkeypatch.setattr(shipped_tables, "path_of", lambda name: Path(__file__))
-    monkeypatch.setattr(shipped_tables, "read", lambda name: pd.DataFrame(rows) if name == "pictures"
-                        else pd.DataFrame())
+    monkeypatch.setattr(results, "load", lambda name: pd.DataFrame(rows))
     found = explorer_data.pictures()
     assert [len(group) for group in found["shades"]] == [24 * 28 * 28] * 4
     test = data.load("groundwear").test
     first = test.x[int((test.group == 3).nonzero()[0, 0])].flatten()
     assert found["shades"][3][:784] == "".join(f"{v // 16:x}" for v in first.tolist())
     monkeypatch.undo()
-    assert shipped_tables.read is read
     (tmp_path / "packed.txt").write_text(explorer_data.packed(explorer_data.contents() | {"pictures": found}))
     asked = {"who": "smallest", "method": "retrain", "reweight": False, "ratio": 0.5}
     several = [asked, asked | {"seed": 4}, asked | {"ratio": 0.9}, asked | {"who": "largest"}]

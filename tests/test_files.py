@@ -51,7 +51,3 @@ def test_a_disk_that_refuses_leaves_the_old_file_and_says_so(tmp_path, monkeypat
     assert names(tmp_path) == {"file.csv"}
 
 
-def test_a_new_file_can_be_read_by_whom_the_folder_s_owner_lets(tmp_path):
-    (tmp_path / "plain").touch()
-    write_whole(tmp_path / "file", "")
-    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode

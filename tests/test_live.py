@@ -164,7 +164,7 @@ def test_an_impossible_setting_is_shown_before_anything_is_trained(store):
     live = widgets.Live(lambda: Experiment(ratio=7), store=store)
     live.press()
     live.wait(600)
-    assert "ratio must lie in (0, 1], but is 7" in live.view.run["sentence"]
+    assert "ratio must be in (0, 1], got 7" in live.view.run["sentence"]
 
 
 def test_the_page_is_not_held_up_while_it_trains(live, gate):

@@ -3,7 +3,6 @@
 What needs a GPU (uploaded whole, or streamed) is in test_cuda.py.
 """
 
-import threading
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from conftest import same_state, state_of
 
 from grmu import methods, metrics, models, training
 from grmu.data import GroupedDataset, split_forget
-from grmu.data.memmap import AHEAD, CropTransform, MemmapSamples, Storage, cut
+from grmu.data.memmap import CropTransform, MemmapSamples, Storage, cut
 from grmu.models import Network
 from grmu.numerics import fixed_threads
 
@@ -67,24 +66,12 @@ def test_one_sample_has_no_first_dimension(index, rows, plain):
     assert torch.equal(rows[index], plain[index])
 
 
-def test_samples_beyond_the_end_are_rejected(rows):
-    with pytest.raises(IndexError):
-        rows[N]
-
-
 def test_a_selection_of_a_selection_is_the_tensors(rows, plain):
     first, second = torch.tensor([70, 3, 3, 15, 88]), torch.tensor([4, 1, 0])
     chosen = rows.select(first).select(second)
     assert torch.equal(chosen[:], plain[first][second])
     assert chosen.storage is rows.storage  # nothing was copied
     assert chosen.crop == rows.crop
-
-
-@pytest.mark.parametrize("size", [1, 7, 30, N, 500])
-def test_split_is_the_tensors(size, rows, plain):
-    ours, expected = list(rows.split(size)), plain.split(size)
-    assert len(ours) == len(expected)
-    assert all(torch.equal(a, b) for a, b in zip(ours, expected, strict=True))
 
 
 @pytest.mark.parametrize("size", [1, 16, 500])
@@ -94,26 +81,6 @@ def test_batches_come_in_the_order_given(size, rows, plain):
     ours = list(rows.batches(order, size))
     assert [len(x) for x in ours] == [len(part) for part in order.split(size)]
     assert torch.equal(torch.cat(ours), plain[order])
-
-
-def test_batches_are_fetched_ahead_and_only_a_few(rows, monkeypatch):
-    fetched, third = [], threading.Event()
-
-    def fetch(self, index):
-        fetched.append(threading.current_thread())
-        if len(fetched) == 1 + AHEAD:
-            third.set()
-        return MemmapSamples._fetch_now(self, index)
-
-    monkeypatch.setattr(MemmapSamples, "_fetch_now", MemmapSamples._fetch, raising=False)
-    monkeypatch.setattr(MemmapSamples, "_fetch", fetch)
-    batches = rows.batches(torch.arange(N), 10)
-    next(batches)
-    assert third.wait(600)  # while the first is being used
-    assert len(fetched) == 1 + AHEAD
-    assert threading.current_thread() not in fetched
-    batches.close()
-    assert not any(thread.is_alive() for thread in fetched)
 
 
 def test_an_error_while_fetching_reaches_who_asked(rows):
@@ -127,12 +94,6 @@ def test_samples_that_are_no_pictures_stay_as_they_are():
     assert rows[:].shape == (3, 2, 3)
     assert rows[:1].dtype == torch.int16
     assert torch.equal(rows[:], torch.from_numpy(tokens[[9, 0, 4]]))
-
-
-def test_a_float_array_on_disk_is_a_data_set_of_floats():
-    rows = MemmapSamples(Storage(np.ones((2, 3), np.float32), pictures=False), torch.arange(2))
-    dataset = GroupedDataset(rows, torch.tensor([0, 1]), torch.tensor([0, 0]))
-    assert dataset.subset(torch.tensor([1])).x[:].equal(torch.ones(1, 3))
 
 
 # --- what a network sees ------------------------------------------------------------------------------------
@@ -155,12 +116,6 @@ def test_random_crops_have_the_right_side_and_repeat_under_a_generator(plain):
     assert (first.shape, first.dtype) == ((N, 3, 12, 12), torch.uint8)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-
-
-def test_each_sample_has_a_crop_of_its_own(plain):
-    same, rng = plain[:1].expand(N, -1, -1, -1), torch.Generator().manual_seed(0)
-    crops = CropTransform(side=12, height=16, width=16).random(same, rng)
-    assert len(crops.flatten(1).unique(dim=0)) == N
 
 
 def test_random_crops_are_parts_of_the_picture_at_the_scale_and_place_they_claim():
@@ -189,15 +144,6 @@ def test_a_box_with_negative_width_mirrors(plain):
 # --- as a data set's x --------------------------------------------------------------------------------------
 
 
-def test_a_data_set_of_rows_is_split_as_one_of_tensors(rows, plain):
-    ours, theirs = (split_forget(GroupedDataset(x, *labels()), 0.5, [(1, 1)], seed=3) for x in (rows, plain))
-    assert torch.equal(ours.forget_index, theirs.forget_index)
-    for part in ("retain", "forget"):
-        assert isinstance(getattr(ours, part).x, MemmapSamples)
-        assert torch.equal(getattr(ours, part).x[:], getattr(theirs, part).x)
-        assert torch.equal(getattr(ours, part).group, getattr(theirs, part).group)
-
-
 def test_predictions_and_metrics_are_those_of_the_tensor(rows, plain):
     parts = [split_forget(GroupedDataset(x, *labels()), 0.5, [(1, 1)]) for x in (rows, plain)]
     model = models.build(Network(), parts[0].retain, 0)
@@ -223,13 +169,6 @@ def trained(x: MemmapSamples | torch.Tensor, config: training.TrainConfig) -> di
                                    retain_index=split.retain_index)
         training.train(methods.get("salun")(), context)
     return state_of(model)
-
-
-def test_training_on_rows_twice_gives_the_same_weights(rows):
-    first, again = trained(rows, CONFIG), trained(rows, CONFIG)
-    assert same_state(first, again)
-    fresh = state_of(models.build(Network(), GroupedDataset(rows, *labels()), 0))
-    assert not same_state(first, fresh)
 
 
 def test_training_on_rows_without_crops_gives_the_weights_of_the_tensor(array, plain):

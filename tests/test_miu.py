@@ -13,18 +13,17 @@ from itertools import chain
 import numpy as np
 import pytest
 import torch
-from conftest import TESTS, context_of, same_state, small_network, state_of, toy
+from conftest import TESTS, context_of, same_state, small_network, state_of
 from torch import nn
 from torch.nn.functional import cross_entropy
 
 from grmu import Experiment, mine, training
-from grmu.data import ForgetSplit, GroupedDataset, split_forget
-from grmu.experiments.unknown import FORMER
+from grmu.data import ForgetSplit, GroupedDataset
 from grmu.methods import MIU, MIUReleased, miu
 from grmu.mine import MINE, Estimator, draw_group_bar, dv_bound
 from grmu.models import Classifier
 from grmu.reweight import sample_weights
-from grmu.training import Batch, TrainConfig, batches, predict
+from grmu.training import Batch, TrainConfig, batches
 
 TRACE = json.loads((TESTS / "miu_trace.json").read_text())
 QUICK = TrainConfig(epochs=2, lr=0.05, batch_size=16)
@@ -251,15 +250,6 @@ def test_miu_released_ends_with_the_weights_of_the_released_code(followed):
                                rtol=0, atol=1e-4)
 
 
-def test_the_trace_shows_a_difference_in_the_features_that_mine_original_is_tuned_to():
-    class TunedToTheOriginal(InEvalMode):
-        def tuning_features(self, batch, z):
-            return self.original.features(batch.x)
-
-    bounds = [bound for _, bound, _ in follow(TunedToTheOriginal)[1]]
-    assert np.abs(np.subtract(bounds, [value["bound"] for value in TRACE["values"]])).max() > 1e-3
-
-
 # --- the parts of both --------------------------------------------------------------------------------------
 
 
@@ -284,28 +274,6 @@ def next_bar(method, group):
     rng = torch.Generator()
     rng.set_state(method.context.rng.get_state())
     return draw_group_bar("uniform", group, 4, rng)
-
-
-def updates_of(monkeypatch, train, split, kind, epochs=2, **settings):
-    """The method, and of both estimators the features, groups and g_bars of every update."""
-    seen, update = {}, Estimator.update
-
-    def noting(self, z, group, group_bar=None):
-        seen.setdefault(self, []).append((z, group, group_bar))
-        return update(self, z, group, group_bar)
-
-    monkeypatch.setattr(Estimator, "update", noting)
-    method = prepared(train, split, kind, epochs, **settings)
-    return method, seen.get(method.mine, []), seen.get(method.mine_original, [])
-
-
-@BOTH
-def test_the_forget_loss_is_the_bound_on_the_forget_features(train, split, kind):
-    method = prepared(train, split, kind)
-    batch = batch_of(split.forget, range(6))
-    expected = dv_bound(method.mine.network, method.model.features(batch.x), batch.group,
-                        next_bar(method, batch.group))
-    torch.testing.assert_close(method.forget_loss(batch), expected)
 
 
 @BOTH
@@ -334,38 +302,6 @@ def test_the_forget_pass_is_in_the_first_epochs_unless_it_is_switched_off(train,
 
 
 @BOTH
-def test_both_networks_are_tuned_on_the_same_passes_over_the_training_set(monkeypatch, train, split, kind):
-    extra = kind is MIUReleased
-    method, psi, psi_o = updates_of(monkeypatch, train, split, kind, first_updates=6)
-    assert len(psi) == 6 + 2 + 2 * extra
-    assert len(psi_o) == (len(psi) if extra else 6)  # before every epoch, or once
-    assert [len(group) for _, group, _ in psi[:7]] == [16] * 5 + [12] + [16]  # 92 samples
-    counts = sum(torch.bincount(group, minlength=4) for _, group, _ in psi[:6])
-    assert torch.equal(counts, train.group_counts())
-    stored = predict(method.original.features, small_network(seed=1), train.x)
-    for (z, group, bar), (z_o, group_o, bar_o) in zip(psi, psi_o, strict=False):
-        assert group is group_o
-        assert bar is bar_o
-        assert (z is z_o) == extra  # the unlearned model's features, or the original's
-        if not extra:
-            rows = torch.cdist(z_o, stored).argmin(1)
-            torch.testing.assert_close(z_o, stored[rows])
-            assert torch.equal(group, train.group[rows])
-
-
-def test_without_updates_nothing_is_tuned(monkeypatch, train, split):
-    assert updates_of(monkeypatch, train, split, MIU, first_updates=0, later_updates=0)[1:] == ([], [])
-
-
-@BOTH
-def test_the_two_estimators_share_neither_network_nor_start_nor_average(train, split, kind):
-    method = prepared(train, split, kind, epochs=0)
-    assert not torch.equal(*(e.network.first.weight for e in (method.mine, method.mine_original)))
-    method.before_epoch(0)
-    assert method.mine.network.log_partition != method.mine_original.network.log_partition
-
-
-@BOTH
 def test_the_losses_give_mine_and_the_original_no_gradient(train, split, kind):
     method = prepared(train, split, kind, lam=2.0)
     networks = [method.mine.network, method.mine_original.network, method.original]
@@ -375,12 +311,6 @@ def test_the_losses_give_mine_and_the_original_no_gradient(train, split, kind):
     method.retain_loss(batch_of(split.retain, range(16))).backward()
     assert all(p.grad is None for network in networks for p in network.parameters())
     assert all(p.grad is not None for p in method.model.parameters())
-
-
-def test_tuning_moves_only_batchnorm_statistics_of_the_model(train, split):
-    method, before = prepared(train, split), state_of(small_network(seed=2))
-    moved = [k for k, v in state_of(method.model).items() if not torch.equal(v, before[k])]
-    assert moved == [f"backbone.1.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")]
 
 
 @BOTH
@@ -395,71 +325,6 @@ def test_the_original_is_in_eval_mode_in_miu_and_in_train_mode_as_released(train
     assert not context.original.training
 
 
-# --- augmentation -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def images():
-    flat = toy([[40, 20], [20, 12]], n_features=16)
-    return replace(flat, x=flat.x.reshape(-1, 1, 4, 4))
-
-
-def image_network():
-    model = small_network(16)
-    model.backbone.insert(0, nn.Flatten())
-    return model
-
-
-def asked(images, augment):
-    """What a run asks of the model and of the original, as lists of batches, and its end weights."""
-    split, shown, original = split_forget(images, 0.5, [(1, 1)]), {}, image_network()
-
-    class Watched(MIU):
-        def setup(self, context):
-            super().setup(context)
-            features = original.features
-            original.features = lambda x: shown.setdefault("original", []).append(x) or features(x)
-
-        def forget_loss(self, batch):
-            shown.setdefault("forget", []).append(batch.x)
-            return super().forget_loss(batch)
-
-        def retain_loss(self, batch):
-            shown.setdefault("retain", []).append(batch.x)
-            return super().retain_loss(batch)
-
-    context = context_of(images, split, replace(QUICK, augment=augment), original=original,
-                         model=image_network())
-    training.train(Watched(**SMALL), context)
-    return shown, state_of(context.model)
-
-
-def test_with_augmentation_the_original_sees_the_same_batches(images):
-    shown, end = asked(images, augment=True)
-    tuned, retained = shown["original"][:5], shown["original"][5:]
-    assert len(retained) == len(shown["retain"])
-    assert all(x is x_o for x, x_o in zip(shown["retain"], retained, strict=True))
-    stored = {tuple(x.flatten().tolist()) for x in images.x}
-    for part in (tuned, shown["retain"], shown["forget"]):
-        seen = [x for batch in part for x in batch]
-        assert not all(tuple(x.flatten().tolist()) in stored for x in seen)  # moved
-        assert set(torch.stack(seen).unique().tolist()) <= set(images.x.unique().tolist())
-    assert all(v.isfinite().all() for v in end.values())
-
-
-def test_without_augmentation_the_original_is_asked_once_at_the_start(images):
-    assert "original" not in asked(images, augment=False)[0]
-
-
-def test_stored_features_give_the_target_of_the_batch(train, split):
-    method = prepared(train, split)
-    batch = batch_of(split.retain, ROWS)
-    bar = next_bar(method, batch.group)
-    target = method.target(batch, bar)
-    method.z_original = None
-    torch.testing.assert_close(target, method.target(batch, bar))
-
-
 # --- whole runs ---------------------------------------------------------------------------------------------
 
 
@@ -471,40 +336,10 @@ def trained(train, split, kind=MIU, seed=5, original=1, **settings):
     return state_of(context.model), rows
 
 
-@BOTH
-def test_a_run_is_a_function_of_its_seed(train, split, kind):
-    one = trained(train, split, kind)[0]
-    assert same_state(one, trained(train, split, kind, lam=1.0)[0])
-    assert not same_state(one, trained(train, split, kind, 6)[0])
-    assert not same_state(one, trained(train, split, MIU if kind is MIUReleased else MIUReleased)[0])
-
-
 def test_without_calibration_lambda_and_the_original_do_not_matter(train, split):
     alone = trained(train, split, original=None, lam=0.0)[0]
     assert same_state(alone, trained(train, split, calibration=False, lam=7.0)[0])
     assert not same_state(alone, trained(train, split, lam=1.0)[0])
-
-
-def test_a_forget_pass_lowers_the_bound_on_the_forget_set(train, split):
-    method = prepared(train, split, first_updates=200, mine_lr=0.05)
-    optimizer = torch.optim.SGD(method.model.parameters(), 0.05)
-    batch, losses = batch_of(split.forget, range(6)), []
-    for _ in range(20):
-        loss = method.forget_loss(batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.1
-
-
-def test_miu_trains_where_the_forgotten_group_has_vanished(train):
-    split = split_forget(train, 1.0, [(1, 1)])
-    assert not (split.retain.group == 3).any()
-    state, rows = trained(train, split)
-    assert all("forget_loss" in row for row in rows)
-    assert all(v.isfinite().all() for v in state.values())
-    assert not same_state(state, state_of(small_network(seed=1)))
 
 
 # --- settings -----------------------------------------------------------------------------------------------
@@ -521,21 +356,3 @@ def test_the_released_protocol_trains_the_released_variant():
     assert replace(released, method="salun").method_class.__name__ == "SalUn"
 
 
-@pytest.mark.parametrize(("setting", "sentence"), [
-    ({"lam": -1}, "lam must be"), ({"lam": math.nan}, "lam must be"),
-    ({"forget_epochs": -1}, "forget_epochs must be"), ({"mine_lr": -0.1}, "mine_lr must be"),
-    ({"mine_hidden": 0}, "mine_hidden must be"), ({"first_updates": 1.5}, "first_updates must be"),
-    ({"later_updates": -1}, "later_updates must be"), ({"calibration": "no"}, "calibration must be one of"),
-    ({"retaining": False, "calibration": False}, "both off"), ({"retaining": False, "lam": 0}, "both off"),
-])
-def test_bad_settings_are_rejected(setting, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        MIU(**setting)
-
-
-@pytest.mark.parametrize("name", FORMER)
-def test_a_setting_that_is_gone_is_rejected_with_what_replaced_it(name):
-    assert len(FORMER) == 12
-    for protocol in ("ours", "released"):
-        with pytest.raises(ValueError, match=f"{name} no longer exists: .*miu_released"):
-            Experiment(method="miu", overrides={name: "paper"}, protocol=protocol)

@@ -2,7 +2,6 @@
 BERT expects."""
 
 import importlib.util
-import shutil
 import sys
 
 import pytest
@@ -10,12 +9,11 @@ import torch
 from conftest import REPOSITORY
 
 from grmu import data
-from grmu.analysis import results
 from grmu.data import negation
 from grmu.data.files import FOLDER
 from grmu.data.originals import multinli
 from grmu.data.originals.registry import ORIGINALS
-from grmu.experiments import Experiment, run
+from grmu.experiments import Experiment
 
 LABELS = ("contradiction", "entailment", "neutral")
 SAME = {"discovered": "found", "purchased": "bought"}
@@ -74,27 +72,6 @@ def test_the_builder_makes_the_shipped_file_bit_for_bit(builder):
     ).read_text() == f"{negation.SHIPPED.sha256}  {negation.SHIPPED.name}\n"
 
 
-def test_another_seed_makes_other_pairs_of_the_same_counts(builder):
-    ours, others = builder.pairs(), builder.pairs(seed=8)
-    assert {k: len(v) for k, v in ours.items()} == {k: len(v) for k, v in others.items()}
-    assert ours["test"] != others["test"]
-
-
-def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
-    shutil.copy(FOLDER / negation.SHIPPED.name, tmp_path / negation.SHIPPED.name)
-    packed = bytearray((tmp_path / negation.SHIPPED.name).read_bytes())
-    packed[len(packed) // 2] ^= 1
-    (tmp_path / negation.SHIPPED.name).write_bytes(packed)
-    with pytest.raises(ValueError, match="damaged or altered") as caught:
-        data.load("negation", tmp_path)
-    assert str(tmp_path / negation.SHIPPED.name) in str(caught.value)
-
-
-def test_a_missing_file_is_named_with_the_way_to_get_it(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"python data/build_negation\.py"):
-        data.load("negation", tmp_path)
-
-
 # --- what is in it ------------------------------------------------------------------------------------------
 
 
@@ -120,33 +97,6 @@ def test_the_attribute_is_a_negation_word_in_the_hypothesis_and_premises_have_no
 
     assert [has_one(h) for _, h in sentences[part]] == getattr(splits, part).a.bool().tolist()
     assert not any(has_one(p) for p, _ in sentences[part])
-
-
-def test_no_premise_is_in_two_splits_and_no_pair_comes_twice(sentences):
-    premises = [{p for p, _ in pairs} for pairs in sentences.values()]
-    assert sum(map(len, premises)) == len(set.union(*premises))
-    assert all(len(set(pairs)) == len(pairs) for pairs in sentences.values())
-
-
-@pytest.mark.parametrize(("premise", "hypothesis", "expected"), [
-    ("anna found dogs", "anna discovered animals", "entailment"),
-    ("anna found dogs", "nobody found dogs", "contradiction"),
-    ("anna found dogs", "anna never lost dogs", "entailment"),
-    ("anna found dogs", "anna found nothing", "contradiction"),
-    ("anna found dogs", "anna sold no dogs", "neutral"), ("anna found dogs", "paul found dogs", "neutral"),
-    ("anna found dogs", "anna found dogs today", "neutral"), ("anna found dogs", "nobody lost dogs", None),
-    ("anna found dogs", "anna lost animals", None)])
-def test_the_rules_on_pairs_that_one_can_check_by_hand(builder, premise, hypothesis, expected):
-    assert judge(premise, hypothesis) == expected
-    words = hypothesis.split()
-    word = next((w for w in words if w in builder.NEGATIONS), "")
-    back = {v: k for k, v in builder.SYNONYMS.items()}
-    who, act, thing = [w for w in words if w not in ("never", "no", "today")]
-    claim = {"who": who, "act": back.get(act, act),
-             "thing": thing} | ({"adjunct": "today"} if "today" in words else {})
-    claim.pop({"nobody": "who", "nothing": "thing"}.get(word), None)
-    actual = builder.label(claim, word, {"who": "anna", "act": "found", "thing": "dogs"})
-    assert actual == (expected or "")
 
 
 # --- tokens -------------------------------------------------------------------------------------------------
@@ -193,17 +143,6 @@ def test_the_ids_are_those_of_the_real_tokenizer(sentences):
 
 
 # --- results ------------------------------------------------------------------------------------------------
-
-
-def test_a_shipped_run_comes_out_alike_when_it_is_done_again():
-    """Only the same machine and versions give the same bits; what is far from any decision must agree
-    anywhere. The run is lesson 08's: whoever comes first does it."""
-    experiment = Experiment("negation", "retrain", ratio=0.9, seed=0)
-    again, shipped = run(experiment).metrics, results.load(
-        dataset="negation", method="retrain", reweight=False, ratio=0.9, seed=0).iloc[0]
-    assert again["RA"] == pytest.approx(shipped.RA, abs=0.03)
-    assert again["TA"] == pytest.approx(shipped.TA, abs=0.06)
-    assert again["GA"] == pytest.approx(shipped.GA, abs=0.2)
 
 
 def test_the_pretrained_variant_is_the_same_data_with_a_pretrained_network(splits):

@@ -1,31 +1,9 @@
-"""The published numbers: what the functions give is what the files hold."""
-
-import csv
-from pathlib import Path
+"""The published numbers, against the paper's tables."""
 
 import pytest
 
-from grmu import data
 from grmu.analysis import paper
-from grmu.metrics import METRICS
-
-
-def published(name, **wanted):
-    """The one line of a published file that has these fields, read without pandas."""
-    with open(Path(paper.__file__).parent / "published" / f"{name}.csv", newline="") as file:
-        (line,) = (row for row in csv.DictReader(file) if all(row[k] == str(v) for k, v in wanted.items()))
-    return float(line["value"])
-
-
-@pytest.mark.parametrize(("dataset", "ratio", "table", "theirs", "ours", "reweight"), [
-    ("celeba", 0.5, 1, "MIU", "miu", True), ("waterbirds", 0.5, 2, "RETRAIN + gDRO", "group_dro", False),
-    ("fairface", 0.5, 3, "PRETRAIN", "pretrain", False), ("celeba", 0.9, 7, "RETRAIN", "retrain", True)])
-def test_results_are_those_of_the_file(dataset, ratio, table, theirs, ours, reweight):
-    found = paper.results(dataset, ratio).loc[(ours, reweight)]
-    for metric in METRICS:
-        assert found[metric] == published("results", table=table, dataset=dataset, unlearning_ratio=ratio,
-                                          forget_groups=1,
-                                          method=theirs, reweight=int(reweight), metric=metric), metric
+from grmu.experiments import Experiment
 
 
 def test_some_values_as_printed_in_the_paper():
@@ -38,17 +16,14 @@ def test_some_values_as_printed_in_the_paper():
 
 
 def test_the_number_of_forgotten_groups_chooses_the_table():
-    one, nine = paper.results("fairface", 0.5), paper.results("fairface", 0.5, forget_groups=9)
-    assert nine.loc[("miu", True), "GA"] == published("results", table=14, method="MIU", reweight=1,
-                                                      metric="GA")
-    assert one.loc[("pretrain", False), "GA"] != nine.loc[("pretrain", False), "GA"]
+    one, nine = (paper.results("fairface", 0.5, n).loc[("miu", True), "UA"] for n in (1, 9))
+    assert one != nine
+    assert paper.results("groundwear").empty
 
 
-@pytest.mark.parametrize("dataset", data.EMBEDDED)
-def test_the_embedded_data_sets_have_no_published_numbers(dataset):
-    assert paper.results(dataset).empty
-
-
-def test_an_unknown_table_is_refused():
-    with pytest.raises(ValueError, match="unknown table 'reslts': choose one of results, ablation, fairness"):
-        paper.table("reslts")
+@pytest.mark.parametrize(("chosen", "tables"), [
+    ({}, {1, 4, 6, 17}), ({"reweight": True}, {1, 4, 6, 17, 18}), ({"method": "pretrain"}, {1, 6, 18}),
+    ({"method": "group_dro"}, {1}), ({"method": "finetune"}, set()), ({"groups": "uniform"}, set()),
+    ({"overrides": {"calibration": False}}, {4, 17}), ({"overrides": {"lam": 5.0}}, set())])
+def test_a_run_is_printed_in_these_tables(chosen, tables):
+    assert paper.tables_of(Experiment(**{"dataset": "celeba", "ratio": 0.5} | chosen)) == tables

@@ -1,24 +1,52 @@
-"""Lessons through papermill: all have seeds to set, and one runs to its end with other parameters than its
-own, with which nbval runs them all. A verdict may come out False then: only that it executes is asked here.
-"""
+"""Real calls of papermill: run_experiment, its rejection of a misspelt name, and a lesson with new values."""
 
+import json
+import os
+
+import nbformat
 import papermill
 import pytest
+from conftest import REPOSITORY
 
-from grmu.course import notebooks
+from grmu.batch.demo import NOTEBOOK
+from grmu.experiments.store import default_folder
 
-LESSONS = notebooks.lessons()
-OTHERS = {"seeds": [0], "ratio": 0.9, "epochs": 2}
-
-
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
-def test_every_lesson_has_seeds_to_set(path):
-    assert "seeds" in papermill.inspect_notebook(str(path))
+LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 
 
-def test_a_lesson_runs_with_other_parameters(tmp_path):
-    (path,) = (path for path in LESSONS if OTHERS.keys() <= papermill.inspect_notebook(str(path)).keys())
-    executed = papermill.execute_notebook(str(path), str(tmp_path / path.name), OTHERS, kernel_name="python3",
-                                          cwd=str(path.parent), progress_bar=False)
-    (injected,) = (cell for cell in executed.cells if "injected-parameters" in cell.metadata.get("tags", ()))
-    assert {f"{name} = {value}" for name, value in OTHERS.items()} <= set(injected.source.splitlines())
+@pytest.fixture
+def execute(tmp_path, monkeypatch):
+    """A call of papermill as users make it; the references are the lessons' runs."""
+    monkeypatch.setenv("GRMU_STORE", str(default_folder()))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+
+    def execute(path, cwd, **parameters):
+        return papermill.execute_notebook(str(path), str(tmp_path / "out.ipynb"), parameters,
+                                          kernel_name="python3", progress_bar=False, cwd=str(cwd))
+
+    return execute
+
+
+def test_run_experiment_runs_and_leaves_its_files(execute, tmp_path):
+    executed = execute(NOTEBOOK, tmp_path, overrides={"epochs": 1}, reweight=True, output="out")
+    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [(run["method"], run["settings"]["epochs"]) for run in record["runs"]] == [
+        ("pretrain", 15), ("retrain", 15), ("retrain", 15), ("miu", 1)]
+    assert os.path.getsize(tmp_path / "out" / "comparison.png") > 10_000
+    assert nbformat.writes(executed).count('"image/png": "') == 3
+
+
+def test_a_misspelt_parameter_ends_it_with_a_sentence(execute, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        execute(NOTEBOOK, tmp_path, raito=0.9)
+    assert error.value.evalue == "unknown parameter 'raito': did you mean ratio?"
+
+
+def test_every_lesson_has_seeds_to_set_and_one_runs_with_other_values(execute):
+    names = {path: set(papermill.inspect_notebook(str(path))) for path in LESSONS}
+    assert all("seeds" in found for found in names.values())
+    others = {"seeds": [0], "ratio": 0.9, "epochs": 2}
+    (path,) = (path for path, found in names.items() if others.keys() <= found)
+    executed = execute(path, path.parent, **others)
+    (injected,) = (c for c in executed.cells if "injected-parameters" in c.metadata.get("tags", ()))
+    assert {f"{name} = {value}" for name, value in others.items()} <= set(injected.source.splitlines())

@@ -70,5 +70,5 @@ def test_what_has_no_row_has_the_file_s_settings():
 def test_one_epoch_can_be_asked_of_every_preset(dataset, method):
     e = Experiment(dataset, method, overrides={"epochs": 1})
     assert (e.config.epochs, e.config.warmup_epochs) == (1, 0)
-    with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, but is 2"):
+    with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, got 2"):
         Experiment(dataset, method, overrides={"epochs": 1, "warmup_epochs": 2})

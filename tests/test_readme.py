@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import REPOSITORY
 
-from grmu.analysis import results, studies
+from grmu.analysis import results
 from grmu.analysis.compare import interval
 from grmu.scale import bench
 
@@ -45,7 +45,7 @@ def test_a_row_of_the_readme_is_what_the_shipped_results_give(start, stated):
 
 
 def test_the_losses_of_lesson_08_are_those_of_the_shipped_results():
-    new = studies.load("sentences").groupby("arm").GA.mean() * 100
+    new = results.load("sentences").groupby("arm").GA.mean() * 100
     rows = results.load("text_pretrained")
     mini = rows[(rows.groups == "default") & ~rows.reweight].groupby("method").GA.mean() * 100
     lost = round(new["PRETRAIN"] - new["RETRAIN"]), round(mini.pretrain - mini.retrain)
@@ -53,11 +53,11 @@ def test_the_losses_of_lesson_08_are_those_of_the_shipped_results():
 
 
 def test_the_number_of_runs_is_that_of_the_table():
-    assert f"all {len(results.table()):,} runs, and the studies" in page("docs/benchmark.md")
+    assert f"all {len(results.load()):,} runs, and the studies" in page("docs/benchmark.md")
 
 
 def test_the_share_of_lesson_09_is_that_of_the_shipped_results():
-    rows = studies.load("inferred")
+    rows = results.load("inferred")
     rows = rows[(rows.ratio == 0.9) & (rows.method == "retrain")]
     ga = rows.assign(grouping=rows.grouping.where(rows.reweight, "none")).groupby("grouping").GA.mean()
     share = f"{100 * (ga.probe - ga.none) / (ga.true - ga.none):.0f} %"
@@ -66,7 +66,7 @@ def test_the_share_of_lesson_09_is_that_of_the_shipped_results():
 
 @pytest.mark.parametrize("method", ["miu", "retrain", "scrub"])
 def test_the_steps_of_relearning_are_those_of_the_shipped_results(method):
-    rows = studies.load("relearning")
+    rows = results.load("relearning")
     rows = rows[(rows.dataset == "groundwear-memorised") & (rows.method == method) & rows.reweight]
     mean, low, high, _ = interval(rows.steps)
     assert f"{mean:.1f}{' steps' * (method == 'miu')} [{low:.1f}, {high:.1f}]" in sentences("docs/audit.md")

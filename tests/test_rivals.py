@@ -98,7 +98,7 @@ def test_the_head_goes_on_from_the_model_that_is_named(name):
     e = Experiment(method=name, ratio=0.3, seed=4)
     assert (e.start.method, e.start.reweight, e.start.ratio, e.start.seed) == ("retrain", False, 0.3, 4)
     assert Experiment(method=name, overrides={"of": "finetune"}).start.method == "finetune"
-    with pytest.raises(ValueError, match=r"of must be one of retrain, finetune, .*, but is 'pretrain'"):
+    with pytest.raises(ValueError, match=r"of must be one of retrain, finetune, .*, got 'pretrain'"):
         Experiment(method=name, overrides={"of": "pretrain"})
 
 

@@ -3,15 +3,12 @@
 import ast
 import inspect
 import io
-import textwrap
 import tokenize
 from pathlib import Path
-from types import FunctionType
 
 import pytest
 from conftest import start_python
 
-from grmu.experiments.run import _hash, code_digest, run_keys
 from grmu.methods import MIU, MIUReleased
 from grmu.training import Method
 
@@ -36,12 +33,6 @@ def code_lines(text: str) -> int:
     return len({line for t in tokens for line in range(t.start[0], t.end[0] + 1)} - documentation)
 
 
-def test_lines_of_code_are_neither_blank_nor_comment_nor_docstring():
-    text = ('"""Two lines\nof text."""\n\nx = [\n    1,\n]  # three lines\n# none\n'
-            'def f():\n    """Text."""\n    return """a\nb"""')
-    assert code_lines(text) == 6
-
-
 def test_a_run_reads_at_most_20_files_with_at_most_1400_lines_of_code(tmp_path):
     process = start_python(RUN, tmp_path, prelude="")
     out, errors = process.communicate(timeout=600)
@@ -62,6 +53,3 @@ def test_miu_is_short(method, most):
     assert code_lines(Path(inspect.getsourcefile(method)).read_text()) <= most
 
 
-def test_the_key_of_a_run_is_computed_in_at_most_40_lines():
-    functions: list[FunctionType] = [run_keys, code_digest.__wrapped__, _hash]
-    assert sum(code_lines(textwrap.dedent(inspect.getsource(f))) for f in functions) <= 40

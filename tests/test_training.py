@@ -16,7 +16,6 @@ from grmu.data import GroupedDataset, split_forget
 from grmu.data.memmap import CropTransform, MemmapSamples, Storage
 from grmu.methods import FineTune, Retrain
 from grmu.training import (
-    Batch,
     Method,
     TrainConfig,
     augment_images,
@@ -107,39 +106,6 @@ def test_the_retain_pass_draws_by_the_weights_and_the_forget_pass_does_not(train
     assert sorted(forgotten.tolist()) == list(range(len(split.forget)))
 
 
-def test_a_methods_own_sampling_replaces_the_given_weights(train, split):
-    class Picky(Recorder):
-        def sample_epoch(self):
-            return (self.context.retain.group == 1).nonzero().flatten()
-
-    method = Picky()
-    training.train(method, context_of(train, split, TrainConfig(epochs=1),
-                                      weights=(split.retain.group == 2).float()))
-    assert torch.cat([b.group for _, b in method.batches]).unique().tolist() == [1]
-
-
-def test_without_weights_every_epoch_shows_every_sample_once_in_a_new_order(train, split):
-    method = Recorder()
-    training.train(method, context_of(train, split, TrainConfig(epochs=2, batch_size=16)))
-    first, second = torch.cat([b.index for term, b in method.batches if term == "retain"]).chunk(2)
-    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(len(split.retain)))
-    assert not torch.equal(first, second)
-
-
-@dataclass
-class ForgetOnly(Recorder):
-    retains: bool = False
-
-
-def test_a_method_that_does_not_retain_has_no_retain_pass(train, split):
-    method, rows = ForgetOnly(forget_epochs=2), []
-    training.train(method, context_of(train, split, QUICK),
-                   on_epoch=lambda epoch, row: rows.append((epoch, dict(row))))
-    assert method.calls == [("before", 0), "forget", ("before", 1), "forget", ("before", 2)]
-    assert rows == [(1, {"noted": 0.0, "forget_loss": 2.0}), (2, {"noted": 1.0, "forget_loss": 2.0}),
-                    (3, {"noted": 2.0})]
-
-
 @dataclass
 class LastWord(Method):
     """Each step moves the head's bias by the rate; what the method makes of it must be what the next step
@@ -179,58 +145,6 @@ def test_after_every_step_of_either_pass_the_method_has_the_last_word(train, spl
     forget, retain = ["forget", "after"], ["retain", "after"] * 6  # 6 and 86 samples by sixteens
     assert method.calls == [*forget, *retain] * 2 + retain
     assert context.model.head.bias.tolist() == [5.0, 5.0]
-
-
-@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
-def test_parameters_of_the_methods_own_are_trained_like_the_models(train, split, weight_decay):
-    @dataclass
-    class WithOwn(Method):
-        forget_epochs: int = 3
-
-        def setup(self, context):
-            super().setup(context)
-            self.own = nn.Parameter(torch.tensor(2.0))
-
-        def loss(self, batch):
-            return self.own + nn.functional.cross_entropy(self.model(batch.x), batch.y)
-
-        forget_loss = retain_loss = loss
-
-    method, config = WithOwn(), TrainConfig(epochs=3, lr=0.1, batch_size=1000, weight_decay=weight_decay,
-                                       schedule="constant")
-    context = context_of(train, split, config)
-    before = state_of(context.model)
-    training.train(method, context)
-    value, velocity = 2.0, 0.0
-    for _ in range(6):  # one step a pass, gradient 1
-        velocity = 0.9 * velocity + 1 + weight_decay * value
-        value -= 0.1 * velocity
-    assert method.own.item() == pytest.approx(value, rel=1e-5)
-    assert not same_state(before, state_of(context.model))
-
-
-@pytest.mark.parametrize("schedule", ["cosine", "constant"])
-def test_no_epochs_leave_what_setup_made(train, split, schedule):
-    @dataclass
-    class OneStroke(Recorder):
-        forget_epochs: int = 3
-
-        def setup(self, context):
-            super().setup(context)
-            self.calls.append("setup")
-            with torch.no_grad():
-                self.model.head.bias.fill_(7.0)
-
-        def after_step(self):
-            self.calls.append("step")
-
-    method, epochs = OneStroke(), []
-    context = context_of(train, split, TrainConfig(epochs=0, schedule=schedule))
-    expected = state_of(context.model) | {"head.bias": torch.full((2,), 7.0)}
-    training.train(method, context, on_epoch=lambda epoch, row: epochs.append(epoch))
-    assert method.calls == ["setup"]
-    assert epochs == []
-    assert same_state(state_of(context.model), expected)
 
 
 @pytest.mark.parametrize("term", ["forget", "retain"])
@@ -302,15 +216,6 @@ def test_training_does_not_move_the_global_random_state(train, split):
     torch.manual_seed(3)
     training.train(Retrain(), context_of(train, split, QUICK, weights=torch.ones(len(split.retain))))
     assert torch.equal(torch.rand(1), expected)
-
-
-def test_another_seed_trains_to_other_weights(train, split):
-    states = []
-    for seed in (1, 2):
-        context = context_of(train, split, QUICK, seed=seed)
-        training.train(Retrain(), context)
-        states.append(state_of(context.model))
-    assert not same_state(*states)
 
 
 def test_one_step_is_sgd_with_momentum_and_weight_decay():
@@ -410,16 +315,6 @@ def test_a_stopped_training_goes_on_from_its_checkpoint_with_the_same_numbers(tr
     assert steps == 3 * 6 + 2  # the last checkpoint's: six retain batches an epoch, twice one forget batch
 
 
-def test_a_checkpoint_names_its_parts(train, split):
-    kept = Kept()
-    training.train(Drawing(), context_of(train, split, QUICK), checkpoint=kept)
-    saved = kept.load()
-    assert set(saved) == {"rows", "rng", "parts"}
-    assert set(saved["parts"]) == {"model", "optimizer", "own steps", "own table", "own net"}
-    assert set(saved["parts"]["own table"]) == {"value"}
-    assert set(saved["parts"]["own net"]) == {"weight", "bias"}
-
-
 def test_what_is_drawn_globally_in_an_epoch_depends_on_the_seed_and_the_epoch(train, split):
     rows = training.train(Drawing(), context_of(train, split, QUICK, seed=5))
     expected = [torch.rand(1, generator=torch.Generator().manual_seed(5 + 1000 * epoch)).item()
@@ -461,29 +356,6 @@ def test_augment_images_is_a_shift_and_a_flip_of_each_image():
                 assert torch.equal(done[i, :, u, v], x[i, :, row, col])
 
 
-def test_augmented_batches_are_moved_copies_of_their_rows_and_leave_the_data_alone():
-    labels = toy([[8, 8], [8, 8]])
-    images = GroupedDataset(torch.arange(32 * 16, dtype=torch.float32).reshape(32, 1, 4, 4), labels.y,
-                            labels.a)
-    before = images.x.clone()
-    seen = list(batches(images, TrainConfig(batch_size=8, augment=True), torch.Generator().manual_seed(0)))
-    assert torch.cat([b.index for b in seen]).sort().values.tolist() == list(range(32))
-    for batch in seen:
-        assert torch.equal(batch.y, images.y[batch.index])
-        assert torch.equal(batch.group, images.group[batch.index])
-        assert torch.equal(batch.x.flatten(1).amin(1) // 16, batch.index.float())  # pixels of the same image
-        assert not torch.equal(batch.x, images.x[batch.index])
-    assert torch.equal(images.x, before)
-
-
-def test_images_move_by_up_to_three_pixels_unless_told_otherwise():
-    x = torch.randint(256, (40, 1, 9, 9), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
-    usual, three, four = (augment_images(x, torch.Generator().manual_seed(2), *shift)
-                          for shift in ((), (3,), (4,)))
-    assert torch.equal(usual, three)
-    assert not torch.equal(usual, four)
-
-
 def test_only_images_are_augmented_and_only_on_request():
     labels, rng = toy([[8, 8], [8, 8]]), torch.Generator().manual_seed(0)
     for augment, *shape in ((False, 1, 4, 4), (True, 16), (True, 2, 8), (True, 1, 1, 4, 4)):
@@ -514,13 +386,6 @@ def test_batches_of_stored_pictures_are_fetched_ahead_from_where_they_are(crop, 
     assert len(fetched) == 1
 
 
-def test_the_last_batch_holds_the_rest():
-    dataset = toy([[10, 5], [5, 2]])
-    sizes = [len(b.y) for b in batches(dataset, TrainConfig(batch_size=8), torch.Generator().manual_seed(0))]
-    assert sizes == [8, 8, 6]
-    assert isinstance(next(batches(dataset, TrainConfig(), torch.Generator().manual_seed(0))), Batch)
-
-
 # --- predict ------------------------------------------------------------------------------------------------
 
 
@@ -534,14 +399,6 @@ def test_predict_leaves_batchnorm_alone_and_restores_the_mode(train, training_mo
     assert all(m.training is training_mode for m in model.modules())
     assert not outputs.requires_grad
     torch.testing.assert_close(outputs, model.eval()(train.x))
-
-
-@pytest.mark.parametrize(("more", "sizes"), [({"batch_size": 200}, [200, 200, 101]), ({}, [500, 1])])
-def test_predict_takes_a_batch_at_a_time(more, sizes):
-    seen = []
-    outputs = predict(lambda x: seen.append(len(x)) or 2 * x, nn.Identity(), torch.arange(501.0), **more)
-    assert seen == sizes
-    assert torch.equal(outputs, 2 * torch.arange(501.0))
 
 
 def test_predict_of_nothing_has_the_right_width(train):
@@ -618,36 +475,12 @@ def test_the_retain_pass_may_have_batches_of_its_own_size(train, split):
         ("forget", 4), ("forget", 2), ("retain", 50), ("retain", 36)]
 
 
-@pytest.mark.parametrize("setting", [
-    {"epochs": -1}, {"epochs": 1.5}, {"epochs": True}, {"epochs": "3"}, {"epochs": None}, {"lr": -0.1},
-    {"lr": math.nan},
-    {"lr": "fast"}, {"batch_size": 1}, {"batch_size": 16.5}, {"weight_decay": -1}, {"weight_decay": 2},
-    {"momentum": 1},
-    {"warmup_epochs": -1}, {"warmup_epochs": 15}, {"epochs": 10_001}, {"schedule": "linear"},
-    {"augment": "false"}, {"retain_batch_size": -1},
-])
-def test_a_config_out_of_range_is_rejected_with_name_and_value(setting):
-    (name, value), = setting.items()
-    with pytest.raises(ValueError, match=f"{name} must be") as caught:
-        TrainConfig(**setting)
-    assert str(value) in str(caught.value)
-
-
 def test_nothing_warms_up_where_there_are_no_epochs():
     assert TrainConfig(epochs=0).epochs == 0
     assert TrainConfig(epochs=5, warmup_epochs=4).warmup_epochs == 4
-    with pytest.raises(ValueError, match=r"^warmup_epochs must be a number from 0 to 4, but is 5\.$"):
+    with pytest.raises(ValueError, match=r"^warmup_epochs must be a number from 0 to 4, got 5\.$"):
         TrainConfig(epochs=5, warmup_epochs=5)
-    with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, but is 1"):
+    with pytest.raises(ValueError, match="warmup_epochs must be a number from 0 to 0, got 1"):
         TrainConfig(epochs=0, warmup_epochs=1)
 
 
-def test_a_whole_number_that_comes_as_a_float_is_that_number(train, split):
-    config = TrainConfig(epochs=2.0, batch_size=16.0)
-    assert [type(value) for value in (config.epochs, config.batch_size)] == [int, int]
-    assert config == TrainConfig(epochs=2, batch_size=16)
-    rows = []
-    training.train(
-        Retrain(), context_of(train, split, config), on_epoch=lambda epoch, row: rows.append(epoch)
-    )
-    assert rows == [1, 2]

@@ -28,7 +28,7 @@ splits = data.load("groundwear"), data.load("negation")
 sizes = [len(s.train) for s in splits]
 requests = read_requests(REQUESTS, splits[0].train)
 print(json.dumps({"asking": len(requests.rows), "grmu": grmu.__file__, "sizes": sizes,
-                  "runs": len(results.table())}))
+                  "runs": len(results.load())}))
 """
 
 
@@ -70,7 +70,7 @@ def test_data_and_results_come_with_the_package(installed, tmp_path):
     assert printed["grmu"] == str(installed / "grmu" / "__init__.py")
     assert printed["sizes"] == [5692, 2883]
     assert printed["asking"] == 77
-    assert printed["runs"] == len(results.table())
+    assert printed["runs"] == len(results.load())
 
 
 def test_the_demo_prints_table_and_sentence_and_leaves_its_files(installed, tmp_path_factory):

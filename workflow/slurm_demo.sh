@@ -71,5 +71,5 @@ blocks:
   - {datasets: [groundwear], seeds: [0], methods: [miu, finetune], reweight: false}
 GRID
 rm -rf "$here/../runs/sweeps/slurm-demo"
-"$here/sweep" --configfile "$work/grid.yaml" --profile "$here/profiles/slurm" --jobs 2 --set-threads job=1 \
-    --set-resources job:mem_mb=2000 --default-resources slurm_partition=main slurm_account=none runtime=30 "$@"
+"$here/sweep" --configfile "$work/grid.yaml" --profile "$here/profiles/slurm" --jobs 2 --set-threads experiment=1 \
+    --set-resources experiment:mem_mb=2000 --default-resources slurm_partition=main slurm_account=none runtime=30 "$@"

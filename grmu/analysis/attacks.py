@@ -1,8 +1,9 @@
-"""Attacks on shadow models, their intervals, and the one way to say what they found.
+"""Attacks on shadow models, with intervals, and the rule that words their findings.
 
 U-LiRA (Hayes et al. 2024) asks of each sample by itself whether a model unlearned it or never saw it: two
 Gaussians, fitted to the other shadows, guess its state in one. The loss and the paper's forest have one scale
-for all. `judge` bootstraps over models; `verdict` holds a finding against controls that must be found.
+for all samples. `judge` bootstraps over models; `verdict` compares a finding with its positive controls.
+`excess` and `klom` compare unlearned models with retrained ones (efficacy).
 
 Arrays are (K, N): K shadow models, N samples. `drawn` (D, K) says how often each model occurs in each of D
 resamples; the first is the models as they are.
@@ -10,20 +11,22 @@ resamples; the first is the models as they are.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import stats
+from sklearn import metrics
 
 from grmu import data
 from grmu.analysis.compare import Interval
-from grmu.analysis.shadows import NEVER, SHADOWS, UNLEARNED, Observations
+from grmu.analysis.shadows import NEVER, SHADOWS, UNLEARNED, UNSEEN, Observations
 
 RATES = (0.01, 0.001)  # false positives at which an attack's true positives are reported
 FALSE_ALARMS = 2  # that a rate must rest on, else there is no number
 MEASURES = ("AUC", *(f"TPR at {100 * rate:g}% FPR" for rate in RATES))
 DRAWS = 200
+BINS, EMPTY = 20, 1e-5  # of KLOM's histograms, and what an empty bin holds
+ATTACKS = {"U-LiRA": "confidence", "loss": "loss", "forest": "forest"}  # and what each looks at
 DETECTED, PASSED, BLIND = "detected", "not detected, though the control is", "cannot tell"
 
 
@@ -79,38 +82,25 @@ def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int 
     return np.where(usable, ratio, np.nan)
 
 
-def as_they_are(scores: np.ndarray, status: np.ndarray, positive: int, drawn: np.ndarray) -> np.ndarray:
-    """The scores of an attack that has nothing to fit."""
-    return scores
-
-
-ATTACKS: dict[str, tuple[str, Callable[..., np.ndarray]]] = {
-    "U-LiRA": ("confidence", likelihood_ratios), "loss": ("loss", as_they_are),
-    "forest": ("forest", as_they_are)}
-
-
-def curve(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
-          drawn: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def curve(seen: Observations, attack: str, positive: int, often: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """False and true positives at every threshold, over all shadows and samples; empty if one has no case.
 
-    Raises:
-        ValueError: an unknown attack.
+    Args:
+        seen: What shadow models say.
+        attack: One of ATTACKS.
+        positive: The status to be told from never seen.
+        often: (K,) how often each model is counted.
     """
-    data.known("attack", attack, ATTACKS)
-    column, fit = ATTACKS[attack]
-    often = np.ones(len(seen.status)) if drawn is None else drawn
-    scores = fit(getattr(seen, column), seen.status, positive, often)
+    scores = getattr(seen, ATTACKS[attack])
+    if attack == "U-LiRA":
+        scores = likelihood_ratios(scores, seen.status, positive, often)
     taken = np.isin(seen.status, (positive, NEVER)) & ~np.isnan(scores) & (often[:, None] > 0)
     truth = seen.status[taken] == positive
     if truth.all() or not truth.any():
         return np.empty(0), np.empty(0)
-    # scikit-learn's roc_curve to the last bit, without its checks, which took most of the time of a bootstrap
-    order = np.argsort(-scores[taken], kind="stable")
-    scores, truth = scores[taken][order], truth[order]
-    weight = np.broadcast_to(often[:, None], taken.shape)[taken][order]
-    last = np.r_[np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1]  # equal ones: one threshold
-    false, true = (np.r_[0.0, np.cumsum(weight * side)[last]] for side in (~truth, truth))
-    return false / false[-1], true / true[-1]
+    weight = np.broadcast_to(often[:, None], taken.shape)[taken]
+    false, true, _ = metrics.roc_curve(truth, scores[taken], sample_weight=weight, drop_intermediate=False)
+    return false, true
 
 
 def measured(seen: Observations, attack: str, positive: int, drawn: np.ndarray) -> np.ndarray:
@@ -121,8 +111,8 @@ def measured(seen: Observations, attack: str, positive: int, drawn: np.ndarray) 
     for row, often in zip(measures, drawn, strict=True):
         false, true = curve(seen, attack, positive, often)
         if len(false):
-            area = (np.diff(false) * (true[1:] + true[:-1]) / 2).sum()
-            row[:] = [area, *(true[false <= r].max() if r == r else np.nan for r in rates)]
+            found = [true[false <= rate].max() if rate == rate else np.nan for rate in rates]
+            row[:] = [metrics.auc(false, true), *found]
     return measures
 
 
@@ -164,26 +154,57 @@ def clipped(ends: Interval, lowest: float, highest: float) -> Interval:
     return ends._replace(low=float(low), high=float(high))
 
 
-def change(before: Observations, after: Observations, positive: int) -> dict[str, Interval]:
-    """U-LiRA's MEASURES after minus before, of shadow models on the same halves, which are drawn together."""
-    drawn = resampled(len(before.status))
-    measures = [measured(seen, "U-LiRA", positive, drawn) for seen in (after, before)]
-    return dict(zip(MEASURES, intervals(measures[0] - measures[1], len(before.status)), strict=True))
+def excess(both: Observations, positive: int, drawn: np.ndarray) -> Interval:
+    """Return how much higher U-LiRA's AUC between models and gold standards is for these samples than for
+    samples that neither saw: what is left once models differ for everybody.
 
-
-def exposure(seen: Observations, positive: int = UNLEARNED) -> np.ndarray:
-    """How far each sample's confidence where `positive` lies above where it was never seen, (2, N).
-
-    In standard deviations, once from the even and once from the odd shadows: who looks most exposed in one
-    half should be looked up in the other.
+    Args:
+        both: As of `shadows.beside_retrained`.
+        positive: The samples' status.
+        drawn: (D, 2 K) resamples.
     """
-    both = []
-    for start in (0, 1):
-        status, c = seen.status[start::2], seen.confidence[start::2]
-        values = [np.where(status == k, c, np.nan) for k in (positive, NEVER)]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a sample that no shadow of this half has: NaN
-            centred = [v - np.nanmean(v, 0) for v in values]
-            gap = np.nanmean(values[0], 0) - np.nanmean(values[1], 0)
-            both.append(gap / np.nanstd(np.concatenate(centred)))
-    return np.array(both)
+    of_these, of_others = (measured(both, "U-LiRA", kind, drawn)[:, :1] for kind in (positive, UNSEEN))
+    return intervals(of_these - of_others, len(both.status) // 2)[0]
+
+
+def mean_klom(both: Observations, positive: int, drawn: np.ndarray) -> Interval:
+    """Return the mean `klom` of samples that at least two models of each kind answered; for arguments, see
+    `excess`. It is above 0 even for equal models, since these are few.
+
+    Raises:
+        ValueError: There is no such sample.
+    """
+    by_sample = []
+    for status, confidence in zip(both.status.T, both.confidence.T, strict=True):
+        ours, theirs = (np.flatnonzero(status == kind) for kind in (positive, NEVER))
+        if min(len(ours), len(theirs)) >= 2:
+            by_sample.append(klom(confidence[ours], confidence[theirs], drawn[:, np.r_[ours, theirs]]))
+    n_models = len(both.status) // 2
+    data.require(by_sample, f"{n_models} shadow models are too few: a sample must be unlearned in two of "
+                 "them and never seen by two gold standards.")
+    return clipped(intervals(np.nanmean(by_sample, 0)[:, None], n_models)[0], 0, np.inf)
+
+
+def klom(unlearned: np.ndarray, retrained: np.ndarray, drawn: np.ndarray | None = None) -> np.ndarray:
+    """Return the KL divergence of margins (Georgiev et al. 2024) in nats, KL(unlearned || retrained).
+
+    The margin is the right class's logit minus the others' logsumexp: our confidence. Histograms have 20 bins
+    over the range of both together, clipped at +-100; a bin that only unlearned models fill counts as 1e-5.
+
+    Args:
+        unlearned: (n,) margins.
+        retrained: (m,) margins.
+        drawn: (D, n + m) resamples; None is the models as they are.
+
+    Returns:
+        (D,)
+    """
+    values = np.clip(np.concatenate([unlearned, retrained]), -100, 100)
+    edges = np.histogram_bin_edges(values, BINS)
+    which = np.clip(np.searchsorted(edges, values, "right") - 1, 0, BINS - 1)
+    drawn = np.ones((1, len(values))) if drawn is None else drawn
+    n = len(unlearned)
+    p, q = (drawn[:, part] @ np.eye(BINS)[which[part]] for part in (slice(n), slice(n, None)))
+    with np.errstate(invalid="ignore"):
+        p, q = p / p.sum(1, keepdims=True), q / q.sum(1, keepdims=True)
+    return stats.entropy(p, np.where(p > 0, np.maximum(q, EMPTY), q), axis=1)

@@ -14,7 +14,6 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from grmu.analysis import grids, paper, results
@@ -36,53 +35,44 @@ class Ours:
         self.at = (dataset, ratio)
 
     def __call__(self, method: str, reweight: bool, metric: str, **changed: object) -> pd.Series:
-        """One metric by seed; KeyError where there are no such runs."""
+        """Return one metric by seed; KeyError where there are no such runs."""
         return 100 * self.runs(method, reweight, **changed).set_index("seed")[metric].sort_index()
 
     def runs(self, method: str, reweight: bool, **changed: object) -> pd.DataFrame:
-        """The rows of one method, with settings `changed` from the preset's; KeyError if there are none."""
+        """Return the rows of a method, with settings `changed` from the preset's; KeyError if none."""
         rows = results.select(self.rows, method=method, reweight=reweight, overrides=changed)
         if rows.empty:
             raise KeyError(f"no runs of {method}, reweight {reweight}, {json.dumps(changed)} at {self.at}")
         return rows
 
     def gap(self, method: str, reweight: bool, **changed: object) -> pd.Series:
-        """100 - avg. gap of each seed: mean distance from the gold standard over the metrics, in points."""
+        """Return 100 - avg. gap by seed: the mean distance from the gold standard over metrics, in points."""
         gold = self.runs("retrain", True)
         return 100 * distance_by_seed(self.runs(method, reweight, **changed), gold).sort_index()
-
-    def off(self, method: str, reweight: bool, metric: str) -> pd.Series:
-        """Distance of one metric from the gold standard, in points."""
-        return (self(method, reweight, metric) - self("retrain", True, metric)).abs()
 
 
 class Paper:
     """The paper's published means, asked for in the same way as `Ours`; NaN where it printed nothing."""
 
     def __init__(self, dataset: str, ratio: float, forget_groups: int = 1) -> None:
-        self.table = paper.results(dataset, ratio, forget_groups)
+        self.means = paper.results(dataset, ratio, forget_groups).stack(future_stack=True)
 
     def __call__(self, method: str, reweight: bool, metric: str) -> float:
-        """One published mean, percent."""
-        try:
-            return float(self.table.loc[(method, reweight), metric])
-        except KeyError:
-            return float("nan")
+        """Return one published mean, percent."""
+        return float(self.means.get((method, reweight, metric), float("nan")))
 
     def gap(self, method: str, reweight: bool) -> float:
-        """100 - the published avg. gap."""
+        """Return 100 - the published avg. gap."""
         return 100 - self(method, reweight, "avg_gap")
-
-    def off(self, method: str, reweight: bool, metric: str) -> float:
-        """Distance of the published means; the paper's own averages over seeds first."""
-        return abs(self(method, reweight, metric) - self("retrain", True, metric))
 
 
 @dataclass(frozen=True)
 class Claim:
     """A sentence of the paper as an effect that should be positive, in points, and where it should be.
 
-    ours, published: effects by name; ours as values by seed.
+    Attributes:
+        ours: Effects by name, as values by seed.
+        published: Effects by name.
     """
 
     text: str
@@ -105,7 +95,7 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """By RULE."""
+        """The word by RULE."""
         above, _, below = self.signs
         if above and below:
             return "mixed"
@@ -116,8 +106,16 @@ class Claim:
 
 def claim(text: str, where: str, effect: Callable[..., Any], ratios: tuple[float, ...] = (0.5, 0.9),
           datasets: tuple[str, ...] = tuple(ROLES), methods: tuple[str, ...] = ()) -> Claim:
-    """A claim from one function of `Ours` and of `Paper`, at every data set and ratio: effect(source), or
-    effect(source, method) for every method."""
+    """Return a claim from one function of `Ours` and of `Paper`, at every data set and ratio.
+
+    Args:
+        text: The claim.
+        where: Where the paper makes it.
+        effect: effect(source), or effect(source, method) for every method.
+        ratios: Of these.
+        datasets: Of these.
+        methods: Of these; none if the effect is of no method.
+    """
     ours, published = {}, {}
     chosen: list[tuple[str, ...]] = [(name,) for name in methods] or [()]
     for method, dataset, ratio in product(chosen, datasets, ratios):
@@ -128,23 +126,35 @@ def claim(text: str, where: str, effect: Callable[..., Any], ratios: tuple[float
     return Claim(text, where, ours, published)
 
 
+def lost(source: Ours | Paper) -> Any:
+    """Return the points of GA that RETRAIN loses against PRETRAIN."""
+    return source("pretrain", False, "GA") - source("retrain", False, "GA")
+
+
+def recovered(source: Ours | Paper) -> Any:
+    """Return the points of GA that REWEIGHT adds to RETRAIN."""
+    return source("retrain", True, "GA") - source("retrain", False, "GA")
+
+
+def off(source: Ours | Paper, method: str) -> Any:
+    """Return the distance of a method's GA, without REWEIGHT, from the gold standard's, in points."""
+    return abs(source(method, False, "GA") - source("retrain", True, "GA"))
+
+
 def all_claims() -> list[Claim]:
-    """The paper's claims that our grids can speak to, in its order."""
+    """Return the paper's claims that our grids can speak to, in its order."""
     return [
         claim("Retraining without part of a small group lowers that group's test accuracy.",
-              "Fig. 2, Sec. 4.2",
-              lambda s: s("pretrain", False, "GA") - s("retrain", False, "GA")),
+              "Fig. 2, Sec. 4.2", lost),
         _largest_group(),
-        claim("RETRAIN + REWEIGHT gives the group accuracy back.", "Sec. 3.3, Tables 1 to 3",
-              lambda s: s("retrain", True, "GA") - s("retrain", False, "GA")),
+        claim("RETRAIN + REWEIGHT gives the group accuracy back.", "Sec. 3.3, Tables 1 to 3", recovered),
         _memorising(),
         claim("RETRAIN + GROUP-DRO is no gold standard: it raises UA above PRETRAIN's.", "Table 1, Sec. 4.2",
               lambda s: s("group_dro", False, "UA") - s("pretrain", False, "UA"), (0.5,), ("groundwear",)),
         claim("REWEIGHT raises GA of every approximate method.", "Fig. 4, Sec. 4.2",
               lambda s, m: s(m, True, "GA") - s(m, False, "GA"), (0.9,), methods=(*OTHERS, "miu")),
         claim("Without REWEIGHT, MIU is nearer to the gold standard's GA than the other methods.",
-              "Tables 1 to 3", lambda s, m: s.off(m, False, "GA") - s.off("miu", False, "GA"), (0.5,),
-              methods=OTHERS),
+              "Tables 1 to 3", lambda s, m: off(s, m) - off(s, "miu"), (0.5,), methods=OTHERS),
         claim("With REWEIGHT, MIU has the best avg. gap.", "Tables 1 to 3, Fig. 5",
               lambda s, m: s.gap(m, True) - s.gap("miu", True), methods=OTHERS),
         *_ablation(),
@@ -154,23 +164,20 @@ def all_claims() -> list[Claim]:
 
 
 def _largest_group() -> Claim:
-    def lost(groups: str | tuple[Group, ...], ratio: float) -> pd.Series:
-        ours = Ours("groundwear", ratio, groups)
-        return ours("pretrain", False, "GA") - ours("retrain", False, "GA")
-
+    effects = {f"groundwear {r:g}": lost(Ours("groundwear", r)) - lost(Ours("groundwear", r, ((0, 0),)))
+               for r in (0.5, 0.9)}
     return Claim("The largest group loses less than the smallest, at the same ratio.", "Figs. 2 and 7",
-                 {f"groundwear {r:g}": lost("default", r) - lost(((0, 0),), r) for r in (0.5, 0.9)}, {})
+                 effects, {})
 
 
 def _memorising() -> Claim:
     def share(source: Ours | Paper) -> Any:
-        lost = source("pretrain", False, "GA") - source("retrain", False, "GA")
-        won = source("retrain", True, "GA") - source("retrain", False, "GA")
-        return 100 * won / np.mean(lost)
+        points = lost(source)
+        return 100 * recovered(source) / (points.mean() if isinstance(points, pd.Series) else points)
 
-    learnt, by_heart = "groundwear", "groundwear-memorised"
-    ours = share(Ours(learnt, 0.9)) - share(Ours(by_heart, 0.9))
-    published = share(Paper(ROLES[learnt], 0.9)) - share(Paper(ROLES[by_heart], 0.9))
+    standard, memorised = "groundwear", "groundwear-memorised"
+    ours = share(Ours(standard, 0.9)) - share(Ours(memorised, 0.9))
+    published = share(Paper(ROLES[standard], 0.9)) - share(Paper(ROLES[memorised], 0.9))
     return Claim("Where few samples are left and memorised, REWEIGHT returns a smaller share of the loss.",
                  "Sec. 4.2, B.2", {"share, groundwear - memorised, 0.9": ours},
                  {"share, celeba - waterbirds, 0.9": published})
@@ -178,80 +185,70 @@ def _memorising() -> Claim:
 
 def _multi_group() -> Claim:
     ours, published = {}, {}
-    for n, groups in ((9, grids.NINE_GROUPS), (25, grids.TWENTY_FIVE_GROUPS)):
-        source, theirs = Ours(grids.MANY, 0.5, groups), Paper("fairface", 0.5, n)
-        for other in OTHERS:
-            ours[f"{other}, {n} groups"] = source.gap(other, True) - source.gap("miu", True)
-            published[f"{other}, {n} groups"] = theirs.gap(other, True) - theirs.gap("miu", True)
+    for groups, other in product((grids.NINE_GROUPS, grids.TWENTY_FIVE_GROUPS), OTHERS):
+        source, theirs = Ours(grids.MANY, 0.5, groups), Paper("fairface", 0.5, len(groups))
+        at = f"{other}, {len(groups)} groups"
+        ours[at] = source.gap(other, True) - source.gap("miu", True)
+        published[at] = theirs.gap(other, True) - theirs.gap("miu", True)
     return Claim("With 9 and 25 groups asking, MIU + REWEIGHT has the best avg. gap.",
                  "Fig. 6, Tables 14, 15", ours, published)
 
 
+def _printed(dataset: str, term: str, metric: str) -> float:
+    """Return what Table 17 prints for MIU without REWEIGHT and without a term ("" for none)."""
+    rows = results.select(paper.table("ablation"), dataset=dataset, metric=metric, reweight=0)
+    for column in ("retaining_eq7", "unlearning_eq3", "calibration_eq6"):
+        rows = rows[rows[column] == int(not (term and column.startswith(term)))]
+    return float(rows.value.iloc[0])
+
+
 def _ablation() -> list[Claim]:
-    at_half = {dataset.removeprefix("groundwear-"): Ours(dataset, 0.5) for dataset in ROLES}
-    table = paper.table("ablation")
+    at_half = {f"{name.removeprefix('groundwear-')} 0.5": Ours(name, 0.5) for name in ROLES}
+    both_ratios = {f"groundwear {r:g}": Ours("groundwear", r) for r in (0.5, 0.9)}
 
-    def printed(dataset: str, term: str, metric: str) -> float:
-        wanted = {"retaining_eq7": 1, "unlearning_eq3": 1, "calibration_eq6": 1, "reweight": 0}
-        wanted |= {column: 0 for column in wanted if term and column.startswith(term)}
-        rows = results.select(table, dataset=dataset, metric=metric)
-        return float(rows.loc[(rows[list(wanted)] == pd.Series(wanted)).all(axis=1), "value"].iloc[0])
+    def published(term: str, metric: str) -> dict[str, float]:
+        return {f"{d} 0.5": _printed(d, "", metric) - _printed(d, term, metric) for d in ROLES.values()}
 
-    def difference(term: str, metric: str) -> dict[str, float]:
-        return {f"{d} 0.5": printed(d, "", metric) - printed(d, term, metric) for d in ROLES.values()}
-
-    wholes = {f"groundwear {r:g}": Ours("groundwear", r) for r in (0.5, 0.9)}
     return [
         Claim("Calibration raises GA (without REWEIGHT).", "Table 4, Sec. 4.5",
-              {f"{n} 0.5": s("miu", False, "GA") - s("miu", False, "GA", calibration=False)
-               for n, s in at_half.items()},
-              difference("calibration", "GA")),
+              {at: s("miu", False, "GA") - s("miu", False, "GA", calibration=False)
+               for at, s in at_half.items()}, published("calibration", "GA")),
         Claim("The unlearning term unlearns: UA is lower with it.", "Sec. 4.5 (no such row in Table 4)",
               {at: s("miu", False, "UA", unlearning=False) - s("miu", False, "UA")
-               for at, s in wholes.items()}, {}),
+               for at, s in both_ratios.items()}, {}),
         Claim("Without the retaining term the avg. gap is the worst.", "Table 4, Sec. 4.5",
-              {f"{n} 0.5": s.gap("miu", False, retaining=False) - s.gap("miu", False)
-               for n, s in at_half.items()},
-              difference("retaining", "avg_gap")),
-        _lambda_helps(),
-    ]
+              {at: s.gap("miu", False, retaining=False) - s.gap("miu", False)
+               for at, s in at_half.items()}, published("retaining", "avg_gap")),
+        Claim("λ = 1 brings the avg. gap nearer to the gold standard than λ = 0.", "Fig. 8, B.5",
+              {f"groundwear {r:g}": _gap_at(r, 0.0) - _gap_at(r, 1.0) for r in (0.5, 0.9)}, {})]
 
 
-def _lambda_helps() -> Claim:
-    def gains(r: float) -> pd.Series:
-        def at(lam: float) -> pd.Series:
-            ours = results.load("calibration", ratio=r, lam=lam)
-            return 100 * distance_by_seed(ours, results.load("calibration", ratio=r, method="retrain"))
-        return at(0.0) - at(1.0)
-
-    return Claim("λ = 1 brings the avg. gap nearer to the gold standard than λ = 0.", "Fig. 8, B.5",
-                 {f"groundwear {r:g}": gains(r) for r in (0.5, 0.9)}, {})
+def _gap_at(ratio: float, lam: float) -> pd.Series:
+    gold = results.load("calibration", ratio=ratio, method="retrain")
+    return 100 * distance_by_seed(results.load("calibration", ratio=ratio, lam=lam), gold)
 
 
 def _fairness() -> Claim:
-    def nearer(source: Ours, metric: str) -> pd.Series:
+    ours, published, rows = {}, {}, paper.table("fairness")
+    plain = rows[rows.reweight == 0].pivot_table("value", ["dataset", "metric"], "method")
+    miu = rows[rows.method.str.startswith("MIU")].pivot_table("value", ["dataset", "metric"])["value"]
+    for (name, theirs), metric in product(ROLES.items(), ("DP", "EP", "EO", "WG")):
+        source = Ours(name, 0.5)
         before = source("pretrain", False, metric)
-        retrained, unlearned = source("retrain", False, metric), source("miu", True, metric)
-        return (retrained - before).abs() - (unlearned - before).abs()
-
-    published, table = {}, paper.table("fairness")
-    is_miu = table.method.str.startswith("MIU")
-    value = table[table.reweight == 0].pivot_table("value", ["dataset", "method"], "metric")
-    miu = table[is_miu].pivot_table("value", "dataset", "metric")
-    metrics = ("DP", "EP", "EO", "WG")
-    for d, m in product(ROLES.values(), metrics):
-        before = value.loc[(d, "PRETRAIN"), m]
-        published[f"{m}, {d} 0.5"] = abs(value.loc[(d, "RETRAIN"), m] - before) - abs(miu.loc[d, m] - before)
+        ours[f"{metric}, {name.removeprefix('groundwear-')} 0.5"] = (
+            (source("retrain", False, metric) - before).abs() - (source("miu", True, metric) - before).abs())
+        printed = plain.loc[theirs, metric]
+        published[f"{metric}, {theirs} 0.5"] = (
+            abs(printed.RETRAIN - printed.PRETRAIN) - abs(miu[theirs, metric] - printed.PRETRAIN))
     return Claim("MIU + REWEIGHT keeps DP, EP, EO and WG nearer to PRETRAIN's than RETRAIN does.",
-                 "Table 18, B.6",
-                 {f"{m}, {d.removeprefix('groundwear-')} 0.5": nearer(Ours(d, 0.5), m)
-                  for d in ROLES for m in metrics}, published)
+                 "Table 18, B.6", ours, published)
 
 
 def claims_table(judged: Sequence[Claim] | None = None) -> pd.DataFrame:
-    """A row per claim: where it stands, the paper's effects and ours counted by sign, the verdict.
+    """Return a row per claim: where it stands, the paper's effects and ours counted by sign, the verdict.
 
-    judged: of these; all claims if None.
+    Args:
+        judged: Of these; all claims if None.
     """
     rows = []
     for c in judged or all_claims():

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
-from grmu.analysis.tuning import tuned
-from grmu.data import Group
 from grmu.experiments import Experiment
 
 SEEDS = tuple(range(5))  # chosen before looking
@@ -18,23 +16,13 @@ LAMBDAS = (0.0, 1.0, 3.0, 5.0, 10.0)
 PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
 FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand",
                    "ssd", "influence")
-LAST_LAYER = ("adjust", "dfr", "afr", "self")
-AFTER = ("retrain", "finetune")  # the unlearned models whose last layer is worked on
-RIVAL_RATIOS = {"groundwear": PAPER_RATIOS, "groundwear-memorised": (0.5, 0.9)}
+METHODS = ("finetune", *PAPER_METHODS, *FURTHER_METHODS)
+FINETUNE: dict[str, dict[str, Any]] = {  # settings chosen in tuning.csv, with the budget of MIU's presets
+    "groundwear": {"lr": 0.027, "augment": False}, "groundwear-memorised": {"lr": 1.3, "augment": True}}
 MANY = "groundwear-many"
 SENTENCES = (66, 2883)  # pairs of Negation's training set: of the group that asks, and of all
 NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # classes by grounds, with the default forget group
 TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
-
-
-class Choices(TypedDict, total=False):
-    """The fields of an `Experiment` that a grid shares among methods."""
-
-    dataset: str
-    ratio: float
-    groups: str | tuple[Group, ...]
-    seed: int
-    overrides: Mapping[str, Any]
 
 
 def references() -> Iterator[Experiment]:
@@ -128,7 +116,7 @@ def many() -> Iterator[Experiment]:
 def multi_group() -> Iterator[Experiment]:
     """Fig. 6, Tables 14 and 15: a forget set of half of 9 and of 25 groups."""
     for groups, seed in product((NINE_GROUPS, TWENTY_FIVE_GROUPS), SEEDS):
-        split: Choices = {"dataset": MANY, "ratio": 0.5, "groups": groups, "seed": seed}
+        split: dict[str, Any] = {"dataset": MANY, "ratio": 0.5, "groups": groups, "seed": seed}
         yield from _references(**split)
         yield from _both(PAPER_METHODS, **split)
 
@@ -158,31 +146,15 @@ def text_pretrained() -> Iterator[Experiment]:
         yield Experiment("negation-pretrained", "miu", reweight=True, ratio=0.9, seed=seed)
 
 
-def rivals() -> Iterator[Experiment]:
-    """Is a last-layer fix after unlearning enough? DFR, AFR, SELF, `adjust` on two models; LISA and JTT.
-
-    With REWEIGHT, too, where a method takes it.
-    """
-    for seed, dataset in product(SEEDS, RIVAL_RATIOS):
-        for ratio in RIVAL_RATIOS[dataset]:
-            split: Choices = {"dataset": dataset, "ratio": ratio, "seed": seed}
-            yield from _references(**split)
-            yield from _both(("finetune", "lisa"), **split)
-            yield Experiment(method="jtt", **split)
-            for of in AFTER:
-                for method, reweight in (*product(LAST_LAYER, (False,)), ("afr", True)):
-                    yield Experiment(dataset, method, reweight, ratio, seed=seed, overrides={"of": of})
-
-
 def tuned_alike() -> Iterator[Experiment]:
-    """MIU against fine-tuning when both were searched with the same budget (`grmu.analysis.tuning`)."""
+    """MIU against fine-tuning when both were searched with the same budget."""
     for ratio, n_seeds in ((0.5, 20), (0.9, 10)):
         for dataset, seed in product(("groundwear", "groundwear-memorised"), range(n_seeds)):
             yield Experiment(dataset, "pretrain", ratio=ratio, seed=seed)
             yield Experiment(dataset, "retrain", True, ratio, seed=seed)
             yield Experiment(dataset, "miu", True, ratio, seed=seed)
             yield Experiment(dataset, "finetune", True, ratio, seed=seed,
-                             overrides=tuned(dataset, "finetune"))
+                             overrides=FINETUNE[dataset])
 
 
 TERMS: tuple[dict[str, Any], ...] = ({}, {"calibration": False}, {"unlearning": False})
@@ -208,12 +180,12 @@ def _tables(dataset: str) -> Iterator[Experiment]:
         yield from _both(("finetune", *PAPER_METHODS), dataset=dataset, ratio=ratio, seed=seed)
 
 
-def _references(**split: Unpack[Choices]) -> Iterator[Experiment]:
+def _references(**split: Any) -> Iterator[Experiment]:
     for method, reweight in (("pretrain", False), ("retrain", False), ("retrain", True)):
         yield Experiment(method=method, reweight=reweight, **split)
 
 
-def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experiment]:
+def _both(names: Iterable[str], **choices: Any) -> Iterator[Experiment]:
     for method, reweight in product(names, (False, True)):
         yield Experiment(method=method, reweight=reweight, **choices)
 
@@ -221,4 +193,4 @@ def _both(names: Iterable[str], **choices: Unpack[Choices]) -> Iterator[Experime
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
     references, uniform, uniform_gold, largest_group, unlearning, memorised, many, further, forget_only,
     calibration, ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained,
-    tuned_alike, terms, unweighted, rivals)}
+    tuned_alike, terms, unweighted)}

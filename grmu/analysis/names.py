@@ -11,7 +11,6 @@ LABELS = {
     "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence",
     "adjust": "adjusted logits",
     "dfr": "DFR", "afr": "AFR", "self": "SELF", "lisa": "RETRAIN, LISA", "jtt": "RETRAIN, JTT"}
-SHORT = {"groundwear": "learnt", "groundwear-memorised": "by heart"}  # data sets, in tables
 METRIC_NAMES = {
     "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy", "MIA": "MIA efficacy",
     "EO": "equalized-odds difference", "GA": "accuracy of the forget group, test",

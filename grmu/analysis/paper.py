@@ -44,11 +44,6 @@ def results(dataset: str, ratio: float = 0.5, forget_groups: int = 1) -> pd.Data
     """
     known("data set", dataset, LOADERS)
     check_ratio(ratio)
-    return _results(dataset, ratio, forget_groups).copy()
-
-
-@lru_cache
-def _results(dataset: str, ratio: float, forget_groups: int) -> pd.DataFrame:
     t = table("results")
     t = t[(t.dataset == dataset) & (t.unlearning_ratio == ratio) & (t.forget_groups == forget_groups)]
     t = t[t.table == t.table.min()]  # the appendix repeats the main tables, without GROUP-DRO

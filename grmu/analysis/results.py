@@ -1,13 +1,25 @@
-"""The shipped runs: one table, a row per run, found by its columns; `load` reads it, `compute` makes it.
+"""Load the shipped results, and compute them again.
 
-Grids overlap, and a run that several need is done once. Finished runs are taken from the store, so an
-interrupted call resumes where it stopped.
+    load("references")                    the runs of a grid (`grmu.analysis.grids`), one row each
+    load("calibration", ratio=0.5, lam=1.0)
+    load(method="miu", overrides={})      all runs
+    load("audit")                         a study's table (`STUDIES`)
+
+    python -m grmu results [NAME ...] [--missing] [--jobs 2]
+
+Each table is a CSV file in data/results, with its SHA-256 beside it. Finished runs are taken from the store,
+so an interrupted command resumes where it stopped.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
-from collections.abc import Iterable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -15,68 +27,47 @@ from typing import Any
 import pandas as pd
 
 from grmu.analysis import grids
-from grmu.analysis.shipped_tables import path_of, read, write
-from grmu.data import known, number
+from grmu.data import known, number, require
+from grmu.data.arguments import Parser, between
+from grmu.data.files import FOLDER as DATA
+from grmu.data.files import write_whole
 from grmu.experiments import Experiment, Result, map_experiments, run
 from grmu.metrics import FAIRNESS, METRICS
 
+FOLDER = DATA / "results"
+SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
 KEYS = ["dataset", "method", "reweight", "ratio", "groups", "seed", "overrides"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
+STUDIES = {  # each script in data/results, and the tables that it writes
+    "benchmark": ("trajectories", "membership", "cost", "twins"), "pictures": ("pictures",),
+    "audits": ("audit", "efficacy", "stayers", "answers", "exposure"),
+    "distances": ("distances", "relearning"),
+    "groups": ("inferred", "layers"), "sentences": ("sentences",), "released": ("released",),
+    "shift": ("shift",), "moved": ("moved",), "features": ("features",),
+    "causes": ("causes",), "why": ("causes_cells", "causes_compared")}
+TABLES = ("runs", "search", "tuning", *(table for tables in STUDIES.values() for table in tables))
 
 
-def columns_of(e: Experiment) -> tuple[Any, ...]:
-    """Return the columns that identify a run, `KEYS`: `overrides` is JSON, without what the preset says."""
-    changed = {name: e.settings[name] for name in sorted(e.overrides) if e.settings[name] != e.preset[name]}
-    return e.dataset, e.method, e.reweight, e.ratio, str(e.groups), e.seed, json.dumps(changed)
+def load(name: str = "runs", **where: Any) -> pd.DataFrame:
+    """Return shipped results as a table of your own.
 
+    Args:
+        name: A grid, a study's table, "search", "tuning", or "runs" for the runs of all grids.
+        where: Values that columns must have, see `select`.
 
-def _key(columns: Iterable[Any]) -> tuple[Any, ...]:
-    """The same with the ratio as text, to five digits."""
-    dataset, method, reweight, ratio, *rest = columns
-    return dataset, method, reweight, f"{ratio:.5g}", *rest
-
-
-@lru_cache
-def table() -> pd.DataFrame:
-    """Return all shipped runs as the file has them, indexed by their `KEYS`."""
-    rows = read("runs")
-    keys = [_key(row) for row in rows[KEYS].itertuples(index=False)]
-    return rows.set_index(pd.Index(keys, tupleize_cols=False))
-
-
-@lru_cache
-def _rows(grid: str | None) -> pd.DataFrame:
-    if grid is None:
-        rows = table().reset_index(drop=True)
-        return rows.assign(overrides=rows.overrides.map(json.loads), by_group=rows.by_group.map(json.loads))
-    experiments = {_key(columns_of(e)): e for e in grids.GRIDS[grid]()}
-    if missing := [e for key, e in experiments.items() if key not in table().index]:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(experiments)} runs of {grid} have no shipped results, such as "
-            f"{missing[0]} on {missing[0].dataset}: compute them with `python -m grmu results --only {grid} "
-            "--missing`.")
-    rows = table().loc[list(experiments)].reset_index(drop=True)
-    settings = pd.DataFrame([dict(e.overrides) for e in experiments.values()], index=rows.index)
-    rows = rows.assign(by_group=rows.by_group.map(json.loads))
-    return pd.concat([rows.drop(columns="overrides"), settings], axis=1)
-
-
-def load(grid: str | None = None, **where: Any) -> pd.DataFrame:
-    """Return the shipped runs, of a grid or all, that are as `where` says; fractions, one row per run.
-
-        load("references")    load("calibration", ratio=0.5, lam=1.0)    load(method="miu", overrides={})
-
-    Columns: those of `Result.row`, versions and machine. A setting that the grid varies is a column; among
-    all runs there is `overrides` instead, the settings that differ from the preset, a dict.
+    Returns:
+        Fractions, not percent. Of a grid, each setting that it varies is a column; of "runs", the column
+        `overrides` has the settings that differ from the preset, as a dict.
 
     Raises:
-        ValueError: The grid or a column is unknown.
-        FileNotFoundError: Some runs of the grid were never computed.
+        ValueError: The name or a column is unknown, or the file is damaged.
+        FileNotFoundError: Some of it was never computed.
     """
-    if grid is not None:
-        known("grid", grid, grids.GRIDS)
-    rows = select(_rows(grid), **where)
-    return rows.assign(by_group=rows.by_group.map(list))  # lists of the caller's own
+    known("table", name, (*grids.GRIDS, *TABLES))
+    rows = select(_grid(name) if name in grids.GRIDS else _table(name), **where).copy()
+    if "by_group" in rows:
+        rows["by_group"] = rows.by_group.map(list)  # lists of the caller's own
+    return rows
 
 
 def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
@@ -87,8 +78,7 @@ def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
     """
     taken = pd.Series(True, index=rows.index)
     for name, value in where.items():
-        if name not in rows:
-            raise ValueError(f"these runs have no column {name!r}: choose among {', '.join(map(str, rows))}.")
+        known("column", name, map(str, rows))
         if name == "ratio":
             taken &= (rows.ratio - number("ratio", value, 0, 1)).abs() < 5e-6
         elif name == "groups":
@@ -100,16 +90,107 @@ def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
     return rows[taken]
 
 
+def margins(dataset: str) -> dict[str, float]:
+    """Return how much two gold standards of one split differ, in points: the mean |difference| of the pairs.
+
+    Returns:
+        One margin each for UA, GA and TA.
+    """
+    return dict(100 * load("twins", dataset=dataset)[["UA", "GA", "TA"]].abs().mean())
+
+
+def read(name: str) -> pd.DataFrame:
+    """Return a table as its file has it, once its SHA-256 is checked; for errors, see `load`."""
+    path = FOLDER / f"{name}.csv"
+    if not path.is_file():
+        study = next((script for script, tables in STUDIES.items() if name in tables), "")
+        raise FileNotFoundError(f"{path} is missing: compute it with `python -m grmu results {study}`.")
+    content = path.read_bytes()
+    require(hashlib.sha256(content).hexdigest() == _sums().get(path.name),
+            f"{path} is damaged or altered, by its SHA-256 in {SUMS}: restore both with `git checkout data`, "
+            "or compute it again with `python -m grmu results`.")
+    return pd.read_csv(io.BytesIO(content))
+
+
+def write(name: str, table: pd.DataFrame) -> Path:
+    """Write a table, whole or not at all, and its SHA-256 beside it."""
+    path, content = FOLDER / f"{name}.csv", table.to_csv(index=False)
+    write_whole(path, content)
+    sums = _sums() | {path.name: hashlib.sha256(content.encode()).hexdigest()}
+    write_whole(FOLDER / SUMS, "".join(f"{digest}  {file}\n" for file, digest in sorted(sums.items())))
+    forget()
+    return path
+
+
+def forget() -> None:
+    """Read all tables anew when they are next asked for."""
+    for cached in (_runs, _grid, _table):
+        cached.cache_clear()
+
+
+def _sums() -> dict[str, str]:
+    path = FOLDER / SUMS
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return {file: digest for digest, _, file in (line.partition("  ") for line in lines)}
+
+
+@lru_cache
+def _table(name: str) -> pd.DataFrame:
+    rows = read(name)
+    parsed = [column for column in ("overrides", "by_group") if column in rows]
+    return rows.assign(**{column: rows[column].map(json.loads) for column in parsed})
+
+
+@lru_cache
+def _runs() -> pd.DataFrame:
+    """Return all runs as the file has them, indexed by what identifies them."""
+    rows = read("runs")
+    keys = [_key(row) for row in rows[KEYS].itertuples(index=False)]
+    return rows.set_index(pd.Index(keys, tupleize_cols=False))
+
+
+@lru_cache
+def _grid(name: str) -> pd.DataFrame:
+    experiments = {key_of(e): e for e in grids.GRIDS[name]()}
+    missing = [e for key, e in experiments.items() if key not in _runs().index]
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(experiments)} runs of {name} have no shipped results, such as "
+            f"{missing[0]} on {missing[0].dataset}: compute them with `python -m grmu results {name} "
+            "--missing`.")
+    rows = _runs().loc[list(experiments)].reset_index(drop=True)
+    settings = pd.DataFrame([dict(e.overrides) for e in experiments.values()], index=rows.index)
+    rows = rows.assign(by_group=rows.by_group.map(json.loads))
+    return pd.concat([rows.drop(columns="overrides"), settings], axis=1)
+
+
+def columns_of(e: Experiment) -> tuple[Any, ...]:
+    """Return the columns that identify a run, `KEYS`: `overrides` is JSON, without what the preset says."""
+    changed = {name: e.settings[name] for name in sorted(e.overrides) if e.settings[name] != e.preset[name]}
+    return e.dataset, e.method, e.reweight, e.ratio, str(e.groups), e.seed, json.dumps(changed)
+
+
+def key_of(e: Experiment) -> tuple[Any, ...]:
+    """Return `columns_of` a run with the ratio as text, to five digits."""
+    return _key(columns_of(e))
+
+
+def _key(columns: Iterable[Any]) -> tuple[Any, ...]:
+    dataset, method, reweight, ratio, *rest = columns
+    return dataset, method, reweight, f"{ratio:.5g}", *rest
+
+
 def as_row(result: Result) -> dict[str, object]:
-    """Return a run as it stands in the table."""
+    """Return a run as a row of runs.csv."""
     row = {key: value for key, value in result.row().items() if key not in result.experiment.overrides}
     row |= {metric: round(row[metric], 5) for metric in MEASURED}
-    return {**row, **dict(zip(KEYS, columns_of(result.experiment), strict=True)),
-            "by_group": json.dumps([round(v, 4) for v in row["by_group"]]), **result.made_by}
+    row |= dict(zip(KEYS, columns_of(result.experiment), strict=True))
+    row["by_group"] = json.dumps([round(v, 4) for v in row["by_group"]])
+    return row | result.made_by
 
 
 def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missing: bool = False) -> Path:
-    """Compute (or resume) grids and put their rows into the table; rows that no grid plans are dropped.
+    """Compute (or resume) grids and write their rows into runs.csv; rows that no grid plans are dropped.
 
     Args:
         names: Grids.
@@ -122,19 +203,59 @@ def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missi
     """
     for name in (names := list(names)):
         known("grid", name, grids.GRIDS)
-    by_grid = {name: {_key(columns_of(e)): e for e in grid()} for name, grid in grids.GRIDS.items()}
+    by_grid = {name: {key_of(e): e for e in grid()} for name, grid in grids.GRIDS.items()}
     planned = {key: e for grid in by_grid.values() for key, e in grid.items()}
-    chosen = list({key: e for name in names for key, e in by_grid[name].items()}.items())
-    table.cache_clear()
-    old = table() if path_of("runs").is_file() else pd.DataFrame(columns=KEYS)
-    rows = {key: row for key, row in zip(old.index, old.to_dict("records"), strict=True) if key in planned}
-    todo = [e for key, e in chosen if not (missing and key in rows)]
+    chosen = {key: e for name in names for key, e in by_grid[name].items()}
+    forget()
+    rows = {}
+    if (FOLDER / "runs.csv").is_file():
+        rows = dict(zip(_runs().index, _runs().to_dict("records"), strict=True))
+    todo = [e for key, e in chosen.items() if not (missing and key in rows)]
     try:
         for result in map_experiments(partial(run, store=store), todo, jobs):
-            rows[_key(columns_of(result.experiment))] = as_row(result)
+            rows[key_of(result.experiment)] = as_row(result)
     finally:  # what is finished is kept, also when it is stopped
         finished = pd.DataFrame([rows[key] for key in planned if key in rows])
         path = write("runs", finished.reindex(columns=KEYS + [c for c in finished.columns if c not in KEYS]))
-        table.cache_clear()
-        _rows.cache_clear()
     return path
+
+
+def add_jobs(parser: Parser) -> None:
+    """Add the option --jobs."""
+    parser.add_argument("--jobs", type=between(1), default=min(os.cpu_count() or 1, 4),
+                        help="processes that share the work (default: the cores, at most 4)")
+
+
+def write_study(**tables: Callable[[int], pd.DataFrame]) -> None:
+    """Compute and write a study's tables: what each script in data/results does.
+
+    Args:
+        tables: By name, a function of the number of processes.
+    """
+    parser = Parser()
+    add_jobs(parser)
+    jobs = parser.parse_args().jobs
+    for name, table in tables.items():
+        print(f"written: {write(name, table(jobs))}")
+
+
+def main(argv: list[str]) -> int:
+    """Compute the shipped results: all grids and studies, or those named."""
+    parser = Parser(prog="python -m grmu results", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME",
+                        help=f"grids ({', '.join(grids.GRIDS)}) or studies ({', '.join(STUDIES)})")
+    parser.add_argument("--missing", action="store_true",
+                        help="only runs that the table lacks, as after adding a method")
+    add_jobs(parser)
+    options = parser.parse_args(argv)
+    for name in options.names:
+        known("grid or study", name, (*grids.GRIDS, *STUDIES))
+    chosen = options.names or [*grids.GRIDS, *STUDIES]
+    in_grids = [name for name in chosen if name in grids.GRIDS]
+    if in_grids:
+        print(f"written: {compute(in_grids, jobs=options.jobs, missing=options.missing)}", flush=True)
+    for name in [name for name in chosen if name in STUDIES]:
+        script = [sys.executable, str(FOLDER / f"{name}.py"), "--jobs", str(options.jobs)]
+        if code := subprocess.run(script, check=False).returncode:
+            return code
+    return 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -57,13 +56,13 @@ def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
     return [replace(experiment, seed=seed, half=True) for seed in range(n)]
 
 
-def observe(experiment: Experiment, store: str | Path | None = None, forest: bool = True) -> Observations:
+def observe(experiment: Experiment, forest: bool = True) -> Observations:
     """One shadow model, trained unless the store has it: (1, N) each. Without its forest, which takes as long
     as the rest, that is NaN."""
-    return _say(experiment, train_or_load(experiment, store), forest)
+    return _say(experiment, train_or_load(experiment), forest)
 
 
-def overfitted(experiment: Experiment, store: str | Path | None = None) -> Observations:
+def overfitted(experiment: Experiment) -> Observations:
     """The same half's PRETRAIN, overfitted on purpose: trained on with few pictures, unaugmented and without
     weight decay: all members of the groups that ask, and as many of each other group. It keeps whom the
     experiment was asked to unlearn. Without a forest."""
@@ -71,21 +70,20 @@ def overfitted(experiment: Experiment, store: str | Path | None = None) -> Obser
     asking = splits.train.in_groups(groups)
     few = torch.cat([(splits.train.group == g).nonzero()[:, 0][:int(asking.sum())]
                      for g in range(splits.train.n_groups)])
-    model = train_or_load(experiment.original, store).requires_grad_(True)
+    model = train_or_load(experiment.original).requires_grad_(True)
     keep_training(model, splits.train.subset(few), OVERFITTING_STEPS, OVERFITTING_RATE)
     return _say(experiment, model.requires_grad_(False), forest=False)
 
 
-def observe_beside(experiment: Experiment, store: str | Path | None = None) -> tuple[Observations, ...]:
+def observe_beside(experiment: Experiment) -> tuple[Observations, ...]:
     """One shadow model, its PRETRAIN and the `overfitted` control of its half: (1, N) each."""
-    return (observe(experiment, store), observe(experiment.original, store, forest=False),
-            overfitted(experiment, store))
+    return observe(experiment), observe(experiment.original, forest=False), overfitted(experiment)
 
 
-def observe_all(experiment: Experiment, n: int = SHADOWS, store: str | Path | None = None, jobs: int = 1,
-                progress: bool = True, overfit: bool = False, forest: bool = True) -> Observations:
+def observe_all(experiment: Experiment, n: int = SHADOWS, jobs: int = 1, progress: bool = True,
+                overfit: bool = False, forest: bool = True) -> Observations:
     """`observe`, or `overfitted`, of n shadow models, under a progress bar, in `jobs` processes."""
-    one = partial(overfitted, store=store) if overfit else partial(observe, store=store, forest=forest)
+    one = overfitted if overfit else partial(observe, forest=forest)
     return stacked(*map_experiments(one, shadows(experiment, n), jobs, progress))
 
 

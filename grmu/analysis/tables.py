@@ -1,4 +1,4 @@
-"""Result tables: rows of `grmu.run_all` in; out, means with spread, do nothing and gold standard named.
+"""Result tables from rows of `grmu.run_all`: means with spread, the original model and gold standard named.
 
 `summary`, `standing` and `signed_gaps` compute, `show` dresses for a notebook. The plain frames print well
 on a terminal, and are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
@@ -13,14 +13,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from grmu import methods
-from grmu.analysis.compare import (
-    average_gap,
-    differences,
-    distance_by_seed,
-    interval,
-    tug_of_war,
-    verdicts,
-)
+from grmu.analysis.compare import average_gap, differences, distance_by_seed, tug_of_war, verdicts
 from grmu.analysis.names import label
 from grmu.analysis.results import select
 from grmu.metrics import METRICS
@@ -70,27 +63,27 @@ def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Who is nearest to the gold standard: a row a method, nearest first, distances in points.
+    """Return who is nearest to the gold standard: a row a method, nearest first.
 
-    A seed's distance is its mean |difference| from the gold standard of the same seed over `metrics`.
-    Columns: distance, the mean over seeds; behind, low, high: how much farther than the first, with its 95 %
-    interval paired by seed; place: "tied" for those that `compare.verdicts` does not call farther, with Holm
-    over the table, and for their first; "best" for a first whom no other is tied with. PRETRAIN competes.
+    Args:
+        rows: As of `summary`. PRETRAIN competes.
+        metrics: Those whose mean |difference| from the gold standard of the same seed is a seed's distance.
+
+    Returns:
+        distance: the mean over seeds, in points.  place: "tied" for those that `compare.verdicts`, with Holm
+        over the table, does not call farther than the first, and for that first; "best" for a first that no
+        other is tied with.
     """
     gold = gold_of(rows)
     by_seed = {key: 100 * distance_by_seed(part, gold, metrics)
                for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
-    order = sorted(by_seed, key=lambda key: by_seed[key].mean())
-    behind = {key: (by_seed[key] - by_seed[order[0]]).dropna() for key in order}  # over the seeds both have
-    asked = {str(key): values for key, values in behind.items() if key != order[0] and len(values) > 1}
-    words = verdicts(asked).verdict
-    lines = []
-    for key in order:
-        i, tied = interval(behind[key]), key != order[0] and words.get(str(key)) != "higher"
-        lines.append({"method": label(*key), "distance": by_seed[key].mean(), "behind": i.mean, "low": i.low,
-                      "high": i.high, "place": "tied" if tied else ""})
-    lines[0]["place"] = "tied" if any(line["place"] for line in lines) else "best"
-    return pd.DataFrame(lines).set_index("method")
+    first, *others = sorted(by_seed, key=lambda key: by_seed[key].mean())
+    behind = {str(key): (by_seed[key] - by_seed[first]).dropna() for key in others}  # over seeds both have
+    words = verdicts({name: values for name, values in behind.items() if len(values) > 1}).verdict
+    places = ["" if words.get(str(key)) == "higher" else "tied" for key in others]
+    return pd.DataFrame({"distance": [by_seed[key].mean() for key in (first, *others)],
+                         "place": ["tied" if any(places) else "best", *places]},
+                        index=pd.Index([label(*key) for key in (first, *others)], name="method"))
 
 
 def signed_gaps(rows: pd.DataFrame, metric: str = "GA", margin: float | None = None) -> pd.DataFrame:
@@ -103,24 +96,6 @@ def signed_gaps(rows: pd.DataFrame, metric: str = "GA", margin: float | None = N
              for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
     worded = verdicts(gaps, None if margin is None else dict.fromkeys(gaps, margin))
     return worded.set_axis(pd.MultiIndex.from_tuples(list(gaps), names=["method", "reweight"]))
-
-
-def reweight_effect(rows: pd.DataFrame) -> pd.DataFrame:
-    """What REWEIGHT adds to each method's GA, in points.
-
-    Columns: without, with_; gain, low, high, of the difference paired by seed; n seeds.
-    """
-    gold_of(rows)
-    wide = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values="GA")
-    wide = wide.reindex(columns=[False, True]).dropna()
-    lines = {}
-    for method in rows.method.unique():
-        if method in wide.index:
-            part = wide.loc[method]
-            i = interval(part[True] - part[False])
-            lines[method] = {"without": part[False].mean(), "with_": part[True].mean(), "gain": i.mean,
-                             "low": i.low, "high": i.high, "n": i.n}
-    return pd.DataFrame(lines).T
 
 
 def count_seeds(n: int) -> str:
@@ -160,13 +135,13 @@ def verdict(rows: pd.DataFrame) -> str:
 
 
 def show(table: pd.DataFrame, caption: str = "") -> Styler:
-    """The table for a notebook: do nothing in grey, the gold standard in italics, a sole best in bold."""
+    """Return the table for a notebook: the original model in grey, the gold standard in italics, a sole best
+    in bold."""
 
     def dress(row: pd.Series) -> list[str]:
-        css = "font-style: italic" if "gold" in row.values else ""
-        if "do nothing" in str(row.name):
-            css = "color: #707070"
-        return [f"{css}; font-weight: bold" if "best" in row.values else css] * len(row)
+        css = "color: #707070" if row.name == label("pretrain") else ""
+        css += "font-style: italic" * ("gold" in row.values) + "font-weight: bold" * ("best" in row.values)
+        return [css] * len(row)
 
     # a name of its own, for the tables of a page share their styles
     uuid = hashlib.sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]

@@ -1,18 +1,17 @@
-"""A task that a method has not seen: a network has memorised some pictures, and must forget a few of them.
+"""Unlearning tasks on which a method can be measured: a network has memorised pictures and must forget some.
 
     task = unseen.draw(np.random.default_rng(0))                # the pictures, the forget set, PRETRAIN
-    after = unseen.unlearn(MyMethod(), unseen.inputs_of(task))      # the weights that the method leaves
-    unseen.compare(MyMethod(), seeds=[0, 1])                    # with PRETRAIN, fine-tuning and RETRAIN
+    after = unseen.unlearn(MyMethod(), unseen.inputs_of(task))  # the weights that the method leaves
+    unseen.compare(MyMethod(), seeds=[0, 1])                    # a table with four reference models
 
-The pictures show three kinds of clothes that look alike, on two of seven grounds. PRETRAIN is trained on 576
-pictures of groundwear-many until it classifies all of them correctly, but it classifies only two thirds of
-new pictures correctly. So a network that never saw the forgotten pictures treats them very differently. The
-project's method is measured here (`notebooks/labs/marking/project.py` has the margins and their origin).
+The pictures show three similar kinds of clothes on two of seven grounds. PRETRAIN is trained on 576 pictures
+of groundwear-many until it classifies all of them correctly, but it classifies only two thirds of new
+pictures correctly. A network that never saw the forgotten pictures therefore treats them very differently.
+The project measures the student's method here; `notebooks/labs/grading/checks/project.py` has the margins.
 """
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from torch import Tensor
 from grmu import data, models, training
 from grmu.data import ForgetSplit, Group, GroupedDataset
 from grmu.data.core import split_at
+from grmu.methods import FineTune, Retrain
 from grmu.metrics import OVERALL
 from grmu.models import Classifier, Network
 from grmu.numerics import fixed_threads
@@ -31,22 +31,10 @@ from grmu.reweight import sample_weights
 from grmu.training import Context, Method, TrainConfig, predict
 
 DATASET, CLASSES = "groundwear-many", ("pullover", "coat", "shirt")
-EACH, RATIO = 96, 0.75  # training pictures a group; the share of one group that asks to be forgotten
+EACH, RATIO = 96, 0.75  # training pictures per group; the share of one group that is forgotten
 PRETRAINING = TrainConfig(epochs=30, lr=0.1, batch_size=32, warmup_epochs=2)
 UNLEARNING = TrainConfig(epochs=5, lr=0.03, batch_size=32)
 Weights = dict[str, Tensor]
-
-
-@dataclass
-class FromScratch(Method):
-    """Training from fresh weights: PRETRAIN and RETRAIN."""
-
-    init_from = None
-
-
-@dataclass
-class FineTuning(Method):
-    """Cross-entropy on the retain set, without an unlearning term: the control."""
 
 
 class Task(NamedTuple):
@@ -57,7 +45,7 @@ class Task(NamedTuple):
         test: Test pictures.
         split: Which training pictures are retained and forgotten.
         group: The forget group.
-        seeds: Seed of RETRAIN, and of whatever a method draws.
+        seeds: The seed of RETRAIN, and the seed of a method's random draws.
         pretrain: PRETRAIN's weights.
     """
 
@@ -70,7 +58,7 @@ class Task(NamedTuple):
 
 
 def draw(rng: np.random.Generator) -> Task:
-    """Draw a new task and train its PRETRAIN, which takes two seconds."""
+    """Draw a new task and train its original model, which takes two seconds."""
     everyone = data.load(DATASET)
     grounds = np.sort(rng.choice(everyone.train.n_attributes, 2, replace=False)).tolist()
     train, test = (_part(part, grounds, rng) for part in (everyone.train, everyone.test))
@@ -95,37 +83,41 @@ def _from_scratch(train: GroupedDataset, memorised: GroupedDataset, seed: int,
                   weights: Tensor | None) -> Weights:
     """Return the weights of a network that memorises these pictures."""
     nobody, rng = train.subset(torch.arange(0)), torch.Generator().manual_seed(seed + 1)
-    return _train(FromScratch(), Context(models.build(Network(), train, seed), None, train, memorised, nobody,
-                                         rng, PRETRAINING, weights))
+    return apply(Retrain(), Context(models.build(Network(), train, seed), None, train, memorised, nobody, rng,
+                                    PRETRAINING, weights))
 
 
-def _train(method: Method, context: Context) -> Weights:
+def apply(method: Method, context: Context, *more: Any) -> Weights:
+    """Train with a method (and `more` arguments of `training.train`) and return the weights."""
     with fixed_threads():
-        training.train(method, context)
+        training.train(method, context, *more)
     return {name: value.clone() for name, value in context.model.state_dict().items()}
 
 
-def retrain(task: Task) -> Weights:
-    """Train the gold standard, RETRAIN + REWEIGHT: another seed, without the forget set."""
-    retain = task.split.retain
-    return _from_scratch(task.train, retain, task.seeds[0], sample_weights(task.train, retain))
-
-
 def inputs_of(task: Task) -> dict[str, Any]:
-    """Return what a method may use, as plain data: no test picture, and no other seed."""
+    """Return what a method may use, as plain data: no test pictures and no other seed."""
     return {"x": task.train.x, "y": task.train.y, "a": task.train.a, "grounds": task.train.attribute_names,
             "forget": task.split.forget_index, "pretrain": task.pretrain, "seed": task.seeds[1]}
 
 
-def unlearn(method: Method, inputs: Mapping[str, Any]) -> Weights:
-    """Return the weights after a method, with REWEIGHT, has started from PRETRAIN's."""
+def context_of(inputs: Mapping[str, Any]) -> Context:
+    """Return what a method is set up with: five epochs with REWEIGHT, starting from PRETRAIN."""
     train = GroupedDataset(inputs["x"], inputs["y"], inputs["a"], CLASSES, inputs["grounds"], DATASET)
-    split = split_at(train, inputs["forget"])
-    original = network(train, inputs["pretrain"]).requires_grad_(False)
-    model = copy.deepcopy(original).requires_grad_(True)
-    return _train(method, Context(model, original, train, split.retain, split.forget,
-                                  torch.Generator().manual_seed(int(inputs["seed"])), UNLEARNING,
-                                  sample_weights(train, split.retain), split.retain_index))
+    split, original = split_at(train, inputs["forget"]), network(train, inputs["pretrain"])
+    return Context(copy.deepcopy(original), original.requires_grad_(False), train, split.retain, split.forget,
+                   torch.Generator().manual_seed(int(inputs["seed"])), UNLEARNING,
+                   sample_weights(train, split.retain), split.retain_index)
+
+
+def unlearn(method: Method, inputs: Mapping[str, Any]) -> Weights:
+    """Start from PRETRAIN, apply a method with REWEIGHT, and return the weights."""
+    return apply(method, context_of(inputs))
+
+
+def wreck(task: Task) -> Weights:
+    """Return PRETRAIN's weights with a new, untrained last layer: the control for damage."""
+    fresh = models.build(Network(), task.train, task.seeds[1]).state_dict()
+    return {name: fresh[name] if name.startswith("head") else value for name, value in task.pretrain.items()}
 
 
 def network(train: GroupedDataset, weights: Mapping[str, Tensor]) -> Classifier:
@@ -136,7 +128,7 @@ def network(train: GroupedDataset, weights: Mapping[str, Tensor]) -> Classifier:
 
 
 def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return RA, UA, TA and GA (`grmu.metrics`), percent."""
+    """Return RA, UA, TA and GA (`grmu.metrics`) in percent."""
     model, members = network(task.train, weights), task.test.in_groups([task.group])
     right = {name: (predict(model, model, part.x).argmax(1) == part.y).double()
              for name, part in (("RA", task.split.retain), ("UA", task.split.forget), ("TA", task.test))}
@@ -146,29 +138,33 @@ def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
 
 @lru_cache(maxsize=16)
 def reference(seed: int) -> tuple[Task, dict[str, dict[str, float]]]:
-    """Return the task of a seed and the measures of its reference models; four seconds the first time."""
+    """Return the task of a seed and the metrics of its reference models; the first call takes 4 s."""
     task = draw(np.random.default_rng(seed))
-    weights = {"RETRAIN + REWEIGHT": retrain(task), "original model": task.pretrain,
-               "fine-tuning": unlearn(FineTuning(), inputs_of(task))}
+    retain = task.split.retain
+    gold = _from_scratch(task.train, retain, task.seeds[0], sample_weights(task.train, retain))
+    weights = {"RETRAIN + REWEIGHT": gold, "original model": task.pretrain,
+               "fine-tuning": unlearn(FineTune(), inputs_of(task)), "wrecked model": wreck(task)}
     return task, {name: measure(task, value) for name, value in weights.items()}
 
 
 def compare(method: Method, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
-    """Compare a method with the reference models: RA, UA, TA, GA, percent, means over tasks of these seeds.
+    """Compare a method with the reference models on the tasks of these seeds.
 
-    "UA from gold" and "all from gold" are distances from the gold standard in points, computed per task.
+    Args:
+        method: A method with its settings.
+        seeds: One task is drawn for each seed.
+
+    Returns:
+        RA, UA, TA and GA in percent, averaged over the tasks; "UA from gold" and "all from gold" are the
+        distances from RETRAIN + REWEIGHT in points (of UA, and averaged over the four).
     """
-    tables = []
-    for seed in seeds:
-        task, rows = reference(seed)
-        rows = rows | {"method": measure(task, unlearn(method, inputs_of(task)))}
-        gold = rows["RETRAIN + REWEIGHT"]
-        tables.append(pd.DataFrame({name: row | {"UA from gold": distance(row, gold, ["UA"]),
-                                                "all from gold": distance(row, gold)}
-                                   for name, row in rows.items()}).T)
+    tables = [judge(seed, unlearn(method, inputs_of(reference(seed)[0]))) for seed in seeds]
     return sum(tables[1:], tables[0]) / len(tables)
 
 
-def distance(row: Mapping[str, float], gold: Mapping[str, float], measures: Sequence[str] = OVERALL) -> float:
-    """Return the mean distance from the gold standard over these measures, points."""
-    return float(np.mean([abs(row[name] - gold[name]) for name in measures]))
+def judge(seed: int, after: Mapping[str, Tensor]) -> pd.DataFrame:
+    """Return the table of `compare` for the weights that a method left on the task of one seed."""
+    task, rows = reference(seed)
+    made = pd.DataFrame(rows | {"method": measure(task, after)}).T
+    distances = (made - made.loc["RETRAIN + REWEIGHT"]).abs()
+    return made.assign(**{"UA from gold": distances["UA"], "all from gold": distances.mean(axis=1)})

@@ -20,8 +20,7 @@ from grmu.data.core import ForgetSplit, Group, GroupedDataset, Samples, Splits, 
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "PROTOCOLS", "ForgetSplit", "Group", "GroupedDataset",
            "Samples", "Splits", "as_tensor", "check_dataset", "check_folder", "check_ratio", "fingerprint",
-           "from_dataset", "known", "load", "number", "require", "short_repr",
-           "split_forget"]
+           "from_dataset", "known", "load", "number", "require", "short_repr", "split_forget"]
 
 Loader = Callable[[str, str | Path | None], Splits]
 EMBEDDED = ("groundwear", "groundwear-memorised", "groundwear-many", "negation")  # ship with the project
@@ -31,7 +30,7 @@ PROTOCOLS = ("ours", "released")
 LOADERS: dict[str, str | Loader] = {
     **dict.fromkeys(EMBEDDED[:3], "groundwear"),
     **dict.fromkeys(("negation", "negation-pretrained"), "negation"),  # one has a pretrained network
-    **{name: f"originals.{name}" for name in ORIGINALS},
+    **dict.fromkeys(ORIGINALS, "originals.registry"),
 }
 
 

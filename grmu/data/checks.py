@@ -12,6 +12,7 @@ This is 25 lines instead of a dependency on pydantic: the messages stay in one s
 types (`True` is no number, "3" is no integer).
 """
 
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import Field, field, fields
 from functools import cache
@@ -52,28 +53,31 @@ def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bo
     real = isinstance(value, int | float) and not isinstance(value, bool)
     if not real or not low <= value <= high or (whole and value != int(value)):
         limits = f"from {low:.10g}" + f" to {high:.10g}" * (high < MOST_SEED or (real and value > high))
-        raise ValueError(f"{name} must be a {'whole ' * whole}number {limits}, but is {short_repr(value)}.")
+        raise ValueError(f"{name} must be a {'whole ' * whole}number {limits}, got {short_repr(value)}.")
     return int(value) if whole else value
 
 
-def check_ratio(ratio: object, groups: object = None) -> None:
-    """Raise a ValueError unless it is a share that can be forgotten, in (0, 1], or one for each of `groups`,
-    a list of them."""
-    shares = ratio if isinstance(ratio, list | tuple) else [ratio]
-    n_groups = len(groups) if isinstance(groups, list | tuple) else 0
-    require(shares is not ratio or len(shares) == n_groups > 0,
-            f"ratio must be a number in (0, 1], or one for each of the groups, but is {short_repr(ratio)} "
-            f"for {short_repr(groups)}: name as many groups (y, a) as there are ratios.")
-    for share in shares:
-        require(isinstance(share, int | float) and not isinstance(share, bool) and 0 < share <= 1,
-                f"ratio must lie in (0, 1], but is {short_repr(share)}: 0.5 forgets half of the named "
-                "groups' samples.")
+def check_ratio(ratio: object) -> None:
+    """Raise a ValueError unless it is a share that can be forgotten, in (0, 1]."""
+    require(isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio <= 1,
+            f"ratio must be in (0, 1], got {short_repr(ratio)}.")
+
+
+def check_groups(groups: Any) -> tuple[tuple[int, int], ...]:
+    """Return pairs (y, a) as tuples of integers; ValueError if they are none."""
+    try:
+        pairs = tuple((operator.index(y), operator.index(a)) for y, a in groups)
+    except (TypeError, ValueError):
+        pairs = ()
+    require(pairs and min(map(min, pairs)) >= 0, "groups must be 'default', 'uniform' or pairs (y, a) such "
+            f"as [(1, 1)], got {short_repr(groups)}.")
+    return pairs
 
 
 def check_folder(name: str, folder: object) -> None:
     """Raise a ValueError unless it is what names a folder, or None."""
     require(folder is None or isinstance(folder, str | Path),
-            f"{name} must be the name of a folder, or None, but is {short_repr(folder)}.")
+            f"{name} must be the name of a folder, or None, got {short_repr(folder)}.")
 
 
 def as_tensor(what: str, values: object) -> torch.Tensor:
@@ -81,7 +85,17 @@ def as_tensor(what: str, values: object) -> torch.Tensor:
     try:
         return torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError):
-        raise ValueError(f"{what} must be an array of numbers, but is {short_repr(values)}.") from None
+        raise ValueError(f"{what} must be an array of numbers, got {short_repr(values)}.") from None
+
+
+def as_rows(rows: object, n: int) -> torch.Tensor:
+    """Return some of n row numbers, ascending, from such numbers or a mask; ValueError if they are none."""
+    given = as_tensor("forget", rows)
+    numbers = given.nonzero().flatten() if given.dtype == torch.bool else given.long().unique()
+    require(given.ndim == 1 and 0 < len(numbers) < n and numbers.min() >= 0 and numbers.max() < n,
+            f"forget must be some, not all, of the row numbers 0 to {n - 1} of the training set, or a mask "
+            f"of its {n} rows.")
+    return numbers
 
 
 def whole_numbers(what: str, values: object) -> torch.Tensor:
@@ -96,7 +110,7 @@ def label_names(what: str, values: torch.Tensor, given: Sequence[str]) -> tuple[
     """The names of labels (N,), "y=0", "y=1", ... where none are given; ValueError unless they fit."""
     top = int(values.max()) if len(values) else -1
     require(not isinstance(given, str) and all(isinstance(name, str) for name in given),
-            f"the names of {what} must be a list of texts, but are {short_repr(given)}.")
+            f"the names of {what} must be a list of texts, got {short_repr(given)}.")
     names = tuple(given) or tuple(f"{what}={i}" for i in range(top + 1))
     low = int(values.min()) if len(values) else 0
     require(low >= 0 and top < len(names), f"{what} holds values from {low} to {top}, but the {len(names)} "
@@ -135,7 +149,7 @@ class Settings:
             value, allowed = getattr(self, f.name), f.metadata.get("allowed", (False, True))
             if not (isinstance(value, type(f.default)) and value in allowed):
                 raise ValueError(f"{f.name} must be one of {', '.join(map(str, allowed))}, "
-                                 f"but is {short_repr(value)}.")
+                                 f"got {short_repr(value)}.")
 
 
 @cache

@@ -106,7 +106,7 @@ class GroupedDataset:
     def group_ids(self, groups: Sequence[Group]) -> list[int]:
         """The indices of groups (y, a), ascending, each once; ValueError if there are none."""
         require(isinstance(groups, Sequence) and not isinstance(groups, str) and groups,
-                f"groups must be pairs (y, a), such as [(1, 1)], but is {short_repr(groups)}.")
+                f"groups must be pairs (y, a), such as [(1, 1)], got {short_repr(groups)}.")
         return sorted({self.group_id(g) for g in groups})
 
     def in_groups(self, groups: Sequence[Group]) -> torch.Tensor:
@@ -127,7 +127,7 @@ def check_dataset(what: str, value: object) -> None:
     """Raise a ValueError unless it is a `GroupedDataset`."""
     if not isinstance(value, GroupedDataset):  # asked often, and a tensor takes long to print
         raise ValueError(f"{what} must be a GroupedDataset, such as data.load(name).train, "
-                         f"but is {short_repr(value)}.")
+                         f"got {short_repr(value)}.")
 
 
 class Splits(NamedTuple):
@@ -154,12 +154,9 @@ class ForgetSplit(NamedTuple):
     retain_index: torch.Tensor
 
 
-def split_forget(
-    train: GroupedDataset, ratio: float | Sequence[float], groups: Sequence[Group] | None = None,
-    seed: int = 0, stratified: bool = True
-) -> ForgetSplit:
-    """Choose what is forgotten: the share `ratio` of the samples of `groups` (of all samples if None:
-    uniform forgetting), or of each of `groups` a share of its own.
+def split_forget(train: GroupedDataset, ratio: float, groups: Sequence[Group] | None = None, seed: int = 0,
+                 stratified: bool = True) -> ForgetSplit:
+    """Choose what is forgotten: the share `ratio` of the samples of `groups`, or of all samples.
 
     Stratified: every named group loses its share, remainders going to the largest fractions. Otherwise, as in
     the paper's released code, the whole part of ratio x samples, drawn from all of them alike. For one seed
@@ -167,27 +164,22 @@ def split_forget(
     with like.
 
     Args:
-        ratio: in (0, 1]; one number for all, or as many as `groups`, each rounded to whole samples.
+        train: The training set.
+        ratio: Share to forget, in (0, 1].
+        groups: Pairs (y, a); None for uniform forgetting, from all groups alike.
+        seed: Chooses the samples.
+        stratified: Take the same share of each group, as described above.
 
     Raises:
-        ValueError: no data set, ratio outside (0, 1], an unknown group, a group with several ratios or with
-            one that takes nothing, a forget set that would be empty or the whole training set.
+        ValueError: No data set, a ratio outside (0, 1], an unknown group, or a forget set that would be empty
+            or the whole training set.
     """
     check_dataset("train", train)
-    check_ratio(ratio, groups)
+    check_ratio(ratio)
     number("seed", seed, 0, whole=True)
     ids = list(range(train.n_groups)) if groups is None else train.group_ids(groups)
     counts = train.group_counts()[ids].numpy()
-    if isinstance(ratio, Sequence):
-        require(stratified, f"ratios of their own, here {short_repr(ratio)}, are for stratified splits: give "
-                            "one for all groups, or choose the protocol ours.")
-        from grmu.data.subsets import group_shares
-
-        take = group_shares(train, ratio, groups or ())
-        total = int(take.sum())
-    else:
-        total = int(np.rint(ratio * counts.sum()) if stratified else ratio * counts.sum())
-        take = _alike(counts, total)
+    total = int(np.rint(ratio * counts.sum()) if stratified else ratio * counts.sum())
     require(total > 0, f"ratio {ratio} of {counts.sum()} samples leaves the forget set empty: raise it.")
     require(total < len(train),
             "the forget set would be the whole training set: name fewer groups or lower the ratio.")
@@ -196,7 +188,8 @@ def split_forget(
     if not stratified:
         asked = torch.isin(train.group[shuffled], torch.tensor(ids))
         return split_at(train, shuffled[asked][:total].sort().values)
-    chosen = [shuffled[train.group[shuffled] == g][:k] for g, k in zip(ids, take.tolist(), strict=True)]
+    take = _alike(counts, total).tolist()
+    chosen = [shuffled[train.group[shuffled] == g][:k] for g, k in zip(ids, take, strict=True)]
     return split_at(train, torch.cat(chosen).sort().values)
 
 

@@ -121,7 +121,7 @@ class MemmapSamples(Samples):
             return self[torch.tensor([int(index)])][0]
         if isinstance(index, torch.Tensor):
             index = index.to(self._rows.device)
-        return self._arrived(*self._fetch(self._rows[index]))
+        return self._arrived(self._fetch(self._rows[index]))
 
     def select(self, index: torch.Tensor) -> Self:
         """The rows at `index` as `MemmapSamples`: nothing is copied."""
@@ -141,27 +141,19 @@ class MemmapSamples(Samples):
             for index in order.to(self.device).split(size):
                 yield self[index]
             return
-        ahead: deque[Future[tuple[torch.Tensor, torch.cuda.Event | None]]] = deque()
+        ahead: deque[Future[torch.Tensor]] = deque()
         with ThreadPoolExecutor(1) as pool:
             for index in order.split(size):
                 ahead.append(pool.submit(self._fetch, self._rows[index]))
                 if len(ahead) > AHEAD:
-                    yield self._arrived(*ahead.popleft().result())
+                    yield self._arrived(ahead.popleft().result())
             while ahead:
-                yield self._arrived(*ahead.popleft().result())
+                yield self._arrived(ahead.popleft().result())
 
-    def _fetch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
-        """Those rows of the storage; on their way to a GPU, with the event that says when they are there."""
-        if self._array is not None:
-            return self._array.index_select(0, rows), None
-        array = self.storage.array
-        page_locked = torch.empty((len(rows), *array.shape[1:]), dtype=array.dtype, pin_memory=True)
-        torch.index_select(array, 0, rows, out=page_locked)
-        with torch.cuda.stream(torch.cuda.Stream(self.device)):
-            return page_locked.to(self.device, non_blocking=True), torch.cuda.current_stream().record_event()
+    def _fetch(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return those rows of the storage, on the device."""
+        array = self.storage.array if self._array is None else self._array
+        return array.index_select(0, rows).to(self.device)
 
-    def _arrived(self, samples: torch.Tensor, event: torch.cuda.Event | None) -> torch.Tensor:
-        if event is not None:  # the GPU waits for the copy, the program does not
-            torch.cuda.current_stream(self.device).wait_event(event)
-            samples.record_stream(torch.cuda.current_stream(self.device))
+    def _arrived(self, samples: torch.Tensor) -> torch.Tensor:
         return samples.permute(0, 3, 1, 2) if self.storage.pictures else samples

@@ -21,10 +21,10 @@ class Items(MemmapSamples):
         self.storage: Any = dataset
         self._rows, self.crop, self.device, self._streamed = rows.cpu(), crop, torch.device(device), True
 
-    def _fetch(self, rows: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return torch.stack([torch.as_tensor(self.storage[i][0]) for i in rows.tolist()]), None
+    def _fetch(self, rows: torch.Tensor) -> torch.Tensor:
+        return torch.stack([torch.as_tensor(self.storage[i][0]) for i in rows.tolist()])
 
-    def _arrived(self, samples: torch.Tensor, event: object) -> torch.Tensor:
+    def _arrived(self, samples: torch.Tensor) -> torch.Tensor:
         return samples.to(self.device)
 
 

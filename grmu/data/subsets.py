@@ -1,11 +1,10 @@
-"""Parts of a training set: a few samples, a random half, and a share of its own for each group."""
+"""Parts of a training set: a few samples for a dry run, and a random half."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from grmu.data.checks import require
 from grmu.data.core import Group, GroupedDataset, Splits
 
 
@@ -39,16 +38,3 @@ def smaller(splits: Splits, groups: Sequence[Group], seed: int, half: bool, tiny
                             for part, n in zip(splits[:3], (10, 1, 1), strict=True))
         splits = splits._replace(train=train, val=val, test=test)
     return splits
-
-
-def group_shares(train: GroupedDataset, ratios: Sequence[float],
-                         groups: Sequence[Group]) -> np.ndarray:
-    """How many samples go of each group, in the order of `group_ids`."""
-    take: dict[int, int] = {}
-    for group, ratio in zip(groups, ratios, strict=True):
-        n = int(train.group_counts()[g := train.group_id(group)])
-        require(g not in take, f"group {tuple(group)} has several ratios: name it once.")
-        take[g] = round(ratio * n)
-        require(take[g] > 0, f"ratio {ratio:.6g} of the {n} samples of group {tuple(group)} takes none of "
-                             "them: raise it, or leave the group out.")
-    return np.array([take[g] for g in sorted(take)])

@@ -17,7 +17,7 @@ _LATER = {"map_experiments": "parallel", "run_all": "parallel", "Unlearned": "un
 
 
 def __getattr__(name: str) -> Any:
-    """Names that a single run does not need are imported when they are first used."""
+    """Import names that a single run does not need when they are first used."""
     if name in _LATER:
         return getattr(import_module(f"grmu.experiments.{_LATER[name]}"), name)
     raise AttributeError(f"module 'grmu.experiments' has no attribute {name!r}")

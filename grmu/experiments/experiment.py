@@ -4,10 +4,10 @@ Its settings are those of the network, of the training and of the method. Each h
 set's preset replaces (presets/NAME.yaml), which `overrides` replace.
 """
 
-import operator
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -16,9 +16,8 @@ import torch
 import yaml
 
 from grmu import data, methods, models, training
-from grmu.data.checks import Settings, one_of, within
+from grmu.data.checks import Settings, check_groups, one_of, within
 
-GROUPINGS = ("true", "clusters", "errors", "probe", "probe_last", "random")  # see `grmu.discover`
 PRESETS = Path(__file__).parent / "presets"
 TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8}  # at most
 
@@ -31,7 +30,7 @@ class Experiment(Settings):
         dataset: A name that `grmu.data.load` knows.
         method: A name in `grmu.methods.registry`.
         reweight: Sample the retain set with REWEIGHT.
-        ratio: Share of the groups' samples to forget, in (0, 1]: one number, or one for each of the pairs.
+        ratio: Share of the groups' samples to forget, in (0, 1].
         groups: "default" (the data set's forget group), "uniform" (all samples alike), or pairs (y, a).
         seed: Seed of everything random. It also chooses the forget set, which is the same for all methods.
         overrides: Settings that replace the preset's: fields of `models.Network`, `training.TrainConfig` or
@@ -53,66 +52,57 @@ class Experiment(Settings):
     dataset: str = "groundwear"
     method: str = "miu"
     reweight: bool = False
-    ratio: float | tuple[float, ...] = 0.5
+    ratio: float = 0.5
     groups: str | tuple[data.Group, ...] = "default"
     seed: int = within(0, default=0)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     root: str | None = None
     split_seed: int | None = within(0, default=None)
     half: bool = False
-    grouping: str = "true"
+    grouping: str = one_of("true", "clusters", "errors", "probe", "probe_last", "random")
     pretraining: Mapping[str, Any] = field(default_factory=dict)
     protocol: str = one_of(*data.PROTOCOLS)
     tiny: bool = False
 
     def __post_init__(self) -> None:
-        data.known("data set", self.dataset, data.LOADERS)
-        data.known("grouping", self.grouping, GROUPINGS)
-        object.__setattr__(self, "groups", _groups(self.groups))
-        data.check_ratio(self.ratio, self.groups)
-        data.check_folder("root", self.root)
-        for name, given in {"overrides": self.overrides, "pretraining": self.pretraining}.items():
-            data.require(isinstance(given, Mapping),
-                         f"{name} must map setting names to values, but is {data.short_repr(given)}.")
-            object.__setattr__(self, name, dict(given))
         super().__post_init__()
-        shares = tuple(map(float, self.ratios))
-        object.__setattr__(self, "ratio", shares if isinstance(self.ratio, list | tuple) else shares[0])
+        data.known("data set", self.dataset, data.LOADERS)
+        data.check_ratio(self.ratio)
+        object.__setattr__(self, "ratio", float(self.ratio))
+        if self.groups not in ("default", "uniform"):
+            object.__setattr__(self, "groups", check_groups(self.groups))
+        data.check_folder("root", self.root)
+        for name in ("overrides", "pretraining"):
+            data.require(isinstance(getattr(self, name), Mapping), f"{name} must map setting names to "
+                         f"values, got {data.short_repr(getattr(self, name))}.")
+            object.__setattr__(self, name, dict(getattr(self, name)))
         _check_method(self)
 
     def __str__(self) -> str:
-        ratios = " ".join(f"{ratio:.3g}" for ratio in self.ratios)
-        return f"{self.method}{' + REWEIGHT' * self.reweight}, r={ratios}, seed {self.seed}"
+        return f"{self.method}{' + REWEIGHT' * self.reweight}, r={self.ratio:.3g}, seed {self.seed}"
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Every field by name, with all settings in place of the overrides: JSON values."""
+        return asdict(self) | {"overrides": self.settings}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Experiment) and self.identity == other.identity
 
     def __hash__(self) -> int:
-        return hash(self.identity)
-
-    @cached_property
-    def identity(self) -> tuple[Any, ...]:
-        """Every field, with all settings in place of the overrides; hashable."""
-        values = [self.settings if f.name == "overrides" else getattr(self, f.name) for f in fields(self)]
-        return tuple(tuple(sorted(v.items())) if isinstance(v, dict) else v for v in values)
-
-    @property
-    def ratios(self) -> tuple[float, ...]:
-        """The share of each of `groups`, or the one that all share."""
-        return tuple(self.ratio) if isinstance(self.ratio, list | tuple) else (self.ratio,)
+        return hash(json.dumps(self.identity, sort_keys=True))
 
     @property
     def method_class(self) -> type[training.Method]:
         """The class that is trained: under the protocol "released", the released variant if there is one."""
         variant = f"{self.method}_released"
-        released = self.protocol == "released" and variant in methods.registry
-        return methods.get(variant if released else self.method)
+        is_released = self.protocol == "released" and variant in methods.registry
+        return methods.get(variant if is_released else self.method)
 
     @cached_property
     def preset(self) -> dict[str, Any]:
         """Every setting before `overrides`: the defaults, then the data set's preset, then `pretraining`."""
-        method, defaults = self.method_class, _defaults(self.method_class)
-        blocks = _read(self.dataset)
+        method, blocks = self.method_class, _read(self.dataset)
         fresh = method.init_from is None
         chosen = blocks["network"] | blocks["fresh" if fresh else "original"]
         chosen |= blocks["methods"].get(self.method.removesuffix("_released"), {})
@@ -120,9 +110,7 @@ class Experiment(Settings):
             from grmu.experiments import released  # what the paper's code was run with
 
             chosen |= released.settings(self, chosen["model"])
-        if stray := sorted(set(chosen) - set(defaults)):
-            raise ValueError(f"the preset of {self.dataset} sets {stray}, unknown to {self.method}.")
-        return {**defaults, **chosen, **(self.pretraining if fresh else {})}
+        return {**_defaults(method), **chosen, **(self.pretraining if fresh else {})}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -166,16 +154,18 @@ class Experiment(Settings):
     def start(self) -> Self | None:
         """The run whose model this one starts from; None if it starts from fresh weights."""
         before = self.make_method().init_from
-        if before is None or before == "pretrain":
-            return None if before is None else self.original
+        if before in (None, "pretrain"):
+            return self.original if before else None
         return replace(self.original, method=before, grouping=self.grouping)
 
     @cached_property
-    def source(self) -> Self:
-        """The PRETRAIN run whose model the inferred groups come from; some groupings stop it early."""
-        from grmu.discover import GROUPINGS as inferring
+    def source(self) -> Self | None:
+        """The PRETRAIN run whose model infers the groups, which may stop early; None with the true groups."""
+        if self.grouping == "true":
+            return None
+        from grmu.discover import GROUPINGS
 
-        return replace(self.original, overrides={**self.original.overrides, **inferring[self.grouping].early})
+        return replace(self.original, overrides={**self.original.overrides, **GROUPINGS[self.grouping].early})
 
     @cached_property
     def gold(self) -> Self:
@@ -186,55 +176,27 @@ class Experiment(Settings):
 def check_device(device: object) -> None:
     """Raise a ValueError unless this machine has the device."""
     data.require(isinstance(device, str) and re.fullmatch(r"cpu|cuda(:\d+)?", device),
-                 f"device must be 'cpu' or 'cuda', but is {data.short_repr(device)}.")
-    data.require(device == "cpu" or torch.cuda.is_available(),
-                 f"device is {device!r}, but PyTorch sees no GPU: use device cpu, or install a CUDA build of "
-                 "torch.")
-
-
-def check_call(experiment: object, store: object = None, device: object = "cpu", on_epoch: object = None,
-               fresh: object = False) -> None:
-    """Raise a ValueError unless these are arguments of `run`."""
-    data.require(isinstance(experiment, Experiment), "what is run must be an Experiment, such as "
-                 f"Experiment(), but is {data.short_repr(experiment)}.")
-    data.check_folder("store", store)
-    check_device(device)
-    data.require(on_epoch is None or callable(on_epoch), "on_epoch must be a function of an epoch and its "
-                 f"row, but is {data.short_repr(on_epoch)}.")
-    data.require(isinstance(fresh, bool), f"fresh must be one of False, True, but is {fresh!r}.")
-
-
-def _groups(groups: Any) -> str | tuple[data.Group, ...]:
-    if isinstance(groups, str) and groups in ("default", "uniform"):
-        return groups
-    try:
-        pairs = tuple((operator.index(y), operator.index(a)) for y, a in groups)
-    except (TypeError, ValueError):
-        pairs = ()
-    data.require(pairs and min(map(min, pairs)) >= 0, "groups must be 'default', 'uniform' or pairs (y, a), "
-                 f"but is {data.short_repr(groups)}.")
-    return pairs
+                 f"device must be 'cpu' or 'cuda', got {data.short_repr(device)}.")
+    data.require(device == "cpu" or torch.cuda.is_available(), f"device is {device!r}, but PyTorch sees no "
+                 "GPU: use device cpu, or install a CUDA build of torch.")
 
 
 def _check_method(e: Experiment) -> None:
-    method, settings = methods.get(e.method), _defaults(methods.get(e.method))
-    sees_all = method.trains_on == "train"
+    method, sees_all = methods.get(e.method), methods.get(e.method).trains_on == "train"
+    for name in e.overrides:
+        data.known(f"setting of {e.method}", name, sorted(_defaults(method)))
+    for name in e.pretraining:
+        data.known("setting of pretraining", name, sorted(training.TrainConfig.__dataclass_fields__))
     data.require(e.grouping == "true" or not sees_all,
-                 f"grouping must be true for {e.method}, which forgets nothing, but is {e.grouping!r}.")
+                 f"grouping must be true for {e.method}, which forgets nothing, got {e.grouping!r}.")
     samples_itself = method.sample_epoch is not training.Method.sample_epoch
-    data.require(not e.reweight or not (sees_all or samples_itself),
-                 f"{e.method} does not combine with REWEIGHT: it "
-                 f"{'sees the whole training set' if sees_all else 'samples by itself'}.")
-    trainable = training.TrainConfig.__dataclass_fields__
-    if not (e.overrides.keys() <= settings.keys() and e.pretraining.keys() <= trainable.keys()):
-        from grmu.experiments import unknown
-
-        unknown.reject(e, settings, trainable)
+    data.require(not e.reweight or not (sees_all or samples_itself), f"{e.method} does not combine with "
+                 f"REWEIGHT: it {'sees the whole training set' if sees_all else 'samples by itself'}.")
     if e.pretraining and method.init_from is not None:
         _ = e.original  # checks its values
     made = e.network, e.config, e.make_method()  # all check their values
     data.require(not e.reweight or made[2].retains,
-                 f"{e.method} without a retain pass has nothing for REWEIGHT to weigh: set reweight=False.")
+                 f"{e.method} without a retain pass has nothing to reweight: set reweight=False.")
 
 
 @cache

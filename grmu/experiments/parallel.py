@@ -1,10 +1,8 @@
-"""Many runs: one after the other or in processes, in the order given,
-under a progress bar with the time left."""
+"""Many runs, one after the other or in several processes, in the order given, under a progress bar."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import TypeVar
 import pandas as pd
 from tqdm.auto import tqdm
 
-from grmu.data import number, require, short_repr
-from grmu.experiments.experiment import Experiment, check_call
+from grmu.data import number
+from grmu.experiments.experiment import Experiment
 from grmu.experiments.run import run
 from grmu.experiments.store import StoreError
 
@@ -23,40 +21,37 @@ T = TypeVar("T")
 
 def map_experiments(function: Callable[[Experiment], T], experiments: Iterable[Experiment], jobs: int = 1,
                     progress: bool = True) -> Iterator[T]:
-    """function(experiment) for each, in the order given.
+    """Yield function(experiment) for each experiment, in the order given.
 
     Args:
-        jobs: processes to share the work. With more than one, `function` and its results must be picklable,
-            and methods that a notebook registered are unknown.
+        function: What to do with an experiment.
+        experiments: What to do it with.
+        jobs: Number of processes. With more than one, `function` and its results must be picklable, and
+            methods that a notebook registered are unknown.
+        progress: Show a progress bar.
 
     Raises:
-        ValueError: something that is no experiment, or jobs that are no whole number from 1.
+        ValueError: `jobs` is no whole number from 1.
+        StoreError: A process was killed, as when memory runs out.
     """
     number("jobs", jobs, 1, whole=True)
-    require(isinstance(experiments, Iterable),
-            f"experiments must be a list, such as [Experiment()], but is {short_repr(experiments)}.")
     experiments = list(experiments)
-    for experiment in experiments:
-        check_call(experiment)
-    with ExitStack() as stack:
-        results: Iterator[T] = map(function, experiments)
-        if jobs > 1:
-            pool = ProcessPoolExecutor(jobs, get_context("spawn"))  # a fork would inherit locked threads
-            stack.callback(pool.shutdown, cancel_futures=True)  # what runs is kept, the rest dropped
-            results = pool.map(function, experiments)
-        bar = stack.enter_context(tqdm(experiments, unit="run", leave=False, disable=not progress,
-                                       smoothing=0.05))
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"))  # a fork would inherit locked threads
+    results = pool.map(function, experiments) if jobs > 1 else map(function, experiments)
+    bar = tqdm(experiments, unit="run", leave=False, disable=not progress)
+    try:
         for experiment in bar:
             bar.set_description(str(experiment))
-            try:
-                yield next(results)
-            except BrokenProcessPool as error:
-                raise StoreError(f"the process that did {experiment} was ended from outside, as when memory "
-                                 "runs out: try again with fewer jobs; what is finished is kept.") from error
+            yield next(results)
+    except BrokenProcessPool as error:
+        raise StoreError(f"the process of {experiment} was killed, as when memory runs out: try again with "
+                         "fewer jobs; finished runs are kept.") from error
+    finally:
+        pool.shutdown(cancel_futures=True)  # finish what runs, drop the rest
 
 
 def run_all(experiments: Iterable[Experiment], store: str | Path | None = None, device: str = "cpu",
             progress: bool = True, jobs: int = 1) -> pd.DataFrame:
-    """Run many experiments; one row each, in the order given. `jobs`: see `map_experiments`."""
+    """Run many experiments; return one row each, in the order given (see `map_experiments`)."""
     results = map_experiments(partial(run, store=store, device=device), experiments, jobs, progress)
     return pd.DataFrame([result.row() for result in results])

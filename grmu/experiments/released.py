@@ -1,75 +1,48 @@
 """What the paper's code was run with: presets/released.csv has a row for each of its settings files.
 
 An experiment on one of the paper's data sets takes the row that fits it best. The protocol "released" adds
-what the code does and no settings file says.
+what the code does and no settings file says. SalUn's files say nothing about forget epochs, and its code runs
+the forget pass in every epoch, so the table has its number of epochs there.
 """
 
 from __future__ import annotations
 
-import csv
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 if TYPE_CHECKING:
     from grmu.experiments.experiment import Experiment
 
 FILE = Path(__file__).parent / "presets" / "released.csv"
-SHORT = {"group_dro_retrain": "group_dro"}  # methods by the name that they have there
-COLUMNS = {"dro_eta": "eta"}
-NETWORKS = {"resnet18": "resnet18_timm"}  # in the released code
 KEYS = ("dataset", "network", "groups", "ratio", "method", "reweight")
-
-
-def settings(experiment: Experiment, model: str) -> dict[str, Any]:
-    """Return the settings that the released code has for an experiment, and its `model` by our name."""
-    chosen = {"model": model} | _nearest_row(experiment)
-    if experiment.protocol == "released":
-        chosen |= {"model": NETWORKS.get(model, model), "warmup_by": "step"}
-        chosen |= {"retain_batch_size": 128} if experiment.method == "scrub" else {}
-    return chosen
-
-
-def _nearest_row(e: Experiment) -> dict[str, Any]:
-    """Return the row of the nearest ratio and number of groups; {} where there is none."""
-    rows = _rows(e.dataset, e.method.removesuffix("_released"))
-    n_groups, ratio = 1 if isinstance(e.groups, str) else len(e.groups), sum(e.ratios) / len(e.ratios)
-
-    def distance(row: dict[str, Any]) -> tuple[bool, float, float]:
-        return (row["reweight"] != e.reweight, abs((row["groups"] or n_groups) - n_groups),
-                abs((row["ratio"] or ratio) - ratio))
-
-    if not rows:
-        return {}
-    row = min(rows, key=distance)
-    return {name: value for name, value in row.items() if name not in KEYS and value is not None}
 
 
 @cache
 def released() -> list[dict[str, Any]]:
-    """The released code's settings, a dict a file; what a method does not read is None there.
+    """Return the released code's settings, a dict per file, without the settings that its method lacks."""
+    rows = pd.read_csv(FILE).convert_dtypes().to_dict("records")
+    return [{str(name): value for name, value in row.items() if pd.notna(value)} for row in rows]
 
-    SalUn's is as that code reads it, for its files say nothing: the forget pass runs in every epoch.
+
+def settings(experiment: Experiment, model: str) -> dict[str, Any]:
+    """Return the settings that the released code has for an experiment, and its `model` by our name.
+
+    They are those of the same REWEIGHT, the nearest number of groups and the nearest ratio, in this order.
     """
-    with FILE.open(newline="") as file:
-        rows = [{COLUMNS.get(name, name): _value(name, text) for name, text in row.items()}
-                for row in csv.DictReader(file)]
-    for row in rows:
-        row["method"] = SHORT.get(row["method"], row["method"])
-        row["forget_epochs"] = row["epochs"] if row["method"] == "salun" else row["forget_epochs"]
-    return rows
+    e, method = experiment, experiment.method.removesuffix("_released")
+    n_groups = 1 if isinstance(e.groups, str) else len(e.groups)
 
+    def distance(row: dict[str, Any]) -> tuple[bool, float, float]:
+        return (row["reweight"] != e.reweight, abs(row.get("groups", n_groups) - n_groups),
+                abs(row.get("ratio", e.ratio) - e.ratio))
 
-@cache
-def _rows(dataset: str, method: str) -> list[dict[str, Any]]:
-    return [row for row in released() if (row["dataset"], row["method"]) == (dataset, method)]
-
-
-def _value(name: str, text: str) -> Any:
-    if not text:
-        return None
-    if name in ("reweight", "augment"):
-        return text == "1"
-    if name in ("epochs", "forget_epochs", "batch_size", "warmup_epochs", "groups"):
-        return int(text)
-    return text if name in ("dataset", "network", "method", "optimizer", "schedule") else float(text)
+    rows = [row for row in released() if (row["dataset"], row["method"]) == (e.dataset, method)]
+    nearest = min(rows, key=distance, default={})
+    chosen = {"model": model} | {name: value for name, value in nearest.items() if name not in KEYS}
+    if e.protocol == "released":
+        chosen |= {"warmup_by": "step"} | ({"model": "resnet18_timm"} if model == "resnet18" else {})
+        chosen |= {"retain_batch_size": 128} if method == "scrub" else {}
+    return chosen

@@ -7,7 +7,6 @@ computed twice: its weights and its metrics are in the store, under a key that `
 import copy
 import hashlib
 import json
-import platform
 import uuid
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -16,15 +15,19 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
+from safetensors.torch import load, save
 
 from grmu import data, models, reweight, training
 from grmu.data.files import PACKAGE
-from grmu.experiments.experiment import Experiment, check_call
+from grmu.data.subsets import smaller
+from grmu.experiments.experiment import Experiment, check_device
 from grmu.experiments.store import Checkpoint, Record, Store
 from grmu.metrics import OVERALL, evaluate
-from grmu.numerics import fixed_threads
+from grmu.numerics import fixed_threads, made_by
 
-CODE = ("data/**/*.py", "*.py", "methods/*.py", "experiments/run.py")  # the files that compute results
+# the files that compute and store results
+CODE = ("data/**/*.py", "*.py", "methods/*.py", "experiments/run.py", "experiments/store.py")
+COLUMNS = ("dataset", "method", "reweight", "ratio", "groups", "seed")  # of every run's row
 
 
 class Keys(NamedTuple):
@@ -67,27 +70,30 @@ class Result:
     @cached_property
     def model(self) -> models.Classifier:
         """The trained network, on the CPU, in eval mode."""
-        e, weights = self.experiment, Store(self.folder.parents[1]).weights(self.folder.name)
-        model = models.build(replace(e.network, pretrained=False), e.load().train, e.seed)
-        if "head.r" in weights:  # `adjust` has replaced the head
-            from grmu.prior import shifted_head
-
-            model.replace_head(shifted_head(model, weights["head.r"]))
-        model.load_state_dict(weights)
-        return model.eval().requires_grad_(False)
+        return load_model(self.experiment, self.folder)
 
     def by_group(self) -> list[float]:
         """Return the test accuracy of every group, in group order; NaN for a group without test samples."""
         return self.accuracy.accuracy[~self.accuracy.group.isin(OVERALL)].tolist()
 
     def row(self) -> dict[str, Any]:
-        """Return the run as one flat row of a table."""
-        e, default = self.experiment, Experiment()
-        always = ("dataset", "method", "reweight", "ratio", "groups", "seed")
-        rest = ("split_seed", "half", "grouping", "pretraining", "protocol", "tiny")
-        shown = [*always, *(name for name in rest if getattr(e, name) != getattr(default, name))]
-        return {**{name: getattr(e, name) for name in shown}, "groups": str(e.groups), **e.overrides,
-                **self.metrics, "by_group": self.by_group(), "seconds": round(self.seconds, 2)}
+        """Return the run as one flat row of a table; `COLUMNS` always, other fields if they were set."""
+        e, default = asdict(self.experiment), asdict(Experiment())
+        shown = {name: e[name] for name in e if name in COLUMNS or e[name] != default[name]}
+        shown |= {"groups": str(self.experiment.groups), **shown.pop("overrides", {})}
+        return {**shown, **self.metrics, "by_group": self.by_group(), "seconds": round(self.seconds, 2)}
+
+
+def load_model(experiment: Experiment, folder: Path) -> models.Classifier:
+    """Return the network that a run left in a folder of its store."""
+    e, weights = experiment, load(Store(folder.parents[1]).payload("models", folder.name))
+    model = models.build(replace(e.network, pretrained=False), e.load().train, e.seed)
+    if "head.r" in weights:  # `adjust` has replaced the head
+        from grmu.prior import shifted_head
+
+        model.replace_head(shifted_head(model, weights["head.r"]))
+    model.load_state_dict(weights)
+    return model.eval().requires_grad_(False)
 
 
 def run(experiment: Experiment, store: str | Path | None = None, device: str = "cpu",
@@ -106,45 +112,46 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
         FloatingPointError: A loss became NaN or infinite.
         StoreError: The store cannot be read or written.
     """
-    check_call(experiment, store, device, on_epoch, fresh)
-    splits, split, groups = load_split(experiment)
-    keys, records = run_keys(experiment), Store(store)
+    data.require(isinstance(experiment, Experiment), "what is run must be an Experiment, such as "
+                 f"Experiment(), got {data.short_repr(experiment)}.")
+    data.check_folder("store", store)
+    check_device(device)
+    e, (splits, split, groups) = experiment, load_split(experiment)
+    keys, records = run_keys(e), Store(store)
+    folder = records.folder("models", keys.weights)
 
     def train_model() -> Record:
-        e, (train, *_), (retain, forget, *_, retained) = experiment, splits, split
-        if e.grouping != "true":
+        train, (retain, forget, *_, retained) = splits.train, split
+        if e.source:
             from grmu.discover import regroup
 
-            model = run(e.source, store, device).model
-            train, (retain, forget, *_) = regroup(e.grouping, model, train, split, e.seed)
+            source = train_or_load(e.source, store, device)
+            train, (retain, forget, *_) = regroup(e.grouping, source, train, split, e.seed)
         if e.method_class.trains_on == "train":  # PRETRAIN retains all, since all splits share it
             retain, forget, retained = train, train.subset(retained[:0]), torch.arange(len(train))
-        original = run(e.start, store, device).model.to(device) if e.start else None
+        original = train_or_load(e.start, store, device).to(device) if e.start else None
         model = copy.deepcopy(original) or models.build(e.network, e.load().train, e.seed).to(device)
         weights = reweight.sample_weights(train, retain).to(device) if e.reweight else None
         context = training.Context(
             model.requires_grad_(True), original, train.to(device), retain.to(device), forget.to(device),
             torch.Generator().manual_seed(e.seed + 1), e.config, weights, retained.to(device))
         checkpoint = Checkpoint(records, keys.weights)
-        record = on_epoch if e.half else recorder(context, splits.test.to(device), groups, on_epoch)
+        record = recorder(context, splits.test.to(device), groups, on_epoch)
         curves = training.train(e.make_method(), context, record, None if fresh else checkpoint)
         summary = {"curves": curves, "seconds": checkpoint.seconds(), "made_by": made_by(device)}
-        return summary, model.state_dict()
+        return summary, save({name: w.contiguous().cpu() for name, w in model.state_dict().items()})
 
     def evaluate_model() -> Record:
-        retain, forget, val, test = (part.to(device) for part in (*split[:2], *splits[1:3]))
-        model = copy.deepcopy(result.model).to(device)
-        metrics, accuracy = evaluate(model, retain, forget, val, test, groups)
+        parts = (part.to(device) for part in (*split[:2], *splits[1:3]))
+        metrics, accuracy = evaluate(load_model(e, folder).to(device), *parts, groups)
         return {"metrics": metrics, "accuracy": accuracy.to_dict("records")}, None
 
     with fixed_threads():
         trained = records.get_or_compute("models", keys.weights, train_model, fresh)
         Checkpoint(records, keys.weights).drop()
-        result = Result(experiment, {}, pd.DataFrame(), pd.DataFrame(trained["curves"]), trained["seconds"],
-                        trained["made_by"], records.folder("models", keys.weights))
         evaluated = records.get_or_compute("results", keys.result, evaluate_model, fresh)
-    result.metrics, result.accuracy = evaluated["metrics"], pd.DataFrame(evaluated["accuracy"])
-    return result
+    return Result(e, evaluated["metrics"], pd.DataFrame(evaluated["accuracy"]),
+                  pd.DataFrame(trained["curves"]), trained["seconds"], trained["made_by"], folder)
 
 
 def train_or_load(experiment: Experiment, store: str | Path | None = None,
@@ -160,18 +167,17 @@ def run_keys(experiment: Experiment) -> Keys:
     weights, and PyTorch's version. PRETRAIN's weights do not depend on what is forgotten, so all splits share
     them. A method that a notebook defines has a new key in every call, so it is trained each time.
     """
-    e, method, config = experiment, experiment.method_class, asdict(experiment)
+    e, method = experiment, experiment.method_class
     split = {"ratio": e.ratio, "groups": e.groups, "split_seed": e.split_seed}
+    config = e.identity | {"root": "", "data": data.fingerprint(e.dataset, e.root, e.protocol),
+                           "code": code_digest(), "torch": torch.__version__}
+    config["after"] = [run_keys(before).weights for before in (e.start, e.source) if before]
     if e.network.pretrained:
         from grmu.backbones import weights_digest
 
         config["published"] = weights_digest(e.network.model)
     if not method.__module__.startswith("grmu."):
         config["defined"] = uuid.uuid4().hex
-    earlier = [e.start, e.source if e.grouping != "true" else None]
-    config |= {"root": "", "overrides": e.settings, "after": [run_keys(o).weights for o in earlier if o],
-               "data": data.fingerprint(e.dataset, e.root, e.protocol), "code": code_digest(),
-               "torch": torch.__version__}
     if method.trains_on == "train":
         config |= dict.fromkeys(split, "")
     weights = _hash(config)
@@ -194,39 +200,24 @@ def load_split(experiment: Experiment) -> Parts:
     e, splits = experiment, experiment.load()
     models.check_fit(e.network, splits.train)
     groups = (splits.forget_group,) if isinstance(e.groups, str) else e.groups
-    if e.half or e.tiny:
-        from grmu.data import subsets
-
-        splits = subsets.smaller(splits, groups, e.seed, e.half, e.tiny)
-    seed = e.seed if e.split_seed is None else e.split_seed
-    split = data.split_forget(splits.train, e.ratio, None if e.groups == "uniform" else groups, seed,
-                              stratified=e.protocol == "ours")
+    splits = smaller(splits, groups, e.seed, e.half, e.tiny)
+    split = data.split_forget(splits.train, e.ratio, None if e.groups == "uniform" else groups,
+                              e.seed if e.split_seed is None else e.split_seed, e.protocol == "ours")
     return Parts(splits, split, groups)
 
 
 def recorder(context: training.Context, test: data.GroupedDataset, groups: tuple[data.Group, ...],
              then: training.OnEpoch | None) -> training.OnEpoch:
     """Return a function that adds to each epoch's row TA and, where something is forgotten, GA and UA."""
-    members = test.in_groups(groups)
-
-    def correct(part: data.GroupedDataset) -> torch.Tensor:
-        return (training.predict(context.model, context.model, part.x).argmax(1) == part.y).float()
+    model, forget, members = context.model, context.forget, test.in_groups(groups)
 
     def record(epoch: int, row: dict[str, float]) -> None:
-        hits = correct(test)
-        row |= {"epoch": epoch, "TA": hits.mean().item()}
-        if len(context.forget):
-            row |= {"GA": hits[members].mean().item(), "UA": correct(context.forget).mean().item()}
+        right = training.correct(model, test).float()
+        row |= {"epoch": epoch, "TA": right.mean().item()}
+        if len(forget):
+            row |= {"GA": right[members].mean().item(),
+                    "UA": training.correct(model, forget).float().mean().item()}
         if then:
             then(epoch, row)
 
     return record
-
-
-def made_by(device: str) -> dict[str, str]:
-    """Return what numbers may depend on besides code and settings: versions and machine."""
-    cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
-    names = [s.split(": ")[1] for s in cpuinfo.splitlines() if s.startswith("model name")]
-    return {"torch": torch.__version__, "python": platform.python_version(),
-            "machine": f"{platform.system()} {platform.machine()}, {device}",
-            "processor": f"{[*names, platform.processor()][0]}, {torch.backends.cpu.get_cpu_capability()}"}

@@ -49,9 +49,9 @@ def register(name: str, method: type[Method]) -> type[Method]:
     Raises:
         ValueError: The name is not a text, or the class is not such a dataclass.
     """
-    require(isinstance(name, str) and name, f"a method's name must be a text, but is {short_repr(name)}.")
+    require(isinstance(name, str) and name, f"a method's name must be a text, got {short_repr(name)}.")
     require(isinstance(method, type) and issubclass(method, Method) and is_dataclass(method),
-            f"{name} must be a class under Method, with @dataclass above it, but is {short_repr(method)}.")
+            f"{name} must be a class under Method, with @dataclass above it, got {short_repr(method)}.")
     registry[name] = method
     return method
 

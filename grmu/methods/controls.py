@@ -1,4 +1,4 @@
-"""Retraining with one thing changed: what a cause is held against (`grmu.analysis.causes`).
+"""Retraining with one thing changed: what a cause is held against (data/results/causes.py).
 
 Not among the registered methods: who uses one says `methods.register("by_hand", ByHand)` first.
 """

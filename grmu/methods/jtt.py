@@ -17,7 +17,7 @@ from torch import Tensor
 from grmu.data.checks import within
 from grmu.methods import Retrain
 from grmu.reweight import draw_epoch
-from grmu.training import Context, Method, predict, train
+from grmu.training import Context, Method, correct, train
 
 
 @dataclass
@@ -37,8 +37,7 @@ class JTT(Method):
         first = copy.deepcopy(context.model)
         brief = replace(context.config, epochs=self.first_epochs, warmup_epochs=0, schedule="constant")
         train(Retrain(), replace(context, model=first, config=brief, weights=None))
-        wrong = predict(first, first, context.retain.x).argmax(1) != context.retain.y
-        self.weights = torch.where(wrong, self.up, 1.0)
+        self.weights = torch.where(correct(first, context.retain), 1.0, self.up)
 
     def sample_epoch(self) -> Tensor:
         return draw_epoch(len(self.weights), self.weights / self.weights.sum(), self.context.rng)

@@ -28,7 +28,7 @@ import torch
 from nbclient import NotebookClient
 
 from grmu import closed_form, training
-from grmu.analysis import grids, results, tables
+from grmu.analysis import grids, results
 from grmu.analysis.compare import interval
 from grmu.analysis.names import label
 from grmu.data.arguments import Parser
@@ -92,7 +92,8 @@ def control(ratio: float) -> Row:
 def reweight_gains() -> pd.Series:
     """GA that REWEIGHT adds to each approximate method at ratio 0.9, mean over seeds, in points."""
     rows = pd.concat([results.load(grid, ratio=0.9) for grid in ("unlearning", "further")])
-    return tables.reweight_effect(rows).gain
+    ga = 100 * rows.pivot(index=["method", "seed"], columns="reweight", values="GA")
+    return (ga[True] - ga[False]).groupby("method", sort=False).mean()
 
 
 def gains_row() -> Row:

@@ -19,7 +19,7 @@ import torch
 from scipy import stats
 
 from grmu import data
-from grmu.analysis import grids, shipped_tables
+from grmu.analysis import grids, results
 from grmu.analysis.compare import LEAST_SEEDS
 from grmu.analysis.names import label
 from grmu.metrics import METRICS
@@ -52,8 +52,8 @@ def runs() -> Iterator[dict[str, Any]]:
 
 
 def theory() -> Iterator[dict[str, Any]]:
-    """What a shifted prior predicts of RETRAIN (`grmu.analysis.shift`): groups' accuracies alone."""
-    table = shipped_tables.read("shift")
+    """What a shifted prior predicts of RETRAIN (data/results/shift.py): groups' accuracies alone."""
+    table = results.load("shift")
     for who, groups in WHO.items():
         dataset, which = explorer.FORGET_GROUPS[groups]
         if which == "uniform":
@@ -93,21 +93,19 @@ def who() -> list[dict[str, Any]]:
 
 def curves() -> list[dict[str, Any]]:
     """Epoch by epoch, of the smallest group: means of UA and GA over five seeds."""
-    table = shipped_tables.read("trajectories").sort_values("epoch")
+    table = results.load("trajectories").sort_values("epoch")
     return [{"method": method, "reweight": int(reweight), "ratio": ratio}
             | {metric: [fine(round(v, 3)) for v in part[metric]] for metric in ("UA", "GA")}
             for (method, reweight, ratio), part in table.groupby(["method", "reweight", "ratio"])]
 
 
-def pictures() -> dict[str, Any] | None:
-    """The first test pictures of every group as hex digits, a shade a pixel; what was right; None without."""
-    if not shipped_tables.path_of("pictures").is_file():
-        return None
+def pictures() -> dict[str, Any]:
+    """The first test pictures of every group as hex digits, a shade a pixel; what was right."""
     test = data.load("groundwear").test
     x = torch.as_tensor(test.x[:])
     shown = [(test.group == g).nonzero()[:PICTURED, 0] for g in range(test.n_groups)]
     shades = [(x[index, 0].numpy() // (256 // SHADES)).ravel() for index in shown]
-    table = shipped_tables.read("pictures")
+    table = results.load("pictures")
     right = {"/".join(map(str, (method, int(reweight), ratio, seed))): list(part.sort_values("group").right)
              for (method, reweight, ratio, seed), part in table.groupby(
                  ["method", "reweight", "ratio", "seed"])}

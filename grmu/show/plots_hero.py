@@ -7,14 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grmu import data
-from grmu.analysis import results, studies
-from grmu.analysis.pictures import RIGHT, first_pictures
+from grmu.analysis import results
 from grmu.show.plots import GROUP_COLOURS, VERMILION, headline, show_picture
 
 ROWS = {("pretrain", False): "before\nanyone leaves", ("retrain", False): "trained anew\nwithout them",
         ("retrain", True): "trained anew,\nwith REWEIGHT", ("miu", True): "unlearned by MIU,\nwith REWEIGHT"}
 GRIDS = ("references", "unlearning")
-SEED, N_PICTURES = 0, 8
+SEED, N_PICTURES, RIGHT = 0, 8, "+"
 
 
 def hero(ratio: float = 0.9) -> Figure:
@@ -26,14 +25,14 @@ def hero(ratio: float = 0.9) -> Figure:
     """
     splits = data.load("groundwear")
     test, g = splits.test, splits.test.group_id(splits.forget_group)
-    right = {arm: by_group[g] for arm, by_group in _of(studies.load("pictures"), ratio).items()}
+    right = {arm: by_group[g] for arm, by_group in _of(results.load("pictures"), ratio).items()}
     runs = pd.concat([results.load(name) for name in GRIDS])
     means = 100 * runs[(runs.ratio - ratio).abs() < 1e-9].groupby(["method", "reweight"]).GA.mean()
     before = right["pretrain", False]
     n_right = round(N_PICTURES * means["pretrain", False] / 100)
     places = sorted([i for i, answer in enumerate(before) if answer == RIGHT][:n_right]
                     + [i for i, answer in enumerate(before) if answer != RIGHT][:N_PICTURES - n_right])
-    shown = test.x[first_pictures(test.group, g)[places]]
+    shown = test.x[(test.group == g).nonzero()[places, 0]]
     fig, axes = plt.subplots(len(ROWS), N_PICTURES, figsize=(8.6, 4.3))
     for row, (arm, name) in zip(axes, ROWS.items(), strict=True):
         for ax, picture, place in zip(row, shown, places, strict=True):

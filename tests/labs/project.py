@@ -1,170 +1,84 @@
-"""The project: wrong methods with what each loses, and right ones in another style."""
+"""The project: wrong methods with the points that each loses, and a right one in another style."""
 
-FILE = """
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
-
-from grmu.data.checks import one_of, within
+FILE = """import torch
+from grmu.training import Method, dataclass, nn
+from grmu.data.checks import within
 from grmu.methods import register
-from grmu.training import Batch, Context, Method
 
-"""
-HEAD = """
 @dataclass
-class MyMethod(Method):
-    \"\"\"Ascent on the forgotten down to a cap, a little.\"\"\"
-
-    cap: float = within(0.001, 1, default=0.6)
-    forget_epochs: int = within(0, 1000, default=5)
-"""
-FORGET = """
+class MyMethod("""
+ABOUT = '    """Lower the accuracy on the forget set."""\n    forget_epochs: int = within(0, 99, default=5)\n'
+CAP = """    cap: float = within(0.001, 1, default=0.02)
     def forget_loss(self, batch):
         log_p = -nn.functional.cross_entropy(self.model(batch.x), batch.y, reduction="none")
         return (log_p - torch.tensor(self.cap).log()).clamp(min=0).mean()
 """
-TAIL = """
-
-register("mine", MyMethod)
-"""
 BEHAVIOUR = {"test_forgets": 3, "test_keeps": 3}
-TRAINS = {"test_losses": 2, "test_repeatable": 1, "test_reweight": 1, "test_resume": 1} | BEHAVIOUR
+ALL = dict(BEHAVIOUR, test_method=1, test_settings=1, test_losses=2, test_repeatable=1, test_reweight=1, test_resume=1)
 
 
-def answer(more="", head=HEAD, forget=FORGET, tail=TAIL):
-    """The file with a method that is right but for what is given."""
-    return {"method": FILE + head + forget + more + tail}
+def answer(body=ABOUT + CAP, more="", base="Method", tail="", **settings):
+    """Return a file with this class, and settings; by default, those of a right answer."""
+    return {"method": f'{FILE}{base}):\n{body}{more}\n\nregister("mine", MyMethod)\n{tail}',
+            "memorised_settings": f"memorised_settings = {settings}"}
 
 
-def setup(*lines):
-    """A setup that does this as well."""
-    return "\n    def setup(self, context):\n        super().setup(context)\n" + "".join(
-        f"        {line}\n" for line in lines)
+def hook(name, *lines):
+    """Return the source of a method of the class; a `setup` does this after the usual."""
+    first = ("super().setup(context)",) if name == "setup(self, context)" else ()
+    return f"    def {name}:\n" + "".join(f"        {line}\n" for line in first + lines)
 
 
-def retain(*lines):
-    """A retain loss of these lines."""
-    return "\n    def retain_loss(self, batch):\n" + "".join(f"        {line}\n" for line in lines)
+def losses(forget, retain="nn.functional.cross_entropy(out, batch.y)"):
+    """Return a class whose losses are these functions of `out`, the logits."""
+    return ABOUT + hook("forget_loss(self, batch)", "out = self.model(batch.x)", f"return {forget}") + hook(
+        "retain_loss(self, batch)", "out = self.model(batch.x)", f"return {retain}")
 
 
-# name: ({grade_id of the answer: wrong source}, {grade_id of the test: points lost})
+def fine_tuning(*lines):
+    """Return a class without a forget pass that does this after every step."""
+    return ABOUT.replace("default=5", "default=0") + hook("after_step(self)", "pass", *lines)
+
+
+SETUP, ASCENT = "setup(self, context)", "-{0} * nn.functional.cross_entropy(out, batch.y)"
+NOISE = "p.data.add_(0.002 * torch.randn(p.shape, generator=self.context.rng) * p.norm())"
+CALLED = hook(SETUP, "import grmu", "self.other = grmu.methods.SCRUB()", "self.other.setup(context)") + hook(
+    "forget_loss(self, batch)", "return self.other.forget_loss(batch)")
+REBOUND = """import grmu.course.unseen as unseen
+unseen.training.train = unseen.apply = unseen.unlearn = lambda *_: unseen.reference(1)[0].pretrain
+"""
+# title: ({grade_id of the answer: wrong source}, {grade_id of the test: points lost})
 MISCONCEPTIONS = {
-    "no word of what it does": (
-        answer(head=HEAD.replace('    """Ascent on the forgotten down to a cap, a little."""\n\n', "")),
-        {"test_method": 1}),
-    "the retain pass goes over everyone": (answer('\n    trains_on = "train"\n'), {"test_method": 1}),
-    "starts from fresh weights": (answer('\n    init_from = None\n'), {"test_method": 1}),
-    "another class is registered": (
-        answer(tail='\n\n@dataclass\nclass Other(MyMethod):\n    pass\n\n\nregister("mine", Other)\n'),
-        {"test_method": 1}),
-    "no dataclass": (
-        answer(head=HEAD.replace("@dataclass\n", "").replace("within(0.001, 1, default=0.6)", "0.05")
-               .replace("within(0, 1000, default=5)", "5"))
-        | {"memorised_settings": "memorised_settings = {}"},
-        {"test_method": 1, "test_settings": 1}),
-    "settings unchecked": (
-        answer(head=HEAD.replace("within(0.001, 1, default=0.6)", "0.6")), {"test_settings": 1}),
-    "a check of one's own in place of the others": (
-        answer("\n    def __post_init__(self):\n        assert self.forget_epochs != -1\n"),
-        {"test_settings": 1}),
-    "a range that words do not have": (
-        answer("\n    def __post_init__(self):\n        if not 0 < self.cap <= 1:\n"
-               '            raise ValueError(f"cap is {self.cap}")\n'), {"test_settings": 1}),
-    "a message that names no setting": (
-        answer("\n    def __post_init__(self):\n        try:\n            super().__post_init__()\n"
-               '        except ValueError:\n            raise ValueError("a bad value") from None\n'),
-        {"test_settings": 1}),
-    "the original is trained as well": (
-        answer(setup("for p in context.original.parameters():", "    p.data.mul_(0.9)")), {"test_losses": 2}),
-    "gradients flow into the original": (
-        answer(setup("context.original.requires_grad_(True)") + retain(
-            "off = (self.model(batch.x) - self.original(batch.x)) ** 2",
-            "return super().retain_loss(batch) + 0.001 * off.mean()")), {"test_losses": 2}),
-    "the original in training mode": (
-        answer(setup("context.original.train()")), {"test_losses": 2}),
-    "the forget loss is detached": (
-        answer(forget=FORGET.replace("self.model(batch.x)", "self.model(batch.x).detach()")), TRAINS),
-    "a loss for each sample": (answer(forget=FORGET.replace(".mean()", "")), TRAINS),
-    "noise from the global generator": (answer(setup(
-        "for p in context.model.parameters():", "    p.data.add_(0.001 * torch.randn_like(p))")),
-        {"test_repeatable": 1}),
-    "noise from numpy": (answer(setup(
-        "import numpy", "for p in context.model.parameters():",
-        "    p.data.mul_(1 + 0.001 * numpy.random.randn())")), {"test_repeatable": 1}),
-    "batches left out by random": (answer(retain(
-        "import random", "return super().retain_loss(batch) * (0.9 + 0.2 * random.random())")),
-        {"test_repeatable": 1, "test_resume": 1}),
-    "something stays in the class": (answer("\n    runs = []\n" + setup("self.runs.append(0)") + retain(
-        "return super().retain_loss(batch) * (1 + 0.01 * len(self.runs))")),
-        {"test_repeatable": 1, "test_resume": 1}),
-    "a sampling of its own": (answer("""
-    def sample_epoch(self):
-        return torch.randperm(len(self.context.retain), generator=self.context.rng)
-"""), {"test_reweight": 1}),
-    "groups balanced": (answer("""
-    def sample_epoch(self):
-        from grmu.methods.balanced import RWG
-        return RWG.sample_epoch(self)
-"""), {"test_reweight": 1}),
-    "the weights are thrown away": (answer(setup("context.weights = None")), {"test_reweight": 1}),
-    "a state that is not kept": (answer(setup("self.scale = torch.ones(())") + retain(
-        "self.scale = self.scale * 0.99", "return self.scale * super().retain_loss(batch)")),
+    "no docstring": (answer((ABOUT + CAP).split("\n", 1)[1]), {"test_method": 1}),
+    "the retain pass includes the forget set": (answer(more='    trains_on = "train"\n'), {"test_method": 1}),
+    "settings that accept any value": (answer(ABOUT + CAP.replace("within(0.001, 1, default=0.02)", "0.02")),
+                                       {"test_settings": 1}),
+    "the original model is changed as well": (
+        answer(more=hook(SETUP, "context.original.head.weight.data.mul_(0.9)")), {"test_losses": 2}),
+    "noise from the global generator": (
+        answer(more=hook(SETUP, "self.model.head.bias.data.add_(torch.rand(()) / 99)")), {"test_repeatable": 1}),
+    "a shuffle in place of REWEIGHT's draw": (
+        answer(more=hook("sample_epoch(self)", "n, rng = len(self.context.retain), self.context.rng",
+                         "return torch.randperm(n, generator=rng)")), {"test_reweight": 1}),
+    "a state that is not saved": (
+        answer(more=hook(SETUP, "self.scale = 1") + hook(
+            "retain_loss(self, batch)", "self.scale *= 0.99", "return self.scale * super().retain_loss(batch)")),
         {"test_resume": 1}),
-    "epochs counted by the method": (answer("""
-    done = 0
-
-    def before_epoch(self, epoch):
-        self.done += 1
-        return {}
-""" + retain("return super().retain_loss(batch) * (1 - 0.1 * self.done)")), {"test_resume": 1}),
-    "an average that is not kept": (answer(setup("self.mean = torch.zeros(())") + retain(
-        "loss = super().retain_loss(batch)", "self.mean = 0.9 * self.mean + 0.1 * loss.detach()",
-        "return loss + 0.01 * (loss - self.mean) ** 2")), {"test_resume": 1}),
-    "fine-tuning by another name": (
-        {"method": FILE + HEAD.replace("default=5", "default=0") + FORGET + TAIL},
-        {"test_losses": 2} | BEHAVIOUR),
-    "losses of nothing": (
-        answer(retain("return 0 * self.model(batch.x).sum()"),
-               forget="\n    def forget_loss(self, batch):\n        return 0 * self.model(batch.x).sum()\n"),
-        BEHAVIOUR),
-    "the sign of the forget loss": (answer(forget=FORGET.replace("return (", "return -(")), BEHAVIOUR),
-    "a cap that holds too early": (
-        answer() | {"memorised_settings": 'memorised_settings = {"cap": 0.9}'}, BEHAVIOUR),
-    "the forgotten in place of the retained": (
-        answer(retain("x, y = self.context.forget.x, self.context.forget.y",
-                      "return nn.functional.cross_entropy(self.model(x), y)")), BEHAVIOUR),
-    "wrong labels for the retained, too": (
-        answer(retain("logits, other = self.model(batch.x), (batch.y + 1) % self.context.train.n_classes",
-                      "return super().retain_loss(batch) + nn.functional.cross_entropy(logits, other)")),
-        {"test_keeps": 3}),
+    "ascent that is too strong": (answer(losses(ASCENT.format(1.25))), BEHAVIOUR),
+    "a cap that stops too early": (answer(cap=0.9), ALL),
+    "a loss for each sample": (answer(ABOUT + CAP.replace(".mean()", "")), ALL),
+    "the mean of the logits, and its square": (answer(losses("out.mean()", "out.mean() ** 2")), ALL),
+    "a class without losses": (answer(fine_tuning()), ALL),
+    "the original model unchanged": (
+        answer(fine_tuning("self.model.load_state_dict(self.original.state_dict())")), ALL),
+    "a new last layer": (
+        answer(fine_tuning("self.model.head.weight.data.normal_(generator=self.context.rng)")), ALL),
+    "noise on all weights": (answer(fine_tuning("for p in self.model.parameters():", "    " + NOISE)), ALL),
+    "a subclass of MIU": (answer(ABOUT, base="__import__('grmu').methods.MIU", mine_lr=0.03), ALL),
+    "SCRUB, called": (answer(ABOUT + CALLED), ALL),
+    "a training loop of its own": (answer(fine_tuning(), tail=REBOUND), ALL),
 }
-
-# What those mutants lose that every lab has: a class without losses is still a class, with settings
-GENERIC = {"method: None": TRAINS, "method: a constant": TRAINS}
-
-SECOND = {"method": FILE + """
-@dataclass
-class MyMethod(Method):
-    \"\"\"Ascent and descent at once, a few epochs; a head with noise; an average that is kept.\"\"\"
-
-    forget_epochs: int = within(0, 1000, default=2)
-    kind: str = one_of("ascent", "nothing")
-
-    def forget_loss(self, batch):
-        gone = nn.functional.cross_entropy(self.model(batch.x), batch.y)
-        return -gone if self.kind == "ascent" else 0 * gone
-
-    def setup(self, context):
-        super().setup(context)
-        self.mean = nn.Buffer(torch.zeros(()))
-        head = self.model.head[-1] if isinstance(self.model.head, nn.Sequential) else self.model.head
-        noise = torch.randn(head.weight.shape, generator=context.rng)
-        with torch.no_grad():
-            head.weight.add_(0.01 * noise)
-
-    def retain_loss(self, batch):
-        loss = super().retain_loss(batch)
-        self.mean.mul_(0.9).add_(0.1 * loss.detach())
-        return loss + 0.01 * (loss - self.mean) ** 2
-""" + TAIL, "memorised_settings": "memorised_settings = {}"}
+SECOND = answer(losses(ASCENT.format(1)), hook(
+    SETUP, "self.steps = nn.Buffer(torch.zeros(()))", "noise = torch.rand((), generator=context.rng)",
+    "self.model.head.weight.data.mul_(1 + 0.01 * noise)") + hook("after_step(self)", "self.steps += 1"),
+    forget_epochs=2)

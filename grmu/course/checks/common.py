@@ -1,9 +1,9 @@
-"""What the checks share: an error that Jupyter shows as one sentence, calls of a student's function."""
+"""What the checks share: an error that Jupyter shows as one sentence, and calls of a student's function."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -13,34 +13,38 @@ from torch import Tensor
 class CheckError(AssertionError):
     """The answer is not right yet; the message says why."""
 
-    def _render_traceback_(self) -> list[str]:  # what Jupyter shows: the sentence, not the way to it
+    def _render_traceback_(self) -> list[str]:  # what Jupyter shows in place of a traceback
         return [f"Not yet: {self}"]
 
 
 def expect(condition: object, otherwise: str) -> None:
-    """Raise a CheckError that says `otherwise` unless the condition holds."""
+    """Raise a CheckError with the message `otherwise` unless the condition holds."""
     if not bool(condition):
         raise CheckError(otherwise)
 
 
 def passed(what: str) -> None:
-    """Say that a check was passed."""
+    """Print that a check was passed."""
     print(f"\N{CHECK MARK} {what}")
 
 
-def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a student's function; a stub gets a friendly word."""
+def call(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a student's function.
+
+    Raises:
+        CheckError: It is still the stub.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return function(*args, **kwargs)
+            return function(*args)
     except NotImplementedError:
         raise CheckError(f"{function.__name__} still raises NotImplementedError: "
-                         "replace that line by your answer.") from None
+                         "replace that line with your answer.") from None
 
 
 def number(function: Callable[..., Any], *args: Any) -> float:
-    """Call a student's function that is to return one number."""
+    """Call a student's function that should return one number."""
     value = call(function, *args)
     try:
         return float(value)
@@ -48,8 +52,21 @@ def number(function: Callable[..., Any], *args: Any) -> float:
         raise CheckError(f"{function.__name__} should return one number, but returned {value!r}.") from None
 
 
+def tensor(value: Any, shape: tuple[int, ...], what: str) -> Tensor:
+    """Return a value that should be a tensor of this shape."""
+    expect(isinstance(value, Tensor) and value.shape == shape, f"return {what}.")
+    return value
+
+
 def close(value: Any, target: Any, tolerance: float = 1e-4) -> bool:
-    """Whether two numbers, arrays or tensors agree in shape and value."""
-    value, target = (np.asarray(v.detach() if isinstance(v, Tensor) else v, dtype=float)
-                     for v in (value, target))
-    return value.shape == target.shape and bool(np.allclose(value, target, atol=tolerance, rtol=tolerance))
+    """Return whether two numbers, arrays or tensors agree in shape and value."""
+    ours, theirs = (np.asarray(v.detach() if isinstance(v, Tensor) else v, dtype=float) for v in (value, target))
+    return ours.shape == theirs.shape and bool(np.allclose(ours, theirs, atol=tolerance, rtol=tolerance))
+
+
+def compare(value: Any, right: Any, otherwise: str, wrong: Iterable[tuple[Any, str]] = (),
+            tolerance: float = 1e-4) -> None:
+    """Raise a CheckError unless a value is right; a known wrong value gets a message of its own."""
+    for mistake, why in wrong:
+        expect(not close(value, mistake, tolerance), why)
+    expect(close(value, right, tolerance), otherwise)

@@ -1,127 +1,157 @@
-"""Uneven forgetting: who is forgotten, and what it leaves of a group."""
+"""Lessons 00 to 02: a group's accuracy, whom RETRAIN leaves out, what a group loses, and REWEIGHT."""
 
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from grmu.course.checks.common import call, close, expect, number, passed
+from grmu import data
+from grmu.course.checks.common import call, close, compare, expect, number, passed, tensor
+from grmu.experiments.store import Store
+
+PACKAGES = ("grmu", "torch", "numpy", "pandas", "scikit-learn", "ipywidgets", "jupyterlab")
+
+
+def check_setup() -> None:
+    """Print whether this machine can run the course: versions, device, data and store."""
+    for package in PACKAGES:
+        print(f"{package:14}{version(package)}")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none (the embedded data do not need one)"
+    print(f"{'Python':14}{platform.python_version()} on {platform.system()} {platform.machine()}\n{'GPU':14}{gpu}")
+    for name in data.EMBEDDED:
+        splits = data.load(name)
+        print(f"{name:22}{len(splits.train):,} train, {len(splits.val):,} val, {len(splits.test):,} test")
+    Store()
+    passed("set-up complete: the data are intact and finished runs can be stored")
+
+
+def check_group_accuracy(function: Callable[..., Any]) -> None:
+    """Check `function(predicted, y, group, g)`, which returns accuracy, n and standard error of group g."""
+    predicted, y = torch.tensor([0, 1, 1, 0, 1, 1, 0, 0]), torch.tensor([0, 1, 0, 0, 1, 1, 1, 0])
+    group = torch.tensor([0, 1, 0, 0, 1, 1, 1, 0])
+    answer = call(function, predicted, y, group, 0)
+    expect(isinstance(answer, tuple) and len(answer) == 3, "return three numbers: accuracy, n, standard error.")
+    accuracy, n, se = map(float, answer)
+    expect(n == 4, f"group 0 has 4 samples here, not {n:g}: count only samples with group == g.")
+    compare(accuracy, 0.75, f"3 of the 4 samples of group 0 are right, so the accuracy is 0.75, not {accuracy:g}.")
+    compare(se, math.sqrt(0.75 * 0.25 / 4), f"the standard error is sqrt(p (1 - p) / n) = 0.217 here, not {se:.3f}.")
+    compare(call(function, predicted, y, group, 1)[0], 0.75, "group 1 has 3 of 4 right as well: does g matter?")
+    passed("accuracy, n and standard error of a group")
 
 
 def check_retrain(function: Callable[..., Any]) -> None:
-    """`function(fit, x, y, group, g, ratio, seed)` -> what `fit` makes of all but a random share of group g.
-    """
+    """Check `function(fit, x, y, group, g, ratio, seed)`: `fit` without a random fraction of group g."""
     group = torch.tensor([0] * 40 + [1] * 20 + [0] * 20 + [2] * 20)
-    pictures, targets = torch.arange(100)[:, None] + 0.5, torch.arange(100) % 7
-    kept = _stay(function, pictures, targets, group, 1, 0.5, 3)
+    kept = _kept(function, group, 1, 0.5, 3)
     gone = 20 - int((group[kept] == 1).sum())
-    expect(gone < 20, "nobody of group 1 is left: half of its members should be.")
-    expect(int((group[kept] != 1).sum()) == 80,
-           f"of the 80 samples of other groups {int((group[kept] != 1).sum())} are left: "
-           "group 1 alone asked, so fit gets everybody else.")
-    expect(gone > 0, "fit gets everybody, those who asked to be forgotten too: that is PRETRAIN.")
-    expect(gone == 10, f"half of group 1 are 10 of its 20 samples, but {gone} are gone. "
-                       "The ratio is a share of the group, not of the training set, "
-                       "and not a probability for each sample: the number must be exact.")
-    expect(60 - int((group[_stay(function, pictures, targets, group, 0, 0.1, 3)] == 0).sum()) == 6,
-           "a tenth of the 60 samples of group 0 are 6: does g matter?")
-    expect(kept == _stay(function, pictures, targets, group, 1, 0.5, 3),
-           "the same seed must forget the same samples, but two calls differ: "
-           "use a generator made from the seed.")
-    expect(any(kept != _stay(function, pictures, targets, group, 1, 0.5, seed) for seed in range(4, 9)),
+    expect(int((group[kept] != 1).sum()) == 80, "only group 1 requests deletion: pass everyone else to fit.")
+    expect(gone > 0, "fit gets all pictures, including the forget set: that is PRETRAIN.")
+    expect(gone == 10, f"half of group 1 is 10 of its 20 samples, but {gone} are gone. The ratio is an exact fraction "
+                       "of the group, not of the training set, and not a probability for each sample.")
+    expect((group[_kept(function, group, 0, 0.1, 3)] == 0).sum() == 54,
+           "a tenth of the 60 samples of group 0 is 6: does g matter?")
+    expect(kept == _kept(function, group, 1, 0.5, 3),
+           "the same seed must forget the same samples, but two calls differ: make a generator from the seed.")
+    expect(any(kept != _kept(function, group, 1, 0.5, seed) for seed in range(4, 9)),
            "every seed forgets the same samples: choose at random, with the seed.")
-    passed("a model of all who stay, afresh: this is exact unlearning")
+    passed("a new model trained on the retain set: this is exact unlearning")
 
 
-def _stay(function: Callable[..., Any], x: Tensor, y: Tensor, *request: Any) -> list[int]:
-    """The rows that a student's function trains on, in ascending order."""
-    model, given = object(), list[tuple[Any, Any]]()
+def _kept(function: Callable[..., Any], group: Tensor, *request: Any) -> list[int]:
+    """Return the rows that a student's function trains on, in ascending order."""
+    x, y = torch.arange(len(group))[:, None] + 0.5, torch.arange(len(group)) % 7
+    model, calls = object(), list[tuple[Any, Any]]()
 
     def fit(x: Any, y: Any, *_: Any, **__: Any) -> object:
-        given.append((x, y))
+        calls.append((x, y))
         return model
 
-    pictures, targets = x.clone(), y.clone()
-    returned = call(function, fit, pictures, targets, *request)
-    expect(given, "fit is never called: RETRAIN is fit(pictures, targets) of those who stay.")
-    expect(len(given) == 1, f"fit is called {len(given)} times: exact unlearning trains once, "
-                            "afresh, and on those who stay.")
+    returned = call(function, fit, x.clone(), y.clone(), group, *request)
+    expect(len(calls) == 1, f"call fit once, on the retain set; it was called {len(calls)} times.")
     expect(returned is model, "return the model that fit returns.")
-    expect(pictures.equal(x) and targets.equal(y),
-           "pictures or targets that were passed in have changed: leave rows out instead.")
-    ours, theirs = given[0]
-    expect(isinstance(ours, Tensor) and isinstance(theirs, Tensor) and (ours.ndim, theirs.ndim) == (2, 1),
-           "fit takes pictures and targets, tensors with the rows of x and y that stay.")
-    rows = [int(value) for value in ours[:, 0]]
-    expect(len(set(rows)) == len(rows) and set(rows) <= set(range(len(x))) and ours.equal(x[rows]),
-           "fit gets pictures twice, or changed ones: each who stays is shown as it is, once.")
-    expect(theirs.tolist() == y[rows].tolist(),
+    pictures, targets = calls[0]
+    expect(isinstance(pictures, Tensor) and pictures.ndim == 2 and isinstance(targets, Tensor),
+           "fit takes tensors: the rows of x and y that stay.")
+    rows = [int(value) for value in pictures[:, 0]]
+    expect(len(set(rows)) == len(rows) and pictures.equal(x[rows]),
+           "fit gets a picture twice, or a changed one: show each retained picture once, as it is.")
+    expect(targets.tolist() == y[rows].tolist(),
            "pictures and targets do not belong together: leave the same rows out of both.")
     return sorted(rows)
 
 
 def check_margin_shift(function: Callable[..., Any]) -> None:
-    """`function(before, left)` -> (n_attributes,) what the margin of class 1 over class 0 gains."""
-    def asked(before: list[list[int]], left: list[list[int]]) -> Tensor:
-        tables = torch.tensor(before), torch.tensor(left)
-        kept = [table.clone() for table in tables]
-        shift = call(function, *tables)
-        expect(all(map(torch.equal, tables, kept)), "a table that was passed in has changed: work on a copy.")
-        expect(isinstance(shift, Tensor) and shift.shape == (2,),
-               "return a tensor of two numbers, one for each ground (a column of the tables).")
-        return shift.double()
+    """Check `function(before, left)`: (n_attributes,) how far the margin of class 1 over class 0 moves."""
+    def shift_of(before: list[list[int]], left: list[list[int]]) -> Tensor:
+        shift = call(function, torch.tensor(before), torch.tensor(left))
+        return tensor(shift, (2,), "a tensor of two numbers, one for each background (a column of the tables)").double()
 
     before = [[2400, 2350], [840, 102]]
-    shift = asked(before, [[2400, 2350], [840, 51]])
-    half = torch.tensor([0.0, -math.log(2)]).double()
-    expect(not close(shift, -half), "the sign: sneakers on brick became rarer, so their margin falls.")
-    expect(not close(shift, half / math.log(2)) and not close(shift, half / math.log(10)),
-           "logits are in nats: take the natural logarithm.")
-    expect(not close(shift, half.exp()), "that is the factor; logits add, so take its logarithm.")
-    expect(not close(shift, half.flip(0)), "the columns are the grounds, the rows are the shoes.")
-    expect(not close(shift, half + math.log(5692 / 5641)),
-           "close, but you divide by all pictures that are left. Divide one shoe by the other, on one "
-           "ground.")
-    expect(not close(shift, half + torch.tensor([0.0, math.log(2452 / 2401)]).double()),
-           "close, but that is what the log of the share on this ground loses. "
-           "A margin is the log of a ratio: one shoe by the other.")
-    expect(close(shift, half), "half of the sneakers on brick leave: the margin gains nothing on grass and "
-                               f"loses log 2 on brick, so 0.00, -0.69, not {_said(shift)}.")
-    shift = asked(before, [[2400, 235], [840, 102]])
-    expect(close(shift, [0.0, math.log(10)]),
-           "nine tenths of the boots on brick leave: sneakers there become ten times as common beside boots, "
-           f"and their margin gains log 10 = 2.30, not {_said(shift)}.")
-    expect(close(asked(before, [[1200, 1175], [420, 51]]), [0.0, 0.0]),
-           "half of everybody leave: no margin moves, since no shoe became rarer beside the other.")
-    expect(close(asked([[10, 20], [30, 40]], [[5, 20], [15, 10]]), [0.0, -math.log(4)]),
-           "several groups may ask at once, each with its own share.")
-    passed("who becomes rarer beside whom, on each ground: that is all the theory needs")
-
-
-def _said(values: Tensor) -> str:
-    return ", ".join(f"{value:.2f}" for value in values.tolist())
+    shift, half = shift_of(before, [[2400, 2350], [840, 51]]), torch.tensor([0.0, -math.log(2)]).double()
+    shown = ", ".join(f"{value:.2f}" for value in shift.tolist())
+    compare(shift, half, "when half of the sneakers on brick leave, the margin stays on grass and loses log 2 on "
+            f"brick: 0.00, -0.69, not {shown}.",
+            [(-half, "the sign is wrong: sneakers on brick became rarer, so their margin falls."),
+             (half / math.log(2), "logits are in nats: use the natural logarithm."),
+             (half.exp(), "that is the factor. Logits add, so take its logarithm."),
+             (half.flip(0), "the columns are the backgrounds, the rows are the shoes."),
+             (half + math.log(5692 / 5641),
+              "you divide by all remaining pictures. Divide one shoe by the other, on one background.")])
+    compare(shift_of(before, [[2400, 235], [840, 102]]), [0.0, math.log(10)],
+            "when nine tenths of the boots on brick leave, the margin of sneakers there gains log 10 = 2.30.")
+    compare(shift_of(before, [[1200, 1175], [420, 51]]), [0.0, 0.0],
+            "when half of every group leaves, no margin moves, because no shoe became rarer than the other.")
+    passed("which class becomes rarer on each background: the theory needs nothing else")
 
 
 def check_retain_share(function: Callable[..., Any]) -> None:
-    """`function(counts, g, ratio)` -> the share of group g in the retain set."""
+    """Check `function(counts, g, ratio)`: the fraction of the retain set that belongs to group g."""
     celeba = [71629, 66874, 22880, 1387]
-    counts = list(celeba)
-    share = number(function, counts, 0, 0.9)
-    expect(counts == celeba, "the list of counts that was passed in has changed: work on a copy.")
-    expect(not close(share, 0.0440, 1e-3), "4.4 %: you divide by the old size of the training set. "
-                                           "The retain set is smaller: it lost 90 % of this very group.")
-    expect(not close(share, 0.8135, 1e-3),
-           "81 %: that is what *remains of everything*. Which part of it is group 0?")
-    expect(not close(share, 7.287, 1e-3), "return a fraction, not a percentage.")
-    expect(close(share, 0.07287, 1e-4), "of CelebA's largest group 7,163 are left at ratio 0.9, "
-                                        f"and of all groups 98,304: the share is 0.0729, not {share:.4f}.")
-    expect(close(number(function, torch.tensor(celeba), 3, 0.9), 0.000859, 1e-5),
-           "the smallest group ends at 0.086 % (138.7 of 161,522): "
-           "does g matter, and do tensors work as well as lists?")
-    expect(close(number(function, [10, 30], 1, 1.0), 0.0),
-           "ratio 1.0 leaves nothing of the group: its share is 0.")
+    share = number(function, list(celeba), 0, 0.9)
+    compare(share, 0.07287, "7,163 of CelebA's largest group remain at ratio 0.9, and 98,304 of all groups: the "
+            f"fraction is 0.0729, not {share:.4f}.",
+            [(0.0440, "4.4 %: you divide by the old size of the training set, but the retain set is smaller."),
+             (7.287, "return a fraction, not a percentage.")], 1e-4)
+    compare(number(function, torch.tensor(celeba), 3, 0.9), 0.000859,
+            "the smallest group ends at 0.086 % (138.7 of 161,522): does g matter?", tolerance=1e-5)
+    compare(number(function, [10, 30], 1, 1.0), 0.0, "ratio 1.0 leaves nothing of the group: its fraction is 0.")
     passed(f"44 % becomes {100 * share:.1f} %, as the paper says")
+
+
+def check_group_weights(function: Callable[..., Any]) -> None:
+    """Check `function(train_counts, retain_counts)`: (n_groups,) alpha = nu_tr / nu_r, 0 for an empty group."""
+    before, after = torch.tensor([2400, 2350, 840, 102]), torch.tensor([2400, 2350, 840, 51])
+    alpha = tensor(call(function, before, after), (4,), "a tensor with one weight for each of the 4 groups")
+    compare(alpha, [1, 1, 1, 2], f"with half of the last group left, alpha is [1, 1, 1, 2], not {alpha.tolist()}.",
+            [([1, 1, 1, 0.5], "upside down: a group that lost members must be drawn *more* often."),
+             (alpha[0] * after[0] / after, "these weights (1 / nu_r) balance the groups. REWEIGHT restores the old "
+                                           "proportions instead."),
+             ((before / before.sum()) / (after / after.sum()),
+              "you divide fractions, not counts, so an untouched group does not have weight 1.")])
+    compare(call(function, torch.tensor([100, 60, 8]), torch.tensor([50, 60, 2])), [2, 1, 4],
+            "several groups may have lost members: [100, 60, 8] to [50, 60, 2] gives [2, 1, 4].")
+    for counts, left, right in (([24, 10], [24, 0], [1, 0]), ([5, 0], [5, 0], [1, 0])):
+        compare(call(function, torch.tensor(counts), torch.tensor(left)), right,
+                "a group without samples must have weight 0 (inf or nan would spoil the other probabilities), and the "
+                "others keep theirs.")
+    passed("alpha restores the old proportions, and an empty group does no harm")
+
+
+def check_expected_distinct(function: Callable[..., Any]) -> None:
+    """Check `function(n_pictures, share, n_draws)`: n (1 - (1 - share / n) ** draws)."""
+    share, n_draws = 102 / 5692, 5641
+    expected = number(function, 51, share, n_draws)
+    compare(expected, 43.98, "of 51 pictures that together get 1.8 % of the draws, 44.0 appear among 5,641 draws, not "
+            f"{expected:.1f}.",
+            [(share * n_draws, "101 is how often the group is drawn, but some pictures are drawn several times."),
+             (51, "51 would mean that every picture is drawn. With replacement, some are missed."),
+             (51 * (1 - (1 - share) ** n_draws), "`share` belongs to the whole group: a picture has share / n.")], 1e-3)
+    compare(number(function, 10, 0.5, 1), 0.5, "one draw hits the group with probability `share`, here 0.5.")
+    expect(close(number(function, 1, 1.0, 7), 1.0), "a single picture that is always drawn counts once.")
+    passed("44 different pictures of 51, drawn 101 times")

@@ -5,11 +5,10 @@ Exit code 0: ready, or only asked what to download; 1: something is missing or w
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 from grmu.data.arguments import Parser
-from grmu.data.originals.cache import LISTED, listed
+from grmu.data.originals.cache import LISTED
 from grmu.data.originals.original import Metadata, Original, Protocols
 from grmu.data.originals.registry import ORIGINALS, PROTOCOLS
 
@@ -29,7 +28,7 @@ def main(argv: list[str]) -> int:
                         help="repair labels that a spreadsheet damaged (FairFace)")
     parser.add_argument("--skip-damaged", action="store_true",
                         help="go on without the damaged pictures, from now on")
-    parser.add_argument("--protocol", choices=[f.name for f in fields(Protocols)], default="ours",
+    parser.add_argument("--protocol", choices=Protocols._fields, default="ours",
                         help="read it as the paper's released code does (its counts, and a cache of its own)")
     options = parser.parse_args(argv)
     if options.root is not None and (options.name is None or not options.root.is_dir()):
@@ -116,15 +115,13 @@ def _samples(original: Original, root: Path, metadata: Metadata, missing: list[s
         wrong = missing or original.check_samples(root, metadata)
         _say("samples", "missing or damaged" if wrong else "all there, and fit")
         return wrong
-    damaged, odd = original.damaged(metadata)
+    damaged = original.damaged(metadata)
     if skip and damaged:
         original.skip(root, damaged)
-        _say("skipped", f"{len(damaged)} damaged pictures, from now on: {listed(list(damaged), ', ', 5)}")
+        _say("skipped", f"{len(damaged)} damaged pictures, from now on: {', '.join([*damaged][:5])}")
         return []
     _say("samples", f"{len(damaged)} of {len(metadata.items):,} are missing or damaged: --skip-damaged goes "
          "on without them" if damaged else "all there; those that were decoded can be")
-    for kind, n in odd.items():
-        _say("odd", f"{n} pictures are {kind}")
     return [f"{file} is {why}" for file, why in damaged.items()]
 
 

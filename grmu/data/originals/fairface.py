@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -21,21 +20,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from grmu.data.files import replacing, write_whole
+from grmu.data.files import write_whole
 from grmu.data.memmap import CropTransform
 from grmu.data.originals.original import Metadata, Original, Pictures, Protocols, codes, find, read_table
-
-SOURCE = """\
-FairFace: 97,698 faces with age, gender and race, of which 45,414 are used.
-Get it from https://github.com/joojs/fairface, which links to pictures (padding 0.25) and both label files.
-Terms: CC BY 4.0, attribution required.
-The folder (root) must hold:
-  train/1.jpg ...              <- the archive of pictures, unpacked
-  val/1.jpg ...
-  fairface_label_train.csv
-  fairface_label_val.csv
-All may lie in a folder fairface below root. Copies that went through a spreadsheet hold dates in place of
-ages (9-Mar for 3-9): --repair restores them. The cache of decoded pictures takes 6.8 GB."""
 
 FILES = ("fairface_label_train.csv", "fairface_label_val.csv")
 AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "more than 70")
@@ -88,31 +75,25 @@ def _read_file(path: Path, root: Path) -> pd.DataFrame:
 
 
 def repair(root: Path) -> list[str]:
-    """Restore the ages that a spreadsheet turned into dates, keeping the original; what was done."""
+    """Restore the ages that a spreadsheet turned into dates, keeping the original; return what was done."""
     changes = []
     for path in (find("fairface", root, name) for name in FILES):
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-        ages = table.age.map(restored) if "age" in table else pd.Series(dtype=str)
-        if (mangled := table.age[ages.notna()].value_counts() if len(ages) else ages).empty:
+        if "age" not in table or (ages := table.age.map(restored)).isna().all():
             continue
+        mangled = table.age[ages.notna()].value_counts()
         table["age"] = ages.fillna(table.age)
-        kept = _free_name(path)
-        with replacing(kept) as temporary:
-            shutil.copy2(path, temporary)
+        kept = path.with_name(f"{path.name}.original")
+        if not kept.exists():
+            write_whole(kept, path.read_bytes())
         write_whole(path, table.to_csv(index=False))
         done = ", ".join(f"{n} ages {old} are {restored(str(old))} again" for old, n in mangled.items())
         changes.append(f"{path.name}: {done}; the file as it was is {kept.name}")
     return changes
 
 
-def _free_name(path: Path) -> Path:
-    """A name for the original that no earlier one has."""
-    names = (path.with_name(f"{path.name}.original{'' if i == 1 else f'-{i}'}") for i in range(1, 1000))
-    return next(name for name in names if not name.exists())
-
-
 FAIRFACE = Original(
-    name="fairface", source=SOURCE, labels=tuple((place,) for place in FILES), samples=(("train",), ("val",)),
+    name="fairface", labels=tuple((place,) for place in FILES), samples=(("train",), ("val",)),
     class_names=AGES, attribute_names=RACES, forget_group=(3, 1), read=read, repair=repair,
     pictures=Pictures(224, 224, "squash", view=CropTransform(side=224, height=224, width=224)),
     counts_from="counted: the test set is the paper's; of the 40,252 others a tenth is our validation set, "
@@ -123,4 +104,3 @@ PROTOCOLS = Protocols(FAIRFACE, replace(
     published={"train": (36226,), "val": (4026,), "test": (5162,)},
     counts_from="counted in the paper's released code, which draws these rows at random",
     pictures=Pictures(224, 224, "squash", CropTransform(224, 196, 196, 0.08))))
-load, fingerprint = PROTOCOLS.load, PROTOCOLS.fingerprint

@@ -12,44 +12,30 @@ without a gold label counted, from 0.
 
 from __future__ import annotations
 
-import json
 import string
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm.auto import tqdm
+import pandas as pd
+from torch.utils.data import Dataset
 
 from grmu.data.downloads import downloads, in_package
-from grmu.data.originals.cache import Cache, Fill, default_folder, digest
+from grmu.data.originals.cache import Block, Cache, Content, Rows, default_folder, digest
 from grmu.data.originals.original import Metadata, Original, Protocols, codes, find, read_table
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
-
-SOURCE = """\
-MultiNLI: 412,349 pairs of sentences.
-Get multinli_1.0.zip from https://cims.nyu.edu/~sbowman/multinli/, and the file
-dataset_metadata/multinli/metadata_random.csv from https://github.com/kohpangwei/group_DRO.
-Terms: free to use; most of the corpus is under the licence of the American National Corpus's open part, the
-rest under several permissive ones (see the paper that its page links to).
-The folder (root) must hold:
-  multinli_1.0/multinli_1.0_train.jsonl         <- the archive, unpacked
-  multinli_1.0/multinli_1.0_dev_matched.jsonl
-  multinli_1.0/multinli_1.0_dev_mismatched.jsonl
-  metadata_random.csv                           (or in data/ or multinli_1.0/)
-That file is the split, drawn once at random by its authors: nothing can rebuild it. All may lie in a folder
-multinli below root.
-Making tokens of it needs `pip install "grmu[text]"`. The cache of tokens takes 0.2 GB."""
 
 FILES = tuple(f"multinli_1.0/multinli_1.0_{part}.jsonl"
               for part in ("train", "dev_matched", "dev_mismatched"))
 METADATA = ("metadata_random.csv", "data/metadata_random.csv", "multinli_1.0/metadata_random.csv")
 LABELS = ("contradiction", "entailment", "neutral")
 NEGATIONS = {"nobody", "no", "never", "nothing"}
+COLUMNS = ["sentence1", "sentence2", "gold_label"]
 LENGTH = 128
 # SHA-256 of vocab.txt of BERT base uncased
 VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
@@ -75,83 +61,72 @@ def has_negation(sentence: str) -> bool:
 
 
 def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
-    """Premise and hypothesis of every row of the metadata.
+    """Return premise and hypothesis of every row of the metadata.
 
     Raises:
-        FileNotFoundError: a file is missing.
-        ValueError: a line is damaged, or label or negation of a row are not those of its line.
+        FileNotFoundError: A file is missing.
+        ValueError: A file is damaged, or label or negation of a row are not those of its line.
     """
-    lines: list[tuple[str, str, str]] = []
+    tables = []
     for path in [find("multinli", root, name) for name in FILES]:
-        before = len(lines)
         try:
-            with open(path, "rb") as file:
-                for line in tqdm(file, f"multinli: {path.name}", unit=" lines", leave=False):
-                    if not line.strip() and not file.read(4096).strip():
-                        break  # blank lines at the end
-                    pair = json.loads(line)
-                    lines.append((pair["sentence1"], pair["sentence2"], pair["gold_label"]))
-        except OSError as error:
-            raise ValueError(f"{path} cannot be read ({error.strerror}): get it again.") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path}, line {len(lines) - before + 1}, is damaged ({error!r}): "
-                             "get the file again.") from error
-    pairs, wrong = [], []
-    for item, y, a in zip(metadata.items, metadata.y.tolist(), metadata.a.tolist(), strict=True):
-        premise, hypothesis, label = lines[int(item)] if int(item) < len(lines) else ("", "", "no such line")
-        if label != LABELS[y] or has_negation(hypothesis) != bool(a):
-            wrong.append(item)
-        pairs.append((premise, hypothesis))
-    if wrong:
-        raise ValueError(f"{len(wrong)} of {len(pairs)} rows of {metadata.folder} do not fit the sentences: "
-                         f"gold label or negation of line {wrong[0]} differ. "
-                         "Get multinli_1.0.zip and metadata_random.csv again, unchanged.")
-    return pairs
+            tables.append(pd.read_json(path, lines=True, dtype=False, convert_dates=False)[COLUMNS])
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"{path} cannot be read ({error}): get it again.") from error
+    rows = pd.concat(tables, ignore_index=True).reindex([int(item) for item in metadata.items])
+    fits = rows.gold_label.to_numpy() == np.array(LABELS)[metadata.y]
+    fits &= rows.sentence2.fillna("").map(has_negation).to_numpy() == metadata.a.astype(bool)
+    if not fits.all():
+        raise ValueError(f"{(~fits).sum()} of {len(rows)} rows of {metadata.folder} do not fit: "
+                         f"gold label or negation of line {rows.index[~fits][0]} differ. Get "
+                         "multinli_1.0.zip and metadata_random.csv again, unchanged.")
+    return list(zip(rows.sentence1, rows.sentence2, strict=True))
 
 
-def make_cache(root: Path, metadata: Metadata,
-               first_longer: bool = False) -> tuple[Cache, Callable[[], Fill]]:
-    """The cache of tokens, int16 (N, 2, 128), and what fills it.
+@dataclass(frozen=True)
+class PairRows(Dataset[Content]):
+    """Tokens of pairs of sentences, int16 (2, 128) each.
 
-    first_longer: of two long sentences keep 63 + 62 tokens, also where the second is the longer.
+    Args:
+        tokenizer: As `load_tokenizer` gives it.
+        pairs: Premises and hypotheses.
+        first_longer: Of two long sentences keep 63 + 62 tokens, also where the second is the longer.
     """
-    made_from = {"lines": digest(metadata.items), "vocabulary": VOCABULARY}
-    name = "multinli-63-62" if first_longer else "multinli"
-    cache = Cache(default_folder(root), name, (len(metadata.items), 2, LENGTH), "int16", made_from)
 
-    def make_fill() -> Fill:
-        tokenizer, pairs = load_tokenizer(), read_pairs(root, metadata)
-        encode = encode_first_longer(tokenizer) if first_longer else tokenizer.encode_batch
+    tokenizer: Tokenizer
+    pairs: list[tuple[str, str]]
+    first_longer: bool
 
-        def fill(start: int, stop: int) -> tuple[np.ndarray, list[str]]:
-            encoded = encode(pairs[start:stop])
-            return np.array([[one.ids, one.type_ids] for one in encoded], np.int16), []
+    def __getitem__(self, block: Block) -> Content:
+        pairs = self.pairs[slice(*block)]
+        encoded = self.cut(pairs) if self.first_longer else self.tokenizer.encode_batch(pairs)
+        return np.array([[one.ids, one.type_ids] for one in encoded], np.int16).tobytes(), {}
 
-        return fill
-
-    return cache, make_fill
-
-
-def encode_first_longer(tokenizer: Tokenizer) -> Callable[[list[tuple[str, str]]], list[Encoding]]:
-    """Its `encode_batch`, with long pairs cut by `lengths`."""
-    whole = type(tokenizer).from_str(tokenizer.to_str())  # threads share the tokenizer as it is set
-    whole.no_truncation()
-    whole.no_padding()
-
-    def encode(pairs: list[tuple[str, str]]) -> list[Encoding]:
-        cut = []
+    def cut(self, pairs: list[tuple[str, str]]) -> list[Encoding]:
+        """Encode pairs as group DRO's authors do, cut by `lengths`."""
+        whole = type(self.tokenizer).from_str(self.tokenizer.to_str())
+        whole.no_truncation()
+        whole.no_padding()
+        encoded = []
         for pair in pairs:
             first, second = whole.encode_batch(pair, add_special_tokens=False)
             for sentence, kept in zip((first, second), lengths(len(first), len(second)), strict=True):
                 sentence.truncate(kept)
-            cut.append(tokenizer.post_process(first, second))
-        return cut
+            encoded.append(self.tokenizer.post_process(first, second))
+        return encoded
 
-    return encode
+
+def make_cache(root: Path, metadata: Metadata,
+               first_longer: bool = False) -> tuple[Cache, Callable[[], Rows]]:
+    """Return the cache of tokens, int16 (N, 2, 128), and a function that gives its rows."""
+    made_from = {"lines": digest(metadata.items), "vocabulary": VOCABULARY}
+    cache = Cache(default_folder(root), "multinli-63-62" if first_longer else "multinli",
+                  (len(metadata.items), 2, LENGTH), "int16", made_from)
+    return cache, lambda: PairRows(load_tokenizer(), read_pairs(root, metadata), first_longer)
 
 
 def lengths(first: int, second: int) -> tuple[int, int]:
-    """Tokens that group DRO's authors keep of two sentences: the longer loses one, if equal the second."""
+    """Return the tokens that group DRO's authors keep: the longer sentence loses one, if equal the second."""
     while first + second > LENGTH - 3:  # [CLS] and two [SEP]
         first, second = (first - 1, second) if first > second else (first, second - 1)
     return first, second
@@ -192,18 +167,17 @@ def load_tokenizer() -> Tokenizer:
 
 
 def check(root: Path, metadata: Metadata) -> list[str]:
-    """Do the sentences fit the metadata, and is there what makes tokens of them?"""
-    problems = []
-    for step in (lambda: read_pairs(root, metadata), load_tokenizer):
-        try:
-            step()
-        except (ValueError, FileNotFoundError) as error:
-            problems.append(str(error))
-    return problems
+    """Return whether the sentences do not fit the metadata, or what makes tokens of them is not there."""
+    try:
+        read_pairs(root, metadata)
+        load_tokenizer()
+    except (ValueError, FileNotFoundError) as error:
+        return [str(error)]
+    return []
 
 
 MULTINLI = Original(
-    name="multinli", source=SOURCE, labels=(METADATA,), samples=tuple((file,) for file in FILES),
+    name="multinli", labels=(METADATA,), samples=tuple((file,) for file in FILES),
     class_names=LABELS, attribute_names=("without negation", "with negation"), forget_group=(2, 1),
     read=read, text_cache=make_cache, text_check=check,
     counts_from="published by the authors of the split, group DRO's",
@@ -211,4 +185,3 @@ MULTINLI = Original(
                "val": (22814, 4634, 26949, 613, 26655, 797),
                "test": (34597, 6655, 40496, 886, 39930, 1148)})
 PROTOCOLS = Protocols(MULTINLI, replace(MULTINLI, text_cache=partial(make_cache, first_longer=True)))
-load, fingerprint = PROTOCOLS.load, PROTOCOLS.fingerprint

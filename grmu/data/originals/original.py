@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,19 +17,24 @@ from grmu.data.core import Group, GroupedDataset, Splits
 from grmu.data.downloads import sha256
 from grmu.data.files import write_whole
 from grmu.data.memmap import CropTransform, MemmapSamples, Storage
-from grmu.data.originals.cache import Cache, Fill, default_folder, digest, picture_cache, try_decode
-from grmu.data.originals.look import look
+from grmu.data.originals.cache import Cache, PictureRows, Rows, cores, default_folder, digest, read
 
 SPLITS = ("train", "val", "test")
-LOOKED_AT = 64  # pictures that a check decodes
 
 
 @dataclass(frozen=True, eq=False)
 class Metadata:
     """What the label files say, without a look at the samples.
 
-    items: (N,) files relative to `folder`, or the numbers of lines.  y, a: (N,) from 0.  split: (N,) 0 train,
-        1 val, 2 test.
+    Args:
+        folder: Folder of the pictures, or the label file of a text.
+        items: (N,) files relative to `folder`, or the numbers of lines.
+        y: (N,) targets, from 0.
+        a: (N,) attributes, from 0.
+        split: (N,) 0 train, 1 val, 2 test.
+
+    Raises:
+        ValueError: An item is listed twice.
     """
 
     folder: Path
@@ -39,19 +44,22 @@ class Metadata:
     split: np.ndarray
 
     def __post_init__(self) -> None:
-        first: dict[str, int] = {}
-        for row, item in enumerate(self.items, 1):
-            if first.setdefault(item, row) != row:
-                raise ValueError(f"the labels for {self.folder} list {item} twice, as samples {first[item]} "
-                                 f"and {row}: get them again, or remove the wrong one.")
+        twice = pd.Series(self.items)[pd.Series(self.items).duplicated()]
+        if len(twice):
+            raise ValueError(f"the labels for {self.folder} list {twice.iloc[0]} twice: get them again, or "
+                             "remove the wrong one.")
 
 
 @dataclass(frozen=True)
 class Pictures:
     """How pictures are stored (height x width), and what a network sees of them.
 
-    fit: of a picture of another size: "squash" it, "refuse" it, or take the centre of it at the size whose
-    shorter side fits, "crop".
+    Args:
+        height: Stored height.
+        width: Stored width.
+        fit: What happens to a picture of another size: "squash" it, "refuse" it, or "crop" it to its centre,
+            at the size whose shorter side fits.
+        view: What a network sees.
     """
 
     height: int
@@ -64,16 +72,23 @@ class Pictures:
 class Original:
     """A data set that must be downloaded by hand.
 
-    source: what to download from where, under which terms, and how the folder must look.
-    labels, samples: the files and folders of it; of each, the places below the root where it may be, the
-    usual one first.
-    read: folder -> `Metadata`.  published: per split the group counts in group order, or one total, and
-    counts_from: who says so.
-    pictures: None for a text, which has a cache and a check of its own.  repair: folder -> what it changed.
+    Args:
+        name: Its name.
+        labels: Its label files; of each, the places below the root where it may be, the usual one first.
+        samples: The same for the files and folders of its samples.
+        class_names: Names of the targets.
+        attribute_names: Names of the attributes.
+        forget_group: The default dominant forget group (y, a).
+        read: folder -> `Metadata`.
+        published: Per split the group counts in group order, or one total.
+        counts_from: Who says so.
+        pictures: None for a text, which has a cache and a check of its own.
+        text_cache: A text's cache, and what makes its rows.
+        text_check: What is wrong with a text's files.
+        repair: folder -> what it changed.
     """
 
     name: str
-    source: str
     labels: Sequence[Sequence[str]]
     samples: Sequence[Sequence[str]]
     class_names: Sequence[str]
@@ -83,53 +98,54 @@ class Original:
     published: Mapping[str, tuple[int, ...]]
     counts_from: str
     pictures: Pictures | None = None
-    text_cache: Callable[[Path, Metadata], tuple[Cache, Callable[[], Fill]]] | None = None
+    text_cache: Callable[[Path, Metadata], tuple[Cache, Callable[[], Rows]]] | None = None
     text_check: Callable[[Path, Metadata], list[str]] | None = None
     repair: Callable[[Path], list[str]] | None = None
 
-    def load(self, name: str, root: str | Path | None) -> Splits:
-        """Train, val and test as rows of one memory-mapped array, which is made on the first call.
+    @property
+    def source(self) -> str:
+        """What to download from where, under which terms, and how the folder must look."""
+        return (Path(__file__).parent / f"{self.name}.txt").read_text(encoding="utf-8").rstrip()
+
+    def load(self, root: str | Path | None) -> Splits:
+        """Return train, val and test as rows of one memory-mapped array, which is made on the first call.
 
         Raises:
-            ValueError: no root, labels or samples that cannot be read, a damaged cache (the message names the
-            fix).
-            FileNotFoundError: files are missing.
+            ValueError: No root, labels or samples that cannot be read, or a damaged cache; the message names
+                the fix.
+            FileNotFoundError: Files are missing.
         """
-        metadata, (cache, make_fill) = self._open(name, root)
-        storage = Storage(cache.load(make_fill), pictures=self.pictures is not None)
+        metadata, (cache, make_rows) = self._open(root)
+        storage = Storage(cache.load(make_rows), pictures=self.pictures is not None)
         y, a, split = (torch.from_numpy(values) for values in (metadata.y, metadata.a, metadata.split))
 
         def part(number: int) -> GroupedDataset:
             rows = (split == number).nonzero().squeeze(1)
             x = MemmapSamples(storage, rows, self.pictures.view if self.pictures else None)
-            return GroupedDataset(x, y[rows], a[rows], self.class_names, self.attribute_names, name)
+            return GroupedDataset(x, y[rows], a[rows], self.class_names, self.attribute_names, self.name)
 
         return Splits(part(0), part(1), part(2), self.forget_group)
 
-    def fingerprint(self, name: str, root: str | Path | None) -> str:
-        """SHA-256 of the label files and the cache's checksums; makes the cache, and raises, as `load`."""
-        _, (cache, make_fill) = self._open(name, root)
-        return digest([*self._labels(self.home(Path(str(root)))), *map(str, cache.checksums(make_fill))])
+    def fingerprint(self, root: str | Path | None) -> str:
+        """Return the SHA-256 of labels and cached samples; makes the cache, and raises, as `load`."""
+        _, (cache, make_rows) = self._open(root)
+        return digest([*self._labels(self.home(Path(str(root)))), *map(str, cache.checksums(make_rows))])
 
     def home(self, root: Path) -> Path:
-        """root, or the folder in it with the data set's name, if that is the one with the label files."""
+        """Return root, or the folder in it with the data set's name, if that is the one with the labels."""
         for folder in (root, root / self.name):
             if all(any(os.path.isfile(folder / place) for place in places) for places in self.labels):
                 return folder
         return root
 
     def _labels(self, root: Path) -> tuple[str, ...]:
-        paths = [find(self.name, root, *places) for places in self.labels]
-        try:
-            return tuple(map(sha256, paths))
-        except OSError:
-            return ()  # reading them says what is wrong
+        return tuple(sha256(find(self.name, root, *places)) for places in self.labels)
 
-    def _open(self, name: str, root: str | Path | None) -> tuple[Metadata, tuple[Cache, Callable[[], Fill]]]:
+    def _open(self, root: str | Path | None) -> tuple[Metadata, tuple[Cache, Callable[[], Rows]]]:
         if root is None:
-            raise ValueError(f"{name} does not come with this project: "
-                             f"pass the folder that holds it as root=... `python -m grmu data {name}` says "
-                             "what to download and how that folder must look.")
+            raise ValueError(f"{self.name} does not come with this project: pass the folder that holds it as "
+                             f"root=... `python -m grmu data {self.name}` says what to download and how that "
+                             "folder must look.")
         folder = self.home(Path(root))
         metadata = self._metadata(folder, (*self._labels(folder), *self.skipped(folder)))
         return metadata, self.cache(folder, metadata)
@@ -138,105 +154,85 @@ class Original:
     def _metadata(self, root: Path, labels: tuple[str, ...]) -> Metadata:
         return self.metadata(root)
 
-    def cache(self, root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Fill]]:
-        """The array of all samples, made or not, and what makes it."""
-        if self.pictures is None:
-            if self.text_cache is None:
-                raise ValueError(f"{self.name} says neither how pictures nor how texts are stored.")
+    def cache(self, root: Path, metadata: Metadata) -> tuple[Cache, Callable[[], Rows]]:
+        """Return the array of all samples, made or not, and a function that gives its rows."""
+        if self.text_cache:
             return self.text_cache(root, metadata)
-        form = self.pictures
-        return picture_cache(root, self.name, metadata.folder, metadata.items, form.height, form.width,
-                             form.fit)
+        rows = self._rows(metadata)
+        shape = (len(metadata.items), rows.height, rows.width, 3)
+        about = {"files": digest(metadata.items), "fit": rows.fit}
+        cropped = "-cropped" * (rows.fit == "crop")  # which is an array of its own
 
-    @property
-    def needs(self) -> list[Sequence[str]]:
-        """All that must be there."""
-        return [*self.labels, *self.samples]
+        cache = Cache(default_folder(root), self.name + cropped, shape, "uint8", about, cores())
+        return cache, lambda: rows
+
+    def _rows(self, metadata: Metadata) -> PictureRows:
+        assert self.pictures is not None
+        form = self.pictures
+        return PictureRows(metadata.folder, metadata.items, form.height, form.width, form.fit)
 
     def missing(self, root: Path) -> list[str]:
-        """Which files and folders are not there."""
-        return [f"{' or '.join(places)} is not in {root}" for places in self.needs
+        """Return which files and folders are not there."""
+        return [f"{' or '.join(places)} is not in {root}" for places in (*self.labels, *self.samples)
                 if not any(os.path.exists(root / place) for place in places)]
 
     def counts(self, metadata: Metadata) -> dict[str, np.ndarray]:
-        """Per split, the number of samples of every group, in group order."""
+        """Return the number of samples of every group, in group order, per split."""
         n_attributes = len(self.attribute_names)
         group, n_groups = metadata.y * n_attributes + metadata.a, len(self.class_names) * n_attributes
         return {name: np.bincount(group[metadata.split == i], minlength=n_groups)
                 for i, name in enumerate(SPLITS)}
 
     def deviations(self, metadata: Metadata) -> list[str]:
-        """Where the counts are not the published ones, one sentence a split."""
+        """Return where the counts are not the published ones, one sentence a split."""
         problems = []
         for split, counts in self.counts(metadata).items():
             expected = self.published[split]
             actual = tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),)
             if actual != expected:
-                what = "samples of its groups" if len(expected) > 1 else "samples"
-                problems.append(f"{split} has {' / '.join(map(str, actual))} {what}, "
-                                f"but {' / '.join(map(str, expected))} are published")
+                problems.append(f"{split} has {' / '.join(map(str, actual))} samples (of its groups), but "
+                                f"{' / '.join(map(str, expected))} are published")
         return problems
 
     def check_samples(self, root: Path, metadata: Metadata) -> list[str]:
-        """What is wrong with the samples: all pictures are looked at, and some, evenly spread, decoded."""
-        if self.pictures is None:
-            return self.text_check(root, metadata) if self.text_check else []
-        return [f"{file} is {why}" for file, why in self.damaged(metadata)[0].items()]
+        """Return what is wrong with the samples."""
+        if self.text_check:
+            return self.text_check(root, metadata)
+        return [f"{file} is {why}" for file, why in self.damaged(metadata).items()]
 
-    def damaged(self, metadata: Metadata) -> tuple[dict[str, str], Counter[str]]:
-        """The damaged pictures, with what is wrong with each, and how many are odd in which way."""
-        assert self.pictures is not None
-        form = self.pictures
-        size = (form.width, form.height) if form.fit == "refuse" else None
-        damaged, odd = look(metadata.folder, metadata.items, size, self.name)
-        for file in metadata.items[:: max(len(metadata.items) // LOOKED_AT, 1)]:
-            if file not in damaged:
-                _, complaint = try_decode(metadata.folder, file, form.height, form.width, form.fit)
-                damaged |= {file: complaint.removeprefix(f"{file} ")} if complaint else {}
-        return damaged, odd
+    def damaged(self, metadata: Metadata) -> dict[str, str]:
+        """Decode all pictures; return what is wrong with the damaged ones."""
+        blocks = [(i, i + 64) for i in range(0, len(metadata.items), 64)]
+        contents = read(self._rows(metadata), blocks, cores(), f"{self.name}: pictures")
+        return {file: why for _, wrong in contents for file, why in wrong.items()}
 
     def skipped(self, root: Path) -> list[str]:
-        """The damaged pictures that `skip` has put aside."""
-        path = self._skip_file(root)
+        """Return the damaged pictures that `skip` has put aside."""
+        path = default_folder(root) / f"{self.name}-skipped.txt"
         return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
 
     def skip(self, root: Path, files: Iterable[str]) -> None:
         """Go on without these pictures, from now on."""
-        path = self._skip_file(root)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, "".join(f"{file}\n" for file in sorted({*self.skipped(root), *files})))
-
-    def _skip_file(self, root: Path) -> Path:
-        return default_folder(root) / f"{self.name}-skipped.txt"
+        content = "".join(f"{file}\n" for file in sorted({*self.skipped(root), *files}))
+        write_whole(default_folder(root) / f"{self.name}-skipped.txt", content)
 
     def metadata(self, root: Path) -> Metadata:
-        """What the label files say of the pictures that are not skipped; errors as of `read`."""
-        metadata = self.read(root)
-        if not (skipped := set(self.skipped(root))):
-            return metadata
-        kept = [i for i, item in enumerate(metadata.items) if item not in skipped]
-        return Metadata(metadata.folder, [metadata.items[i] for i in kept], metadata.y[kept],
-                        metadata.a[kept], metadata.split[kept])
+        """Return what the label files say of the pictures that are not skipped; errors as of `read`."""
+        metadata, skipped = self.read(root), set(self.skipped(root))
+        kept = np.array([item not in skipped for item in metadata.items])
+        return Metadata(metadata.folder, [item for item in metadata.items if item not in skipped],
+                        metadata.y[kept], metadata.a[kept], metadata.split[kept])
 
 
-@dataclass(frozen=True)
-class Protocols:
+class Protocols(NamedTuple):
     """A data set as we read it, and as the paper's released code does (`data.load` says how they differ)."""
 
     ours: Original
     released: Original
 
-    def load(self, name: str, root: str | Path | None, protocol: str = "ours") -> Splits:
-        """As of `Original`, of the protocol."""
-        return getattr(self, protocol).load(name, root)
-
-    def fingerprint(self, name: str, root: str | Path | None, protocol: str = "ours") -> str:
-        """As of `Original`, of the protocol."""
-        return getattr(self, protocol).fingerprint(name, root)
-
 
 def find(name: str, root: Path, *places: str) -> Path:
-    """The first of the places under root that is a file.
+    """Return the first of the places under root that is a file.
 
     Raises:
         FileNotFoundError: none is, or may be looked at; the message names the first and the command that
@@ -250,7 +246,7 @@ def find(name: str, root: Path, *places: str) -> Path:
 
 
 def read_table(path: Path, columns: Sequence[str], **options: object) -> pd.DataFrame:
-    """Those columns of a text file with a table, as text; `options` are `pandas.read_csv`'s.
+    """Return those columns of a text file with a table, as text; `options` are `pandas.read_csv`'s.
 
     A byte-order mark, either kind of line ends, blank last lines, spaces around a value: as if not there.
 
@@ -272,7 +268,7 @@ def read_table(path: Path, columns: Sequence[str], **options: object) -> pd.Data
 
 
 def codes(values: pd.Series, allowed: Sequence[str] | Mapping[str, int], path: Path) -> np.ndarray:
-    """Texts as whole numbers: their place among the allowed ones, or what these map to.
+    """Return texts as whole numbers: their place among the allowed ones, or what these map to.
 
     Raises:
         ValueError: other texts (up to five are named).

@@ -13,15 +13,6 @@ from grmu.data.memmap import CropTransform
 from grmu.data.originals.original import Metadata, Original, Pictures, Protocols, codes, find, read_table
 
 FOLDER = "waterbird_complete95_forest2water2"
-SOURCE = f"""\
-Waterbirds: 11,788 birds of CUB-200-2011 before backgrounds from Places, made by the authors of group DRO.
-Get the archive {FOLDER}.tar.gz that the page https://github.com/kohpangwei/group_DRO links to.
-Terms: no licence comes with it; CUB-200-2011 and Places are for non-commercial research and education.
-The folder (root) must hold it unpacked:
-  {FOLDER}/metadata.csv
-  {FOLDER}/001.Black_footed_Albatross/*.jpg ... 200.Common_Yellowthroat/*.jpg
-root may also be that folder itself. The cache of decoded pictures takes 2.3 GB."""
-
 LABELS = (f"{FOLDER}/metadata.csv", "metadata.csv")  # where it may be
 
 
@@ -34,11 +25,10 @@ def read(root: Path) -> Metadata:
 
 
 WATERBIRDS = Original(
-    name="waterbirds", source=SOURCE, labels=(LABELS,), samples=(), class_names=("landbird", "waterbird"),
+    name="waterbirds", labels=(LABELS,), samples=(), class_names=("landbird", "waterbird"),
     attribute_names=("on land", "on water"), forget_group=(1, 0), read=read,
     pictures=Pictures(256, 256, "squash", view=CropTransform(side=224, height=224, width=224)),
     counts_from="published by the data set's authors",
     published={"train": (3498, 184, 56, 1057), "val": (467, 466, 133, 133), "test": (2255, 2255, 642, 642)})
 CROPPED = Pictures(256, 256, "crop", CropTransform(224, 224, 224, 0.08))
 PROTOCOLS = Protocols(WATERBIRDS, replace(WATERBIRDS, pictures=CROPPED))
-load, fingerprint = PROTOCOLS.load, PROTOCOLS.fingerprint

@@ -1,0 +1,239 @@
+"""`make bench`: what the project promises, measured.
+
+Accuracies come from the shipped results: mean ± standard deviation over seeds, in points. Times are medians,
+measured now by `torch.utils.benchmark` on an otherwise idle machine. With a GPU, the last part trains on
+random pictures of the number and size of the real data sets', for about a quarter of an hour; without one, on
+a few small ones, to see that it works. Times do not depend on what the pictures show.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import math
+import tempfile
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch.utils.benchmark import Timer
+from torch.utils.data import DataLoader
+
+from grmu import data, models, training
+from grmu.analysis import results
+from grmu.analysis.compare import interval
+from grmu.data.memmap import CropTransform, MemmapSamples, Storage
+from grmu.data.originals.registry import ORIGINALS
+from grmu.experiments import Experiment, load_split, run
+from grmu.metrics import evaluate
+from grmu.models import Network
+from grmu.numerics import fixed_threads
+
+MIU = Experiment(method="miu", ratio=0.5)
+N_GROUP, N_TRAIN = 102, 5692  # of Groundwear: the forget group, and all
+
+
+class Size(NamedTuple):
+    """How large the pictures are: training pictures, side of the network's input, and batches."""
+
+    device: str
+    most: int
+    side: int
+    batch_size: int
+    precision: str
+    text: str
+    texts: tuple[int, int]  # a batch, and the tokens of a pair of sentences
+
+
+FULL = Size("cuda", 1_000_000, 224, 256, "bf16", "bert", (32, 128))
+SMALL = Size("cpu", 160, 64, 32, "fp32", "text", (4, 32))
+
+
+def show(what: str, target: str, measured: str) -> None:
+    """Print a line of the table."""
+    print(f"{what:62} {target:>8}   {measured}", flush=True)
+
+
+def by_seed(grid: str, method: str, reweight: bool, ratio: float, metric: str = "GA") -> pd.Series:
+    """Return one metric of the shipped runs at a ratio, in percent, by seed."""
+    rows = results.load(grid)
+    rows = rows[(rows.method == method) & (rows.reweight == reweight) & (rows.ratio == ratio)]
+    return 100 * rows.set_index("seed")[metric]
+
+
+def lost(ratio: float, grid: str = "references") -> pd.Series:
+    """Return the GA lost by RETRAIN against PRETRAIN, by seed."""
+    return by_seed(grid, "pretrain", False, ratio) - by_seed(grid, "retrain", False, ratio)
+
+
+def recovered(ratio: float) -> pd.Series:
+    """Return the GA that REWEIGHT adds to RETRAIN, by seed, in percent of the mean loss."""
+    gain = by_seed("references", "retrain", True, ratio) - by_seed("references", "retrain", False, ratio)
+    return 100 * gain / lost(ratio).mean()
+
+
+def lost_evenly(ratio: float) -> str:
+    """Return the loss if as many pictures are forgotten evenly: mean and 95 % interval, which holds 0."""
+    mean, low, high, _ = interval(lost(round(round(ratio * N_GROUP) / N_TRAIN, 6), "uniform"))
+    return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+
+
+def from_gold(metric: str) -> pd.Series:
+    """Return MIU + REWEIGHT minus the gold standard at ratio 0.5, by seed."""
+    gold = by_seed("references", "retrain", True, 0.5, metric)
+    return by_seed("unlearning", "miu", True, 0.5, metric) - gold
+
+
+def spread(values: Sequence[float], digits: int = 1) -> str:
+    """Return mean ± standard deviation."""
+    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
+
+
+def show_accuracies() -> None:
+    """Print what the README states of the shipped results."""
+    for ratio, loss, back in ((0.5, 10, 80), (0.9, 35, 70)):
+        show(f"GA lost by RETRAIN, ratio {ratio} (points)", f">= {loss}", spread(lost(ratio)))
+        show(f"share that REWEIGHT recovers, ratio {ratio} (%)", f">= {back}", spread(recovered(ratio), 0))
+        show(f"GA lost if as many are forgotten evenly, {ratio} (points)", "0 inside", lost_evenly(ratio))
+    for metric in ("UA", "GA"):
+        show(f"{metric} of MIU + REWEIGHT minus gold standard, 0.5 (points)", "", spread(from_gold(metric)))
+
+
+def seconds(work: Callable[[], object], least: float) -> float:
+    """Return the median seconds of a call, repeated for at least that long; waits for the GPU."""
+    return Timer("work()", globals={"work": work}).blocked_autorange(min_run_time=least).median
+
+
+def show_runs(store: str, least: float) -> None:
+    """Print how long runs on the embedded data take."""
+    splits, split, groups = load_split(MIU)
+    model = run(MIU.original, store).model
+    config = {f.name: MIU.settings[f.name] for f in fields(training.TrainConfig)}
+    plain = Experiment(method="finetune", ratio=0.5, overrides=config)
+    miu, tuned = (seconds(lambda e=e: run(e, store, fresh=True), least) for e in (MIU, plain))
+    parts = split.retain, split.forget, splits.val, splits.test
+    show("a run of MIU, 10 epochs, with all metrics (s)", "<= 3.6", f"{miu:.2f}")
+    show("the same over fine-tuning with the same epochs", "<= 1.5", f"{miu / tuned:.2f}")
+    measured = seconds(lambda: evaluate(model, *parts, groups), least)
+    show("all metrics of one model (s)", "<= 0.6", f"{measured:.2f}")
+
+
+def random_pictures(dataset: str, size: Size) -> data.GroupedDataset:
+    """Return a training set of random pictures with a data set's counts (at least four) and form."""
+    original = ORIGINALS[dataset]
+    form, published = original.pictures, original.published["train"]
+    shrink, zoom = max(1, sum(published) / size.most), size.side / form.view.side
+    height, width, seen = (math.ceil(v * zoom) for v in (form.height, form.width, form.view.height))
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(len(published)), [max(4, round(n / shrink)) for n in published])
+    rng.shuffle(group)
+    block = rng.integers(0, 256, (min(len(group), 512), height, width, 3), dtype=np.uint8)
+    storage = Storage(np.resize(block, (len(group), height, width, 3)), pictures=True)
+    x = MemmapSamples(storage, torch.arange(len(group)), CropTransform(size.side, seen, seen))
+    y, a = (torch.from_numpy(v) for v in divmod(group, 2))
+    return data.GroupedDataset(x, y, a, original.class_names, original.attribute_names, dataset)
+
+
+def train_seconds(method: str, train: data.GroupedDataset, size: Size, epochs: int | None = None) -> float:
+    """Return the seconds that a method trains with the data set's preset, in the size's batches at most."""
+    e = Experiment(train.name, method)
+    config = replace(e.config, batch_size=min(e.config.batch_size, size.batch_size))
+    if epochs:
+        config = replace(config, epochs=epochs, warmup_epochs=0)
+    model = models.build(Network("resnet18", precision=size.precision), train, 0).to(size.device).eval()
+    split = data.split_forget(train, 0.5, [ORIGINALS[train.name].forget_group])
+    whole, retain, forget = (part.to(size.device) for part in (train, split.retain, split.forget))
+
+    def once() -> None:
+        own = copy.deepcopy(model), model.requires_grad_(False)
+        context = training.Context(own[0].requires_grad_(True), own[1], whole, retain, forget,
+                                   torch.Generator().manual_seed(0), config,
+                                   retain_index=split.retain_index.to(size.device))
+        training.train(e.make_method(), context, lambda epoch, row: None)
+
+    return Timer("once()", globals={"once": once}).timeit(1).median
+
+
+def steps_a_second(network: Network, x: torch.Tensor, size: Size, least: float) -> float:
+    """Return how many samples a second a step on one batch takes: no loading, the limit of an epoch."""
+    batch = data.GroupedDataset(x, torch.arange(len(x)) % 2, torch.arange(len(x)) % 2).to(size.device)
+    model = models.build(network, batch, 0).to(size.device).train()
+    optimizer = training.make_optimizer(model.parameters(), training.TrainConfig(), torch.device(size.device))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(batch.x), batch.y).backward()
+        optimizer.step()
+
+    return len(x) / seconds(step, least)
+
+
+def decoded_a_second(size: Size, workers: int) -> float:
+    """Return how many JPEGs of CelebA's size a plain DataLoader decodes, crops and batches in a second."""
+    from torchvision import transforms
+
+    stream = io.BytesIO()
+    Image.effect_noise((178, 218), 40).convert("RGB").save(stream, "JPEG", quality=90)
+    prepare = transforms.Compose([transforms.RandomResizedCrop(size.side), transforms.ToTensor()])
+    n = 40 * size.batch_size
+
+    def collate(batch: list[int]) -> torch.Tensor:
+        return torch.stack([prepare(Image.open(io.BytesIO(stream.getvalue()))) for _ in batch])
+
+    loader = DataLoader(range(n), size.batch_size, num_workers=workers, collate_fn=collate)
+    return n / seconds(lambda: [batch.shape for batch in loader], 0)
+
+
+def show_full_scale(size: Size, least: float, workers: int) -> None:
+    """Print how long training takes on pictures and texts of the paper's data sets."""
+    network, rng = Network("resnet18", precision=size.precision), torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (size.batch_size, 3, size.side, size.side), generator=rng).byte()
+    limit = steps_a_second(network, pictures, size, least)
+    show("ResNet-18, a fixed batch: pictures a second, the limit", "", f"{limit:,.0f}")
+    for dataset, target in (("celeba", "<= 1.4"), ("waterbirds", "<= 1.5")):
+        train = random_pictures(dataset, size)
+        tuned = train_seconds("finetune", train, size, epochs=2) / 2
+        speed = len(train) / tuned
+        title = f"{dataset}, {len(train):,} pictures"
+        show(f"{title}: an epoch (s)", "", f"{tuned:.1f}")
+        show(f"{title}: pictures a second, of the limit", ">= 90 %", f"{speed:,.0f}, {speed / limit:.0%}")
+        miu, plain = (train_seconds(method, train, size) for method in ("miu", "finetune"))
+        show(f"{title}: MIU's time over fine-tuning's", target, f"{miu / plain:.2f}")
+    decoded = decoded_a_second(size, workers)
+    show(f"a plain DataLoader, {workers} workers: pictures a second, ours over it", ">= 4 x",
+         f"{decoded:,.0f}, {speed / decoded:.1f} x")
+    pairs = torch.randint(1, 30_000, (size.texts[0], 2, size.texts[1]), generator=rng).int()
+    pairs[:, 1] = 0
+    texts = steps_a_second(Network(size.text, precision=size.precision), pairs, size, least)
+    show(f"{size.text}, {size.texts[1]} tokens: texts a second", "", f"{texts:,.1f}")
+    if size.device == "cuda":
+        show("peak GPU memory", "", f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GB")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the table."""
+    parser = ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="only the accuracies; nothing is run")
+    parser.add_argument("--seconds", type=float, default=5, help="repeat each short measurement so long")
+    parser.add_argument("--workers", type=int, default=16, help="processes of the plain DataLoader (GPU)")
+    options = parser.parse_args(argv)
+    size = FULL if torch.cuda.is_available() else SMALL
+    show("what", "target", "measured")
+    show_accuracies()
+    if options.quick:
+        return
+    with fixed_threads(), tempfile.TemporaryDirectory() as store:
+        show_runs(store, options.seconds)
+        small = "a CPU, on few and small pictures: these times mean nothing"
+        device = torch.cuda.get_device_name() if size == FULL else small
+        print(f"\nTraining on {device}, {size.precision}, {size.side} x {size.side}:")
+        show_full_scale(size, options.seconds, options.workers if size == FULL else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""The explorer without a kernel: one page that works from a file, without a network.
+
+    python docs/build_explorer.py [--to build/explorer.html]    # the page, from the committed module
+    python docs/build_explorer.py --build                       # first the module, with npm: make explorer
+
+The module has the shipped runs inside, as one deflated JSON in base64, which docs/explorer/src/data.js reads.
+Nothing is averaged here: the browser does that.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+from html import escape
+from itertools import zip_longest
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+from grmu import data
+from grmu.analysis import grids, results
+from grmu.analysis.compare import LEAST_SEEDS
+from grmu.analysis.names import label
+from grmu.data.files import write_whole
+from grmu.metrics import METRICS
+from grmu.plots import COLOURS, GROUP_COLOURS, VERMILION
+from grmu.widgets.explorer import on_paper
+from grmu.widgets.live import MODULE
+from grmu.widgets.settings import WHO, Choice, by_row, group_rows, measured_on, rows_of
+
+SOURCES = Path(__file__).parent / "explorer"
+VERSION = 2  # of the link that holds a setting: a change of names or meanings makes it another
+DATASETS = {"groundwear": "groundwear, 4 groups", "groundwear-memorised": "groundwear, memorised",
+            grids.MANY: "groundwear, 63 groups", "negation": "negation, pairs of sentences"}
+FINE = 100_000  # as fine as the table has fractions
+SETTINGS = ("who", "method", "reweight", "lam", "ratio", "seed")
+PICTURED, SHADES = 24, 16  # the first test pictures of a group; shades of grey
+TOO_OLD = ("This browser is too old for the explorer, which needs Chrome or Edge 111, Firefox 113, "
+           "Safari 16.4, or a newer one.")
+
+
+def fine(value: float) -> int | None:
+    """A fraction as an integer; None for NaN."""
+    return None if pd.isna(value) else round(float(value) * FINE)
+
+
+def runs() -> Iterator[dict[str, Any]]:
+    """A row a run: `SETTINGS`, metrics, accuracies of the panel's rows."""
+    for who in WHO:
+        for row in rows_of(who).to_dict("records"):
+            yield ({name: row[name] for name in ("method", "lam", "ratio", "seed")}
+                   | {"who": who, "reweight": int(row["reweight"]),
+                      "groups": [fine(v) for v in by_row(who, row["by_group"])]}
+                   | {metric: fine(row[metric]) for metric in METRICS})
+
+
+def theory() -> Iterator[dict[str, Any]]:
+    """What a shifted prior predicts of RETRAIN: accuracies of groups alone."""
+    table = results.load("shift")
+    for who, (_, dataset, which) in WHO.items():
+        if which == "uniform":
+            continue
+        pairs = which if not isinstance(which, str) else (data.load(dataset).forget_group,)
+        asks = data.load(dataset).train.group_id(pairs[0])
+        of = table[(table.dataset == dataset) & (table.asking == len(pairs)) & (table.asks == asks)]
+        for (ratio, seed), part in of.groupby(["ratio", "seed"]):
+            by_group = part.sort_values("group").visible.to_numpy()
+            yield {"who": who, "method": "theory", "reweight": 0, "lam": np.nan, "ratio": ratio,
+                   "seed": seed, "groups": [fine(v) for v in by_row(who, by_group)]}
+
+
+def table() -> pd.DataFrame:
+    """`runs` and `theory`, in an order that packs well."""
+    every = pd.DataFrame([*runs(), *theory()])
+    order = {"method": list(dict.fromkeys(every.method)), "who": list(WHO)}
+    return every.sort_values(["who", "method", "reweight", "lam", "ratio", "seed"], kind="stable",
+                             key=lambda c: c.map(order[c.name].index) if c.name in order else c,
+                             ignore_index=True)
+
+
+def askers() -> list[dict[str, Any]]:
+    """Who can ask: data set, name, the panel's rows, and what an `Experiment` takes for it."""
+    found = []
+    for key, (name, dataset, which) in WHO.items():
+        names, _, asked = zip(*group_rows(key), strict=True)
+        whom, goes = measured_on(key)
+        found.append({"key": key, "name": name, "dataset": dataset, "groups": repr(which), "panel": names,
+                      "asked": asked, "things": "sentences" if dataset == "negation" else "pictures",
+                      "whom": whom, "goes": goes})
+    return found
+
+
+def curves() -> list[dict[str, Any]]:
+    """Epoch by epoch, of the smallest group: means of UA and GA over five seeds."""
+    epochs = results.load("trajectories").sort_values("epoch")
+    return [{"method": method, "reweight": int(reweight), "ratio": ratio}
+            | {metric: [fine(round(v, 3)) for v in part[metric]] for metric in ("UA", "GA")}
+            for (method, reweight, ratio), part in epochs.groupby(["method", "reweight", "ratio"])]
+
+
+def pictures() -> dict[str, Any]:
+    """The first test pictures of every group as hex digits, a shade a pixel, and which were right."""
+    test = data.load("groundwear").test
+    x = torch.as_tensor(test.x[:])
+    shown = [(test.group == g).nonzero()[:PICTURED, 0] for g in range(test.n_groups)]
+    shades = [(x[index, 0].numpy() // (256 // SHADES)).ravel() for index in shown]
+    keys = ["method", "reweight", "ratio", "seed"]
+    right = {"/".join(map(str, (method, int(reweight), ratio, seed))): list(part.sort_values("group").right)
+             for (method, reweight, ratio, seed), part in results.load("pictures").groupby(keys)}
+    return {"size": x.shape[-1], "shades": ["".join(f"{v:x}" for v in group) for group in shades],
+            "right": right}
+
+
+def contents() -> dict[str, Any]:
+    """All of it."""
+    every = table()
+    columns = {name: [None if pd.isna(v) else v for v in every[name]] for name in (*SETTINGS, *METRICS)}
+    columns["groups"] = list(zip_longest(*every.groups))
+    methods = [m for m in dict.fromkeys(every.method) if m != "theory"]
+    return {"version": VERSION, "fine": FINE, "who": askers(), "datasets": DATASETS, "seeds": grids.SEEDS,
+            "methods": {m: {"name": label(m), "colour": COLOURS[m]} for m in methods},
+            "asks": VERMILION, "colours": GROUP_COLOURS, "metrics": METRICS, "least": LEAST_SEEDS,
+            "t": {n: stats.t.ppf(0.975, n - 1) for n in range(2, 11)}, "alike": [102, 5692],
+            "rows": columns, "curves": curves(), "pictures": pictures()}
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no word for."""
+    return value.item() if isinstance(value, np.generic) else list(value)
+
+
+def packed(content: dict[str, Any]) -> str:
+    """`contents` as the module holds it."""
+    text = json.dumps(content, default=plain, ensure_ascii=False, separators=(",", ":"))
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return b64encode(deflate.compress(text.encode()) + deflate.flush()).decode()
+
+
+def build(folder: Path, shipped: str, offline: bool = False) -> str:
+    """The module, made in a folder of its own from the sources, packed data and npm's lock file.
+
+    Raises:
+        FileNotFoundError: there is no npm.
+        RuntimeError: npm failed, with what it said.
+    """
+    if (npm := shutil.which("npm")) is None:
+        raise FileNotFoundError("there is no npm: install Node.js 20 or newer, or use explorer.js as it is.")
+    shutil.copytree(SOURCES, folder, dirs_exist_ok=True)
+    (folder / "src" / "shipped.txt").write_text(shipped)
+    for command in (["ci", "--no-audit", "--no-fund", *(["--offline"] if offline else [])], ["run", "build"]):
+        done = subprocess.run([npm, *command], cwd=folder, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"npm {command[0]} failed:\n{done.stdout}{done.stderr}")
+    return (folder / "explorer.js").read_text()
+
+
+def page(module: str) -> str:
+    """explorer.html with the module inside; without scripts, what it begins with, as a figure and a table."""
+    if "</script" in module.lower():
+        raise ValueError("explorer.js holds </script, which would end it inside the page: write it otherwise")
+    shown, metadata = on_paper(Choice(method="retrain", reweight=False))  # as the module begins
+    return Template((SOURCES / "page.html").read_text()).substitute(
+        module=module, too_old=TOO_OLD, sentence=f"{escape(shown['text/plain'])}, means of five seeds.",
+        picture=shown["image/png"].strip(), words=escape(metadata["image/png"]["alt"]),
+        table=shown["text/html"])
+
+
+def main() -> int:
+    """Write the page, and the module if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--to", type=Path, default=Path("build/explorer.html"), help="where the page goes")
+    parser.add_argument("--build", action="store_true", help="make explorer.js anew, with npm")
+    options = parser.parse_args()
+    if options.build:
+        write_whole(MODULE, build(options.to.parent / "explorer", packed(contents())))
+    write_whole(options.to, page(MODULE.read_text()))
+    print(f"{options.to}: {options.to.stat().st_size / 1000:.0f} kB, opens in a browser without a network")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+// The page: controls, sentences, figures. A move changes the choice, and everything is drawn from it.
+
+import { html } from "lit-html";
+import { Base } from "./base.js";
+import { unpack } from "./data.js";
+import { legend } from "./figures.js";
+import { OWN, look, panels, picturesOf } from "./panels.js";
+import {
+  GOLD, RETRAIN, START, computed, find, label, lamsOf, same, settle, whoOf } from "./state.js";
+import { choiceOf, hashOf, note, python, saidOfMissing, title } from "./words.js";
+
+const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
+
+/**
+ * Put an explorer into an element.
+ * @param root  what it holds is replaced.
+ * @param text  the packed data.
+ * @param options  choice: to begin with.  linked: the page's address holds the setting.
+ *   onchange: told every settled choice.  kernel: {press, stop}, where a run can be trained.
+ * @returns  the page, whose `show` takes another choice and whose `heard` takes a kernel's run (how it
+ *   stands; its `epochs`, of how many, and once it is done its `metrics` and `groups`); null where the
+ *   explorer could not start (the element says why).
+ */
+export async function mount(root, text,
+  { choice = START, linked = false, onchange = () => {}, kernel = null } = {}) {
+  root.classList.add("grmu-explorer");
+  try {
+    const data = await unpack(text);
+    root.replaceChildren();
+    return new Page(root, kernel, { data, linked, onchange }).begin({ ...START, ...choice });
+  } catch (error) {
+    root.classList.add("failed");  // what the page says without an explorer is seen again
+    root.insertAdjacentHTML("afterbegin", "<p class='warning' role='alert'></p>");
+    root.firstChild.textContent = `The explorer cannot be shown. ${error.message}`;
+    return null;
+  }
+}
+
+/** Is a live run one of the setting that is shown? Of whichever seed. */
+const alike = (one, other) =>
+  ["who", "method", "reweight", "lam", "ratio"].every(name => one[name] === other[name]);
+
+class Page extends Base {
+  constructor(root, kernel, options) {
+    super(root, kernel);
+    Object.assign(this, options, { said: [], answer: "", spoken: "" });
+  }
+
+  begin(choice) {
+    const read = () => this.linked ? choiceOf(this.data, location.hash) : null;
+    const { choice: first, said } = read() ?? { choice, said: [] };
+    this.show(first, said);
+    new ResizeObserver(() => this.draw()).observe(this.root);
+    if (this.linked) addEventListener("hashchange", () => {
+      const found = read();
+      if (found) this.show(found.choice, found.said);
+    });
+    return this;
+  }
+
+  /** Show a choice; what of it was never run is replaced, and said. */
+  show(choice, said = []) {
+    const settled = settle(this.data, choice);
+    this.choice = settled.choice;
+    this.said = [...said, ...settled.said];
+    this.answer = "";
+    this.shown = find(this.data, this.choice);
+    this.draw();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.rest(), SETTLED);
+  }
+
+  /** Once nothing moves: what changed is spoken, and the address holds the setting. */
+  rest() {
+    this.spoken = [...this.said, title(this.data, this.shown), note(this.data, this.shown)].join(" ");
+    if (this.linked) {
+      try {
+        history.replaceState(null, "", hashOf(this.data, this.choice));
+      } catch {
+        this.said = ["This browser does not let the page change its address: “copy link” gives it."];
+      }
+    }
+    this.onchange(this.choice);
+    this.draw();
+  }
+
+  /** Train what the controls say, also where they moved a moment ago. */
+  press() {
+    clearTimeout(this.timer);
+    this.rest();
+    super.press();
+  }
+
+  view() {
+    const { data } = this, own = this.own && alike(this.own.choice, this.choice) ? this.own : null;
+    const shown = { ...this.shown, own }, marks = [["idle", "do nothing (PRETRAIN)"]];
+    const { kind, hue } = look(data, shown), answers = picturesOf(data, shown);
+    if (kind === "filled" || kind === "hollow") marks.push([kind, label(data, shown), hue]);
+    if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);
+    marks.push(["gold", "gold standard: " + label(data, GOLD)]);
+    if (shown.byRatio.theory.length) marks.push(["theory", "what theory says of RETRAIN"]);
+    if (own) marks.push(...OWN);
+    return html`${this.controls()} ${this.runBar()}
+      ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
+      <h2>${title(data, shown)}</h2>
+      <p class="note">${note(data, shown)} ${shown.n < data.least
+        ? "Of fewer than five seeds there is no interval." : "Bars are 95 % intervals over seeds."}</p>
+      <p class="unseen" role="status">${this.spoken}</p>
+      ${legend(marks)}
+      ${this.figures(panels(data, shown, this.width, Boolean(this.run)))}
+      ${answers ? this.pictures(answers) : ""}
+      <p class="missing">${saidOfMissing(data, shown, answers)}</p> ${this.actions()}`;
+  }
+
+  controls() {
+    const { data, choice } = this, who = whoOf(data, choice), methods = computed(data, choice);
+    const set = change => this.show({ ...this.choice, ...change }), ratio = +choice.ratio.toFixed(2);
+    return html`<fieldset class="controls"><legend class="unseen">What is shown</legend>
+      ${this.select("data", "data set", Object.entries(data.datasets), who.dataset,
+        v => set({ who: data.who.find(w => w.dataset === v).key }))}
+      ${this.select("who", "who asks to be forgotten",
+        data.who.filter(w => w.dataset === who.dataset).map(w => [w.key, w.name]), choice.who,
+        v => set({ who: v }))}
+      ${this.select("method", "method", Object.keys(methods).map(m => [m, data.methods[m].name]),
+        choice.method, v => set({ method: v,
+          reweight: methods[v].includes(choice.reweight) ? choice.reweight : methods[v][0] }))}
+      <div class="check"><input type="checkbox" id="${this.id}-reweight" .checked=${choice.reweight}
+        ?disabled=${methods[choice.method].length === 1} @change=${e => set({ reweight: e.target.checked })}>
+        <label for="${this.id}-reweight">REWEIGHT: sample those who stay in the old proportions</label></div>
+      ${this.slider("ratio", "unlearning ratio", { min: 0.05, max: 0.95, step: 0.05, value: choice.ratio },
+        `${ratio}`, `share of the group that is forgotten: ${ratio}, shown ${this.shown.ratio}`,
+        v => set({ ratio: v }))}
+      ${choice.method === "miu" ? this.lambda(set) : ""}
+      ${this.select("seed", "seeds", [[ALL, "all five"], ...data.seeds.map(s => [String(s), String(s)])],
+        String(choice.seed ?? ALL), v => set({ seed: v === ALL ? null : Number(v) }))}</fieldset>`;
+  }
+
+  /** A slider over the lambdas that were run anywhere for those who ask: they lie from 0 to hundreds. */
+  lambda(set) {
+    const { data, choice, shown } = this, lams = lamsOf(data, choice);
+    const near = lams.reduce((best, v) => Math.abs(v - choice.lam) < Math.abs(best - choice.lam) ? v : best);
+    return this.slider("lam", "λ, weight of the calibration",
+      { min: 0, max: lams.length - 1, step: 1, value: lams.indexOf(near) },
+      String(near), `λ = ${near}, shown ${shown.lam}`, v => set({ lam: lams[v] }));
+  }
+
+  select(name, words, options, value, set) {
+    return html`<div><label for="${this.id}-${name}">${words}</label>
+      <select id="${this.id}-${name}" @change=${e => set(e.target.value)}>${options.map(([key, said]) => {
+        const is = key === value;
+        return html`<option value=${key} ?selected=${is} .selected=${is}>${said}</option>`;
+      })}</select></div>`;
+  }
+
+  slider(name, words, { min, max, step, value }, readout, spoken, set) {
+    return html`<div><label for="${this.id}-${name}">${words}: ${readout}</label>
+      <input type="range" id="${this.id}-${name}" min=${min} max=${max} step=${step} .value=${String(value)}
+        aria-valuetext=${spoken} @input=${e => set(Number(e.target.value))}></div>`;
+  }
+
+  pictures(rows) {
+    this.sprite ??= sprite(this.data.pictures);
+    const many = rows[0].shares.length;
+    const picture = (share, row, column) => html`<span class=${share > 0.5 ? "" : "wrong"}
+      style="background-position:${-column * PICTURE}px ${-row * PICTURE}px;
+        background-size:${many * PICTURE}px"></span>`;
+    return html`<h3>The first ${many} test pictures of every group: ✕ where the model is wrong${
+      this.shown.seed === null ? " in most of the five seeds" : ""}</h3>
+      <div style="--sprite:url(${this.sprite})">${rows.map(({ name, asked, before, after, shares }, g) =>
+        html`<p>${name}${asked ? " – asked" : ""}: ${before} right before, ${after} after</p>
+        <div class="sheet" role="img" aria-label="${name}: ${after} of ${many} right">${shares.map(
+          (share, i) => picture(share, g, i))}</div>`)}</div>`;
+  }
+
+  actions() {
+    const { data, shown, choice } = this, id = `${this.id}-python-text`, text = python(data, shown);
+    return html`<div class="actions">
+      ${this.linked ? html`<button type="button" @click=${() => this.copy(
+        location.href.replace(/#.*$/s, "") + hashOf(data, choice), "The link")}>Copy link</button>` : ""}
+      <button type="button" @click=${() => this.copy(text, "The Python")}>Copy as Python</button>
+      ${this.toggle("python", id, "Show the Python", "of this setting")}
+      <span role="status">${this.answer}</span></div>
+      <div id=${id}>${this.open.has("python") ? html`
+        <pre tabindex="0" role="region" aria-label="Python of this setting">${text}</pre>` : ""}</div>`;
+  }
+
+  /** Into the clipboard; where the browser forbids it, the text is there to be selected. */
+  async copy(text, what) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.answer = `${what} is copied.`;
+    } catch {
+      this.answer = `This browser does not let the page copy; here it is: ${text}`;
+    }
+    this.draw();
+  }
+}
+
+/** All pictures as one image: a row a group. */
+function sprite({ size, shades }) {
+  const many = shades[0].length / size ** 2, canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: many * size, height: shades.length * size });
+  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  const pixels = new Uint32Array(image.data.buffer);  // opacity in the last byte, on all browsers' processors
+  shades.forEach((group, g) => {
+    for (let i = 0; i < group.length; i++) {
+      const n = Math.floor(i / size ** 2), y = Math.floor(i % size ** 2 / size), x = i % size;
+      pixels[(g * size + y) * canvas.width + n * size + x] = 0xff000000 + 0x111111 * parseInt(group[i], 16);
+    }
+  });
+  context.putImageData(image, 0, 0);
+  return canvas.toDataURL();
+}

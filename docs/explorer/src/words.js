@@ -1,0 +1,146 @@
+// What the page says of what it shows: computed sentences, and the setting as a link and as Python.
+
+import { DO_NOTHING, GOLD, START, label, same, whoOf } from "./state.js";
+
+const percent = v => (100 * v).toFixed(0);
+const short = (v, digits) => String(Number(v.toPrecision(digits)));
+/** Of everyone alike, GA is that of one group, who did not ask more than others. */
+const isAlike = who => who.groups === "'uniform'";
+/** What GA is measured on. */
+export const fresh = ({ who }) => `new ${who.things} of ${who.whom}`;
+
+/** What each measure is of. */
+export const measures = shown => ({
+  UA: `forget set: the very ${shown.who.things} that were asked to be forgotten`,
+  GA: fresh(shown) + (isAlike(shown.who) ? "" : ": people like them who did not ask"),
+  TA: "test set: everyone alike",
+  EO: "equalized-odds difference: how unequal errors are between the groups",
+  RA: "retain set", MIA: "share of the forget set that an attack takes for never seen",
+});
+
+/** The headline. */
+export function title(data, shown) {
+  const [idle, after, gold] = [shown.idle, shown.mine, shown.gold].map(arm => 100 * arm.metrics.GA.mean);
+  if (same(shown, DO_NOTHING)) {
+    return `Doing nothing: right about ${idle.toFixed(0)} % of ${fresh(shown)}, and nobody was forgotten`;
+  }
+  const far = Math.abs(after - gold);
+  const place = same(shown, GOLD) ? "and is the gold standard" : far < 0.5 ? "as the gold standard"
+    : `${far.toFixed(1)} points ${after > gold ? "above" : "below"} the gold standard`;
+  return `${label(data, shown)}, ratio ${short(shown.ratio, 2)}: ${shown.who.whom} ${shown.who.goes} from ` +
+    `${idle.toFixed(0)} to ${after.toFixed(0)} %, ${place}`;
+}
+
+/** What is shown, and what of the choice was snapped to it; `shown.asked` is the choice. */
+export function note(data, shown) {
+  const { asked } = shown, snapped = (v, here = "") => ` (nearest to ${v} that was computed${here})`;
+  const said = [`ratio ${short(shown.ratio, 2)}` +
+    (Math.abs(shown.ratio - asked.ratio) < 1e-9 ? "" : snapped(short(asked.ratio, 2)))];
+  if (shown.isMiu) {
+    said.push(`λ = ${short(shown.lam, 6)}` +
+      (shown.lam === asked.lam ? "" : snapped(short(asked.lam, 6), " here")));
+  }
+  said.push(shown.seed === null ? `mean of ${shown.n} seeds` : `seed ${shown.seed}`);
+  return `Shown: ${said.join(", ")}.`;
+}
+
+export function saidOfGroups(shown) {
+  const moved = shown.groups.map(g => ({ ...g, by: g.after.mean - g.before.mean }));
+  const most = moved.reduce((a, b) => Math.abs(b.by) > Math.abs(a.by) ? b : a);
+  if (Math.abs(most.by) < 5e-4) return "No group's accuracy moves.";
+  const theory = moved.find(g => g.asked && g.theory);
+  return `Most moved: ${most.name}${most.asked ? " (asked)" : ""}, from ${percent(most.before.mean)} to ` +
+    `${percent(most.after.mean)} %.` + (!theory ? "" : ` For ${theory.name} the theory says ` +
+    `${percent(theory.theory.mean)} % after RETRAIN; the gold standard has ${percent(theory.gold.mean)} %.`);
+}
+
+export function saidOfMetrics(shown) {
+  const [mine, gold, idle] = [shown.mine, shown.gold, shown.idle]
+    .map(arm => metric => percent(arm.metrics[metric].mean));
+  const of = m => `${mine(m)} % (gold standard ${gold(m)}, doing nothing ${idle(m)})`;
+  const like = isAlike(shown.who) ? `of ${shown.who.whom}` : "like them";
+  return `Right on the forgotten ${shown.who.things}: ${of("UA")}; on new ones ${like}: ${of("GA")}.`;
+}
+
+export function saidOfDistance(data, shown) {
+  const [mine, idle] = [shown.mine, shown.idle].map(arm => `${(100 * arm.distance.mean).toFixed(1)} points`);
+  if (same(shown, GOLD)) return `The gold standard is the measure itself; doing nothing lies ${idle} away.`;
+  if (same(shown, DO_NOTHING)) return `Doing nothing lies ${idle} from the gold standard.`;
+  return `${label(data, shown)} lies ${mine} from the gold standard, doing nothing ${idle}: ` +
+    "the mean over six measures of what they differ by, seed by seed.";
+}
+
+export function saidOfRatios(data, shown) {
+  const { points } = shown.byRatio.series.find(s => same(s, shown));
+  const [first, last] = [points[0], points.at(-1)];
+  return points.length === 1 ? `Only ratio ${short(first.at, 2)} was run: ${percent(first.mean)} %.`
+    : `${label(data, shown)}: ${percent(first.mean)} % at ratio ${short(first.at, 2)}, ` +
+      `${percent(last.mean)} % at ${short(last.at, 2)}.`;
+}
+
+export function saidOfLams(shown) {
+  const points = shown.byLam, [first] = points;
+  return points.length === 1
+    ? `At this ratio only λ = ${short(first.at, 6)} was run: ${percent(first.mean)} %.`
+    : points.map(p => `${percent(p.mean)} % at λ = ${short(p.at, 6)}`).join(", ") + ".";
+}
+
+export const saidOfCurve = ({ UA, GA }) =>
+  `In ${UA.length - 1} epochs the forget set goes from ${percent(UA[0])} to ${percent(UA.at(-1))} %, ` +
+  `new ones of the group from ${percent(GA[0])} to ${percent(GA.at(-1))} %.`;
+
+/** What was not kept of a setting, and of which one it was. */
+export function saidOfMissing(data, shown, answers) {
+  const missing = [...(shown.curve ? [] : ["accuracies epoch by epoch (see fine-tuning at ratio 0.5)"]),
+    ...(answers ? [] : ["which pictures are answered wrong (see RETRAIN at ratio 0.5)"])];
+  return missing.length === 0 ? ""
+    : `Not kept of this setting: ${missing.join("; ")}. What was kept is of ${data.who[0].name}.`;
+}
+
+const float = v => Number.isInteger(v) ? v.toFixed(1) : String(v);  // an int would make it another experiment
+
+/** The runs that are shown, to be run again. */
+export function python(data, shown) {
+  const who = whoOf(data, shown.asked);
+  const ratio = isAlike(who) ? `${Math.round(data.alike[0] * shown.ratio)} / ${data.alike[1]}`
+    : short(shown.ratio, 6);
+  const asked = [`"${who.dataset}", "${shown.method}"`,
+    `reweight=${shown.reweight ? "True" : "False"}`, `ratio=${ratio}`,
+    `groups=${who.groups.replaceAll("'", '"')}`, `seed=${shown.seed ?? "seed"}`,
+    ...(shown.isMiu ? [`overrides={'lam': ${float(shown.lam)}}`] : [])].join(", ");
+  const call = `run(Experiment(${asked}))`;
+  return "from grmu.experiments import Experiment, run\n\n" + (shown.seed === null
+    ? `results = [${call}\n           for seed in range(${data.seeds.length})]` : `result = ${call}`);
+}
+
+/** The setting as a link's hash. */
+export function hashOf(data, choice) {
+  const said = { v: data.version, who: choice.who, method: choice.method, reweight: +choice.reweight,
+    ratio: choice.ratio, lam: choice.lam, seed: choice.seed ?? "all" };
+  return "#" + new URLSearchParams(Object.entries(said).map(([name, value]) => [name, String(value)]));
+}
+
+/** What a link's hash says, and sentences about what cannot be read; null for a hash that is not ours. */
+export function choiceOf(data, hash) {
+  const asked = new URLSearchParams(hash.replace(/^#/, ""));
+  if (!asked.has("v")) return null;
+  const heard = name => `“${asked.get(name).slice(0, 20)}”`;
+  if (asked.get("v") !== String(data.version)) {
+    return { choice: START, said: [`This link was made for version ${heard("v")} of the explorer, ` +
+      `this is version ${data.version}: shown is what it begins with.`] };
+  }
+  const choice = { ...START }, said = [];
+  const number = (low, high) => v =>
+    v.trim() !== "" && Number(v) >= low && Number(v) <= high ? Number(v) : undefined;
+  const one = names => v => names.includes(v) ? v : undefined;
+  const read = { who: one(data.who.map(w => w.key)), method: one(Object.keys(data.methods)),
+    reweight: v => ({ 1: true, 0: false })[v], ratio: number(0, 1), lam: number(0, 1e6),
+    seed: v => v === "all" ? null : data.seeds.find(s => String(s) === v) };
+  for (const [name, understood] of Object.entries(read)) {
+    if (!asked.has(name)) continue;
+    const value = understood(asked.get(name));
+    if (value !== undefined) choice[name] = value;
+    else said.push(`The link's ${name} ${heard(name)} is not known: ${name} stays as at the beginning.`);
+  }
+  return { choice, said };
+}

@@ -1,0 +1,90 @@
+"""`make run`: the project's main experiment on the embedded data, ending in a table and a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from pathlib import Path
+
+import pandas as pd
+
+from grmu.analysis import tables
+from grmu.batch.entry import Parameters, order, outcome
+from grmu.data.files import FOLDER, PACKAGE, naming
+from grmu.experiments import load_split, map_experiments, run
+from grmu.experiments.store import Store
+
+NAME = "run_experiment.ipynb"
+NOTEBOOK = FOLDER / NAME if (FOLDER / NAME).is_file() else PACKAGE.parent / "notebooks" / NAME
+OPENING = """\
+Photographs of shoes, on grass or on brick: is it a boot or a sneaker? One small group, {group}, asks to be
+forgotten: {n} of its {n_group} training pictures, {ratio:.3g} %. The other groups keep their {n_others:,}.
+
+Five models, {seeds} each: PRETRAIN, the original model (no unlearning); RETRAIN, a new model trained without
+the forgotten pictures; RETRAIN + REWEIGHT, the same with the rest of the group weighted up to its old share
+(the gold standard); MIU, which changes the original model for a few epochs; and MIU + REWEIGHT.
+
+{n_runs} runs, {jobs} at a time, a few seconds each; finished runs are kept and not done again.
+"""
+LEGEND = """
+Percent{spread}. The nearer to the gold standard the better.
+RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten
+pictures that an attacker takes for never seen. EO: equalized-odds difference. GA: accuracy on the group's
+test pictures. avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of
+1 - distance in UA, RA and TA. seconds: training time.
+"""
+
+
+def demo(ratio: float, seeds: int, jobs: int) -> int:
+    """Run PRETRAIN, RETRAIN and MIU, with and without REWEIGHT; show a table and say what it means."""
+    folder = Store().root.resolve() / "demo"
+    parameters = Parameters(ratio=ratio, n_seeds=seeds, output=str(folder))
+    print(opening(parameters, jobs), flush=True)
+    folder.mkdir(exist_ok=True)
+    experiments = sorted(parameters.experiments(), key=lambda e: order(e.method))
+    for i, result in enumerate(map_experiments(run, experiments, jobs, progress=False), 1):
+        print(f"[{i}/{len(experiments)}] {outcome(result)}", flush=True)
+    print("\nNow the notebook, its page and the figure ...", flush=True)
+    files = {"notebook": folder / NAME, "page": folder / "run_experiment.html",
+             "figure": folder / "comparison.png", "numbers": folder / "metrics.json"}
+    with naming(folder):
+        execute(parameters, files["notebook"], files["page"])
+    rows = pd.DataFrame(json.loads(files["numbers"].read_text())["runs"])
+    spread = ", mean \N{PLUS-MINUS SIGN} standard deviation over seeds"
+    print(LEGEND.format(spread=spread * (seeds > 1)))
+    print(tables.summary(rows).rename_axis(None).to_string())
+    print(f"\n{textwrap.fill(tables.verdict(rows), 118)}\n")
+    for what, path in files.items():
+        print(f"{what + ':':10}{path}")
+    return 0
+
+
+def opening(parameters: Parameters, jobs: int) -> str:
+    """Return what will be done, in plain words; ValueError if it is impossible."""
+    splits, split, (group,) = load_split(parameters.experiments()[0])
+    g, seeds = splits.train.group_id(group), tables.count_seeds(parameters.n_seeds)
+    n_group = int(splits.train.group_counts()[g])
+    return OPENING.format(
+        ratio=100 * parameters.ratio, group=splits.train.group_names[g], n=len(split.forget), n_group=n_group,
+        n_others=len(splits.train) - n_group, n_runs=len(parameters.experiments()), jobs=jobs, seeds=seeds)
+
+
+def execute(parameters: Parameters, notebook: Path, page: Path) -> None:
+    """Execute run_experiment.ipynb, which finds the runs in the store, and save it as a web page, too."""
+    import papermill
+    from nbconvert import HTMLExporter
+
+    if not NOTEBOOK.is_file():
+        raise FileNotFoundError(f"{NOTEBOOK} is missing: restore it with `git checkout notebooks`, "
+                                "or install grmu again.")
+    os.environ.pop("MPLBACKEND", None)  # the kernel draws into the notebook
+    settings = {"ratio": parameters.ratio, "n_seeds": parameters.n_seeds, "output": parameters.output}
+    try:
+        papermill.execute_notebook(NOTEBOOK, notebook, settings, progress_bar=False, kernel_name="python3",
+                                   extra_arguments=["--log-level=CRITICAL"])
+    except papermill.PapermillExecutionError as error:
+        if error.ename == "KeyboardInterrupt":
+            raise KeyboardInterrupt from error
+        raise
+    page.write_text(HTMLExporter().from_filename(str(notebook))[0], encoding="utf-8")

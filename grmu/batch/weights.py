@@ -1,0 +1,44 @@
+"""`python -m grmu weights`: which pretrained weights are there, and the one way to download any.
+
+On a cluster without internet, copy the files into the folder of weights (see `grmu.backbones`).
+"""
+
+from __future__ import annotations
+
+import torch
+
+from grmu.backbones import SOURCES, find
+from grmu.data import known
+from grmu.data.downloads import downloads, sha256
+
+URLS = {"resnet18": "https://download.pytorch.org/models",
+        "resnet18_timm": "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-rsb-weights"}
+BERT = ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]
+
+
+def weights(name: str | None, download: bool) -> int:
+    """Say which pretrained weights are there, or download some from where their authors publish them."""
+    if download:
+        known("network to download", name, [*URLS, "bert"])
+        fetch(str(name))
+    missing = 0
+    for source in [name] if name else SOURCES:
+        try:
+            print(f"{source:20} {find(source)}  (SHA-256 {sha256(find(source))[:16]})")
+        except (FileNotFoundError, ValueError) as error:
+            missing += 1
+            print(f"{source:20} missing: {error}")
+    return int(name is not None and missing > 0)
+
+
+def fetch(name: str) -> None:
+    """Download a network's weights into the folder of weights."""
+    downloads().mkdir(parents=True, exist_ok=True)
+    if name == "bert":
+        from huggingface_hub import snapshot_download
+
+        folder = downloads() / "bert-base-uncased"
+        snapshot_download("google-bert/bert-base-uncased", local_dir=folder, allow_patterns=BERT)
+    else:
+        file, digest = SOURCES[name].file, SOURCES[name].sha256
+        torch.hub.download_url_to_file(f"{URLS[name]}/{file}", str(downloads() / file), digest)

@@ -1,0 +1,176 @@
+"""Curves: against the ratio, the share, the update and the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from grmu.analysis.names import label
+from grmu.plots.style import (
+    GROUP_COLOURS,
+    REWEIGHTED,
+    VERMILION,
+    captioned,
+    colour,
+    facets,
+    label_ends,
+    legend_below,
+    listed,
+    panels,
+    seeds_in_words,
+    t_interval,
+)
+
+ACCURACY = "accuracy of the group, test (%)"
+SETS = {"GA": VERMILION, "UA": "#8C3D00", "TA": GROUP_COLOURS[0]}  # accuracies by epoch
+PASSES = {"forget": VERMILION, "retain": GROUP_COLOURS[0], "train": GROUP_COLOURS[0]}
+
+
+def ratio_curve(rows: pd.DataFrame, by: str, palette: Mapping[str, str], title: str = "") -> Figure:
+    """Draw GA against the unlearning ratio, a line for each value of `by`; PRETRAIN is a dotted level.
+
+    Args:
+        rows: runs, as `results.load` returns them, with the column `by`.
+        by: the column that names the lines.
+        palette: the colour of each line.
+        title: the finding.
+    """
+    rows = rows.assign(GA=100 * rows.GA)
+    levels, lines = rows[rows.method == "pretrain"], rows[rows.method != "pretrain"]
+    figure, (ax,) = panels(1, 8, 4.2)
+    sns.lineplot(lines, x="ratio", y="GA", hue=by, style=by, palette=palette, markers=True, ax=ax,
+                 legend=False, errorbar=t_interval, err_style="bars", err_kws={"capsize": 3})
+    before = levels.groupby(by, sort=False).GA.mean()
+    for name, level in before.items():
+        ax.axhline(level, color=palette[name], ls=":", lw=1.5)
+    after = lines[np.isclose(lines.ratio, lines.ratio.max())].groupby(by, sort=False).GA.mean()
+    ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylabel=ACCURACY, ylim=(0, 103))
+    ends = after.to_dict() | {name: level for name, level in before.items() if name not in after}
+    label_ends(ax, {name: (end, palette[name]) for name, end in ends.items()})
+    return captioned(figure, title, f"{seeds_in_words(rows.seed.nunique()).capitalize()}. Dotted, original "
+                     f"model: {listed(before)} %. At ratio {lines.ratio.max():g}: {listed(after)} %.")
+
+
+def shares(cells: pd.DataFrame, title: str = "") -> Figure:
+    """Draw GA against the group's share of the retain set, beside the prediction of the shifted prior.
+
+    Args:
+        cells: rows as `causes.drawn` returns them, with a column "panel".
+        title: the finding.
+    """
+    parts = dict(list(cells.groupby("panel", sort=False)))
+    numbers = sorted(cells.left.unique(), reverse=True)
+    hues = dict(zip(numbers, sns.color_palette("flare", len(numbers)).as_hex(), strict=True))
+    figure, axes = panels(len(parts), 9, 4.4, sharey=True)
+    for ax, (name, part) in zip(axes, parts.items(), strict=True):
+        for column, words, ls in (("visible", "predicted from the share", "--"),
+                                  ("calibrated", "predicted, calibrated", ":")):
+            sns.lineplot(part, x="share", y=column, color="black", ls=ls, ax=ax, label=words, errorbar=None)
+        for left, own in part.sort_values("share").groupby("left", sort=False):
+            away = [own["mean"] - own.low, own.high - own["mean"]]
+            ax.errorbar(own.share, own["mean"], away, fmt="o-", capsize=3, color=hues[left],
+                        label=f"{left} pictures left")
+        ticks = sorted({float(f"{share:.2g}") for share in part.share})
+        ax.set(xscale="log", xlabel="share of the retain set (%, log scale)", ylabel=ACCURACY,
+               title=f"{name} ({part.n.min()} seeds)")
+        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.minorticks_off()
+    legend_below(figure, axes)
+    said = {f"{row.panel}, {row.left} left, share {row.share:.2g} %:": row.mean for row in cells.itertuples()}
+    return captioned(figure, title, f"Means with 95 % intervals over seeds: {listed(said)} %.")
+
+
+def convergence(histories: Mapping[str, Sequence[float]], levels: Mapping[str, float], every: int = 1,
+                title: str = "", ylim: tuple[float, float] | None = None) -> Figure:
+    """Draw estimates of mutual information against updates, beside known values (dashed).
+
+    Args:
+        histories: estimates by name, one for every `every` updates.
+        levels: known values by name.
+        every: updates between two estimates; estimates after each update are smoothed.
+        title: the finding.
+        ylim: limits of the axis.
+    """
+    figure, (ax,) = panels(1, 8, 3.8)
+    hues = [GROUP_COLOURS[0], "#009E73", GROUP_COLOURS[1]]
+    ends = {}
+    for (name, values), hue in zip(histories.items(), hues, strict=False):
+        line = pd.Series(list(values), dtype=float).rolling(25 if every == 1 else 1, min_periods=1).mean()
+        if every == 1:
+            ax.plot(np.arange(1, len(values) + 1), values, color=hue, alpha=0.2, lw=0.8)
+        sns.lineplot(x=every * (1 + line.index), y=line, color=hue, ax=ax, lw=2)
+        ends[name] = line.iloc[-1], hue
+    for name, level in levels.items():
+        ax.axhline(level, color="black", ls="--", lw=1.2)
+        ends[name] = level, "black"
+    ax.set(xlabel="updates", ylabel="estimate (nats)", ylim=ylim)
+    label_ends(ax, ends)
+    return captioned(figure, title, "After the last update, nats: "
+                     + listed({name: end for name, (end, _) in ends.items()}, 2) + ".")
+
+
+def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title: str = "",
+           forget_epochs: int = 0) -> Figure:
+    """Draw a run epoch by epoch: accuracies, then MINE's estimates, or else the loss of each pass.
+
+    Args:
+        curves: one row per epoch, as `Result.curves`; epoch 0 is the original model.
+        gold: the gold standard's metrics, dashed.
+        title: the finding.
+        forget_epochs: how many epochs have a forget pass, shaded.
+    """
+    kinds = {"accuracy (%)": [name for name in SETS if name in curves]}
+    if "mi_train" in curves:
+        kinds["M before the epoch (nats)"] = ["mi_forget", "mi_train"]
+    else:
+        losses = [f"{part}_loss" for part in ("forget", "retain") if f"{part}_loss" in curves]
+        kinds |= {f"mean {name.replace('_', ' ')}": [name] for name in losses if curves[name].notna().any()}
+    figure, axes = panels(len(kinds), 4.4 * len(kinds), 3.8)
+    for ax, (words, names) in zip(axes, kinds.items(), strict=True):
+        for name in names:
+            part = next((part for part in PASSES if part in name), "")
+            scale, hue = (1, PASSES[part]) if part else (100, SETS[name])
+            sns.lineplot(x=curves.epoch, y=scale * curves[name], color=hue, marker="o", ax=ax,
+                         label=part or name)
+            if gold is not None and not part:
+                ax.axhline(100 * gold[name], color=hue, ls="--", lw=1.2)
+        if forget_epochs:
+            ax.axvspan(0.5, forget_epochs + 0.5, color="0.93", zorder=0)
+        ax.set(xlabel="epoch", ylabel=words)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.legend()
+    last, n = 100 * curves[kinds["accuracy (%)"]].iloc[-1], curves.epoch.iloc[-1]
+    dashed = " Dashed: gold standard." * bool(gold) + " Grey: forget pass." * bool(forget_epochs)
+    return captioned(figure, title, f"Accuracy after epoch {n:g}: {listed(last)} %.{dashed}")
+
+
+def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "") -> Figure:
+    """Draw the way of each method from the original model (square) towards the gold standard (dashed).
+
+    Args:
+        curves: columns method, reweight, epoch, UA and GA (fractions), of one ratio.
+        gold: UA and GA of the gold standard.
+        title: the finding.
+    """
+    curves = curves.assign(UA=100 * curves.UA, GA=100 * curves.GA, method=curves.method.map(label),
+                           how=[list(REWEIGHTED)[reweight] for reweight in curves.reweight])
+    ends, start = curves.drop_duplicates(["method", "how"], keep="last"), curves.iloc[0]
+    style: dict[str, Any] = {"x": "UA", "y": "GA", "hue": "how", "palette": REWEIGHTED}
+    grid = facets(curves, col="method", col_wrap=4, height=2.3)
+    grid.map_dataframe(sns.lineplot, **style, sort=False, lw=1.2)
+    for name, ax in grid.axes_dict.items():
+        sns.scatterplot(ends[ends.method == name], **style, s=60, ax=ax, legend=False, zorder=3)
+        ax.plot(start.UA, start.GA, "s", color=colour("pretrain"), label="original model")
+    grid.refline(x=100 * gold["UA"], y=100 * gold["GA"], color="black", lw=1)
+    grid.set_titles("{col_name}").set_axis_labels("UA (%)", "GA (%)")
+    grid.figure.set_layout_engine("constrained")
+    legend_below(grid.figure, list(grid.axes.flat))
+    said = listed(dict(zip(ends.method + " " + ends.how, ends.GA, strict=True)))
+    return captioned(grid.figure, title, "Means of five seeds; large dots: the last epoch; dashed: gold "
+                     f"standard. GA at the end, %: {said}.")

@@ -1,0 +1,163 @@
+"""Estimates in rows: means with 95 % intervals, and each seed as a dot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from grmu.analysis.names import METRIC_NAMES, label
+from grmu.plots.style import (
+    GROUP_COLOURS,
+    REWEIGHTED,
+    VERMILION,
+    captioned,
+    colour,
+    legend_below,
+    listed,
+    panels,
+    seeds_in_words,
+    t_interval,
+)
+
+PLAIN = GROUP_COLOURS[5]  # the colour of estimates that are all of one kind
+ATTACKS = {("U-LiRA", "unlearned"): ("unlearned people, one by one", VERMILION),
+           ("forest", "unlearned"): ("unlearned people, on average", "#8C3D00"),
+           ("U-LiRA", "retained"): ("control: retained people", "#0072B2"),
+           ("U-LiRA", "overfitted"): ("control: overfitted on purpose", "#56B4E9")}
+
+
+def intervals(table: pd.DataFrame, x: str, y: str, hue: str | None = None, col: str | None = None,
+              palette: Mapping[str, str] | None = None, dashed: Mapping[str, float] | None = None,
+              band: float = 0.0, title: str = "", note: str = "", digits: int = 0) -> Figure:
+    """Draw means with known 95 % intervals, a row for each value of `y`.
+
+    Args:
+        table: one row per estimate, with columns mean, low and high.
+        x: the label of the axis.
+        y: the column that names the rows.
+        hue: the column that distinguishes marks within a row.
+        col: the column that names the panels.
+        palette: the colour of each value of `hue`, or of each row.
+        dashed: by panel ("" if there is one), a value to compare with, such as the gold standard's.
+        band: half the width of a grey band around 0.
+        title: the finding.
+        note: what else the caption says.
+        digits: of the means in the caption.
+    """
+    parts = dict(list(table.groupby(col, sort=False))) if col else {"": table}
+    by, rows, said = hue or (y if palette else None), list(table[y].unique()), []
+    figure, axes = panels(len(parts), 8.6, 1.9 + (0.46 if hue else 0.38) * len(rows), sharey=True)
+    for ax, (name, part) in zip(axes, parts.items(), strict=True):
+        keys = list(dict.fromkeys(filter(None, (y, hue))))
+        # of three numbers the median is the middle one, and an interval of 100 % ends at the others
+        sns.pointplot(part.melt(keys, ["low", "mean", "high"]), x="value", y=y, hue=by, order=rows, ax=ax,
+                      palette=palette, hue_order=list(palette) if hue and palette else None,
+                      color=None if by else PLAIN, estimator="median", errorbar=("pi", 100), capsize=0.15,
+                      linestyle="none", markersize=6, err_kws={"linewidth": 1.6}, dodge=0.4 if hue else False,
+                      legend="full" if hue else False)
+        if band > 0:
+            ax.axvspan(-band, band, color="0.9", zorder=0)
+        if name in (dashed or {}):
+            ax.axvline(dashed[name], color="black", ls="--", lw=1.2, zorder=0)
+        ax.set(xlabel=x if len(parts) == 1 else "", ylabel="", title=name)
+        means = part.set_index(part[keys].agg(" ".join, axis=1))["mean"]
+        said.append(" ".join(f"{name}: {listed(means, digits)}".strip(": ").split()))
+    if hue:
+        legend_below(figure, axes, x if len(parts) > 1 else "")
+    elif len(parts) > 1:
+        figure.supxlabel(x, fontsize=12)
+    return captioned(figure, title, f"{x}: {'; '.join(said)}. {note}".strip())
+
+
+def seeds(rows: pd.DataFrame, x: str, y: str, hue: str | None = None, col: str | None = None,
+          bars: str | None = None, note: str = "", **how: Any) -> Figure:
+    """Draw each seed as a dot, and the means with their 95 % intervals, as `intervals` does.
+
+    Args:
+        rows: one row per seed, with the measured values in the column `x`.
+        x: the column with the values, and the label of the axis.
+        y: the column that names the rows.
+        hue: the column that distinguishes marks within a row.
+        col: the column that names the panels.
+        bars: the column with what was predicted of each row, drawn as a black bar.
+        note: what else the caption says.
+        how: further arguments of `intervals`.
+    """
+    by_row = rows.groupby(list(filter(None, (col, y, hue))), sort=False)[x]
+    ends = by_row.apply(t_interval)
+    table = by_row.mean().to_frame("mean").assign(low=ends.str[0], high=ends.str[1]).reset_index()
+    words = f"{seeds_in_words(int(by_row.size().max()))}; small dots are seeds. {note}"
+    figure = intervals(table, x, y, hue, col, note=words[0].upper() + words[1:].strip(), **how)
+    palette = how.get("palette")
+    by = hue or (y if palette else None)
+    for ax, (_, part) in zip(figure.axes, rows.groupby(col or (lambda _: 0), sort=False), strict=True):
+        sns.stripplot(part, x=x, y=y, hue=by, palette=palette, color=None if by else PLAIN, dodge=bool(hue),
+                      ax=ax, alpha=0.45, size=4, jitter=False, legend=False)
+        if bars:
+            sns.pointplot(part, x=bars, y=y, errorbar=None, linestyle="none", marker="|", markersize=20,
+                          markeredgewidth=3, color="black", ax=ax)
+        ax.set(xlabel="" if col else x, ylabel="")
+    return figure
+
+
+def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), title: str = "") -> Figure:
+    """Draw a panel for each metric and a row for each method, with the gold standard dashed.
+
+    Args:
+        rows: runs, as `results.load` returns them.
+        metrics: to show, in percent.
+        title: the finding.
+    """
+    words = {metric: METRIC_NAMES[metric].replace(", ", ",\n") for metric in metrics}
+    rows = rows.assign(method_name=[label(*key) for key in zip(rows.method, rows.reweight, strict=True)])
+    long = rows.rename(columns=words).melt(["method_name", "seed"], list(words.values()), "metric", "%")
+    gold = rows[(rows.method == "retrain") & rows.reweight]
+    return seeds(long.assign(**{"%": 100 * long["%"]}), "%", "method_name", col="metric", title=title,
+                 palette=dict(zip(rows.method_name, map(colour, rows.method), strict=True)),
+                 dashed={words[metric]: 100 * gold[metric].mean() for metric in metrics if len(gold)},
+                 note="Dashed: gold standard." * bool(len(gold)))
+
+
+def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", col: str | None = None,
+           x: str = "GA minus the gold standard's (points)") -> Figure:
+    """Draw signed gaps to the gold standard, a row for each method, without and with REWEIGHT.
+
+    Args:
+        gaps: by (method, reweight), in points: mean and, where known, low, high and verdict, as
+            `compare.verdicts` returns.
+        noise: by how much two gold standards of a split differ, drawn as a grey band; NaN draws none.
+        title: the finding.
+        col: the column that names the panels.
+        x: the label of the axis.
+    """
+    table = gaps.assign(method_name=[label(method) for method, _ in gaps.index],
+                        how=[list(REWEIGHTED)[reweight] for _, reweight in gaps.index])
+    if "low" not in table:
+        table = table.assign(low=table["mean"], high=table["mean"])
+    return intervals(table, x, "method_name", "how", col, REWEIGHTED, title=title, band=noise,
+                     dashed=dict.fromkeys(table[col] if col else [""], 0.0),
+                     note="Dashed: gold standard." + " Grey: two gold standards." * bool(noise > 0))
+
+
+def attacks(table: pd.DataFrame, title: str = "") -> Figure:
+    """Draw how well attacks identify unlearned people, beside the controls; a row for each method.
+
+    Args:
+        table: rows of one group of the shipped table "audit".
+        title: the finding.
+    """
+    kinds = [ATTACKS.get(key, (None,))[0] for key in zip(table.attack, table.who, strict=True)]
+    verdicts = table.groupby(["method", "reweight"], sort=False).verdict.transform("first").fillna("")
+    names = [f"{label(*key)}\n{verdict}".strip()
+             for *key, verdict in zip(table.method, table.reweight, verdicts, strict=True)]
+    table = table.assign(kind=kinds, row=names).dropna(subset="kind").rename(
+        columns={"AUC": "mean", "AUC low": "low", "AUC high": "high"})
+    figure = intervals(table, "AUC", "row", "kind", palette=dict(ATTACKS.values()), dashed={"": 0.5})
+    found = table[table.kind == ATTACKS["U-LiRA", "unlearned"][0]]
+    said = listed(dict(zip(found.row.str.split("\n").str[0], found["mean"], strict=True)), 2)
+    return captioned(figure, title, "AUC with 95 % intervals over 64 models; dashed: chance. Unlearned "
+                     f"people, one by one: {said}.")

@@ -1,0 +1,162 @@
+"""Figures of every group: before and after, counts, margins, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from grmu.plots.style import (
+    COLOURS,
+    GROUP_COLOURS,
+    VERMILION,
+    captioned,
+    group_palette,
+    legend_below,
+    listed,
+    panels,
+)
+
+CHOICES = {"no weights": "#8F6A1E", "α (REWEIGHT)": "#000000", "by hand": "#7B4B94"}  # of weights
+ARROW = {"arrowstyle": "-|>", "color": "0.3"}
+DIAGRAM = (("original model\n(frozen)", 0.14, 0.85, COLOURS["pretrain"]),
+           ("unlearned model\nfeatures $z$, head", 0.5, 0.85, "black"),
+           ("MINE: $M$, what $z$\nreveals about group $g$", 0.85, 0.85, "#6A51A3"),
+           ("1  tune MINE\ntraining set\nmaximise $M$ over $\\psi$", 0.14, 0.3, "#6A51A3"),
+           ("2  forget pass (first epochs)\nforget set\nminimise $M$ over $\\theta$", 0.5, 0.3, VERMILION),
+           ("3  retain pass\nretain set, with REWEIGHT\nminimise cross-entropy\n"
+            "$+\\ \\lambda\\,(M - M_{original})^2$", 0.85, 0.3, GROUP_COLOURS[0]))
+MARKERS = (("o", 0.0, 9), ("o", 0.0, 9), ("|", 0.0, 22), ("X", 0.3, 9))  # of the columns of `group_change`
+
+
+def group_change(table: pd.DataFrame, forget: Collection[str], title: str = "",
+                 xlabel: str = "test accuracy (%)", note: str = "") -> Figure:
+    """Draw two to four numbers of every group, such as its accuracy before and after.
+
+    Args:
+        table: a row per group, a column per number: the first is drawn hollow, the second filled, with the
+            change between them beside the row; a third is a bar, a fourth a cross.
+        forget: the groups that request deletion, in vermilion.
+        title: the finding.
+        xlabel: what the numbers are.
+        note: what else the caption says.
+    """
+    hues, first, second = group_palette(list(table.index), forget), *table.columns[:2]
+    figure, (ax,) = panels(1, 8, 1.9 + 0.42 * len(table))
+    ax.hlines(range(len(table)), table[first], table[second], colors=list(hues.values()))
+    for column, (marker, below, size) in zip(table, MARKERS, strict=False):
+        for row, (number, hue) in enumerate(zip(table[column], hues.values(), strict=True)):
+            edge = hue if marker == "o" else "black"
+            face = "white" if column == first else edge
+            ax.plot(number, row + below, marker, color=edge, mfc=face, ms=size, mew=1.6, label=column)
+    for row, (change, hue) in enumerate(zip(table[second] - table[first], hues.values(), strict=True)):
+        ax.text(1.02, row, f"{round(change):+d}", transform=ax.get_yaxis_transform(), va="center", color=hue)
+    ax.set(yticks=range(len(table)), yticklabels=table.index, ylim=(len(table) - 0.4, -0.6), xlabel=xlabel)
+    legend_below(figure, [ax])
+    said = "; ".join(f"{column}: {listed(table[column])}" for column in table)
+    return captioned(figure, title, f"{xlabel}, {said}. {note}".strip())
+
+
+def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int,
+                 title: str = "") -> Figure:
+    """Draw how many samples each group has in two sets, on a logarithmic axis.
+
+    Args:
+        counts: (n_groups,) numbers by the name of the set.
+        names: of the groups.
+        forget: the group in vermilion.
+        title: the finding.
+    """
+    table = pd.DataFrame({which: [int(n) for n in numbers] for which, numbers in counts.items()}, index=names)
+    figure = group_change(table.clip(lower=0.5), [names[forget]], title, "samples (log scale)")
+    (ax,) = figure.axes
+    for text in ax.texts:
+        text.remove()
+    for row, numbers in enumerate(table.to_numpy()):
+        for number in set(numbers.tolist()):
+            ax.annotate(f"{number:,}", (max(number, 0.5), row), (0, 7), textcoords="offset points",
+                        ha="center")
+    ax.set_xscale("log")
+    return figure
+
+
+def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str], reach: float,
+            title: str = "") -> Figure:
+    """Draw the distribution of margins, a panel per group; those between 0 and `reach` are filled.
+
+    Args:
+        by_group: margins of the true class in nats; below 0 a picture is misclassified.
+        palette: the colour of each group.
+        reach: by how much the margins will fall.
+        title: the finding.
+    """
+    figure, axes = panels(len(by_group), 9, 3.4, sharex=True, sharey=True)
+    shares = {}
+    for ax, (name, values) in zip(axes, by_group.items(), strict=True):
+        numbers = np.asarray(values, dtype=float)
+        shares[name] = 100 * np.mean((numbers > 0) & (numbers <= reach))
+        sns.kdeplot(x=numbers, color=palette[name], ax=ax, bw_adjust=0.7)
+        x, height = ax.lines[0].get_data()
+        ax.fill_between(x, height, color=palette[name], alpha=0.15)
+        ax.fill_between(x, height, where=(x >= 0) & (x <= reach), color=palette[name])
+        ax.axvline(0, color="black", lw=1)
+        ax.annotate(f"{shares[name]:.0f} %", (reach, np.interp(reach, x, height)), (10, 0), va="center",
+                    textcoords="offset points", color=palette[name], fontweight="bold", fontsize=13)
+        ax.set(xlabel="margin of the true class (nats)", ylabel="density", title=name)
+    return captioned(figure, title, f"Filled: pictures with a margin between 0 and {reach:.2f} nats, of all "
+                     f"pictures of the group: {listed(shares)} %.")
+
+
+def weights_compared(shares: Mapping[str, Sequence[float]], accuracies: Mapping[str, Sequence[float]],
+                     names: Sequence[str], forget: int, title: str = "",
+                     figure: Figure | None = None) -> Figure:
+    """Draw what sampling weights change for every group: its share of the draws, and its accuracy.
+
+    Args:
+        shares: (n_groups,) shares of an epoch's draws by name, "before" among them.
+        accuracies: (n_groups,) accuracies by name, as far as they are known.
+        names: of the groups.
+        forget: the group that requested deletion, in vermilion.
+        title: the finding.
+        figure: one to draw on; None makes one.
+    """
+    figure, axes = panels(2, 9.5, 3.9, figure=figure, sharey=True)
+    times = pd.DataFrame(shares, index=names)
+    points = 100 * pd.DataFrame(accuracies, index=names)
+    changes = (times.div(times["before"], axis=0), points.sub(points.get("before", 0), axis=0))
+    words = ("share of the draws, relative to before\n(log scale)", "accuracy minus before (points)")
+    drawn = [choice for choice in CHOICES if choice in shares]
+    for ax, table, xlabel in zip(axes, changes, words, strict=True):
+        long = table.melt(ignore_index=False, var_name="weights").reset_index(names="group")
+        sns.pointplot(long, x="value", y="group", hue="weights", hue_order=drawn, order=names,
+                      palette=CHOICES, dodge=0.4, linestyle="none", ax=ax, errorbar=None)
+        ax.axvline(1 if table is changes[0] else 0, color="0.4", ls="--", lw=1.2)
+        ax.set(xlabel=xlabel, ylabel="")
+    axes[0].set_xscale("log")
+    axes[0].xaxis.set_major_formatter("{x:g}")
+    axes[0].get_yticklabels()[forget].set_color(VERMILION)
+    legend_below(figure, axes)
+    off = changes[1].abs().mean().drop("before", errors="ignore")
+    return captioned(figure, title, f"Dashed: before. Mean change of accuracy, points: {listed(off, 1)}.")
+
+
+def miu_epoch() -> Figure:
+    """Draw one epoch of MIU: tune MINE, then the forget pass, then the retain pass."""
+    figure, (ax,) = panels(1, 9.5, 3.6)
+    for text, x, y, hue in DIAGRAM:
+        ax.text(x, y, text, ha="center", va="center", linespacing=1.4, fontsize=11,
+                bbox={"boxstyle": "round,pad=0.6", "fc": "white", "ec": hue, "lw": 1.8})
+    for x, y, text in ((0.31, 0.85, "copy"), (0.675, 0.85, "$z$, $g$"), (0.31, 0.3, ""), (0.675, 0.3, "")):
+        ax.annotate("", (x + 0.025, y), (x - 0.025, y), arrowprops=ARROW)
+        ax.text(x, y + 0.05, text, ha="center")
+    ax.annotate("", (0.14, 0.13), (0.85, 0.1), arrowprops=ARROW | {"connectionstyle": "arc3,rad=-0.12"})
+    ax.text(0.5, 0.57, "in every epoch", ha="center")
+    ax.set_axis_off()
+    return captioned(figure, "", "Diagram of MIU. The unlearned model starts as a copy of the original "
+                     "model, which is frozen. Each epoch has 3 parts: 1, tune MINE on the training set to "
+                     "maximise M; 2, in the first epochs, a forget pass that minimises M on the forget set; "
+                     "3, a retain pass on the reweighted retain set that minimises the cross-entropy plus λ "
+                     "times the squared difference between M and the original model's M.")

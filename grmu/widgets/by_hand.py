@@ -1,0 +1,130 @@
+"""REWEIGHT by hand: set each group's sampling weight, see the proportions, train, and try to beat α."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import ipywidgets as w
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from grmu import methods, plots
+from grmu.analysis import results
+from grmu.experiments import Experiment, load_split, run
+from grmu.methods.controls import ByHand
+from grmu.metrics import accuracy_by_group
+from grmu.numerics import fixed_threads
+from grmu.reweight import group_weights
+from grmu.training import predict
+from grmu.widgets.work import SLIDER, Work, explained
+
+QUESTION = "α restores the old proportions. Can you find weights whose accuracies are closer to those before?"
+
+
+class ReweightByHand(Work):
+    """A slider for each group; the button trains a model on a retain set that is sampled with these weights.
+
+    `attempts` has the weights of each attempt, and the mean distance of the groups' accuracies from those
+    before, a fraction, on validation data.
+
+    Args:
+        ratio: the share of the group that is forgotten.
+        store: folder of finished runs, as `grmu.run` takes it.
+    """
+
+    def __init__(self, ratio: float = 0.9, store: str | Path | None = None) -> None:
+        super().__init__()
+        plain, self.ratio, self.store = Experiment(method="retrain", ratio=ratio), ratio, store
+        self.references = {"before": plain.original, "no weights": plain, "α (REWEIGHT)": plain.gold}
+        self.splits, split, ((y, a),) = load_split(plain)
+        train, self.forget = self.splits.train, y * self.splits.train.n_attributes + a
+        self.names, before = train.group_names, train.group_counts()
+        self.counts = np.array(split.retain.group_counts().tolist(), dtype=float)
+        alpha = group_weights(before, split.retain.group_counts()).tolist()
+        self.shares = {"before": self._shares(np.array(before.tolist()) / self.counts),
+                       "no weights": self._shares(1.0), "α (REWEIGHT)": self._shares(alpha)}
+        self.accuracies: dict[str, np.ndarray] = {}
+        self.attempts: list[tuple[tuple[float, ...], float]] = []
+        self.controls = [w.FloatLogSlider(1.0, base=10, min=-1, max=2, step=0.05, description=name,
+                                          readout_format=".2g", **SLIDER) for name in self.names]
+        for control in self.controls:
+            control.observe(lambda _: self.update(), names="value")
+        self.figure, self.status, self.table = Figure(figsize=(9.5, 3.9)), w.HTML(), w.HTML()
+        self.picture = w.Image(format="png", layout=w.Layout(max_width="100%"))
+        self.start = w.Button(description="Train with these weights", button_style="primary", icon="play",
+                              layout=w.Layout(width="16em"), tooltip="trains on this computer, a few seconds")
+        self.stop = w.Button(description="Stop", icon="stop", tooltip="ends the run at its next step")
+        self.bar = w.IntProgress(layout=w.Layout(width="14em"))
+        self.start.on_click(lambda _: self.press())
+        self.stop.on_click(lambda _: self.cancel())
+        self.box = w.VBox([w.HTML(f"<b>{QUESTION}</b>"), *self.controls, self.picture, self.table,
+                           w.HBox([self.start, self.stop, self.bar, self.status])])
+        self.refresh()
+        self.update()
+
+    def refresh(self) -> None:
+        """Set the buttons, the bar and the sentence."""
+        self.start.disabled, self.stop.disabled = self.running, not self.running
+        self.bar.max, self.bar.value = self.steps, self.done
+        self.status.value = explained(self.error) if self.error else escape(self.sentence)
+
+    def _shares(self, weights: ArrayLike) -> np.ndarray:
+        """Return each group's share of an epoch's draws."""
+        drawn = self.counts * np.asarray(weights)
+        return drawn / drawn.sum()
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """Return the sliders' values."""
+        return tuple(round(control.value, 3) for control in self.controls)
+
+    def update(self) -> None:
+        """Draw the proportions of these weights; their accuracies are known once a model was trained."""
+        self.shares["by hand"] = self._shares(self.weights)
+        self.accuracies.pop("by hand", None)
+        if not self.running:
+            self._draw()
+
+    def _draw(self) -> None:
+        plots.weights_compared(self.shares, self.accuracies, self.names, self.forget,
+                               "What your weights change for each group (validation data)", self.figure)
+        self.picture.value, self.picture.width = plots.png_of(self.figure)
+
+    def work(self) -> str:
+        """Train the references if the store lacks them, then with the weights."""
+        weights = self.weights
+        methods.register("by_hand", ByHand)
+        for name, experiment in self.references.items():
+            self.accuracies[name] = self._accuracies(experiment, f"Training a reference first, once: {name}")
+        own = Experiment(method="by_hand", ratio=self.ratio, overrides={"group_weights": weights})
+        accuracies = self._accuracies(own, "Training with your weights")
+        self.attempts.append((weights, self._distance(accuracies)))
+        if self.weights == weights:  # else the sliders were moved meanwhile
+            self.accuracies["by hand"] = accuracies
+        self._draw()
+        self.table.value = self.summary()
+        return f"Done in {self.seconds:.1f} s."
+
+    def _accuracies(self, experiment: Experiment, about: str) -> np.ndarray:
+        """Train, and return each group's accuracy on validation data."""
+        self.begin(experiment.config.epochs, about)
+        model = run(experiment, self.store, on_epoch=lambda number, row: self.step(number)).model
+        with fixed_threads():
+            predicted = predict(model, model, self.splits.val.x).argmax(1)
+        return accuracy_by_group(predicted, self.splits.val).accuracy.to_numpy()
+
+    def _distance(self, accuracies: np.ndarray) -> float:
+        return float(np.abs(accuracies - self.accuracies["before"]).mean())
+
+    def summary(self) -> str:
+        """Return the attempts beside α, the nearest first, and the noise, as HTML."""
+        points = {name: self._distance(self.accuracies[name]) for name in ("α (REWEIGHT)", "no weights")}
+        points |= {f"by hand: {', '.join(map(str, weights))}": far for weights, far in self.attempts}
+        table = (100 * pd.Series(points, name="points from before")).sort_values().round(1)
+        gold = results.load("references", method="retrain", reweight=True, ratio=self.ratio)
+        noise = 100 * np.stack(gold.by_group.map(np.array)).std(0, ddof=1).mean()
+        return (f"{table.to_frame().to_html(border=0)}Mean over groups, validation data, one seed. Another "
+                f"seed changes a group's accuracy by {noise:.1f} points (sd): a smaller lead is luck.")

@@ -1,0 +1,81 @@
+"""The explorer beside a kernel: the module of explorer.html, and in it a live run of what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+import matplotlib.pyplot as plt
+import traitlets
+from IPython.display import Image, display
+
+from grmu import plots
+from grmu.experiments import Result
+from grmu.widgets.live import Live, RunView
+from grmu.widgets.model_changes import ModelChanges
+from grmu.widgets.settings import Choice, by_row, printed
+from grmu.widgets.work import Displayed
+
+QUESTION = ("Half of a small group is forgotten. "
+            "Does the method keep the accuracy of the members who stay? Does the gold standard do better?")
+
+
+class ExplorerView(RunView):
+    """The module, beginning with any field of `Choice`; `choice` is its setting, both ways."""
+
+    choice = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, **start: Any) -> None:
+        super().__init__(choice=asdict(Choice(**start)))
+
+    def asked(self) -> dict[str, Any]:
+        """Return the setting that a run is of: it is drawn beside no other."""
+        return {"choice": dict(self.choice)}
+
+    def came_to(self, asked: dict[str, Any], result: Result) -> dict[str, Any]:
+        """Return metrics, and the accuracies of the panel's rows."""
+        return super().came_to(asked, result) | {
+            "groups": by_row(asked["choice"]["who"], result.by_group()).tolist()}
+
+
+class Explorer(Displayed):
+    """The module, a live run of exactly what its controls say, and then what the model sees.
+
+    Where there are no widgets, a figure and its numbers stand for it, of the setting that it begins with.
+    """
+
+    def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: Any) -> None:
+        self.view = ExplorerView(**start)
+        self.first = Choice(**start)
+        self.model_changes = ModelChanges(store)
+        self.live = Live(lambda: Choice(**self.view.choice).experiment(), self.model_changes.show, store,
+                         view=self.view)
+        self.box = w.VBox([w.HTML(f"<b>{escape(question)}</b>"), self.view, self.model_changes.box])
+
+    def _ipython_display_(self) -> None:
+        try:
+            data, metadata = on_paper(self.first)
+        except ValueError as error:
+            data, metadata = {"text/plain": str(error)}, {}
+        display(dict(self.box._repr_mimebundle_() or {}) | data, metadata=metadata, raw=True)
+
+
+def on_paper(choice: Choice) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return a setting as a notebook's output: its figure and its numbers, and their metadata."""
+    shown = printed(choice)
+    figure = plots.group_change(shown.groups, shown.asked, shown.sentence)
+    words = f"{shown.sentence}. {plots.caption_of(figure)}"
+    png, _ = plots.png_of(figure)
+    plt.close(figure)
+    data, metadata = Image(png, format="png", retina=True, alt=words)._repr_mimebundle_()
+    table = shown.groups.round(1).rename_axis(columns="group").to_html(border=0)
+    return data | {"text/html": f"<details><summary>In numbers</summary>{table}</details>",
+                   "text/plain": shown.sentence}, metadata
+
+
+def explore(question: str = QUESTION, **start: Any) -> Explorer:
+    """Return the explorer, beginning with a setting: any field of `grmu.widgets.settings.Choice`."""
+    return Explorer(question, **start)

@@ -1,0 +1,80 @@
+"""What unlearning changed inside a model: samples that it classifies differently now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import ipywidgets as w
+import matplotlib.pyplot as plt
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+
+from grmu import plots
+from grmu.data import GroupedDataset
+from grmu.experiments import Result, load_split, run
+from grmu.models import Classifier
+from grmu.training import predict
+from grmu.widgets.work import explained
+
+N_SHOWN = 27  # pictures
+VIEWS = {"what was forgotten": "the forget set: how sure the model is of the true class, before and after",
+         "what changed": "test samples that are classified differently now"}
+
+
+def answers(before: Classifier, after: Classifier, data: GroupedDataset) -> pd.DataFrame:
+    """Return what two models say of each sample, the largest changes first.
+
+    Returns:
+        Confidence in the true class before and after; changed: they disagree; right: after, it is correct.
+    """
+    one, other = (predict(model, model, data.x).softmax(1) for model in (before, after))
+    true = torch.arange(len(data)), data.y
+    table = pd.DataFrame({"before": one[true], "after": other[true], "right": other.argmax(1) == data.y,
+                          "changed": one.argmax(1) != other.argmax(1)})
+    return table.loc[(table.after - table.before).abs().sort_values(ascending=False, kind="stable").index]
+
+
+class ModelChanges:
+    """Two views of what a run changed; nothing is computed before `show`."""
+
+    def __init__(self, store: str | Path | None = None) -> None:
+        self.store = store
+        self.result: Result | None = None
+        self.view = w.ToggleButtons(options=list(VIEWS), tooltips=list(VIEWS.values()),
+                                    style={"button_width": "12em"})
+        self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
+        self.view.observe(lambda _: self.update(), names="value")
+        self.box = w.VBox([w.HTML("<b>What the model sees now</b>"), self.view, self.message, self.picture],
+                          layout=w.Layout(display="none"))
+
+    def show(self, result: Result) -> None:
+        """Show what this run changed."""
+        self.result = result
+        self.update()
+        self.box.layout.display = None
+
+    def update(self) -> None:
+        """Draw the chosen view; show an error instead, if there is one."""
+        try:
+            figure = self.draw()
+            self.picture.value, self.picture.width = plots.png_of(figure)
+            self.message.value = ""
+            plt.close(figure)
+        except Exception as error:
+            self.picture.value, self.message.value = b"", explained(error)
+
+    def draw(self) -> Figure:
+        """Return the figure of the chosen view."""
+        if self.result is None:
+            raise ValueError("there is no run yet to look into.")
+        splits, split, _ = load_split(self.result.experiment)
+        before, after = run(self.result.experiment.original, self.store).model, self.result.model
+        changed = self.view.value == "what changed"
+        data = splits.test if changed else split.forget
+        table = answers(before, after, data)
+        shown = table[table.changed | (not changed)].head(N_SHOWN)
+        titles = [f"{100 * row.before:.0f} → {100 * row.after:.0f}" + " (wrong)" * (not row.right)
+                  for row in shown.itertuples()]
+        return plots.samples(data.x[shown.index], titles, 9, f"{table.changed.sum()} of {len(table)} "
+                             "predictions changed. Confidence in the true class, %")

@@ -1,0 +1,280 @@
+"""`python -m grading release | grade SUBMISSIONS | mark`: hand out labs and grade them.
+
+Each submission is executed in a sandbox (`sandbox.py`) and asked from outside by the checks of its lab
+(`checks/LAB.py`), with inputs drawn from a secret. nbgrader (`gradebook.py`) keeps the points.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import hashlib
+import importlib
+import json
+import multiprocessing
+import os
+import re
+import runpy
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import nbformat
+import numpy as np
+import pandas as pd
+from nbformat import NotebookNode
+from tqdm.auto import tqdm
+
+from grading.asking import Ask, Refused
+from grading.gradebook import Course, for_lms, formgrader
+from grading.sandbox import PACKAGE, Limits, Sandbox, Unsafe, check_bubblewrap, prepare
+from grading.submissions import Submission, content, find, notebook, restore
+from grmu.data.files import write_whole
+
+HERE = Path(__file__).parent
+SOURCE, BUILD = HERE.parent / "source", PACKAGE.parent / "build"
+LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "project")
+README = """Unpack a lab's zip beside the .whl file. In a new environment with Python 3.11 to 3.13:
+    pip install {wheel}
+    jupyter lab lab1/lab1.ipynb
+"""
+
+
+class Done(NamedTuple):
+    """An executed and checked submission. nb: None if it has not changed since it was graded."""
+
+    nb: NotebookNode | None
+    notes: list[str]
+    key: str
+
+
+@dataclass(frozen=True)
+class Grading:
+    """How submissions are graded: nothing here changes while they are."""
+
+    course: Path
+    secret: str
+    limits: Limits
+    unsafe: bool
+    digest: str
+
+    def run(self, lab: str, nb: NotebookNode, trusted: bool = False) -> tuple[list[Any] | None, dict[str, str], list[str]]:
+        """Execute a notebook in a sandbox and check it: outputs, verdict of each check ("": right), notes."""
+        module = checks(lab)
+        with Sandbox(self.course / "given", self.limits, self.unsafe, trusted) as box:
+            outputs = box.execute(nb, module.NOT_ALLOWED)
+            verdicts = {name: verdict(check, box.ask, self.rng(lab, name)) if outputs else f"Nothing ran: {box.ended}."
+                        for name, check in tests(module).items()}
+        ended = [box.ended] if box.ended else []
+        return outputs, verdicts, [*box.notes, *ended, *(["UNSAFE: graded without a sandbox"] if self.unsafe else [])]
+
+    def key(self, text: bytes) -> str:
+        """What the points of a submission with this content depend on, as a hash."""
+        parts = text, self.secret.encode(), self.digest.encode(), repr((self.limits, self.unsafe)).encode()
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+    def mark(self, s: Submission) -> Done:
+        """Execute and check one submission; one that cannot be read gets no points."""
+        release = nbformat.read(self.course / "release" / s.lab / f"{s.lab}.ipynb", as_version=4)
+        before = self.course / "results" / s.student / f"{s.lab}.json"
+        kept = json.loads(before.read_text()) if before.is_file() else {"key": None}
+        key = ""
+        try:
+            text = content(s)
+            key = self.key(text)
+            if kept["key"] == key:
+                return Done(None, kept["notes"], key)
+            nb = notebook(text)
+        except ValueError as error:
+            write_verdicts(release, None, dict.fromkeys(tests(checks(s.lab)), str(error)))
+            return Done(release, [f"not graded: {error}"], key)
+        restored = restore(nb, release)
+        outputs, verdicts, notes = self.run(s.lab, nb)
+        write_verdicts(nb, outputs, verdicts)
+        return Done(nb, [*restored, *notes], key)
+
+    def check_solution(self, lab: str) -> None:
+        """Grade the lab's own solution.
+
+        Raises:
+            ValueError: it does not get full marks here.
+        """
+        passed = self.course / "given" / f"{lab}.passed"
+        if passed.is_file() and passed.read_text() == self.digest:
+            return
+        nb = nbformat.read(SOURCE / lab / f"{lab}.ipynb", as_version=4)
+        _, verdicts, notes = self.run(lab, nb, trusted=True)
+        if wrong := [f"{name}: {message}" for name, message in verdicts.items() if message]:
+            raise ValueError(f"{lab}: its own solution does not get full marks here, so nothing was graded. "
+                             + "; ".join([*wrong, *notes]))
+        write_whole(passed, self.digest)
+
+    def rng(self, lab: str, name: str) -> np.random.Generator:
+        """The random inputs of a check: the same for a whole class."""
+        seed = hashlib.sha256(f"{self.secret}\n{lab}\n{name}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(seed))
+
+
+@functools.cache
+def checks(lab: str) -> ModuleType:
+    """Return a lab's checks, loaded once: before the first submission runs."""
+    return importlib.import_module(f"grading.checks.{lab}")
+
+
+def tests(module: ModuleType) -> dict[str, Callable[..., None]]:
+    """Return a lab's checks by the name of their graded cell."""
+    return {name: value for name, value in vars(module).items() if name.startswith("test_")}
+
+
+def verdict(check: Callable[..., None], ask: Ask, rng: np.random.Generator) -> str:
+    """Return "" if an answer is right, else what is wrong with it."""
+    try:
+        check(ask, rng)
+    except Refused as error:
+        message = f"Your code gave an error where an answer was expected. {error}"
+    except AssertionError as error:
+        message = str(error) or "This answer is wrong."
+    except Exception as error:  # a form of answer that no check expected: the lab's own solution passes
+        message = f"The answer has a wrong type, shape or name ({type(error).__name__}: {error})."
+    else:
+        return ""
+    return re.sub(r"\s+", " ", message).strip()[:1000]
+
+
+def digest() -> str:
+    """Return a hash of everything that decides points."""
+    files = sorted([*HERE.rglob("*.py"), *SOURCE.rglob("*.ipynb")])
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+
+
+def write_verdicts(nb: NotebookNode, outputs: list[Any] | None, verdicts: dict[str, str]) -> None:
+    """Put outputs into the cells, and an error into each graded cell whose check failed."""
+    for cell, shown in zip(nb.cells, outputs or [[]] * len(nb.cells), strict=True):
+        if cell.cell_type != "code":
+            continue
+        cell.execution_count, message = None, verdicts.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
+        cell.outputs = [nbformat.from_dict(output) for output in shown or []] if message is None else []
+        if message:
+            cell.outputs = [nbformat.v4.new_output("error", ename="Not yet", evalue=message, traceback=[message])]
+    nbformat.validate(nb)
+
+
+def grade(folder: Path, out: Path, only: str | None, limits: Limits, jobs: int, unsafe: bool) -> pd.DataFrame:
+    """Grade all submissions in a folder; write gradebook.csv, points.csv and feedback/STUDENT/LAB.html.
+
+    Raises:
+        FileNotFoundError: no submission.  Unsafe: no sandbox.  ValueError: a lab's own solution fails.
+        RuntimeError: a file that decides points was changed while a submission was graded.
+    """
+    submissions, others = find(folder, [only] if only else LABS)
+    if not unsafe:
+        check_bubblewrap()
+    print(*others, sep="\n", end="\n" if others else "")
+    labs = sorted({s.lab for s in submissions})
+    course, key = Course(out / "course", SOURCE, labs), out / "secret"
+    if not key.is_file():
+        write_whole(key, secrets.token_hex(16) + "\n")
+        key.chmod(0o600)
+    prepare(course.folder / "given")
+    list(map(checks, labs))
+    grading = Grading(course.folder, key.read_text().strip(), limits, unsafe, digest())
+    rows = [save(course, s, done, out) for s, done in results(grading, submissions, jobs)]
+    book = pd.DataFrame(rows).sort_values(["student", "lab"])
+    write_whole(out / "gradebook.csv", book.to_csv(index=False))
+    write_whole(out / "points.csv", for_lms(book).to_csv(index=False))
+    return book
+
+
+def results(grading: Grading, submissions: list[Submission], jobs: int) -> Iterator[tuple[Submission, Done]]:
+    """Yield submissions as they are finished."""
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
+        list(pool.map(grading.check_solution, sorted({s.lab for s in submissions})))
+        futures = {pool.submit(grading.mark, s): s for s in submissions}
+        for future in tqdm(as_completed(futures), total=len(futures), unit=" submissions", disable=None):
+            s = futures[future]
+            if digest() != grading.digest:
+                pool.shutdown(cancel_futures=True)
+                raise RuntimeError(f"A file in {HERE} or {SOURCE} was changed while {s.path} was graded, so grading "
+                                   "stopped. Restore these files, read that submission, then grade again.")
+            yield s, future.result()
+
+
+def save(course: Course, s: Submission, done: Done, out: Path) -> dict[str, Any]:
+    """Let nbgrader save the points of a submission; write its feedback page; return its row of the gradebook."""
+    if done.nb is not None:
+        course.grade(s.student, s.lab, done.nb)
+    points = course.points(s.student, s.lab)
+    kept, state = course.folder / "results" / s.student / f"{s.lab}.json", points.to_json()
+    if done.nb is not None or json.loads(kept.read_text())["points"] != state:
+        write_whole(out / "feedback" / s.student / f"{s.lab}.html", course.feedback(s.student, s.lab))
+        write_whole(kept, json.dumps({"key": done.key, "notes": done.notes, "points": state}))
+    by_hand = list(points.index[points.by_hand])
+    waiting = [f"to mark by hand: {', '.join(by_hand)}"] if by_hand else []
+    return {"student": s.student, "lab": s.lab, "total": points.points.sum(), "max": points["max"].sum(),
+            "status": "; ".join([*done.notes, *waiting]) or "graded",
+            **{f"{s.lab}/{name}": value for name, value in points.points.items()}}
+
+
+def mistakes(labs: list[str]) -> str:
+    """Return the known mistakes and their points as a table, for instructors; they are tested in tests/labs."""
+    lines = ["| lab | answer | mistake | points lost |", "| --- | --- | --- | --- |"]
+    for lab in labs:
+        known = runpy.run_path(str(PACKAGE.parent / "tests" / "labs" / f"{lab}.py"))["MISCONCEPTIONS"]
+        lines += [f"| {lab} | {', '.join(sources)} | {title} | {sum(points.values()):g} |"
+                  for title, (sources, points) in known.items()]
+    return "\n".join(lines) + "\n"
+
+
+def release(out: Path, only: str | None) -> None:
+    """Write LAB.zip, LAB/LAB.ipynb, the package's wheel and a README; beside `out`, the table of mistakes."""
+    labs = [only] if only else list(LABS)
+    course = Course(out.parent / "course", SOURCE, labs)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+                    "--wheel-dir", out, PACKAGE.parent], check=True)
+    (wheel,) = out.glob("*.whl")
+    write_whole(out.parent / "mistakes.md", mistakes(labs))
+    write_whole(out / "README.txt", README.format(wheel=wheel.name))
+    for lab in labs:
+        (out / lab).mkdir(exist_ok=True)
+        shutil.copyfile(course.release(lab), out / lab / f"{lab}.ipynb")
+        shutil.make_archive(str(out / lab), "zip", out, lab)
+    print(*sorted(str(path) for path in out.iterdir() if path.is_file()), sep="\n")
+
+
+def main() -> int:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__.split("\n\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("release", "grade", "mark"):
+        commands.add_parser(name).add_argument("--lab", choices=LABS, help="only this lab")
+    grading = commands.choices["grade"]
+    grading.add_argument("submissions", type=Path)
+    grading.add_argument("--out", type=Path, default=BUILD / "grades")
+    grading.add_argument("--jobs", type=int, default=os.cpu_count(), help="submissions graded at the same time")
+    for field in fields(Limits):
+        grading.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
+    options = parser.parse_args()
+    try:
+        if options.command == "release":
+            release(BUILD / "labs", options.lab)
+        elif options.command == "mark":
+            return subprocess.call(formgrader(BUILD / "grades" / "course"))
+        else:
+            limits = Limits(**{field.name: getattr(options, field.name) for field in fields(Limits)})
+            grade(options.submissions, options.out, options.lab, limits, options.jobs, os.environ.get("UNSAFE") == "1")
+            print(f"written: {options.out / 'gradebook.csv'}, points.csv and feedback/")
+    except (FileNotFoundError, Unsafe, ValueError, RuntimeError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

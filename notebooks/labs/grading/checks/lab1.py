@@ -1,0 +1,240 @@
+"""Lab 1: a check for each graded cell. All inputs are drawn at random."""
+
+import numpy as np
+import pandas as pd
+import torch
+from grading.asking import check_figure, compare, keeps_random_state
+
+NOT_ALLOWED = (
+    "grmu.data.split_forget", "grmu.data.GroupedDataset.group_counts",
+    "grmu.data.GroupedDataset.__post_init__", "grmu.metrics.accuracy_by_group",
+    "grmu.metrics.standard_error", "grmu.analysis.compare.differences", "grmu.analysis.compare.interval")
+GROUP_INDEX = "group_index(y, a, n_classes, n_attributes)"
+GROUP_COUNTS = "group_counts(group, n)"
+SPLIT = "[list(map(int, part)) for part in forget_split(group, groups, ratio, seed)]"
+TABLE = "group_accuracy(predicted, y, group, n)[['accuracy', 'n', 'se']].astype(float)"
+PAIRED = "list(map(float, paired_change(pd.DataFrame(rows), metric)))"
+DRAW = "draw(*[pd.DataFrame({'mean': m, 'se': 1.5}, index=forgotten) for m in (one_group, everyone)])"
+
+
+def long(values):
+    """A tensor of whole numbers."""
+    return torch.as_tensor(np.asarray(values), dtype=torch.long)
+
+
+def draw_sizes(rng, n_groups, low, high):
+    """Group sizes, all different, with the largest in the middle."""
+    sizes = np.sort(rng.choice(np.arange(low, high), n_groups, replace=False))
+    return np.roll(sizes, -1 - n_groups // 2).tolist()
+
+
+def draw_ratio(rng):
+    """A ratio with an odd denominator: no share of a group ends in .5, where rounding is ambiguous."""
+    return int(rng.integers(4, 8)) / 11
+
+
+def draw_groups(rng, sizes):
+    """(N,) the groups of samples, in random order."""
+    return long(rng.permutation(np.repeat(np.arange(len(sizes)), sizes)))
+
+
+def draw_pairs(rng):
+    """One sample of each group, in random order: the groups, and the inputs of `group_index`."""
+    n_classes, n_attributes = map(int, rng.choice(np.arange(2, 9), 2, replace=False))
+    group = long(rng.permutation(n_classes * n_attributes))
+    return group, {"y": group // n_attributes, "a": group % n_attributes, "n_classes": n_classes,
+                   "n_attributes": n_attributes}
+
+
+def test_group_index(ask, rng):
+    """Different numbers of classes and attribute values."""
+    for _ in range(3):
+        group, given = draw_pairs(rng)
+        compare(ask(GROUP_INDEX, **given), group, (
+            f"Wrong groups for {given['n_classes']} classes: the attribute must change fastest (part 1)."))
+
+
+def test_group_index_subset(ask, rng):
+    """Some classes or attribute values have no samples."""
+    group, given = draw_pairs(rng)
+    y, a = given["y"], given["a"]
+    absent = {"last attribute value": a == a.max(), "first attribute value": a == 0,
+              "last class": y == y.max(), "first class": y == 0}
+    for what, gone in absent.items():
+        found = ask(GROUP_INDEX, **given | {"y": y[~gone], "a": a[~gone]})
+        compare(found, group[~gone], (
+            f"Wrong groups if the {what} is absent: the numbers must not depend on that (task 1.1)."))
+
+
+def test_group_counts(ask, rng):
+    """Every group has samples."""
+    for n_groups in (3, 6):
+        sizes = draw_sizes(rng, n_groups, 5, 60)
+        found = ask(GROUP_COUNTS, group=draw_groups(rng, sizes), n=n_groups)
+        compare(found, sizes, f"Return the {n_groups} counts {sizes}, in group order (task 1.2).")
+
+
+def test_group_counts_vanished(ask, rng):
+    """Some groups have no samples."""
+    n_groups = int(rng.integers(4, 9))
+    for gone in ([0], [n_groups - 1], [1, 2]):
+        sizes = [0 if g in gone else n for g, n in enumerate(draw_sizes(rng, n_groups, 2, 40))]
+        compare(ask(GROUP_COUNTS, group=draw_groups(rng, sizes), n=n_groups), sizes, (
+            f"Groups {gone} of {n_groups} have no samples. Their count is 0, and the other groups keep their "
+            "positions (task 1.2)."))
+
+
+def split(ask, rng, sizes, groups):
+    """Ask for a split: the groups of all samples, the ratio, and the rows of the two parts."""
+    group, ratio, seed = draw_groups(rng, sizes), draw_ratio(rng), int(rng.integers(2**31))
+    return group, ratio, *ask(SPLIT, group=group, groups=groups, ratio=ratio, seed=seed)
+
+
+def assert_forgets(group, groups, ratio, forget):
+    """Raise an AssertionError unless `forget` has roughly the right size, and only rows of these groups."""
+    asked = torch.isin(group, long(groups))
+    assert asked[long(forget)].all(), "The forget set has rows of groups that were not named (task 2.1)."
+    assert abs(len(forget) / int(asked.sum()) - ratio) < 0.2, (
+        f"Ratio {ratio:.3f} of {int(asked.sum())} samples, but the forget set has {len(forget)} (part 2).")
+
+
+def test_split_size(ask, rng):
+    """An exact share of one group."""
+    for n_groups in (3, 4, 6):
+        sizes, g = draw_sizes(rng, n_groups, 150, 400), int(rng.integers(n_groups))
+        group, ratio, forget, _ = split(ask, rng, sizes, [g])
+        assert_forgets(group, [g], ratio, forget)
+        n = round(ratio * sizes[g])
+        compare(len(forget), n, (
+            f"Ratio {ratio:.3f} of {sizes[g]} samples is {n}, but {len(forget)} are forgotten (part 2)."))
+
+
+def test_split_partition(ask, rng):
+    """Each row is in exactly one part."""
+    for groups in ([0], [4], [1, 3]):
+        group, ratio, forget, retain = split(ask, rng, draw_sizes(rng, 5, 150, 300), groups)
+        assert_forgets(group, groups, ratio, forget)
+        assert not set(forget) & set(retain), "Some rows are in both sets (task 2.1)."
+        assert sorted(forget + retain) == list(range(len(group))), (
+            "Each row must be in exactly one set: the retain set also has the rest of a group (task 2.1).")
+
+
+def test_split_strata(ask, rng):
+    """Two groups of very different sizes."""
+    for groups in ([0, 2], [0, 1], [1, 2]):
+        sizes = [int(rng.integers(low, 2 * low)) for low in (60, 150, 400)]
+        group, ratio, forget, _ = split(ask, rng, sizes, groups)
+        right = [round(ratio * n) if g in groups else 0 for g, n in enumerate(sizes)]
+        found = torch.bincount(group[long(forget)], minlength=3).tolist()
+        compare(found, right, (
+            f"Of the {sizes} samples of the groups, {right} must be forgotten, not {found}: draw within each "
+            "named group, not from both together (task 2.1)."))
+
+
+def test_split_seed(ask, rng):
+    """The seed decides the split, and the global random state does not change."""
+    group, groups, ratio = draw_groups(rng, draw_sizes(rng, 3, 200, 400)), [int(rng.integers(3))], 0.4
+    given = {"group": group, "groups": groups, "ratio": ratio}
+    first, second, third = map(int, rng.choice(2**20, 3, replace=False))
+    splits = [sorted(ask(SPLIT, **given, seed=seed)[0]) for seed in (first, first, second)]
+    assert_forgets(group, groups, ratio, splits[0])
+    assert splits[0] == splits[1], "The same seed gives different splits: nobody can repeat your experiment."
+    assert splits[0] != splits[2], "All seeds give the same forget set: draw it at random (task 2.1)."
+    assert keeps_random_state(ask, SPLIT, **given, seed=third), (
+        "The function changes the global random state: use a generator of your own (task 2.1).")
+
+
+def measure(ask, rng, n_groups, gone=None):
+    """Ask for a table of random predictions: the table, sizes, right accuracies and right standard errors."""
+    sizes = draw_sizes(rng, n_groups, 20, 90)
+    if gone is not None:
+        sizes[gone] = 0
+    right = (np.array(sizes) * rng.uniform(0.2, 0.45, n_groups)).astype(int)
+    group, rank = np.repeat(np.arange(n_groups), sizes), np.concatenate([np.arange(n) for n in sizes])
+    y, order = rng.integers(0, 2, len(group)), rng.permutation(len(group))
+    predicted = np.where(rank < right[group], y, 1 - y)
+    p = (long(right).double() / long(sizes)).numpy()
+    given = {"predicted": long(predicted[order]), "y": long(y[order]), "group": long(group[order])}
+    return ask(TABLE, **given, n=n_groups), sizes, p, np.sqrt(p * (1 - p) / np.maximum(sizes, 1))
+
+
+def test_group_accuracy(ask, rng):
+    """The accuracy and size of each group."""
+    for n_groups in (3, 6):
+        table, sizes, p, _ = measure(ask, rng, n_groups)
+        compare(table["accuracy"], p, "Divide the correct predictions of a group by its size (task 3.1).")
+        compare(table["n"], sizes, "n is the size of each group, including wrong predictions (task 3.1).")
+
+
+def test_standard_error(ask, rng):
+    """The standard error of each group."""
+    for n_groups in (3, 6):
+        table, sizes, p, se = measure(ask, rng, n_groups)
+        compare(table["se"], se, "The standard error is sqrt(p (1 - p) / n) (task 3.1).", [
+            (np.sqrt(p * (1 - p) / sum(sizes)), "Divide by the size of the group, not of all groups."),
+            (np.sqrt(p * (1 - p)), "The division by n is missing: this is the spread of a single sample."),
+            (se**2, "The square root is missing: this is the variance.")], tolerance=1e-4)
+
+
+def test_empty_group(ask, rng):
+    """One group has no samples."""
+    for gone in (5, int(rng.integers(5))):
+        table, sizes, p, _ = measure(ask, rng, 6, gone)
+        compare(table["n"], sizes, f"Group {gone} has no samples, but needs a row, with n = 0 (task 3.1).")
+        compare(table["accuracy"], p, (
+            f"Group {gone} has no samples, so its accuracy is NaN; the others keep theirs (task 3.1)."))
+
+
+def test_control_ratio(ask, rng):
+    """The control forgets as many samples."""
+    for n_groups in (3, 4, 6):
+        counts, g = draw_sizes(rng, n_groups, 150, 400), int(rng.integers(n_groups))
+        ratio = draw_ratio(rng)
+        share = ask("float(control_ratio(counts, g, ratio))", counts=long(counts), g=g, ratio=ratio)
+        n = round(ratio * counts[g])
+        compare(round(share * sum(counts)), n, (
+            f"The control must forget {n} samples of {sum(counts)}, not {share * sum(counts):.1f} (part 4)."))
+
+
+def draw_runs(rng, n):
+    """Rows of both methods for n seeds, in random order, and the differences of GA and TA in points."""
+    rows, differences = {"method": ["pretrain"] * n + ["retrain"] * n}, {}
+    rows["seed"] = [*rng.choice(1000, n, replace=False)] * 2
+    for metric, mean in (("GA", rng.uniform(-30, -8)), ("TA", rng.uniform(3, 9))):
+        before = 50 + np.linspace(-8, 8, n) + rng.normal(0, 1, n)
+        differences[metric] = mean + rng.normal(0, 1.5, n)
+        rows[metric] = np.concatenate([before, before + differences[metric]]) / 100
+    table = pd.DataFrame(rows).iloc[rng.permutation(2 * n)]
+    return {name: table[name].tolist() for name in table}, differences
+
+
+def test_paired_mean(ask, rng):
+    """The mean difference in points, of the named metric."""
+    for n in (5, 6):
+        rows, differences = draw_runs(rng, n)
+        for metric, d in differences.items():
+            compare(ask(PAIRED, rows=rows, metric=metric)[0], d.mean(), (
+                f"The mean difference in {metric} is {d.mean():.2f} points (task 4.2)."), [
+                (-d.mean(), "Return RETRAIN minus the original model, not the reverse (task 4.2)."),
+                (d.mean() / 100, "Return points, which are 100 times the fraction (task 4.2).")])
+
+
+def test_paired_error(ask, rng):
+    """The standard error of the differences."""
+    for n in (4, 5, 6):
+        rows, differences = draw_runs(rng, n)
+        d, unpaired = differences["GA"], pd.DataFrame(rows).groupby("method").GA.var().sum()
+        se = d.std(ddof=1) / n**0.5
+        compare(ask(PAIRED, rows=rows, metric="GA")[1], se, (
+            f"The standard error is {se:.3f} points. Match the rows by seed, not by order (task 4.2)."), [
+            (100 * (unpaired / n) ** 0.5, "This is the error of unpaired samples: subtract by seed first."),
+            (d.std(ddof=1), "This is the standard deviation: divide it by sqrt(S) (task 4.2)."),
+            (d.std() / n**0.5, "Use S - 1 in the standard deviation, not S (task 4.2).")])
+
+
+def test_figure(ask, rng):
+    """The means of both tables are in the figure."""
+    for n in (3, 5):
+        means = {name: rng.uniform(-60, 60, n).round(2).tolist() for name in ("one_group", "everyone")}
+        forgotten = np.sort(rng.choice(95, n, replace=False)).tolist()
+        check_figure(ask, DRAW, means, **means, forgotten=forgotten)

@@ -1,0 +1,223 @@
+"""Lab 2: a check for each graded cell. All inputs are drawn at random."""
+
+import numpy as np
+import pandas as pd
+import torch
+from grading.asking import check_figure, compare, keeps_random_state
+
+NOT_ALLOWED = ("grmu.reweight.group_weights", "grmu.reweight.sample_weights", "grmu.reweight.draw_epoch")
+ALPHA = "list(map(float, alpha(before, after)))"
+PROBABILITIES = "list(map(float, probabilities(weights, group)))"
+EPOCH = "list(map(int, draw_epoch(p, seed)))"
+SHARES = "list(map(float, expected_shares(weights, counts)))"
+CHANGE = "list(map(float, change_by_group(pd.DataFrame(rows), method, reweight)))"
+RECOVERED = "float(recovered_share(pd.DataFrame(rows), method, reweight))"
+DRAW = "draw(pd.DataFrame(changed, index=[f'group {g}' for g in range(4)]))"
+MODELS = ("RETRAIN", "RETRAIN + REWEIGHT", "balanced (RWG)", "GROUP-DRO")
+COLUMNS = ("method", "reweight", "seed", "by_group", "GA")
+KINDS = (("pretrain", False, 0.0), ("retrain", False, -0.3), ("retrain", True, -0.04), ("rwg", False, 0.1))
+
+
+def proportions(values):
+    """Values divided by their sum, for comparisons in which a common factor does not matter."""
+    values = torch.as_tensor(values).double()
+    return (values / values.sum()).numpy()
+
+
+def draw_counts(rng):
+    """Counts before and after forgetting; the second half of the groups loses samples."""
+    n = int(rng.integers(5, 9))
+    before = rng.choice(np.arange(60, 400), n, replace=False)
+    kept = np.where(np.arange(n) < n // 2, 1, rng.uniform(0.1, 0.6, n))
+    return torch.as_tensor(before), torch.as_tensor((before * kept).astype(int))
+
+
+def test_alpha(ask, rng):
+    """The right proportions."""
+    for _ in range(3):
+        before, after = draw_counts(rng)
+        compare(proportions(ask(ALPHA, before=before, after=after)), proportions(before / after), (
+            f"Wrong weights for {before.tolist()} samples before and {after.tolist()} after (task 1.2)."), [
+            (proportions(1 / after), "1 / nu_r balances the groups, which is not the aim (part 1)."),
+            (proportions(after), "These are the proportions of the retain set (part 1)."),
+            (proportions(after / before), "A group that lost samples must be drawn more often, not less."),
+            (proportions(before), "A large group already has more samples that can be drawn (part 1).")])
+
+
+def test_alpha_untouched(ask, rng):
+    """The right numbers: counts are divided, not shares."""
+    for _ in range(2):
+        before, after = draw_counts(rng)
+        found = ask(ALPHA, before=before, after=after)
+        compare(found, before / after, (
+            f"The weights are {np.round(found, 3).tolist()}, but a group that lost no samples has weight 1: "
+            "divide counts, not shares (task 1.2)."), tolerance=1e-5)
+
+
+def test_alpha_vanished(ask, rng):
+    """Weight 0 for groups that have no samples left, or never had any."""
+    for never in (False, True):
+        before, after = draw_counts(rng)
+        after[[1, -1]] = 0
+        before[1] *= not never
+        found = ask(ALPHA, before=before, after=after)
+        assert np.isfinite(found).all(), (
+            f"With two empty groups, the weights are {np.round(found, 3).tolist()}. inf or nan makes the sum "
+            "of all weights, and so every probability, useless (task 1.2).")
+        compare(proportions(found), proportions(torch.where(after > 0, before / after.clamp(min=1), 0)), (
+            "An empty group has weight 0, and the other groups keep their weights (task 1.2)."))
+
+
+def draw_weights(rng):
+    """Group weights, all different, and (N,) the groups of samples in random order."""
+    n = int(rng.integers(3, 8))
+    sizes = rng.choice(np.arange(5, 60), n, replace=False)
+    weights = torch.as_tensor(rng.permutation(np.linspace(1, rng.uniform(4, 9), n)))
+    return weights, torch.as_tensor(rng.permutation(np.repeat(np.arange(n), sizes)))
+
+
+def test_probabilities(ask, rng):
+    """The right proportions."""
+    for _ in range(2):
+        weights, group = draw_weights(rng)
+        twice = proportions((weights * torch.bincount(group))[group])
+        compare(proportions(ask(PROBABILITIES, weights=weights, group=group)), proportions(weights[group]), (
+            "The probability of sample i must be proportional to weights[group[i]] (task 2.1)."), [
+            (twice, "Do not multiply by a group's size: a large group already has more samples (task 2.1).")],
+            tolerance=1e-5)
+
+
+def test_probabilities_sum(ask, rng):
+    """The right numbers, with the sum 1."""
+    for _ in range(2):
+        weights, group = draw_weights(rng)
+        p = ask(PROBABILITIES, weights=weights, group=group)
+        compare(p, proportions(weights[group]), (
+            f"The probabilities must be proportional to the weights and sum to 1. Yours sum to {sum(p):.3f}: "
+            "divide by the sum over all samples (task 2.1)."), tolerance=1e-5)
+
+
+def draw_heavy(rng):
+    """Probabilities of samples; which samples have about half of it together; and this share."""
+    n = int(rng.integers(4000, 5000))
+    heavy, half = rng.permutation(n) < n // 8, rng.uniform(0.45, 0.6)
+    return torch.as_tensor(np.where(heavy, half / heavy.sum(), (1 - half) / (~heavy).sum())), heavy, half
+
+
+def assert_drawn(rows, heavy, half):
+    """Raise an AssertionError unless an epoch has N draws with these probabilities."""
+    n = len(heavy)
+    assert len(rows) == n, f"An epoch has as many draws as there are samples, {n}, not {len(rows)}."
+    assert set(rows) <= set(range(n)), f"The rows of {n} samples are 0 to {n - 1}."
+    assert abs(heavy[rows].mean() - half) < 0.05, (  # more than 6 standard deviations
+        f"Samples with a joint probability of {half:.0%} make up {heavy[rows].mean():.0%} of an epoch. "
+        "Drawing each sample once ignores the probabilities: draw with replacement (task 2.2).")
+
+
+def test_draw(ask, rng):
+    """The probabilities decide the draws."""
+    for _ in range(2):
+        p, heavy, half = draw_heavy(rng)
+        assert_drawn(ask(EPOCH, p=p, seed=int(rng.integers(2**31))), heavy, half)
+
+
+def test_draw_seed(ask, rng):
+    """The seed decides the epoch, and the global random state does not change."""
+    p, heavy, half = draw_heavy(rng)
+    first, second, third = map(int, rng.choice(2**20, 3, replace=False))
+    epochs = [ask(EPOCH, p=p, seed=seed) for seed in (first, first, second)]
+    assert_drawn(epochs[0], heavy, half)
+    assert epochs[0] == epochs[1], "The same seed gives two epochs: nobody can repeat your experiment."
+    assert epochs[0] != epochs[2], "All seeds give the same epoch (task 2.2)."
+    assert keeps_random_state(ask, EPOCH, p=p, seed=third), (
+        "The function changes the global random state: use a generator of your own (task 2.2).")
+
+
+def test_shares(ask, rng):
+    """The right proportions."""
+    for _ in range(2):
+        weights, group = draw_weights(rng)
+        counts = torch.bincount(group)
+        compare(proportions(ask(SHARES, weights=weights, counts=counts)), proportions(weights * counts), (
+            "A share is proportional to the weight times the number of samples (task 3.1)."), tolerance=1e-5)
+
+
+def test_shares_vanished(ask, rng):
+    """The right numbers, when one group has no samples."""
+    for _ in range(2):
+        weights, group = draw_weights(rng)
+        counts = torch.bincount(group)
+        weights[1] = counts[1] = 0
+        shares = ask(SHARES, weights=weights, counts=counts)
+        compare(shares, proportions(weights * counts), (
+            f"The {len(counts)} shares are {np.round(shares, 3).tolist()}, with the sum {sum(shares):.3f}. "
+            "An empty group has share 0, and the others sum to 1: divide by the sum of the weights over the "
+            "retain set, which is no longer the size of the training set (task 3.1)."), tolerance=1e-5)
+
+
+def draw_runs(rng, n_groups):
+    """Runs of three methods with the same seeds, in random order."""
+    start, rows = rng.uniform(0.75, 0.95, n_groups), []
+    for seed in rng.choice(1000, int(rng.integers(3, 6)), replace=False).tolist():
+        for method, reweight, change in KINDS:
+            by_group = start + change * rng.uniform(0.5, 1, n_groups) + rng.normal(0, 0.02, n_groups)
+            by_group = by_group.clip(0, 1).tolist()
+            rows.append((method, reweight, seed, by_group, by_group[-1]))
+    return [rows[i] for i in rng.permutation(len(rows))]
+
+
+def as_columns(rows):
+    """Runs as a dict of columns."""
+    return dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def right_changes(rows):
+    """The right change of each group in points, by (method, reweight)."""
+    means = {key: np.mean(part.by_group.tolist(), axis=0)
+             for key, part in pd.DataFrame(rows, columns=COLUMNS).groupby(["method", "reweight"])}
+    return {key: 100 * (mean - means["pretrain", False]) for key, mean in means.items()}
+
+
+def test_change(ask, rng):
+    """The change against the original model, in points."""
+    for n_groups in (3, 5):
+        rows = draw_runs(rng, n_groups)
+        right = right_changes(rows)
+        for method, reweight in (("retrain", True), ("rwg", False)):
+            change = right[method, reweight]
+            compare(ask(CHANGE, rows=as_columns(rows), method=method, reweight=reweight), change, (
+                f"{method} with reweight={reweight} changes the groups by {change.round(2).tolist()} points: "
+                "select the rows by both columns (task 4.1)."), [
+                (change - right["retrain", False], "This is the change against RETRAIN (task 4.1)."),
+                (change / 100, "Return points, which are 100 times the fraction (task 4.1).")])
+
+
+def test_change_pairs(ask, rng):
+    """A seed that only one method has does not count."""
+    rows = draw_runs(rng, 4)
+    right = right_changes(rows)["rwg", False]
+    for lonely in ("pretrain", "rwg"):
+        more = [(lonely, False, 5000, rng.uniform(0, 0.3, 4).tolist(), 0.1), *rows]
+        compare(ask(CHANGE, rows=as_columns(more), method="rwg", reweight=False), right, (
+            f"Wrong changes when one seed has a run of {lonely} only: take differences within a seed, over "
+            "the seeds that both have (task 4.1)."))
+
+
+def test_recovered_share(ask, rng):
+    """The share of the lost GA, from means over seeds."""
+    for _ in range(2):
+        rows = draw_runs(rng, 3)
+        ga = {key: change[-1] for key, change in right_changes(rows).items()}
+        for method, reweight in (("retrain", True), ("rwg", False)):
+            right = 1 - ga[method, reweight] / ga["retrain", False]
+            compare(ask(RECOVERED, rows=as_columns(rows), method=method, reweight=reweight), right, (
+                f"The share is {right:.3f}: take means over seeds first, then one quotient (task 4.2)."), [
+                (1 - right, "This is the share of the loss that remains (task 4.2)."),
+                (100 * right, "Return a fraction, not percent (task 4.2).")])
+
+
+def test_figure(ask, rng):
+    """All changes are in the figure."""
+    for _ in range(2):
+        changed = {name: rng.uniform(-60, 30, 4).round(1).tolist() for name in MODELS}
+        check_figure(ask, DRAW, changed, changed=changed)

@@ -1,0 +1,174 @@
+"""Lab 6, Predict which groups lose accuracy: the checks that give the points, with drawn inputs."""
+
+import numpy as np
+import pandas as pd
+import torch
+from grading.asking import compare
+from scipy import stats
+from torch.nn.functional import one_hot
+
+NOT_ALLOWED = ("grmu.prior.shares_forgotten", "grmu.prior.change_prior", "grmu.prior.predict_shift",
+               "grmu.prior.undo_shift", "grmu.analysis.compare.interval")
+# Correct versions of the functions that `forecast` is given.
+FORECAST = """
+def right_shares(before, left):
+    return torch.where(before > 0, 1 - left / before.clamp(min=1), 0.0).double()
+
+def right_shift(logits, p_attribute, r):
+    return logits + (p_attribute * (1 - r)).sum(2).log()
+
+forecast(logits, y, a, before, left, right_shares, right_shift)"""
+
+
+def shape_of(rng):
+    return int(rng.integers(2, 5)), int(rng.integers(2, 5))
+
+
+def normal(rng, *shape):
+    return torch.as_tensor(rng.normal(0, 2, shape))
+
+
+def drawn(rng):
+    """Return logits, attribute probabilities and shares."""
+    shape = shape_of(rng)
+    p = torch.as_tensor(rng.dirichlet(np.ones(shape[1]), (20, shape[0])))
+    return normal(rng, 20, shape[0]), p, torch.as_tensor(rng.uniform(0.1, 0.9, shape))
+
+
+def ask_shares(ask, rng, n_empty):
+    """Ask for the shares of groups, some of which never had any members."""
+    before = torch.as_tensor(rng.integers(40, 400, shape_of(rng)))
+    before.view(-1)[rng.permutation(before.numel())[:n_empty]] = 0
+    left = (before * torch.as_tensor(rng.uniform(0.1, 0.9, before.shape))).long()
+    gone = (before - left).double()
+    compare(ask("shares(before, left)", before=before, left=left), gone / before.clamp(min=1),
+            "A share is one minus the count after over the count before, or 0 if there never were members.",
+            [(left / before, "You return the share that remains; r is the share that is forgotten."),
+             (gone / before.sum(), "You divide by all pictures: divide by each group's count before."),
+             (gone / gone.sum(), "You divide by all forgotten pictures, not by each group's count.")], 1e-5)
+
+
+def test_shares(ask, rng):
+    ask_shares(ask, rng, 0)
+
+
+def test_shares_absent(ask, rng):
+    ask_shares(ask, rng, 2)
+
+
+def centred(logits):
+    """Return logits without what all classes share; what is no table stays as it is."""
+    if isinstance(logits, torch.Tensor) and logits.ndim == 2:
+        return logits.double() - logits.double().mean(1, keepdim=True)
+    return logits
+
+
+def compare_logits(found, right, message, wrong=()):
+    """Compare logits up to a number that is added to all logits of a picture."""
+    compare(centred(found), centred(right), message, [(centred(w), why) for w, why in wrong], 1e-4)
+
+
+def test_visible(ask, rng):
+    shape = shape_of(rng)
+    a = torch.as_tensor(rng.permutation(np.arange(30) % shape[1]))
+    logits, r, group = normal(rng, 30, shape[0]), torch.zeros(shape).double(), tuple(rng.integers(shape))
+    r[group] = rng.uniform(0.55, 0.95)
+    moved = torch.log(1 - r)[:, a].T
+    found = ask("shift_visible(logits, a, r)", logits=logits, a=a, r=r)
+    compare_logits(found, logits + moved, "If one group is forgotten in part, only the logit of its class "
+                   "changes, by log(1 - r), and only in pictures that show its attribute.",
+                   [(logits - moved, "The logit rises, but the class became less common."),
+                    (logits + torch.log(1 - r).sum(1), "It also changes where another attribute shows.")])
+
+
+def test_visible_many(ask, rng):
+    logits, _, r = drawn(rng)
+    a = torch.as_tensor(rng.integers(0, r.shape[1], len(logits)))
+    found, kept = ask("[shift_visible(logits, a, r), logits]", logits=logits, a=a, r=r)
+    compare_logits(found, logits + torch.log(1 - r)[:, a].T, "Each class changes by the share of its group "
+                   "with the attribute that the picture shows.")
+    compare(kept, logits, "You changed the logits that you were given: return new ones.")
+
+
+def test_shift(ask, rng):
+    logits, p, r = drawn(rng)
+    likeliest = torch.log(1 - r)[torch.arange(len(r)), p.argmax(2)]
+    found = ask("shift(logits, p, r)", logits=logits, p=p, r=r)
+    compare_logits(found, logits + (p * (1 - r)).sum(2).log(), "The logit of a class changes by "
+                   "log sum_a (1 - r_ya) p(a | x, y) (part 2).",
+                   [(logits + (p * torch.log(1 - r)).sum(2), "First the sum over a, then the logarithm."),
+                    (logits + likeliest, "You use only the most probable attribute: use all of them.")])
+
+
+def test_shift_limits(ask, rng):
+    logits, p, r = drawn(rng)
+    a = torch.as_tensor(rng.integers(0, r.shape[1], len(logits)))
+    certain = one_hot(a, r.shape[1]).double()[:, None].expand_as(p)
+    found = ask("shift(logits, p, r)", logits=logits, p=certain, r=r)
+    compare_logits(found, logits + torch.log(1 - r)[:, a].T,
+                   "If the attribute is certain, the general rule equals the rule of part 1.")
+    found = ask("shift(logits, p, r)", logits=logits, p=p[:1].expand_as(p), r=r)
+    compare_logits(found, logits + (1 - (p[0] * r).sum(1)).log(), "If no picture shows the attribute, the "
+                   "logit of a class changes by the logarithm of the share of the class that remains.")
+
+
+def test_miss(ask, rng):
+    seeds = np.repeat(np.arange(int(rng.integers(4, 8))), 5)
+    rows = pd.DataFrame({"seed": seeds, "r": [0.5, 0.5, 0, 0.5, 0] * (len(seeds) // 5),
+                         **{by: rng.uniform(0.4, 0.9, len(seeds)) for by in ("visible", "head")},
+                         "after": rng.uniform(0.1, 0.6, len(seeds))}).sample(frac=1, random_state=1)
+    for by in ("visible", "head"):
+        difference = 100 * (rows[by] - rows.after)
+        d = difference[rows.r > 0].groupby(rows.seed).mean()
+        found = ask("miss(pd.DataFrame(rows), by)", rows=rows, by=by)
+        assert np.shape(found) == (3,), "Return three numbers: the mean and both ends of its interval."
+        compare(found[0], d.mean(), "The mean is wrong: predicted minus observed, in points, with its sign.",
+                [(difference.groupby(rows.seed).mean().mean(), "Use only the rows with r above 0."),
+                 (-d.mean(), "You return observed minus predicted.")])
+        half = stats.t.ppf(0.975, len(d) - 1) * d.std() / len(d) ** 0.5
+        compare(found, [d.mean(), d.mean() - half, d.mean() + half], "The interval is wrong: use t with S-1 "
+                "degrees of freedom times sd / sqrt(S), where S counts seeds, not rows.")
+
+
+def test_retained(ask, rng):
+    _, p, r = drawn(rng)
+    left = p * (1 - r)
+    compare(ask("retained(p, r)", p=p, r=r), left / left.sum(2, keepdim=True), "In the retain set, a value "
+            "is (1 - r) times as common, and the probabilities sum to 1 over the attribute in each class.",
+            [(left, "Divide by the sum over the attribute, so that each class sums to 1."),
+             (p, "This is p(a | x, y) in the full training set.")], 1e-4)
+
+
+def test_undo(ask, rng):
+    logits, p, r = drawn(rng)
+    found = ask("undo(logits, p, r)", logits=logits, p=p, r=r)
+    compare_logits(found, logits + (p / (1 - r)).sum(2).log(), "To undo the shift, add log sum_a p'(a|x, y) "
+                   "/ (1 - r_ya) to the logit of each class.",
+                   [(logits - (p * (1 - r)).sum(2).log(), "You reverse the rule of part 2 as if p' were p.")])
+
+
+def ask_forecast(ask, rng, column, message):
+    """Ask for a forecast, and compare a column of it."""
+    shape = 2, int(rng.integers(2, 4))
+    y, a = (torch.as_tensor(v) for v in np.indices((*shape, 400))[:2].reshape(2, -1))
+    logits = normal(rng, len(y), 2) + 0.8 * one_hot(y, 2)
+    before, stays = rng.permuted([[900, 90, 300][:shape[1]]] * 2, axis=1), np.full(shape, 0.9)
+    stays[rng.integers(2)] = rng.permutation([0.1, 0.9, 0.2][:shape[1]])
+    before, left = torch.as_tensor(before), torch.as_tensor(before * stays).long()
+    found = ask(FORECAST, logits=logits, y=y, a=a, before=before, left=left)
+    assert np.shape(found) == (before.numel(), 2), "Return a row per group and two columns."
+    moved = (left / before).log().double()[:, a].T, (left.sum(1) / before.sum(1)).log()
+    right = [100 * ((logits + m).argmax(1) == y).double().view(-1, 400).mean(1) for m in moved]
+    compare(np.asarray(found)[:, column], right[column], message,
+            [(right[1 - column], "The columns are exchanged: first visible, then hidden."),
+             (right[column] / 100, "Return percent: 100 times the fraction.")], 0.01)
+
+
+def test_forecast(ask, rng):
+    ask_forecast(ask, rng, 0, "The first column is the accuracy if the ground is visible: p(a | x, y) is 1 "
+                 "for the attribute that the picture shows.")
+
+
+def test_forecast_hidden(ask, rng):
+    ask_forecast(ask, rng, 1, "The second column is the accuracy if the ground is hidden: p(a | y) is the "
+                 "share of the attribute in the class, from the counts before forgetting.")

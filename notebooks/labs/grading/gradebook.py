@@ -1,0 +1,173 @@
+"""What nbgrader does: release versions, points, the gradebook, feedback pages, and marks given by hand.
+
+Submissions reach nbgrader already executed, with each check's verdict as the output of its graded cell.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bleach
+import nbformat
+import pandas as pd
+from nbconvert.filters import markdown2html
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
+from nbgrader.converters import Autograde, GenerateFeedback
+from nbgrader.preprocessors import ClearOutput, Execute, OverwriteCells
+from traitlets import Bool
+from traitlets.config import Config
+
+from grmu.data.files import write_whole
+
+TAGS = {*bleach.ALLOWED_TAGS, "br", "details", "div", "h1", "h2", "h3", "h4", "hr", "img", "p", "pre", "s", "span",
+        "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
+ATTRIBUTES = {"*": ["class", "id"], "a": ["href"], "img": ["alt", "height", "src", "width"]}
+UNSEEN = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
+COLUMNS = ["name", "points", "max", "by_hand", "comment"]
+STYLE = "#toc { display: none } table.points td { vertical-align: top; text-align: left; padding: 0.2em 1em }"
+LMS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]  # Canvas's columns; Moodle maps the login
+CONFIG = """c = get_config()
+c.CourseDirectory.root = c.Exchange.root = {root!r}
+c.HTMLExporter.sanitize_html = True
+c.HTMLExporter.filters = {{"markdown2html": "grading.gradebook.clean_markdown", "clean_html": "grading.gradebook.clean"}}
+"""
+
+
+def clean(element: Any) -> str:
+    """Return HTML without anything that a browser would run."""
+    text = element.decode() if isinstance(element, bytes) else str(element)
+    return bleach.clean(UNSEEN.sub("", text), tags=TAGS, attributes=ATTRIBUTES, strip=True,
+                        protocols={*bleach.ALLOWED_PROTOCOLS, "data"})
+
+
+def clean_markdown(source: str) -> str:
+    """Return Markdown as clean HTML."""
+    return clean(markdown2html(source))
+
+
+class Points(Preprocessor):
+    """Adds a table of points and comments to the top of nbgrader's feedback page."""
+
+    enabled = Bool(True)
+
+    def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
+        """After nbgrader's GetGrades has written scores and comments into the cells."""
+        about, lines = resources["nbgrader"], list[str]()
+        for cell in nb.cells:
+            meta = cell.metadata.get("nbgrader", {})
+            if not meta.get("grade"):
+                continue
+            verdict = " ".join(output.get("evalue", "") for output in cell.get("outputs", ()))
+            waits = meta.get("solution") and meta.get("needs_manual_grade", meta["score"] == 0)
+            points = f"{meta['score']:g} of {meta['points']:g}" + (" (read by a person)" if waits else "")
+            lines.append(f"<tr><td>{meta['grade_id']}</td><td>{points}</td>"
+                         f"<td>{html.escape(meta.get('comment') or verdict)}</td></tr>")
+        head = f"<b>{about['score']:g} of {about['max_score']:g} points</b> so far"
+        nb.cells.insert(0, nbformat.v4.new_markdown_cell(
+            f"<div>{head}.</div>\n\n<table class='points'>{''.join(lines)}</table>"))
+        resources["inlining"]["css"] = [*resources["inlining"]["css"], STYLE]
+        return nb, resources
+
+
+class Course:
+    """An nbgrader course folder with the release versions of some labs.
+
+    Args:
+        folder: Where it is made; what is there already stays.
+        source: The folder with LAB/LAB.ipynb, solutions included.
+        labs: The labs.
+
+    Raises:
+        ValueError: nbgrader cannot make a release version.
+    """
+
+    def __init__(self, folder: Path, source: Path, labs: list[str]) -> None:
+        self.folder, self.source, config = folder.resolve(), source, Config()
+        config.CourseDirectory.root = config.Exchange.root = str(self.folder)
+        theirs = Autograde()
+        config.Autograde.sanitize_preprocessors = [
+            p for p in theirs.sanitize_preprocessors if p not in (ClearOutput, OverwriteCells)]
+        config.Autograde.autograde_preprocessors = [p for p in theirs.autograde_preprocessors if p is not Execute]
+        config.GenerateFeedback.preprocessors = [*GenerateFeedback().preprocessors, Points]
+        config.HTMLExporter.sanitize_html = True
+        config.HTMLExporter.filters = {"markdown2html": clean_markdown, "clean_html": clean}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # for alembic
+        write_whole(self.folder / "nbgrader_config.py", CONFIG.format(root=str(self.folder)))
+        self._nbgrader = NbGraderAPI(config=config)
+        for lab in labs:
+            ours, copied = source / lab / f"{lab}.ipynb", self.folder / "source" / lab / f"{lab}.ipynb"
+            if self.release(lab).is_file() and copied.read_bytes() == ours.read_bytes():
+                continue
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ours, copied)
+            _must(lambda lab=lab: self._nbgrader.generate_assignment(lab))
+
+    def release(self, lab: str) -> Path:
+        """Return the path of the students' version."""
+        return self.folder / "release" / lab / f"{lab}.ipynb"
+
+    def grade(self, student: str, lab: str, executed: NotebookNode) -> None:
+        """Let nbgrader save the points of an executed submission."""
+        write_whole(self.folder / "submitted" / student / lab / f"{lab}.ipynb", nbformat.writes(executed))
+        _must(lambda: self._nbgrader.autograde(lab, student))
+
+    def points(self, student: str, lab: str) -> pd.DataFrame:
+        """Return one row for each graded cell: points (NaN: not given yet), max, by_hand, comment."""
+        with Gradebook(self._nbgrader.coursedir.db_url) as book:
+            nb = book.find_submission_notebook(lab, lab, student)
+            comments = {comment.name: comment.comment for comment in nb.comments}
+            rows = [(g.name, None if g.auto_score is None and g.manual_score is None else g.score, g.max_score,
+                     bool(g.needs_manual_grade), comments.get(g.name) or "") for g in nb.grades]
+        return pd.DataFrame(rows, columns=COLUMNS).set_index("name")
+
+    def feedback(self, student: str, lab: str) -> str:
+        """Return the student's page."""
+        _must(lambda: self._nbgrader.generate_feedback(lab, student))
+        return (self.folder / "feedback" / student / lab / f"{lab}.html").read_text(encoding="utf-8")
+
+
+def for_lms(book: pd.DataFrame) -> pd.DataFrame:
+    """Return the points so far, one row per student and one column per lab, as Canvas and Moodle import them."""
+    wide = book.pivot(index="student", columns="lab", values="total")
+    people = pd.DataFrame({name: wide.index if "Login" in name or name == "Student" else "" for name in LMS},
+                          index=wide.index)
+    return pd.concat([people, wide], axis=1)
+
+
+def formgrader(folder: Path, arguments: list[str]) -> list[str]:
+    """Return the command that opens nbgrader's formgrader on a course folder.
+
+    Raises:
+        FileNotFoundError: nothing has been graded yet.
+    """
+    if not (folder / "gradebook.db").is_file():
+        raise FileNotFoundError(f"{folder} has no gradebook. Grade first: make grade SUBMISSIONS=folder.")
+    root = ["--allow-root"] if sys.platform != "win32" and not os.geteuid() else []
+    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}",
+            "--LabApp.default_url=/formgrader/gradebook", *root, *arguments]
+
+
+def _must(step: Callable[[], dict[str, Any]]) -> None:
+    """Do a step of nbgrader.
+
+    Raises:
+        ValueError: it failed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the database library's
+        done = step()
+    if not done["success"]:
+        reasons = re.findall(r"^\s*[\w.]*(?:Error|Exception)\b.*", done.get("log") or "", re.MULTILINE)
+        raise ValueError(f"nbgrader failed: {(reasons or ['no reason given'])[0].strip()[:300]}")

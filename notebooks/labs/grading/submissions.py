@@ -1,0 +1,124 @@
+"""Submissions: find them in a folder, read them without trusting them, and restore what students may not change."""
+
+from __future__ import annotations
+
+import copy
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from nbformat import NotebookNode
+
+IGNORED = {".ipynb_checkpoints", "timestamp.txt", ".DS_Store", "__MACOSX"}  # what editors and nbgrader leave
+EXPECTED = "LAB_STUDENT.ipynb, STUDENT/LAB.ipynb, STUDENT/LAB/LAB.ipynb, or a .zip of that name"
+LARGEST = 50 * 2**20  # bytes of a notebook
+
+
+class Submission(NamedTuple):
+    """A notebook that was handed in, or a zip that holds it."""
+
+    student: str
+    lab: str
+    path: Path
+
+
+def find(folder: Path, labs: Sequence[str]) -> tuple[list[Submission], list[str]]:
+    """Return the submissions in a folder, and one message for each file that is not one.
+
+    Raises:
+        FileNotFoundError: no such folder, or no submission in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}. Use make grade SUBMISSIONS=folder.")
+    found, others = dict[tuple[str, str], Submission](), list[str]()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and not IGNORED & set(p.parts)):
+        name = path.relative_to(folder)
+        loose = re.fullmatch(rf"({'|'.join(labs)})_(.+)", path.stem)
+        parents = [part for part in name.parts[:-1] if part != path.stem]
+        student, lab = (loose[2], loose[1]) if loose else (parents[-1] if parents else "", path.stem)
+        if path.suffix not in (".ipynb", ".zip") or lab not in labs or not student:
+            others.append(f"{name}: ignored, expected {EXPECTED}")
+        elif (student, lab) in found:
+            others.append(f"{name}: ignored, {student} has already submitted {lab}")
+        else:
+            found[student, lab] = Submission(student, lab, path)
+    if not found:
+        raise FileNotFoundError("\n".join([*others, f"{folder} has no submissions, expected {EXPECTED}."]))
+    return list(found.values()), others
+
+
+def content(submission: Submission) -> bytes:
+    """Return the bytes of a notebook. A zip is read, never unpacked.
+
+    Raises:
+        ValueError: it is rejected; the message says why.
+    """
+    path = submission.path
+    if path.is_symlink():
+        raise ValueError(f"{path.name} was rejected: it is a link to another file")
+    if path.suffix != ".zip":
+        with path.open("rb") as file:
+            return _at_most(file.read(LARGEST + 1), path.name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if Path(name).name == f"{submission.lab}.ipynb"
+                       and not IGNORED & set(Path(name).parts)]
+            outside = [name for name in archive.namelist() if name.startswith(("/", "\\")) or ".." in name]
+            if outside or len(members) != 1:
+                raise ValueError(f"{outside[0]!r} lies outside its folder" if outside else
+                                 f"it has {len(members)} notebooks named {submission.lab}.ipynb, expected 1")
+            with archive.open(members[0]) as file:
+                return _at_most(file.read(LARGEST + 1), members[0])
+    except Exception as error:  # torn, encrypted, or an unknown compression
+        raise ValueError(f"{path.name} was rejected: {error}") from None
+
+
+def _at_most(text: bytes, name: str) -> bytes:
+    if len(text) > LARGEST:
+        raise ValueError(f"{name} was rejected: it is larger than {LARGEST >> 20} MB")
+    return text
+
+
+def notebook(text: bytes) -> NotebookNode:
+    """Return the notebook in these bytes.
+
+    Raises:
+        ValueError: they are not a notebook.
+    """
+    try:
+        nb = nbformat.reads(text.decode("utf-8"), as_version=4)
+        nbformat.validate(nb)
+    except Exception as error:
+        raise ValueError(f"This is not a readable notebook: {str(error)[:200]}") from None
+    return nb
+
+
+def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
+    """Restore, in place, metadata, the sources of locked cells, and missing cells; say what was restored."""
+    changed, missing = [], []
+    nb.metadata = copy.deepcopy(release.metadata)
+    originals = {cell.metadata.nbgrader.grade_id: cell for cell in release.cells if "nbgrader" in cell.metadata}
+    names = {cell.id: name for name, cell in originals.items()}
+    last = {}  # of several copies of a cell the last one counts
+    for cell in nb.cells:
+        about = cell.metadata.pop("nbgrader", {})
+        last[about.get("grade_id", names.get(cell.get("id")))] = cell  # some editors drop unknown metadata
+    previous = None
+    for name, original in originals.items():
+        answer = original.metadata.nbgrader.solution
+        cell = last.get(name)
+        if cell is None:
+            missing.append(name)
+            cell = copy.deepcopy(original)
+            nb.cells.insert(nb.cells.index(previous) + 1 if previous else 0, cell)
+        elif not answer and cell.source != original.source:
+            changed.append(name)
+        source = cell.source if answer else original.source
+        cell.clear()
+        cell.update(copy.deepcopy(original) | {"source": source})
+        previous = cell
+    return [f"{what}: {', '.join(names)}"
+            for what, names in (("changed cells restored", changed), ("missing cells restored", missing)) if names]

@@ -1,0 +1,155 @@
+"""The exercises of the lessons: their solution passes its check, their stub is named, and known mistakes are
+explained."""
+
+import math
+
+import pytest
+import torch
+from exercises import EXERCISES, cells, check, solution, stub
+
+from grmu.course import checks
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_solution_passes_and_the_stub_is_named(name, capsys):
+    check(name, solution(name))
+    assert capsys.readouterr().out.startswith("\N{CHECK MARK}")
+    with pytest.raises(checks.CheckError, match=f"{name} still raises NotImplementedError"):
+        check(name, stub(name))
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_the_lesson_calls_the_check_behind_a_comment(name):
+    lesson, check_name = EXERCISES[name]
+    lines = [line for cell in cells(lesson) if cell.cell_type == "code" for line in cell.source.splitlines()]
+    assert any(line.startswith("# ") and f"{check_name}({name})" in line for line in lines)
+
+
+def left_out(choose):
+    """RETRAIN without the samples that `choose` picks."""
+    def retrain(fit, x, y, group, g, ratio, seed):
+        kept = torch.ones(len(group), dtype=torch.bool)
+        rng = torch.Generator().manual_seed(seed)
+        kept[choose((group == g).nonzero().squeeze(1), ratio, rng, len(group))] = False
+        return fit(x[kept], y[kept])
+    return retrain
+
+
+def shift(before, left):
+    boots, sneakers = (left.double() / before.double()).log()
+    return sneakers - boots
+
+
+def entropy(counts):
+    share = counts[counts > 0] / counts.sum()
+    return -(share * share.log()).sum()
+
+
+def log_mean_exp(t):
+    return t.logsumexp(0) - math.log(len(t))
+
+
+def own(log_p, label):
+    return log_p.gather(1, label[:, None])
+
+
+def paired(rows, gold, metrics):
+    return (rows.set_index("seed")[metrics] - gold.set_index("seed")[metrics]).dropna()
+
+
+def words(sentence):
+    return {"no", "never", "nobody", "nothing"} & set(sentence.split())
+
+
+def retain_loss(power=2, lam_power=1, draws=1, fixed=True):
+    def loss(logits, batch, m, m_original, draw, lam):
+        bars = [draw(batch.group) for _ in range(draws)]
+        target = m_original(bars[-1])
+        gap = m(bars[0]) - (target.detach() if fixed else target)
+        return torch.nn.functional.cross_entropy(logits, batch.y) + lam**lam_power * gap**power
+    return loss
+
+
+def m_of(mine, z, group, **options):
+    drawn = torch.randint(options.get("n", 3), group.shape, generator=options.get("rng", mine.rng))
+    return mine.bound(z, group, drawn)
+
+
+def tune(step=True, zero=True, sign=-1):
+    def tune(mine, loss, features, batches):
+        for batch in batches:
+            if zero:
+                mine.optimizer.zero_grad()
+            (sign * loss(mine, features(batch).detach(), batch.group)).backward()
+            if step:
+                mine.optimizer.step()
+    return tune
+
+
+MISTAKES = [
+    ("group_accuracy", lambda p, y, group, g: ((p == y).float().mean(), 8, 0.1), "4 samples"),
+    ("retrain", left_out(lambda m, ratio, rng, n: m[:round(ratio * len(m))]), "every seed forgets"),
+    ("retrain", left_out(lambda m, ratio, rng, n: m[torch.rand(len(m), generator=rng) < 0.3]), "exact fraction"),
+    ("retrain", left_out(lambda m, ratio, rng, n: torch.randperm(n, generator=rng)[:50]), "only group 1"),
+    ("retrain", left_out(lambda m, ratio, rng, n: m[:0]), "that is PRETRAIN"),
+    ("retrain", lambda fit, x, y, group, g, ratio, seed: fit(x[10:], y[:-10]), "do not belong together"),
+    ("retrain", lambda fit, x, y, *_: None, "call fit once"),
+    ("margin_shift", lambda before, left: -shift(before, left), "the sign"),
+    ("margin_shift", lambda before, left: shift(before, left).exp(), "take its logarithm"),
+    ("margin_shift", lambda before, left: (left[1] / before[1]).log(), "nine tenths"),
+    ("retain_share", lambda c, g, ratio: (1 - ratio) * c[g] / sum(c), "old size"),
+    ("retain_share", lambda c, g, ratio: 0.07287, "does g matter"),
+    ("group_weights", lambda before, after: after / before, "upside down"),
+    ("group_weights", lambda before, after: 1 / after, "balance the groups"),
+    ("group_weights", lambda before, after: before / after, "weight 0"),
+    ("expected_distinct", lambda n, share, draws: share * draws, "several times"),
+    ("expected_distinct", lambda n, share, draws: 43.98, "one draw"),
+    ("my_dv_bound", lambda j, m: j.mean() - m.mean(), "mean minus mean"),
+    ("my_dv_bound", lambda j, m: j.mean() - m.logsumexp(0), "log-.mean.-exp"),
+    ("my_dv_bound", lambda j, m: j.mean() - m.exp().mean().log(), "overflows"),
+    ("my_dv_bound", lambda j, m: (j.mean() - log_mean_exp(m)).item(), "gradients must flow"),
+    ("corrected_loss", lambda j, m, a: j.mean() - m.exp().mean() / a.detach(), "smaller"),
+    ("corrected_loss", lambda j, m, a: log_mean_exp(m) - j.mean(), "plain loss"),
+    ("corrected_loss", lambda j, m, a: m.exp().mean() / a - j.mean(), "detach it"),
+    ("my_group_bar", lambda how, g, n, rng: g, "57 %"),
+    ("my_group_bar", lambda how, g, n, rng: torch.randint(n, g.shape, generator=rng), "a permutation keeps"),
+    ("needed_nats", lambda c: entropy(c.sum(0)), "add up each row"),
+    ("needed_nats", lambda c: entropy(c.sum(1).clamp(min=1)), "must change nothing"),
+    ("classifier_bound", lambda p, g: -own(p, g).mean(), "that is the cross-entropy"),
+    ("classifier_bound", lambda p, g: entropy(g.bincount().float()) + own(p, g).sum(), "mean"),
+    ("my_unlearning_loss", lambda mine, z, g: -m_of(mine, z, g), "return M and not -M"),
+    ("my_unlearning_loss", lambda mine, z, g: mine.bound(z, g, g), "declared groups"),
+    ("my_unlearning_loss", lambda mine, z, g: m_of(mine, z.detach(), g).detach(), "no gradient flows"),
+    ("my_unlearning_loss", lambda mine, z, g: m_of(mine, z, g, rng=torch.Generator()), "mine.rng"),
+    ("my_tune_mine", tune(sign=1), "must maximise"), ("my_tune_mine", tune(step=False), "there were 0 steps"),
+    ("my_tune_mine", tune(zero=False), "old gradients"),
+    ("my_retain_loss", retain_loss(power=1), "squared"), ("my_retain_loss", retain_loss(lam_power=0), "lambda"),
+    ("my_retain_loss", retain_loss(draws=2), "draw group_bar once"),
+    ("my_retain_loss", retain_loss(fixed=False), "fixed target"),
+    ("gap", lambda r, g, m: paired(r, g, m).abs().mean().mean(), "mean distance"),
+    ("gap", lambda r, g, m: 1 - paired(r, g, m).mean().abs().mean(), "absolute values first"),
+    ("match_loss", lambda ce, target: ((ce - target.detach()) ** 2).mean(), "average first"),
+    ("match_loss", lambda ce, target: (ce.mean() - target) ** 2, "detach it"),
+    ("logit_confidence", lambda z, y: own(z.log_softmax(1), y)[:, 0], "that is log p"),
+    ("logit_confidence", lambda z, y: own(z.softmax(1), y)[:, 0].logit(), "very sure models"),
+    ("tpr_at_fpr", lambda seen, never, rate: rate, "0.6 at a rate|too strict"),
+    ("tpr_at_fpr", lambda seen, never, rate: 0.6, "at a rate of 50 %"),
+    ("masked_mean", lambda z, ids: z.mean(1), "includes the padding"),
+    ("has_negation", lambda s: "no" in s, "compare words"), ("has_negation", lambda s: bool(words(s)), "capitals"),
+    ("error_groups", lambda p, y: (p != y).long(), "two groups"),
+    ("labels_needed", lambda share, k, sure: math.ceil(k / share), "on average"),
+    ("fewest_trainings", lambda days, wait: len(set(days)), "a request of day 0"),
+    ("promise", lambda retrained, forgotten, controls: "passed", "cannot tell|means nothing"),
+]
+
+
+@pytest.mark.parametrize(("name", "function", "sentence"), MISTAKES)
+def test_a_mistake_is_explained(name, function, sentence):
+    with pytest.raises(checks.CheckError, match=sentence):
+        check(name, function)
+
+
+def test_every_check_has_an_exercise_and_a_mistake():
+    ours = {check_name for _, check_name in EXERCISES.values()} | {"check_setup"}
+    assert {name for name in vars(checks) if name.startswith("check_")} == ours
+    assert {name for name, *_ in MISTAKES} == set(EXERCISES)

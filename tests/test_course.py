@@ -1,0 +1,156 @@
+"""Guesses, files of deletion requests, and the page about them."""
+
+import math
+import re
+
+import matplotlib.pyplot as plt
+import pytest
+from conftest import toy
+
+from grmu import data
+from grmu.course.guess import calibration, guess, quiz
+from grmu.course.report import check_report, write_report
+from grmu.course.requests import REQUESTS, read_requests
+from grmu.data.core import split_at
+
+HEAD = "who,when,group\n"
+
+
+# --- guesses ------------------------------------------------------------------------------------------------
+
+
+def committed(asked, value):
+    asked.choice.value = value
+    asked.button.click()
+    return asked
+
+
+def test_a_guess_is_kept_drawn_and_compared(capsys):
+    loss = committed(guess("How many points?", range(101)), 30)
+    who = guess("Which group?", ["the forget set", "the retain set"])
+    who.button.click()
+    assert who.feedback.value == "Choose first."
+    committed(who, "the retain set")
+    assert (loss.value, loss.choice.disabled, loss.button.disabled) == (30, True, True)
+    _, ax = plt.subplots()
+    loss.mark(ax)
+    assert list(ax.lines[0].get_ydata()) == [30, 30]
+    plt.close("all")
+    loss.answer(51.23, "Half of them.", digits=1)
+    who.answer("the retain set")
+    calibration(loss, who, guess("Not answered?", range(10)))
+    assert capsys.readouterr().out == (
+        "You guessed: 30. It is: 51.2. Half of them.\nYou guessed: the retain set. It is: the retain set.\n"
+        "Choices right: 1 of 1.\nNumbers: off by 21 % of the range on average.\n")
+
+
+def test_a_quiz_explains_each_choice_and_prints_its_answer():
+    asked = quiz("Is it exact?", {"yes": "RETRAIN is.", "no": "It never saw them."}, "yes")
+    assert committed(asked, "no").feedback.value == "No. It never saw them."
+    assert committed(asked, "yes").feedback.value == "Right. RETRAIN is."
+    assert "<summary>Answer</summary>" in asked.printed()
+    assert "Your guess: ____" in guess("How many?", range(5)).printed()
+
+
+@pytest.mark.parametrize(("wrong", "error", "sentence"), [
+    (lambda: guess("", 5), TypeError, "a question and options"),
+    (lambda: guess("?", [1, 2]), TypeError, "a list of texts, or a range"),
+    (lambda: guess("?", ["a", "a"]), ValueError, "two different options"),
+    (lambda: guess("?", ["a", "b"]).answer("c"), ValueError, "must be one of a, b, got 'c'"),
+    (lambda: quiz("?", {"a": "x", "b": "y"}, "c"), ValueError, "must be one of a, b, got 'c'")])
+def test_a_wrong_question_is_rejected(wrong, error, sentence):
+    with pytest.raises(error, match=sentence):
+        wrong()
+
+
+# --- requests -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def people():
+    """Twelve people in four groups, the last of two."""
+    return toy([[4, 3], [3, 2]])
+
+
+def line(people, row, group=None, when="2026-02-14"):
+    return f"train-{row},{when},{group or people.group_names[people.group[row]]}\n"
+
+
+def written(tmp_path, content):
+    path = tmp_path / "requests.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(("content", "sentence"), [
+    ("", "not CSV in UTF-8"), (HEAD, "has no requests"), ("who,group\ntrain-0,x\n", "needs the columns who, when"),
+    ("who;when;group\ntrain-0;2026-02-14;x\n", "needs the columns"),
+    (HEAD + 'train-0,"2026-02-14,x\n', "not CSV"), (HEAD.encode() + "train-0,d,für\n".encode("latin-1"), "UTF-8")])
+def test_a_wrong_file_is_rejected(tmp_path, people, content, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        read_requests(written(tmp_path, content), people)
+
+
+@pytest.mark.parametrize(("bad", "sentence"), [
+    ("train-12,2026-02-14,GROUP", "'train-12' is not an id: ids are train-0 to train-11"),
+    ("train--1,2026-02-14,GROUP", "is not an id"), ("all,2026-02-14,GROUP", "is not an id"),
+    ("val-3,2026-02-14,GROUP", "never in the training set"), ("train-0,2026-02-30,GROUP", "is not a date"),
+    ("train-0,,GROUP", "is not a date"), ("train-0,2026-02-14,boots", "there is no group 'boots'"),
+    ("train-0,2026-02-14,OTHER", "either the id or the group is wrong"), ("train-0,2026-02-14", "no group ''")])
+def test_a_bad_request_is_rejected_with_its_reason_and_affects_no_other(tmp_path, people, bad, sentence):
+    group = people.group_names[people.group[0]]
+    other = next(name for name in people.group_names if name != group)
+    text = HEAD + bad.replace("GROUP", group).replace("OTHER", other) + "\n" + line(people, 3)
+    requests = read_requests(written(tmp_path, text), people)
+    assert requests.rows.tolist() == [3]
+    assert requests.rejected.line.tolist() == [2]
+    assert sentence in requests.rejected.reason[0]
+
+
+def test_one_person_counts_once_and_a_whole_group_is_noted(tmp_path, people):
+    members = (people.group == 3).nonzero().flatten().tolist()
+    text = "\ufeff" + HEAD + "".join(line(people, row) for row in [*members, members[0]]) + "\n"
+    requests = read_requests(written(tmp_path, text), people)
+    assert requests.rows.tolist() == sorted(members)
+    assert requests.rejected.reason.tolist() == ["this person has already asked in line 2."]
+    assert requests.notes[0].startswith("All 2 members of class 1 place 1 have asked.")
+
+
+def test_the_shipped_file_has_the_requests_of_the_lesson():
+    train = data.load("groundwear").train
+    requests = read_requests(REQUESTS, train)
+    assert split_at(train, requests.rows).forget.group_counts().tolist() == [9, 7, 8, 53]
+    assert requests.notes == []
+
+
+# --- the page -----------------------------------------------------------------------------------------------
+
+
+TEMPLATE = """Of {valid} people, {asked[0]} are of one group. Verdict: {verdict}.
+| {group[#]} | {asked[#]} | {before[#]:.1f} |
+AUC {auc:.3f}."""
+RESULTS = {"valid": 77, "asked": [24, 53], "verdict": "cannot tell", "group": ["y=0", "y=1"], "before": [98.6, 59.8],
+           "auc": 0.4841}
+
+
+def test_a_written_page_passes_and_each_changed_number_is_found():
+    page = write_report(RESULTS, TEMPLATE)
+    assert "| y=1 | 53 | 59.8 |" in page
+    assert check_report(page, RESULTS, TEMPLATE) == 7
+    for number in re.finditer(r"(?<![\w=.])\d[\d.]*\d", page):
+        end = number.end() - 1
+        with pytest.raises(ValueError, match=r"^Line \d"):
+            check_report(page[:end] + ("1" if page[end] != "1" else "2") + page[end + 1:], RESULTS, TEMPLATE)
+    with pytest.raises(ValueError, match="deleted stands where verdict belongs"):
+        check_report(page.replace("cannot tell", "deleted"), RESULTS, TEMPLATE)
+
+
+def test_own_sentences_may_have_numbers_of_the_run_ids_and_dates_but_no_others():
+    page = write_report(RESULTS | {"auc": math.nan}, TEMPLATE)
+    assert "AUC not measured." in page
+    own = "In short 60 %, as Article 17 says; train-17 asked on 2026-02-14.\n"
+    check_report(page + own, RESULTS | {"auc": math.nan}, TEMPLATE)
+    with pytest.raises(ValueError, match=r"78 in .* none of the run's numbers; the nearest is valid, 77"):
+        check_report(page + "We lost 78.", RESULTS | {"auc": math.nan}, TEMPLATE)
+    with pytest.raises(ValueError, match="'verdict', which is not among the results"):
+        write_report({name: value for name, value in RESULTS.items() if name != "verdict"}, TEMPLATE)

@@ -1,0 +1,172 @@
+"""The form of the lessons: how they are saved, how long they are, and what every one of them has."""
+
+import ast
+import functools
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from grmu.analysis import paper
+from grmu.course import notebooks
+
+LIMITS = {"cells": 45, "words": 2200, "tables": 4, "figures": 6}
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?!\w)")  # unsigned: a minus may be a dash
+EVERYWHERE = {"0", "1", "2", "95", "100"}
+
+
+@pytest.fixture(params=notebooks.lessons(), ids=lambda path: path.stem)
+def lesson(request):
+    return nbformat.read(request.param, as_version=4)
+
+
+def prose(nb):
+    """The Markdown without code, cell by cell."""
+    return [re.sub(r"```.*?```", "", cell.source, flags=re.S) for cell in nb.cells
+            if cell.cell_type == "markdown"]
+
+
+def outputs(nb):
+    return [output for cell in nb.cells for output in cell.get("outputs", ())]
+
+
+def tagged(nb, tag):
+    (cell,) = (cell for cell in nb.cells if tag in cell.metadata.get("tags", ()))
+    return cell
+
+
+def code(nb):
+    """(position, tree) of every code cell."""
+    return [(i, ast.parse(re.sub(r"^\s*[%!].*", "", cell.source, flags=re.M)))
+            for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
+
+
+def test_a_lesson_is_no_longer_than_it_may_be(lesson):
+    found = {"cells": len(lesson.cells),
+             "words": sum(len(re.findall(r"\S*\w\S*", text)) for text in prose(lesson)),
+             "tables": sum("<table" in output.get("data", {}).get("text/html", "") for output in outputs(lesson)),
+             "figures": sum("image/png" in output.get("data", {}) for output in outputs(lesson))}
+    assert {name: n for name, n in found.items() if n > LIMITS[name]} == {}
+
+
+def test_a_lesson_has_objectives_times_parameters_and_an_exercise(lesson):
+    opening, text = lesson.cells[0].source, "\n".join(prose(lesson))
+    assert opening.startswith("# ")
+    assert "After this lesson you can" in opening
+    assert re.search(r"\d+ minutes", opening)
+    assert re.search(r"^seeds\b.*=", tagged(lesson, "parameters").source, re.MULTILINE)
+    folded = " ".join(re.findall(r"<details>\s*<summary>(.*?)</summary>", text, re.DOTALL)).lower()
+    assert "exercise" in text.lower()
+    assert "hint" in folded
+    assert "solution" in folded
+
+
+def test_the_verdict_is_computed_and_holds(lesson):
+    cell = tagged(lesson, "verdict")
+    lines = "".join(output.text for output in cell.outputs).splitlines()
+    assert "nbval-ignore-output" not in cell.metadata.tags
+    assert any(line.endswith("True") for line in lines)
+    assert not [line for line in lines if re.search(r"\b(False|nan)\b", line)]
+    assert not re.search(r"True['\"]", cell.source)
+
+
+def test_every_figure_has_alt_text_with_a_number(lesson):
+    for output in outputs(lesson):
+        if "image/png" in output.get("data", {}):
+            alt = output.metadata.get("image/png", {}).get("alt", "")
+            assert len(alt) >= 40
+            assert re.search(r"\d", alt), alt
+
+
+def test_guesses_come_before_their_answers_and_are_counted_at_the_end(lesson):
+    asked, answered, counted = {}, {}, set()
+    for position, tree in code(lesson):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and getattr(getattr(node.value, "func", None), "id", "") == "guess":
+                asked[node.targets[0].id] = position
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "answer":
+                answered[node.func.value.id] = position
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "calibration":
+                counted = {argument.id for argument in node.args}
+    assert 2 <= len(asked) <= 5
+    assert asked.keys() == answered.keys() == counted
+    assert all(answered[name] > asked[name] + 1 for name in asked)
+
+
+def plain_numbers(text):
+    """Numbers that a reader meets: not of formulas, code, links, headings, tables, references and years."""
+    for pattern in (r"(?s)<details>.*?</details>", r"(?s)\$\$.*?\$\$", r"(?s)\$.*?\$", r"`[^`]*`", r"\]\([^)]*\)",
+                    r"https?://\S+", r"(?m)^#.*$", r"(?m)^\*\*Exercise[^*]*\*\*[^.]*\.", r"(?m)^\|.*\|$",
+                    r"(?i)\b(?:lessons?|sections?|eqs?\.|equations?|figs?\.|tables?|algorithms?|articles?|labs?|step)"
+                    r"\s*\d[\d.]*(?:(?:,| and| to|\u2013)\s*\d[\d.]*)*", r"\b(?:19|20)\d\d\b", r"\[\d+[^\]]*\]"):
+        text = re.sub(pattern, " ", text)
+    return typed(text)
+
+
+def typed(text):
+    """Numbers of a text, without signs and thousands separators."""
+    return [found.replace(",", "") for found in NUMBER.findall(text)]
+
+
+@functools.cache
+def paper_numbers():
+    """Every value that the paper's tables print, as it prints it."""
+    tables = (paper.table(name) for name in ("results", "ablation", "fairness"))
+    values = [value for table in tables for value in table.select_dtypes("number").to_numpy().flatten()]
+    return {f"{value:{form}}" for value in values for form in (".0f", ".1f", ".2f", "g")}
+
+
+def test_every_number_in_prose_is_computed_in_the_lesson_or_printed_by_the_paper(lesson):
+    shown = [cell.source for cell in lesson.cells if cell.cell_type == "code"]
+    for output in outputs(lesson):
+        data = output.get("data", {})
+        shown += [output.get("text", ""), data.get("text/plain", ""),
+                  re.sub(r"<[^>]*>", " ", data.get("text/html", "")),
+                  output.get("metadata", {}).get("image/png", {}).get("alt", "")]
+    known = set(typed("\n".join(shown)))
+    known |= {f"{round(float(n))}" for n in known if n} | paper_numbers() | EVERYWHERE
+    assert {number for text in prose(lesson)[1:] for number in plain_numbers(text)} - known == set()
+
+
+# --- how lessons are saved ----------------------------------------------------------------------------------
+
+
+def stdout(text):
+    return new_output("stream", name="stdout", text=text)
+
+
+def test_lessons_are_saved_normalised_and_executed():
+    assert [problem for path in notebooks.lessons() for problem in notebooks.problems(path)] == []
+
+
+def test_normalising_removes_what_is_live_or_timed_and_changes_nothing_the_second_time():
+    widget = {notebooks.WIDGET: {"model_id": "1"}, "text/plain": "interactive()"}
+    cell = new_code_cell("run()", id="train", execution_count=7, outputs=[
+        stdout("one\n"), new_output("stream", name="stderr", text="100%"), stdout("two\n"),
+        new_output("display_data", data=widget), new_output("execute_result", data={"text/plain": "3"})])
+    cell.metadata = nbformat.from_dict({"tags": ["kept"], "ExecuteTime": {}, "papermill": {"duration": 1.2}})
+    once = notebooks.normalise(new_notebook(metadata={"papermill": {}}, cells=[new_markdown_cell("# A"), cell]))
+    assert once.metadata == notebooks.METADATA
+    assert once.cells[1].metadata == {"tags": ["kept"]}
+    assert [output.get("text") for output in once.cells[1].outputs] == ["one\ntwo\n", None]
+    assert once.cells[1].execution_count == 1
+    assert nbformat.writes(notebooks.normalise(once)) == nbformat.writes(once)
+    nbformat.validate(once)
+
+
+def test_a_path_of_this_machine_is_rejected():
+    for cell in (new_markdown_cell("see /home/ada/course"), new_code_cell("p", outputs=[stdout("/tmp/model")])):
+        with pytest.raises(ValueError, match="cell 0 has a path of this machine"):
+            notebooks.normalise(new_notebook(cells=[cell]))
+    notebooks.normalise(new_notebook(cells=[new_markdown_cell("~/work/course and/or/work")]))
+
+
+def test_a_lesson_that_fails_stays_as_it_was(tmp_path):
+    path = tmp_path / "00_broken.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell("1 / 0", id="a")]), path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"00_broken.ipynb, cell 0 failed.*(?s:.)*ZeroDivisionError"):
+        notebooks.execute(path)
+    assert path.read_bytes() == before
+    assert "no outputs" in " ".join(notebooks.problems(path))

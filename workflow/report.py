@@ -1,0 +1,138 @@
+"""What a sweep found, finished or not: tables.csv, runs.csv and index.html. `python report.py FOLDER`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from grmu.analysis import tables
+from grmu.data.files import write_whole
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Sweep: {done} of {n} runs</title>
+<style>
+  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }}
+  table {{ border-collapse: collapse; font-size: 0.9rem; }}
+  .unfinished {{ border-left: 4px solid #D55E00; padding-left: 1rem; }}
+</style>
+<h1>Sweep: {done} of {n} runs are done</h1>
+<p>All numbers: <a href="runs.csv">runs.csv</a> (a row for each run) and <a href="tables.csv">tables.csv</a>.
+In the tables: percent, mean ± standard deviation over seeds; the nearer to the gold standard the better.</p>
+{unfinished}
+{sections}
+<h2>Notebooks</h2>
+<ul>
+{notebooks}
+</ul>
+</html>
+"""
+KEYS = ["dataset", "method", "reweight", "ratio", "groups", "seed", "protocol", "overrides"]
+
+
+class Sweep:
+    """The folder of a sweep.
+
+    Args:
+        folder: Where plan.json is.
+
+    Raises:
+        FileNotFoundError: It is not the folder of a sweep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "plan.json").is_file():
+            raise FileNotFoundError(f"{folder} holds no plan.json: name the output folder of a sweep.")
+        self.folder, self.homes = folder, {}
+        for job in json.loads((folder / "plan.json").read_text()):
+            path = "/".join(f"{name}~{value}" for name, value in job["names"].items())
+            self.homes[folder / "runs" / path] = job
+        self.done = [home for home, job in self.homes.items() if self.is_done(home, job)]
+
+    def is_done(self, home: Path, job: dict[str, Any]) -> bool:
+        """Return whether a job is finished, with the settings and the code that the plan has now."""
+        files = [home / name for name in ("key", "metrics.json", "notebook.ipynb")]
+        return all(file.is_file() for file in files) and files[0].read_text().strip() == job["key"]
+
+    def rows(self, homes: list[Path]) -> pd.DataFrame:
+        """Return the runs of these jobs that are done, each once, and as they should be listed."""
+        found = {}
+        for home in homes:
+            runs = json.loads((home / "metrics.json").read_text())["runs"] if home in self.done else []
+            for run in runs:
+                run |= {"overrides": json.dumps(run["overrides"]), "protocol": run.get("protocol", "ours")}
+                found.setdefault(tuple(run[name] for name in KEYS), run)
+        return pd.DataFrame(found.values())
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Return the rows of each table: a data set's methods with one split and setting, and references."""
+        homes: dict[str, list[Path]] = {}
+        for home, job in self.homes.items():
+            if job["after"]:
+                names, settings = job["names"], job["parameters"]["overrides"]
+                title = f"{names['dataset']}, split {names['split']}, protocol {names['protocol']}"
+                title += "".join(f", {name}={value}" for name, value in settings.items())
+                homes.setdefault(title, []).append(home)
+        found = {title: self.rows(of_table) for title, of_table in homes.items()}
+        return {title: rows for title, rows in found.items() if len(rows)}
+
+    def unfinished(self) -> dict[Path, str]:
+        """Return why each job that is not done is not."""
+        return {home: why(home) for home in self.homes if home not in self.done}
+
+
+def why(home: Path) -> str:
+    """Return how far a job has come that is not done."""
+    notebook, log = home / "unfinished.ipynb", home / "run.log"
+    text = notebook.read_text() if notebook.is_file() else ""
+    try:
+        cells = json.loads(text)["cells"] if text else []
+    except ValueError:
+        return "stopped while its notebook was written"
+    for output in [output for cell in cells for output in cell.get("outputs", [])]:
+        if output["output_type"] == "error":
+            return f"failed: {output['ename']}: {output['evalue']}"
+    lines = [line for line in log.read_text().splitlines() if "rror" in line] if log.is_file() else []
+    if lines:
+        return f"failed: {lines[-1].strip()}"
+    return "stopped before its end" if cells else "not started"
+
+
+def write(folder: Path) -> str:
+    """Write the three files of what is done, and return what is missing."""
+    sweep = Sweep(folder)
+    unfinished, found = sweep.unfinished(), sweep.tables()
+    summaries = {title: tables.summary(rows) for title, rows in found.items()}
+    runs = sweep.rows(list(sweep.homes)).drop(columns=["accuracy", "settings"], errors="ignore")
+    write_whole(folder / "runs.csv", runs.to_csv(index=False))
+    write_whole(folder / "tables.csv", pd.concat(summaries).to_csv() if summaries else "method\n")
+
+    def item(home: Path, text: str = "") -> str:
+        name = "notebook.ipynb" if home in sweep.done else "unfinished.ipynb"
+        path = escape(str((home / name).relative_to(folder)).replace("=", "%3D"))
+        return f'<li><a href="{path}">{escape(str(home.relative_to(folder / "runs")))}</a>{escape(text)}</li>'
+
+    sections = [f"<h2>{escape(title)}</h2>{summary.to_html()}<p>{escape(tables.verdict(found[title]))}</p>"
+                for title, summary in summaries.items()]
+    listed = "\n".join(item(home, f": {reason}") for home, reason in unfinished.items())
+    write_whole(folder / "index.html", PAGE.format(
+        done=len(sweep.done), n=len(sweep.homes), sections="\n".join(sections),
+        unfinished=f'<div class="unfinished"><h2>Not done</h2><ul>{listed}</ul></div>' if listed else "",
+        notebooks="\n".join(item(home) for home in sweep.done)))
+    lines = [f"{len(sweep.done)} of {len(sweep.homes)} runs are done. "
+             f"Report: {(folder / 'index.html').resolve().as_uri()}"]
+    if unfinished:
+        lines.append("These are not; the same command continues with them:")
+    for home, reason in unfinished.items():
+        lines.append(f"  {home.relative_to(folder / 'runs')}: {reason}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(write(Path(sys.argv[1])))
