@@ -65,20 +65,20 @@ test-labs: .venv/.installed-test ## a class of thirty submissions to three labs,
 kills: .venv/.installed-test workflow/.venv/.installed ## kill -9 around a sweep, thirty times: about twenty minutes
 	$(PY) -m pytest tests/test_workflow.py --kills -m kills -s $(ARGS)
 
-mutants: .venv/.installed-mutants ## how many small faults in the core would the unit tests notice? at most 90 minutes, resumes; docs/mutants.md
+mutants: .venv/.installed-mutants ## how many small faults in the core would the unit tests notice? at most 90 minutes, resumes
 	@export OMP_NUM_THREADS=1 && timeout --foreground -s INT -k 30 90m $(PY) -m mutmut run --max-children 2 $(ARGS); $(PY) tests/mutants.py
 
 lint: .venv/.installed-test ## what is checked first: style, types, walls, notebooks as they are committed
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache
-	$(PY) -m grmu check-notebooks
+	$(PY) -m grmu notebooks --check
 
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
 
 explorer: .venv/.installed ## the explorer without a kernel: explorer.js anew (with npm), and build/explorer.html, which works from a file
-	@$(PY) -m grmu explorer --build $(ARGS)
+	@$(PY) docs/build_explorer.py --build $(ARGS)
 
 site: .venv/.installed-site ## the course as a web site, in build/site, its links checked (npm fetches MathJax and reveal.js, once)
 	@$(PY) docs/build_site.py && $(PY) -m pytest -q tests/test_site.py && echo "build/site/index.html opens in a browser"
@@ -87,7 +87,7 @@ slides: .venv/.installed ## every lesson as slides with speaker's notes (key S),
 	@$(PY) docs/build_slides.py && echo "build/slides/00_start_here.html opens in a browser"
 
 labs: .venv/.installed-labs ## the labs for students, without solutions, in build/labs: a zip each and one wheel [LAB=lab3]
-	@$(GRADING) release $(if $(LAB),--lab $(LAB)) $(ARGS)
+	@$(GRADING) release $(if $(LAB),--lab $(LAB)) $(ARGS) && $(PY) tests/labs/mistakes.py > build/mistakes.md
 
 grade: .venv/.installed-labs ## grade a folder of labs in a sandbox: SUBMISSIONS=folder [LAB=lab3]; gradebook and feedback in build/grades
 	@test -n "$(SUBMISSIONS)" || { echo "Name the folder: make grade SUBMISSIONS=folder" >&2; exit 2; }
@@ -97,13 +97,13 @@ mark: .venv/.installed-labs ## mark written answers in nbgrader's formgrader; th
 	@$(GRADING) mark $(ARGS)
 
 bench: .venv/.installed ## measure what the project promises: accuracies with their spread, and times
-	@$(PY) -m grmu bench $(ARGS)
+	@$(PY) docs/benchmarks.py $(ARGS)
 
 notebooks: .venv/.installed ## execute the lessons, and save them as they are committed
 	@$(PY) -m grmu notebooks $(ARGS)
 
 check-notebooks: .venv/.installed ## are the lessons saved as they should be committed?
-	@$(PY) -m grmu check-notebooks $(ARGS)
+	@$(PY) -m grmu notebooks --check $(ARGS)
 
 results: .venv/.installed ## compute the results that ship with the course again, on all cores; resumes where it was stopped
 	@$(PY) -m grmu results $(ARGS)

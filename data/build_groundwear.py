@@ -154,11 +154,10 @@ def draw_sheets() -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from grmu import data
-    from grmu.show import plots
+    from grmu import data, plots
 
     for name in variants():
-        figure = plots.group_sheet(data.load(name).train, n_samples=4 if name == "groundwear-many" else 8)
+        figure = plots.group_sheet(data.load(name).train)
         figure.savefig(HERE / f"{name}.png", dpi=110, bbox_inches="tight", metadata={"Software": None})
 
 

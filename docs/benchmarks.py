@@ -46,12 +46,13 @@ class Size(NamedTuple):
     side: int
     batch_size: int
     precision: str
+    picture: str
     text: str
     texts: tuple[int, int]  # a batch, and the tokens of a pair of sentences
 
 
-FULL = Size("cuda", 1_000_000, 224, 256, "bf16", "bert", (32, 128))
-SMALL = Size("cpu", 160, 64, 32, "fp32", "text", (4, 32))
+FULL = Size("cuda", 1_000_000, 224, 256, "bf16", "resnet18", "bert", (32, 128))
+SMALL = Size("cpu", 64, 32, 16, "fp32", "cnn", "text", (4, 32))
 
 
 def show(what: str, target: str, measured: str) -> None:
@@ -62,8 +63,8 @@ def show(what: str, target: str, measured: str) -> None:
 def by_seed(grid: str, method: str, reweight: bool, ratio: float, metric: str = "GA") -> pd.Series:
     """Return one metric of the shipped runs at a ratio, in percent, by seed."""
     rows = results.load(grid)
-    rows = rows[(rows.method == method) & (rows.reweight == reweight) & (rows.ratio == ratio)]
-    return 100 * rows.set_index("seed")[metric]
+    chosen = (rows.method == method) & (rows.reweight == reweight) & ((rows.ratio - ratio).abs() < 1e-5)
+    return 100 * rows[chosen].set_index("seed")[metric]
 
 
 def lost(ratio: float, grid: str = "references") -> pd.Series:
@@ -79,7 +80,7 @@ def recovered(ratio: float) -> pd.Series:
 
 def lost_evenly(ratio: float) -> str:
     """Return the loss if as many pictures are forgotten evenly: mean and 95 % interval, which holds 0."""
-    mean, low, high, _ = interval(lost(round(round(ratio * N_GROUP) / N_TRAIN, 6), "uniform"))
+    mean, low, high, _ = interval(lost(round(ratio * N_GROUP) / N_TRAIN, "uniform"))
     return f"{mean:.1f} [{low:.1f}, {high:.1f}]"
 
 
@@ -145,7 +146,7 @@ def train_seconds(method: str, train: data.GroupedDataset, size: Size, epochs: i
     config = replace(e.config, batch_size=min(e.config.batch_size, size.batch_size))
     if epochs:
         config = replace(config, epochs=epochs, warmup_epochs=0)
-    model = models.build(Network("resnet18", precision=size.precision), train, 0).to(size.device).eval()
+    model = models.build(Network(size.picture, precision=size.precision), train, 0).to(size.device).eval()
     split = data.split_forget(train, 0.5, [ORIGINALS[train.name].forget_group])
     whole, retain, forget = (part.to(size.device) for part in (train, split.retain, split.forget))
 
@@ -191,10 +192,10 @@ def decoded_a_second(size: Size, workers: int) -> float:
 
 def show_full_scale(size: Size, least: float, workers: int) -> None:
     """Print how long training takes on pictures and texts of the paper's data sets."""
-    network, rng = Network("resnet18", precision=size.precision), torch.Generator().manual_seed(0)
+    network, rng = Network(size.picture, precision=size.precision), torch.Generator().manual_seed(0)
     pictures = torch.randint(0, 256, (size.batch_size, 3, size.side, size.side), generator=rng).byte()
     limit = steps_a_second(network, pictures, size, least)
-    show("ResNet-18, a fixed batch: pictures a second, the limit", "", f"{limit:,.0f}")
+    show(f"{size.picture}, a fixed batch: pictures a second, the limit", "", f"{limit:,.0f}")
     for dataset, target in (("celeba", "<= 1.4"), ("waterbirds", "<= 1.5")):
         train = random_pictures(dataset, size)
         tuned = train_seconds("finetune", train, size, epochs=2) / 2
@@ -211,8 +212,6 @@ def show_full_scale(size: Size, least: float, workers: int) -> None:
     pairs[:, 1] = 0
     texts = steps_a_second(Network(size.text, precision=size.precision), pairs, size, least)
     show(f"{size.text}, {size.texts[1]} tokens: texts a second", "", f"{texts:,.1f}")
-    if size.device == "cuda":
-        show("peak GPU memory", "", f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GB")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -220,7 +219,6 @@ def main(argv: list[str] | None = None) -> None:
     parser = ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="only the accuracies; nothing is run")
     parser.add_argument("--seconds", type=float, default=5, help="repeat each short measurement so long")
-    parser.add_argument("--workers", type=int, default=16, help="processes of the plain DataLoader (GPU)")
     options = parser.parse_args(argv)
     size = FULL if torch.cuda.is_available() else SMALL
     show("what", "target", "measured")
@@ -232,7 +230,7 @@ def main(argv: list[str] | None = None) -> None:
         small = "a CPU, on few and small pictures: these times mean nothing"
         device = torch.cuda.get_device_name() if size == FULL else small
         print(f"\nTraining on {device}, {size.precision}, {size.side} x {size.side}:")
-        show_full_scale(size, options.seconds, options.workers if size == FULL else 0)
+        show_full_scale(size, options.seconds, 16 if size == FULL else 0)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 from html import unescape
 from pathlib import Path
 
+import build_explorer
 import build_slides
 import nbformat
 from nbformat.v4 import new_code_cell
@@ -20,7 +21,6 @@ from nbformat.v4 import new_code_cell
 from grmu.analysis import claims, results
 from grmu.data import load
 from grmu.data.files import write_whole
-from grmu.show import explorer_page
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = ("*.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*.*", "notebooks/*.ipynb",
@@ -100,7 +100,7 @@ def stage(source: Path) -> None:
         read = re.sub(r"\]\(\.\./grmu/(\S+)\.py\)", r"](/api/grmu/\1/index)", read)
         if read != text:
             path.write_text(read, encoding="utf-8")
-    page = explorer_page.page(explorer_page.MODULE.read_text(encoding="utf-8"))
+    page = build_explorer.page(build_explorer.MODULE.read_text(encoding="utf-8"))
     write_whole(source / "explorer.html", page)
     landing = (source / "docs" / "site" / "index.md").read_text(encoding="utf-8")
     landing = re.sub(r"\]\((?!\w+:|#)(\S+?)\)",

@@ -1,4 +1,4 @@
-"""Draws docs/effect.png, the picture of the README, from the shipped results, and prints its alt text.
+"""Draw docs/effect.png, the picture of the README, from the shipped results, and print its alt text.
 
 python docs/effect.py
 """
@@ -6,19 +6,22 @@ python docs/effect.py
 from pathlib import Path
 
 import matplotlib
+import pandas as pd
 
-from grmu.show import plots, plots_hero
+from grmu import data, plots
+from grmu.analysis import results
 
 PICTURE = Path(__file__).with_suffix(".png")
 
 
 def draw(path: Path) -> str:
-    """Draw the picture into `path`; its alt text."""
+    """Draw the picture into `path`; return its alt text."""
     matplotlib.use("agg")
     plots.use_style()
-    figure = plots_hero.hero()
+    runs = pd.concat([results.load("references"), results.load("unlearning")])
+    figure = plots.hero(results.load("pictures"), runs, data.load("groundwear"))
     plots.save(figure, path)
-    return str(figure.get_label())
+    return plots.caption_of(figure)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from grmu import plots
 from grmu.analysis import results
 from grmu.analysis.compare import Interval, differences, interval, verdicts
-from grmu.show import plots
 
 PAGE = Path(__file__).with_suffix(".md")
 BEGIN, END = "<!-- Computed by docs/miu.py -->", "<!-- End of what is computed -->"
@@ -87,28 +87,20 @@ def markdown(found: pd.DataFrame) -> str:
 
 def draw(found: pd.DataFrame) -> Figure:
     """Draw the gaps of the original model, fine-tuning and MIU on the two data sets of pictures."""
-    figure, axes = plt.subplots(1, 2, figsize=(9.8, 3.4), sharey=True)
-    for ax, dataset in zip(axes, PICTURES, strict=True):
-        ax.axvline(0, color="black", ls="--", lw=1, zorder=0)
-        for measure, colour, shift in (("UA", plots.colour("miu"), -0.15), ("GA", "#0072B2", 0.15)):
-            rows = pd.DataFrame([
-                found.loc[f"{dataset}, ratio {ratio:g}", f"{arm} - gold standard", measure]
-                for ratio in (0.5, 0.9) for arm in ARMS])
-            ax.errorbar(rows["mean"], [y + shift for y in range(len(rows))], fmt="o", color=colour, capsize=2,
-                        xerr=[rows["mean"] - rows.low, rows.high - rows["mean"]], label=f"{measure} gap")
-        plots.name_rows(ax, [f"{arm}, ratio {ratio:g}" for ratio in (0.5, 0.9) for arm in ARMS])
-        ax.set(xlabel="minus the gold standard (points)", title=dataset)
-    axes[0].legend(loc="best")
-    return plots.headline(figure, "We detect no difference in distance between MIU and fine-tuning")
+    rows = [{"model": f"{arm}, ratio {ratio:g}", "metric": measure, "data": dataset,
+             **found.loc[f"{dataset}, ratio {ratio:g}", f"{arm} - gold standard", measure]}
+            for dataset in PICTURES for ratio in (0.5, 0.9) for arm in ARMS for measure in ("UA", "GA")]
+    return plots.intervals(pd.DataFrame(rows), "minus the gold standard (points)", "model", "metric", "data",
+                           {"UA": plots.VERMILION, "GA": plots.GROUP_COLOURS[0]},
+                           dict.fromkeys(PICTURES, 0.0), digits=1,
+                           title="We detect no difference in distance between MIU and fine-tuning")
 
 
-def page(found: pd.DataFrame) -> str:
-    """Return the page as it should be, with the figure's alt text and the table between the markers."""
-    alt = ";\n".join(f"{dataset}, ratio {ratio:g}: " + ", ".join(
-        f"{arm} {found.loc[f'{dataset}, ratio {ratio:g}', f'{arm} - gold standard', 'UA']['mean']:+.1f}"
-        for arm in ARMS) for dataset, ratio in PLACES[:4])
+def page(found: pd.DataFrame, figure: Figure) -> str:
+    """Return the page as it should be, with the figure, its alt text and the table between the markers."""
     before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    return (f"{before}{BEGIN}\n\n![UA minus the gold standard's, in points.\n{alt}.](miu.png)\n\n"
+    alt = fill(f"![{plots.caption_of(figure)}](miu.png)", 108, break_on_hyphens=False)
+    return (f"{before}{BEGIN}\n\n{alt}\n\n"
             f"<details>\n<summary>The table</summary>\n\n{markdown(found)}\n\n</details>\n\n"
             f"{END}{rest.split(END)[1]}")
 
@@ -116,5 +108,7 @@ def page(found: pd.DataFrame) -> str:
 if __name__ == "__main__":
     matplotlib.use("agg")
     plots.use_style()
-    PAGE.write_text(page(shown := table()), encoding="utf-8")
-    plots.save(draw(shown), PAGE.with_suffix(".png"))
+    shown = table()
+    drawn = draw(shown)
+    PAGE.write_text(page(shown, drawn), encoding="utf-8")
+    plots.save(drawn, PAGE.with_suffix(".png"))

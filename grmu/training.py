@@ -5,7 +5,7 @@ Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pas
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -254,12 +254,11 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
             row = method.before_epoch(epoch)
             if epoch < method.forget_epochs and len(context.forget):
                 steps = batches(context.forget, config, context.rng)
-                row["forget_loss"] = one_pass(method, method.forget_loss, optimizer, steps, epoch)
+                row["forget_loss"] = one_pass(method, "forget", optimizer, steps, epoch)
             if method.retains:
                 steps = batches(context.retain, config, context.rng, method.sample_epoch(),
                                 config.retain_batch_size)
-                row["retain_loss"] = one_pass(method, method.retain_loss, optimizer, steps, epoch)
-        _check_losses(method, row, epoch, config)
+                row["retain_loss"] = one_pass(method, "retain", optimizer, steps, epoch)
         rows.append(row)
         if on_epoch:
             on_epoch(epoch + 1, row)
@@ -271,10 +270,11 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
     return rows
 
 
-def one_pass(method: Method, loss_of: Callable[[Batch], Tensor], optimizer: torch.optim.Optimizer,
-             steps: Iterable[Batch], epoch: int) -> float:
-    """Take one step of the optimiser per batch; return the mean loss."""
+def one_pass(method: Method, term: str, optimizer: torch.optim.Optimizer, steps: Iterable[Batch],
+             epoch: int) -> float:
+    """Take one step of the optimiser per batch on the "forget" or "retain" loss; return the mean loss."""
     context, config, n_steps = method.context, method.context.config, 0
+    loss_of = method.forget_loss if term == "forget" else method.retain_loss
     total, by_step = torch.zeros((), device=context.device), config.warmup_by == "step"
     per_epoch = math.ceil(len(context.retain) / (config.retain_batch_size or config.batch_size))
     context.model.train()
@@ -287,15 +287,11 @@ def one_pass(method: Method, loss_of: Callable[[Batch], Tensor], optimizer: torc
         optimizer.step()
         method.after_step()
         total += loss.detach()
-    return total.item() / n_steps
-
-
-def _check_losses(method: Method, row: Mapping[str, float], epoch: int, config: TrainConfig) -> None:
-    for term in ("forget", "retain"):
-        if not math.isfinite(loss := row.get(f"{term}_loss", 0.0)):
-            raise FloatingPointError(
-                f"the {term} loss of {type(method).__name__} is {loss} in epoch {epoch + 1} of "
-                f"{config.epochs}: lower lr (now {config.lr:g}) or look for NaN in the data.")
+    if not math.isfinite(mean := total.item() / n_steps):
+        raise FloatingPointError(
+            f"the {term} loss of {type(method).__name__} is {mean} in epoch {epoch + 1} of {config.epochs}: "
+            f"lower lr (now {config.lr:g}) or look for NaN in the data.")
+    return mean
 
 
 def _own_state(method: Method) -> dict[str, Any]:

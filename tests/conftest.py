@@ -215,19 +215,6 @@ def build_script() -> ModuleType:
 SHRUNKEN = f"import sys; sys.path.insert(0, {str(TESTS)!r}); import conftest; conftest.shrink_groundwear()\n"
 
 
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """File permissions count, as they do not for root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
-
-
 def start_python(code: str, *arguments: object, before: Sequence[str] = (),
                  prelude: str = SHRUNKEN) -> subprocess.Popen:
     """A fresh interpreter that runs `code` on the shrunken Groundwear; sys.argv[1:] are `arguments`.

@@ -1,5 +1,5 @@
-"""Kernels forked from a process that has imported PyTorch and its like, and unpacked the data: six seconds
-that not every notebook has to spend again. The project is imported by each kernel, as ever.
+"""Kernels forked from a process that has imported PyTorch and its like: six seconds that not every notebook
+has to spend again. The project is imported by each kernel, as ever.
 
 `serve` starts that process, and makes "python3" mean such a kernel, here and in what is started from here.
 What Jupyter starts then is `python kernels.py`, which asks for a kernel, and lives as long as that.
@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import gc
 import json
-import lzma
 import os
 import runpy
 import select
@@ -19,11 +18,10 @@ import socket
 import subprocess
 import sys
 import threading
-from functools import lru_cache
 from pathlib import Path
 
 HEAVY = ("torch._dynamo", "sklearn.ensemble", "sklearn.linear_model", "sklearn.model_selection",
-         "fairlearn.metrics", "statsmodels.stats.power", "statsmodels.stats.weightstats", "matplotlib.pyplot",
+         "fairlearn.metrics", "statsmodels.stats.power", "statsmodels.stats.weightstats", "seaborn",
          "anywidget", "ipywidgets", "ipykernel.kernelapp", "ipykernel.zmqshell")
 INLINE = "module://matplotlib_inline.backend_inline"  # what matplotlib finds if a kernel imports it
 
@@ -53,9 +51,6 @@ def fork_when_asked(address: str) -> None:
         for name in HEAVY:
             import_module(name)
         import_module("pandas").set_option("display.max_columns", 20)  # its default in a kernel
-        lzma.decompress = lru_cache(lzma.decompress)  # half a second for what ships
-        for path in Path(__file__).parents[1].glob("data/*.xz"):
-            lzma.decompress(path.read_bytes())
         gc.freeze()  # no kernel need go through all of this
         while 0 not in select.select([0, listening], [], [])[0]:
             connection = listening.accept()[0]

@@ -11,14 +11,12 @@ import torch
 from conftest import context_of, same_state, small_network, state_of, toy
 from torch import nn
 
-from grmu import Experiment, gradients, methods, models, training
+from grmu import gradients, methods, models, training
 from grmu.data import GroupedDataset, split_forget
 from grmu.gradients import add_to, fisher_diagonal, mean_gradient, sample_gradients
 from grmu.methods import (
-    RWG,
     SCRUB,
     SSD,
-    SUBG,
     BadTeacher,
     BoundaryExpand,
     BoundaryShrink,
@@ -28,12 +26,9 @@ from grmu.methods import (
     Pretrain,
     RandomLabels,
     SalUn,
-    influence,
 )
-from grmu.methods.balanced import balanced_weights
 from grmu.methods.influence import inverse_fisher_product
 from grmu.methods.scrub import distillation_kl
-from grmu.numerics import seeded
 from grmu.training import Batch, TrainConfig, predict
 
 QUICK = TrainConfig(epochs=3, lr=0.05, batch_size=16)
@@ -211,17 +206,6 @@ def test_l1s_penalty_falls_linearly_over_the_epochs(original, train, split):
 # --- random labels and SalUn --------------------------------------------------------------------------------
 
 
-def test_the_wrong_labels_are_never_right_and_otherwise_even():
-    three = problem([[30, 12], [12, 30], [20, 20]])
-    split, method = split_forget(three, 0.5, [(1, 1)]), RandomLabels()
-    method.setup(context_of(three, split, QUICK))
-    y = torch.arange(3).repeat(2000)
-    table = np.zeros((3, 3))
-    np.add.at(table, (y, method.wrong_labels(y)), 1)
-    assert table.diagonal().tolist() == [0, 0, 0]
-    assert abs(table[~np.eye(3, dtype=bool)] - 1000).max() < 4 * math.sqrt(2000 / 4)
-
-
 def test_random_labels_loss_is_cross_entropy_with_labels_drawn_anew(original, train, split):
     method = RandomLabels()
     context, batch = ready(method, original, train, split), all_of(split.forget)
@@ -296,29 +280,6 @@ def test_bad_teachers_losses_are_distances_to_its_two_teachers(original, train, 
     assert all(p.grad is None for p in method.ignorant.parameters())
 
 
-@pytest.mark.parametrize(("method", "part"), [(BadTeacher, "ignorant"), (BoundaryExpand, "shadow")])
-def test_fresh_weights_come_from_the_contexts_seed_alone(original, train, split, method, part):
-    made = []
-    for disturbed, seed in ((1, 5), (2, 5), (2, 6)):
-        torch.manual_seed(disturbed)
-        before, new = torch.get_rng_state(), method()
-        new.setup(context_from(original, train, split, seed=seed))
-        assert torch.equal(before, torch.get_rng_state())
-        made.append(flat(new.ignorant) if part == "ignorant" else new.shadow)
-    assert torch.equal(*made[:2])
-    assert not torch.equal(*made[1:])
-
-
-@pytest.mark.parametrize("seed", [5, 6])
-def test_the_ignorant_teacher_is_what_a_seed_of_the_contexts_makes_of_the_net(original, train, split, seed):
-    method, fresh = BadTeacher(), copy.deepcopy(original)
-    method.setup(context_from(original, train, split, seed=seed))
-    with seeded(torch.randint(2**31, (1,), generator=torch.Generator().manual_seed(seed)).item()):
-        for part in (fresh.backbone[0], fresh.backbone[1], fresh.head):
-            part.reset_parameters()
-    assert same_state(state_of(fresh), state_of(method.ignorant))
-
-
 # --- gradient ascent and boundaries -------------------------------------------------------------------------
 
 
@@ -360,15 +321,6 @@ def test_boundary_shrink_asks_the_original_one_signed_step_of_eps_grey_levels_aw
                                                                           rel=1e-5)
     right = nears[0] == y
     assert 0.2 < (nears[1] != y)[right].mean() < 1  # eps reaches across the boundary for some
-
-
-def test_boundary_shrink_refuses_what_cannot_be_moved(train, split):
-    tokens = replace(train, x=train.x.long())
-    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
-        BoundaryShrink().setup(context_of(tokens, split, QUICK))
-    assert str(caught.value) == (
-        "boundary_shrink moves samples towards another class, which torch.int64 samples such as token ids "
-        "cannot: choose another method.")
 
 
 def shadow_logits(model, shadow, x):
@@ -461,64 +413,6 @@ def test_influence_takes_the_newton_step_of_the_dense_matrix(original, train, sp
     close(actual - flat(original), step, rtol=1e-3)
 
 
-def test_influence_says_how_many_gradients_fit(original, train, split, monkeypatch):
-    n_parameters = sum(p.numel() for p in original.parameters())
-    monkeypatch.setattr(influence, "MOST", 50 * n_parameters)
-    with pytest.raises(ValueError, match=r"n_fisher is 1000, but 86 gradients of .* lower it to 50 or less"):
-        trained(Influence(), original, train, split, NONE)
-    trained(Influence(n_fisher=50), original, train, split, NONE)
-
-
-# --- RWG and SUBG -------------------------------------------------------------------------------------------
-
-
-def groups_and_samples(method_class, train, split, epochs, seed=5):
-    """What each epoch's batches held: counts of the groups, and the samples."""
-    seen = []
-
-    class Noting(method_class):
-        def before_epoch(self, epoch):
-            seen.append([])
-            return {}
-
-        def retain_loss(self, batch):
-            seen[-1].append(batch)
-            return super().retain_loss(batch)
-
-    context = context_of(train, split, TrainConfig(epochs=epochs, lr=0.05, batch_size=16), seed)
-    training.train(Noting(), context)
-    counts = [np.bincount(torch.cat([b.group for b in epoch]), minlength=4) for epoch in seen]
-    return counts, [sorted(map(tuple, torch.cat([b.x for b in epoch]).tolist())) for epoch in seen]
-
-
-@pytest.mark.parametrize("ratio", [0.5, 1.0])
-def test_rwg_gives_every_group_that_is_left_the_same_total(train, ratio):
-    split, method = split_forget(train, ratio, [(1, 1)]), RWG()
-    method.setup(context_of(train, split, QUICK))
-    weights, group = balanced_weights(split.retain).double().numpy(), split.retain.group.numpy()
-    left = np.unique(group)
-    assert len(left) == (4 if ratio < 1 else 3)
-    np.testing.assert_allclose([weights[group == g].sum() for g in left], 1 / len(left), rtol=1e-5)
-    assert all(np.ptp(weights[group == g]) == 0 for g in left)
-    counts = np.sum(groups_and_samples(RWG, train, split, 20)[0], 0)
-    expected = counts.sum() / len(left)
-    assert counts.sum() == 20 * len(group)
-    assert abs(counts[left] - expected).max() < 4 * math.sqrt(expected)
-
-
-@pytest.mark.parametrize("ratio", [0.5, 1.0])
-def test_subg_sees_each_group_equally_and_the_same_samples_every_epoch(train, ratio):
-    split = split_forget(train, ratio, [(1, 1)])
-    counts, samples = groups_and_samples(SUBG, train, split, 3)
-    expected = [6] * 4 if ratio < 1 else [20, 20, 20, 0]
-    assert [c.tolist() for c in counts] == [expected] * 3
-    assert samples[0] == samples[1] == samples[2]
-    assert len(set(samples[0])) == sum(expected)
-    assert set(samples[0]) <= set(map(tuple, split.retain.x.tolist()))
-    assert samples[0] != groups_and_samples(SUBG, train, split, 1, seed=6)[1][0]
-    assert len(split.retain) == 92 - round(12 * ratio)
-
-
 # --- all methods --------------------------------------------------------------------------------------------
 
 
@@ -554,17 +448,6 @@ def test_equal_seeds_give_equal_bits_and_leave_everything_else_alone(original, t
     assert all(torch.equal(a, b) for a, b in zip(before, tensors, strict=True))
     assert not original.training
     assert all(p.grad is None and not p.requires_grad for p in original.parameters())
-
-
-@EVERY
-def test_reweight_is_refused_just_where_it_has_nothing_to_weigh(name):
-    if name == "adjust":  # tests/test_adjust.py
-        return
-    if name in ("pretrain", "group_dro", "rwg", "subg", "dfr", "self", "jtt"):
-        with pytest.raises(ValueError, match=f"{name} does not combine with REWEIGHT"):
-            Experiment(method=name, reweight=True)
-    else:
-        assert Experiment(method=name, reweight=True).reweight
 
 
 # --- hooks of the loop --------------------------------------------------------------------------------------

@@ -67,12 +67,6 @@ def test_settings_change_the_method_and_not_the_references():
     assert [e.overrides for e in experiments] == [{}, {}, {}, *[{"epochs": 2, "lam": 3}] * 2]
 
 
-def test_published_numbers_only_where_the_paper_has_them():
-    assert entry.published(Parameters()) is None
-    waterbirds = Parameters("waterbirds", root="elsewhere")
-    assert {"RETRAIN + REWEIGHT", "RETRAIN + GROUP-DRO"} < set(entry.published(waterbirds).index)
-
-
 def test_an_output_folder_that_cannot_be_made_is_named_before_the_first_run(tmp_path, monkeypatch):
     monkeypatch.setattr(entry, "run", lambda *_, **__: pytest.fail("something ran"))
     (tmp_path / "file").touch()

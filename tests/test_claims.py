@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from grmu.analysis import claims, grids, results
-from grmu.analysis.claims import Claim, Ours, Paper
+from grmu.analysis.claims import Claim, Paper
 from grmu.analysis.compare import interval
 from grmu.metrics import METRICS
 
@@ -79,12 +79,6 @@ def test_the_verdict_follows_the_rule(means, verdict):
     assert verdict in [part.split(":")[0] for part in claims.RULE.rstrip(".").split(". ")]
 
 
-def test_seeds_that_one_side_lacks_are_left_out_and_one_seed_cannot_tell():
-    made = Claim("text", "where", {"a": pd.Series([4.0, 6.0, 8.0, 7.0]) - pd.Series([1.0, 2.0, 3.0])}, {})
-    assert made.intervals["a"] == pytest.approx(interval([3, 4, 5]))
-    assert Claim("text", "where", {"a": pd.Series([10.0])}, {}).verdict == "cannot tell"
-
-
 def test_what_the_paper_did_not_print_is_nan():
     assert Paper("celeba", 0.5)("pretrain", False, "GA") == 40.6
     assert Paper("celeba", 0.5).gap("scrub", True) == pytest.approx(1.4)
@@ -93,15 +87,11 @@ def test_what_the_paper_did_not_print_is_nan():
 
 
 @pytest.mark.parametrize(("beginning", "effect", "by_hand"), [
-    ("Retraining without part", "celeba 0.5", 40.6 - 34.4),
-    ("RETRAIN + REWEIGHT gives", "fairface 0.9", 53.9 - 37.1),
     ("RETRAIN + GROUP-DRO", "celeba 0.5", 67.4 - 41.9),
     ("REWEIGHT raises", "salun, waterbirds 0.9", 31.9 - 30.8),
-    ("Without REWEIGHT, MIU", "scrub, celeba 0.5", 5.4 - 5.0),
     ("With REWEIGHT, MIU", "l1_sparse, fairface 0.5", 98.7 - 97.3),
     ("With 9 and 25", "scrub, 25 groups", 98.3 - 97.1), ("Calibration raises GA", "celeba 0.5", 36.3 - 35.4),
     ("Without the retaining", "waterbirds 0.5", 95.3 - 81.9),
-    ("MIU + REWEIGHT keeps", "EP, celeba 0.5", 5.7 - 0.3),
     ("MIU + REWEIGHT keeps", "WG, fairface 0.5", 1.1 - 6.9),
     ("Where few samples", "share, celeba - waterbirds, 0.9", 100 * (10.5 / 15.7 - 1.3 / 14.2))])
 def test_published_effects_by_hand(world, beginning, effect, by_hand):
@@ -114,24 +104,16 @@ def test_published_effects_by_hand(world, beginning, effect, by_hand):
     ("RETRAIN + REWEIGHT gives", "memorised 0.5", lambda s: 2 - s, 5),
     ("REWEIGHT raises", "scrub, many 0.9", lambda s: 9 - s, 5),
     ("Where few samples", "share, groundwear - memorised, 0.9", lambda s: 100 * 10 / 24, 5),
-    ("With REWEIGHT, MIU", "scrub, groundwear 0.5", lambda s: (6 - 2 - s) / 6, 5),  # 3 + 3; 1 + s and 1
     ("With REWEIGHT, MIU", "salun, memorised 0.9", lambda s: (9 - 12 - s) / 6, 5),  # 4 + 5; 1 + s and 11
-    ("With 9 and 25", "scrub, 9 groups", lambda s: (6 - 2 - s) / 6, 5),
     ("Without REWEIGHT, MIU", "salun, groundwear 0.5", lambda s: abs(s - 6) - abs(s - 3), 5),
     ("RETRAIN + GROUP-DRO", "groundwear 0.5", lambda s: 10 + s, 5),
     ("Calibration raises GA", "many 0.5", lambda s: 3 + s, 5),
-    ("The unlearning term", "groundwear 0.9", lambda s: 8, 5),
     ("Without the retaining", "memorised 0.5", lambda s: (10 + 6 * s - 2) / 6, 5),
     ("λ = 1", "groundwear 0.5", lambda s: (3 + 0.6 * s) / 6, 10),
     ("MIU + REWEIGHT keeps", "WG, many 0.5", lambda s: 5 + s - 2, 5)])
 def test_our_effects_by_hand(world, beginning, effect, by_hand, n):
     expected = interval([by_hand(s) for s in range(n)])
     assert the_claim(world, beginning).intervals[effect] == pytest.approx(expected, abs=1e-3)
-
-
-def test_missing_runs_are_named():
-    with pytest.raises(KeyError, match=r"no runs of miu, reweight False, .*retaining.* at .*groundwear.* 0.1"):
-        Ours("groundwear", 0.1).runs("miu", False, retaining=False)
 
 
 def test_every_claim_can_be_judged_from_what_ships_and_has_a_row():

@@ -89,8 +89,3 @@ def test_sixteen_bits_stay_near_thirty_two():
     assert not torch.equal(*logits)
 
 
-def test_weights_are_updated_by_one_kernel():
-    parameter = torch.nn.Parameter(torch.zeros(3, device="cuda"))
-    for name in ("sgd", "adamw"):
-        config = training.TrainConfig(optimizer=name)
-        assert training.make_optimizer([parameter], config, parameter.device).defaults["fused"]

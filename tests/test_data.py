@@ -14,7 +14,6 @@ from grmu import data
 from grmu.data import GroupedDataset, split_forget
 from grmu.data.files import FOLDER
 from grmu.data.groundwear import SHIPPED, compose
-from grmu.data.memmap import MemmapSamples, Storage
 from grmu.data.subsets import random_half, smoke_subset
 
 # --- Groundwear ---------------------------------------------------------------------------------------------
@@ -33,13 +32,6 @@ def test_each_variant_has_the_counts_that_its_build_script_declares(name, build_
         assert dataset.attribute_names == tuple(f"on {ground}" for ground in spec["grounds"])
         assert dataset.name == name
     assert splits.forget_group == tuple(spec["forget"])
-
-
-def test_no_picture_occurs_twice_in_a_variant():
-    splits = data.load("groundwear")
-    tensors = load_tensors(lzma.decompress((FOLDER / SHIPPED.name).read_bytes()))
-    used = np.concatenate([tensors[f"groundwear.{part}.object"] for part in ("train", "val", "test")])
-    assert len(np.unique(used)) == len(used) == sum(map(len, splits[:3]))
 
 
 def test_a_damaged_file_is_named_with_the_way_to_restore_it(tmp_path):
@@ -107,64 +99,6 @@ def test_a_subset_without_some_classes_keeps_the_group_numbers():
     assert only.group_names == dataset.group_names
 
 
-def test_a_group_is_named_by_a_pair_within_the_declared_range():
-    dataset = toy([[2, 2, 2], [2, 2, 2]])
-    assert [dataset.group_id((y, a)) for y in range(2) for a in range(3)] == list(range(6))
-    for bad in ((2, 0), (0, 3), (-1, 0)):
-        with pytest.raises(ValueError, match=f"unknown group \\({bad[0]}, {bad[1]}\\)"):
-            dataset.group_id(bad)
-    for bad in (3, (1,), ("a", "b"), None):
-        with pytest.raises(ValueError, match="pair"):
-            dataset.group_id(bad)
-
-
-def test_what_is_refused_says_what_is_allowed():
-    def made(x=((0.0,),) * 3, y=(0, 1, 1), a=(0, 0, 1), names=(["no", "yes"], ["left", "right"])):
-        return GroupedDataset(torch.tensor(x), y, a, *names, name="mine")
-
-    for refused, message in (
-            (lambda: made(y=[0, 1]), "x, y and a need one row per sample, but have 3, 2 and 3."),
-            (lambda: made(a=[0, 1]), "x, y and a need one row per sample, but have 3, 3 and 2."),
-            (lambda: made(x=[[0.0], [1.0], [float("nan")]]),
-             "x holds NaN or infinity, first in sample 2: remove or repair it."),
-            (lambda: made(y=[0, 0.5, 1]), "y holds values that are not whole numbers."),
-            (lambda: made(a=[0, 0.5, 1]), "a holds values that are not whole numbers."),
-            (lambda: made(y=[0, 2, 1]), "y holds values from 0 to 2, but the 2 declared names allow 0 to 1."),
-            (lambda: made(a=[-1, 0, 1]),
-             "a holds values from -1 to 1, but the 2 declared names allow 0 to 1."),
-            (lambda: made().group_id((2, 0)),
-             "unknown group (2, 0): y goes from 0 to 1, a from 0 to 1 in mine."),
-            (lambda: made().group_id("left"), "a group is a pair (y, a) of integers, not 'left'."),
-            (lambda: split_forget(made(), 1.5),
-             "ratio must be in (0, 1], got 1.5."),
-            (lambda: split_forget(made(), 0.1),
-             "ratio 0.1 of 3 samples leaves the forget set empty: raise it."),
-            (lambda: split_forget(made(), 1.0),
-             "the forget set would be the whole training set: name fewer groups or lower the ratio.")):
-        with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole sentence is compared
-            refused()
-        assert str(caught.value) == message
-
-
-def test_names_that_are_not_given_are_numbers_up_to_the_largest_value():
-    dataset = GroupedDataset(torch.zeros(2, 1), [0, 2], [1, 0])
-    assert dataset.class_names == ("y=0", "y=1", "y=2")
-    assert dataset.attribute_names == ("a=0", "a=1")
-    empty = GroupedDataset(torch.zeros(0, 1), [], [])
-    assert (empty.class_names, empty.attribute_names, empty.n_groups) == ((), (), 0)
-
-
-def test_a_data_set_of_rows_keeps_rows_and_reads_none_of_them():
-    pictures = np.arange(6 * 2 * 2, dtype=np.uint8).reshape(6, 2, 2, 1)
-    rows = MemmapSamples(Storage(pictures, pictures=True), torch.arange(6))
-    dataset = GroupedDataset(rows, [0, 1, 0, 1, 0, 1], [0, 0, 0, 1, 1, 1])
-    part = dataset.subset(torch.tensor([4, 1]))
-    assert dataset.x is rows
-    assert isinstance(part.x, MemmapSamples)
-    assert part.x[:].flatten(1).tolist() == pictures[[4, 1]].reshape(2, -1).tolist()
-    assert part.group.tolist() == [1, 2]
-
-
 @pytest.mark.parametrize("counts", [[[6, 7], [1, 4]], [[3, 0], [8, 5]]])
 def test_a_half_takes_half_of_every_group_and_a_coin_rounds_the_odd_ones(counts):
     train, n, taken = toy(counts), np.array(counts).flatten(), []
@@ -188,10 +122,6 @@ def test_the_named_group_loses_its_share_and_no_other_loses_any(ratio):
     split = split_forget(train, ratio, [(1, 0)])
     assert split.forget.group_counts().tolist() == [0, 0, round(20 * ratio), 0]
     assert split.retain.group_counts().tolist() == [60, 30, 20 - round(20 * ratio), 10]
-
-
-def test_uniform_forgetting_is_stratified_over_all_groups():
-    assert split_forget(toy([[60, 30], [20, 10]]), 0.2).forget.group_counts().tolist() == [12, 6, 4, 2]
 
 
 def test_remainders_stay_below_one_sample_a_group():
@@ -255,13 +185,5 @@ def test_a_dry_run_takes_the_first_of_who_asks_and_of_four_other_groups(counts, 
     for g, wanted in taken.items():
         of = (dataset.group == g).nonzero().flatten().tolist()
         assert [row for row in rows if row in of] == of[:wanted]
-
-
-def test_the_released_split_draws_from_all_who_ask_together():
-    train, asked = toy([[40, 20], [20, 12]]), [(0, 1), (1, 1)]
-    actual = [split_forget(train, 0.55, asked, seed, stratified=False).forget for seed in range(6)]
-    assert {len(forget) for forget in actual} == {17}  # 17.6 of 32, cut off
-    assert {g for forget in actual for g in forget.group.tolist()} == {1, 3}
-    assert len({int((forget.group == 3).sum()) for forget in actual}) > 1  # as it comes, not by group
 
 

@@ -9,7 +9,7 @@ import torch
 from conftest import toy
 from torch import nn
 
-from grmu import Experiment, discover, reweight, run, training
+from grmu import Experiment, reweight, run, training
 from grmu.analysis.groupings import agreement
 from grmu.discover import GROUPINGS, completed, infer, labelled, layer_features
 from grmu.experiments import load_split, train_or_load
@@ -67,12 +67,6 @@ def test_clusters_are_found_within_each_class_as_many_as_there_are():
     assert actual.n_attributes == 3
 
 
-def test_no_class_is_cut_into_more_clusters_than_allowed_or_than_it_can_be():
-    train = toy([[20] * 8, [1, 2, *[0] * 6]], n_features=6, spread=0.05)
-    actual = infer("clusters", as_they_are(train), train, 0)
-    assert [len(actual.a[train.y == c].unique()) for c in (0, 1)] == [discover.MOST_CLUSTERS, 2]
-
-
 # --- errors -------------------------------------------------------------------------------------------------
 
 
@@ -85,18 +79,6 @@ def test_errors_are_exactly_the_wrong_predictions(here, few_pictures):
 
 
 # --- probes -------------------------------------------------------------------------------------------------
-
-
-def test_one_sample_in_twenty_is_labelled_at_random():
-    train = toy([[300, 40], [60, 600]])
-    rows = labelled(train, 0)
-    assert len(set(rows)) == len(rows) == 50 == round(discover.LABELLED * len(train))
-    assert 0 <= rows.min() < rows.max() < len(train)
-    assert rows.tolist() == labelled(train, 0).tolist() != labelled(train, 1).tolist()
-    assert len(labelled(train, 0, 0.3)) == 300
-    counts = sum(train.subset(torch.from_numpy(labelled(train, seed))).group_counts() for seed in range(100))
-    assert counts.div(5000).tolist() == pytest.approx([0.3, 0.04, 0.06, 0.6],
-                                                      abs=0.03)  # not one share a group, but of all
 
 
 @pytest.mark.parametrize("name", ["probe", "probe_last"])
@@ -197,20 +179,5 @@ def test_what_is_forgotten_and_what_is_measured_goes_by_the_true_groups(grouping
     assert list(result.accuracy.group) == [*OVERALL, *splits.test.group_names]
     forgotten = predict(result.model, result.model, split.forget.x).argmax(1) == split.forget.y
     assert result.metrics["UA"] == pytest.approx(forgotten.float().mean().item())
-
-
-def test_the_model_asked_is_pretrain_before_anything_is_forgotten(contexts, tmp_path):
-    miu = Experiment(method="miu", overrides={"epochs": 1, "forget_epochs": 1, "first_updates": 2,
-                                              "later_updates": 1})
-    run(replace(miu, grouping="clusters"), tmp_path)
-    assert [name for name, _ in contexts] == ["Pretrain", "MIU"]  # the one it starts from
-    run(replace(miu, grouping="errors"), tmp_path)
-    assert [name for name, _ in contexts] == ["Pretrain", "MIU", "Pretrain", "MIU"]
-    early = contexts[2][1].config
-    assert (early.epochs, early.schedule) == (1, "constant")
-    assert early.lr == contexts[0][1].config.lr
-    assert len(contexts[2][1].train) == len(contexts[0][1].train) == 194
-    run(replace(miu, grouping="errors", ratio=0.25), tmp_path)  # another split asks the same model
-    assert [name for name, _ in contexts][4:] == ["MIU"]
 
 

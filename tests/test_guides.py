@@ -70,7 +70,7 @@ def boundaries():
     """What the map of the package should say: a subpackage and what it may import, lowest first."""
     with open(REPOSITORY / "pyproject.toml", "rb") as file:
         layers = tomllib.load(file)["tool"]["importlinter"]["contracts"][0]["layers"]
-    names = ("data", "experiments", "analysis", "show", "course", "scale")
+    names = ("data", "experiments", "analysis", "plots", "widgets", "course", "batch")
     ranks = [sorted({name if name in names else "the core" for name in layer.split(" | ")})
              for layer in layers[1:]]
     ranks = [rank for rank, above in zip(ranks, [None, *ranks], strict=False) if rank != above][::-1]

@@ -16,7 +16,6 @@ from grmu.models import Network
 from grmu.numerics import fixed_threads
 
 N = 90
-CONFIG = training.TrainConfig(epochs=2, lr=0.05, batch_size=16, augment=True)
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +45,6 @@ def labels() -> tuple[torch.Tensor, torch.Tensor]:
 # --- as a tensor --------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_read_into_memory(array):
-    assert Storage(array, pictures=True).array.data_ptr() == array.ctypes.data
-
-
-def test_its_length_and_samples_are_a_tensors(rows, plain):
-    assert (rows[:].shape, len(rows), rows[:1].dtype) == (plain.shape, N, torch.uint8)
-
-
 @pytest.mark.parametrize("index", [
     slice(None), slice(3, 40, 7), slice(-5, None), torch.tensor([5, 2, 2, 89]), torch.arange(N) % 3 == 0,
     torch.tensor([], dtype=torch.long)], ids=str)
@@ -81,11 +72,6 @@ def test_batches_come_in_the_order_given(size, rows, plain):
     ours = list(rows.batches(order, size))
     assert [len(x) for x in ours] == [len(part) for part in order.split(size)]
     assert torch.equal(torch.cat(ours), plain[order])
-
-
-def test_an_error_while_fetching_reaches_who_asked(rows):
-    with pytest.raises(IndexError):
-        list(rows.batches(torch.tensor([1, 2, N]), 2))
 
 
 def test_samples_that_are_no_pictures_stay_as_they_are():

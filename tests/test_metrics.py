@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from conftest import context_of, same_state, small_network, state_of, toy
-from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
 from sklearn.ensemble import RandomForestClassifier
 
 from grmu import training
@@ -21,7 +20,6 @@ from grmu.metrics import (
     fairness,
     membership_forest,
     mia_efficacy,
-    standard_error,
 )
 from grmu.training import TrainConfig
 
@@ -66,14 +64,6 @@ def test_a_group_without_samples_has_no_accuracy_and_shifts_no_other():
     assert np.isnan(table["se"][1])
 
 
-def test_the_standard_error_is_binomial():
-    assert standard_error(0.5, 100) == pytest.approx(0.05)
-    assert standard_error(1.0, 10) == 0
-    assert math.isnan(standard_error(0.5, 0))
-    rng = np.random.default_rng(0)
-    assert standard_error(0.3, 50) == pytest.approx((rng.random((20_000, 50)) < 0.3).mean(1).std(), rel=0.05)
-
-
 # --- fairness -----------------------------------------------------------------------------------------------
 
 
@@ -102,21 +92,6 @@ def test_with_many_classes_labels_are_binarised_first_and_eq_11_applied_then(gro
         abs(binary[2][binary[1] == 0].mean() - binary[2][binary[1] == 1].mean())
     )
     assert actual["EO"] > 0.01
-
-
-@pytest.mark.parametrize(("n_attributes", "seed"), [(1, 0), (2, 0), (3, 0), (60, 1)])
-def test_the_differences_are_those_of_a_metric_frame_to_the_last_bit(n_attributes, seed):
-    predicted, dataset, y, a, p = random_case(2, n_attributes, n=77, seed=seed)
-    frame = MetricFrame(metrics={"EP": true_positive_rate, "FPR": false_positive_rate, "DP": selection_rate},
-                        y_true=y, y_pred=p, sensitive_features=a == 0).difference()
-    assert fairness(predicted, dataset, [(1, 0)]) == {
-        "EO": frame[["EP", "FPR"]].mean(), "DP": frame["DP"], "EP": frame["EP"]}
-
-
-def test_a_group_that_is_no_pair_has_no_fairness():
-    predicted, dataset, *_ = random_case(2, 2)
-    with pytest.raises(ValueError, match=r"pair \(y, a\) of integers, not \(1,\)"):
-        fairness(predicted, dataset, [(0, 0), (1,)])
 
 
 # --- membership inference -----------------------------------------------------------------------------------
@@ -188,14 +163,6 @@ def evaluated():
     return parts, right, actual, model
 
 
-def test_accuracies_are_shares_of_right_answers(evaluated):
-    parts, right, (metrics, _), _ = evaluated
-    for name, part in (("RA", "retain"), ("UA", "forget"), ("TA", "test"), ("val_TA", "val")):
-        assert metrics[name] == pytest.approx(right[part].mean())
-    assert metrics["GA"] == pytest.approx(right["test"][parts["test"].group.numpy() == 3].mean())
-    assert metrics["val_GA"] == pytest.approx(right["val"][parts["val"].group.numpy() == 3].mean())
-
-
 def test_the_worst_group_is_sought_on_validation_data_too():
     train, val, test = (toy(counts, spread=2.0, seed=i) for i, counts in enumerate((
         [[40, 40], [40, 40]], [[30, 20], [20, 17]], [[40, 30], [30, 27]])))
@@ -243,11 +210,3 @@ def test_mia_in_evaluate_is_the_attack_on_cross_entropy_losses(evaluated):
                                            abs=1 / 6 + 1e-9)  # one of six samples may sit on a split
 
 
-def test_a_group_missing_from_the_test_set_is_not_the_worst(evaluated):
-    parts, _, _, model = evaluated
-    test = parts["test"].subset((parts["test"].group != 1).nonzero().squeeze(1))
-    val = parts["val"].subset((parts["val"].group != 2).nonzero().squeeze(1))
-    metrics, table = evaluate(model, parts["retain"], parts["forget"], val, test, [(1, 1)])
-    assert math.isfinite(metrics["WG"])
-    assert math.isfinite(metrics["val_WG"])
-    assert table["n"].tolist()[4:] == [20, 0, 10, 7]

@@ -294,26 +294,6 @@ def test_the_retain_loss_is_the_sum_of_the_terms_that_are_switched_on(train, spl
 
 
 @BOTH
-def test_the_forget_pass_is_in_the_first_epochs_unless_it_is_switched_off(train, split, kind):
-    for settings, passes in (({"forget_epochs": 1}, [True, False]), ({"unlearning": False}, [False, False])):
-        rows = trained(train, split, kind, **settings)[1]
-        assert ["forget_loss" in row for row in rows] == passes
-        assert all({"mi_train", "mi_forget"} <= set(row) for row in rows)
-
-
-@BOTH
-def test_the_losses_give_mine_and_the_original_no_gradient(train, split, kind):
-    method = prepared(train, split, kind, lam=2.0)
-    networks = [method.mine.network, method.mine_original.network, method.original]
-    for network in networks:
-        network.zero_grad(set_to_none=True)
-    method.forget_loss(batch_of(split.forget, range(6))).backward()
-    method.retain_loss(batch_of(split.retain, range(16))).backward()
-    assert all(p.grad is None for network in networks for p in network.parameters())
-    assert all(p.grad is not None for p in method.model.parameters())
-
-
-@BOTH
 def test_the_original_is_in_eval_mode_in_miu_and_in_train_mode_as_released(train, split, kind):
     context = context_of(train, split, QUICK, original=small_network(seed=1), model=small_network(seed=1))
     before, method = state_of(context.original), kind(**SMALL)
@@ -323,23 +303,6 @@ def test_the_original_is_in_eval_mode_in_miu_and_in_train_mode_as_released(train
     assert same_state(state_of(method.original), before) is not released
     assert same_state(state_of(context.original), before)  # a released run has a copy of its own
     assert not context.original.training
-
-
-# --- whole runs ---------------------------------------------------------------------------------------------
-
-
-def trained(train, split, kind=MIU, seed=5, original=1, **settings):
-    context = context_of(train, split, QUICK, seed, small_network(seed=1) if original else None,
-                         small_network(seed=1))
-    torch.manual_seed(len(settings))  # a global state that no run looks at
-    rows = training.train(kind(**SMALL | settings), context)
-    return state_of(context.model), rows
-
-
-def test_without_calibration_lambda_and_the_original_do_not_matter(train, split):
-    alone = trained(train, split, original=None, lam=0.0)[0]
-    assert same_state(alone, trained(train, split, calibration=False, lam=7.0)[0])
-    assert not same_state(alone, trained(train, split, lam=1.0)[0])
 
 
 # --- settings -----------------------------------------------------------------------------------------------

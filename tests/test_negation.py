@@ -11,9 +11,7 @@ from conftest import REPOSITORY
 from grmu import data
 from grmu.data import negation
 from grmu.data.files import FOLDER
-from grmu.data.originals import multinli
 from grmu.data.originals.registry import ORIGINALS
-from grmu.experiments import Experiment
 
 LABELS = ("contradiction", "entailment", "neutral")
 SAME = {"discovered": "found", "purchased": "bought"}
@@ -90,15 +88,6 @@ def test_labels_agree_with_an_independent_reading_of_the_rules(part, splits, sen
     assert read == [LABELS[y] for y in getattr(splits, part).y.tolist()]
 
 
-@pytest.mark.parametrize("part", ["train", "val", "test"])
-def test_the_attribute_is_a_negation_word_in_the_hypothesis_and_premises_have_none(part, splits, sentences):
-    def has_one(sentence):
-        return not set(negation.NEGATIONS).isdisjoint(sentence.split())
-
-    assert [has_one(h) for _, h in sentences[part]] == getattr(splits, part).a.bool().tolist()
-    assert not any(has_one(p) for p, _ in sentences[part])
-
-
 # --- tokens -------------------------------------------------------------------------------------------------
 
 
@@ -122,33 +111,6 @@ def test_an_unknown_word_and_a_pair_that_is_too_long_are_named():
         negation.encode([("anna found dogs " * 2, "anna found dogs " * 2)])
 
 
-def test_the_ids_are_those_of_the_real_tokenizer(sentences):
-    tokenizers = pytest.importorskip("tokenizers")
-
-    try:
-        path = multinli.tokenizer_file()
-    except FileNotFoundError:
-        pytest.skip("no tokenizer is installed")
-    tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    tokenizer.no_truncation()
-    tokenizer.enable_padding(length=12, pad_id=0)
-    for part in ("train", "test"):
-        pairs = sentences[part][:600]
-        encoded = tokenizer.encode_batch(pairs)
-        assert [[one.ids, one.type_ids] for one in encoded] == negation.encode(pairs).tolist()
-    every_word = " ".join(negation._shipped()["words"])
-    assert tokenizer.encode(every_word, add_special_tokens=False).ids == list(
-        negation._shipped()["words"].values()
-    )
-
-
 # --- results ------------------------------------------------------------------------------------------------
 
 
-def test_the_pretrained_variant_is_the_same_data_with_a_pretrained_network(splits):
-    for ours, other in zip(splits[:3], data.load("negation-pretrained")[:3], strict=True):
-        assert ours.x.equal(other.x)
-        assert ours.group.equal(other.group)
-    assert Experiment("negation", "pretrain").network.model == "text"
-    network = Experiment("negation-pretrained", "pretrain").network
-    assert (network.model, network.pretrained) == ("minilm", True)

@@ -77,14 +77,6 @@ def test_the_verdict_counts_what_reweight_recovered(gold, said):
     assert said in tables.verdict(rows_of(VALUES | {("retrain", True): [(0.54, gold), (0.56, gold)]}))
 
 
-def test_the_closest_is_chosen_by_seed_and_starts_from_the_original_model():
-    swings, even = [(0.34, 0.40), (0.76, 0.82)], [(0.57, 0.60), (0.59, 0.62)]  # the first's mean is nearer
-    said = tables.verdict(rows_of(VALUES | {("miu", True): swings, ("finetune", True): even,
-                                            ("group_dro", False): [(0.54, 0.60), (0.56, 0.62)],
-                                            ("retrain", True): [(0.54, 0.60), (0.56, 0.62)]}))
-    assert "fine-tuning + REWEIGHT came closest to the gold standard" in said
-
-
 def test_standing_by_hand():
     table = tables.standing(rows_of(THREE), BOTH)
     # distances by seed, half the difference of UA or GA: MIU 1, 1, 2; RETRAIN 1, 3, 2; PRETRAIN 6, 6, 8
@@ -95,15 +87,6 @@ def test_standing_by_hand():
     rest = rows_of({key: value for key, value in THREE.items() if key != ("retrain", False)})
     assert tables.standing(rest, BOTH).place.to_dict() == {"MIU + REWEIGHT": "best", ORIGINAL: ""}
     assert set(tables.standing(rest[rest.seed == 0], BOTH).place) == {"tied"}  # one seed decides nothing
-
-
-def test_a_lag_that_is_clear_alone_is_not_among_many():
-    gold, lag = [(0.5, 0.5)] * 3, [(0.52, 0.5), (0.54, 0.5), (0.56, 0.5)]  # p = 0.07
-    two = {("retrain", True): gold, ("finetune", True): gold,
-           ("scrub", True): [(0.56, 0.5), (0.57, 0.5), (0.60, 0.5)]}  # p = 0.024
-    assert tables.standing(rows_of(two), BOTH).place.tolist() == ["best", ""]
-    more = {(name, True): lag for name in ("miu", "salun", "l1_sparse")}
-    assert set(tables.standing(rows_of(two | more), BOTH).place) == {"tied"}
 
 
 def test_signed_gaps_by_hand():
@@ -118,10 +101,5 @@ def test_the_dressed_table_marks_the_original_model_the_gold_standard_and_a_sole
     html = tables.show(pd.concat([table, pd.DataFrame({"place": "gold"}, ["RETRAIN + REWEIGHT"])]),
                        "a caption").to_html()
     assert "a caption" in html
-    rules = re.findall(r"([^{}]+)\{([^}]*)\}", html)
-    styled = {style: {int(row) for names, css in rules if style in css
-                      for row in re.findall(r"row(\d+)_col", names)}
-              for style in ("bold", "#707070", "italic")}
-    assert styled["bold"] == {0}
-    assert styled["#707070"] == {1}
-    assert styled["italic"] == {2}
+    styles = re.findall(r"row(\d)_col1 \{\s*(.*?);", html)
+    assert styles == [("0", "font-weight: bold"), ("1", "color: #707070"), ("2", "font-style: italic")]

@@ -7,7 +7,6 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-import torchvision
 from conftest import REPOSITORY, same_state, toy
 from PIL import Image
 from torch import nn
@@ -108,27 +107,6 @@ def test_a_dataset_of_triples_gives_the_same_as_arrays(splits, model):
 def test_what_is_no_triple_is_named():
     with pytest.raises(ValueError, match=r"must hold triples \(x, y, a\), .*, but item 1 is \(ten.* 0\)\."):
         data.from_dataset([(torch.zeros(2), 0, 1), (torch.zeros(2), 0)])
-
-
-@pytest.fixture
-def pictures():
-    rng = torch.Generator().manual_seed(0)
-
-    def some(n):
-        y, a = torch.arange(n) % 2, torch.arange(n) // 2 % 2
-        x = torch.rand(n, 3, 32, 32, generator=rng) + y[:, None, None, None] * 0.5
-        return GroupedDataset(x, y, a)
-
-    return Splits(some(48), some(16), some(16), (1, 1))
-
-
-def test_a_resnet_that_we_did_not_write(pictures):
-    torch.manual_seed(0)
-    model = torchvision.models.resnet18(num_classes=2)
-    actual = grmu.unlearn(model, pictures, forget_of(pictures), methods.MIU(first_updates=3, later_updates=1),
-                         config=TrainConfig(epochs=1, lr=0.001, batch_size=16, augment=True))
-    assert isinstance(actual.model, torchvision.models.ResNet)
-    assert actual.curves.mi_forget.notna().all()
 
 
 @pytest.mark.parametrize(("change", "message"), [

@@ -180,7 +180,8 @@ def test_weights_are_as_large_as_the_stores_file(tmp_path):
 
 def test_the_page_on_sweeps_shows_what_the_script_prints():
     page = (REPOSITORY / "docs" / "sweeps.md").read_text(encoding="utf-8")
-    command, printed = re.search(r"```\n\.venv/bin/python (workflow/cost\.py .*?)\n\n(.*?)```", page, re.S).groups()
+    shown = r"```\n\.venv/bin/python (workflow/cost\.py .*?)\n\n(.*?)```"
+    command, printed = re.search(shown, page, re.S).groups()
     done = subprocess.run([REPOSITORY / ".venv/bin/python", *command.split()], cwd=REPOSITORY, text=True,
                           capture_output=True, check=True)
     assert [line.rstrip() for line in done.stdout.splitlines()] == printed.splitlines()
@@ -310,7 +311,8 @@ def test_the_report_has_the_tables_and_links_every_notebook(swept):
     folder = swept.sweep.folder
     page = (folder / "index.html").read_text()
     links = re.findall(r'href="(runs/[^"]+)"', page)
-    assert sorted(links) == sorted(f"runs/{job}/notebook.ipynb".replace("=", "%3D") for job in swept.mended.times)
+    notebooks = [f"runs/{job}/notebook.ipynb" for job in swept.mended.times]
+    assert sorted(link.replace("%3D", "=") for link in links) == sorted(notebooks)
     assert "Not done" not in page
     tables = pd.read_csv(folder / "tables.csv")
     assert len(tables) == 4
@@ -371,7 +373,7 @@ def test_sweeps_that_are_killed_again_and_again_end_with_the_table_of_one_that_w
 def test_slurm_without_sbatch_is_rejected_at_once(tmp_path):
     for name in ("dirname", "sh"):
         (tmp_path / name).symlink_to(shutil.which(name))
-    for arguments in (["--executor", "slurm"], ["--executor=slurm"], ["--profile", "workflow/profiles/slurm"]):
+    for arguments in (["--executor", "slurm"], ["--executor=slurm"], ["--profile", "profiles/slurm"]):
         rejected = subprocess.run([WORKFLOW / "sweep", *arguments], env={"PATH": str(tmp_path)},
                                   capture_output=True, text=True, check=False)
         assert rejected.returncode == 1

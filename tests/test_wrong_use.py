@@ -123,8 +123,32 @@ CALLS = [
     (lambda: Parameters(groups=[[1]]), "[1]", "pairs"),
 ]
 
-COMMANDS = [("demos", "'demos'", "demo"), ("demo --ratio 1.5", "1.5", "(0, 1]"), ("data imagenet", "celeba"),
-            ("data celeba --root none", "none", "folder"), ("data celeba --cache", "--cache", "--root")]
+COMMANDS = [("", "COMMAND"), ("demos", "'demos'", "demo"), ("demo --ratio 1.5", "1.5", "(0, 1]"),
+            ("demo --ratio half", "'half'", "--ratio"), ("demo --ratio 0.001", "0.001", "raise it"),
+            ("demo --seeds 0", "n_seeds", "from 1", "0"), ("demo --seed 1", "--seed 1", "--seeds"),
+            ("demo --rat 0.5", "--rat", "--ratio"), ("demo --jobs 0", "from 1"),
+            ("data imagenet", "'imagenet'", "celeba"), ("data celeba --root none", "none", "folder"),
+            ("data celeba --cache", "--cache", "--root"), ("data --root none", "--root", "name"),
+            ("weights vgg", "'vgg'", "resnet18"), ("weights minilm --download", "'minilm'", "resnet18_timm"),
+            ("plan", "grid"), ("plan none.yaml", "none.yaml", "cannot be read"), ("plan .", "cannot be read"),
+            ("dry-run none.yaml", "none.yaml", "cannot be read"), ("dry-run --jobs 0 x", "from 1"),
+            ("notebooks none.ipynb", "none.ipynb", ".ipynb")]
+
+# what a sweep's YAML file says: of the grid, then of its only block
+GRIDS = [("[1, 2]", "[1, 2]", "map names"), ("", "None", "map names"), ("{output: [", "YAML"),
+         ("{output: OUT}", "lacks blocks"), ("{output: '', blocks: [1]}", "output", "''"),
+         ("{output: OUT, blocks: []}", "blocks", "[]"), ("{output: OUT, blocks: [5]}", "block 1", "got 5"),
+         ("{output: OUT, block: []}", "'block'", "did you mean blocks?"),
+         ("{output: OUT, blocks: [5], device: gpu}", "'gpu'", "'cuda'"),
+         ("{output: OUT, blocks: [{datasets: [groundwear]}]}", "block 1", "lacks methods, seeds")]
+BLOCKS = [("methods: miu", "'miu'", "list"), ("methods: [mui]", "'mui'", "miu"), ("methods: []", "[]"),
+          ("metods: [miu]", "'metods'", "did you mean methods?"), ("datasets: [shoes]", "'shoes'"),
+          ("datasets: [celeba]", "celeba", "root="), ("seeds: [-1]", "-1", "from 0"),
+          ("seeds: ['0']", "'0'", "from 0"), ("ratios: [1.5]", "1.5", "(0, 1]"),
+          ("reweight: 'yes'", "'yes'", "'both'"), ("groups: [[7, 7]]", "(7, 7)"),
+          ("groups: {y: [1]}", "lists y and a"), ("overrides: 5", "got 5", "map"),
+          ("overrides: {laam: 1}", "laam"), ("overrides: {model: bert}", "bert", "cnn"),
+          ("methods: [group_dro], reweight: true", "group_dro", "REWEIGHT")]
 
 
 @pytest.fixture(autouse=True)
@@ -162,3 +186,14 @@ def test_a_command_rejects(line, parts, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     check_sentence(err.strip(), parts)
+
+
+@pytest.mark.parametrize(("text", "parts"), [
+    *[(row[0], row[1:]) for row in GRIDS],
+    *[(f"{{output: OUT, blocks: [{{BLOCK{row[0]}}}]}}", row[1:]) for row in BLOCKS]])
+def test_a_sweep_rejects(text, parts, tmp_path_factory, capsys):
+    path = tmp_path_factory.mktemp("grid") / "grid.yaml"
+    text = text.replace("BLOCK", "datasets: [groundwear], methods: [miu], seeds: [0], ")
+    path.write_text(text.replace("OUT", str(path.parent / "out")))
+    test_a_command_rejects(f"plan {path}", parts, capsys)
+    assert not (path.parent / "out").exists()

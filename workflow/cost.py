@@ -93,25 +93,15 @@ def cache_bytes(dataset: str) -> int:
 
 
 def runs(grid: str, images_per_second: float, texts_per_second: float) -> pd.DataFrame:
-    """Return a row for each run, by job: experiment, dataset, kind, trained, forward, hours, bytes."""
+    """Return a row for each run, by job: experiment, dataset, trained, forward, hours, bytes."""
     rows = {}
     for job, e in sweep.experiments(sweep.read(grid)).items():
         trained, forward = passes(e)
         speed = texts_per_second if e.network.model in models.TEXTS else images_per_second
-        kind = e.method if e.method in sweep.REFERENCES else "methods"
-        rows[job] = {"experiment": e, "dataset": e.dataset, "kind": kind, "trained": trained,
-                     "forward": forward, "hours": (trained + forward / 3) / speed / 3600,
+        rows[job] = {"experiment": e, "dataset": e.dataset, "trained": trained, "forward": forward,
+                     "hours": (trained + forward / 3) / speed / 3600,
                      "bytes": weights_bytes(e.dataset, e.network)}
     return pd.DataFrame.from_dict(rows, orient="index")
-
-
-def by_dataset(found: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each data set and kind of run, how many there are, millions of samples, hours and GB."""
-    scaled = found.assign(runs=1, trained=found.trained / 1e6, forward=found.forward / 1e6,
-                          bytes=found.bytes / 1e9)
-    columns = {"trained": "trained (M)", "forward": "forward (M)", "hours": "GPU hours",
-               "bytes": "weights (GB)"}
-    return scaled.groupby(["dataset", "kind"])[["runs", *columns]].sum().rename(columns=columns)
 
 
 def by_table(found: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +132,7 @@ def amounts(found: pd.DataFrame, done: pd.DataFrame) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print both tables and the total."""
+    """Print the table and the total."""
     parser = ArgumentParser(description="GPU hours and GB of a grid.")
     parser.add_argument("grid", help="YAML file")
     parser.add_argument("--images-per-second", type=float, default=math.nan, help="trained by one GPU")
@@ -150,9 +140,8 @@ def main() -> None:
     options = parser.parse_args()
     found = runs(options.grid, options.images_per_second, options.texts_per_second)
     total = amounts(found, found[:0])
-    print(by_dataset(found).round({"GPU hours": 1, "weights (GB)": 2, "trained (M)": 1, "forward (M)": 1}))
-    print(f"{len(found)} runs, {total['GPU hours']:.1f} GPU hours, {total['GB']:.1f} GB\n")
     print(by_table(found).round(1).to_string())
+    print(f"\n{len(found)} runs, {total['GPU hours']:.1f} GPU hours, {total['GB']:.1f} GB")
 
 
 if __name__ == "__main__":

@@ -17,14 +17,10 @@ PAGE = """<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <title>Sweep: {done} of {n} runs</title>
-<style>
-  body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }}
-  table {{ border-collapse: collapse; font-size: 0.9rem; }}
-  .unfinished {{ border-left: 4px solid #D55E00; padding-left: 1rem; }}
-</style>
+<style>body {{ font: 16px sans-serif; margin: 2rem }} table {{ border-collapse: collapse }}</style>
 <h1>Sweep: {done} of {n} runs are done</h1>
-<p>All numbers: <a href="runs.csv">runs.csv</a> (a row for each run) and <a href="tables.csv">tables.csv</a>.
-In the tables: percent, mean ± standard deviation over seeds; the nearer to the gold standard the better.</p>
+<p><a href="runs.csv">runs.csv</a>, <a href="tables.csv">tables.csv</a>: all numbers. Below: percent, mean ±
+standard deviation over seeds; the nearer to the gold standard the better.</p>
 {unfinished}
 {sections}
 <h2>Notebooks</h2>
@@ -123,7 +119,7 @@ def write(folder: Path) -> str:
     listed = "\n".join(item(home, f": {reason}") for home, reason in unfinished.items())
     write_whole(folder / "index.html", PAGE.format(
         done=len(sweep.done), n=len(sweep.homes), sections="\n".join(sections),
-        unfinished=f'<div class="unfinished"><h2>Not done</h2><ul>{listed}</ul></div>' if listed else "",
+        unfinished=f'<h2>Not done</h2><ul>{listed}</ul>' if listed else "",
         notebooks="\n".join(item(home) for home in sweep.done)))
     lines = [f"{len(sweep.done)} of {len(sweep.homes)} runs are done. "
              f"Report: {(folder / 'index.html').resolve().as_uri()}"]

@@ -21,7 +21,7 @@ from grmu.analysis.results import write_study
 from grmu.data import load
 from grmu.experiments import Experiment, load_split, train_or_load
 from grmu.methods import Retrain
-from grmu.methods.controls import ByHand
+from grmu.methods.balanced import ByHand
 from grmu.numerics import fixed_threads
 from grmu.prior import change_prior
 from grmu.training import predict

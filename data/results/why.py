@@ -50,7 +50,7 @@ def causes_compared(jobs=1):
     *about, values = zip(*asked(load("causes")), strict=True)
     margin = dict.fromkeys(range(len(values)), margins("groundwear")["GA"])
     table = pd.DataFrame(dict(zip(("question", "what", "augmented"), about, strict=True)))
-    return table.join(verdicts(dict(enumerate(values)), margin)).round(5)
+    return table.join(verdicts(dict(enumerate(values)), margin))
 
 
 def causes_cells(jobs=1):
@@ -63,7 +63,7 @@ def causes_cells(jobs=1):
             predicted = {name: by_seed(rows, name, augment)[arm].mean() for name in ("visible", "calibrated")}
             lines.append({"augment": augment, "arm": arm, "left": left, "share": 100 * left / n,
                           **interval(ga[arm])._asdict(), **predicted})
-    return pd.DataFrame(lines).round(5)
+    return pd.DataFrame(lines)
 
 
 if __name__ == "__main__":

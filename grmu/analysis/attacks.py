@@ -31,13 +31,13 @@ DETECTED, PASSED, BLIND = "detected", "not detected, though the control is", "ca
 
 
 def resampled(n: int) -> np.ndarray:
-    """How often each of n models occurs, (1 + DRAWS, n): as they are, then drawn with replacement."""
+    """Return how often each of n models occurs, (1 + DRAWS, n): as they are, then drawn with replacement."""
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS)
     return np.concatenate([np.ones((1, n)), drawn])
 
 
 def intervals(values: np.ndarray, n: int) -> list[Interval]:
-    """Of measures (1 + DRAWS, M) of n models: the first row, and 1.96 standard deviations of the others."""
+    """Return intervals of measures (1 + DRAWS, M) of n models: the first row ± 1.96 sd of the other rows."""
     with np.errstate(invalid="ignore"):
         half = stats.norm.ppf(0.975) * np.array([np.nanstd(v, ddof=1) if np.isfinite(v).any() else np.nan
                                                  for v in values[1:].T])
@@ -54,7 +54,7 @@ def verdict(auc: Interval, controls: Sequence[Interval], chance: float = 0.5) ->
 
 
 def would_be_seen(auc: Interval, chance: float = 0.5) -> float:
-    """The AUC that would be detected in 80 of 100 cases with an interval as wide as this one."""
+    """Return the AUC that would be detected with 80 % power, given an interval as wide as this one."""
     return chance + (1 + stats.norm.ppf(0.8) / stats.norm.ppf(0.975)) * (auc.high - auc.low) / 2
 
 
@@ -83,7 +83,7 @@ def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int 
 
 
 def curve(seen: Observations, attack: str, positive: int, often: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False and true positives at every threshold, over all shadows and samples; empty if one has no case.
+    """Return false and true positives at every threshold, over all shadows and samples; empty without cases.
 
     Args:
         seen: What shadow models say.
@@ -104,7 +104,7 @@ def curve(seen: Observations, attack: str, positive: int, often: np.ndarray) -> 
 
 
 def measured(seen: Observations, attack: str, positive: int, drawn: np.ndarray) -> np.ndarray:
-    """The MEASURES of an attack in each resample, (D, M); NaN where too few models are left."""
+    """Return the MEASURES of an attack in each resample, (D, M); NaN where too few models are left."""
     n_never = int((seen.status == NEVER).sum())
     rates = [rate if too_few(n_never, rate) is None else np.nan for rate in RATES]
     measures = np.full((len(drawn), len(MEASURES)), np.nan)
@@ -117,7 +117,7 @@ def measured(seen: Observations, attack: str, positive: int, drawn: np.ndarray) 
 
 
 def too_few(n_never: int, rate: float) -> str | None:
-    """Why there are no true positives at that rate of false ones, or None if there are."""
+    """Return why there are no true positives at that rate of false ones, or None if there are."""
     needed = round(FALSE_ALARMS / rate)
     return None if n_never >= needed else (
         f"No true positives at {100 * rate:g} % false ones: they would rest on fewer than {FALSE_ALARMS} "
@@ -127,16 +127,22 @@ def too_few(n_never: int, rate: float) -> str | None:
 
 def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
           drawn: np.ndarray | None = None) -> dict[str, Interval]:
-    """How well an attack tells a status from never seen, over all shadows and samples.
+    """Return how well an attack distinguishes a status from never seen, over all shadows and samples.
+
+    The 95 % intervals are bootstrapped over models, since the samples of one model are not independent: the
+    attack is fitted and judged again on models drawn with replacement.
+
+    Args:
+        seen: What shadow models say.
+        attack: One of ATTACKS.
+        positive: The status that is to be detected.
+        drawn: (D, K) resamples of the models; None is `resampled`.
 
     Returns:
         The MEASURES: AUC, and the true positives at each of the `RATES`, NaN if `too_few` were never seen.
 
-    The 95 % intervals are bootstrapped over models, since the samples of one model are not independent: the
-    attack is fitted and judged anew on models drawn with replacement (`drawn`, else as of `resampled`).
-
     Raises:
-        ValueError: an unknown attack, or too few shadow models.
+        ValueError: The attack is unknown, or there are too few shadow models.
     """
     data.known("attack", attack, ATTACKS)
     measures = measured(seen, attack, positive, resampled(len(seen.status)) if drawn is None else drawn)
@@ -149,7 +155,7 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
 
 
 def clipped(ends: Interval, lowest: float, highest: float) -> Interval:
-    """An interval within what is possible."""
+    """Return an interval within what is possible."""
     low, high = np.clip([ends.low, ends.high], lowest, highest)
     return ends._replace(low=float(low), high=float(high))
 

@@ -1,6 +1,6 @@
-"""Shadow models: the same method on many random halves of the training set, and what they say of everybody.
+"""Shadow models: the same method on many random halves of the training set, and what they say of each sample.
 
-In each, the forget set is drawn anew, so that every sample of the group that asks is *unlearned* by some,
+In each, the forget set is drawn anew, so that every sample of the forget group is *unlearned* by some,
 *retained* by some and *never seen* by others. A shadow model is an `Experiment` with `half=True`: PRETRAINs
 are shared by all methods, and the store remembers what is finished. `overfitted` makes the control that an
 attack must find. What attacks make of it: `grmu.analysis.attacks`.
@@ -47,25 +47,27 @@ class Observations(NamedTuple):
 
 
 def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
-    """The experiment on n random halves of the training set; in each, the forget set is drawn anew.
+    """Return the experiment on n random halves of the training set; in each, the forget set is drawn anew.
 
     Raises:
-        ValueError: n is no whole number from 1.
+        ValueError: n is not a whole number from 1.
     """
     data.number("shadows", n, 1, whole=True)
     return [replace(experiment, seed=seed, half=True) for seed in range(n)]
 
 
 def observe(experiment: Experiment, forest: bool = True) -> Observations:
-    """One shadow model, trained unless the store has it: (1, N) each. Without its forest, which takes as long
-    as the rest, that is NaN."""
+    """Return what one shadow model says, (1, N) each; it is trained unless the store has it. Without its
+    forest, which takes as long as the rest, that is NaN."""
     return _say(experiment, train_or_load(experiment), forest)
 
 
 def overfitted(experiment: Experiment) -> Observations:
-    """The same half's PRETRAIN, overfitted on purpose: trained on with few pictures, unaugmented and without
-    weight decay: all members of the groups that ask, and as many of each other group. It keeps whom the
-    experiment was asked to unlearn. Without a forest."""
+    """Return what the same half's PRETRAIN says once it is overfitted on purpose, without a forest.
+
+    It is trained further on few pictures, unaugmented and without weight decay: all members of the forget
+    groups, and as many of each other group. It keeps the samples that the experiment should unlearn.
+    """
     splits, _, groups = load_split(experiment)
     asking = splits.train.in_groups(groups)
     few = torch.cat([(splits.train.group == g).nonzero()[:, 0][:int(asking.sum())]
@@ -76,19 +78,19 @@ def overfitted(experiment: Experiment) -> Observations:
 
 
 def observe_beside(experiment: Experiment) -> tuple[Observations, ...]:
-    """One shadow model, its PRETRAIN and the `overfitted` control of its half: (1, N) each."""
+    """Return what a shadow model, its PRETRAIN and the `overfitted` control of its half say, (1, N) each."""
     return observe(experiment), observe(experiment.original, forest=False), overfitted(experiment)
 
 
 def observe_all(experiment: Experiment, n: int = SHADOWS, jobs: int = 1, progress: bool = True,
                 overfit: bool = False, forest: bool = True) -> Observations:
-    """`observe`, or `overfitted`, of n shadow models, under a progress bar, in `jobs` processes."""
+    """Return `observe`, or `overfitted`, of n shadow models, under a progress bar, in `jobs` processes."""
     one = overfitted if overfit else partial(observe, forest=forest)
     return stacked(*map_experiments(one, shadows(experiment, n), jobs, progress))
 
 
 def _say(experiment: Experiment, model: Classifier, forest: bool) -> Observations:
-    """What one model says of the whole training set."""
+    """Return what one model says of the whole training set."""
     splits, split, _ = load_split(experiment)
     whole = experiment.load().train
     half, status = random_half(whole, experiment.seed), np.full(len(whole), NEVER)
@@ -110,7 +112,7 @@ def _say(experiment: Experiment, model: Classifier, forest: bool) -> Observation
 
 def keep_training(model: Classifier, part: GroupedDataset, steps: int, lr: float,
                   on_step: OnEpoch | None = None) -> None:
-    """`steps` steps on all of a part at once, in place: unaugmented, without weight decay."""
+    """Train a model in place for `steps` steps on all of a part, unaugmented, without weight decay."""
     config = TrainConfig(epochs=steps, lr=lr, batch_size=max(2, len(part)), weight_decay=0.0,
                          schedule="constant")
     rng = torch.Generator().manual_seed(0)
@@ -119,25 +121,25 @@ def keep_training(model: Classifier, part: GroupedDataset, steps: int, lr: float
 
 
 def stacked(*seen: Observations) -> Observations:
-    """The observations of several sets of models of the same samples, one below the other."""
+    """Return the observations of several sets of models of the same samples, one below the other."""
     return Observations(*map(np.concatenate, zip(*seen, strict=True)))
 
 
 def select(seen: Observations, samples: np.ndarray) -> Observations:
-    """The observations of some samples only."""
+    """Return the observations of some samples only."""
     return Observations(*(v[:, samples] for v in seen))
 
 
 def never_again(seen: Observations) -> Observations:
-    """The control that must not be found: a random third of those never seen passes for unlearned, and nobody
-    else is there."""
+    """Return the control that must not be detected: a random third of the samples never seen is called
+    unlearned, and no other samples are in it."""
     pretended = np.random.default_rng(0).random(seen.status.shape) < 1 / 3
     status = np.where(seen.status != NEVER, LEFT_OUT, np.where(pretended, UNLEARNED, NEVER))
     return seen._replace(status=status)
 
 
 def beside_retrained(seen: Observations, retrained: Observations) -> Observations:
-    """For efficacy: what models say (K rows) above what gold standards on the same halves say (K more).
+    """Return, for efficacy, what models say (K rows) above what gold standards on the same halves say.
 
     NEVER are answers of gold standards about samples that they never saw, a random half of these. UNSEEN are
     the models' own answers about samples that they never saw, where the gold standard's is in the other half:

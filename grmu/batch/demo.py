@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import textwrap
 from pathlib import Path
 
 import pandas as pd
 
 from grmu.analysis import tables
 from grmu.batch.entry import Parameters, order, outcome
-from grmu.data.files import FOLDER, PACKAGE, naming
+from grmu.data.files import FOLDER, PACKAGE
 from grmu.experiments import load_split, map_experiments, run
 from grmu.experiments.store import Store
 
@@ -24,15 +23,14 @@ forgotten: {n} of its {n_group} training pictures, {ratio:.3g} %. The other grou
 Five models, {seeds} each: PRETRAIN, the original model (no unlearning); RETRAIN, a new model trained without
 the forgotten pictures; RETRAIN + REWEIGHT, the same with the rest of the group weighted up to its old share
 (the gold standard); MIU, which changes the original model for a few epochs; and MIU + REWEIGHT.
-
 {n_runs} runs, {jobs} at a time, a few seconds each; finished runs are kept and not done again.
 """
 LEGEND = """
-Percent{spread}. The nearer to the gold standard the better.
-RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten
-pictures that an attacker takes for never seen. EO: equalized-odds difference. GA: accuracy on the group's
-test pictures. avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of
-1 - distance in UA, RA and TA. seconds: training time.
+Percent, mean \N{PLUS-MINUS SIGN} standard deviation over seeds. The nearer to the gold standard the better.
+RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten that
+an attacker takes for never seen. EO: equalized-odds difference. GA: accuracy on the group's test pictures.
+avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of 1 - distance in UA, RA, TA.
+seconds: training time.
 """
 
 
@@ -48,13 +46,11 @@ def demo(ratio: float, seeds: int, jobs: int) -> int:
     print("\nNow the notebook, its page and the figure ...", flush=True)
     files = {"notebook": folder / NAME, "page": folder / "run_experiment.html",
              "figure": folder / "comparison.png", "numbers": folder / "metrics.json"}
-    with naming(folder):
-        execute(parameters, files["notebook"], files["page"])
+    execute(parameters, files["notebook"], files["page"])
     rows = pd.DataFrame(json.loads(files["numbers"].read_text())["runs"])
-    spread = ", mean \N{PLUS-MINUS SIGN} standard deviation over seeds"
-    print(LEGEND.format(spread=spread * (seeds > 1)))
+    print(LEGEND)
     print(tables.summary(rows).rename_axis(None).to_string())
-    print(f"\n{textwrap.fill(tables.verdict(rows), 118)}\n")
+    print(f"\n{tables.verdict(rows)}\n")
     for what, path in files.items():
         print(f"{what + ':':10}{path}")
     return 0
@@ -75,9 +71,6 @@ def execute(parameters: Parameters, notebook: Path, page: Path) -> None:
     import papermill
     from nbconvert import HTMLExporter
 
-    if not NOTEBOOK.is_file():
-        raise FileNotFoundError(f"{NOTEBOOK} is missing: restore it with `git checkout notebooks`, "
-                                "or install grmu again.")
     os.environ.pop("MPLBACKEND", None)  # the kernel draws into the notebook
     settings = {"ratio": parameters.ratio, "n_seeds": parameters.n_seeds, "output": parameters.output}
     try:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
-import grmu
-from grmu.analysis import paper, tables
+from grmu.analysis import tables
 from grmu.analysis.names import label
 from grmu.data import PROTOCOLS, check_ratio, require, short_repr
 from grmu.data.checks import Settings, one_of, within
@@ -68,8 +65,6 @@ class Parameters(Settings):
                 f"reweight must be true, false or 'both', got {short_repr(self.reweight)}.")
         require(isinstance(self.overrides, Mapping),
                 f"overrides must map setting names to values, got {short_repr(self.overrides)}.")
-        require(isinstance(self.output, str),
-                f"output must be the name of a folder, or empty, got {short_repr(self.output)}.")
         check_device(self.device)
         self.experiments()
 
@@ -94,7 +89,7 @@ class Parameters(Settings):
 
     def _method_runs(self, plain: Experiment) -> list[Experiment]:
         if self.reweight != "both":
-            return [replace(plain, reweight=self.reweight)]
+            return [replace(plain, reweight=bool(self.reweight))]
         try:
             return [plain, replace(plain, reweight=True)]
         except ValueError:  # only REWEIGHT is impossible: `plain` has been made
@@ -150,31 +145,18 @@ def outcome(result: Result) -> str:
             f"UA {100 * metrics['UA']:.1f} % ({result.seconds:.1f} s)")
 
 
-def published(parameters: Parameters) -> pd.DataFrame | None:
-    """Return the paper's numbers for this data set and ratio; None where it has none."""
-    table = paper.results(parameters.dataset, parameters.ratio)
-    if parameters.groups != "default" or table.empty:
-        return None
-    return table.set_axis([label(*key) for key in table.index]).rename_axis(columns=None)
-
-
 def write(parameters: Parameters, results: list[Result]) -> Path | None:
     """Write metrics.json into the output folder, whole or not at all, and return its path.
 
-    It holds parameters, a row and the accuracies of every run, the summary, and versions. It is strict JSON:
-    NaN, such as the accuracy of a group without samples, becomes null.
+    It holds parameters, a row and the accuracies of every run, and the summary. It is strict JSON: NaN, such
+    as the accuracy of a group without samples, becomes null.
     """
     if not parameters.output:
         return None
     runs = [r.row() | {"overrides": r.experiment.overrides, "settings": r.experiment.settings,
-                       "accuracy": r.accuracy.to_dict("records")} for r in results]
-    summary = pd.DataFrame()
-    if parameters.references:
-        summary = tables.summary(pd.DataFrame(runs)).reset_index()
-    record = {"parameters": asdict(parameters), "runs": runs, "summary": summary.to_dict("records"),
-              "versions": {"grmu": grmu.__version__, "torch": torch.__version__,
-                           "python": platform.python_version()},
-              "machine": {"processor": platform.machine(), "device": parameters.device}}
+                       "accuracy": r.accuracy.to_dict("records"), "made_by": r.made_by} for r in results]
+    summary = tables.summary(pd.DataFrame(runs)).reset_index() if parameters.references else pd.DataFrame()
+    record = {"parameters": asdict(parameters), "runs": runs, "summary": summary.to_dict("records")}
     strict = json.loads(json.dumps(record), parse_constant=lambda nan: None)
     path = Path(parameters.output) / "metrics.json"
     write_whole(path, json.dumps(strict, indent=1))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grmu.data import known, require
+from grmu.data import require
 from grmu.data.originals.original import Metadata, Original
 from grmu.data.originals.registry import ORIGINALS, PROTOCOLS
 
-LISTED = 20  # problems that are printed
+LISTED = 20  # problems are printed at most
 
 
 def prepare(name: str | None, root: Path | None, cache: bool, repair: bool, skip_damaged: bool,
@@ -26,7 +26,6 @@ def prepare(name: str | None, root: Path | None, cache: bool, repair: bool, skip
         print("\n".join(original.source.splitlines()[0] for original in ORIGINALS.values()))
         print("python -m grmu data NAME says more; NAME is one of", ", ".join(ORIGINALS))
         return 0
-    known("data set", name, ORIGINALS)
     original = getattr(PROTOCOLS[name], protocol)
     if root is None:
         print(f"{original.source}\nThen `python -m grmu data {name} --root FOLDER --cache` checks and "
@@ -35,12 +34,10 @@ def prepare(name: str | None, root: Path | None, cache: bool, repair: bool, skip
     print(f"{name} in {root}")
     problems = check(original, original.home(root), cache, repair, skip_damaged)
     if problems:
-        more = [f"and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
-        print(f"not ready: {len(problems)} problem(s)", *problems[:LISTED], *more, sep="\n  - ")
+        print(f"not ready: {len(problems)} problems", *problems[:LISTED], sep="\n  - ")
         print(f"`python -m grmu data {name}` says what to download and how the folder must look.")
         return 1
-    chosen = f', protocol="{protocol}"' * (protocol != "ours")
-    print(f'ready: grmu.data.load("{name}", root="{root}"{chosen})')
+    print(f'ready: grmu.data.load("{name}", root="{root}", protocol="{protocol}")')
     return 0
 
 
@@ -54,34 +51,34 @@ def check(original: Original, root: Path, cache: bool, repair: bool, skip: bool)
     try:
         if repair:
             changes = original.repair(root) if original.repair else []
-            say("repair", "; ".join(changes) or "nothing to repair")
+            print("  repair  ", "; ".join(changes) or "nothing to repair")
         metadata = original.metadata(root)
         made = original.cache(root, metadata)[0].open() is not None
         problems = [] if made else missing or check_samples(original, root, metadata, skip)
         metadata = original.metadata(root)  # without what was just skipped
         counts = check_counts(original, root, metadata)
-        array, make_fill = original.cache(root, metadata)
+        array, make_rows = original.cache(root, metadata)
         if cache and not problems:
-            array.verify() if made else array.load(make_fill)
-            say("cache", f"{array.array_file}, verified")
+            array.verify() if made else array.load(make_rows)
+            print(f"  cache    {array.array_file}, verified")
         else:
-            say("cache", str(array.array_file) if made else f"to be made: {array.n_bytes / 1e9:.1f} GB")
+            print("  cache   ", array.array_file if made else f"to be made: {array.n_bytes / 1e9:.1f} GB")
     except (ValueError, OSError) as error:
-        return missing or [str(error)]
+        return [*missing, str(error)] if isinstance(error, ValueError) else missing or [str(error)]
     return counts + problems
 
 
 def check_samples(original: Original, root: Path, metadata: Metadata, skip: bool) -> list[str]:
     """Look at all samples and return what is damaged; with `skip`, put that aside."""
-    if original.pictures is None:
-        return original.check_samples(root, metadata)
+    if original.text_check:
+        return original.text_check(root, metadata)
     damaged = original.damaged(metadata)
     if damaged and skip:
         original.skip(root, damaged)
-        say("skipped", f"{len(damaged)} damaged pictures, from now on")
+        print(f"  skipped  {len(damaged)} damaged pictures, from now on")
         return []
     if damaged:
-        say("samples", f"{len(damaged)} of {len(metadata.items):,} are missing or damaged: --skip-damaged "
+        print(f"  samples  {len(damaged)} of {len(metadata.items):,} are missing or damaged: --skip-damaged "
             "continues without them")
     return [f"{file} is {why}" for file, why in damaged.items()]
 
@@ -90,15 +87,10 @@ def check_counts(original: Original, root: Path, metadata: Metadata) -> list[str
     """Say how many samples the splits and groups have, and return where that is not as published."""
     for split, n in original.counts(metadata).items():
         groups = f"; in group order {' / '.join(f'{k:,}' for k in n)}" if len(n) <= 6 else ""
-        say(split, f"{int(n.sum()):,} samples{groups}")
+        print(f"  {split:8} {int(n.sum()):,} samples{groups}")
     if skipped := original.skipped(root):
-        say("counts", f"without {len(skipped)} damaged pictures: the published ones cannot be claimed")
+        print(f"  counts   without {len(skipped)} damaged pictures: the published ones cannot be claimed")
         return []
     problems = original.deviations(metadata)
-    say("counts", f"{'not as' if problems else 'as'} {original.counts_from}")
+    print(f"  counts   {'not as' if problems else 'as'} {original.counts_from}")
     return problems
-
-
-def say(what: str, text: str) -> None:
-    """Print a line of the check."""
-    print(f"  {what:8} {text}", flush=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,8 +42,7 @@ def read(source: str) -> Grid:
         raise ValueError(f"{source} must be a YAML file such as workflow/embedded.yaml "
                          f"({' '.join(str(error).split())}).") from error
     grid = _complete(found, GRID, "grid")
-    require(isinstance(grid["output"], str) and grid["output"],
-            f"output must be the name of a folder, got {grid['output']!r}.")
+    require(isinstance(to := grid["output"], str) and to, f"output must be the name of a folder, got {to!r}.")
     require(grid["device"] in ("cpu", "cuda"), f"device must be 'cpu' or 'cuda', got {grid['device']!r}.")
     _check_list("blocks", grid["blocks"])
     return grid
@@ -104,13 +103,10 @@ def plan(grid: str) -> int:
     jobs, places = [], list(runs)
     for e in runs.values():
         before = prerequisites(e)
-        groups = e.groups if isinstance(e.groups, str) else [list(pair) for pair in e.groups]
-        parameters = {"dataset": e.dataset, "method": e.method, "reweight": e.reweight, "ratio": e.ratio,
-                      "groups": groups, "seed": e.seed, "overrides": dict(e.overrides),
-                      "references": bool(before), "root": e.root, "protocol": e.protocol, "tiny": e.tiny,
-                      "device": settings["device"]}
+        parameters = {f.name: getattr(e, f.name) for f in fields(Parameters) if hasattr(e, f.name)}
         keys = [run_keys(needed).result for needed in (e, *before)]
-        jobs.append({"names": names(e), "parameters": parameters, "key": " ".join(keys),
+        jobs.append({"names": names(e), "key": " ".join(keys),
+                     "parameters": parameters | {"references": bool(before), "device": settings["device"]},
                      "after": [places.index(job_name(needed)) for needed in before]})
     path = (REPOSITORY / settings["output"]).resolve() / "plan.json"
     write_whole(path, json.dumps(jobs, indent=1))
@@ -154,10 +150,9 @@ def _expand(block: dict[str, Any], grid: Grid) -> Iterator[Parameters]:
 def _complete(given: object, defaults: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Return a grid's or block's settings with defaults; ValueError for unknown and missing names."""
     require(isinstance(given, Mapping), f"a {what} must map names to values, got {short_repr(given)}.")
-    assert isinstance(given, Mapping)
-    for name in given:
+    settings = {**defaults, **given}  # type: ignore[dict-item]  # it is a mapping
+    for name in settings:
         require(name in defaults, f"unknown name {name!r} in a {what}: {hint(str(name), defaults)}")
-    settings = {**defaults, **given}
     missing = [name for name, value in settings.items() if value is NEEDED]
     require(not missing, f"a {what} lacks {', '.join(missing)}.")
     return settings

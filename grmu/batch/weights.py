@@ -13,7 +13,6 @@ from grmu.data.downloads import downloads, sha256
 
 URLS = {"resnet18": "https://download.pytorch.org/models",
         "resnet18_timm": "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-rsb-weights"}
-BERT = ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]
 
 
 def weights(name: str | None, download: bool) -> int:
@@ -37,8 +36,8 @@ def fetch(name: str) -> None:
     if name == "bert":
         from huggingface_hub import snapshot_download
 
-        folder = downloads() / "bert-base-uncased"
-        snapshot_download("google-bert/bert-base-uncased", local_dir=folder, allow_patterns=BERT)
+        snapshot_download("google-bert/bert-base-uncased", local_dir=downloads() / "bert-base-uncased",
+                          allow_patterns=["*.json", "model.safetensors", "vocab.txt"])
     else:
         file, digest = SOURCES[name].file, SOURCES[name].sha256
         torch.hub.download_url_to_file(f"{URLS[name]}/{file}", str(downloads() / file), digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,16 +17,26 @@ from PIL import Image
 from tqdm import tqdm
 
 from grmu.data.arguments import Parser
-from grmu.data.files import write_whole
-from grmu.show.kernels import NOTEBOOKS, kernel_environment, lessons
-from grmu.show.plots import small_png
+from grmu.data.files import PACKAGE, write_whole
+from grmu.plots import small_png
 
+NOTEBOOKS = PACKAGE.parent / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PAPER = ("text/markdown", "image/png", "text/html")  # what is kept of a widget
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}
 VOLATILE = ("ExecuteTime", "collapsed", "execution", "papermill", "scrolled")
 MACHINE_PATH = re.compile(r"(?<![\w.~<}])/(?:home|root|tmp|work|Users|var/folders)/[\w.-]*")
+
+
+def lessons() -> list[Path]:
+    """Return notebooks/NN_*.ipynb in order; none where there is no checkout."""
+    return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+
+
+def kernel_environment() -> dict[str, str]:
+    """Return the environment of a kernel: without a chosen backend, which would draw nothing inline."""
+    return {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
 
 
 def execute(path: Path) -> None:

@@ -152,8 +152,9 @@ class MemmapSamples(Samples):
 
     def _fetch(self, rows: torch.Tensor) -> torch.Tensor:
         """Return those rows of the storage, on the device."""
-        array = self.storage.array if self._array is None else self._array
-        return array.index_select(0, rows).to(self.device)
+        if self._array is not None:
+            return self._array.index_select(0, rows)
+        return self.storage.array.index_select(0, rows).pin_memory().to(self.device, non_blocking=True)
 
     def _arrived(self, samples: torch.Tensor) -> torch.Tensor:
         return samples.permute(0, 3, 1, 2) if self.storage.pictures else samples

@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load, save
 
 from grmu import data, models, reweight, training
+from grmu.data.downloads import sha256
 from grmu.data.files import PACKAGE
 from grmu.data.subsets import smaller
 from grmu.experiments.experiment import Experiment, check_device
@@ -142,8 +143,8 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
         return summary, save({name: w.contiguous().cpu() for name, w in model.state_dict().items()})
 
     def evaluate_model() -> Record:
-        parts = (part.to(device) for part in (*split[:2], *splits[1:3]))
-        metrics, accuracy = evaluate(load_model(e, folder).to(device), *parts, groups)
+        retain, forget, val, test = (part.to(device) for part in (*split[:2], *splits[1:3]))
+        metrics, accuracy = evaluate(load_model(e, folder).to(device), retain, forget, val, test, groups)
         return {"metrics": metrics, "accuracy": accuracy.to_dict("records")}, None
 
     with fixed_threads():
@@ -173,9 +174,9 @@ def run_keys(experiment: Experiment) -> Keys:
                            "code": code_digest(), "torch": torch.__version__}
     config["after"] = [run_keys(before).weights for before in (e.start, e.source) if before]
     if e.network.pretrained:
-        from grmu.backbones import weights_digest
+        from grmu.backbones import find
 
-        config["published"] = weights_digest(e.network.model)
+        config["published"] = sha256(find(e.network.model))
     if not method.__module__.startswith("grmu."):
         config["defined"] = uuid.uuid4().hex
     if method.trains_on == "train":

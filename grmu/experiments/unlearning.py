@@ -17,8 +17,8 @@ from grmu.data import Splits, require
 from grmu.data.checks import as_rows
 from grmu.data.core import split_at
 from grmu.metrics import evaluate
+from grmu.models import OwnClassifier
 from grmu.numerics import fixed_threads, seeded
-from grmu.own_model import OwnClassifier
 from grmu.reweight import sample_weights
 
 

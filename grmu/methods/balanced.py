@@ -47,3 +47,21 @@ class SUBG(Method):
 
     def sample_epoch(self) -> torch.Tensor:
         return self.chosen[draw_epoch(len(self.chosen), None, self.context.rng)]
+
+
+@dataclass
+class ByHand(Method):
+    """Retraining on draws of the retain set with weights that you give; a control, not registered.
+
+    Args:
+        group_weights: One weight per group, in group order. If all are alike, this is RETRAIN on bootstrap
+            samples.
+    """
+
+    group_weights: tuple[float, ...] = ()
+    init_from = None
+
+    def sample_epoch(self) -> torch.Tensor:
+        retain = self.context.retain
+        weights = torch.tensor(self.group_weights)[retain.group.cpu()]
+        return draw_epoch(len(retain), weights / weights.sum(), self.context.rng)

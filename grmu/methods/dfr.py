@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from grmu.data.checks import within
-from grmu.methods.balanced import balanced_weights
+from grmu.methods.balanced import RWG
 from grmu.methods.last_layer import LastLayer
-from grmu.reweight import draw_epoch
 from grmu.training import Batch, Context
 
 
@@ -33,9 +32,7 @@ class DFR(LastLayer):
         for p in self.model.head.parameters():
             nn.init.zeros_(p)
 
-    def sample_epoch(self) -> Tensor:
-        retain = self.context.retain
-        return draw_epoch(len(retain), balanced_weights(retain), self.context.rng)
+    sample_epoch = RWG.sample_epoch
 
     def retain_loss(self, batch: Batch) -> Tensor:
         return super().retain_loss(batch) + self.penalty * self.model.head.weight.abs().sum()

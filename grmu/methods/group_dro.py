@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from grmu.data.checks import within
-from grmu.methods.balanced import balanced_weights
-from grmu.reweight import draw_epoch
-from grmu.training import Batch, Context, Method
+from grmu.methods.balanced import RWG
+from grmu.training import Batch, Context
 
 
 @dataclass
-class GroupDRO(Method):
+class GroupDRO(RWG):
     """Retraining that minimises the worst group's loss.
 
     Args:
@@ -25,16 +24,11 @@ class GroupDRO(Method):
     """
 
     eta: float = within(0, 100, default=0.01)
-    init_from = None
 
     def setup(self, context: Context) -> None:
         super().setup(context)
         n_groups = context.retain.n_groups
         self.q = nn.Buffer(torch.full((n_groups,), 1 / n_groups, device=context.device))
-
-    def sample_epoch(self) -> Tensor:
-        retain = self.context.retain
-        return draw_epoch(len(retain), balanced_weights(retain), self.context.rng)
 
     def retain_loss(self, batch: Batch) -> Tensor:
         losses = nn.functional.cross_entropy(self.model(batch.x), batch.y, reduction="none")

@@ -98,7 +98,7 @@ def convergence(histories: Mapping[str, Sequence[float]], levels: Mapping[str, f
         ylim: limits of the axis.
     """
     figure, (ax,) = panels(1, 8, 3.8)
-    hues = [GROUP_COLOURS[0], "#009E73", GROUP_COLOURS[1]]
+    hues = [GROUP_COLOURS[0], "#E69F00", GROUP_COLOURS[1]]
     ends = {}
     for (name, values), hue in zip(histories.items(), hues, strict=False):
         line = pd.Series(list(values), dtype=float).rolling(25 if every == 1 else 1, min_periods=1).mean()
@@ -169,7 +169,6 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
         ax.plot(start.UA, start.GA, "s", color=colour("pretrain"), label="original model")
     grid.refline(x=100 * gold["UA"], y=100 * gold["GA"], color="black", lw=1)
     grid.set_titles("{col_name}").set_axis_labels("UA (%)", "GA (%)")
-    grid.figure.set_layout_engine("constrained")
     legend_below(grid.figure, list(grid.axes.flat))
     said = listed(dict(zip(ends.method + " " + ends.how, ends.GA, strict=True)))
     return captioned(grid.figure, title, "Means of five seeds; large dots: the last epoch; dashed: gold "

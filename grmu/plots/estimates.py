@@ -143,21 +143,21 @@ def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", col: str | N
                      note="Dashed: gold standard." + " Grey: two gold standards." * bool(noise > 0))
 
 
-def attacks(table: pd.DataFrame, title: str = "") -> Figure:
+def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     """Draw how well attacks identify unlearned people, beside the controls; a row for each method.
 
     Args:
-        table: rows of one group of the shipped table "audit".
+        tables: by the name of the panel, rows of one group of the shipped table "audit".
         title: the finding.
     """
+    table = pd.concat([rows.assign(panel=name) for name, rows in tables.items()])
     kinds = [ATTACKS.get(key, (None,))[0] for key in zip(table.attack, table.who, strict=True)]
-    verdicts = table.groupby(["method", "reweight"], sort=False).verdict.transform("first").fillna("")
-    names = [f"{label(*key)}\n{verdict}".strip()
-             for *key, verdict in zip(table.method, table.reweight, verdicts, strict=True)]
-    table = table.assign(kind=kinds, row=names).dropna(subset="kind").rename(
+    names = [label(*key) for key in zip(table.method, table.reweight, strict=True)]
+    table = table.assign(kind=kinds, row=names).rename(
         columns={"AUC": "mean", "AUC low": "low", "AUC high": "high"})
-    figure = intervals(table, "AUC", "row", "kind", palette=dict(ATTACKS.values()), dashed={"": 0.5})
-    found = table[table.kind == ATTACKS["U-LiRA", "unlearned"][0]]
-    said = listed(dict(zip(found.row.str.split("\n").str[0], found["mean"], strict=True)), 2)
-    return captioned(figure, title, "AUC with 95 % intervals over 64 models; dashed: chance. Unlearned "
-                     f"people, one by one: {said}.")
+    figure = intervals(table.dropna(subset="kind"), "AUC", "row", "kind", "panel", dict(ATTACKS.values()),
+                       dict.fromkeys(tables, 0.5), title=title)
+    worded = table.dropna(subset="verdict")
+    said = worded.panel + ", " + worded.row + ": " + worded.verdict + worded["mean"].map(" ({:.2f})".format)
+    return captioned(figure, title, "Verdicts, and AUC of the attack on each unlearned person, over 64 models; "
+                     f"dashed: chance. {'; '.join(said)}.")

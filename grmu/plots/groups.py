@@ -9,9 +9,11 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from grmu.metrics import METRICS
 from grmu.plots.style import (
     COLOURS,
     GROUP_COLOURS,
+    REWEIGHTED,
     VERMILION,
     captioned,
     group_palette,
@@ -20,7 +22,8 @@ from grmu.plots.style import (
     panels,
 )
 
-CHOICES = {"no weights": "#8F6A1E", "α (REWEIGHT)": "#000000", "by hand": "#7B4B94"}  # of weights
+CHOICES = {"no weights": REWEIGHTED["without REWEIGHT"], "α (REWEIGHT)": REWEIGHTED["with REWEIGHT"],
+           "by hand": "#2B0A3D"}
 ARROW = {"arrowstyle": "-|>", "color": "0.3"}
 DIAGRAM = (("original model\n(frozen)", 0.14, 0.85, COLOURS["pretrain"]),
            ("unlearned model\nfeatures $z$, head", 0.5, 0.85, "black"),
@@ -30,6 +33,12 @@ DIAGRAM = (("original model\n(frozen)", 0.14, 0.85, COLOURS["pretrain"]),
            ("3  retain pass\nretain set, with REWEIGHT\nminimise cross-entropy\n"
             "$+\\ \\lambda\\,(M - M_{original})^2$", 0.85, 0.3, GROUP_COLOURS[0]))
 MARKERS = (("o", 0.0, 9), ("o", 0.0, 9), ("|", 0.0, 22), ("X", 0.3, 9))  # of the columns of `group_change`
+
+
+def accuracies(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return every group's accuracy in percent, a column per model, from frames such as `Result.accuracy`."""
+    groups = {name: frame[~frame.group.isin(METRICS)].set_index("group") for name, frame in frames.items()}
+    return pd.DataFrame({name: 100 * frame.accuracy for name, frame in groups.items()})
 
 
 def group_change(table: pd.DataFrame, forget: Collection[str], title: str = "",

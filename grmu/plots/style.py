@@ -6,6 +6,7 @@ figure, and it is the picture's alt text.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from io import BytesIO
@@ -43,7 +44,6 @@ REWEIGHTED = {"without REWEIGHT": "#B08A2E", "with REWEIGHT": "#1B7F79"}
 RC = {"figure.figsize": (8, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "figure.constrained_layout.use": True,
       "axes.titlelocation": "left", "axes.titlesize": 12, "axes.edgecolor": "0.75", "grid.color": "0.92",
       "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False}
-WIDTH = 84  # characters of a title's line
 
 
 def use_style() -> None:
@@ -79,7 +79,8 @@ def captioned(figure: Figure, title: str, caption: str) -> Figure:
     Returns:
         The same figure.
     """
-    lines = "\n".join(fill(line, WIDTH) for line in title.splitlines())
+    figure.set_layout_engine("constrained")
+    lines = fill(title, round(8.5 * figure.get_figwidth()))
     figure.suptitle(lines, x=0.01, ha="left", fontsize=13, fontweight="bold")
     figure.set_label(caption)
     return figure
@@ -126,8 +127,9 @@ def panels(n: int, width: float, height: float, figure: Figure | None = None,
 
 
 def facets(rows: pd.DataFrame, **how: Any) -> sns.FacetGrid:
-    """Return a grid of seaborn's, which lays out its panels itself until it is finished."""
-    with plt.rc_context({"figure.constrained_layout.use": False}):
+    """Return a grid of seaborn's, which lays out its panels itself until `captioned` does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of the change of layout
         return sns.FacetGrid(rows, **how)
 
 

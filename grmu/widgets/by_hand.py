@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from grmu import methods, plots
 from grmu.analysis import results
 from grmu.experiments import Experiment, load_split, run
-from grmu.methods.controls import ByHand
+from grmu.methods.balanced import ByHand
 from grmu.metrics import accuracy_by_group
 from grmu.numerics import fixed_threads
 from grmu.reweight import group_weights

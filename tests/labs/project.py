@@ -14,12 +14,13 @@ CAP = """    cap: float = within(0.001, 1, default=0.02)
         return (log_p - torch.tensor(self.cap).log()).clamp(min=0).mean()
 """
 BEHAVIOUR = {"test_forgets": 3, "test_keeps": 3}
-ALL = dict(BEHAVIOUR, test_method=1, test_settings=1, test_losses=2, test_repeatable=1, test_reweight=1, test_resume=1)
+ALL = dict(BEHAVIOUR, test_method=1, test_settings=1, test_losses=2, test_repeatable=1, test_reweight=1,
+           test_resume=1)
 
 
-def answer(body=ABOUT + CAP, more="", base="Method", tail="", **settings):
+def answer(body=ABOUT + CAP, more="", base="Method", **settings):
     """Return a file with this class, and settings; by default, those of a right answer."""
-    return {"method": f'{FILE}{base}):\n{body}{more}\n\nregister("mine", MyMethod)\n{tail}',
+    return {"method": f'{FILE}{base}):\n{body}{more}\n\nregister("mine", MyMethod)\n',
             "memorised_settings": f"memorised_settings = {settings}"}
 
 
@@ -40,32 +41,26 @@ def fine_tuning(*lines):
     return ABOUT.replace("default=5", "default=0") + hook("after_step(self)", "pass", *lines)
 
 
-SETUP, ASCENT = "setup(self, context)", "-{0} * nn.functional.cross_entropy(out, batch.y)"
+SETUP, ASCENT = "setup(self, context)", "-nn.functional.cross_entropy(out, batch.y)"
 NOISE = "p.data.add_(0.002 * torch.randn(p.shape, generator=self.context.rng) * p.norm())"
-CALLED = hook(SETUP, "import grmu", "self.other = grmu.methods.SCRUB()", "self.other.setup(context)") + hook(
-    "forget_loss(self, batch)", "return self.other.forget_loss(batch)")
-REBOUND = """import grmu.course.unseen as unseen
-unseen.training.train = unseen.apply = unseen.unlearn = lambda *_: unseen.reference(1)[0].pretrain
-"""
 # title: ({grade_id of the answer: wrong source}, {grade_id of the test: points lost})
 MISCONCEPTIONS = {
     "no docstring": (answer((ABOUT + CAP).split("\n", 1)[1]), {"test_method": 1}),
     "the retain pass includes the forget set": (answer(more='    trains_on = "train"\n'), {"test_method": 1}),
-    "settings that accept any value": (answer(ABOUT + CAP.replace("within(0.001, 1, default=0.02)", "0.02")),
-                                       {"test_settings": 1}),
+    "settings that accept any value": (
+        answer(ABOUT + CAP.replace("within(0.001, 1, default=0.02)", "0.02")), {"test_settings": 1}),
     "the original model is changed as well": (
         answer(more=hook(SETUP, "context.original.head.weight.data.mul_(0.9)")), {"test_losses": 2}),
     "noise from the global generator": (
-        answer(more=hook(SETUP, "self.model.head.bias.data.add_(torch.rand(()) / 99)")), {"test_repeatable": 1}),
+        answer(more=hook(SETUP, "self.model.head.bias.data.add_(torch.rand(()))")), {"test_repeatable": 1}),
     "a shuffle in place of REWEIGHT's draw": (
         answer(more=hook("sample_epoch(self)", "n, rng = len(self.context.retain), self.context.rng",
                          "return torch.randperm(n, generator=rng)")), {"test_reweight": 1}),
     "a state that is not saved": (
-        answer(more=hook(SETUP, "self.scale = 1") + hook(
-            "retain_loss(self, batch)", "self.scale *= 0.99", "return self.scale * super().retain_loss(batch)")),
-        {"test_resume": 1}),
-    "ascent that is too strong": (answer(losses(ASCENT.format(1.25))), BEHAVIOUR),
-    "a cap that stops too early": (answer(cap=0.9), ALL),
+        answer(more=hook(SETUP, "self.k = 1") + hook("after_step(self)", "self.k *= 0.99") + hook(
+            "retain_loss(self, batch)", "return self.k * super().retain_loss(batch)")), {"test_resume": 1}),
+    "a cap that stops too early": (answer(cap=0.25), BEHAVIOUR),
+    "a cap without an effect": (answer(cap=0.9), ALL),
     "a loss for each sample": (answer(ABOUT + CAP.replace(".mean()", "")), ALL),
     "the mean of the logits, and its square": (answer(losses("out.mean()", "out.mean() ** 2")), ALL),
     "a class without losses": (answer(fine_tuning()), ALL),
@@ -75,10 +70,8 @@ MISCONCEPTIONS = {
         answer(fine_tuning("self.model.head.weight.data.normal_(generator=self.context.rng)")), ALL),
     "noise on all weights": (answer(fine_tuning("for p in self.model.parameters():", "    " + NOISE)), ALL),
     "a subclass of MIU": (answer(ABOUT, base="__import__('grmu').methods.MIU", mine_lr=0.03), ALL),
-    "SCRUB, called": (answer(ABOUT + CALLED), ALL),
-    "a training loop of its own": (answer(fine_tuning(), tail=REBOUND), ALL),
 }
-SECOND = answer(losses(ASCENT.format(1)), hook(
-    SETUP, "self.steps = nn.Buffer(torch.zeros(()))", "noise = torch.rand((), generator=context.rng)",
-    "self.model.head.weight.data.mul_(1 + 0.01 * noise)") + hook("after_step(self)", "self.steps += 1"),
+SECOND = answer(losses(ASCENT), hook(
+    SETUP, "self.steps, draw = nn.Buffer(torch.zeros(())), torch.rand((), generator=context.rng)",
+    "self.model.head.weight.data.mul_(1 + 0.01 * draw)") + hook("after_step(self)", "self.steps += 1"),
     forget_epochs=2)

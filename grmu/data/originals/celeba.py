@@ -29,15 +29,12 @@ def read_attributes(path: Path) -> pd.DataFrame:
     """
     if path.suffix == ".csv":
         return read_table(path, ["image_id", "Blond_Hair", "Male"]).rename(columns={"image_id": "file"})
-    try:
-        n_rows, names = path.read_text(encoding="utf-8-sig").split("\n", 2)[:2]
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): get it again.") from error
+    n_rows, names, *_ = (path.read_text(encoding="utf-8-sig") + "\n\n").split("\n", 2)
     table = read_table(path, ["file", "Blond_Hair", "Male"], sep=r"\s+", skiprows=2, header=None,
                        names=["file", *names.split()])
     if n_rows.strip() != str(len(table)):
-        raise ValueError(f"{path} has {len(table)} rows, but its first line says {n_rows.strip()!r}: it was "
-                         "cut short or edited. Get it again, or correct the first line.")
+        raise ValueError(f"{path} has {len(table)} rows, but its first line says {n_rows.strip()}: "
+                         "it was cut short or edited. Get it again, or correct the first line.")
     return table
 
 
@@ -47,7 +44,8 @@ def read(root: Path) -> Metadata:
     columns = ["image_id" if parts.suffix == ".csv" else "file", "partition"]
     options = {} if parts.suffix == ".csv" else {"sep": r"\s+", "header": None, "names": columns}
     partition = read_table(parts, columns, **options).rename(columns={"image_id": "file"})
-    table = read_attributes(path).merge(partition, how="left", on="file").fillna({"partition": "nothing"})
+    table = read_attributes(path).merge(partition, how="left", on="file")
+    table["partition"] = table.partition.fillna("nothing about " + table.file)
     places = [root / place for place in (NESTED, *PICTURES) if os.path.isdir(root / place)]
     return Metadata([*places, root / PICTURES[0]][0], table.file.tolist(),
                     codes(table.Blond_Hair, PLUS_MINUS, path), codes(table.Male, PLUS_MINUS, path),

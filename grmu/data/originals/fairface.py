@@ -81,14 +81,12 @@ def repair(root: Path) -> list[str]:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         if "age" not in table or (ages := table.age.map(restored)).isna().all():
             continue
-        mangled = table.age[ages.notna()].value_counts()
         table["age"] = ages.fillna(table.age)
         kept = path.with_name(f"{path.name}.original")
         if not kept.exists():
             write_whole(kept, path.read_bytes())
         write_whole(path, table.to_csv(index=False))
-        done = ", ".join(f"{n} ages {old} are {restored(str(old))} again" for old, n in mangled.items())
-        changes.append(f"{path.name}: {done}; the file as it was is {kept.name}")
+        changes.append(f"{path.name}: {ages.notna().sum()} ages restored; the file as it was is {kept.name}")
     return changes
 
 

@@ -70,7 +70,7 @@ def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
     tables = []
     for path in [find("multinli", root, name) for name in FILES]:
         try:
-            tables.append(pd.read_json(path, lines=True, dtype=False, convert_dates=False)[COLUMNS])
+            tables.append(pd.read_json(path, lines=True, dtype=False)[COLUMNS])
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{path} cannot be read ({error}): get it again.") from error
     rows = pd.concat(tables, ignore_index=True).reindex([int(item) for item in metadata.items])

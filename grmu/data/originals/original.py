@@ -44,8 +44,7 @@ class Metadata:
     split: np.ndarray
 
     def __post_init__(self) -> None:
-        twice = pd.Series(self.items)[pd.Series(self.items).duplicated()]
-        if len(twice):
+        if len(twice := pd.Series(self.items)[pd.Series(self.items).duplicated()]):
             raise ValueError(f"the labels for {self.folder} list {twice.iloc[0]} twice: get them again, or "
                              "remove the wrong one.")
 
@@ -190,15 +189,8 @@ class Original:
             expected = self.published[split]
             actual = tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),)
             if actual != expected:
-                problems.append(f"{split} has {' / '.join(map(str, actual))} samples (of its groups), but "
-                                f"{' / '.join(map(str, expected))} are published")
+                problems.append(f"{split} has {actual} samples (of its groups), but {expected} are published")
         return problems
-
-    def check_samples(self, root: Path, metadata: Metadata) -> list[str]:
-        """Return what is wrong with the samples."""
-        if self.text_check:
-            return self.text_check(root, metadata)
-        return [f"{file} is {why}" for file, why in self.damaged(metadata).items()]
 
     def damaged(self, metadata: Metadata) -> dict[str, str]:
         """Decode all pictures; return what is wrong with the damaged ones."""

@@ -11,7 +11,7 @@ import numpy as np
 from grmu import methods
 from grmu.analysis import results
 from grmu.experiments import Experiment, Result, load_split, run
-from grmu.methods.controls import ByHand
+from grmu.methods.balanced import ByHand
 from grmu.metrics import accuracy_by_group
 from grmu.numerics import fixed_threads
 from grmu.reweight import group_weights

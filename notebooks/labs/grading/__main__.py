@@ -14,16 +14,14 @@ import json
 import multiprocessing
 import os
 import re
-import runpy
 import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import nbformat
@@ -41,6 +39,7 @@ from grmu.data.files import write_whole
 HERE = Path(__file__).parent
 SOURCE, BUILD = HERE.parent / "source", PACKAGE.parent / "build"
 LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "project")
+Verdicts = dict[str, str]  # by graded cell: "" if the answer is right, else what is wrong with it
 README = """Unpack a lab's zip beside the .whl file. In a new environment with Python 3.11 to 3.13:
     pip install {wheel}
     jupyter lab lab1/lab1.ipynb
@@ -65,20 +64,13 @@ class Grading:
     unsafe: bool
     digest: str
 
-    def run(self, lab: str, nb: NotebookNode, trusted: bool = False) -> tuple[list[Any] | None, dict[str, str], list[str]]:
-        """Execute a notebook in a sandbox and check it: outputs, verdict of each check ("": right), notes."""
-        module = checks(lab)
+    def run(self, lab: str, nb: NotebookNode, trusted: bool = False) -> tuple[list[Any] | None, Verdicts, list[str]]:
+        """Execute a notebook in a sandbox and check it; return its outputs, the verdicts, and notes."""
         with Sandbox(self.course / "given", self.limits, self.unsafe, trusted) as box:
-            outputs = box.execute(nb, module.NOT_ALLOWED)
-            verdicts = {name: verdict(check, box.ask, self.rng(lab, name)) if outputs else f"Nothing ran: {box.ended}."
-                        for name, check in tests(module).items()}
-        ended = [box.ended] if box.ended else []
-        return outputs, verdicts, [*box.notes, *ended, *(["UNSAFE: graded without a sandbox"] if self.unsafe else [])]
-
-    def key(self, text: bytes) -> str:
-        """What the points of a submission with this content depend on, as a hash."""
-        parts = text, self.secret.encode(), self.digest.encode(), repr((self.limits, self.unsafe)).encode()
-        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+            outputs = box.execute(nb, importlib.import_module(f"grading.checks.{lab}").NOT_ALLOWED)
+            verdicts = {name: verdict(check, box.ask, self.rng(lab, name)) for name, check in checks(lab).items()}
+        warning = ["UNSAFE: graded without a sandbox"] if self.unsafe else []
+        return outputs, verdicts, [*box.notes, *filter(None, [box.ended]), *warning]
 
     def mark(self, s: Submission) -> Done:
         """Execute and check one submission; one that cannot be read gets no points."""
@@ -88,12 +80,12 @@ class Grading:
         key = ""
         try:
             text = content(s)
-            key = self.key(text)
+            key = hashlib.sha256(repr((text, self)).encode()).hexdigest()
             if kept["key"] == key:
                 return Done(None, kept["notes"], key)
             nb = notebook(text)
         except ValueError as error:
-            write_verdicts(release, None, dict.fromkeys(tests(checks(s.lab)), str(error)))
+            write_verdicts(release, None, dict.fromkeys(checks(s.lab), str(error)))
             return Done(release, [f"not graded: {error}"], key)
         restored = restore(nb, release)
         outputs, verdicts, notes = self.run(s.lab, nb)
@@ -101,10 +93,10 @@ class Grading:
         return Done(nb, [*restored, *notes], key)
 
     def check_solution(self, lab: str) -> None:
-        """Grade the lab's own solution.
+        """Grade the lab's own solution, once; its finished runs save submissions time.
 
         Raises:
-            ValueError: it does not get full marks here.
+            ValueError: It does not get full marks here.
         """
         passed = self.course / "given" / f"{lab}.passed"
         if passed.is_file() and passed.read_text() == self.digest:
@@ -117,19 +109,15 @@ class Grading:
         write_whole(passed, self.digest)
 
     def rng(self, lab: str, name: str) -> np.random.Generator:
-        """The random inputs of a check: the same for a whole class."""
+        """Return the random inputs of a check: the same for a whole class."""
         seed = hashlib.sha256(f"{self.secret}\n{lab}\n{name}".encode()).digest()
         return np.random.default_rng(int.from_bytes(seed))
 
 
 @functools.cache
-def checks(lab: str) -> ModuleType:
-    """Return a lab's checks, loaded once: before the first submission runs."""
-    return importlib.import_module(f"grading.checks.{lab}")
-
-
-def tests(module: ModuleType) -> dict[str, Callable[..., None]]:
-    """Return a lab's checks by the name of their graded cell."""
+def checks(lab: str) -> dict[str, Callable[..., None]]:
+    """Return a lab's checks by the name of their graded cell, loaded once: before the first submission runs."""
+    module = importlib.import_module(f"grading.checks.{lab}")
     return {name: value for name, value in vars(module).items() if name.startswith("test_")}
 
 
@@ -154,15 +142,15 @@ def digest() -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
 
-def write_verdicts(nb: NotebookNode, outputs: list[Any] | None, verdicts: dict[str, str]) -> None:
+def write_verdicts(nb: NotebookNode, outputs: list[Any] | None, verdicts: Verdicts) -> None:
     """Put outputs into the cells, and an error into each graded cell whose check failed."""
     for cell, shown in zip(nb.cells, outputs or [[]] * len(nb.cells), strict=True):
         if cell.cell_type != "code":
             continue
-        cell.execution_count, message = None, verdicts.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
-        cell.outputs = [nbformat.from_dict(output) for output in shown or []] if message is None else []
-        if message:
-            cell.outputs = [nbformat.v4.new_output("error", ename="Not yet", evalue=message, traceback=[message])]
+        message = verdicts.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
+        error = nbformat.v4.new_output("error", ename="Not yet", evalue=message or "", traceback=[message or ""])
+        cell.execution_count = None
+        cell.outputs = nbformat.from_dict(shown or []) if message is None else [error] if message else []
     nbformat.validate(nb)
 
 
@@ -170,32 +158,25 @@ def grade(folder: Path, out: Path, only: str | None, limits: Limits, jobs: int, 
     """Grade all submissions in a folder; write gradebook.csv, points.csv and feedback/STUDENT/LAB.html.
 
     Raises:
-        FileNotFoundError: no submission.  Unsafe: no sandbox.  ValueError: a lab's own solution fails.
-        RuntimeError: a file that decides points was changed while a submission was graded.
+        FileNotFoundError: There is no submission.
+        Unsafe: There is no sandbox.
+        ValueError: A lab's own solution fails.
+        RuntimeError: A file that decides points was changed while a submission was graded.
     """
     submissions, others = find(folder, [only] if only else LABS)
     if not unsafe:
         check_bubblewrap()
     print(*others, sep="\n", end="\n" if others else "")
     labs = sorted({s.lab for s in submissions})
-    course, key = Course(out / "course", SOURCE, labs), out / "secret"
-    if not key.is_file():
-        write_whole(key, secrets.token_hex(16) + "\n")
-        key.chmod(0o600)
+    course, secret, rows = Course(out / "course", SOURCE, labs), out / "secret", []
+    if not secret.is_file():
+        write_whole(secret, secrets.token_hex(16) + "\n")
+        secret.chmod(0o600)
     prepare(course.folder / "given")
     list(map(checks, labs))
-    grading = Grading(course.folder, key.read_text().strip(), limits, unsafe, digest())
-    rows = [save(course, s, done, out) for s, done in results(grading, submissions, jobs)]
-    book = pd.DataFrame(rows).sort_values(["student", "lab"])
-    write_whole(out / "gradebook.csv", book.to_csv(index=False))
-    write_whole(out / "points.csv", for_lms(book).to_csv(index=False))
-    return book
-
-
-def results(grading: Grading, submissions: list[Submission], jobs: int) -> Iterator[tuple[Submission, Done]]:
-    """Yield submissions as they are finished."""
+    grading = Grading(course.folder, secret.read_text().strip(), limits, unsafe, digest())
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("fork")) as pool:
-        list(pool.map(grading.check_solution, sorted({s.lab for s in submissions})))
+        list(pool.map(grading.check_solution, labs))
         futures = {pool.submit(grading.mark, s): s for s in submissions}
         for future in tqdm(as_completed(futures), total=len(futures), unit=" submissions", disable=None):
             s = futures[future]
@@ -203,7 +184,11 @@ def results(grading: Grading, submissions: list[Submission], jobs: int) -> Itera
                 pool.shutdown(cancel_futures=True)
                 raise RuntimeError(f"A file in {HERE} or {SOURCE} was changed while {s.path} was graded, so grading "
                                    "stopped. Restore these files, read that submission, then grade again.")
-            yield s, future.result()
+            rows.append(save(course, s, future.result(), out))
+    book = pd.DataFrame(rows).sort_values(["student", "lab"])
+    write_whole(out / "gradebook.csv", book.to_csv(index=False))
+    write_whole(out / "points.csv", for_lms(book).to_csv(index=False))
+    return book
 
 
 def save(course: Course, s: Submission, done: Done, out: Path) -> dict[str, Any]:
@@ -222,28 +207,16 @@ def save(course: Course, s: Submission, done: Done, out: Path) -> dict[str, Any]
             **{f"{s.lab}/{name}": value for name, value in points.points.items()}}
 
 
-def mistakes(labs: list[str]) -> str:
-    """Return the known mistakes and their points as a table, for instructors; they are tested in tests/labs."""
-    lines = ["| lab | answer | mistake | points lost |", "| --- | --- | --- | --- |"]
-    for lab in labs:
-        known = runpy.run_path(str(PACKAGE.parent / "tests" / "labs" / f"{lab}.py"))["MISCONCEPTIONS"]
-        lines += [f"| {lab} | {', '.join(sources)} | {title} | {sum(points.values()):g} |"
-                  for title, (sources, points) in known.items()]
-    return "\n".join(lines) + "\n"
-
-
 def release(out: Path, only: str | None) -> None:
-    """Write LAB.zip, LAB/LAB.ipynb, the package's wheel and a README; beside `out`, the table of mistakes."""
+    """Write LAB.zip, LAB/LAB.ipynb, the package's wheel and a README."""
     labs = [only] if only else list(LABS)
     course = Course(out.parent / "course", SOURCE, labs)
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
-                    "--wheel-dir", out, PACKAGE.parent], check=True)
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    subprocess.run([*build, out, PACKAGE.parent], check=True)
     (wheel,) = out.glob("*.whl")
-    write_whole(out.parent / "mistakes.md", mistakes(labs))
     write_whole(out / "README.txt", README.format(wheel=wheel.name))
     for lab in labs:
-        (out / lab).mkdir(exist_ok=True)
-        shutil.copyfile(course.release(lab), out / lab / f"{lab}.ipynb")
+        write_whole(out / lab / f"{lab}.ipynb", course.release(lab).read_bytes())
         shutil.make_archive(str(out / lab), "zip", out, lab)
     print(*sorted(str(path) for path in out.iterdir() if path.is_file()), sep="\n")
 
@@ -254,22 +227,22 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("release", "grade", "mark"):
         commands.add_parser(name).add_argument("--lab", choices=LABS, help="only this lab")
-    grading = commands.choices["grade"]
-    grading.add_argument("submissions", type=Path)
-    grading.add_argument("--out", type=Path, default=BUILD / "grades")
-    grading.add_argument("--jobs", type=int, default=os.cpu_count(), help="submissions graded at the same time")
+    options = commands.choices["grade"].add_argument
+    options("submissions", type=Path)
+    options("--out", type=Path, default=BUILD / "grades")
+    options("--jobs", type=int, default=os.cpu_count(), help="submissions graded at the same time")
     for field in fields(Limits):
-        grading.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
-    options = parser.parse_args()
+        options(f"--{field.name.replace('_', '-')}", type=type(field.default), default=field.default)
+    given = parser.parse_args()
     try:
-        if options.command == "release":
-            release(BUILD / "labs", options.lab)
-        elif options.command == "mark":
+        if given.command == "release":
+            release(BUILD / "labs", given.lab)
+        elif given.command == "mark":
             return subprocess.call(formgrader(BUILD / "grades" / "course"))
         else:
-            limits = Limits(**{field.name: getattr(options, field.name) for field in fields(Limits)})
-            grade(options.submissions, options.out, options.lab, limits, options.jobs, os.environ.get("UNSAFE") == "1")
-            print(f"written: {options.out / 'gradebook.csv'}, points.csv and feedback/")
+            limits = Limits(**{field.name: getattr(given, field.name) for field in fields(Limits)})
+            grade(given.submissions, given.out, given.lab, limits, given.jobs, os.environ.get("UNSAFE") == "1")
+            print(f"written: {given.out / 'gradebook.csv'}, points.csv and feedback/")
     except (FileNotFoundError, Unsafe, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -17,15 +17,16 @@ from __future__ import annotations
 
 import ast
 import base64
+import io
 import json
-import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
+Ask = Callable[..., Any]  # ask(code, name=value, ...): the value of the last expression of `code`
 LARGEST = 64 * 2**20  # characters of one answer
-DTYPES = "?bBhHiIlLqQefd"  # numbers and truth values; no objects
+ARRAY = "array in base64"
 # for questions: the value of a loss, and its gradients (0 where none flows)
 GRADIENTS = """
 import torch
@@ -37,38 +38,30 @@ def with_gradients(loss, *inputs):
 """
 
 
-class Ask(Protocol):
-    """What a check asks with."""
-
-    def __call__(self, code: str, /, **given: Any) -> Any:
-        """The value of the last expression of `code`; the names `given` are bound first."""
-
-
 class Refused(AssertionError):
     """The submission raised an error where an answer was expected, or answered with what is no plain data."""
 
 
 def encode(value: Any) -> str:
-    """Plain data as text: None, truth values, numbers, strings; lists, tuples and dicts of them; tensors,
-    arrays, tables (as a dict of columns).
+    """Return plain data as JSON: numbers, texts, lists and dicts; tensors, arrays, and tables as dicts of columns.
 
     Raises:
-        TypeError: it is something else; the message names the type.  ValueError: it is too large.
+        TypeError: The value is of another type.
+        ValueError: It is too large.
     """
-    text = json.dumps(_plain(value))
+    text = json.dumps(value, default=_plain)
     if len(text) > LARGEST:
-        raise ValueError(f"an answer of {len(text):,} characters: at most {LARGEST:,} are taken.")
+        raise ValueError(f"an answer may have at most {LARGEST:,} characters, got {len(text):,}.")
     return text
 
 
 def decode(text: str) -> Any:
-    """What `encode` was given: arrays and tensors as tensors, tables as dicts of columns, tuples as lists."""
+    """Return what `encode` was given: arrays as tensors, tables as dicts of columns, tuples as lists."""
     return json.loads(text, object_hook=_restored)
 
 
 def answer(namespace: Mapping[str, Any], code: str, given: str) -> str:
-    """Evaluate in a copy of `namespace`; `given` and the answer are encoded, as {"value": ...} or
-    {"error": ...}."""
+    """Evaluate code in a copy of `namespace`; return {"value": ...} or {"error": ...}, encoded as `given` is."""
     try:
         names = dict(namespace) | decode(given)
         tree = ast.parse(code)
@@ -83,14 +76,18 @@ def answer(namespace: Mapping[str, Any], code: str, given: str) -> str:
 
 
 def read(text: str) -> Any:
-    """The value in an answer.
+    """Return the value in an answer.
 
     Raises:
-        Refused: there is an error in its place.
+        Refused: There is an error in its place, or it is not plain data.
     """
-    reply = decode(text)
-    if not isinstance(reply, dict) or "value" not in reply:
-        raise Refused(str(reply.get("error") if isinstance(reply, dict) else "no answer")[:1000])
+    try:
+        reply = decode(text)
+        error = None if "value" in reply else str(reply["error"])
+    except Exception as wrong:
+        error = f"the answer cannot be read: {type(wrong).__name__}"
+    if error is not None:
+        raise Refused(error[:1000])
     return reply["value"]
 
 
@@ -114,10 +111,9 @@ def same(answer: Any, expected: Any, tolerance: float = 1e-6) -> bool:
 
 def compare(answer: Any, expected: Any, message: str, wrong: Iterable[tuple[Any, str]] = (),
             tolerance: float = 1e-6) -> None:
-    """Raise an AssertionError unless an answer is right: with a known wrong value's message, else `message`."""
-    for value, why in wrong:
-        assert not same(answer, value, tolerance), why
-    assert same(answer, expected, tolerance), message
+    """Raise an AssertionError unless an answer is right: with the message of a known wrong value, if any."""
+    if not same(answer, expected, tolerance):
+        raise AssertionError(next((why for value, why in wrong if same(answer, value, tolerance)), message))
 
 
 def own_code(expression: str, *names: str) -> str:
@@ -145,17 +141,17 @@ def keeps_random_state(ask: Ask, code: str, **given: Any) -> bool:
 
 
 def check_figure(ask: Ask, code: str, columns: Mapping[str, Iterable[float]], **given: Any) -> None:
-    """Raise an AssertionError unless `code` gives a figure with named axes that draws every number in `columns`.
+    """Raise an AssertionError unless `code` is a figure with named axes that draws all numbers in `columns`.
 
-    Numbers may be drawn in points or as fractions of 100.
+    Numbers may be drawn in points or as fractions.
     """
     from grmu.course.figures import READ
 
-    named, drawn = ask(f"{READ}\nimport matplotlib.pyplot\npicture = {code}\nmatplotlib.pyplot.close(picture)\n"
+    named, drawn = ask(f"{READ}\nimport matplotlib.pyplot as plt\npicture = {code}\nplt.close(picture)\n"
                        "[named_axes(picture), drawn(picture)]", **given)
     numbers = np.asarray(drawn)
     assert named is True, "The axes have no names, so a reader cannot know what the figure shows."
-    assert len(numbers) < 5000, f"The figure draws {len(numbers):,} numbers: draw only the data that you are given."
+    assert len(numbers) < 5000, f"The figure has {len(numbers):,} numbers: draw only the given data."
 
     def shows(values: Iterable[float], scale: float) -> bool:
         return all(np.isclose(scale * value, numbers, rtol=0, atol=scale * 0.004).any() for value in values)
@@ -166,37 +162,22 @@ def check_figure(ask: Ask, code: str, columns: Mapping[str, Iterable[float]], **
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    torch, pd = sys.modules.get("torch"), sys.modules.get("pandas")  # else the value is none of theirs
-    if pd and isinstance(value, pd.Series):
-        value = value.to_numpy()
-    if torch and isinstance(value, torch.Tensor):
-        value = value.detach().cpu().numpy()
-    if isinstance(value, np.ndarray | np.generic):
-        array = np.asarray(value)
-        if array.dtype.char not in DTYPES:
-            return [_plain(item) for item in array.tolist()]
-        return {"dtype": array.dtype.str, "shape": array.shape,
-                "bytes": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()}
-    if pd and isinstance(value, pd.DataFrame):
-        return {"names": [str(c) for c in value], "values": [_plain(value[c].to_numpy()) for c in value]}
-    if isinstance(value, dict):
-        return {"names": [str(k) for k in value], "values": [_plain(v) for v in value.values()]}
-    if isinstance(value, list | tuple | set | frozenset | range):
-        return [_plain(v) for v in value]
-    raise TypeError(f"{type(value).__name__} is no plain data: numbers, strings, lists, dicts, arrays, "
-                    "tensors, tables.")
+    """Return what JSON can hold in place of an object."""
+    if hasattr(value, "to_dict"):  # pandas
+        return value.to_dict("list") if hasattr(value, "columns") else list(value)
+    if isinstance(value, set | frozenset | range):
+        return list(value)
+    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{type(value).__name__} is not plain data: numbers, texts, lists, dicts, arrays, tensors.")
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    return {ARRAY: base64.b64encode(file.getvalue()).decode()}
 
 
 def _restored(encoded: dict[str, Any]) -> Any:
-    if encoded.keys() == {"dtype", "shape", "bytes"}:
-        dtype = np.dtype(encoded["dtype"])
-        if dtype.char not in DTYPES:
-            raise ValueError(f"an array of {dtype}: numbers only.")
-        import torch
+    if encoded.keys() != {ARRAY}:
+        return encoded
+    import torch
 
-        array = np.frombuffer(base64.b64decode(encoded["bytes"]), dtype).reshape(encoded["shape"])
-        return torch.from_numpy(array.copy())
-    return dict(zip(encoded["names"], encoded["values"], strict=True))
+    return torch.from_numpy(np.load(io.BytesIO(base64.b64decode(encoded[ARRAY])), allow_pickle=False))

@@ -34,7 +34,6 @@ TAGS = {*bleach.ALLOWED_TAGS, "br", "details", "div", "h1", "h2", "h3", "h4", "h
         "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 ATTRIBUTES = {"*": ["class", "id"], "a": ["href"], "img": ["alt", "height", "src", "width"]}
 UNSEEN = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
-COLUMNS = ["name", "points", "max", "by_hand", "comment"]
 STYLE = "#toc { display: none } table.points td { vertical-align: top; text-align: left; padding: 0.2em 1em }"
 LMS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]  # Canvas's columns; Moodle maps the login
 CONFIG = """c = get_config()
@@ -130,7 +129,7 @@ class Course:
             comments = {comment.name: comment.comment for comment in nb.comments}
             rows = [(g.name, None if g.auto_score is None and g.manual_score is None else g.score, g.max_score,
                      bool(g.needs_manual_grade), comments.get(g.name) or "") for g in nb.grades]
-        return pd.DataFrame(rows, columns=COLUMNS).set_index("name")
+        return pd.DataFrame(rows, columns=["name", "points", "max", "by_hand", "comment"]).set_index("name")
 
     def feedback(self, student: str, lab: str) -> str:
         """Return the student's page."""
@@ -146,17 +145,16 @@ def for_lms(book: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([people, wide], axis=1)
 
 
-def formgrader(folder: Path, arguments: list[str]) -> list[str]:
+def formgrader(folder: Path) -> list[str]:
     """Return the command that opens nbgrader's formgrader on a course folder.
 
     Raises:
-        FileNotFoundError: nothing has been graded yet.
+        FileNotFoundError: Nothing has been graded yet.
     """
     if not (folder / "gradebook.db").is_file():
         raise FileNotFoundError(f"{folder} has no gradebook. Grade first: make grade SUBMISSIONS=folder.")
-    root = ["--allow-root"] if sys.platform != "win32" and not os.geteuid() else []
-    return [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder.resolve()}",
-            "--LabApp.default_url=/formgrader/gradebook", *root, *arguments]
+    return [sys.executable, "-m", "jupyterlab", "--allow-root", f"--ServerApp.root_dir={folder.resolve()}",
+            "--LabApp.default_url=/formgrader/gradebook"]
 
 
 def _must(step: Callable[[], dict[str, Any]]) -> None:

@@ -32,7 +32,6 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 SHOWN = 2_000_000  # characters of output that are kept of a cell, pictures included
 PROCESSES = 512
 KERNELS = 4  # how often the notebook is executed at most
-NOTHING = '{"names": [], "values": []}'
 ASKING = str(Path(__file__).with_name("asking.py"))
 
 
@@ -95,7 +94,7 @@ def note(notes: list[str], what: str) -> None:
 
 def failed(why: str) -> str:
     """An error in place of an answer, as `asking.read` expects it."""
-    return json.dumps({"names": ["error"], "values": [why[:1000]]})
+    return json.dumps({"error": why[:1000]})
 
 
 def receive() -> dict[str, Any] | None:
@@ -116,7 +115,7 @@ async def serve(task: dict[str, Any], send: Any) -> None:
                 send({"outputs": [cell.get("outputs") for cell in nb.cells], "notes": notes})
                 reported = True
             if finished:
-                await client.ask(task["not_allowed"], NOTHING, 60)
+                await client.ask(task["not_allowed"], "{}", 60)
             while finished and (question := receive()) is not None:
                 answer = await client.ask(question["code"], question["given"], limits["ask_seconds"])
                 finished = answer is not None

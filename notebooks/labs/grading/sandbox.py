@@ -1,7 +1,7 @@
 """Execute a submission in a sandbox (bubblewrap), and ask it from outside.
 
-The sandbox has no network and no other process. Its file system holds only Python, the package, its data, and
-a folder in memory that vanishes at the end. `inside.py` runs in it.
+The sandbox has no network and no other process. Its file system has only Python, the package, its data, and a folder
+in memory that vanishes at the end. `inside.py` runs in it.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ import matplotlib
 import grmu
 from grading.asking import LARGEST, Refused, encode, read
 
-GRADING = Path(__file__).parent
-PACKAGE = Path(grmu.__file__).parent
-SYSTEM = ("/bin", "/lib", "/lib32", "/lib64", "/sbin")
+GRADING, PACKAGE = Path(__file__).parent, Path(grmu.__file__).parent
+SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives")
 PASSED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TZ")
 MISSING = """bubblewrap {why}. Submissions run only in its sandbox. Either
   install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap), or
   grade in the container that notebooks/labs/Containerfile describes.
 UNSAFE=1 grades without a sandbox: submissions can then read and change your files."""
-# sent to the kernel before the first question: these functions raise an error from now on
+# run in the kernel before the first question: from now on these functions raise an error
 FORBID = """
 import inspect as _inspect, pkgutil as _pkgutil
 for _name in {names!r}:
-    _space = {{"why": f"your answer calls {{_name}}: write this function yourself"}}
-    exec(f"def stub(*_, **__): raise AssertionError({{_space['why']!r}})", _space)
+    _space = {{}}
+    exec(f"def stub(*_, **__): raise AssertionError('your answer calls {{_name}}: write it yourself')", _space)
     _inspect.unwrap(_pkgutil.resolve_name(_name)).__code__ = _space["stub"].__code__
 None
 """
@@ -65,46 +64,33 @@ def check_bubblewrap() -> None:
     """
     if shutil.which("bwrap") is None:
         raise Unsafe(MISSING.format(why="is not installed"))
-    tried = subprocess.run(["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
-                           capture_output=True, text=True)
+    command = ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    tried = subprocess.run(command, capture_output=True, text=True)
     if tried.returncode:
         raise Unsafe(MISSING.format(why=f"cannot make a sandbox here ({tried.stderr.strip()})"))
 
 
 def bubblewrap(given: Path, trusted: bool) -> list[str]:
-    """The command line up to the program: what the sandbox shows."""
+    """Return the command line up to the program: what the sandbox shows."""
+    shown = [*SYSTEM, sys.base_prefix, sys.prefix, str(PACKAGE), str(PACKAGE.parent / "data")]
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
-               "--size", str(2**31), "--tmpfs", "/tmp", "--ro-bind", "/usr", "/usr", "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache",
-               "--ro-bind-try", "/etc/alternatives", "/etc/alternatives"]
-    for folder in map(Path, SYSTEM):
-        if folder.is_symlink():
-            command += ["--symlink", os.readlink(folder), str(folder)]
-        elif folder.exists():
-            command += ["--ro-bind", str(folder), str(folder)]
-    for path in dict.fromkeys([sys.base_prefix, sys.prefix, str(PACKAGE), str(PACKAGE.parent / "data")]):
-        if not path.startswith("/usr/") and path != "/usr":
-            command += ["--ro-bind-try", path, path]
+               "--size", str(2**31), "--tmpfs", "/tmp"]
+    for path in dict.fromkeys(shown):
+        command += ["--ro-bind-try", path, path]
     for name in ("inside.py", "asking.py"):
         command += ["--ro-bind", str(GRADING / name), f"/grading/{name}"]
     return [*command, "--bind" if trusted else "--ro-bind", str(given), "/given", "--proc", "/proc", "--dev", "/dev",
             "--remount-ro", "/", "--chdir", "/tmp"]
 
 
-def environment(home: str, store: str) -> dict[str, str]:
-    """The environment of a submission."""
-    return {name: os.environ[name] for name in PASSED if name in os.environ} | {
-        "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": home, "TMPDIR": home,
-        "PYTHONPATH": str(PACKAGE.parent), "GRMU_STORE": store, "MPLCONFIGDIR": f"{home}/matplotlib", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
 class Sandbox:
     """One submission's processes; leaving the `with` block ends them.
 
     Args:
-        given: a folder with runs/ (finished runs) and matplotlib/ (known fonts), copied for the submission.
-        limits: what it may use.
-        unsafe: run without bubblewrap.
-        trusted: save finished runs in `given`, for others.
+        given: A folder with runs/ (finished runs) and matplotlib/ (known fonts), copied for the submission.
+        limits: What it may use.
+        unsafe: Run without bubblewrap.
+        trusted: Save finished runs in `given`, for others.
     """
 
     def __init__(self, given: Path, limits: Limits, unsafe: bool = False, trusted: bool = False) -> None:
@@ -114,18 +100,18 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         self._home = tempfile.TemporaryDirectory(prefix="grmu-lab-", ignore_cleanup_errors=True)
         self._errors = tempfile.TemporaryFile()
-        home = self._home.name if self.unsafe else "/tmp"
-        given, inside = (self.given, GRADING / "inside.py") if self.unsafe else ("/given", "/grading/inside.py")
-        store = f"{given if self.trusted else home}/runs"
+        home, given, code = ((self._home.name, self.given, GRADING) if self.unsafe else ("/tmp", "/given", "/grading"))
+        variables = {name: os.environ[name] for name in PASSED if name in os.environ} | {
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": str(PACKAGE.parent), "HOME": home,
+            "TMPDIR": home, "GRMU_STORE": f"{given if self.trusted else home}/runs",
+            "MPLCONFIGDIR": f"{home}/matplotlib", "PYTHONDONTWRITEBYTECODE": "1"}
+        settings = [part for pair in variables.items() for part in ("--setenv", *pair)]
+        before = [] if self.unsafe else [*bubblewrap(self.given, self.trusted), *settings]
         start = (f"import runpy, shutil; shutil.copytree('{given}', '{home}', dirs_exist_ok=True); "
-                 f"runpy.run_path('{inside}', run_name='__main__')")
-        command, variables = [sys.executable, "-c", start], environment(home, store)
-        if not self.unsafe:
-            settings = [part for pair in variables.items() for part in ("--setenv", *pair)]
-            command = [*bubblewrap(self.given, self.trusted), *settings, *command]
+                 f"runpy.run_path('{code}/inside.py', run_name='__main__')")
         self._process = subprocess.Popen(
-            command, cwd=self._home.name, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._errors, start_new_session=True)
+            [*before, sys.executable, "-c", start], cwd=self._home.name, env=variables, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=self._errors, start_new_session=True)
         self._watch = threading.Thread(target=self._end_in_time, daemon=True)
         self._watch.start()
         return self
@@ -133,9 +119,7 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._watch.join()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            with suppress(OSError):
-                stream.close()  # type: ignore[union-attr]
+        self._errors.close()
         self._home.cleanup()
 
     def _end_in_time(self) -> None:
@@ -146,52 +130,45 @@ class Sandbox:
             self._process.kill()
 
     def execute(self, notebook: dict[str, Any], not_allowed: Sequence[str] = ()) -> list[Any] | None:
-        """Each cell's outputs; None if the submission ended before there were any (`ended` says why)."""
-        outputs = self._exchange({"notebook": notebook, "limits": asdict(self.limits), "alone": not self.unsafe,
-                                  "not_allowed": FORBID.format(names=list(not_allowed))}).get("outputs")
+        """Return each cell's outputs; None if the submission ended before there were any (`ended` says why)."""
+        task = {"notebook": notebook, "limits": asdict(self.limits), "alone": not self.unsafe,
+                "not_allowed": FORBID.format(names=list(not_allowed))}
+        outputs = self._exchange(task).get("outputs")
         if isinstance(outputs, list) and len(outputs) == len(notebook["cells"]):
             return outputs
         self.ended = self.ended or "the notebook gave no result"
         return None
 
     def ask(self, code: str, /, **given: Any) -> Any:
-        """As `grading.asking.Ask`."""
+        """Ask as `grading.asking.Ask` does."""
         text = self._exchange({"code": code, "given": encode(given)}).get("answer")
         if not isinstance(text, str):
             raise Refused(self.ended or "there was no answer")
-        try:
-            return read(text)
-        except Refused:
-            raise
-        except Exception as error:
-            raise Refused(f"the answer cannot be read: {type(error).__name__}") from error
+        return read(text)
 
     def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
         """Send a message, and return the next one; empty if there is none, and `ended` says why."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        line = b""
-        if not self.ended:
-            with suppress(OSError):
-                self._process.stdin.write(json.dumps(message).encode() + b"\n")
-                self._process.stdin.flush()
-                line = self._process.stdout.readline(LARGEST + 100_000)
+        line, stdin, stdout = b"", self._process.stdin, self._process.stdout
+        with suppress(OSError):
+            stdin.write(json.dumps(message).encode() + b"\n")  # type: ignore[union-attr]
+            stdin.flush()  # type: ignore[union-attr]
+            line = stdout.readline(LARGEST + 100_000)  # type: ignore[union-attr]
         try:
             reply = json.loads(line)
             self.notes = [str(note)[:300] for note in reply["notes"]][:30]
-            return reply
         except Exception:  # ended, cut off, or forged
             self._process.kill()
             self._watch.join()
             self._errors.seek(0)
             lines = self._errors.read()[-2000:].decode(errors="replace").splitlines()
-            why = [f": {line}" for line in lines if line.startswith("bwrap")] or [""]
-            self.ended = self.ended or f"the submission ended without an answer{why[-1]}"
+            why = [line for line in lines if line.startswith("bwrap")] or ["no reason given"]
+            self.ended = self.ended or f"the submission ended without an answer ({why[-1]})"
             return {}
+        return reply
 
 
 def prepare(folder: Path) -> None:
     """Make the folder that submissions are given."""
     (folder / "runs").mkdir(parents=True, exist_ok=True)
-    shutil.copytree(matplotlib.get_cachedir(), folder / "matplotlib", dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("tex*"))
+    known = shutil.ignore_patterns("tex*")
+    shutil.copytree(matplotlib.get_cachedir(), folder / "matplotlib", dirs_exist_ok=True, ignore=known)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
+from grmu.data import require
+
 IGNORED = {".ipynb_checkpoints", "timestamp.txt", ".DS_Store", "__MACOSX"}  # what editors and nbgrader leave
 EXPECTED = "LAB_STUDENT.ipynb, STUDENT/LAB.ipynb, STUDENT/LAB/LAB.ipynb, or a .zip of that name"
 LARGEST = 50 * 2**20  # bytes of a notebook
@@ -57,29 +59,28 @@ def content(submission: Submission) -> bytes:
         ValueError: it is rejected; the message says why.
     """
     path = submission.path
-    if path.is_symlink():
-        raise ValueError(f"{path.name} was rejected: it is a link to another file")
-    if path.suffix != ".zip":
-        with path.open("rb") as file:
-            return _at_most(file.read(LARGEST + 1), path.name)
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = [name for name in archive.namelist() if Path(name).name == f"{submission.lab}.ipynb"
-                       and not IGNORED & set(Path(name).parts)]
-            outside = [name for name in archive.namelist() if name.startswith(("/", "\\")) or ".." in name]
-            if outside or len(members) != 1:
-                raise ValueError(f"{outside[0]!r} lies outside its folder" if outside else
-                                 f"it has {len(members)} notebooks named {submission.lab}.ipynb, expected 1")
-            with archive.open(members[0]) as file:
-                return _at_most(file.read(LARGEST + 1), members[0])
-    except Exception as error:  # torn, encrypted, or an unknown compression
+        require(not path.is_symlink(), "it is a link to another file")
+        if path.suffix != ".zip":
+            with path.open("rb") as file:
+                text = file.read(LARGEST + 1)
+        else:
+            text = _from_zip(path, submission.lab)
+        require(len(text) <= LARGEST, f"it is larger than {LARGEST >> 20} MB")
+    except Exception as error:  # also a torn or encrypted zip
         raise ValueError(f"{path.name} was rejected: {error}") from None
-
-
-def _at_most(text: bytes, name: str) -> bytes:
-    if len(text) > LARGEST:
-        raise ValueError(f"{name} was rejected: it is larger than {LARGEST >> 20} MB")
     return text
+
+
+def _from_zip(path: Path, lab: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        outside = [name for name in names if name.startswith(("/", "\\")) or ".." in name]
+        require(not outside, f"{(outside or [''])[0]!r} lies outside its folder")
+        members = [name for name in names if Path(name).name == f"{lab}.ipynb" and not IGNORED & set(Path(name).parts)]
+        require(len(members) == 1, f"it has {len(members)} notebooks named {lab}.ipynb, expected 1")
+        with archive.open(members[0]) as file:
+            return file.read(LARGEST + 1)
 
 
 def notebook(text: bytes) -> NotebookNode:

@@ -6,8 +6,8 @@ everything else is computed here, once per submission. Means over the three task
 
 - any points (`effective`): UA is nearer to RETRAIN + REWEIGHT's than UA of the original model and of
   fine-tuning, by `EFFECT` points, and RA falls by at most `HARM` times as much as UA;
-- the points of both behaviour checks (`good`): UA is nearer by `FORGETS` points, and RA, UA, TA and GA on
-  average are nearer than those of the original model, fine-tuning and a wrecked model, by `KEEPS` points.
+- the points of both behaviour checks (`test_forgets`): UA is nearer by `FORGETS` points, and RA, UA, TA and GA
+  on average are nearer than those of the original model, fine-tuning and a wrecked model, by `KEEPS` points.
 
 The margins were set on tasks of seeds 0 to 7 (one x86-64 core). UA and all: by how many points the method is
 nearer, as above; the smallest and the mean value over all choices of three of the eight tasks. RA/UA: the mean
@@ -43,6 +43,7 @@ the submission's settings for such data.
 '''
 
 import inspect
+from functools import lru_cache
 
 import torch
 
@@ -54,8 +55,7 @@ EFFECT, HARM = 5.0, 0.25  # for any points: points nearer in UA; fall of RA per 
 FORGETS, KEEPS = 10.0, 3.0  # for behaviour: points nearer in UA, and in RA, UA, TA and GA
 MORE = 4.0  # points of TA that no method gains from the given pictures
 ALIKE = 0.5  # cosine with the given weights that a method which starts from them keeps
-BASES = ("grmu.training.Method", "grmu.data.checks.Settings")  # what MyMethod may derive from in the package
-PART = "(part 2, What the method must do)"
+BASES = ("grmu.training.Method", "grmu.data.checks.Settings")  # the package's classes above MyMethod
 CHANGES_LAYERS = "The network has other layers than before: a method changes only weights."
 
 
@@ -92,25 +92,26 @@ def run(number, *more):
 """
 
 
-last = {}  # the submission that was asked last
+drawn = {}  # the tasks of the submission that was asked last
 
 
 def measured(ask, rng):
-    """Return `unseen.compare`'s table for the submission, and the inputs of a task.
+    """Return what `tried` does, on tasks that the first check of a submission draws for all of its checks."""
+    if ask not in drawn:
+        drawn.clear()
+        drawn[ask] = tuple(rng.integers(2**31, size=TASKS).tolist())
+    return tried(ask, drawn[ask])
 
-    The first check of a submission draws the tasks; the other checks use the same.
-    """
-    if ask not in last:
-        bases = ask('[f"{c.__module__}.{c.__qualname__}" for c in MyMethod.__mro__]')
-        assert BASES[0] in bases, "MyMethod is not a subclass of grmu.training.Method."
-        shipped = [name for name in bases if name.startswith("grmu.") and name not in BASES]
-        assert not shipped, (f"MyMethod is derived from {', '.join(shipped)}: derive it from "
-                             "grmu.training.Method and write the losses yourself (part 2).")
-        seeds = rng.integers(2**31, size=TASKS).tolist()
-        table = sum(unseen.judge(seed, unlearned(ask, *unseen.reference(seed))) for seed in seeds) / TASKS
-        last.clear()
-        last[ask] = table, unseen.inputs_of(unseen.reference(seeds[0])[0])
-    return last[ask]
+
+@lru_cache(maxsize=1)
+def tried(ask, seeds):
+    """Return `unseen.compare`'s table for the submission, and the inputs of a task."""
+    bases = ask('[f"{c.__module__}.{c.__qualname__}" for c in MyMethod.__mro__]')
+    theirs = [name for name in bases if name.startswith("grmu.")]
+    assert theirs == list(BASES), (f"MyMethod is derived from {theirs[0] if theirs else 'no method'}: derive it from "
+                                   "grmu.training.Method and write the losses yourself (part 2).")
+    table = sum(unseen.judge(seed, unlearned(ask, *unseen.reference(seed))) for seed in seeds) / TASKS
+    return table, unseen.inputs_of(unseen.reference(seeds[0])[0])
 
 
 def unlearned(ask, task, rows):
@@ -150,7 +151,7 @@ def check_nearer(table, measure, least, why, others=("original model", "fine-tun
     distances = ", ".join(f"{name} {off[name]:.1f}" for name in ("method", *others))
     assert off["method"] <= min(off[list(others)]) - least, (
         f"{why} Distances from RETRAIN + REWEIGHT in {measure}, in points: {distances}. The method's must be "
-        f"smaller than the others by {least:g} {PART}.")
+        f"smaller than the others by {least:g} (part 2, What the method must do).")
 
 
 def effective(ask, rng):
@@ -161,7 +162,7 @@ def effective(ask, rng):
     fall = table.loc["original model"] - table.loc["method"]
     assert fall["RA"] <= HARM * fall["UA"], (
         f"Your method damages the model instead of forgetting: RA falls by {fall['RA']:.1f} points and UA by "
-        f"{fall['UA']:.1f}. RA may fall by a quarter of that at most {PART}.")
+        f"{fall['UA']:.1f}. RA may fall by a quarter of that at most (part 2, What the method must do).")
     return table, inputs
 
 
@@ -238,8 +239,7 @@ def test_reweight(ask, rng):
     _, inputs = effective(ask, rng)
     n = len(inputs["x"]) - len(inputs["forget"])
     allowed = torch.from_numpy(rng.choice(n, n // 4, replace=False))
-    weights = torch.zeros(n)
-    weights[allowed] = 1 / len(allowed)
+    weights = torch.zeros(n).index_fill(0, allowed, 1 / len(allowed))
     seen = ask(START + """
 method, context = start()
 context.weights, seen, own = weights, [-1], method.retain_loss
