@@ -72,7 +72,7 @@ lint: .venv/.installed-test ## what is checked first: style, types, walls, noteb
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache
-	$(PY) -m grmu notebooks --check
+	$(PY) docs/notebooks.py --check
 
 lab: .venv/.installed ## open the course in JupyterLab
 	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
@@ -100,10 +100,10 @@ bench: .venv/.installed ## measure what the project promises: accuracies with th
 	@$(PY) docs/benchmarks.py $(ARGS)
 
 notebooks: .venv/.installed ## execute the lessons, and save them as they are committed
-	@$(PY) -m grmu notebooks $(ARGS)
+	@$(PY) docs/notebooks.py $(ARGS)
 
 check-notebooks: .venv/.installed ## are the lessons saved as they should be committed?
-	@$(PY) -m grmu notebooks --check $(ARGS)
+	@$(PY) docs/notebooks.py --check $(ARGS)
 
 results: .venv/.installed ## compute the results that ship with the course again, on all cores; resumes where it was stopped
 	@$(PY) -m grmu results $(ARGS)

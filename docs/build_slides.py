@@ -1,15 +1,7 @@
-"""Lessons as slides, made of what is committed: python docs/build_slides.py [build/slides]
+"""Make slides from the saved lessons: python docs/build_slides.py [build/slides]
 
-One rule for all of them, so that notebooks need no marks. A lesson gives
-
-- a slide with its title and its claim, and one with its first figure;
-- in each section a slide for its first equation, and for every guess, table and figure. What answers a guess
-  waits for a key, and so does what the text says first of a table or a figure. A section without any of these
-  is a slide with its first words and what it printed;
-- its verdict, a quiz, and its claim again.
-
-All that the text says goes to the speaker's notes (key S). The marks in between are RISE's,
-`slideshow.slide_type`; NAME.ipynb beside a lesson's slides has them.
+Each section of a lesson gives a slide with its heading and first paragraph, and one for each guess, table and
+figure. The answer to a guess waits for a key, and the whole text is in the speaker's notes (key S).
 """
 
 import re
@@ -17,14 +9,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import accumulate
 from pathlib import Path
 
 import nbformat
 from nbconvert import SlidesExporter
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grmu.data.files import write_whole
 
@@ -33,163 +23,68 @@ PACKAGES = REPOSITORY / "build" / "npm"  # fetched once; npm compares them with 
 LESSONS = sorted(REPOSITORY.glob("notebooks/[01]*.ipynb"))
 ASSETS = ("reveal.js/dist/reveal.css", "reveal.js/dist/reveal.js", "reveal.js/plugin/notes/notes.js",
           "mathjax/es5/tex-svg.js")
-WORDS, REMARK, LINES = 80, 45, 16  # of a section, of a remark on a figure; of what was printed
-GUESS, QUIZ = ("text/markdown", "Your guess: "), ("text/markdown", "<details>")
-EQUATION = r"(?:[^\n]+\n)*\n?^\$\$.*?\$\$[^\n]*"  # with the paragraph before it
-AGAIN, LIMITS, PAUSE = "**The claim again.**", r"\*\*(Where|Who)", "Let everybody commit to an answer first."
-
-Part = str | NotebookNode  # Markdown, or a cell of code or an output
-Said = dict[str, list[Part]]  # by a guess's name, what answers it
+FOLDED = re.compile(r"(?s)<details>.*?</details>\n*|^\*\*Exercise .*", re.MULTILINE)
+LINK = re.compile(r"\[([^]]+)\]\((?!https?:)[^)]*\)")  # into the checkout
 
 
-@dataclass
-class Slide:
-    """What one slide holds: Markdown and outputs; what waits for a key; what only the speaker sees."""
-
-    heading: str
-    body: list[Part]
-    fragments: list[Part] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def cells(self) -> Iterator[NotebookNode]:
-        """As cells with RISE's marks. Notes come first, or they would belong to a fragment."""
-        yield from (marked("slide", f"## {self.heading}"), *(marked("-", part) for part in self.body))
-        if self.notes:
-            yield marked("notes", "\n\n".join(self.notes))
-        yield from (marked("fragment", part) for part in self.fragments)
-
-
-def marked(kind: str, part: Part) -> NotebookNode:
-    """A cell of a slide type."""
+def marked(kind: str, part: str | NotebookNode) -> NotebookNode:
+    """Return a cell of a slide type: Markdown, or an output."""
     cell = new_markdown_cell(part) if isinstance(part, str) else new_code_cell(outputs=[part])
     cell.metadata = nbformat.from_dict({"slideshow": {"slide_type": kind}})
     return cell
 
 
-def sections(nb: NotebookNode) -> Iterator[tuple[str, list[Part]]]:
-    """Each heading with its texts and its cells of code, without exercises and links into the checkout."""
-    heading, parts = "", []
-    for cell in nb.cells:
-        if cell.cell_type == "code":
-            parts.append(cell)
-            continue
-        for text in re.split(r"^(?=##+ )", cell.source, flags=re.M):
-            if re.match(r"##+ (Exercise|Try it yourself)", text):
-                continue
-            if text.startswith("##"):
-                yield heading, parts
-                heading, _, text = text.lstrip("# ").partition("\n")
-                parts = []
-            text = re.split(r"^\*\*Exercise ", text, flags=re.M)[0]
-            text = re.sub(r"<details>.*?</details>\n*", "", text, flags=re.S)
-            if text := re.sub(r"\[([^]]+)\]\((?!https?:)[^)]*\)", r"\1", text).strip():
-                parts.append(text)
-    yield heading, parts
-
-
-def outputs(cell: NotebookNode, mime: str, mark: str = "") -> list[NotebookNode]:
-    """Outputs of a kind, with a mark in them."""
-    return [output for output in cell.outputs if mark in output.get("data", {}).get(mime, ())]
-
-
 def visuals(cell: NotebookNode) -> list[NotebookNode]:
-    """Tables and figures, but for tables that are folded away below a figure."""
-    tables = [output for output in outputs(cell, "text/html", "<table")
-              if not output.data["text/html"].startswith("<details")]
-    return tables + outputs(cell, "image/png")
-
-
-def printed(cell: NotebookNode) -> str:
-    """What a cell printed."""
-    return "".join(output.text for output in cell.outputs if output.output_type == "stream").strip("\n")
-
-
-def few_lines(*texts: str) -> list[NotebookNode]:
-    """As one output, those of the texts that there is room for; nothing if there is none."""
-    taken = ""
-    for text in filter(None, texts):
-        if len((longer := f"{taken}\n\n{text}".strip("\n")).splitlines()) <= LINES:
-            taken = longer
-    return [new_output("stream", text=taken)] if taken else []
-
-
-def first(words: int, pieces: list[str]) -> list[str]:
-    """The first piece, and as many more as there are words for."""
-    counts = accumulate(len(piece.split()) for piece in pieces)
-    return pieces[:max(1, sum(count <= words for count in counts))]
-
-
-def remark(text: str) -> list[Part]:
-    """The first sentences of a text, if it begins with such that lead to nothing else."""
-    sentences = re.split(r"(?<=[.!?:])\s+(?=[A-Z*`])", text.split("\n\n")[0])
-    said = [] if re.match(r"[-|#$<]", text) else [one for one in sentences if not one.endswith(":")]
-    return [" ".join(first(REMARK, said))] if said else []
-
-
-def answers(nb: NotebookNode) -> Said:
-    """What a lesson says to each of its guesses, and what it prints beside that."""
-    found: Said = {}
-    for cell in nb.cells:
-        names = re.findall(r"(\w+)\.answer\(", cell.source) if cell.cell_type == "code" else []
-        if names:
-            said = re.findall(r"^It is: .*", printed(cell), re.M)
-            beside = "" if visuals(cell) else re.sub(r"^It is: .*\n?", "", printed(cell), flags=re.M)
-            found |= {name: [answer] for name, answer in zip(names, said, strict=False)}
-            found[names[0]] += few_lines(beside)
+    """Return a cell's tables and figures, without tables that are folded away."""
+    found = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        table = data.get("text/html", "")
+        if "image/png" in data or ("<table" in table and not table.startswith("<details")):
+            found.append(output)
     return found
 
 
-def asked(cell: NotebookNode, heading: str, said: Said) -> Iterator[Slide]:
-    """A slide for each guess of a cell, and for its first quiz; answers wait."""
-    for name, output in zip(re.findall(r"(\w+) = guess\(", cell.source), outputs(cell, *GUESS), strict=True):
-        question, choices, _ = output.data["text/markdown"].split("\n\n")
-        choices = re.sub(r"(?:^| / )(?=.* / )| / ", "\n- ", choices)
-        yield Slide(heading, [question, choices], said[name], [PAUSE])
-    for output in outputs(cell, *QUIZ)[:1]:
-        question, answer = output.data["text/markdown"].split("<details><summary>Answer</summary>")
-        yield Slide(heading, [question], [answer.removesuffix("</details>")], [PAUSE])
+def questions(cell: NotebookNode) -> list[str]:
+    """Return a cell's guesses and quizzes."""
+    shown = [output.get("data", {}).get("text/markdown", "") for output in cell.outputs]
+    return [text for text in shown if "Your guess: " in text or "<summary>Answer</summary>" in text]
 
 
-def section(heading: str, parts: list[Part], said: Said) -> list[Slide]:
-    """The slides of a section."""
-    slides: list[Slide] = []
-    words, lines, equation = [], [], None
-    for part in parts:
-        if isinstance(part, str) and part.startswith(AGAIN):
-            claim, *rest = re.split(r"\n\n(?=\*\*)", part.removeprefix(AGAIN))
-            slide = Slide("The claim again", [claim])
-            for text in rest:
-                (slide.fragments if re.match(LIMITS, text) else slide.notes).append(text)
-            slides.append(slide)
-        elif isinstance(part, str):
-            if slides and not isinstance(slides[-1].body[0], str) and not slides[-1].notes:
-                slides[-1].fragments = remark(part)
-            if not equation and (equation := re.search(EQUATION, part, re.M | re.S)):
-                slides.append(Slide(heading, [equation[0]]))
-            (slides[-1].notes if slides else words).append(part)
-        elif "verdict" in part.metadata.get("tags", ()):
-            slides.append(Slide(heading, [re.sub(r"^(.*): True$", r"- \1", printed(part), flags=re.M)]))
-        else:
-            slides += [*asked(part, heading, said), *(Slide(heading, [output]) for output in visuals(part))]
-            lines.append(printed(part))
-    if not slides:
-        paragraphs = "\n\n".join(words).split("\n\n")
-        slides.append(Slide(heading, ["\n\n".join(first(WORDS, paragraphs)), *few_lines(*lines)]))
-    slides[0].notes[:0] = words
-    return slides
+def answers(nb: NotebookNode) -> Iterator[str]:
+    """Yield what the lesson prints in answer to its guesses, in their order."""
+    for cell in nb.cells:
+        printed = "".join(output.text for output in cell.get("outputs", ()) if output.output_type == "stream")
+        yield from re.findall(r"^It is: .*", printed, re.MULTILINE)
+
+
+def question_slide(text: str, answered: Iterator[str]) -> Iterator[NotebookNode]:
+    """Yield the cells of a guess, or of a quiz: the question, and what waits for a key."""
+    question, _, folded = text.partition("<details><summary>Answer</summary>")
+    answer = folded.removesuffix("</details>") or next(answered, "")
+    yield marked("slide", re.sub(r"\n\nYour guess: _*", "", question))
+    yield marked("notes", "Let everybody commit to an answer first.")
+    yield marked("fragment", answer)
 
 
 def deck(nb: NotebookNode) -> NotebookNode:
-    """A lesson as a notebook with a slide type on every cell."""
-    (_, opening), *rest = sections(nb)
-    title, claim, *more = opening[0].split("\n\n")
-    title = title.removeprefix("# ")
-    hero = next(output for cell in opening if not isinstance(cell, str) for output in visuals(cell))
-    text = [part for part in opening[1:] if isinstance(part, str)]
-    slides = [Slide(title, [claim], notes=more), Slide("In one picture", [hero], notes=text)]
-    said = answers(nb)
-    slides += [slide for heading, parts in rest for slide in section(heading, parts, said)]
-    return new_notebook(cells=[cell for slide in slides for cell in slide.cells()], metadata={"title": title})
+    """Return a lesson as a notebook with a slide type on every cell."""
+    cells, heading, answered = [], "", answers(nb)
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            text = LINK.sub(r"\1", FOLDED.sub("", cell.source)).strip()
+            first, _, rest = text.partition("\n\n")
+            if first.startswith("#"):
+                heading, paragraph = first.lstrip("# "), rest.partition("\n\n")[0]
+                cells += [marked("slide", f"## {heading}"), marked("-", paragraph)]
+            if text and cells:
+                cells.append(marked("notes", text))
+            continue
+        for question in questions(cell):
+            cells += question_slide(question, answered)
+        for output in visuals(cell):
+            cells += [marked("slide", f"## {heading}"), marked("-", output)]
+    return new_notebook(cells=cells, metadata={"title": nb.cells[0].source.splitlines()[0].lstrip("# ")})
 
 
 def modules() -> Path:

@@ -14,7 +14,6 @@ from grmu.experiments.store import StoreError
 
 EXPLAINED = (ValueError, FloatingPointError, OSError, StoreError)  # raised with a sentence for the user
 OTHERS = {  # commands whose modules read their own arguments
-    "notebooks": ("course.notebooks", "execute the lessons and save them; --check only checks them"),
     "results": ("analysis.results", "compute the results that ship with the course"),
     "search": ("analysis.search", "score the recorded hyperparameters again, on validation data"),
     "audit": ("analysis.audit", "attack a method, sample by sample: is it forgotten?")}

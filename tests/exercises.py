@@ -8,7 +8,8 @@ import nbformat
 import numpy as np
 import torch
 
-from grmu.course import checks, notebooks
+import notebooks
+from grmu.course import checks
 
 EXERCISES = {  # the function that the student writes: its lesson, its check
     "group_accuracy": ("00", "check_group_accuracy"),

@@ -89,7 +89,7 @@ run(e, sys.argv[1], on_epoch=on_epoch)
 """
     killed = start_python(code, tmp_path / "parts")
     assert killed.wait(600) == -signal.SIGKILL, killed.stderr.read()
-    assert len(list((tmp_path / "parts" / "checkpoints").glob("*.state"))) == 1
+    assert len(list((tmp_path / "parts" / "checkpoints").glob("*/*.state"))) == 1
     e, seen = Experiment(method="miu", overrides=EPOCHS, pretraining=SHORT), []
     rest = run(e, tmp_path / "parts", on_epoch=lambda epoch, row: seen.append(epoch))
     assert seen == [3, 4]  # this process has taken up what the other left
@@ -105,7 +105,7 @@ def test_checkpoints_go_when_a_run_is_finished_and_fresh_runs_neither_read_nor_w
     assert not list((tmp_path / "checkpoints").glob("*"))
     with pytest.raises(Stopped):
         run(e, tmp_path, on_epoch=stop_in(3))
-    assert len(list((tmp_path / "checkpoints").glob("*.state"))) == 1
+    assert len(list((tmp_path / "checkpoints").glob("*/*.state"))) == 1
     seen = []
     run(e, tmp_path, on_epoch=lambda epoch, row: seen.append(epoch), fresh=True)
     assert seen == [1, 2, 3, 4]

@@ -83,9 +83,11 @@ def written(tmp_path, content):
 
 
 @pytest.mark.parametrize(("content", "sentence"), [
-    ("", "not CSV in UTF-8"), (HEAD, "has no requests"), ("who,group\ntrain-0,x\n", "needs the columns who, when"),
+    ("", "not CSV in UTF-8"), (HEAD, "has no requests"),
+    ("who,group\ntrain-0,x\n", "needs the columns who, when"),
     ("who;when;group\ntrain-0;2026-02-14;x\n", "needs the columns"),
-    (HEAD + 'train-0,"2026-02-14,x\n', "not CSV"), (HEAD.encode() + "train-0,d,für\n".encode("latin-1"), "UTF-8")])
+    (HEAD + 'train-0,"2026-02-14,x\n', "not CSV"),
+    (HEAD.encode() + "train-0,d,für\n".encode("latin-1"), "UTF-8")])
 def test_a_wrong_file_is_rejected(tmp_path, people, content, sentence):
     with pytest.raises(ValueError, match=sentence):
         read_requests(written(tmp_path, content), people)
@@ -96,7 +98,8 @@ def test_a_wrong_file_is_rejected(tmp_path, people, content, sentence):
     ("train--1,2026-02-14,GROUP", "is not an id"), ("all,2026-02-14,GROUP", "is not an id"),
     ("val-3,2026-02-14,GROUP", "never in the training set"), ("train-0,2026-02-30,GROUP", "is not a date"),
     ("train-0,,GROUP", "is not a date"), ("train-0,2026-02-14,boots", "there is no group 'boots'"),
-    ("train-0,2026-02-14,OTHER", "either the id or the group is wrong"), ("train-0,2026-02-14", "no group ''")])
+    ("train-0,2026-02-14,OTHER", "either the id or the group is wrong"),
+    ("train-0,2026-02-14", "no group ''")])
 def test_a_bad_request_is_rejected_with_its_reason_and_affects_no_other(tmp_path, people, bad, sentence):
     group = people.group_names[people.group[0]]
     other = next(name for name in people.group_names if name != group)
@@ -129,8 +132,8 @@ def test_the_shipped_file_has_the_requests_of_the_lesson():
 TEMPLATE = """Of {valid} people, {asked[0]} are of one group. Verdict: {verdict}.
 | {group[#]} | {asked[#]} | {before[#]:.1f} |
 AUC {auc:.3f}."""
-RESULTS = {"valid": 77, "asked": [24, 53], "verdict": "cannot tell", "group": ["y=0", "y=1"], "before": [98.6, 59.8],
-           "auc": 0.4841}
+RESULTS = {"valid": 77, "asked": [24, 53], "verdict": "cannot tell", "group": ["y=0", "y=1"],
+           "before": [98.6, 59.8], "auc": 0.4841}
 
 
 def test_a_written_page_passes_and_each_changed_number_is_found():

@@ -4,9 +4,9 @@ import nbformat
 import numpy as np
 import pytest
 
+import notebooks
 from grmu import widgets
 from grmu.analysis import grids, results
-from grmu.course import notebooks
 from grmu.widgets.settings import WHO, Choice, printed, rows_of
 
 

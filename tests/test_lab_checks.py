@@ -47,7 +47,7 @@ def namespace(lab, changed=None, patch=None):
     names, (quick, _) = {"__name__": "submission"}, cells(lab)
     assert set(changed or {}) <= {name for name, _ in quick}
     for name, source in quick:
-        with suppress(*([Exception] if changed or patch else [])):  # as in a kernel, later cells run all the same
+        with suppress(*([Exception] if changed or patch else [])):  # as in a kernel
             exec(compile((changed or {}).get(name, source), f"{lab}/{name}", "exec"), names)
         if patch and ANSWER.search(source):
             names.update(dict.fromkeys(set(re.findall(r"^def (\w+)", source, re.MULTILINE)), patch))

@@ -18,7 +18,7 @@ for name in {names!r}:
     try:
         pkgutil.resolve_name(name)(None)
     except AssertionError as error:
-        assert name in str(error)
+        assert "your answer calls grmu.methods." in str(error)
     else:
         raise RuntimeError(name)
 """
@@ -31,7 +31,8 @@ def test_a_task_is_memorised_and_a_method_is_given_no_test_picture():
     assert max(rows["original model"]["TA"], rows["RETRAIN + REWEIGHT"]["UA"]) < 80
     assert rows["wrecked model"]["RA"] < 60
     inputs = unseen.inputs_of(task)
-    assert torch.cdist(inputs["x"].flatten(1), task.test.x.flatten(1)).min() > 0
+    pictures = [x.flatten(1).unique(dim=0) for x in (inputs["x"], task.test.x)]
+    assert len(torch.cat(pictures).unique(dim=0)) == len(pictures[0]) + len(pictures[1])
     assert inputs["seed"] != task.seeds[0]
 
 

@@ -301,9 +301,10 @@ def test_a_failed_run_is_named_keeps_its_notebook_and_stops_no_other(swept):
     assert re.search(r'href="(runs/[^"]+lr%3D100[^"]+/unfinished\.ipynb)"', swept.resumed.page)
 
 
-def test_a_deleted_file_is_made_again_and_nothing_else(swept):
+def test_a_deleted_file_is_made_again_with_what_depends_on_it_and_nothing_else(swept):
     assert swept.mended.rc == 0
-    assert swept.again == [swept.deleted]
+    assert sorted(job.split("run~")[1].split("-")[0] for job in swept.again) == ["finetune", "retrain"]
+    assert swept.deleted in swept.again
     assert "All 4 runs are done. Report: file://" in swept.mended.output
 
 
@@ -323,6 +324,15 @@ def test_what_was_run_with_another_key_counts_as_not_done(swept, tmp_path):
     copy = shutil.copytree(swept.sweep.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("store"))
     (copy / "runs" / swept.deleted / "key").write_text("of older code")
     assert "3 of 4 runs are done" in script("report").write(copy)
+
+
+def test_jobs_whose_parameters_change_run_again(swept, tmp_path):
+    copy = shutil.copytree(swept.sweep.root, tmp_path / "birds")
+    process = swept.sweep.call("-n", "--configfile", WORKFLOW / "embedded.yaml", "small.yaml",
+                               "--config", f"root={copy}")
+    output = process.communicate()[0]
+    assert re.search(r"^experiment +4$", output, re.MULTILINE), output
+    assert "params have changed since last execution" in output
 
 
 def test_two_sweeps_do_not_share_a_folder(swept):

@@ -1,13 +1,13 @@
 """Ask readers to guess before they see the answer, and compare afterwards.
 
-    loss = guess("Half of the group is forgotten. What is the accuracy of its remaining members, in %?", range(101))
+    loss = guess("Half of the group is forgotten. How accurate is the model on the rest, in %?", range(101))
     ...
     loss.mark(figure.axes[0])       # the guess beside the truth, in the figure that answers
     loss.answer(51.2)               # "You guessed: 10. It is: 51."
     calibration(loss, who, why)     # at the end of the lesson
 
-A `quiz` says at once why an answer is right or wrong. In a printed lesson, or where a lesson is run by papermill or
-a test, the question appears with a line to write on.
+A `quiz` says at once why an answer is right or wrong. In a printed lesson, or where papermill or a test runs
+a lesson, the question appears with a line to write on.
 """
 
 from __future__ import annotations
@@ -34,18 +34,17 @@ class Guess:
     def __init__(self, question: str, options: Sequence[str] | range) -> None:
         texts = isinstance(options, list | tuple) and all(isinstance(option, str) for option in options)
         if not isinstance(question, str) or not (texts or isinstance(options, range)):
-            raise TypeError("a guess needs a question and options: a list of texts, or a range such as range(101), "
-                            f"got {question!r} and {options!r}.")
+            raise TypeError("a guess needs a question and options: a list of texts, or a range such as "
+                            f"range(101), got {question!r} and {options!r}.")
         if len(set(options)) != len(options) or len(options) < 2:
             raise ValueError(f"a guess needs at least two different options, got {options!r}.")
         self.question, self.options = question, options
         self.value: str | int | None = None
         self.truth: str | float | None = None
         if isinstance(options, range):
-            self.choice: Any = w.BoundedIntText(min=options[0], max=options[-1], step=options.step, value=options[0],
-                                                layout=w.Layout(width="8em"))
+            self.choice: Any = w.BoundedIntText(min=options[0], max=options[-1], step=options.step)
         else:
-            self.choice = w.RadioButtons(options=list(options), value=None, layout=w.Layout(width="max-content"))
+            self.choice = w.RadioButtons(options=list(options), value=None)
         self.button = w.Button(description="That is my guess", tooltip="kept until the cell runs again")
         self.feedback = w.HTML()
         self.button.on_click(self.commit)
@@ -81,7 +80,7 @@ class Guess:
             ax.legend()
 
     def error(self) -> float | None:
-        """Return how far off the guess was: a fraction of the range, or 0 or 1; None without guess or truth."""
+        """Return how far off the guess was: a fraction of the range, or 0 or 1; None if there is no guess."""
         if self.value is None or self.truth is None:
             return None
         if isinstance(self.options, range):

@@ -61,7 +61,7 @@ def intervals(table: pd.DataFrame, x: str, y: str, hue: str | None = None, col: 
                       legend="full" if hue else False)
         if band > 0:
             ax.axvspan(-band, band, color="0.9", zorder=0)
-        if name in (dashed or {}):
+        if dashed and name in dashed:
             ax.axvline(dashed[name], color="black", ls="--", lw=1.2, zorder=0)
         ax.set(xlabel=x if len(parts) == 1 else "", ylabel="", title=name)
         means = part.set_index(part[keys].agg(" ".join, axis=1))["mean"]
@@ -159,5 +159,5 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
                        dict.fromkeys(tables, 0.5), title=title)
     worded = table.dropna(subset="verdict")
     said = worded.panel + ", " + worded.row + ": " + worded.verdict + worded["mean"].map(" ({:.2f})".format)
-    return captioned(figure, title, "Verdicts, and AUC of the attack on each unlearned person, over 64 models; "
-                     f"dashed: chance. {'; '.join(said)}.")
+    return captioned(figure, title, "Verdicts, and AUC of the attack on each person, over 64 models; dashed: "
+                     f"chance. {'; '.join(said)}.")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from grmu.metrics import METRICS
 from grmu.plots.style import (
@@ -53,7 +54,7 @@ def group_change(table: pd.DataFrame, forget: Collection[str], title: str = "",
         xlabel: what the numbers are.
         note: what else the caption says.
     """
-    hues, first, second = group_palette(list(table.index), forget), *table.columns[:2]
+    hues, (first, second) = group_palette(list(table.index), forget), table.columns[:2]
     figure, (ax,) = panels(1, 8, 1.9 + 0.42 * len(table))
     ax.hlines(range(len(table)), table[first], table[second], colors=list(hues.values()))
     for column, (marker, below, size) in zip(table, MARKERS, strict=False):
@@ -108,7 +109,7 @@ def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str],
         numbers = np.asarray(values, dtype=float)
         shares[name] = 100 * np.mean((numbers > 0) & (numbers <= reach))
         sns.kdeplot(x=numbers, color=palette[name], ax=ax, bw_adjust=0.7)
-        x, height = ax.lines[0].get_data()
+        x, height = map(np.asarray, ax.lines[0].get_data())
         ax.fill_between(x, height, color=palette[name], alpha=0.15)
         ax.fill_between(x, height, where=(x >= 0) & (x <= reach), color=palette[name])
         ax.axvline(0, color="black", lw=1)
@@ -119,7 +120,7 @@ def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str],
                      f"pictures of the group: {listed(shares)} %.")
 
 
-def weights_compared(shares: Mapping[str, Sequence[float]], accuracies: Mapping[str, Sequence[float]],
+def weights_compared(shares: Mapping[str, ArrayLike], accuracies: Mapping[str, ArrayLike],
                      names: Sequence[str], forget: int, title: str = "",
                      figure: Figure | None = None) -> Figure:
     """Draw what sampling weights change for every group: its share of the draws, and its accuracy.
@@ -137,11 +138,10 @@ def weights_compared(shares: Mapping[str, Sequence[float]], accuracies: Mapping[
     points = 100 * pd.DataFrame(accuracies, index=names)
     changes = (times.div(times["before"], axis=0), points.sub(points.get("before", 0), axis=0))
     words = ("share of the draws, relative to before\n(log scale)", "accuracy minus before (points)")
-    drawn = [choice for choice in CHOICES if choice in shares]
     for ax, table, xlabel in zip(axes, changes, words, strict=True):
         long = table.melt(ignore_index=False, var_name="weights").reset_index(names="group")
-        sns.pointplot(long, x="value", y="group", hue="weights", hue_order=drawn, order=names,
-                      palette=CHOICES, dodge=0.4, linestyle="none", ax=ax, errorbar=None)
+        sns.pointplot(long, x="value", y="group", hue="weights", hue_order=list(CHOICES)[:len(shares) - 1],
+                      order=names, palette=CHOICES, dodge=0.4, linestyle="none", ax=ax, errorbar=None)
         ax.axvline(1 if table is changes[0] else 0, color="0.4", ls="--", lw=1.2)
         ax.set(xlabel=xlabel, ylabel="")
     axes[0].set_xscale("log")

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from torch import Tensor
 
 from grmu.data import GroupedDataset, Splits
 from grmu.plots.style import GROUP_COLOURS, VERMILION, captioned, listed
@@ -18,15 +20,16 @@ MODELS = {("pretrain", False): "original model", ("retrain", False): "retrained\
 N_SHOWN = 8  # pictures in a row of `hero`
 
 
-def show_picture(picture: np.ndarray, ax: Axes) -> None:
+def show_picture(picture: ArrayLike, ax: Axes) -> None:
     """Draw a picture (1 or 3, H, W) uint8, pixel by pixel."""
-    picture = np.asarray(picture)
-    ax.imshow(picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
+    pixels = np.asarray(picture)
+    ax.imshow(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
               interpolation="nearest")
     ax.set_axis_off()
 
 
-def samples(x: np.ndarray, titles: Sequence[str] = (), n_columns: int = 10, title: str = "") -> Figure:
+def samples(x: np.ndarray | Tensor, titles: Sequence[str] = (), n_columns: int = 10,
+            title: str = "") -> Figure:
     """Draw pictures (N, 1 or 3, H, W) uint8 in a grid, each under its own title."""
     n_rows = -(-len(x) // n_columns)
     height = (0.85 + 0.2 * bool(titles)) * n_rows + 0.3 * bool(title)
@@ -94,7 +97,7 @@ def _right(pictures: pd.DataFrame, key: tuple[str, bool], group: int, ratio: flo
     return [mark == "+" for mark in row]
 
 
-def _answer(ax: Axes, picture: np.ndarray, right: bool) -> None:
+def _answer(ax: Axes, picture: ArrayLike, right: bool) -> None:
     """Draw a picture with a frame; a misclassified one is pale under a cross."""
     show_picture(picture, ax)
     ax.set_axis_on()

@@ -15,13 +15,13 @@ from textwrap import fill
 from typing import Any, cast
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.core.getipython import get_ipython
 from IPython.core.pylabtools import print_figure
 from IPython.display import HTML, Image, display
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from PIL import Image as Pictures
 
@@ -97,7 +97,7 @@ def listed(values: Mapping[str, float] | pd.Series, digits: int = 0, sign: str =
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
     """Return the 95 % interval of a mean, for seaborn's `errorbar`; of few values, no interval."""
-    ends = interval(np.asarray(values, dtype=float))
+    ends = interval(list(values))
     return (ends.low, ends.high) if ends.n >= LEAST_SEEDS else (ends.mean, ends.mean)
 
 
@@ -118,7 +118,7 @@ def group_palette(names: Sequence[str], forget: Collection[str]) -> dict[str, st
 
 
 def panels(n: int, width: float, height: float, figure: Figure | None = None,
-           **shared: bool) -> tuple[Figure, Sequence[Axes]]:
+           **shared: Any) -> tuple[Figure, Sequence[Axes]]:
     """Return a figure with n axes side by side; a given figure is cleared and drawn again."""
     if figure is None:
         figure = plt.figure(figsize=(width, height))
@@ -158,8 +158,11 @@ def legend_below(figure: Figure, axes: Sequence[Axes], xlabel: str = "") -> None
         if (legend := ax.get_legend()) is not None:
             legend.remove()
     once = dict(zip(names, handles, strict=True))
-    figure.legend(list(once.values()), list(once), loc="outside lower center", title=xlabel or None,
-                  ncols=4 if sum(map(len, once)) < 80 else 2)
+    legend = figure.legend(list(once.values()), list(once), loc="outside lower center", title=xlabel or None,
+                           ncols=4 if sum(map(len, once)) < 9 * figure.get_figwidth() else 2)
+    for handle in legend.legend_handles:
+        if isinstance(handle, PathCollection):  # the small dots of a cloud
+            handle.set(sizes=[40], alpha=1)
 
 
 def save(figure: Figure, path: Path) -> None:

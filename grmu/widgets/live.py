@@ -44,7 +44,6 @@ class Live(Work):
         experiment: called when the button is pressed; what it raises is shown.
         finished: called with the result.
         store: folder of finished runs, as `grmu.run` takes it.
-        description: what the button says.
         view: where it is drawn; None makes one.
 
     Attributes:
@@ -53,11 +52,9 @@ class Live(Work):
     """
 
     def __init__(self, experiment: Callable[[], Experiment], finished: Callable[[Result], None] | None = None,
-                 store: str | Path | None = None, description: str = "Train this setting now",
-                 view: RunView | None = None) -> None:
+                 store: str | Path | None = None, view: RunView | None = None) -> None:
         super().__init__()
         self.experiment, self.finished, self.store = experiment, finished, store
-        self.description = description
         self.rows: list[dict[str, float]] = []
         self.result: Result | None = None
         self.box = self.view = view or RunView()
@@ -79,7 +76,7 @@ class Live(Work):
 
     def refresh(self) -> None:
         """Tell the module how it stands."""
-        self.view.run = {"button": self.description, "busy": self.running, "closed": False,
+        self.view.run = {"button": "Train this setting now", "busy": self.running, "closed": False,
                          "failed": self.error is not None, "step": self.done, "of": self.steps,
                          "sentence": self.sentence, "about": self.about}
 

@@ -2,11 +2,9 @@
 
 import importlib.util
 import json
-import os
 import re
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from grmu.show.kernels import kernel_environment
+from notebooks import kernel_environment
 
 REPOSITORY = Path(__file__).parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -42,59 +40,34 @@ def missing() -> str:
     return "" if shutil.which("chromium") else "there is no chromium here (Debian's package chromium has it)"
 
 
-@dataclass
-class Server:
-    """A server in a process group of its own."""
-
-    process: subprocess.Popen
-    url: str
-    log: Path
-    folder: Path | None = None  # of its notebooks
-
-    def stop(self) -> None:
-        """End it, and check that nothing of it is left."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
-        deadline = time.monotonic() + 120
-        while (left := group_members(self.process.pid)) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        if left:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        assert not left, f"left behind: {left}"
-
-
-def group_members(group: int) -> list[str]:
-    """Command lines of the processes of a group."""
-    listed = subprocess.run(["ps", "-eo", "pgid=,stat=,args="], capture_output=True, text=True,
-                            check=True).stdout.splitlines()
-    rows = (line.split(None, 2) for line in listed)
-    return [args for pgid, stat, args in rows if int(pgid) == group and not stat.startswith("Z")]
-
-
 def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
 
 
-def start(command: list[str], url: str, log: Path, **environment: str) -> Server:
-    """Start a server and wait until it answers."""
-    env = kernel_environment() | environment
+def start(command: list[str], url: str, log: Path, **environment: str) -> subprocess.Popen:
+    """Start a server in a process group of its own, and wait until it answers."""
     with log.open("w") as file:
-        process = subprocess.Popen([sys.executable, "-m", *command], cwd=REPOSITORY, env=env, stdout=file,
-                                   stderr=file,
-                                   start_new_session=True)
-    server, deadline = Server(process, url, log), time.monotonic() + 600
-    while process.poll() is None and time.monotonic() < deadline:
+        process = subprocess.Popen([sys.executable, "-m", *command], cwd=REPOSITORY, stdout=file, stderr=file,
+                                   env=kernel_environment() | environment, start_new_session=True)
+    while process.poll() is None:
         try:
             with urllib.request.urlopen(url, timeout=60):
-                return server
+                return process
         except urllib.error.HTTPError:
-            return server  # it answers
+            return process  # it answers
         except OSError:
             time.sleep(0.3)
-    os.killpg(process.pid, signal.SIGKILL)
     raise AssertionError(f"no answer from {command[0]}:\n{log.read_text()[-3000:]}")
+
+
+@dataclass
+class Lab:
+    """JupyterLab: its address, and the folder of its notebooks."""
+
+    url: str
+    folder: Path
 
 
 @pytest.fixture(scope="session")
@@ -119,11 +92,12 @@ def lab(tmp_path_factory):
                f"--ServerApp.root_dir={folder / 'notebooks'}",
                f"--LabApp.user_settings_dir={folder / 'settings'}",
                f"--LabApp.workspaces_dir={folder / 'workspaces'}", "--LabApp.news_url=None", "--allow-root"]
-    server = start(command, f"http://127.0.0.1:{port}/lab?token={token}", folder / "lab.log",
-                   JUPYTER_CONFIG_DIR=str(folder / "config"), JUPYTER_RUNTIME_DIR=str(folder / "runtime"))
-    server.folder = folder / "notebooks"
-    yield server
-    server.stop()
+    url = f"http://127.0.0.1:{port}/lab?token={token}"
+    process = start(command, url, folder / "lab.log", JUPYTER_CONFIG_DIR=str(folder / "config"),
+                    JUPYTER_RUNTIME_DIR=str(folder / "runtime"))
+    yield Lab(url, folder / "notebooks")
+    process.terminate()
+    process.wait(120)
 
 
 @pytest.fixture(scope="module")
@@ -135,13 +109,6 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         yield browser
         browser.close()
-
-
-def keep(name, **numbers):
-    """Write what was measured beside the screenshots; no test asserts a time."""
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    (SCREENS / f"{name}.json").write_text(json.dumps(numbers, indent=1))
-    print(name, numbers)
 
 
 def check_accessible(page, part=None):

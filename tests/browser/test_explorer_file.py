@@ -2,36 +2,24 @@
 sentence."""
 
 import re
-import statistics
+import subprocess
+import sys
 from pathlib import Path
 from urllib.request import url2pathname
 
 import pytest
-from conftest import SCREENS, check_accessible, keep
+from conftest import REPOSITORY, SCREENS, check_accessible
 from playwright.sync_api import expect
 
-from grmu.show import explorer, explorer_page
+from grmu.widgets.settings import Choice, printed
 
 MIU = "#v=2&who=smallest&method=miu&reweight=1&ratio=0.5&lam=1&seed=all"
-MOVES = """async slider => {
-    const took = [], frames = [], said = new Set();
-    for (let i = 0; i < 200; i++) {
-        frames.push(await new Promise(requestAnimationFrame));
-        const started = performance.now();
-        slider.value = 0.05 + 0.05 * (i % 19);
-        slider.dispatchEvent(new Event('input', {bubbles: true}));
-        document.body.getBoundingClientRect();
-        took.push(performance.now() - started);
-        said.add(document.querySelector('h2').textContent);
-    }
-    const between = frames.slice(1).map((frame, i) => frame - frames[i]);  // so with what was painted
-    return [took, between, said.size]; }"""
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("explorer") / "explorer.html"
-    path.write_text(explorer_page.page(explorer_page.MODULE.read_text()))
+    subprocess.run([sys.executable, REPOSITORY / "docs" / "build_explorer.py", "--to", path], check=True)
     return path.as_uri()
 
 
@@ -80,13 +68,6 @@ def test_a_group_falls_as_the_ratio_is_moved_by_keyboard(opened):
     shot(page, "keyboard")
 
 
-def test_the_theorys_mark_moves_with_the_ratio(opened):
-    page = opened()
-    before = page.locator(".plot .theory").last.get_attribute("d")
-    slider(page).fill("0.9")
-    assert page.locator(".plot .theory").last.get_attribute("d") != before
-
-
 def test_every_figure_has_its_numbers_as_a_table(opened):
     page = opened(MIU)
     buttons = page.get_by_role("button", name=re.compile("Numbers as a table"))
@@ -95,9 +76,8 @@ def test_every_figure_has_its_numbers_as_a_table(opened):
         buttons.nth(i).focus()
         page.keyboard.press("Enter")
         expect(page.locator("figure").nth(i).locator("tbody tr").first).to_be_visible()
-    after = explorer.printed(explorer.Choice()).groups["after (%)"].iloc[-1]
+    after = printed(Choice()).groups.after.iloc[-1]
     assert f"{after:.1f}" in page.locator("figure").first.locator("table").inner_text()
-    shot(page, "tables")
 
 
 def test_controls_offer_what_was_run_and_a_link_holds_the_setting(opened, address):
@@ -113,35 +93,6 @@ def test_controls_offer_what_was_run_and_a_link_holds_the_setting(opened, addres
     expect(page.locator(".note")).to_contain_text("λ = 10 (nearest to 1 that was computed here)")
 
 
-def test_copy_as_python_is_shown_where_the_clipboard_is_closed(opened):
-    closed = "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
-    page = opened(MIU, before=closed)
-    page.get_by_role("button", name="Copy as Python").click()
-    expect(page.locator(".actions")).to_contain_text('Experiment("groundwear", "miu", reweight=True')
-
-
-@pytest.mark.parametrize(("who", "said", "things"), [
-    ("largest", "the group that asked goes", "pictures of the group that asked"),
-    ("nine", "the groups that asked go", "pictures of the groups that asked"),
-    ("sentences", "the group that asked goes", "sentences of the group that asked"),
-    ("alike", "sneaker on brick goes", "pictures of sneaker on brick")])  # all ask, GA is of that group alone
-def test_labels_say_what_is_measured(opened, who, said, things):
-    page = opened(f"#v=2&who={who}")
-    expect(page.get_by_role("heading", level=2)).to_contain_text(f"RETRAIN, ratio 0.5: {said} from")
-    expect(page.get_by_role("heading", name=f"GA: accuracy on new {things}, against")).to_be_visible()
-
-
-def test_what_was_not_kept_of_a_setting_is_said(opened):
-    page, curves = opened(), re.compile("^Epoch by epoch")
-    expect(page.locator(".missing")).to_contain_text("epoch by epoch (see fine-tuning at ratio 0.5).")
-    assert page.get_by_role("heading", name=curves).count() == 0
-    page.get_by_label("method").select_option("finetune")
-    expect(page.get_by_role("heading", name=curves)).to_be_visible()
-    expect(page.locator(".missing")).to_be_empty()
-    page.get_by_label("who asks").select_option("largest")
-    expect(page.locator(".missing")).to_contain_text("which pictures are answered wrong (see RETRAIN at")
-
-
 @pytest.mark.parametrize(("hash_", "said"), [
     ("#v=0&who=smallest", "made for version “0” of the explorer"),
     ("#v=2&ratio=x", "ratio “x” is not known"),
@@ -152,28 +103,12 @@ def test_a_link_that_cannot_be_followed_says_so(opened, hash_, said):
     assert page.locator(".plot svg").count() >= 4
 
 
-def test_an_address_that_may_not_change_is_said(opened):
-    page = opened(before="History.prototype.replaceState = () => { throw new DOMException('no') };"
-                         "Object.defineProperty(window, 'localStorage', {get() { throw Error('no') }})")
-    slider(page).fill("0.9")
-    expect(page.locator(".warning")).to_contain_text("does not let the page change its address")
-
-
 def test_without_scripts_there_are_a_sentence_and_numbers(opened):
     page = opened(ready=False, java_script_enabled=False)
     expect(page.get_by_text("JavaScript is off")).to_be_visible()
     expect(page.locator("table")).to_contain_text("sneaker on brick")
     assert page.locator("img").evaluate("picture => picture.naturalWidth") > 1000
     assert "from 65 to 50 %" in page.locator("img").get_attribute("alt")
-    shot(page, "no-scripts")
-
-
-@pytest.mark.parametrize("lacks", ["delete window.DecompressionStream", "CSS.supports = () => false"])
-def test_an_old_browser_is_told_which_are_new_enough(opened, lacks):
-    page = opened(ready=False, before=lacks)
-    expect(page.get_by_text("too old for the explorer").first).to_be_visible()
-    expect(page.locator("table")).to_contain_text("sneaker on brick")
-    shot(page, "old")
 
 
 def test_a_browser_that_knows_no_modules_is_told_which_do(chromium, address, tmp_path):
@@ -195,24 +130,6 @@ def test_nothing_is_wider_than_the_window(opened, width):
     if width == 600:  # as of 1200 pixels at 200 %
         page.evaluate("document.documentElement.style.fontSize = '200%'")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-    shot(page, str(width))
-
-
-def test_it_is_usable_soon_after_opening(opened):
-    page = opened(before="window.usable = 0; new MutationObserver(() => {"
-                         "if (!window.usable && document.querySelector('.plot svg')) "
-                         "requestAnimationFrame(() => { window.usable ||= performance.now(); });"
-                         "}).observe(document, {childList: true, subtree: true});")
-    page.wait_for_function("window.usable > 0")
-    keep("explorer-page-opened", usable_ms=round(page.evaluate("window.usable")))
-
-
-def test_a_move_is_answered_at_once(opened):
-    page = opened(MIU)
-    took, between, said = slider(page).evaluate(MOVES)
-    keep("explorer-page-moves", median_ms=round(statistics.median(took), 1), of=len(took),
-         frame_ms=round(statistics.median(between), 1), frames_over_20_ms=sum(ms > 20 for ms in between))
-    assert said == 5  # ratios that were run: each was on the page before the next frame
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,7 +5,6 @@ import http.server
 import subprocess
 import sys
 import threading
-from importlib.util import find_spec
 
 import pytest
 from conftest import REPOSITORY, SCREENS, check_accessible
@@ -36,9 +35,6 @@ def folder(tmp_path_factory):
     built = REPOSITORY / "build" / "site"
     if (built / "searchindex.js").exists():
         return built
-    if not find_spec("sphinx"):
-        pytest.skip("there is no build/site, and the extra `site` is not installed: make site")
-    print("There is no build/site: building one takes half a minute on two idle cores.")
     to = tmp_path_factory.mktemp("site") / "site"
     subprocess.run([sys.executable, REPOSITORY / "docs" / "build_site.py", to], check=True)
     return to
@@ -124,28 +120,6 @@ def test_without_scripts_there_are_text_figures_and_the_explorers_table(opened):
     expect(page.locator(".cell_output img").first).to_be_visible()
     shot(page, "no-scripts")
     expect(opened("index.html", java_script_enabled=False).get_by_text("JavaScript is off")).to_be_visible()
-
-
-def test_where_nothing_may_be_stored_the_explorer_moves(chromium, address):
-    page = chromium.new_page()  # the theme, which keeps light or dark there, complains
-    page.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw Error('no') }})")
-    page.goto(address + "index.html")
-    page.get_by_role("slider", name="unlearning ratio").fill("0.9")
-    expect(page.locator(".grmu-explorer h2")).to_contain_text("RETRAIN, ratio 0.9")
-    page.close()
-
-
-def test_on_paper_there_is_the_page_and_nothing_to_press(opened, tmp_path):
-    page = opened(LESSON, scheme="dark")
-    page.emulate_media(media="print", color_scheme="dark")
-    for name in (".bd-header", ".bd-sidebar-primary", ".bd-sidebar-secondary", ".prev-next-area"):
-        for i in range(page.locator(name).count()):
-            expect(page.locator(name).nth(i)).to_be_hidden()
-    figures = page.locator(".cell_output img")
-    assert figures.count() > 3
-    assert all(figures.nth(i).evaluate("e => getComputedStyle(e).breakInside") == "avoid"
-               for i in range(figures.count()))
-    assert len(page.pdf(path=SCREENS / "site-lesson.pdf", format="A4")) > 50_000
 
 
 def test_no_slide_sticks_out(opened, folder):

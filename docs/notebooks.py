@@ -1,11 +1,16 @@
-"""Execute lessons and save them in one form, so that two executions differ only where results do."""
+"""Execute lessons and save them in one form: python docs/notebooks.py [--check] [LESSON ...]
+
+Two executions then differ only where results do.
+"""
 
 from __future__ import annotations
 
+import argparse
 import base64
 import io
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,7 +21,6 @@ from nbformat import NotebookNode
 from PIL import Image
 from tqdm import tqdm
 
-from grmu.data.arguments import Parser
 from grmu.data.files import PACKAGE, write_whole
 from grmu.plots import small_png
 
@@ -58,7 +62,7 @@ def execute(path: Path) -> None:
 
 
 def normalise(nb: NotebookNode) -> NotebookNode:
-    """Return a copy without widgets, standard error, timings and editor state. Normalising twice changes nothing.
+    """Return a copy without widgets, standard error, timings and editor state; a second time changes nothing.
 
     Raises:
         ValueError: A source or an output has an absolute path under a home or temporary folder.
@@ -67,7 +71,7 @@ def normalise(nb: NotebookNode) -> NotebookNode:
     nb.metadata, count = nbformat.from_dict(METADATA), 0
     for index, cell in enumerate(nb.cells):
         cell.setdefault("id", f"cell-{index:02d}")
-        for key in (*VOLATILE, *(key for key in ("jupyter", "tags") if not cell.metadata.get(key))):
+        for key in VOLATILE:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
             count += 1
@@ -77,13 +81,13 @@ def normalise(nb: NotebookNode) -> NotebookNode:
                 if output.output_type == "execute_result":
                     output.execution_count = count
         if path := MACHINE_PATH.search(_texts(cell)):
-            raise ValueError(f"cell {index} has a path of this machine, {path[0]}: show names or relative paths.")
+            raise ValueError(f"cell {index} has a path of this machine, {path[0]}: show relative paths.")
     nb.nbformat, nb.nbformat_minor = 4, max(5, nb.nbformat_minor)
     return nb
 
 
 def _on_paper(output: NotebookNode) -> Iterator[NotebookNode]:
-    """Yield what is saved of an output: nothing live, small pictures, and of a widget its text and picture."""
+    """Yield what is saved of an output: nothing live, and of a widget its text and picture."""
     data = output.get("data", {})
     if output.get("name") == "stderr":
         return
@@ -117,39 +121,36 @@ def _texts(cell: NotebookNode) -> str:
     texts = [cell.source]
     for output in cell.get("outputs", ()):
         texts += [output.get("text", ""), *output.get("traceback", ())]
-        texts += [str(value) for kind, value in output.get("data", {}).items() if not kind.startswith("image/")]
+        data = output.get("data", {})
+        texts += [str(value) for kind, value in data.items() if not kind.startswith("image/")]
     return "\n".join(texts)
 
 
 def problems(path: Path) -> Iterator[str]:
     """Yield what keeps a lesson from being committed."""
     text = path.read_text(encoding="utf-8")
-    try:
-        nb = nbformat.reads(text, as_version=4)
-        if nbformat.writes(normalise(nb)) + "\n" != text:
-            yield f"{path.name}: not normalised. Use make notebooks."
-    except ValueError as error:
-        yield f"{path.name}: {str(error).splitlines()[0]}"
-        return
+    nb = nbformat.reads(text, as_version=4)
     outputs = [output for cell in nb.cells for output in cell.get("outputs", ())]
+    if nbformat.writes(normalise(nb)) + "\n" != text:
+        yield f"{path.name}: not normalised. Use make notebooks."
     if not outputs or any(output.output_type == "error" for output in outputs):
         yield f"{path.name}: it has no outputs, or one is an error. Use make notebooks."
 
 
-def main(argv: list[str]) -> int:
-    """Run `python -m grmu notebooks [--check] [LESSON ...]`."""
-    parser = Parser(prog="python -m grmu notebooks", description=__doc__)
-    parser.add_argument("lessons", nargs="*", type=Path, help="paths of notebooks; all lessons if none is given")
+def main() -> int:
+    """Execute lessons, or check them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lessons", nargs="*", type=Path, help="paths of notebooks; all lessons if none")
     parser.add_argument("--check", action="store_true", help="only say what is wrong with the saved lessons")
-    options = parser.parse_args(argv)
+    options = parser.parse_args()
     paths = options.lessons or lessons()
-    if not paths or not all(path.is_file() and path.suffix == ".ipynb" for path in paths):
-        raise FileNotFoundError(f"There are no such notebooks ({', '.join(map(str, paths)) or NOTEBOOKS}): "
-                                "name files that end in .ipynb, in a checkout of the repository.")
-    if options.check:
-        found = [problem for path in paths for problem in problems(path)]
-        print("\n".join(found) or f"{len(paths)} lessons are saved as they should be.")
-        return int(bool(found))
-    for path in paths:
-        execute(path)
-    return 0
+    if not options.check:
+        list(map(execute, paths))
+        return 0
+    found = [problem for path in paths for problem in problems(path)]
+    print("\n".join(found) or f"{len(paths)} lessons are saved as they should be.")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
