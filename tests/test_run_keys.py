@@ -58,7 +58,7 @@ def test_an_edited_loss_never_returns_an_old_result(package):
 
 def test_code_that_computes_no_result_is_not_in_the_key(package):
     before = run_keys(Experiment())
-    for file in ("show/plots.py", "analysis/tables.py", "experiments/parallel.py"):
+    for file in ("plots/style.py", "analysis/tables.py", "experiments/parallel.py"):
         assert keys_after(package, file, "import", "\nimport") == before
 
 

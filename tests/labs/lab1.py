@@ -49,7 +49,7 @@ MISCONCEPTIONS = {
     "number of attribute values taken from the samples": wrong(
         "group_index", "return y * (int(a.max()) + 1) + a", test_group_index_subset=2),
     "only groups with samples are counted": wrong(
-        "group_counts", "return group.unique(return_counts=True)[1]", test_group_counts_vanished=2),
+        "group_counts", "return group.unique(return_counts=True)[1]", test_group_counts=3),
     "a random decision for each sample": wrong(
         "forget_split", SPLIT.replace("order[:round(ratio * len(members))]", "order < ratio").replace(
             "torch.randperm(", "torch.rand("), test_split_size=3, test_split_strata=2),

@@ -48,16 +48,16 @@ return a * retain_counts.sum() / train_counts.sum()""", test_alpha_untouched=1),
         "alpha", "return train_counts / retain_counts.clamp(min=1)", test_alpha_vanished=2),
     "the group's size counted twice": wrong("probabilities", """
 p = (weights * torch.bincount(group))[group]
-return p / p.sum()""", test_probabilities=2, test_probabilities_sum=1),
+return p / p.sum()""", test_probabilities=3),
     "divided by the sum over the groups": wrong(
-        "probabilities", "return weights[group] / weights.sum()", test_probabilities_sum=1),
+        "probabilities", "return weights[group] / weights.sum()", test_probabilities=3),
     "sampling without replacement": wrong(
         "draw_epoch", EPOCH.replace("True", "False"), test_draw=2, test_draw_seed=1),
     "the global seed is set": wrong(
         "draw_epoch", EPOCH.replace("torch.Generator()", "torch"), test_draw_seed=1),
     "the same epoch for all seeds": wrong("draw_epoch", EPOCH.replace("(seed)", "(0)"), test_draw_seed=1),
     "shares of the size of the training set": wrong(
-        "expected_shares", "return weights * retain_counts / len(train)", test_shares_vanished=2),
+        "expected_shares", "return weights * retain_counts / len(train)", test_shares=3),
     "the change against RETRAIN": wrong(
         "change_by_group", CHANGE.replace("pretrain", "retrain"), test_change=2, test_change_pairs=1),
     "means over different seeds": wrong(

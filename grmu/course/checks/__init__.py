@@ -1,5 +1,7 @@
-"""The checks of the exercises. Each takes the student's function, prints one line if it is right, and otherwise
-fails with a sentence that says what was expected. None contains a solution's code.
+"""The checks of the exercises.
+
+Each check takes the student's function, prints one line if it is right, and otherwise raises an error whose
+message says what was expected. No check contains the code of a solution.
 """
 
 from grmu.course.checks.common import CheckError, close, expect

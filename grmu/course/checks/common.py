@@ -1,13 +1,13 @@
 """What the checks share: an error that Jupyter shows as one sentence, and calls of a student's function."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from torch import Tensor
+
+Answer = Callable[..., Any]  # a function that a student wrote
 
 
 class CheckError(AssertionError):
@@ -19,7 +19,7 @@ class CheckError(AssertionError):
 
 def expect(condition: object, otherwise: str) -> None:
     """Raise a CheckError with the message `otherwise` unless the condition holds."""
-    if not bool(condition):
+    if not condition:
         raise CheckError(otherwise)
 
 
@@ -28,8 +28,8 @@ def passed(what: str) -> None:
     print(f"\N{CHECK MARK} {what}")
 
 
-def call(function: Callable[..., Any], *args: Any) -> Any:
-    """Call a student's function.
+def call(function: Answer, *args: Any) -> Any:
+    """Call a student's function without its warnings.
 
     Raises:
         CheckError: It is still the stub.
@@ -39,17 +39,17 @@ def call(function: Callable[..., Any], *args: Any) -> Any:
             warnings.simplefilter("ignore")
             return function(*args)
     except NotImplementedError:
-        raise CheckError(f"{function.__name__} still raises NotImplementedError: "
-                         "replace that line with your answer.") from None
+        message = f"{function.__name__} still raises NotImplementedError: replace that line with your answer."
+        raise CheckError(message) from None
 
 
-def number(function: Callable[..., Any], *args: Any) -> float:
+def number(function: Answer, *args: Any) -> float:
     """Call a student's function that should return one number."""
     value = call(function, *args)
     try:
         return float(value)
     except (TypeError, ValueError, RuntimeError):
-        raise CheckError(f"{function.__name__} should return one number, but returned {value!r}.") from None
+        raise CheckError(f"{function.__name__} must return one number, got {value!r}.") from None
 
 
 def tensor(value: Any, shape: tuple[int, ...], what: str) -> Tensor:
@@ -58,15 +58,23 @@ def tensor(value: Any, shape: tuple[int, ...], what: str) -> Tensor:
     return value
 
 
+def scalar(value: Any) -> Tensor:
+    """Return a value that should be a scalar tensor with a gradient."""
+    loss = tensor(value, (), "a scalar tensor: one number for the batch")
+    expect(loss.requires_grad, "no gradient flows through your result: do not use .item() or numpy.")
+    return loss
+
+
 def close(value: Any, target: Any, tolerance: float = 1e-4) -> bool:
     """Return whether two numbers, arrays or tensors agree in shape and value."""
-    ours, theirs = (np.asarray(v.detach() if isinstance(v, Tensor) else v, dtype=float) for v in (value, target))
-    return ours.shape == theirs.shape and bool(np.allclose(ours, theirs, atol=tolerance, rtol=tolerance))
+    ours, theirs = (np.asarray(v.detach() if isinstance(v, Tensor) else v, dtype=float)
+                    for v in (value, target))
+    return ours.shape == theirs.shape and np.allclose(ours, theirs, atol=tolerance, rtol=tolerance)
 
 
 def compare(value: Any, right: Any, otherwise: str, wrong: Iterable[tuple[Any, str]] = (),
             tolerance: float = 1e-4) -> None:
-    """Raise a CheckError unless a value is right; a known wrong value gets a message of its own."""
+    """Raise a CheckError unless a value is right; each known wrong value has its own message."""
     for mistake, why in wrong:
         expect(not close(value, mistake, tolerance), why)
     expect(close(value, right, tolerance), otherwise)
