@@ -60,7 +60,7 @@ test-browser: .venv/.installed-browser ## lessons, the explorer and the site (as
 	$(PY) -m pytest tests/browser $(ARGS)
 
 test-labs: .venv/.installed-test ## a class of thirty submissions to three labs, graded twice by the real grader: about twenty minutes
-	$(PY) -m pytest tests/test_labs.py --all-labs -s $(ARGS)
+	$(PY) -m pytest tests/test_labs.py tests/test_lab_checks.py --all-labs -s $(ARGS)
 
 kills: .venv/.installed-test workflow/.venv/.installed ## kill -9 around a sweep, thirty times: about twenty minutes
 	$(PY) -m pytest tests/test_workflow.py --kills -m kills -s $(ARGS)

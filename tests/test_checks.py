@@ -1,5 +1,4 @@
-"""The exercises of the lessons: their solution passes its check, their stub is named, and known mistakes are
-explained."""
+"""The exercises of the lessons: solutions pass, and stubs and known mistakes get their own message."""
 
 import math
 
@@ -41,12 +40,7 @@ def shift(before, left):
 
 
 def entropy(counts):
-    share = counts[counts > 0] / counts.sum()
-    return -(share * share.log()).sum()
-
-
-def log_mean_exp(t):
-    return t.logsumexp(0) - math.log(len(t))
+    return torch.special.entr(counts / counts.sum()).sum()
 
 
 def own(log_p, label):
@@ -57,21 +51,17 @@ def paired(rows, gold, metrics):
     return (rows.set_index("seed")[metrics] - gold.set_index("seed")[metrics]).dropna()
 
 
-def words(sentence):
-    return {"no", "never", "nobody", "nothing"} & set(sentence.split())
-
-
-def retain_loss(power=2, lam_power=1, draws=1, fixed=True):
+def retain_loss(power=2, draws=1, fixed=True):
     def loss(logits, batch, m, m_original, draw, lam):
         bars = [draw(batch.group) for _ in range(draws)]
         target = m_original(bars[-1])
         gap = m(bars[0]) - (target.detach() if fixed else target)
-        return torch.nn.functional.cross_entropy(logits, batch.y) + lam**lam_power * gap**power
+        return torch.nn.functional.cross_entropy(logits, batch.y) + lam * gap**power
     return loss
 
 
-def m_of(mine, z, group, **options):
-    drawn = torch.randint(options.get("n", 3), group.shape, generator=options.get("rng", mine.rng))
+def m_of(mine, z, group, rng=None):
+    drawn = torch.randint(3, group.shape, generator=rng or mine.rng)
     return mine.bound(z, group, drawn)
 
 
@@ -89,16 +79,15 @@ def tune(step=True, zero=True, sign=-1):
 MISTAKES = [
     ("group_accuracy", lambda p, y, group, g: ((p == y).float().mean(), 8, 0.1), "4 samples"),
     ("retrain", left_out(lambda m, ratio, rng, n: m[:round(ratio * len(m))]), "every seed forgets"),
-    ("retrain", left_out(lambda m, ratio, rng, n: m[torch.rand(len(m), generator=rng) < 0.3]), "exact fraction"),
+    ("retrain", left_out(lambda m, ratio, rng, n: m[torch.rand(20, generator=rng) < 0.3]), "exact fraction"),
     ("retrain", left_out(lambda m, ratio, rng, n: torch.randperm(n, generator=rng)[:50]), "only group 1"),
     ("retrain", left_out(lambda m, ratio, rng, n: m[:0]), "that is PRETRAIN"),
     ("retrain", lambda fit, x, y, group, g, ratio, seed: fit(x[10:], y[:-10]), "do not belong together"),
-    ("retrain", lambda fit, x, y, *_: None, "call fit once"),
     ("margin_shift", lambda before, left: -shift(before, left), "the sign"),
     ("margin_shift", lambda before, left: shift(before, left).exp(), "take its logarithm"),
     ("margin_shift", lambda before, left: (left[1] / before[1]).log(), "nine tenths"),
     ("retain_share", lambda c, g, ratio: (1 - ratio) * c[g] / sum(c), "old size"),
-    ("retain_share", lambda c, g, ratio: 0.07287, "does g matter"),
+    ("retain_share", lambda c, g, ratio: 0.07287, "use g"),
     ("group_weights", lambda before, after: after / before, "upside down"),
     ("group_weights", lambda before, after: 1 / after, "balance the groups"),
     ("group_weights", lambda before, after: before / after, "weight 0"),
@@ -107,23 +96,24 @@ MISTAKES = [
     ("my_dv_bound", lambda j, m: j.mean() - m.mean(), "mean minus mean"),
     ("my_dv_bound", lambda j, m: j.mean() - m.logsumexp(0), "log-.mean.-exp"),
     ("my_dv_bound", lambda j, m: j.mean() - m.exp().mean().log(), "overflows"),
-    ("my_dv_bound", lambda j, m: (j.mean() - log_mean_exp(m)).item(), "gradients must flow"),
+    ("my_dv_bound", lambda j, m: (j.mean() - m.logsumexp(0) + math.log(len(m))).item(), "scalar tensor"),
     ("corrected_loss", lambda j, m, a: j.mean() - m.exp().mean() / a.detach(), "smaller"),
-    ("corrected_loss", lambda j, m, a: log_mean_exp(m) - j.mean(), "plain loss"),
+    ("corrected_loss", lambda j, m, a: m.exp().mean().log() - j.mean(), "plain loss"),
     ("corrected_loss", lambda j, m, a: m.exp().mean() / a - j.mean(), "detach it"),
-    ("my_group_bar", lambda how, g, n, rng: g, "57 %"),
+    ("my_group_bar", lambda how, g, n, rng: g, "4 groups"),
     ("my_group_bar", lambda how, g, n, rng: torch.randint(n, g.shape, generator=rng), "a permutation keeps"),
-    ("needed_nats", lambda c: entropy(c.sum(0)), "add up each row"),
+    ("needed_nats", lambda c: entropy(c.sum(0)), "add up rows"),
     ("needed_nats", lambda c: entropy(c.sum(1).clamp(min=1)), "must change nothing"),
     ("classifier_bound", lambda p, g: -own(p, g).mean(), "that is the cross-entropy"),
-    ("classifier_bound", lambda p, g: entropy(g.bincount().float()) + own(p, g).sum(), "mean"),
+    ("classifier_bound", lambda p, g: entropy(g.bincount()) + own(p, g).sum(), "mean"),
     ("my_unlearning_loss", lambda mine, z, g: -m_of(mine, z, g), "return M and not -M"),
     ("my_unlearning_loss", lambda mine, z, g: mine.bound(z, g, g), "declared groups"),
     ("my_unlearning_loss", lambda mine, z, g: m_of(mine, z.detach(), g).detach(), "no gradient flows"),
     ("my_unlearning_loss", lambda mine, z, g: m_of(mine, z, g, rng=torch.Generator()), "mine.rng"),
-    ("my_tune_mine", tune(sign=1), "must maximise"), ("my_tune_mine", tune(step=False), "there were 0 steps"),
+    ("my_tune_mine", tune(sign=1), "must maximise"),
+    ("my_tune_mine", tune(step=False), "did not change"),
     ("my_tune_mine", tune(zero=False), "old gradients"),
-    ("my_retain_loss", retain_loss(power=1), "squared"), ("my_retain_loss", retain_loss(lam_power=0), "lambda"),
+    ("my_retain_loss", retain_loss(power=1), "squared"),
     ("my_retain_loss", retain_loss(draws=2), "draw group_bar once"),
     ("my_retain_loss", retain_loss(fixed=False), "fixed target"),
     ("gap", lambda r, g, m: paired(r, g, m).abs().mean().mean(), "mean distance"),
@@ -132,14 +122,15 @@ MISTAKES = [
     ("match_loss", lambda ce, target: (ce.mean() - target) ** 2, "detach it"),
     ("logit_confidence", lambda z, y: own(z.log_softmax(1), y)[:, 0], "that is log p"),
     ("logit_confidence", lambda z, y: own(z.softmax(1), y)[:, 0].logit(), "very sure models"),
-    ("tpr_at_fpr", lambda seen, never, rate: rate, "0.6 at a rate|too strict"),
+    ("tpr_at_fpr", lambda seen, never, rate: rate, "0.6 at a rate"),
     ("tpr_at_fpr", lambda seen, never, rate: 0.6, "at a rate of 50 %"),
     ("masked_mean", lambda z, ids: z.mean(1), "includes the padding"),
-    ("has_negation", lambda s: "no" in s, "compare words"), ("has_negation", lambda s: bool(words(s)), "capitals"),
+    ("has_negation", lambda s: "no" in s, "compare words"),
+    ("has_negation", lambda s: not {"no", "never", "nobody"}.isdisjoint(s.split()), "capitals"),
     ("error_groups", lambda p, y: (p != y).long(), "two groups"),
     ("labels_needed", lambda share, k, sure: math.ceil(k / share), "on average"),
     ("fewest_trainings", lambda days, wait: len(set(days)), "a request of day 0"),
-    ("promise", lambda retrained, forgotten, controls: "passed", "cannot tell|means nothing"),
+    ("promise", lambda retrained, forgotten, controls: "passed", "every control"),
 ]
 
 

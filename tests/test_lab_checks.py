@@ -20,6 +20,14 @@ EMPTY = {"nothing": lambda *_, **__: None, "NaN": lambda *_, **__: np.nan, "a co
          "zeros": lambda first=0, *_, **__: 0 * first, "what it was given": lambda first=0, *_, **__: first}
 
 
+def slow(lab):
+    """`make test` leaves it to `make test-labs`."""
+    return pytest.param(lab, marks=pytest.mark.all_labs)
+
+
+QUICK = [slow(lab) if lab == "project" else lab for lab in LABS]
+
+
 @functools.cache
 def known(lab):
     """tests/labs/LAB.py as a module."""
@@ -69,20 +77,20 @@ def test_each_graded_cell_has_a_check(lab):
     assert list(checks(lab)) == list(cells(lab)[1])
 
 
-@pytest.mark.parametrize("lab", LABS)
-@pytest.mark.parametrize("secret", [0, 1])
+@pytest.mark.parametrize("lab", QUICK)
+@pytest.mark.parametrize("secret", [0, pytest.param(1, marks=pytest.mark.all_labs)])
 def test_right_answers_get_all_points_in_two_styles(lab, secret):
     assert lost(lab, namespace(lab), secret) == {}
     assert lost(lab, namespace(lab, known(lab).SECOND), secret) == {}
 
 
-@pytest.mark.parametrize("lab", [lab for lab in LABS if lab != "project"])
+@pytest.mark.parametrize("lab", LABS[:-1])
 @pytest.mark.parametrize("empty", EMPTY)
 def test_answers_that_show_nothing_get_no_points(lab, empty):
     assert set(lost(lab, namespace(lab, patch=EMPTY[empty]))) == set(checks(lab))
 
 
-@pytest.mark.parametrize("lab", LABS)
+@pytest.mark.parametrize("lab", [lab if lab == "lab2" else slow(lab) for lab in LABS])
 def test_a_mistake_loses_its_points_and_no_others_and_is_explained(lab):
     wrong, points = {}, cells(lab)[1]
     for title, (sources, expected) in known(lab).MISCONCEPTIONS.items():

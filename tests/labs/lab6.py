@@ -28,11 +28,11 @@ MISCONCEPTIONS = {
     "the share that remains": ({"shares": """
 def shares(before, left):
     return torch.where(before > 0, left / before.clamp(min=1), 0.0)
-"""}, {"test_shares": 2, "test_shares_absent": 1}),
+"""}, {"test_shares": 3}),
     "an empty group gives NaN": ({"shares": """
 def shares(before, left):
     return 1 - left / before
-"""}, {"test_shares_absent": 1}),
+"""}, {"test_shares": 3}),
     "the logit rises": ({"shift_visible": """
 def shift_visible(logits, a, r):
     return logits - torch.log(1 - r)[:, a].T
@@ -43,9 +43,9 @@ def shift_visible(logits, a, r):
     return logits
 """}, {"test_visible_many": 1}),
     "the mean of the logarithms": ({"shift": SHIFT.format(moved="(p_attribute * torch.log(1 - r)).sum(2)")},
-                                   {"test_shift": 3, "test_shift_limits": 2}),
+                                   {"test_shift": 5}),
     "the attribute plays no part": ({"shift": SHIFT.format(moved="(1 - r).mean(1).log()")},
-                                    {"test_shift": 3, "test_shift_limits": 2}),
+                                    {"test_shift": 5}),
     "1.96 instead of t": ({"miss": MISS.format(asked="rows[rows.r > 0]", half="1.96 * d.sem()")},
                           {"test_miss": 3}),
     "groups without forgotten pictures count, too": ({"miss": MISS.format(asked="rows", half=T)},

@@ -60,7 +60,7 @@ def tensor(value: Any, shape: tuple[int, ...], what: str) -> Tensor:
 
 def scalar(value: Any) -> Tensor:
     """Return a value that should be a scalar tensor with a gradient."""
-    loss = tensor(value, (), "a scalar tensor: one number for the batch")
+    loss = tensor(value, (), "a scalar tensor, without .item()")
     expect(loss.requires_grad, "no gradient flows through your result: do not use .item() or numpy.")
     return loss
 

@@ -118,7 +118,7 @@ def check_expected_distinct(function: Answer) -> None:
     expected = number(function, 51, share, n_draws)
     compare(expected, 43.98, f"44.0 of the 51 pictures are drawn at least once, not {expected:.1f}.",
             [(share * n_draws, "the group is drawn 101 times, but some pictures are drawn several times."),
-             (51 * (1 - (1 - share) ** n_draws), "`share` belongs to the whole group: a picture has share / n.")],
+             (51 * (1 - (1 - share) ** n_draws), "`share` is that of the group: a picture has share / n.")],
             1e-3)
     compare(number(function, 10, 0.5, 1), 0.5, "one draw hits the group with probability `share`, here 0.5.")
     passed("44 different pictures of 51, drawn 101 times")

@@ -18,7 +18,7 @@ def check_dv_bound(function: Answer) -> None:
              (right - math.log(3), "that is log-*sum*-exp, but Eq. 2 has log-*mean*-exp: subtract log B'."),
              (-right, "the sign is wrong: the bound is high if T is high on real pairs.")])
     compare(number(function, joint + 500, marginal + 500), right, tolerance=1e-3,
-            otherwise="adding 500 to every T must change nothing, but exp(500) overflows: use torch.logsumexp.")
+            otherwise="adding 500 to every T must change nothing, but exp overflows: use torch.logsumexp.")
     scalar(call(function, joint, marginal.clone().requires_grad_()))
     passed(f"the Donsker-Varadhan bound: {bound:.3f} nats, also where exp T would overflow")
 
@@ -55,7 +55,7 @@ def check_group_bar(function: Answer) -> None:
     expect(draw("exact", (1000, 4)).sort(1).values.equal(torch.arange(4).expand(1000, 4)),
            "exact: each row must have every group once, 0 to n_groups - 1.")
     for how in ("shuffle", "uniform"):
-        expect(draw(how).equal(draw(how)), f"{how}: the same rng must give the same draw: pass generator=rng.")
+        expect(draw(how).equal(draw(how)), f"{how}: equal rng must give equal draws: pass generator=rng.")
         expect(not draw(how).equal(draw(how, seed=1)), f"{how}: the draw does not depend on rng.")
     passed("three ways to pair features with groups")
 

@@ -95,7 +95,7 @@ def draw_heavy(rng):
 def assert_drawn(rows, heavy, half):
     """Raise an AssertionError unless an epoch has N draws with these probabilities."""
     n = len(heavy)
-    assert len(rows) == n and set(rows) <= set(range(n)), f"An epoch has {n} draws of the rows 0 to {n - 1}."
+    assert len(rows) == n, f"An epoch has as many draws as there are samples, {n}, not {len(rows)}."
     assert abs(heavy[rows].mean() - half) < 0.05, (  # more than 6 standard deviations
         f"Samples with a joint probability of {half:.0%} make up {heavy[rows].mean():.0%} of an epoch. "
         "Drawing each sample once ignores the probabilities: draw with replacement (task 2.2).")
