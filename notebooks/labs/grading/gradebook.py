@@ -34,7 +34,7 @@ TAGS = {*bleach.ALLOWED_TAGS, "br", "details", "div", "h1", "h2", "h3", "h4", "h
         "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 ATTRIBUTES = {"*": ["class", "id"], "a": ["href"], "img": ["alt", "height", "src", "width"]}
 UNSEEN = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
-STYLE = "#toc { display: none } table.points td { vertical-align: top; text-align: left; padding: 0.2em 1em }"
+STYLE = "#toc { display: none } td, th { vertical-align: top; text-align: left; padding: 0.1em 0.6em }"
 LMS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]  # Canvas's columns; Moodle maps the login
 CONFIG = """c = get_config()
 c.CourseDirectory.root = c.Exchange.root = {root!r}
@@ -69,7 +69,7 @@ class Points(Preprocessor):
                 continue
             verdict = " ".join(output.get("evalue", "") for output in cell.get("outputs", ()))
             waits = meta.get("solution") and meta.get("needs_manual_grade", meta["score"] == 0)
-            points = f"{meta['score']:g} of {meta['points']:g}" + (" (read by a person)" if waits else "")
+            points = f"{meta['score']:g} of {meta['points']:g}" + (" (not marked yet)" if waits else "")
             lines.append(f"<tr><td>{meta['grade_id']}</td><td>{points}</td>"
                          f"<td>{html.escape(meta.get('comment') or verdict)}</td></tr>")
         head = f"<b>{about['score']:g} of {about['max_score']:g} points</b> so far"
