@@ -1,13 +1,13 @@
 """Build data/groundwear.safetensors.xz: Fashion-MNIST's footwear and garments on real ground textures.
 
-    python data/build_groundwear.py --fashion-mnist DIR [--check] [--sheet]
+    python data/build_groundwear.py --fashion-mnist DIR [--check]
 
 DIR holds the four original .gz files (Debian: package dataset-fashion-mnist; elsewhere: torchvision downloads
 the same files into <root>/FashionMNIST/raw). The textures come with scikit-image. The file holds *parts and
 recipes*, not pictures: a pool of 28 x 28 objects, one 256 x 256 ground per texture, and for every picture of
 every variant which object lies on which window of which ground. `grmu.data` puts them together when it loads,
 in integer arithmetic, so that every machine sees the same bits. --check compares with the shipped file
-instead of writing; --sheet redraws the datasheet's pictures.
+instead of writing. The pictures of the datasheet are `grmu.plots.group_sheet`'s.
 """
 
 from __future__ import annotations
@@ -149,24 +149,11 @@ def build(folder: Path) -> bytes:
     return lzma.compress(packed, format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, filters=XZ_FILTERS)
 
 
-def draw_sheets() -> None:
-    """One picture sheet per variant (every group, eight samples), for the datasheet."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from grmu import data, plots
-
-    for name in variants():
-        figure = plots.group_sheet(data.load(name).train)
-        figure.savefig(HERE / f"{name}.png", dpi=110, bbox_inches="tight", metadata={"Software": None})
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fashion-mnist", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--check", action="store_true", help="compare with the shipped file, write nothing")
-    parser.add_argument("--sheet", action="store_true", help="redraw the datasheet's pictures as well")
     options = parser.parse_args()
     packed = build(options.fashion_mnist)
     digest = hashlib.sha256(packed).hexdigest()
@@ -177,8 +164,6 @@ def main() -> None:
     OUTPUT.write_bytes(packed)
     (HERE / "groundwear.sha256").write_text(f"{digest}  {OUTPUT.name}\n")
     print(f"{OUTPUT.name}: {len(packed) / 2**20:.2f} MiB, SHA-256 {digest}")
-    if options.sheet:
-        draw_sheets()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-from html import unescape
 from pathlib import Path
 
 import build_explorer
@@ -61,25 +60,6 @@ def finding() -> str:
             f"group, where it was right about {before:.0f} %; REWEIGHT brings it back to {mended:.0f} %.")
 
 
-def with_back_links(glossary: str) -> str:
-    """Each entry with the lessons whose text uses its terms or its symbol."""
-    prose = {path.name: "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells
-                                  if cell.cell_type == "markdown") for path in build_slides.LESSONS}
-
-    def entry(match: re.Match[str]) -> str:
-        head = match[0].split(":")[0]
-        terms = [term for bold in re.findall(r"\*\*(.+?)\*\*", head) for term in bold.split(", ")]
-        sign = re.findall(r"^- \$\\(\w+)", head)
-        words = "|".join([*(rf"\b{re.escape(term)}" for term in terms),
-                          *(rf"\\{name}|{unescape(f'&{name};')}" for name in sign)])
-        case = re.NOFLAG if any(map(str.isupper, terms)) else re.IGNORECASE
-        used = [f"[{name[:2]}](../notebooks/{name})" for name, text in prose.items()
-                if re.search(words, text, case)]
-        return match[0] + f" *Used in* {', '.join(used)}." * bool(used)
-
-    return re.sub(r"^- .*(?:\n  .*)*", entry, glossary, flags=re.M)
-
-
 def embedded(page: str) -> str:
     """The explorer out of its own page, with what a browser without scripts shows instead."""
     words = re.search(r"<script>.*?</script>", page, re.DOTALL)[0]
@@ -108,8 +88,6 @@ def stage(source: Path) -> None:
     landing = landing.replace("FOUND", finding()).replace("EXPLORER", embedded(page))
     (source / "docs" / "site" / "index.md").unlink()
     (source / "index.md").write_text(landing, encoding="utf-8")
-    glossary = source / "docs" / "glossary.md"
-    glossary.write_text(with_back_links(glossary.read_text(encoding="utf-8")), encoding="utf-8")
     (source / "docs" / "claims.md").write_text(claims_page(), encoding="utf-8")
     shutil.copy2(source / "docs" / "conf.py", source)
     (source / "_static").mkdir()

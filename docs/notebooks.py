@@ -16,7 +16,6 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from PIL import Image
 from tqdm import tqdm
@@ -47,17 +46,13 @@ def execute(path: Path) -> None:
     """Execute a lesson in its own folder, and save it normalised, or not at all if it fails.
 
     Raises:
-        ValueError: A cell fails (the message has its traceback), or shows a path of this machine.
+        CellExecutionError: A cell fails.
+        ValueError: A cell shows a path of this machine.
     """
     nb = nbformat.read(path, as_version=4)
     client = NotebookClient(nb, timeout=1800, kernel_name="python3", record_timing=False,
                             resources={"metadata": {"path": str(path.parent)}})
-    with client.setup_kernel(env=kernel_environment()):
-        for index, cell in enumerate(tqdm(nb.cells, desc=path.stem, unit="cell")):
-            try:
-                client.execute_cell(cell, index)
-            except CellExecutionError as error:
-                raise ValueError(f"{path.name}, cell {index} failed.\n{error}") from error
+    client.execute(env=kernel_environment())
     write_whole(path, nbformat.writes(normalise(nb)) + "\n")
 
 
@@ -145,7 +140,8 @@ def main() -> int:
     options = parser.parse_args()
     paths = options.lessons or lessons()
     if not options.check:
-        list(map(execute, paths))
+        for path in tqdm(paths, unit="lesson"):
+            execute(path)
         return 0
     found = [problem for path in paths for problem in problems(path)]
     print("\n".join(found) or f"{len(paths)} lessons are saved as they should be.")

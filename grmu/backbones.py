@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from grmu.data import GroupedDataset, known, require
-from grmu.data.downloads import downloads, in_package, sha256
+from grmu.data.files import downloads, in_package, sha256
 from grmu.models import Backbone
 
 

@@ -75,7 +75,7 @@ class Classifier(nn.Module):
             x = self.crop.centre(x)
         if x.ndim == 4 and self.channels:  # grey pictures are shown to all channels
             x = x.expand(-1, self.channels, -1, -1)
-        x = x.to(self.head.weight.dtype)
+        x = x.to(self.scale.dtype)
         if x.ndim != 4:
             return x.mul(self.scale.flatten()).sub_(self.shift.flatten())
         return x.mul(self.scale).sub_(self.shift).contiguous(memory_format=torch.channels_last)
@@ -83,7 +83,7 @@ class Classifier(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """z = f_theta(x), (B, n_features), from samples as stored."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            return self.backbone(self.scaled(x)).to(self.head.weight.dtype)
+            return self.backbone(self.scaled(x)).to(self.scale.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, (B, n_classes)."""

@@ -6,6 +6,7 @@ import re
 
 import nbformat
 import pytest
+from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import notebooks
@@ -100,7 +101,8 @@ def plain_numbers(text):
     """Numbers that a reader meets: not of formulas, code, links, headings, tables, references and years."""
     for pattern in (r"(?s)<details>.*?</details>", r"(?s)\$\$.*?\$\$", r"(?s)\$.*?\$", r"`[^`]*`",
                     r"\]\([^)]*\)", r"https?://\S+", r"(?m)^#.*$", r"(?m)^\*\*Exercise[^*]*\*\*[^.]*\.",
-                    r"(?m)^\|.*\|$", r"(?i)\b(?:lessons?|sections?|eqs?\.|equations?|figs?\.|tables?|algorithms?|articles?"
+                    r"(?m)^\|.*\|$",
+                    r"(?i)\b(?:lessons?|sections?|eqs?\.|equations?|figs?\.|tables?|algorithms?|articles?"
                     r"|labs?|step)\s*\d[\d.]*(?:(?:,| and| to|\u2013)\s*\d[\d.]*)*", r"\b(?:19|20)\d\d\b",
                     r"\[\d+[^\]]*\]"):
         text = re.sub(pattern, " ", text)
@@ -171,7 +173,7 @@ def test_a_lesson_that_fails_stays_as_it_was(tmp_path):
     path = tmp_path / "00_broken.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell("1 / 0", id="a")]), path)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"00_broken.ipynb, cell 0 failed.*(?s:.)*ZeroDivisionError"):
+    with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
         notebooks.execute(path)
     assert path.read_bytes() == before
     assert "no outputs" in " ".join(notebooks.problems(path))

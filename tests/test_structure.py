@@ -63,7 +63,7 @@ def test_the_package_has_its_names_and_loads_no_figures_no_forests_and_no_data()
     loaded = call("-c", f"import sys, grmu; {typed}; print(*sys.modules)")
     assert loaded.returncode == 0, loaded.stderr
     heavy = ("matplotlib", "IPython", "sklearn.ensemble", "grmu.data.groundwear", "grmu.data.negation",
-             "grmu.data.originals", "grmu.methods.", "grmu.analysis", "grmu.plots", "grmu.widgets", "grmu.course",
-             "grmu.batch")
+             "grmu.data.originals", "grmu.methods.", "grmu.analysis", "grmu.plots", "grmu.widgets",
+             "grmu.course", "grmu.batch")
     assert "torch" in loaded.stdout.split()
     assert [name for name in loaded.stdout.split() if name.startswith(heavy)] == []

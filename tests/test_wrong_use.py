@@ -131,8 +131,7 @@ COMMANDS = [("", "COMMAND"), ("demos", "'demos'", "demo"), ("demo --ratio 1.5", 
             ("data celeba --cache", "--cache", "--root"), ("data --root none", "--root", "name"),
             ("weights vgg", "'vgg'", "resnet18"), ("weights minilm --download", "'minilm'", "resnet18_timm"),
             ("plan", "grid"), ("plan none.yaml", "none.yaml", "cannot be read"), ("plan .", "cannot be read"),
-            ("dry-run none.yaml", "none.yaml", "cannot be read"), ("dry-run --jobs 0 x", "from 1"),
-            ("notebooks none.ipynb", "none.ipynb", ".ipynb")]
+            ("dry-run none.yaml", "none.yaml", "cannot be read"), ("dry-run --jobs 0 x", "from 1")]
 
 # what a sweep's YAML file says: of the grid, then of its only block
 GRIDS = [("[1, 2]", "[1, 2]", "map names"), ("", "None", "map names"), ("{output: [", "YAML"),

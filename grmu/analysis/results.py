@@ -42,7 +42,7 @@ STUDIES = {  # each script in data/results, and the tables that it writes
     "benchmark": ("trajectories", "membership", "cost", "twins"), "pictures": ("pictures",),
     "audits": ("audit", "efficacy", "stayers", "answers", "exposure"),
     "distances": ("distances", "relearning"),
-    "groups": ("inferred", "layers"), "sentences": ("sentences",), "released": ("released",),
+    "groups": ("inferred", "layers"), "sentences": ("sentences",),
     "shift": ("shift",), "moved": ("moved",), "features": ("features",),
     "causes": ("causes",), "why": ("causes_cells", "causes_compared")}
 TABLES = ("runs", "search", "tuning", *(table for tables in STUDIES.values() for table in tables))

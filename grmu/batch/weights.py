@@ -9,7 +9,7 @@ import torch
 
 from grmu.backbones import SOURCES, find
 from grmu.data import known
-from grmu.data.downloads import downloads, sha256
+from grmu.data.files import downloads, sha256
 
 URLS = {"resnet18": "https://download.pytorch.org/models",
         "resnet18_timm": "https://github.com/huggingface/pytorch-image-models/releases/download/v0.1-rsb-weights"}

@@ -8,8 +8,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
 
 from grmu.data.checks import require
 
@@ -84,3 +87,27 @@ def write_whole(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def downloads() -> Path:
+    """$GRMU_WEIGHTS, else the folder that PyTorch keeps downloaded weights in."""
+    chosen = os.environ.get("GRMU_WEIGHTS") or Path(torch.hub.get_dir()) / "checkpoints"
+    return Path(chosen).expanduser()
+
+
+def in_package(package: str, inside: str) -> list[Path]:
+    """Where a file of an installed package is; empty if the package is not there."""
+    spec = find_spec(package)
+    return [Path(place) / inside for place in (spec and spec.submodule_search_locations) or ()]
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, remembered while the file stays as it is."""
+    status = path.stat()
+    return _sha256(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, size: int, mtime_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,8 +18,7 @@ import torch
 from safetensors.torch import load, save
 
 from grmu import data, models, reweight, training
-from grmu.data.downloads import sha256
-from grmu.data.files import PACKAGE
+from grmu.data.files import PACKAGE, sha256
 from grmu.data.subsets import smaller
 from grmu.experiments.experiment import Experiment, check_device
 from grmu.experiments.store import Checkpoint, Record, Store

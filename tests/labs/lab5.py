@@ -31,7 +31,7 @@ def score(confidence, status, victim, references):
 def auc(members, others):
     area = (members[:, None] > others).mean()
     return max(area, 1 - area)
-"""}, {"test_auc": 3, "test_auc_ties": 1}),
+"""}, {"test_auc": 4}),
     "the quantile interpolates": ({"accuse": """
 def accuse(calibration, scores, rate):
     return scores > np.quantile(calibration, 1 - rate)
@@ -41,11 +41,11 @@ def accuse(calibration, scores, rate):
     return scores >= np.sort(calibration)[len(calibration) - int(rate * len(calibration))]
 """}, {"test_accuse_ties": 1}),
     "only members are drawn again": ({"interval": INTERVAL.format(**BOOTSTRAP | {"others": "others"})},
-                                     {"test_interval": 3}),
+                                     {"test_interval": 4}),
     "a 90 % interval": ({"interval": INTERVAL.format(**BOOTSTRAP | {
-        "ends": "np.quantile(found, [0.05, 0.95])"})}, {"test_interval": 3}),
+        "ends": "np.quantile(found, [0.05, 0.95])"})}, {"test_interval": 4}),
     "the seed is not used": ({"interval": INTERVAL.format(**BOOTSTRAP | {"rng": "np.random.default_rng(0)"})},
-                             {"test_interval_seed": 1}),
+                             {"test_interval": 4}),
     "the controls are ignored": ({"verdict": """
 def verdict(found, controls):
     return DETECTED if found[0] > 0.5 or found[1] < 0.5 else NOT_DETECTED

@@ -30,7 +30,7 @@ def check_setup() -> None:
 
 def check_group_accuracy(function: Answer) -> None:
     """Check `function(predicted, y, group, g)`, which returns accuracy, n and standard error of group g."""
-    predicted, y = torch.tensor([0, 1, 1, 0, 1, 1, 0]), torch.tensor([0, 1, 0, 0, 1, 1, 0])
+    predicted, y = torch.tensor([0, 1, 1, 1, 1, 1, 0]), torch.tensor([0, 1, 0, 1, 1, 1, 0])
     group = torch.tensor([0, 1, 0, 0, 1, 1, 0])
     answer = call(function, predicted, y, group, 0)
     expect(isinstance(answer, tuple) and len(answer) == 3, "return accuracy, n and standard error.")
@@ -50,7 +50,7 @@ def check_retrain(function: Answer) -> None:
     expect((group[kept] != 1).sum() == 80, "only group 1 requests deletion: pass everyone else to fit.")
     expect(gone > 0, "fit gets all pictures, including the forget set: that is PRETRAIN.")
     expect(gone == 10, f"ratio is an exact fraction of the group: forget 10 of its 20 samples, not {gone}.")
-    expect(kept == _kept(function, group, 3), "the same seed must forget the same samples: use it.")
+    expect(kept == _kept(function, group, 3), "the same seed must forget the same samples: use a generator.")
     expect(kept != _kept(function, group, 4), "every seed forgets the same samples: choose at random.")
     passed("a new model trained on the retain set: this is exact unlearning")
 

@@ -55,7 +55,8 @@ def check_group_bar(function: Answer) -> None:
     expect(draw("exact", (1000, 4)).sort(1).values.equal(torch.arange(4).expand(1000, 4)),
            "exact: each row must have every group once, 0 to n_groups - 1.")
     for how in ("shuffle", "uniform"):
-        expect(draw(how).equal(draw(how)), f"{how}: equal rng must give equal draws: pass generator=rng.")
+        expect(draw(how).equal(draw(how)),
+               f"{how}: the same generator state must give the same draw: pass generator=rng.")
         expect(not draw(how).equal(draw(how, seed=1)), f"{how}: the draw does not depend on rng.")
     passed("three ways to pair features with groups")
 

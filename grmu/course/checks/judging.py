@@ -32,13 +32,13 @@ def check_match_loss(function: Answer) -> None:
 
 def check_logit_confidence(function: Answer) -> None:
     """Check `function(logits, y)` for (N, C) and (N,): (N,) log p / (1 - p), p the probability of class y."""
-    logits, y = torch.tensor([[2.0, 1.0, 0.0], [0.0, 4.0, 0.0]]), torch.tensor([0, 0])
+    logits, y = torch.tensor([[2.0, 1.0, 0.0], [4.0, 1.0, 0.0]]), torch.tensor([0, 2])
     c = tensor(call(function, logits, y), (2,), "a tensor (N,): one number for each sample")
-    p = logits.softmax(1)[:, 0]
-    compare(c, p.logit(), f"{p.logit().tolist()} is expected, not {c.tolist()}.",
+    p = logits.softmax(1)[torch.arange(2), y]
+    compare(c, p.logit(), f"[0.687, -4.049] is right, not {c.tolist()}: 1 - p sums over the other classes.",
             [(p.log(), "that is log p. Return log p / (1 - p)."),
              (-p.logit(), "the sign is wrong: more confidence in the right class gives a larger number.")])
-    sure = call(function, torch.tensor([[60.0, 0.0], [0.0, 300.0]]), y)
+    sure = call(function, torch.tensor([[60.0, 0.0], [300.0, 0.0]]), torch.tensor([0, 1]))
     compare(sure, [60.0, -300.0], f"very sure models give [60, -300], not {sure.tolist()}: p rounds to 1, so "
             "use the logits, and logsumexp over the other classes.")
     passed("confidence that does not saturate")
@@ -67,6 +67,7 @@ def check_masked_mean(function: Answer) -> None:
     tensor(mean, (2, 2), "a tensor (B, d): one vector for each sentence, here (2, 2)")
     compare(mean, [[2.0, 15.0], [4.0, 4.0]], f"[[2, 15], [4, 4]] is expected, not {mean.tolist()}.",
             [(z.mean(1), "your mean includes the padding: 80 and 90 are not words."),
+             ([[4 / 3, 10.0], [4.0, 4.0]], "divide by the number of words, not by L."),
              ([[4.0, 30.0], [12.0, 12.0]], "that is the sum over the words. Divide by their number.")])
     passed("a mean over words, whatever the padding contains")
 
@@ -117,6 +118,7 @@ def check_fewest_trainings(function: Answer) -> None:
             ([0, 30], 30, 1, "a request of day 0 can wait until day 30"),
             ([0, 31], 30, 2, "a request of day 0 cannot wait until day 31"),
             ([29, 31], 30, 1, "the waiting time begins with a request, not with a month"),
+            ([0, 35, 64], 30, 2, "one training on day 30 and one on day 65 serve everyone"),
             ([40, 0, 45, 20], 30, 2, "days come in any order: sort them first")):
         n = number(function, list(days), wait)
         expect(n == right, f"fewest_trainings({days}, {wait}) is {right}, not {n:g}: {why}.")

@@ -53,7 +53,7 @@ def check_tune_mine(function: Answer) -> None:
         return mine.network.second.bias.square().sum() / 2 * z.mean()
 
     call(function, mine, loss, features, iter([Batch(z[row], row, row, row) for row in rows]))
-    compare(weight, [12.0], f"one step per batch moves a weight from 1 to 12, not to {weight.item():g}.",
+    compare(weight, [12.0], f"one step per batch must move a weight from 1 to 12, not to {weight.item():g}.",
             [([1.0], "the network did not change: call mine.optimizer.step() for each batch."),
              ([2.0], "M became smaller, but tuning must maximise it: minimise minus the loss."),
              ([14.0], "old gradients are still there: call mine.optimizer.zero_grad() before backward().")])

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from torch.utils.data import Dataset
 
-from grmu.data.downloads import downloads, in_package
+from grmu.data.files import downloads, in_package
 from grmu.data.originals.cache import Block, Cache, Content, Rows, default_folder, digest
 from grmu.data.originals.original import Metadata, Original, Protocols, codes, find, read_table
 

@@ -14,8 +14,7 @@ import pandas as pd
 import torch
 
 from grmu.data.core import Group, GroupedDataset, Splits
-from grmu.data.downloads import sha256
-from grmu.data.files import write_whole
+from grmu.data.files import sha256, write_whole
 from grmu.data.memmap import CropTransform, MemmapSamples, Storage
 from grmu.data.originals.cache import Cache, PictureRows, Rows, cores, default_folder, digest, read
 

@@ -114,9 +114,8 @@ async def serve(task: dict[str, Any], send: Any) -> None:
             if finished and not reported:
                 send({"outputs": [cell.get("outputs") for cell in nb.cells], "notes": notes})
                 reported = True
-            if finished:
-                if "error" in (await client.ask(task["not_allowed"], "{}", 60) or "error"):
-                    note(notes, "the package's functions could still be called")
+            if finished and "error" in (await client.ask(task["not_allowed"], "{}", 60) or "error"):
+                note(notes, "the package's functions could still be called")
             while finished and (question := receive()) is not None:
                 answer = await client.ask(question["code"], question["given"], limits["ask_seconds"])
                 finished = answer is not None

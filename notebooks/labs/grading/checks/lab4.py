@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import torch
-from grading.asking import GRADIENTS, compare, in_process, own_code, same
+from grading.asking import GRADIENTS, compare, in_process, own_code
 from torch import nn
 
 from grmu import metrics
@@ -76,25 +76,20 @@ def right_bound(t, group, group_bar):
     return (t[rows, group].mean() - t[rows, group_bar].logsumexp(0)).item() + math.log(n), gradient
 
 
-def test_unlearning(ask, rng):
-    for _ in range(2):
-        inputs = draw_table(rng)
-        value, gradient = ask(UNLEARNING, **inputs, floor=-20.0)
-        (m, of_m), n = right_bound(**inputs), len(inputs["t"])
-        compare(value, m, "M is the mean of T over each sample's own group minus the log of the mean of e^T "
-                "over each sample's drawn group. See lesson 3.2.", [
-            (-m, "The loss is -M: training would raise what the features of the forget set reveal."),
-            (m - math.log(n), "Use log-mean-exp: divide by the number of drawn groups.")], FLOAT)
-        compare(gradient, of_m, "The value is right, but the gradient is not: both terms of M depend on T.",
-                tolerance=FLOAT)
-
-
 def check_loss(answer, expected, message, wrong=()):
     """Value and gradients are right."""
     compare(answer[0], expected[0], message, wrong, FLOAT)
     for ours, theirs in zip(answer[1:], expected[1:], strict=True):
-        compare(ours, theirs, "The value is right, but the gradient is not: it must reach the features if "
-                "the loss is above its floor, and otherwise it is 0.", tolerance=FLOAT)
+        compare(ours, theirs, "The value is right, but the gradient is not: detach nothing except a target; "
+                "below a floor the gradient is 0.", tolerance=FLOAT)
+
+
+def test_unlearning(ask, rng):
+    inputs = draw_table(rng)
+    m, gradient = right_bound(**inputs)
+    check_loss(ask(UNLEARNING, **inputs, floor=-20.0), [m, gradient], "M is the mean of T over each sample's "
+               "own group minus the log of the mean of e^T over each sample's drawn group. See lesson 3.2.",
+               [(-m, "The loss is -M: training would raise what the features reveal about the group.")])
 
 
 def check_floor(ask, code, inputs, m, *gradients):
@@ -109,42 +104,31 @@ def test_unlearning_floor(ask, rng):
     check_floor(ask, UNLEARNING, inputs, *right_bound(**inputs))
 
 
-def draw_calibrations(rng):
-    """M of the model, below and above that of the original; the original's M; λ."""
+def check_calibration(ask, rng, n, message):
+    """The first n of the value and both gradients are right, with too little and too much information."""
     for sign in rng.permutation([-1, 1]):
-        original, apart = rng.uniform(0.6, 1.5), sign * rng.uniform(0.1, 0.5)
-        yield {"mi": original + apart, "original": original, "lam": rng.uniform(2.0, 4.0)}, apart
+        original, gap, lam = rng.uniform(0.6, 1.5), rng.uniform(0.1, 0.5), rng.uniform(2.0, 4.0)
+        found = ask(CALIBRATION, mi=original + sign * gap, original=original, lam=lam)
+        compare(found[:n], [lam * gap, sign * lam, 0][:n], message, tolerance=FLOAT)
 
 
 def test_calibration(ask, rng):
-    for inputs, apart in draw_calibrations(rng):
-        value, gradient, _ = ask(CALIBRATION, **inputs)
-        lam = inputs["lam"]
-        compare(value, lam * abs(apart), "The loss is λ times the absolute difference: too little "
-                "information costs as much as too much.",
-                [(lam * apart**2, "You square the difference: take its absolute value.")], FLOAT)
-        compare(gradient, math.copysign(lam, apart), "The gradient of the current model's M is wrong or "
-                "missing: detach only the original model's M.", tolerance=FLOAT)
+    check_calibration(ask, rng, 2, "The loss is λ times the absolute difference, which is not squared, and has "
+                      "a gradient: too little information costs as much as too much.")
 
 
 def test_calibration_target(ask, rng):
-    for inputs, apart in draw_calibrations(rng):
-        lam = inputs["lam"]
-        compare(ask(CALIBRATION, **inputs), [lam * abs(apart), math.copysign(lam, apart), 0],
-                "Only the current model's M gets a gradient: the original model's M is the target.",
-                tolerance=FLOAT)
+    check_calibration(ask, rng, 3, "Only the current model's M gets a gradient: the original model's M is the "
+                      "target.")
 
 
 def test_retaining(ask, rng):
     n, k = int(rng.integers(5, 9)), int(rng.integers(3, 6))
     logits, y = normal(rng, n, k, scale=2), torch.as_tensor(rng.integers(0, k, n))
-    p, target = logits.softmax(1), nn.functional.cross_entropy(logits, y).item()
-    value, gradient = ask(RETAINING, logits=logits, y=y)
-    compare(value, target, "The loss is the mean of -log p(class) over the batch.", [
-        (n * target, "Take the mean over the batch. With a sum, λ depends on the batch size."),
-        (nn.functional.cross_entropy(p, y).item(), "Softmax twice: cross_entropy takes logits.")], FLOAT)
-    compare(gradient, (p - nn.functional.one_hot(y, k)) / n, "The gradient is wrong: detach nothing.",
-            tolerance=FLOAT)
+    gradient = (logits.softmax(1) - nn.functional.one_hot(y, k)) / n
+    right = [nn.functional.cross_entropy(logits, y).item(), gradient]
+    check_loss(ask(RETAINING, logits=logits, y=y), right, "The loss is the mean of -log p(class) over the "
+               "batch: with a sum, λ would depend on the batch size.")
 
 
 def right_forget(method, batch):
@@ -152,24 +136,15 @@ def right_forget(method, batch):
 
 
 def retain_loss_of(combine):
-    """A retain loss: `combine` gets cross-entropy, M, M with another draw, the target, and λ."""
+    """A retain loss: `combine` gets cross-entropy, M minus the target, and λ."""
     def loss(method, batch):
         z, group_bar = method.model.features(batch.x), method.mine.draw(batch.group)
-        m, target = method.mine.bound(z, batch.group, group_bar), method.target(batch, group_bar)
-        ce = nn.functional.cross_entropy(method.model.head(z), batch.y)
-        return combine(ce, m, method.mine.bound(z, batch.group), target, method.lam)
+        gap = method.mine.bound(z, batch.group, group_bar) - method.target(batch, group_bar)
+        return combine(nn.functional.cross_entropy(method.model.head(z), batch.y), gap, method.lam)
     return loss
 
 
-WRONG = {
-    "The calibration term is missing.": lambda ce, m, again, t, lam: ce,
-    "The cross-entropy term is missing.": lambda ce, m, again, t, lam: lam * (m - t).abs(),
-    "You square the difference, as Eq. 6 does.": lambda ce, m, again, t, lam: ce + lam * (m - t) ** 2,
-    "λ has no effect on your loss: use method.lam.": lambda ce, m, again, t, lam: ce + (m - t).abs(),
-    "Use one draw of ḡ for both estimates.": lambda ce, m, again, t, lam: ce + lam * (again - t).abs()}
-
-
-def right(inputs, combine):
+def right(inputs, combine=None):
     """What METHOD returns for losses of ours."""
     losses = {"my_forget_loss": right_forget, "my_retain_loss": retain_loss_of(combine)}
     return in_process(losses)(METHOD, **inputs)
@@ -181,30 +156,21 @@ def draw_networks(rng, sign):
         order = torch.as_tensor(rng.permutation(32))
         inputs = {"x": normal(rng, 32, 5), "y": order // 2 % 2, "a": order % 2, "floor": -50.0,
                   "retains": True, "seed": int(rng.integers(2**31)), "lam": rng.uniform(2.0, 4.0)}
-        if sign * right(inputs, lambda ce, m, again, t, lam: m - t)[0] > 0.1:
+        if sign * right(inputs, lambda ce, gap, lam: gap)[0] > 0.1:
             return inputs
 
 
 def test_method_forget(ask, rng):
     inputs = draw_networks(rng, 1) | {"retains": False}
-    m, *gradients = right(inputs, None)
-    check_loss(ask(METHOD, **inputs), [m, *gradients], "The loss is M of the forget batch's features, by "
-               "method.mine. See lesson 5.1.",
-               [(-m, "The loss is -M: training would raise what the features reveal about the group.")])
-
-
-def test_method_floor(ask, rng):
-    inputs = draw_networks(rng, 1) | {"retains": False}
-    check_floor(ask, METHOD, inputs, *right(inputs, None))
+    check_floor(ask, METHOD, inputs, *right(inputs))
 
 
 def test_method_retain(ask, rng):
     for sign in (1, -1):
         inputs = draw_networks(rng, sign)
-        expected = right(inputs, lambda ce, m, again, t, lam: ce + lam * (m - t).abs())
-        wrong = [(right(inputs, combine)[0], why) for why, combine in WRONG.items()]
-        check_loss(ask(METHOD, **inputs), expected, "The loss is the cross-entropy plus λ |M - M of the "
-                   "original model|, with one draw of ḡ. See lesson 5.1.", wrong)
+        expected = right(inputs, lambda ce, gap, lam: ce + lam * gap.abs())
+        check_loss(ask(METHOD, **inputs), expected, "The loss is the cross-entropy plus method.lam times "
+                   "|M - M of the original model| (not squared), with one draw of ḡ for both.")
 
 
 def draw_gold(rng):
@@ -214,44 +180,34 @@ def draw_gold(rng):
     return pd.DataFrame(gold | {"val_GA": gold["GA"]})
 
 
-def draw_lambdas(rng, n, place):
-    """n values of λ, of which the first is at that place in their order."""
-    lams = np.sort(rng.choice(np.arange(1, 200), n, replace=False) / 8)
-    return [lams[place], *np.delete(lams, place)]
-
-
-def chosen(ask, rng, gold, lams, tables, *more):
-    """The λ chosen from rows that are as far from the gold standard as the tables say, in random order."""
+def check_choice(ask, rng, gold, gaps, order, message):
+    """The smallest (order 1) or largest (-1) λ is chosen: the λ are as far from the gold standard as the gaps."""
+    lams = np.sort(rng.choice(np.arange(1, 200), len(gaps), replace=False))[::order] / 8
     rows = pd.concat([gold.assign(lam=lam, **{name: gold[name] + gap for name, gap in table.items()})
-                      for lam, table in zip(lams, tables, strict=False)])
-    rows = pd.concat([rows.sample(frac=1, random_state=int(rng.integers(2**31))), *more])
-    return ask(CHOOSE, rows=rows.to_dict("list"), gold=gold.to_dict("list"))
+                      for lam, table in zip(lams, gaps, strict=True)])
+    rows = rows.sample(frac=1, random_state=int(rng.integers(2**31)))
+    compare(ask(CHOOSE, rows=rows.to_dict("list"), gold=gold.to_dict("list")), lams[0], message)
 
 
 def test_choose(ask, rng):
-    whys = ("With the λ that you chose, some seeds are far too low and others far too high. Take absolute "
-            "values before the mean.",
-            "UA counts, too: with the λ that you chose it is far too low.",
-            "The group's accuracy on validation data counts, too.",
-            "Compare each run with the gold standard of its own seed, wherever it is in the table.")
-    for place in (0, 4, 1):
-        gold, lams = draw_gold(rng), draw_lambdas(rng, 5, place)
+    for order in (1, -1):
+        gold = draw_gold(rng)
         swing = rng.uniform(0.3, 0.4) * np.array([1, -1, 1, -1, 0])
-        tables = [{"UA": 0.03, "GA": -0.03, "val_GA": -0.03}, {"GA": swing, "val_GA": swing}, {"UA": -0.3},
-                  {"GA": 0.3, "val_GA": 0.3}]
-        other_seeds = gold.assign(lam=lams[4], seed=np.roll(gold.seed, 1))
-        lam = chosen(ask, rng, gold, lams, tables, other_seeds)
-        compare(lam, lams[0], "This is not a λ of the table.", zip(lams[1:], whys, strict=True))
+        others = {name: np.roll(gold[name], 1) - gold[name] for name in ("UA", "GA", "val_GA")}
+        gaps = [{"UA": 0.03, "GA": -0.03, "val_GA": -0.03}, {"GA": swing, "val_GA": swing}, {"UA": -0.3},
+                {"GA": 0.3, "val_GA": 0.3}, others]
+        check_choice(ask, rng, gold, gaps, order, "The score is |UA - UA of the gold standard| + |val_GA - val_GA "
+                     "of the gold standard|, of the same seed. Take absolute values before the mean over seeds.")
 
 
 def test_choose_validation(ask, rng):
-    for place in (0, 1):
+    for order in (1, -1):
         gap = rng.uniform(0.12, 0.16) * rng.choice([-1, 1])  # between validation and test accuracy
         gold = draw_gold(rng).assign(UA=rng.uniform(0.4, 0.6), GA=rng.uniform(0.4, 0.6))
-        gold, lams = gold.assign(val_GA=gold.GA + gap), draw_lambdas(rng, 2, place)
-        tables = [{"GA": -1.8 * gap}, {"UA": 0.01, "val_GA": -gap}]
-        compare(chosen(ask, rng, gold, lams, tables), lams[0], "You chose λ with GA, the accuracy on test "
-                "data, so the reported result is too good. Use val_GA, also of the gold standard.")
+        gold = gold.assign(val_GA=gold.GA + gap)
+        gaps = [{"GA": -1.8 * gap}, {"UA": 0.01, "val_GA": -gap}]
+        check_choice(ask, rng, gold, gaps, order, "You chose λ with GA, the accuracy on test data, so the reported "
+                     "result is too good. Use val_GA, also of the gold standard.")
 
 
 def test_membership(ask, rng):
@@ -261,15 +217,8 @@ def test_membership(ask, rng):
                   for name, (n, *share) in PARTS.items()}
         losses = {name: 0.4 * g + torch.as_tensor(rng.uniform(0, 0.35, len(g)) - 0.5 * (name == "test")
                   + 0.4 * (rng.random(len(g)) > known[name])) for name, g in groups.items()}
-
-        def attack(members, others, losses=losses, groups=groups):
-            return metrics.mia_efficacy(losses[members], losses[others], losses["forget"], groups[members],
-                                        groups[others])
-
-        share, target = ask(MEMBERSHIP, losses=losses, groups=groups), attack("retain", "val")
-        if not same(share, target):
-            compare(share, target, "The members are retained samples, the non-members validation samples, "
-                    "each with their own groups, and the forget set is classified.",
-                    [(attack("retain", "test"), "Use test data only for reporting. Take validation samples."),
-                     (attack("val", "retain"), "Members and non-members are swapped."),
-                     (1 - target, "Return the share that is classified as non-members.")])
+        members, others, asked = losses["retain"], losses["val"], losses["forget"]
+        right_share = metrics.mia_efficacy(members, others, asked, groups["retain"], groups["val"])
+        compare(ask(MEMBERSHIP, losses=losses, groups=groups), right_share, "The members are retained samples, "
+                "the non-members validation samples (not test data, which are only for reporting), each with "
+                "their own groups, and the forget set is classified.")

@@ -48,9 +48,7 @@ def test_score(ask, rng):
         found = ask("score(c.numpy(), s.numpy(), v, r)", c=confidence, s=status, v=victim, r=references)
         compare(found, right, "A score is the victim's confidence in a picture minus the mean confidence of "
                 "those reference models that never saw it. No other model counts.",
-                [(confidence[victim] - confidence[references].mean(0),
-                  "You average over all reference models, including those that saw the picture."),
-                 (-right, "The sign is reversed: members would get low scores.")], 1e-5)
+                [(-right, "The sign is reversed: members would get low scores.")], 1e-5)
 
 
 def test_score_nobody(ask, rng):
@@ -67,26 +65,13 @@ def area(members, others):
     return (gap > 0).mean() + (gap == 0).mean() / 2
 
 
-def ask_auc(ask, members, others):
-    """Ask for the AUC of two sides, and with the sides exchanged."""
-    for a, b in ((members, others), (others, members)):
-        right, half = area(a, b), (a[:, None] == b).mean() / 2
-        wrong = [(1 - right, "You exchanged members and others, or you reversed an AUC below 0.5."),
-                 (right - half, "You count ties as lost; they count as half a point."),
-                 (right + half, "You count ties as won; they count as half a point.")]
-        compare(ask("auc(a.numpy(), b.numpy())", a=a, b=b), right, "The AUC is the share of all pairs, each "
-                "member with each of the others, in which the member scores higher; a tie is half a point.",
-                [known for known in wrong if known[0] != right])
-
-
 def test_auc(ask, rng):
     n = int(rng.integers(9, 15))
-    ask_auc(ask, rng.normal(0.9, 1, n), rng.normal(0, 1, n + 8))
-
-
-def test_auc_ties(ask, rng):
-    n = int(rng.integers(9, 15))
-    ask_auc(ask, rng.permutation(1 + np.arange(n) % 4) / 2, rng.permutation(np.arange(n + 8) % 4) / 2)
+    distinct = rng.normal(0.9, 1, n), rng.normal(0, 1, n + 8)
+    tied = rng.permutation(1 + np.arange(n) % 4) / 2, rng.permutation(np.arange(n + 8) % 4) / 2
+    for a, b in (distinct, distinct[::-1], tied, tied[::-1]):
+        compare(ask("auc(a.numpy(), b.numpy())", a=a, b=b), area(a, b), "The AUC is the share of all pairs, each "
+                "member with each of the others, in which the member scores higher; a tie is half a point.")
 
 
 def test_accuse(ask, rng):
@@ -98,8 +83,7 @@ def test_accuse(ask, rng):
         scores = moved + rng.permutation([*calibration, *(threshold - rng.random(8)), 2 * n, 3 * n])
         found = ask("accuse(c.numpy(), s.numpy(), rate)", c=calibration, s=scores, rate=rate)
         compare(found, scores > threshold, f"The rate {rate:.3f} allows {allowed} of {n} calibration scores "
-                "strictly above the threshold. Choose the smallest such threshold (mind that quantiles may "
-                "interpolate) from the calibration scores alone, and accuse the scores strictly above it.")
+                "strictly above the threshold. Choose the smallest such one: quantiles may interpolate.")
 
 
 def test_accuse_ties(ask, rng):
@@ -113,32 +97,19 @@ def test_accuse_ties(ask, rng):
                 f"{equal} of them are equal and {top} are higher: only these {top} can be accused.")
 
 
-def bootstrapped(ask, rng, draws, n_seeds):
-    """Return a difference of means, its standard error, and the intervals asked for, for each seed twice."""
-    n, factor = int(rng.integers(20, 30)), rng.uniform(1.5, 4) * rng.choice([-1, 1])
-    a, b = rng.normal(12, 1, n), rng.normal(0, 6, 3 * n)
-    seeds = rng.integers(0, 10000, n_seeds).tolist() * 2
-    found = ask(INTERVALS, a=a, b=b, factor=factor, draws=draws, seeds=seeds)
-    assert np.shape(found) == (2 * n_seeds, 2), "Return two numbers, (low, high)."
-    error = abs(factor) * (a.var() / n + b.var() / (3 * n)) ** 0.5
-    return factor * (a.mean() - b.mean()), error, np.asarray(found, float)
-
-
 def test_interval(ask, rng):
-    right, error, found = bootstrapped(ask, rng, 4000, 1)
+    n, factor, seed = int(rng.integers(20, 30)), rng.uniform(1.5, 4), int(rng.integers(10000))
+    a, b = rng.normal(12, 1, n), rng.normal(0, 6, 3 * n)
+    found = np.array(ask(INTERVALS, a=a, b=b, factor=factor, draws=4000, seeds=[seed, seed, seed + 1]), float)
+    error = factor * (a.var() / n + b.var() / (3 * n)) ** 0.5
     width = (found[0, 1] - found[0, 0]) / error
-    assert abs(found[0].mean() - right) < 0.35 * error, (
+    assert abs(found[0].mean() - factor * (a.mean() - b.mean())) < 0.35 * error, (
         "The interval is not around the statistic: draw members from members, and others from others.")
     assert abs(width - 3.92) < 0.36, (
         f"A 95 % interval of a mean difference is 3.92 standard errors wide, not {width:.2f}. Draw both "
         "sides with replacement, and take the quantiles 2.5 % and 97.5 % of the results.")
-
-
-def test_interval_seed(ask, rng):
-    right, error, found = bootstrapped(ask, rng, 60, 3)
-    assert (abs(found - right) < 6 * error).all(), "These are not intervals of the statistic."
-    assert same(found[:3], found[3:]), "The same seed gives another interval each time: use the seed."
-    assert not same(found[0], found[1]), "All seeds give the same interval: use np.random.default_rng(seed)."
+    assert same(found[0], found[1]), "The same seed gives another interval each time: use the seed."
+    assert not same(found[0], found[2]), "All seeds give the same interval: use np.random.default_rng(seed)."
     code = "interval(np.arange(9.0), np.arange(8.0), lambda a, b: a.mean() - b.mean(), 9, 1)"
     assert keeps_random_state(ask, code), "interval() changes global random numbers: make your own generator."
 
@@ -171,8 +142,7 @@ def test_verdict_blind(ask, rng):
     wide = [rng.uniform(0.2, 0.4), rng.uniform(0.85, 0.99)]
     good = [ends(rng, 0.55, 1) for _ in range(2)]
     bad = ([], [*good, wide], [*good, ends(rng, 0.1, 0.45)])
-    judge(ask, rng, [(wide, controls, INCONCLUSIVE) for controls in bad])
-    assert ask(VERDICT, found=wide, controls=good) != INCONCLUSIVE, "Here all controls are detected."
+    judge(ask, rng, [(wide, good, NOT_DETECTED), *((wide, controls, INCONCLUSIVE) for controls in bad)])
 
 
 def audit(ask, rng, unlearned, retained, width):
@@ -183,7 +153,6 @@ def audit(ask, rng, unlearned, retained, width):
     kinds = np.array([*np.repeat([NEVER, RETAINED, UNLEARNED], sizes), NEVER, RETAINED, UNLEARNED])
     order = rng.permutation(len(scores))
     found = ask(AUDIT, scores=scores[order], kinds=kinds[order], width=width)
-    assert np.shape(found) == (3,), "Return two AUCs and a verdict."
     auc, control = area(sides[2], sides[0]), area(sides[1], sides[0])
     word = DETECTED if abs(auc - 0.5) > width else NOT_DETECTED if control - width > 0.5 else INCONCLUSIVE
     return found, [auc, control, word]
@@ -200,5 +169,4 @@ def test_audit_verdict(ask, rng):
     for unlearned, retained in ((9, 9), (-9, 9), (9, 0), (0, 9), (0, 0), (0, -9)):
         found, right = audit(ask, rng, unlearned, retained, 0.4)
         assert found[2] == right[2], (
-            f"With AUCs of {right[0]:.2f} (unlearned) and {right[1]:.2f} (retained), each plus or minus 0.4 "
-            f"(the given interval), the verdict is {right[2]!r}, not {found[2]!r}.")
+            f"With AUCs {right[0]:.2f} (unlearned) and {right[1]:.2f} (retained), each ± 0.4: {right[2]!r}.")

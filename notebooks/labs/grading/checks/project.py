@@ -202,7 +202,7 @@ for field in dataclasses.fields(MyMethod):
 tried
 """, words=["".join(rng.choice(list("abcdefgh"), 6)), float("nan")])
     for name, bad, right, got in tried:
-        assert right and name in got, (  # noqa: PT018
+        assert right and name in got, (
             f"{name} = {bad!r} must raise a ValueError that names {name}, but raises {got}. Declare the allowed "
             "values with within, and call super().__post_init__() if you have one of your own (part 2).")
 
