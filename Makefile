@@ -8,7 +8,7 @@ PY := .venv/bin/python
 # CONSTRAINTS= (empty) installs the newest versions that pyproject.toml allows, not the tested ones.
 CONSTRAINTS ?= constraints.txt
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
-GRADING := PYTHONPATH=notebooks/labs $(PY) -m grading
+GRADING := PYTHONPATH="$(CURDIR)/notebooks/labs" $(PY) -m grading
 NBVAL := $(PY) -m pytest --nbval --ignore=notebooks/labs --ignore=notebooks/run_experiment.ipynb --ignore=tests/browser
 
 # The long files come first (tests/conftest.py), not those with many tests. Two processes share two cores, and

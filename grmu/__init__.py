@@ -7,14 +7,14 @@ from typing import Any
 # Spinning threads stall a busy machine; sleeping threads resume late. Read when torch is first loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
-from grmu.experiments import Experiment, Result, run
+from grmu.experiments import Experiment, Result, run, run_all
 
 __all__ = ["Experiment", "Result", "run", "run_all", "unlearn"]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """`grmu.run_all` and `grmu.unlearn` are imported when they are first used."""
-    if name in ("run_all", "unlearn"):
-        return getattr(import_module("grmu.experiments"), name)
+    """`grmu.unlearn` is imported when it is first used."""
+    if name == "unlearn":
+        return import_module("grmu.experiments.unlearning").unlearn
     raise AttributeError(f"module 'grmu' has no attribute {name!r}")

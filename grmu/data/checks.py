@@ -13,7 +13,7 @@ types (`True` is no number, "3" is no integer).
 """
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
 from functools import cache
 from pathlib import Path
@@ -57,14 +57,22 @@ def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bo
     return int(value) if whole else value
 
 
-def check_ratio(ratio: object) -> None:
-    """Raise a ValueError unless it is a share that can be forgotten, in (0, 1]."""
+def positive_int(text: str) -> int:
+    """Return the whole number from 1 that a command's option holds: its `type` for argparse."""
+    return int(number("the option", int(text), 1))
+
+
+def check_ratio(ratio: Any) -> float:
+    """Return a share that can be forgotten; a ValueError unless it is in (0, 1]."""
     require(isinstance(ratio, int | float) and not isinstance(ratio, bool) and 0 < ratio <= 1,
             f"ratio must be in (0, 1], got {short_repr(ratio)}.")
+    return float(ratio)
 
 
-def check_groups(groups: Any) -> tuple[tuple[int, int], ...]:
-    """Return pairs (y, a) as tuples of integers; ValueError if they are none."""
+def check_groups(groups: Any) -> str | tuple[tuple[int, int], ...]:
+    """Return "default", "uniform", or pairs (y, a) as tuples of integers; a ValueError if it is neither."""
+    if groups in ("default", "uniform"):
+        return str(groups)
     try:
         pairs = tuple((operator.index(y), operator.index(a)) for y, a in groups)
     except (TypeError, ValueError):
@@ -78,6 +86,23 @@ def check_folder(name: str, folder: object) -> None:
     """Raise a ValueError unless it is what names a folder, or None."""
     require(folder is None or isinstance(folder, str | Path),
             f"{name} must be the name of a folder, or None, got {short_repr(folder)}.")
+
+
+def check_settings(what: str, settings: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return settings by name as a dict; a ValueError unless they map some of these names to values."""
+    require(isinstance(settings, Mapping),
+            f"{what} must map setting names to values, got {short_repr(settings)}.")
+    for name in settings:
+        known(f"setting in {what}", name, names)
+    return dict(settings)
+
+
+def check_device(device: object) -> None:
+    """Raise a ValueError unless this machine has the device."""
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    require(device == "cpu" or device in gpus or (device == "cuda" and gpus),
+            f"device must be 'cpu' or 'cuda', got {short_repr(device)}; PyTorch sees "
+            f"{len(gpus) or 'no'} GPU here, and 'cuda' needs one and a CUDA build of torch.")
 
 
 def as_tensor(what: str, values: object) -> torch.Tensor:

@@ -5,18 +5,16 @@ set's preset replaces (presets/NAME.yaml), which `overrides` replace.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 import yaml
 
 from grmu import data, methods, models, training
-from grmu.data.checks import Settings, check_groups, one_of, within
+from grmu.data.checks import Settings, check_groups, check_settings, one_of, within
 
 PRESETS = Path(__file__).parent / "presets"
 TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8}  # at most
@@ -67,16 +65,27 @@ class Experiment(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         data.known("data set", self.dataset, data.LOADERS)
-        data.check_ratio(self.ratio)
-        object.__setattr__(self, "ratio", float(self.ratio))
-        if self.groups not in ("default", "uniform"):
-            object.__setattr__(self, "groups", check_groups(self.groups))
         data.check_folder("root", self.root)
-        for name in ("overrides", "pretraining"):
-            data.require(isinstance(getattr(self, name), Mapping), f"{name} must map setting names to "
-                         f"values, got {data.short_repr(getattr(self, name))}.")
-            object.__setattr__(self, name, dict(getattr(self, name)))
-        _check_method(self)
+        method, own, shared = methods.get(self.method), f"overrides of {self.method}", training.TrainConfig
+        vars(self).update(  # as a frozen dataclass is written to
+            ratio=data.check_ratio(self.ratio), groups=check_groups(self.groups),
+            overrides=check_settings(own, self.overrides, sorted(_defaults(method))),
+            pretraining=check_settings("pretraining", self.pretraining, sorted(_defaults(shared))))
+        self._check_method(method)
+
+    def _check_method(self, method: type[training.Method]) -> None:
+        """Raise a ValueError unless all settings have possible values and the method goes with the rest."""
+        made = self.make_method(), self.network, self.config  # all check their values
+        if self.pretraining and method.init_from is not None:
+            _ = self.original  # checks its values
+        sees_all, samples_itself = method.trains_on == "train", method.sample_epoch is not SAMPLE_EPOCH
+        data.require(self.grouping == "true" or not sees_all,
+                     f"grouping must be true for {self.method}, which forgets nothing, got {self.grouping!r}.")
+        no_reweight = {"sees the whole training set": sees_all, "samples by itself": samples_itself,
+                       "has no retain pass": not made[0].retains}
+        for reason, holds in no_reweight.items():
+            data.require(not (self.reweight and holds), f"{self.method} does not combine with REWEIGHT, "
+                         f"because it {reason}: set reweight=False.")
 
     def __str__(self) -> str:
         return f"{self.method}{' + REWEIGHT' * self.reweight}, r={self.ratio:.3g}, seed {self.seed}"
@@ -171,32 +180,6 @@ class Experiment(Settings):
     def gold(self) -> Self:
         """The gold standard of this seed and split: RETRAIN + REWEIGHT."""
         return replace(self.original, method="retrain", reweight=True)
-
-
-def check_device(device: object) -> None:
-    """Raise a ValueError unless this machine has the device."""
-    data.require(isinstance(device, str) and re.fullmatch(r"cpu|cuda(:\d+)?", device),
-                 f"device must be 'cpu' or 'cuda', got {data.short_repr(device)}.")
-    data.require(device == "cpu" or torch.cuda.is_available(), f"device is {device!r}, but PyTorch sees no "
-                 "GPU: use device cpu, or install a CUDA build of torch.")
-
-
-def _check_method(e: Experiment) -> None:
-    method, sees_all = methods.get(e.method), methods.get(e.method).trains_on == "train"
-    for name in e.overrides:
-        data.known(f"setting of {e.method}", name, sorted(_defaults(method)))
-    for name in e.pretraining:
-        data.known("setting of pretraining", name, sorted(training.TrainConfig.__dataclass_fields__))
-    data.require(e.grouping == "true" or not sees_all,
-                 f"grouping must be true for {e.method}, which forgets nothing, got {e.grouping!r}.")
-    samples_itself = method.sample_epoch is not training.Method.sample_epoch
-    data.require(not e.reweight or not (sees_all or samples_itself), f"{e.method} does not combine with "
-                 f"REWEIGHT: it {'sees the whole training set' if sees_all else 'samples by itself'}.")
-    if e.pretraining and method.init_from is not None:
-        _ = e.original  # checks its values
-    made = e.network, e.config, e.make_method()  # all check their values
-    data.require(not e.reweight or made[2].retains,
-                 f"{e.method} without a retain pass has nothing to reweight: set reweight=False.")
 
 
 @cache

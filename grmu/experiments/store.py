@@ -11,8 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +50,11 @@ class Store:
         """Return the record's JSON; compute and write it if it is missing or `fresh` is True."""
         record = None if fresh else self.read(kind, key)
         if record is None:
-            with self._explained():
-                (self.root / "locks").mkdir(parents=True, exist_ok=True)
-                lock = FileLock(self.root / "locks" / f"{key}.lock").acquire()
-            with lock:
+            locks = self.root / "locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            with FileLock(locks / f"{key}.lock"):
                 record = None if fresh else self.read(kind, key)  # another process may have been quicker
-                if record is None:
-                    record = self.write(kind, key, *compute())
+                record = record or self.write(kind, key, *compute())
         return record
 
     def read(self, kind: str, key: str) -> dict[str, Any] | None:
@@ -69,7 +66,7 @@ class Store:
                 return record
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        except (ValueError, TypeError, LookupError, AttributeError):  # no JSON, or another kind of it
             pass
         raise _damaged(path)
 
@@ -77,10 +74,7 @@ class Store:
         """Return what was written with a record; a StoreError if it is damaged."""
         name = str((self.read(kind, key) or {}).get("payload"))
         path = self.folder(kind, key) / name
-        try:
-            content = path.read_bytes()
-        except OSError:
-            content = b""
+        content = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(content).hexdigest() != path.stem:
             raise _damaged(path)
         return content
@@ -90,27 +84,18 @@ class Store:
         """Write a record, replacing an older one in one step; return its JSON.
 
         Raises:
-            StoreError: The disk is full or read-only; an older record stays.
+            OSError: The disk is full or read-only; an older record stays.
         """
         folder, record = self.folder(kind, key), dict(record)
-        with self._explained():
-            if payload is not None:
-                record["payload"] = hashlib.sha256(payload).hexdigest() + SUFFIXES[kind]
-                write_whole(folder / record["payload"], payload)
-            sealed = record | {"sha256": _digest(kind, key, record)}
-            write_whole(folder / "record.json", json.dumps(sealed, indent=1))
-            for path in folder.iterdir():  # a replaced payload, and what a killed process did not finish
-                if path.name not in ("record.json", record.get("payload")):
-                    path.unlink()
+        if payload is not None:
+            record["payload"] = hashlib.sha256(payload).hexdigest() + SUFFIXES[kind]
+            write_whole(folder / record["payload"], payload)
+        sealed = record | {"sha256": _digest(kind, key, record)}
+        write_whole(folder / "record.json", json.dumps(sealed, indent=1))
+        for path in folder.iterdir():  # a replaced payload, and what a killed process did not finish
+            if path.name not in ("record.json", record.get("payload")):
+                path.unlink()
         return record
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StoreError(f"cannot write runs to {self.root}: {error.strerror} ({error.filename}). Free "
-                             "space, or choose a folder by store=... or $GRMU_STORE.") from error
 
 
 class Checkpoint:
@@ -132,7 +117,7 @@ class Checkpoint:
         return torch.load(io.BytesIO(self.store.payload("checkpoints", self.key)), weights_only=True)
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Keep nested dicts and lists of tensors, numbers and strings; a StoreError if the disk is full."""
+        """Keep nested dicts and lists of tensors, numbers and strings; an OSError if the disk is full."""
         torch.save(state, buffer := io.BytesIO())
         self.store.write("checkpoints", self.key, {"seconds": self.seconds()}, buffer.getvalue())
 

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -31,7 +31,7 @@ from nbformat import NotebookNode
 from tqdm.auto import tqdm
 
 from grading.asking import Ask, Refused
-from grading.gradebook import Course, for_lms, formgrader
+from grading.gradebook import Course, for_lms
 from grading.sandbox import PACKAGE, Limits, Sandbox, Unsafe, check_bubblewrap, prepare
 from grading.submissions import Submission, content, find, notebook, restore
 from grmu.data.files import write_whole
@@ -40,18 +40,9 @@ HERE = Path(__file__).parent
 SOURCE, BUILD = HERE.parent / "source", PACKAGE.parent / "build"
 LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "project")
 Verdicts = dict[str, str]  # by graded cell: "" if the answer is right, else what is wrong with it
-README = """Unpack a lab's zip beside the .whl file. In a new environment with Python 3.11 to 3.13:
-    pip install {wheel}
-    jupyter lab lab1/lab1.ipynb
-"""
-
-
-class Done(NamedTuple):
-    """An executed and checked submission. nb: None if it has not changed since it was graded."""
-
-    nb: NotebookNode | None
-    notes: list[str]
-    key: str
+Done = tuple[NotebookNode | None, list[str], str]  # a checked submission (None: unchanged), notes, and its key
+README = "Unpack a lab beside the .whl file. With Python 3.11 to 3.13: pip install {wheel}; jupyter lab lab1/lab1.ipynb\n"
+FORMGRADER = "--LabApp.default_url=/formgrader/gradebook"
 
 
 @dataclass(frozen=True)
@@ -82,15 +73,15 @@ class Grading:
             text = content(s)
             key = hashlib.sha256(repr((text, self)).encode()).hexdigest()
             if kept["key"] == key:
-                return Done(None, kept["notes"], key)
+                return None, kept["notes"], key
             nb = notebook(text)
         except ValueError as error:
             write_verdicts(release, None, dict.fromkeys(checks(s.lab), str(error)))
-            return Done(release, [f"not graded: {error}"], key)
+            return release, [f"not graded: {error}"], key
         restored = restore(nb, release)
         outputs, verdicts, notes = self.run(s.lab, nb)
         write_verdicts(nb, outputs, verdicts)
-        return Done(nb, [*restored, *notes], key)
+        return nb, [*restored, *notes], key
 
     def check_solution(self, lab: str) -> None:
         """Grade the lab's own solution, once; its finished runs save submissions time.
@@ -194,17 +185,18 @@ def grade(folder: Path, out: Path, only: str | None, limits: Limits, jobs: int, 
 
 def save(course: Course, s: Submission, done: Done, out: Path) -> dict[str, Any]:
     """Let nbgrader save the points of a submission; write its feedback page; return its row of the gradebook."""
-    if done.nb is not None:
-        course.grade(s.student, s.lab, done.nb)
+    nb, notes, key = done
+    if nb is not None:
+        course.grade(s.student, s.lab, nb)
     points = course.points(s.student, s.lab)
     kept, state = course.folder / "results" / s.student / f"{s.lab}.json", points.to_json()
-    if done.nb is not None or json.loads(kept.read_text())["points"] != state:
+    if nb is not None or json.loads(kept.read_text())["points"] != state:
         write_whole(out / "feedback" / s.student / f"{s.lab}.html", course.feedback(s.student, s.lab))
-        write_whole(kept, json.dumps({"key": done.key, "notes": done.notes, "points": state}))
+        write_whole(kept, json.dumps({"key": key, "notes": notes, "points": state}))
     by_hand = list(points.index[points.by_hand])
     waiting = [f"to mark by hand: {', '.join(by_hand)}"] if by_hand else []
     return {"student": s.student, "lab": s.lab, "total": points.points.sum(), "max": points["max"].sum(),
-            "status": "; ".join([*done.notes, *waiting]) or "graded",
+            "status": "; ".join([*notes, *waiting]) or "graded",
             **{f"{s.lab}/{name}": value for name, value in points.points.items()}}
 
 
@@ -239,7 +231,8 @@ def main() -> int:
         if given.command == "release":
             release(BUILD / "labs", given.lab)
         elif given.command == "mark":
-            return subprocess.call(formgrader(BUILD / "grades" / "course"))
+            course = BUILD / "grades" / "course"  # whose nbgrader_config.py is read
+            return subprocess.call([sys.executable, "-m", "jupyterlab", "--allow-root", FORMGRADER], cwd=course)
         else:
             limits = Limits(**{field.name: getattr(given, field.name) for field in fields(Limits)})
             grade(given.submissions, given.out, given.lab, limits, given.jobs, os.environ.get("UNSAFE") == "1")

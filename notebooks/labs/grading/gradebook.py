@@ -39,7 +39,8 @@ LMS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]  # Canvas's co
 CONFIG = """c = get_config()
 c.CourseDirectory.root = c.Exchange.root = {root!r}
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {{"markdown2html": "grading.gradebook.clean_markdown", "clean_html": "grading.gradebook.clean"}}
+c.HTMLExporter.filters = {{"markdown2html": "grading.gradebook.clean_markdown",
+                           "clean_html": "grading.gradebook.clean"}}
 """
 
 
@@ -68,13 +69,12 @@ class Points(Preprocessor):
             if not meta.get("grade"):
                 continue
             verdict = " ".join(output.get("evalue", "") for output in cell.get("outputs", ()))
-            waits = meta.get("solution") and meta.get("needs_manual_grade", meta["score"] == 0)
-            points = f"{meta['score']:g} of {meta['points']:g}" + (" (not marked yet)" if waits else "")
+            waits = " (not marked yet)" if meta.get("solution") and not meta["score"] else ""
+            points = f"{meta['score']:g} of {meta['points']:g}{waits}"
             lines.append(f"<tr><td>{meta['grade_id']}</td><td>{points}</td>"
                          f"<td>{html.escape(meta.get('comment') or verdict)}</td></tr>")
-        head = f"<b>{about['score']:g} of {about['max_score']:g} points</b> so far"
-        nb.cells.insert(0, nbformat.v4.new_markdown_cell(
-            f"<div>{head}.</div>\n\n<table class='points'>{''.join(lines)}</table>"))
+        head = f"<div><b>{about['score']:g} of {about['max_score']:g} points</b> so far.</div>"
+        nb.cells.insert(0, nbformat.v4.new_markdown_cell(f"{head}\n\n<table>{''.join(lines)}</table>"))
         resources["inlining"]["css"] = [*resources["inlining"]["css"], STYLE]
         return nb, resources
 
@@ -140,21 +140,9 @@ class Course:
 def for_lms(book: pd.DataFrame) -> pd.DataFrame:
     """Return the points so far, one row per student and one column per lab, as Canvas and Moodle import them."""
     wide = book.pivot(index="student", columns="lab", values="total")
-    people = pd.DataFrame({name: wide.index if "Login" in name or name == "Student" else "" for name in LMS},
-                          index=wide.index)
-    return pd.concat([people, wide], axis=1)
-
-
-def formgrader(folder: Path) -> list[str]:
-    """Return the command that opens nbgrader's formgrader on a course folder.
-
-    Raises:
-        FileNotFoundError: Nothing has been graded yet.
-    """
-    if not (folder / "gradebook.db").is_file():
-        raise FileNotFoundError(f"{folder} has no gradebook. Grade first: make grade SUBMISSIONS=folder.")
-    return [sys.executable, "-m", "jupyterlab", "--allow-root", f"--ServerApp.root_dir={folder.resolve()}",
-            "--LabApp.default_url=/formgrader/gradebook"]
+    people = pd.DataFrame("", wide.index, LMS)
+    people["Student"] = people["SIS Login ID"] = wide.index
+    return people.join(wide)
 
 
 def _must(step: Callable[[], dict[str, Any]]) -> None:
