@@ -14,10 +14,9 @@ import pandas as pd
 from grmu.analysis import tables
 from grmu.analysis.names import label
 from grmu.data import PROTOCOLS, check_ratio, require, short_repr
-from grmu.data.checks import Settings, one_of, within
+from grmu.data.checks import Settings, check_device, one_of, within
 from grmu.data.files import write_whole
 from grmu.experiments import Experiment, Result, run
-from grmu.experiments.experiment import check_device
 
 REFERENCES = ("pretrain", "retrain")  # every other method is compared with these
 

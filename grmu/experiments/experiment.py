@@ -17,7 +17,8 @@ from grmu import data, methods, models, training
 from grmu.data.checks import Settings, check_groups, check_settings, one_of, within
 
 PRESETS = Path(__file__).parent / "presets"
-TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8}  # at most
+TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8,
+        "pretrained": False}  # at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,26 +67,23 @@ class Experiment(Settings):
         super().__post_init__()
         data.known("data set", self.dataset, data.LOADERS)
         data.check_folder("root", self.root)
-        method, own, shared = methods.get(self.method), f"overrides of {self.method}", training.TrainConfig
+        method = methods.get(self.method)
+        allowed = sorted(_defaults(models.Network, training.TrainConfig, method))
         vars(self).update(  # as a frozen dataclass is written to
             ratio=data.check_ratio(self.ratio), groups=check_groups(self.groups),
-            overrides=check_settings(own, self.overrides, sorted(_defaults(method))),
-            pretraining=check_settings("pretraining", self.pretraining, sorted(_defaults(shared))))
-        self._check_method(method)
-
-    def _check_method(self, method: type[training.Method]) -> None:
-        """Raise a ValueError unless all settings have possible values and the method goes with the rest."""
+            overrides=check_settings(f"overrides of {self.method}", self.overrides, allowed),
+            pretraining=check_settings("pretraining", self.pretraining, _defaults(training.TrainConfig)))
         made = self.make_method(), self.network, self.config  # all check their values
         if self.pretraining and method.init_from is not None:
             _ = self.original  # checks its values
-        sees_all, samples_itself = method.trains_on == "train", method.sample_epoch is not SAMPLE_EPOCH
-        data.require(self.grouping == "true" or not sees_all,
+        forgets = method.trains_on != "train"
+        data.require(self.grouping == "true" or forgets,
                      f"grouping must be true for {self.method}, which forgets nothing, got {self.grouping!r}.")
-        no_reweight = {"sees the whole training set": sees_all, "samples by itself": samples_itself,
-                       "has no retain pass": not made[0].retains}
-        for reason, holds in no_reweight.items():
+        samples_itself = method.sample_epoch is not training.Method.sample_epoch
+        for why_not, holds in (("sees the whole training set", not forgets), ("samples by itself", samples_itself),
+                               ("has no retain pass", not made[0].retains)):
             data.require(not (self.reweight and holds), f"{self.method} does not combine with REWEIGHT, "
-                         f"because it {reason}: set reweight=False.")
+                         f"because it {why_not}: set reweight=False.")
 
     def __str__(self) -> str:
         return f"{self.method}{' + REWEIGHT' * self.reweight}, r={self.ratio:.3g}, seed {self.seed}"
@@ -119,7 +117,8 @@ class Experiment(Settings):
             from grmu.experiments import released  # what the paper's code was run with
 
             chosen |= released.settings(self, chosen["model"])
-        return {**_defaults(method), **chosen, **(self.pretraining if fresh else {})}
+        defaults = _defaults(models.Network, training.TrainConfig, method)
+        return {**defaults, **chosen, **(self.pretraining if fresh else {})}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -127,7 +126,6 @@ class Experiment(Settings):
         settings = {**self.preset, **self.overrides}
         if self.tiny:
             settings |= {name: min(settings[name], most) for name, most in TINY.items() if name in settings}
-            settings["pretrained"] = False
         if "warmup_epochs" not in self.overrides:  # a shorter training has room for a shorter warm-up
             settings["warmup_epochs"] = min(settings["warmup_epochs"], max(settings["epochs"] - 1, 0))
         return settings
@@ -187,6 +185,5 @@ def _read(dataset: str) -> dict[str, Any]:
     return yaml.safe_load((PRESETS / f"{dataset}.yaml").read_text())
 
 
-def _defaults(method: type[training.Method]) -> dict[str, Any]:
-    return {f.name: f.default for kind in (models.Network, training.TrainConfig, method)
-            for f in fields(kind)}  # type: ignore[arg-type]  # settings are dataclasses
+def _defaults(*kinds: type) -> dict[str, Any]:
+    return {f.name: f.default for kind in kinds for f in fields(kind)}

@@ -18,9 +18,10 @@ import torch
 from safetensors.torch import load, save
 
 from grmu import data, models, reweight, training
+from grmu.data.checks import check_device
 from grmu.data.files import PACKAGE, sha256
 from grmu.data.subsets import smaller
-from grmu.experiments.experiment import Experiment, check_device
+from grmu.experiments.experiment import Experiment
 from grmu.experiments.store import Checkpoint, Record, Store
 from grmu.metrics import OVERALL, evaluate
 from grmu.numerics import fixed_threads, made_by
@@ -35,14 +36,6 @@ class Keys(NamedTuple):
 
     weights: str
     result: str
-
-
-class Parts(NamedTuple):
-    """An experiment's data: its splits, what is retained and forgotten, and the group(s) that GA is about."""
-
-    splits: data.Splits
-    split: data.ForgetSplit
-    groups: tuple[data.Group, ...]
 
 
 @dataclass
@@ -135,8 +128,18 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
         context = training.Context(
             model.requires_grad_(True), original, train.to(device), retain.to(device), forget.to(device),
             torch.Generator().manual_seed(e.seed + 1), e.config, weights, retained.to(device))
-        checkpoint = Checkpoint(records, keys.weights)
-        record = recorder(context, splits.test.to(device), groups, on_epoch)
+        checkpoint, test = Checkpoint(records, keys.weights), splits.test.to(device)
+        members = test.in_groups(groups)
+
+        def record(epoch: int, row: dict[str, float]) -> None:
+            right = training.correct(model, test).float()
+            row |= {"epoch": epoch, "TA": right.mean().item()}
+            if len(forget):
+                row |= {"GA": right[members].mean().item(),
+                        "UA": training.correct(model, context.forget).float().mean().item()}
+            if on_epoch:
+                on_epoch(epoch, row)
+
         curves = training.train(e.make_method(), context, record, None if fresh else checkpoint)
         summary = {"curves": curves, "seconds": checkpoint.seconds(), "made_by": made_by(device)}
         return summary, save({name: w.contiguous().cpu() for name, w in model.state_dict().items()})
@@ -195,29 +198,19 @@ def _hash(config: object) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def load_split(experiment: Experiment) -> Parts:
-    """Load an experiment's data and split off its forget set; ValueError if the network does not fit them."""
+def load_split(experiment: Experiment) -> tuple[data.Splits, data.ForgetSplit, tuple[data.Group, ...]]:
+    """Load an experiment's data and split off its forget set.
+
+    Returns:
+        Its train, val and test set; what is retained and forgotten; and the group(s) that GA is about.
+
+    Raises:
+        ValueError: The network does not fit the data, or the groups are not in them.
+    """
     e, splits = experiment, experiment.load()
     models.check_fit(e.network, splits.train)
     groups = (splits.forget_group,) if isinstance(e.groups, str) else e.groups
     splits = smaller(splits, groups, e.seed, e.half, e.tiny)
     split = data.split_forget(splits.train, e.ratio, None if e.groups == "uniform" else groups,
                               e.seed if e.split_seed is None else e.split_seed, e.protocol == "ours")
-    return Parts(splits, split, groups)
-
-
-def recorder(context: training.Context, test: data.GroupedDataset, groups: tuple[data.Group, ...],
-             then: training.OnEpoch | None) -> training.OnEpoch:
-    """Return a function that adds to each epoch's row TA and, where something is forgotten, GA and UA."""
-    model, forget, members = context.model, context.forget, test.in_groups(groups)
-
-    def record(epoch: int, row: dict[str, float]) -> None:
-        right = training.correct(model, test).float()
-        row |= {"epoch": epoch, "TA": right.mean().item()}
-        if len(forget):
-            row |= {"GA": right[members].mean().item(),
-                    "UA": training.correct(model, forget).float().mean().item()}
-        if then:
-            then(epoch, row)
-
-    return record
+    return splits, split, groups

@@ -24,13 +24,6 @@ PAIRED = """
 a, b = (rows[rows.method == m].set_index("seed")[metric] for m in ("pretrain", "retrain"))
 d = 100 * (b - a)
 return d.mean(), d.sem()"""
-FIGURE = """
-def draw(one_group, everyone):
-    figure, ax = plt.subplots()
-    for table in (one_group, everyone):
-        ax.errorbar(table.index, table["mean"] / 100, table.se / 100)
-    ax.set(xlabel="samples", ylabel="change in GA (fraction)")
-    return figure"""
 
 
 def answer(name, body):
@@ -73,8 +66,6 @@ MISCONCEPTIONS = {
     "paired by the order of the rows": wrong(
         "paired_change", PAIRED.replace('.set_index("seed")[metric]', "[metric].reset_index(drop=True)"),
         test_paired_error=2),
-    "no control in the figure": (
-        {"figure": FIGURE.replace("in (one_group, everyone)", "in (one_group,)")}, {"test_figure": 1}),
 }
 SECOND = {
     "group_index": answer(
@@ -84,5 +75,4 @@ SECOND = {
     "group_accuracy": answer("group_accuracy", TABLE),
     "control_ratio": answer("control_ratio", "return np.rint(ratio * counts[g].item()) / counts.sum()"),
     "paired_change": answer("paired_change", PAIRED),
-    "figure": FIGURE,
 }

@@ -140,27 +140,6 @@ def keeps_random_state(ask: Ask, code: str, **given: Any) -> bool:
     return ask(f"import random, numpy, torch\nbefore = {states}\n{code}\nbefore == {states}", **given) is True
 
 
-def check_figure(ask: Ask, code: str, columns: Mapping[str, Iterable[float]], **given: Any) -> None:
-    """Raise an AssertionError unless `code` is a figure with named axes that draws all numbers in `columns`.
-
-    Numbers may be drawn in points or as fractions.
-    """
-    from grmu.course.figures import READ
-
-    named, drawn = ask(f"{READ}\nimport matplotlib.pyplot as plt\npicture = {code}\nplt.close(picture)\n"
-                       "[named_axes(picture), drawn(picture)]", **given)
-    numbers = np.asarray(drawn)
-    assert named is True, "The axes have no names, so a reader cannot know what the figure shows."
-    assert len(numbers) < 5000, f"The figure has {len(numbers):,} numbers: draw only the given data."
-
-    def shows(values: Iterable[float], scale: float) -> bool:
-        return all(np.isclose(scale * value, numbers, rtol=0, atol=scale * 0.004).any() for value in values)
-
-    for name, values in columns.items():
-        assert shows(values, 1) or shows(values, 0.01), (
-            f"The figure does not show all values of {name}: draw everything that is passed to the function.")
-
-
 def _plain(value: Any) -> Any:
     """Return what JSON can hold in place of an object."""
     if hasattr(value, "to_dict"):  # pandas

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
-from grading.asking import check_figure, compare, keeps_random_state
+from grading.asking import compare, keeps_random_state
 
 NOT_ALLOWED = (
     "grmu.data.split_forget", "grmu.data.GroupedDataset.group_counts",
@@ -14,7 +14,6 @@ GROUP_COUNTS = "group_counts(group, n)"
 SPLIT = "[list(map(int, part)) for part in forget_split(group, groups, ratio, seed)]"
 TABLE = "group_accuracy(predicted, y, group, n)[['accuracy', 'n', 'se']].astype(float)"
 PAIRED = "list(map(float, paired_change(pd.DataFrame(rows), metric)))"
-DRAW = "draw(*[pd.DataFrame({'mean': m, 'se': 1.5}, index=forgotten) for m in (one_group, everyone)])"
 
 
 def long(values):
@@ -209,11 +208,3 @@ def test_paired_error(ask, rng):
             f"The standard error is {sd / n**0.5:.3f} points: match the rows by seed, not by order, subtract, "
             "and only then take the standard deviation, with S - 1 (task 4.2)."), [
             (sd, "This is the standard deviation: divide it by sqrt(S) (task 4.2).")])
-
-
-def test_figure(ask, rng):
-    """The means of both tables are in the figure."""
-    for n in (3, 5):
-        means = {name: rng.uniform(-60, 60, n).round(2).tolist() for name in ("one_group", "everyone")}
-        forgotten = np.sort(rng.choice(95, n, replace=False)).tolist()
-        check_figure(ask, DRAW, means, **means, forgotten=forgotten)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
-from grading.asking import check_figure, compare, keeps_random_state
+from grading.asking import compare, keeps_random_state
 
 NOT_ALLOWED = ("grmu.reweight.group_weights", "grmu.reweight.sample_weights", "grmu.reweight.draw_epoch")
 ALPHA = "list(map(float, alpha(before, after)))"
@@ -12,7 +12,6 @@ EPOCH = "list(map(int, draw_epoch(p, seed)))"
 SHARES = "list(map(float, expected_shares(weights, counts)))"
 CHANGE = "list(map(float, change_by_group(pd.DataFrame(rows), method, reweight)))"
 RECOVERED = "float(recovered_share(pd.DataFrame(rows), method, reweight))"
-DRAW = "draw(pd.DataFrame(changed, index=[f'group {g}' for g in range(4)]))"
 MODELS = ("RETRAIN", "RETRAIN + REWEIGHT", "balanced (RWG)", "GROUP-DRO")
 COLUMNS = ("method", "reweight", "seed", "by_group", "GA")
 KINDS = (("pretrain", False, 0.0), ("retrain", False, -0.3), ("retrain", True, -0.04), ("rwg", False, 0.1))
@@ -181,10 +180,3 @@ def test_recovered_share(ask, rng):
             compare(ask(RECOVERED, rows=rows, method=method, reweight=reweight), right, (
                 f"The share is {right:.3f}: take means over seeds first, then one quotient (task 4.2)."), [
                 (1 - right, "This is the share of the loss that remains (task 4.2).")])
-
-
-def test_figure(ask, rng):
-    """All changes are in the figure."""
-    for _ in range(2):
-        changed = {name: rng.uniform(-60, 30, 4).round(1).tolist() for name in MODELS}
-        check_figure(ask, DRAW, changed, changed=changed)
