@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from grmu.data.arguments import Parser, between
+from grmu.data.checks import positive_int
 from grmu.experiments.store import StoreError
 
 EXPLAINED = (ValueError, FloatingPointError, OSError, StoreError)  # raised with a sentence for the user
@@ -19,9 +19,9 @@ OTHERS = {  # commands whose modules read their own arguments
     "audit": ("analysis.audit", "attack a method, sample by sample: is it forgotten?")}
 
 
-def make_parser() -> Parser:
+def make_parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; each names the function to call, whose arguments its options are."""
-    parser = Parser(prog="python -m grmu", description="Group-robust machine unlearning.")
+    parser = argparse.ArgumentParser(prog="python -m grmu", description="Group-robust machine unlearning.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, call: str, what: str) -> Callable[..., argparse.Action]:
@@ -57,7 +57,7 @@ def make_parser() -> Parser:
 
 
 def _add_jobs(add: Callable[..., argparse.Action]) -> None:
-    add("--jobs", type=between(1), default=min(os.cpu_count() or 1, 4), help="processes that share the work")
+    add("--jobs", type=positive_int, default=min(os.cpu_count() or 1, 4), help="processes sharing the work")
 
 
 def main(argv: list[str] | None = None) -> int:

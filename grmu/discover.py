@@ -21,7 +21,6 @@ from torch import Tensor, nn
 
 from grmu.data import ForgetSplit, GroupedDataset
 from grmu.models import Classifier
-from grmu.numerics import fixed_threads
 from grmu.training import correct, predict
 
 MOST_CLUSTERS = 5
@@ -121,8 +120,7 @@ def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> Gro
 def regroup(name: str, model: Classifier, train: GroupedDataset, split: ForgetSplit,
             seed: int) -> tuple[GroupedDataset, ForgetSplit]:
     """The training set and its split with the inferred attribute in place of the true one."""
-    with fixed_threads():
-        train = infer(name, model, train, seed)
+    train = infer(name, model, train, seed)
     retain, forget = train.subset(split.retain_index), train.subset(split.forget_index)
     return train, split._replace(retain=retain, forget=forget)
 

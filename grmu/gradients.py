@@ -26,13 +26,6 @@ def unflatten(vector: Tensor, model: nn.Module) -> list[Tensor]:
     return [part.view_as(p) for part, p in zip(vector.split(sizes), model.parameters(), strict=True)]
 
 
-@torch.no_grad()
-def add_to(model: nn.Module, vector: Tensor) -> None:
-    """Move the parameters by a vector (n_parameters,), in place."""
-    for p, part in zip(model.parameters(), unflatten(vector, model), strict=True):
-        p.add_(part)
-
-
 def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
     """Gradient of the mean cross-entropy over the data, (n_parameters,); with `weights` (N,), which sum to 1,
     of that mean."""

@@ -13,7 +13,7 @@ import torch
 
 from grmu.data import Group, GroupedDataset, require
 from grmu.models import Classifier
-from grmu.training import predict
+from grmu.training import correct, predict
 
 METRICS = ("RA", "UA", "TA", "MIA", "EO", "GA")
 FAIRNESS = ("DP", "EP", "WG")
@@ -36,6 +36,17 @@ def accuracy_by_group(predicted: torch.Tensor, data: GroupedDataset) -> pd.DataF
     frame = pd.DataFrame({"group": data.group_names, "accuracy": accuracy, "n": counts})
     frame["se"] = [standard_error(p, n) for p, n in zip(frame["accuracy"], frame["n"], strict=True)]
     return frame
+
+
+def accuracies(model: Classifier, test: GroupedDataset, forget: GroupedDataset,
+               groups: Sequence[Group]) -> dict[str, float]:
+    """TA and, where something is forgotten, GA and UA: what a run records after each epoch."""
+    right = correct(model, test).float()
+    measured = {"TA": right.mean().item()}
+    if len(forget):
+        measured |= {"GA": right[test.in_groups(groups)].mean().item(),
+                     "UA": correct(model, forget).float().mean().item()}
+    return measured
 
 
 def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Group]) -> dict[str, float]:

@@ -71,13 +71,12 @@ def draw_group_bar(how: str, group: Tensor, n_groups: int, rng: torch.Generator)
     Raises:
         ValueError: `how` is not one of "exact", "uniform", "shuffle".
     """
+    known("group_bar", how, GROUP_BARS)
     if how == "exact":
         return None
     if how == "uniform":
         return torch.randint(n_groups, (len(group),), generator=rng).to(group.device, non_blocking=True)
-    if how == "shuffle":
-        return group[torch.randperm(len(group), generator=rng).to(group.device, non_blocking=True)]
-    raise ValueError(f"unknown group_bar {how!r}: choose one of {', '.join(GROUP_BARS)}.")
+    return group[torch.randperm(len(group), generator=rng).to(group.device, non_blocking=True)]
 
 
 def table_terms(t: Tensor, group: Tensor, group_bar: Tensor | None) -> tuple[Tensor, Tensor]:

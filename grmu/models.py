@@ -89,10 +89,6 @@ class Classifier(nn.Module):
         """Logits, (B, n_classes)."""
         return self.head(self.features(x))
 
-    def replace_head(self, head: nn.Linear) -> None:
-        """Go on with another head on the same features."""
-        self.head = head
-
 
 class OwnClassifier(Classifier):
     """A copy of a network, divided into its last linear layer, `head`, and the rest, the backbone."""

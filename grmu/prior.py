@@ -43,8 +43,7 @@ def shares_forgotten(train_counts: Tensor, retain_counts: Tensor) -> Tensor:
     require(before.shape == after.shape, "need counts of one shape before and after, got "
                                          f"{tuple(before.shape)} and {tuple(after.shape)}.")
     require(((after >= 0) & (after <= before)).all(),
-            f"retained {retain_counts.tolist()} of {train_counts.tolist()} samples is impossible: count the "
-            "same groups in both.")
+            f"cannot retain {after.tolist()} of {before.tolist()} samples: count the same groups in both.")
     return 1 - torch.where(before > 0, after / before.clamp(min=1), 1.0)
 
 
@@ -65,9 +64,8 @@ def change_prior(logits: Tensor, p_attribute: Tensor, factor: Tensor) -> tuple[T
     """
     require(logits.ndim == 2 and p_attribute.shape == (*logits.shape, factor.shape[-1])
             and factor.shape == p_attribute.shape[1:],
-            "need logits (N, n_classes), p_attribute (N, n_classes, n_attributes) and one number a group "
-            "(n_classes, n_attributes), got the shapes "
-            f"{tuple(logits.shape)}, {tuple(p_attribute.shape)} and {tuple(factor.shape)}.")
+            "need logits (N, C), p_attribute (N, C, A) and factor (C, A) for C classes and A attributes, "
+            f"got {tuple(logits.shape)}, {tuple(p_attribute.shape)} and {tuple(factor.shape)}.")
     require((factor > 0).all() and factor.isfinite().all(),
             f"a prior's factor must be a number above 0, but they are {factor.tolist()}.")
     joint = p_attribute * factor.to(p_attribute)
@@ -111,11 +109,8 @@ def undo_shift(logits: Tensor, p_attribute: Tensor, r: Tensor) -> Tensor:
 
 
 def _checked(r: Tensor) -> Tensor:
-    bad = ~((r >= 0) & (r < 1))
-    if bad.any():
-        group = tuple(bad.nonzero()[0].tolist())
-        raise ValueError(f"the share forgotten of group (y, a) = {group} is {r[group]:.6g}, but must lie in "
-                         "[0, 1), for a group that has vanished leaves no logit to shift: forget less of it.")
+    require(((r >= 0) & (r < 1)).all(), f"the shares forgotten must be in [0, 1), got {r.tolist()}: forget "
+            "less of a group that vanishes, which leaves no logit to shift.")
     return r
 
 

@@ -28,11 +28,8 @@ def group_weights(train_counts: torch.Tensor | Sequence[int], retain_counts: tor
     nu_tr, nu_r = (as_tensor("counts", c).double() for c in (train_counts, retain_counts))
     require(nu_tr.shape == nu_r.shape and nu_tr.ndim == 1,
             f"need two count vectors of one length, got {tuple(nu_tr.shape)} and {tuple(nu_r.shape)}.")
-    possible = (nu_r >= 0) & (nu_r <= nu_tr)
-    if not possible.all():
-        bad = int((~possible).nonzero()[0])
-        raise ValueError(f"group {bad}: {nu_r[bad]:.10g} retained of {nu_tr[bad]:.10g} samples is "
-                         "impossible: count the same groups in both.")
+    require(((nu_r >= 0) & (nu_r <= nu_tr)).all(),
+            f"cannot retain {nu_r.tolist()} of {nu_tr.tolist()} samples: count the same groups in both.")
     vanished = ((nu_r == 0) & (nu_tr > 0)).nonzero().flatten().tolist()
     if vanished:
         gone = ", ".join(names[g] if names else f"group {g}" for g in vanished)

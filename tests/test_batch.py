@@ -43,7 +43,7 @@ def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_cuda_without_a_gpu_is_rejected():
-    with pytest.raises(ValueError, match="but PyTorch sees no GPU"):
+    with pytest.raises(ValueError, match="got 'cuda'; PyTorch sees no GPU"):
         Parameters(device="cuda")
 
 

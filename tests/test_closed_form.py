@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from grmu import closed_form
+from grmu.course import closed_form
 
 
 @pytest.mark.parametrize("nats", [0.0, 0.4, closed_form.entropy(closed_form.SHARES)])

@@ -21,16 +21,17 @@ from test_lab_checks import ANSWER, cells, known
 
 PATIENT = Limits(seconds=3000, cell_seconds=1000, ask_seconds=500)  # nothing here waits for them
 SPY = """
-import glob, os, pathlib, socket
-found = [path for path in glob.glob("/**/*", recursive=True)
-         if path.endswith(("secret", "gradebook.db", "lab2.py", ".ssh"))]
+import os, pathlib, socket
+found = []
+for folder, folders, names in os.walk("/"):
+    folders[:] = [name for name in folders if name not in ("proc", "site-packages")]
+    found += [name for name in names if name in ("secret", "gradebook.db", "lab2.py", "known_hosts")]
 for path in ("{marking}", "{folder}", os.path.expanduser("~root/.bashrc"), "/etc/passwd", "/home"):
     if os.path.exists(path):
         found.append(path)
-for path in ("{marking}/lab2.py", "{package}/reweight.py", "/usr/x"):
+for path in ("{package}/reweight.py", "/usr/x"):
     try:
-        pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
-        pathlib.Path(path).write_text("def test_alpha(ask, rng): pass")
+        pathlib.Path(path).write_text("def group_weights(*_): pass")
         found.append("wrote " + path)
     except OSError:
         pass
@@ -134,7 +135,7 @@ def test_a_class_gets_what_it_deserves_and_no_submission_harms_the_next(tmp_path
     points = pd.read_csv(out / "points.csv").set_index("SIS Login ID").lab2
     assert points.to_dict() == book.set_index("student").total.to_dict()
     # what has not changed is not graded again; a mark given by hand is kept
-    monkeypatch.setattr("grading.__main__.Grading.mark", lambda *_: pytest.fail("graded again"))
+    monkeypatch.delattr("grading.__main__.Grading.run")
     (tmp_path / "in" / "damaged" / "lab2.ipynb").unlink()
     (tmp_path / "in" / "slip" / "lab2.zip").unlink()
     again = grade(tmp_path / "in", out, "lab2", PATIENT, 1, unsafe=False)

@@ -9,7 +9,7 @@ import pytest
 from conftest import REPOSITORY
 
 from grmu.batch.demo import NOTEBOOK
-from grmu.experiments.store import default_folder
+from grmu.data.files import default_store
 
 LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 
@@ -17,7 +17,7 @@ LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 @pytest.fixture
 def execute(tmp_path, monkeypatch):
     """A call of papermill as users make it; the references are the lessons' runs."""
-    monkeypatch.setenv("GRMU_STORE", str(default_folder()))
+    monkeypatch.setenv("GRMU_STORE", str(default_store()))
     monkeypatch.delenv("MPLBACKEND", raising=False)
 
     def execute(path, cwd, **parameters):

@@ -13,7 +13,7 @@ import pytest
 from conftest import REPOSITORY
 
 from grmu.analysis.names import label
-from grmu.experiments.store import default_folder
+from grmu.data.files import default_store
 
 STORE = "real runs"  # relative on purpose
 IN_THE_WHEEL = """
@@ -63,7 +63,7 @@ def test_all_files_of_the_package_data_and_results_are_in_the_wheel(installed, t
 
 
 def test_the_demo_prints_table_and_sentence_and_leaves_its_files(installed, tmp_path_factory):
-    here, lessons = tmp_path_factory.mktemp("here"), default_folder().resolve()
+    here, lessons = tmp_path_factory.mktemp("here"), default_store().resolve()
     (here / STORE).mkdir()
     for kind in ("models", "results"):  # a run that this code has done for a lesson is not done again
         (lessons / kind).mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ EXPERIMENT = [
 ]
 
 CALLS = [
-    (lambda: run("groundwear"), "'groundwear'", "Experiment()"),
+    (lambda: run("groundwear"), "'groundwear'", "Experiment"),
     (lambda: run(Experiment(), device="gpu"), "'gpu'", "'cpu' or 'cuda'"),
     (lambda: run(Experiment(), store=5), "store", "folder", "got 5"),
     (lambda: run(Experiment(groups=[(7, 7)])), "(7, 7)", "from 0 to 1"),
@@ -83,7 +83,7 @@ CALLS = [
     (lambda: run(Experiment("waterbirds", overrides={"pretrained": False})), "waterbirds", "root="),
     (lambda: run(Experiment(overrides={"model": "bert"})), "bert", "(1, 28, 28)", "cnn"),
     (lambda: run(Experiment("negation", overrides={"model": "cnn"})), "cnn", "(2, 12)", "minilm"),
-    (lambda: run_all(["miu"]), "'miu'", "Experiment()"),
+    (lambda: run_all(["miu"]), "'miu'", "Experiment"),
     (lambda: list(map_experiments(str, [Experiment()], jobs=0)), "jobs", "from 1", "got 0"),
     (lambda: data.load("groundware"), "'groundware'", "groundwear"),
     (lambda: data.load("groundwear", protocol="theirs"), "'theirs'", "released"),

@@ -12,8 +12,8 @@ import math
 import pandas as pd
 import torch
 
-from grmu import closed_form
 from grmu.analysis.results import write_study
+from grmu.course import closed_form
 from grmu.experiments import Experiment, map_experiments, train_or_load
 from grmu.mine import MINE, Estimator
 from grmu.models import build

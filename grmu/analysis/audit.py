@@ -10,6 +10,7 @@ inconclusive. Beside it: what unlearning does to the members who stay.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Mapping
 from itertools import product
 
@@ -21,7 +22,6 @@ from grmu.analysis import attacks, shadows
 from grmu.analysis.compare import Interval
 from grmu.analysis.results import add_jobs
 from grmu.analysis.shadows import NEVER, RETAINED, UNLEARNED, UNSEEN, Observations, select
-from grmu.data.arguments import Parser, between
 from grmu.experiments import Experiment, load_split, map_experiments
 
 SAMPLES = 200  # at most, of a group that forgets nobody
@@ -143,18 +143,18 @@ def printed(table: pd.DataFrame) -> str:
 
 def main(argv: list[str]) -> int:
     """Audit one method and print what every attack finds."""
-    parser = Parser(prog="python -m grmu audit", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m grmu audit", description=main.__doc__)
     parser.add_argument("--dataset", default="groundwear-memorised", choices=data.EMBEDDED)
     parser.add_argument("--method", default="miu", help="a method's name (default: %(default)s)")
     parser.add_argument("--reweight", action="store_true", help="with REWEIGHT")
     parser.add_argument("--ratio", type=float, default=0.5,
                         help="share of the group that is unlearned (default: %(default)s)")
-    parser.add_argument("--shadows", type=between(2), default=shadows.SHADOWS,
+    parser.add_argument("--shadows", type=int, default=shadows.SHADOWS,
                         help="shadow models (default: %(default)s)")
     parser.add_argument("--efficacy", action="store_true",
                         help="compare them with as many gold standards, too, which are trained once")
-    add_jobs(parser)
-    options = parser.parse_args(argv)
+    options = add_jobs(parser).parse_args(argv)
+    data.number("shadows", options.shadows, 2, whole=True)
     e = Experiment(options.dataset, options.method, options.reweight, options.ratio)
     print(f"{e.method}{' + REWEIGHT' * e.reweight} on {e.dataset}, ratio {e.ratio:g}, {options.shadows} "
           "shadow models; 95 % intervals over models", flush=True)

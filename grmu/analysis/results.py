@@ -13,6 +13,7 @@ so an interrupted command resumes where it stopped.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import io
 import json
@@ -28,7 +29,7 @@ import pandas as pd
 
 from grmu.analysis import grids
 from grmu.data import known, number, require
-from grmu.data.arguments import Parser, between
+from grmu.data.checks import positive_int
 from grmu.data.files import FOLDER as DATA
 from grmu.data.files import write_whole
 from grmu.experiments import Experiment, Result, map_experiments, run
@@ -220,10 +221,11 @@ def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missi
     return path
 
 
-def add_jobs(parser: Parser) -> None:
-    """Add the option --jobs."""
-    parser.add_argument("--jobs", type=between(1), default=min(os.cpu_count() or 1, 4),
+def add_jobs(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the option --jobs; return the parser."""
+    parser.add_argument("--jobs", type=positive_int, default=min(os.cpu_count() or 1, 4),
                         help="processes that share the work (default: the cores, at most 4)")
+    return parser
 
 
 def write_study(**tables: Callable[[int], pd.DataFrame]) -> None:
@@ -232,22 +234,19 @@ def write_study(**tables: Callable[[int], pd.DataFrame]) -> None:
     Args:
         tables: By name, a function of the number of processes.
     """
-    parser = Parser()
-    add_jobs(parser)
-    jobs = parser.parse_args().jobs
+    jobs = add_jobs(argparse.ArgumentParser()).parse_args().jobs
     for name, table in tables.items():
         print(f"written: {write(name, table(jobs))}")
 
 
 def main(argv: list[str]) -> int:
     """Compute the shipped results: all grids and studies, or those named."""
-    parser = Parser(prog="python -m grmu results", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m grmu results", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help=f"grids ({', '.join(grids.GRIDS)}) or studies ({', '.join(STUDIES)})")
     parser.add_argument("--missing", action="store_true",
                         help="only runs that the table lacks, as after adding a method")
-    add_jobs(parser)
-    options = parser.parse_args(argv)
+    options = add_jobs(parser).parse_args(argv)
     for name in options.names:
         known("grid or study", name, (*grids.GRIDS, *STUDIES))
     chosen = options.names or [*grids.GRIDS, *STUDIES]

@@ -13,6 +13,7 @@ no gold standard to tune against: this is a benchmark's luxury.
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -23,7 +24,6 @@ import pandas as pd
 
 from grmu import data
 from grmu.analysis import results
-from grmu.data.arguments import Parser
 from grmu.experiments import Experiment, map_experiments, run
 
 SEEDS = (100, 101, 102)  # none of them is reported
@@ -79,11 +79,10 @@ def score_again(table: str, rows: pd.DataFrame, jobs: int = 1) -> pd.DataFrame:
 def main(argv: list[str]) -> int:
     """Score the recorded settings of methods on one data set, write the tables and name the best settings."""
     methods = sorted({*results.read("search").method, *results.read("tuning").arm})
-    parser = Parser(prog="python -m grmu search", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m grmu search", description=main.__doc__)
     parser.add_argument("--dataset", default="groundwear", choices=data.EMBEDDED)
     parser.add_argument("--method", choices=methods, nargs="+", default=methods)
-    results.add_jobs(parser)
-    options = parser.parse_args(argv)
+    options = results.add_jobs(parser).parse_args(argv)
     for table, stages in STAGES.items():
         rows = results.read(table).rename(columns={"arm": "method"})
         asked = (rows.dataset == options.dataset) & rows.method.isin(options.method)

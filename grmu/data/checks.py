@@ -12,6 +12,7 @@ This is 25 lines instead of a dependency on pydantic: the messages stay in one s
 types (`True` is no number, "3" is no integer).
 """
 
+import argparse
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
@@ -59,7 +60,9 @@ def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bo
 
 def positive_int(text: str) -> int:
     """Return the whole number from 1 that a command's option holds: its `type` for argparse."""
-    return int(number("the option", int(text), 1))
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"it must be a whole number from 1, got {text!r}.")
+    return int(text)
 
 
 def check_ratio(ratio: Any) -> float:
@@ -113,16 +116,6 @@ def as_tensor(what: str, values: object) -> torch.Tensor:
         raise ValueError(f"{what} must be an array of numbers, got {short_repr(values)}.") from None
 
 
-def as_rows(rows: object, n: int) -> torch.Tensor:
-    """Return some of n row numbers, ascending, from such numbers or a mask; ValueError if they are none."""
-    given = as_tensor("forget", rows)
-    numbers = given.nonzero().flatten() if given.dtype == torch.bool else given.long().unique()
-    require(given.ndim == 1 and 0 < len(numbers) < n and numbers.min() >= 0 and numbers.max() < n,
-            f"forget must be some, not all, of the row numbers 0 to {n - 1} of the training set, or a mask "
-            f"of its {n} rows.")
-    return numbers
-
-
 def whole_numbers(what: str, values: object) -> torch.Tensor:
     """One whole number a sample, (N,), as a tensor; ValueError if they are none."""
     tensor = as_tensor(what, values)
@@ -154,6 +147,11 @@ def within(low: float, high: float = MOST_SEED, *, default: float | None) -> Any
 def one_of(default: str, *others: str) -> Any:
     """A field that holds one of these names."""
     return field(default=default, metadata={"allowed": (default, *others)})
+
+
+def defaults(*kinds: type) -> dict[str, Any]:
+    """Return the fields of dataclasses by name, with their defaults."""
+    return {f.name: f.default for kind in kinds for f in fields(kind)}
 
 
 class Settings:

@@ -204,7 +204,18 @@ def _alike(counts: np.ndarray, total: int) -> np.ndarray:
     return np.bincount(owner[np.argsort(order, kind="stable")[:total]], minlength=len(counts))
 
 
-def split_at(train: GroupedDataset, forget_index: torch.Tensor) -> ForgetSplit:
-    """The training set divided into those rows and the others."""
+def as_rows(rows: object, n: int) -> torch.Tensor:
+    """Return some of n row numbers, ascending, from such numbers or a mask; ValueError if they are none."""
+    given = as_tensor("forget", rows)
+    numbers = given.nonzero().flatten() if given.dtype == torch.bool else given.long().unique()
+    require(given.ndim == 1 and 0 < len(numbers) < n and numbers.min() >= 0 and numbers.max() < n,
+            f"forget must be some, not all, of the row numbers 0 to {n - 1} of the training set, or a mask "
+            f"of its {n} rows.")
+    return numbers
+
+
+def split_at(train: GroupedDataset, forget: Any) -> ForgetSplit:
+    """The training set divided into some of its rows, as numbers or a mask, and the others."""
+    forget_index = as_rows(forget, len(train))
     retain_index = (~torch.isin(torch.arange(len(train)), forget_index)).nonzero().squeeze(1)
     return ForgetSplit(train.subset(retain_index), train.subset(forget_index), forget_index, retain_index)

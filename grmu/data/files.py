@@ -89,6 +89,13 @@ def write_whole(path: Path, content: str | bytes) -> None:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def default_store() -> Path:
+    """$GRMU_STORE, else runs/ in a checkout, else the user's cache folder: where finished runs are."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "grmu")
+    default = PACKAGE.parent / "runs" if (PACKAGE.parent / "pyproject.toml").is_file() else cache
+    return Path(os.environ.get("GRMU_STORE") or default).expanduser()
+
+
 def downloads() -> Path:
     """$GRMU_WEIGHTS, else the folder that PyTorch keeps downloaded weights in."""
     chosen = os.environ.get("GRMU_WEIGHTS") or Path(torch.hub.get_dir()) / "checkpoints"

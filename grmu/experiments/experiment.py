@@ -1,7 +1,8 @@
 """An `Experiment` is everything that a run's result depends on. Bad values are rejected before any work.
 
 Its settings are those of the network, of the training and of the method. Each has a default, which the data
-set's preset replaces (presets/NAME.yaml), which `overrides` replace.
+set's preset replaces (presets/NAME.yaml), which `overrides` replace. On the paper's data sets, the settings
+that its code was run with replace the preset's (presets/released.csv has a row for each of its files).
 """
 
 import json
@@ -11,14 +12,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import pandas as pd
 import yaml
 
 from grmu import data, methods, models, training
-from grmu.data.checks import Settings, check_groups, check_settings, one_of, within
+from grmu.data.checks import Settings, check_groups, check_settings, defaults, one_of, within
 
 PRESETS = Path(__file__).parent / "presets"
+RELEASED_FOR = ("dataset", "network", "groups", "ratio", "method", "reweight")  # what a row is for
 TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8,
         "pretrained": False}  # at most
+SHARED = models.Network, training.TrainConfig  # what has settings beside the method
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,22 +72,21 @@ class Experiment(Settings):
         data.known("data set", self.dataset, data.LOADERS)
         data.check_folder("root", self.root)
         method = methods.get(self.method)
-        allowed = sorted(_defaults(models.Network, training.TrainConfig, method))
         vars(self).update(  # as a frozen dataclass is written to
             ratio=data.check_ratio(self.ratio), groups=check_groups(self.groups),
-            overrides=check_settings(f"overrides of {self.method}", self.overrides, allowed),
-            pretraining=check_settings("pretraining", self.pretraining, _defaults(training.TrainConfig)))
+            overrides=check_settings(f"{self.method} overrides", self.overrides, defaults(*SHARED, method)),
+            pretraining=check_settings("pretraining", self.pretraining, defaults(training.TrainConfig)))
         made = self.make_method(), self.network, self.config  # all check their values
         if self.pretraining and method.init_from is not None:
             _ = self.original  # checks its values
         forgets = method.trains_on != "train"
-        data.require(self.grouping == "true" or forgets,
-                     f"grouping must be true for {self.method}, which forgets nothing, got {self.grouping!r}.")
-        samples_itself = method.sample_epoch is not training.Method.sample_epoch
-        for why_not, holds in (("sees the whole training set", not forgets), ("samples by itself", samples_itself),
-                               ("has no retain pass", not made[0].retains)):
+        data.require(self.grouping == "true" or forgets, f"grouping must be true for {self.method}, which "
+                     f"forgets nothing, got {self.grouping!r}.")
+        no_reweight = {"sees the whole training set": not forgets, "has no retain pass": not made[0].retains,
+                       "samples by itself": method.sample_epoch is not training.Method.sample_epoch}
+        for why, holds in no_reweight.items():
             data.require(not (self.reweight and holds), f"{self.method} does not combine with REWEIGHT, "
-                         f"because it {why_not}: set reweight=False.")
+                         f"because it {why}: set reweight=False.")
 
     def __str__(self) -> str:
         return f"{self.method}{' + REWEIGHT' * self.reweight}, r={self.ratio:.3g}, seed {self.seed}"
@@ -102,23 +105,32 @@ class Experiment(Settings):
     @property
     def method_class(self) -> type[training.Method]:
         """The class that is trained: under the protocol "released", the released variant if there is one."""
-        variant = f"{self.method}_released"
-        is_released = self.protocol == "released" and variant in methods.registry
-        return methods.get(variant if is_released else self.method)
+        variant = f"{self.method}_{self.protocol}"
+        return methods.get(variant if variant in methods.registry else self.method)
 
     @cached_property
     def preset(self) -> dict[str, Any]:
         """Every setting before `overrides`: the defaults, then the data set's preset, then `pretraining`."""
-        method, blocks = self.method_class, _read(self.dataset)
+        method, own, blocks = self.method_class, self.method.removesuffix("_released"), _read(self.dataset)
         fresh = method.init_from is None
-        chosen = blocks["network"] | blocks["fresh" if fresh else "original"]
-        chosen |= blocks["methods"].get(self.method.removesuffix("_released"), {})
-        if self.dataset in data.ORIGINALS or self.protocol == "released":
-            from grmu.experiments import released  # what the paper's code was run with
+        chosen = blocks["network"] | blocks["fresh" if fresh else "original"] | blocks["methods"].get(own, {})
+        chosen |= self._nearest_released(own)  # of the paper's data sets
+        if self.protocol == "released":  # what the paper's code does and no settings file of it says
+            chosen |= {"warmup_by": "step"} | ({"retain_batch_size": 128} if own == "scrub" else {})
+            chosen["model"] = chosen["model"].replace("resnet18", "resnet18_timm")
+        return {**defaults(*SHARED, method), **chosen, **(self.pretraining if fresh else {})}
 
-            chosen |= released.settings(self, chosen["model"])
-        defaults = _defaults(models.Network, training.TrainConfig, method)
-        return {**defaults, **chosen, **(self.pretraining if fresh else {})}
+    def _nearest_released(self, method: str) -> dict[str, Any]:
+        """Settings of the paper's code, of the same REWEIGHT, nearest number of groups and nearest ratio."""
+        n_groups = 1 if isinstance(self.groups, str) else len(self.groups)
+
+        def distance(row: dict[str, Any]) -> tuple[bool, float, float]:
+            return (row["reweight"] != self.reweight, abs(row.get("groups", n_groups) - n_groups),
+                    abs(row.get("ratio", self.ratio) - self.ratio))
+
+        rows = [row for row in released() if (row["dataset"], row["method"]) == (self.dataset, method)]
+        nearest = min(rows, key=distance, default={}).items()
+        return {name: value for name, value in nearest if name not in RELEASED_FOR}
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -161,9 +173,8 @@ class Experiment(Settings):
     def start(self) -> Self | None:
         """The run whose model this one starts from; None if it starts from fresh weights."""
         before = self.make_method().init_from
-        if before in (None, "pretrain"):
-            return self.original if before else None
-        return replace(self.original, method=before, grouping=self.grouping)
+        grouping = "true" if before == "pretrain" else self.grouping
+        return replace(self.original, method=before, grouping=grouping) if before else None
 
     @cached_property
     def source(self) -> Self | None:
@@ -185,5 +196,12 @@ def _read(dataset: str) -> dict[str, Any]:
     return yaml.safe_load((PRESETS / f"{dataset}.yaml").read_text())
 
 
-def _defaults(*kinds: type) -> dict[str, Any]:
-    return {f.name: f.default for kind in kinds for f in fields(kind)}
+@cache
+def released() -> list[dict[str, Any]]:
+    """Return the settings of the paper's code, a dict per file of it, without those that its method lacks.
+
+    SalUn's files say nothing about forget epochs, and its code runs the forget pass in every epoch, so they
+    have its number of epochs there.
+    """
+    rows = pd.read_csv(PRESETS / "released.csv").convert_dtypes().to_dict("records")
+    return [{str(name): value for name, value in row.items() if pd.notna(value)} for row in rows]

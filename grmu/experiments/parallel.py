@@ -1,12 +1,11 @@
 """Many runs, one after the other or in several processes, in the order given, under a progress bar."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -16,11 +15,9 @@ from grmu.experiments.experiment import Experiment
 from grmu.experiments.run import run
 from grmu.experiments.store import StoreError
 
-T = TypeVar("T")
 
-
-def map_experiments(function: Callable[[Experiment], T], experiments: Iterable[Experiment], jobs: int = 1,
-                    progress: bool = True) -> Iterator[T]:
+def map_experiments(function: Callable[[Experiment], Any], experiments: Iterable[Experiment], jobs: int = 1,
+                    progress: bool = True) -> Iterator[Any]:
     """Yield function(experiment) for each experiment, in the order given.
 
     Args:
@@ -38,14 +35,11 @@ def map_experiments(function: Callable[[Experiment], T], experiments: Iterable[E
     experiments = list(experiments)
     pool = ProcessPoolExecutor(jobs, get_context("spawn"))  # a fork would inherit locked threads
     results = pool.map(function, experiments) if jobs > 1 else map(function, experiments)
-    bar = tqdm(experiments, unit="run", leave=False, disable=not progress)
     try:
-        for experiment in bar:
-            bar.set_description(str(experiment))
-            yield next(results)
-    except BrokenProcessPool as error:
-        raise StoreError(f"the process of {experiment} was killed, as when memory runs out: try again with "
-                         "fewer jobs; finished runs are kept.") from error
+        yield from tqdm(results, total=len(experiments), unit="run", leave=False, disable=not progress)
+    except BrokenExecutor as error:
+        raise StoreError("a process of a run was killed, as when memory runs out: try again with fewer jobs; "
+                         "finished runs are kept.") from error
     finally:
         pool.shutdown(cancel_futures=True)  # finish what runs, drop the rest
 

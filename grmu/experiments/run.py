@@ -6,7 +6,7 @@ computed twice: its weights and its metrics are in the store, under a key that `
 
 import copy
 import hashlib
-import json
+import shutil
 import uuid
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -22,8 +22,8 @@ from grmu.data.checks import check_device
 from grmu.data.files import PACKAGE, sha256
 from grmu.data.subsets import smaller
 from grmu.experiments.experiment import Experiment
-from grmu.experiments.store import Checkpoint, Record, Store
-from grmu.metrics import OVERALL, evaluate
+from grmu.experiments.store import Checkpoint, Record, Store, digest
+from grmu.metrics import OVERALL, accuracies, evaluate
 from grmu.numerics import fixed_threads, made_by
 
 # the files that compute and store results
@@ -84,7 +84,7 @@ def load_model(experiment: Experiment, folder: Path) -> models.Classifier:
     if "head.r" in weights:  # `adjust` has replaced the head
         from grmu.prior import shifted_head
 
-        model.replace_head(shifted_head(model, weights["head.r"]))
+        model.head = shifted_head(model, weights["head.r"])
     model.load_state_dict(weights)
     return model.eval().requires_grad_(False)
 
@@ -103,10 +103,10 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
     Raises:
         ValueError: The experiment does not fit its data; the message names the value and the fix.
         FloatingPointError: A loss became NaN or infinite.
-        StoreError: The store cannot be read or written.
+        StoreError: A file of the store is damaged.
+        OSError: The store cannot be read or written; the disk is full, for example.
     """
-    data.require(isinstance(experiment, Experiment), "what is run must be an Experiment, such as "
-                 f"Experiment(), got {data.short_repr(experiment)}.")
+    data.require(isinstance(experiment, Experiment), f"run an Experiment, got {data.short_repr(experiment)}.")
     data.check_folder("store", store)
     check_device(device)
     e, (splits, split, groups) = experiment, load_split(experiment)
@@ -129,14 +129,9 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
             model.requires_grad_(True), original, train.to(device), retain.to(device), forget.to(device),
             torch.Generator().manual_seed(e.seed + 1), e.config, weights, retained.to(device))
         checkpoint, test = Checkpoint(records, keys.weights), splits.test.to(device)
-        members = test.in_groups(groups)
 
         def record(epoch: int, row: dict[str, float]) -> None:
-            right = training.correct(model, test).float()
-            row |= {"epoch": epoch, "TA": right.mean().item()}
-            if len(forget):
-                row |= {"GA": right[members].mean().item(),
-                        "UA": training.correct(model, context.forget).float().mean().item()}
+            row |= {"epoch": epoch, **accuracies(model, test, context.forget, groups)}
             if on_epoch:
                 on_epoch(epoch, row)
 
@@ -151,16 +146,15 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
 
     with fixed_threads():
         trained = records.get_or_compute("models", keys.weights, train_model, fresh)
-        Checkpoint(records, keys.weights).drop()
+        shutil.rmtree(records.folder("checkpoints", keys.weights), ignore_errors=True)
         evaluated = records.get_or_compute("results", keys.result, evaluate_model, fresh)
     return Result(e, evaluated["metrics"], pd.DataFrame(evaluated["accuracy"]),
                   pd.DataFrame(trained["curves"]), trained["seconds"], trained["made_by"], folder)
 
 
-def train_or_load(experiment: Experiment, store: str | Path | None = None,
-                  device: str = "cpu") -> models.Classifier:
-    """Return the experiment's model, on the CPU, in eval mode; train it unless the store has it."""
-    return run(experiment, store, device).model
+def train_or_load(e: Experiment, store: str | Path | None = None, device: str = "cpu") -> models.Classifier:
+    """Return an experiment's model, on the CPU, in eval mode; train it unless the store has it."""
+    return run(e, store, device).model
 
 
 def run_keys(experiment: Experiment) -> Keys:
@@ -183,8 +177,8 @@ def run_keys(experiment: Experiment) -> Keys:
         config["defined"] = uuid.uuid4().hex
     if method.trains_on == "train":
         config |= dict.fromkeys(split, "")
-    weights = _hash(config)
-    return Keys(weights, _hash([weights, split]))
+    weights = digest(config)[:20]
+    return Keys(weights, digest(weights, split)[:20])
 
 
 @lru_cache(maxsize=1)
@@ -192,10 +186,6 @@ def code_digest() -> str:
     """Return the SHA-256 of the files that compute results: all of data, the core, methods and this one."""
     files = sorted({path for pattern in CODE for path in PACKAGE.glob(pattern)})
     return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
-
-
-def _hash(config: object) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def load_split(experiment: Experiment) -> tuple[data.Splits, data.ForgetSplit, tuple[data.Group, ...]]:

@@ -8,8 +8,6 @@ leaves nothing half-written.
 import hashlib
 import io
 import json
-import os
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,9 +16,10 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from grmu.data.files import PACKAGE, write_whole
+from grmu.data.files import default_store, write_whole
 
-Record = tuple[dict[str, Any], bytes | None]  # JSON values, and the payload
+Json = dict[str, Any]
+Record = tuple[Json, bytes | None]  # with its payload
 SUFFIXES = {"models": ".safetensors", "checkpoints": ".state", "results": ""}  # of a kind's payload
 
 
@@ -28,25 +27,17 @@ class StoreError(RuntimeError):
     """The store cannot be used as it is; the message says what to do."""
 
 
-def default_folder() -> Path:
-    """Return $GRMU_STORE, else runs/ in a checkout, else the user's cache folder."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "grmu")
-    default = PACKAGE.parent / "runs" if (PACKAGE.parent / "pyproject.toml").is_file() else cache
-    return Path(os.environ.get("GRMU_STORE") or default)
-
-
 class Store:
     """Finished runs under one folder, which is made when the first run is written."""
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.root = Path(folder if folder is not None else default_folder()).expanduser()
+        self.root = Path(folder or default_store()).expanduser()
 
     def folder(self, kind: str, key: str) -> Path:
         """Return where the record of that kind and key is, or will be."""
         return self.root / kind / key
 
-    def get_or_compute(self, kind: str, key: str, compute: Callable[[], Record],
-                       fresh: bool = False) -> dict[str, Any]:
+    def get_or_compute(self, kind: str, key: str, compute: Callable[[], Record], fresh: bool = False) -> Json:
         """Return the record's JSON; compute and write it if it is missing or `fresh` is True."""
         record = None if fresh else self.read(kind, key)
         if record is None:
@@ -57,12 +48,12 @@ class Store:
                 record = record or self.write(kind, key, *compute())
         return record
 
-    def read(self, kind: str, key: str) -> dict[str, Any] | None:
+    def read(self, kind: str, key: str) -> Json | None:
         """Return the record's JSON, or None if there is none; a StoreError if it is damaged."""
         path = self.folder(kind, key) / "record.json"
         try:
             record = json.loads(path.read_bytes())
-            if record.pop("sha256") == _digest(kind, key, record):
+            if record.pop("sha256") == digest(kind, key, record):
                 return record
         except FileNotFoundError:
             return None
@@ -72,15 +63,13 @@ class Store:
 
     def payload(self, kind: str, key: str) -> bytes:
         """Return what was written with a record; a StoreError if it is damaged."""
-        name = str((self.read(kind, key) or {}).get("payload"))
-        path = self.folder(kind, key) / name
+        path = self.folder(kind, key) / str((self.read(kind, key) or {}).get("payload"))
         content = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(content).hexdigest() != path.stem:
             raise _damaged(path)
         return content
 
-    def write(self, kind: str, key: str, record: Mapping[str, Any],
-              payload: bytes | None = None) -> dict[str, Any]:
+    def write(self, kind: str, key: str, record: Json, payload: bytes | None = None) -> Json:
         """Write a record, replacing an older one in one step; return its JSON.
 
         Raises:
@@ -90,7 +79,7 @@ class Store:
         if payload is not None:
             record["payload"] = hashlib.sha256(payload).hexdigest() + SUFFIXES[kind]
             write_whole(folder / record["payload"], payload)
-        sealed = record | {"sha256": _digest(kind, key, record)}
+        sealed = record | {"sha256": digest(kind, key, record)}
         write_whole(folder / "record.json", json.dumps(sealed, indent=1))
         for path in folder.iterdir():  # a replaced payload, and what a killed process did not finish
             if path.name not in ("record.json", record.get("payload")):
@@ -108,7 +97,7 @@ class Checkpoint:
         """Return the seconds of training so far, earlier attempts included."""
         return time.perf_counter() - self.started
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self) -> Json | None:
         """Return the state, or None if there is none; a StoreError if it is damaged."""
         record = self.store.read("checkpoints", self.key)
         if record is None:
@@ -121,15 +110,11 @@ class Checkpoint:
         torch.save(state, buffer := io.BytesIO())
         self.store.write("checkpoints", self.key, {"seconds": self.seconds()}, buffer.getvalue())
 
-    def drop(self) -> None:
-        """Delete the state of a run that is finished."""
-        shutil.rmtree(self.store.folder("checkpoints", self.key), ignore_errors=True)
-
 
 def _damaged(path: Path) -> StoreError:
-    return StoreError(f"{path} is damaged, or not what was written there: delete the folder {path.parent}, "
-                      "and run again.")
+    return StoreError(f"{path} is damaged, or not what was written there: delete {path.parent} and rerun.")
 
 
-def _digest(kind: str, key: str, record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps([kind, key, record], sort_keys=True).encode()).hexdigest()
+def digest(*values: object) -> str:
+    """Return the SHA-256 of values as JSON."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

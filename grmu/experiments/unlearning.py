@@ -5,16 +5,13 @@
     result.metrics                       # before (the original model) and after, fractions
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
 from torch import nn
 
 from grmu import data, methods, training
-from grmu.data import Splits, require
-from grmu.data.checks import as_rows
 from grmu.data.core import split_at
 from grmu.metrics import evaluate
 from grmu.models import OwnClassifier
@@ -22,8 +19,7 @@ from grmu.numerics import fixed_threads, seeded
 from grmu.reweight import sample_weights
 
 
-@dataclass
-class Unlearned:
+class Unlearned(NamedTuple):
     """What `unlearn` returns.
 
     Args:
@@ -37,28 +33,7 @@ class Unlearned:
     curves: pd.DataFrame
 
 
-def _check(model: Any, splits: Splits, method: training.Method, head: str) -> None:
-    """Raise a ValueError unless the arguments fit together."""
-    require(isinstance(model, nn.Module), f"model must be a torch module, got {data.short_repr(model)}.")
-    require(isinstance(method, training.Method) and method.init_from is not None, "method must be one that "
-            f"continues from a model, such as MIU(), got {data.short_repr(method)}.")
-    for name, part in zip(("train", "val", "test"), splits[:3], strict=True):
-        data.check_dataset(name, part)
-    network, train = OwnClassifier(model, head), splits.train
-    x = train.x[torch.arange(min(len(train), 2))].to(network.head.weight.device)
-    answer = training.predict(model, model, x)
-    try:
-        ours = training.predict(network, network, x)
-        is_last = ours.shape == answer.shape and torch.allclose(ours, answer, atol=1e-4)
-    except RuntimeError:  # what follows an inner layer does not fit
-        is_last = False
-    require(is_last, f"head must be the network's last layer, but what {head} gives is not what the network "
-                     "answers.")
-    require(answer.shape[1] == train.n_classes, f"the network answers with {answer.shape[1]} numbers a "
-            f"sample, but {train.name} declares {train.n_classes} classes.")
-
-
-def unlearn(model: nn.Module, splits: Splits, forget: Any, method: training.Method | None = None,
+def unlearn(model: nn.Module, splits: data.Splits, forget: Any, method: training.Method | None = None,
             head: str = "fc", reweight: bool = True, config: training.TrainConfig | None = None,
             seed: int = 0, on_epoch: training.OnEpoch | None = None) -> Unlearned:
     """Unlearn part of the training set from a copy of a network; `model` itself stays as it was.
@@ -79,12 +54,23 @@ def unlearn(model: nn.Module, splits: Splits, forget: Any, method: training.Meth
         FloatingPointError: A loss became NaN or infinite.
     """
     method = method or methods.get("miu")()
-    _check(model, splits, method, head)
-    config = config or training.TrainConfig(epochs=10, lr=0.001, batch_size=64, weight_decay=1e-4)
-    split = split_at(splits.train, as_rows(forget, len(splits.train)))
-    weights = sample_weights(splits.train, split.retain) if reweight else None
+    data.require(isinstance(model, nn.Module), f"model must be a torch module, got {data.short_repr(model)}.")
+    data.require(isinstance(method, training.Method) and method.init_from is not None, "method must be one "
+                 f"that continues from a model, such as MIU(), got {data.short_repr(method)}.")
+    for name, part in zip(("train", "val", "test"), splits[:3], strict=True):
+        data.check_dataset(name, part)
+    split = split_at(splits.train, forget)
     original, ours = (OwnClassifier(model, head).eval().requires_grad_(own) for own in (False, True))
     device = ours.head.weight.device
+    last: list[torch.Tensor] = []  # what the layer gives
+    with model.get_submodule(head).register_forward_hook(lambda *given: last.append(given[-1])):
+        answer = training.predict(model, model, splits.train.x[:2].to(device))
+    data.require(last and torch.equal(last[-1], answer), "head must be the network's last layer, but what "
+                 f"{head} gives is not what the network answers.")
+    data.require(answer.shape[1] == splits.train.n_classes, f"the network answers with {answer.shape[1]} "
+                 f"numbers a sample, but {splits.train.name} declares {splits.train.n_classes} classes.")
+    config = config or training.TrainConfig(epochs=10, lr=0.001, batch_size=64, weight_decay=1e-4)
+    weights = sample_weights(splits.train, split.retain) if reweight else None
     train, retain, forgotten, val, test = (
         part.to(device) for part in (splits.train, split.retain, split.forget, splits.val, splits.test))
     with fixed_threads(), seeded(seed, device):
@@ -92,7 +78,7 @@ def unlearn(model: nn.Module, splits: Splits, forget: Any, method: training.Meth
                                    torch.Generator().manual_seed(seed + 1), config, weights,
                                    split.retain_index.to(device))
         curves = training.train(method, context, on_epoch)
-        metrics = {when: evaluate(network.eval(), retain, forgotten, val, test, (splits.forget_group,))[0]
-                   for when, network in (("before", original), ("after", ours))}
-    return Unlearned(ours.whole(), pd.DataFrame(metrics).T,
+        before, after = (evaluate(network.eval(), retain, forgotten, val, test, (splits.forget_group,))[0]
+                         for network in (original, ours))
+    return Unlearned(ours.whole(), pd.DataFrame([before, after], ["before", "after"]),
                      pd.DataFrame([{"epoch": n} | row for n, row in enumerate(curves, 1)]))

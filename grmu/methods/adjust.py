@@ -44,4 +44,4 @@ class Adjust(LastLayer):
             warnings.warn(f"the features do not show the attribute ({visibility.accuracy:.0%} of held-out "
                           f"samples, {visibility.chance:.0%} by chance): adjust shifts all samples of a "
                           "class about alike.", stacklevel=2)
-        self.model.replace_head(ShiftedHead(self.model.head, head, r))
+        self.model.head = ShiftedHead(self.model.head, head, r)

@@ -50,7 +50,7 @@ class SUBG(Method):
 
 
 @dataclass
-class ByHand(Method):
+class ByHand(RWG):
     """Retraining on draws of the retain set with weights that you give; a control, not registered.
 
     Args:
@@ -59,7 +59,6 @@ class ByHand(Method):
     """
 
     group_weights: tuple[float, ...] = ()
-    init_from = None
 
     def sample_epoch(self) -> torch.Tensor:
         retain = self.context.retain

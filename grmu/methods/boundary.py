@@ -36,9 +36,8 @@ class BoundaryShrink(Method):
     def setup(self, context: Context) -> None:
         super().setup(context)
         kind = context.train.x[:1].dtype
-        require(kind == torch.uint8 or kind.is_floating_point,
-                f"boundary_shrink moves samples towards another class, which {kind} samples such as token "
-                "ids cannot: choose another method.")
+        require(kind == torch.uint8 or kind.is_floating_point, f"boundary_shrink moves samples, and {kind} "
+                "samples such as token ids cannot be moved: choose another method.")
 
     def near_labels(self, x: Tensor, y: Tensor) -> Tensor:
         """The original's answer one signed gradient step away, (B,); x as the network scales it,

@@ -16,7 +16,7 @@ import torch
 
 from grmu.data import require
 from grmu.data.checks import within
-from grmu.gradients import add_to, mean_gradient, sample_gradients
+from grmu.gradients import mean_gradient, sample_gradients, unflatten
 from grmu.reweight import draw_epoch
 from grmu.training import Context, Method
 
@@ -53,4 +53,6 @@ class Influence(Method):
         rows = draw_epoch(len(retain), context.weights, context.rng)[: self.n_fisher].to(context.device)
         gradients = torch.cat(list(sample_gradients(self.model, retain.x[rows], retain.y[rows])))
         away = mean_gradient(self.model, context.train) - mean_gradient(self.model, retain, context.weights)
-        add_to(self.model, self.step * inverse_fisher_product(gradients, away, self.damping))
+        step = self.step * inverse_fisher_product(gradients, away, self.damping)
+        for p, part in zip(self.model.parameters(), unflatten(step, self.model), strict=True):
+            p.data.add_(part)

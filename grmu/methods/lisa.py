@@ -36,9 +36,8 @@ class LISA(Method):
         super().setup(context)
         retain = context.retain
         kind = retain.x[:1].dtype
-        require(kind == torch.uint8 or kind.is_floating_point,
-                f"lisa mixes samples, and {kind} samples such as token ids cannot be mixed: choose "
-                "another method.")
+        require(kind == torch.uint8 or kind.is_floating_point, f"lisa mixes samples, and {kind} samples such "
+                "as token ids cannot be mixed: choose another method.")
         groups = [divmod(g, retain.n_attributes) for g in range(retain.n_groups)]
         self.allowed = {  # rows by kind of mixture and group
             True: [((retain.y == y) & (retain.a != a)).nonzero().flatten() for y, a in groups],
