@@ -13,7 +13,7 @@ from torch import nn
 
 from grmu import gradients, methods, models, training
 from grmu.data import GroupedDataset, split_forget
-from grmu.gradients import add_to, fisher_diagonal, mean_gradient, sample_gradients
+from grmu.gradients import fisher_diagonal, mean_gradient, sample_gradients
 from grmu.methods import (
     SCRUB,
     SSD,
@@ -93,8 +93,8 @@ def ready(method, *arguments, **more):
     other."""
     context = context_from(*arguments, **more)
     method.setup(context)
-    add_to(context.model, torch.randn(len(flat(context.model)),
-                                      generator=torch.Generator().manual_seed(1)) / 3)
+    moves = torch.randn(len(flat(context.model)), generator=torch.Generator().manual_seed(1)) / 3
+    nn.utils.vector_to_parameters(flat(context.model) + moves, context.model.parameters())
     context.model.train()
     return context
 

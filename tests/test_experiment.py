@@ -129,10 +129,10 @@ def test_tiny_is_little_of_everything():
     assert e != replace(e, tiny=False)
     assert e.gold.config.epochs == 1
     assert Experiment(method="miu", tiny=True).make_method().first_updates == 1
-    parts = load_split(Experiment(tiny=True))
-    assert parts.splits.train.group_counts().tolist() == [1, 1, 1, 10]
-    assert parts.splits.test.group_counts().tolist() == [1, 1, 1, 1]
-    many = load_split(Experiment("groundwear-many", tiny=True, groups=((0, 0), (3, 1)))).splits
+    splits, *_ = load_split(Experiment(tiny=True))
+    assert splits.train.group_counts().tolist() == [1, 1, 1, 10]
+    assert splits.test.group_counts().tolist() == [1, 1, 1, 1]
+    many, *_ = load_split(Experiment("groundwear-many", tiny=True, groups=((0, 0), (3, 1))))
     assert (many.test.n_groups, len(many.train), len(many.test)) == (63, 2 * 5 + 4, 2 + 4)
 
 

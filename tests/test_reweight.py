@@ -35,7 +35,7 @@ def test_a_vanished_group_gets_zero_and_a_warning_that_names_it():
 
 @pytest.mark.parametrize(("train", "retain", "sentence"), [
     ([10, 4], [10, 5], "cannot retain [10.0, 5.0] of [10.0, 4.0] samples: count the same groups in both."),
-        ([10, 4], [-1, 4], "cannot retain [-1.0, 4.0] of [10.0, 4.0] samples: count the same groups in both."),
+    ([10, 4], [-1, 4], "cannot retain [-1.0, 4.0] of [10.0, 4.0] samples: count the same groups in both."),
     ([10, 4], [10, 4, 1], "need two count vectors of one length, got (2,) and (3,)."),
     ([[10, 4]], [[10, 4]], "need two count vectors of one length, got (1, 2) and (1, 2)."),
 ])

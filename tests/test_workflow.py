@@ -152,7 +152,7 @@ def test_passes_are_those_of_a_real_run_but_for_the_forget_set(method, overrides
     monkeypatch.setattr(Classifier, "features", counted)
     run(e, here)
     trained, forward = cost.passes(e)
-    n_forget = len(load_split(e).split.forget)
+    n_forget = len(load_split(e)[1].forget)
     for difference in (trained - seen["trained"], seen["forward"] - forward):
         assert 0 <= difference <= 4 * n_forget < 0.04 * trained
         assert difference % n_forget == 0

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -94,7 +94,7 @@ def _table(path: Path) -> pd.DataFrame:
     return table
 
 
-def _row(asked: tuple, train: GroupedDataset, held_out: Sequence[str]) -> tuple[int, str]:
+def _row(asked: Any, train: GroupedDataset, held_out: Sequence[str]) -> tuple[int, str]:
     """Return the row of the training set that a request names, and why it is rejected, or nothing."""
     form = re.fullmatch(r"([a-z]+)-([0-9]{1,12})", asked.who)
     part, row = (form[1], int(form[2])) if form else ("", -1)

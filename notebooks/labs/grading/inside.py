@@ -30,7 +30,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 SHOWN = 2_000_000  # characters of output that are kept of a cell, pictures included
-PROCESSES = 512
+PROCESSES = 200  # and threads
 KERNELS = 4  # how often the notebook is executed at most
 ASKING = str(Path(__file__).with_name("asking.py"))
 

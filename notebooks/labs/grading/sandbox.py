@@ -26,7 +26,7 @@ from grading.asking import LARGEST, Refused, encode, read
 
 GRADING, PACKAGE = Path(__file__).parent, Path(grmu.__file__).parent
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives")
-PASSED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TZ")
+PASSED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")
 MISSING = """bubblewrap {why}. Submissions run only in its sandbox. Either
   install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap), or
   grade in the container that notebooks/labs/Containerfile describes.
@@ -104,7 +104,7 @@ class Sandbox:
         home, given, code = ((self._home.name, self.given, GRADING) if self.unsafe else ("/tmp", "/given", "/grading"))
         variables = {name: os.environ[name] for name in PASSED if name in os.environ} | {
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "PYTHONPATH": str(PACKAGE.parent), "HOME": home,
-            "TMPDIR": home, "GRMU_STORE": f"{given if self.trusted else home}/runs",
+            "OMP_NUM_THREADS": "1", "TMPDIR": home, "GRMU_STORE": f"{given if self.trusted else home}/runs",
             "MPLCONFIGDIR": f"{home}/matplotlib", "PYTHONDONTWRITEBYTECODE": "1"}
         settings = [part for pair in variables.items() for part in ("--setenv", *pair)]
         before = [] if self.unsafe else [*bubblewrap(self.given, self.trusted), *settings]
