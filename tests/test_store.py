@@ -12,8 +12,8 @@ import torch
 from conftest import same_state, start_python
 
 from grmu import Experiment, models, run
-from grmu.data.files import default_store
 from grmu.__main__ import explanation
+from grmu.data.files import default_store
 from grmu.experiments.run import run_keys
 from grmu.experiments.store import Checkpoint, Store, StoreError
 
