@@ -184,7 +184,7 @@ def run_keys(experiment: Experiment) -> Keys:
 @lru_cache(maxsize=1)
 def code_digest() -> str:
     """Return the SHA-256 of the files that compute results: all of data, the core, methods and this one."""
-    files = sorted({path for pattern in CODE for path in PACKAGE.glob(pattern)})
+    files = sorted({path for pattern in CODE for path in PACKAGE.glob(pattern)} - {PACKAGE / "__main__.py"})
     return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
 
 
