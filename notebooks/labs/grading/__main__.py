@@ -177,7 +177,7 @@ def grade(folder: Path, out: Path, only: str | None, limits: Limits, jobs: int, 
                 raise RuntimeError(f"A file in {HERE} or {SOURCE} was changed while {s.path} was graded, so grading "
                                    "stopped. Restore these files, read that submission, then grade again.")
             rows.append(save(course, s, future.result(), out))
-    book = pd.DataFrame(rows).sort_values(["student", "lab"])
+    book = pd.DataFrame(rows).sort_values(["student", "lab"], ignore_index=True)
     write_whole(out / "gradebook.csv", book.to_csv(index=False))
     write_whole(out / "points.csv", for_lms(book).to_csv(index=False))
     return book
