@@ -94,7 +94,7 @@ grade: .venv/.installed-labs ## grade a folder of labs in a sandbox: SUBMISSIONS
 	@UNSAFE=$(UNSAFE) $(GRADING) grade "$(SUBMISSIONS)" $(if $(LAB),--lab $(LAB)) $(ARGS)
 
 mark: .venv/.installed-labs ## mark written answers in nbgrader's formgrader; then run make grade again
-	@$(GRADING) mark $(ARGS)
+	@$(GRADING) mark
 
 bench: .venv/.installed ## measure what the project promises: accuracies with their spread, and times
 	@$(PY) docs/benchmarks.py $(ARGS)

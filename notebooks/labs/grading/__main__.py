@@ -34,12 +34,12 @@ from grading.asking import Ask, Refused
 from grading.gradebook import Course, for_lms
 from grading.sandbox import PACKAGE, Limits, Sandbox, Unsafe, check_bubblewrap, prepare
 from grading.submissions import Submission, content, find, notebook, restore
+from grmu.data import require
 from grmu.data.files import write_whole
 
 HERE = Path(__file__).parent
 SOURCE, BUILD = HERE.parent / "source", PACKAGE.parent / "build"
 LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "project")
-Verdicts = dict[str, str]  # by graded cell: "" if the answer is right, else what is wrong with it
 Done = tuple[NotebookNode | None, list[str], str]  # a checked submission (None: unchanged), notes, and its key
 README = "Unpack a lab beside the .whl file. With Python 3.11 to 3.13: pip install {wheel}; jupyter lab lab1/lab1.ipynb\n"
 FORMGRADER = "--LabApp.default_url=/formgrader/gradebook"
@@ -55,8 +55,8 @@ class Grading:
     unsafe: bool
     digest: str
 
-    def run(self, lab: str, nb: NotebookNode, trusted: bool = False) -> tuple[list[Any] | None, Verdicts, list[str]]:
-        """Execute a notebook in a sandbox and check it; return its outputs, the verdicts, and notes."""
+    def run(self, lab: str, nb: NotebookNode, trusted: bool = False) -> tuple[list[Any] | None, dict[str, str], list[str]]:
+        """Execute a notebook in a sandbox and check it; return outputs, verdicts ("": right) by cell, and notes."""
         with Sandbox(self.course / "given", self.limits, self.unsafe, trusted) as box:
             outputs = box.execute(nb, importlib.import_module(f"grading.checks.{lab}").NOT_ALLOWED)
             verdicts = {name: verdict(check, box.ask, self.rng(lab, name)) for name, check in checks(lab).items()}
@@ -134,7 +134,7 @@ def digest() -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
 
-def write_verdicts(nb: NotebookNode, outputs: list[Any] | None, verdicts: Verdicts) -> None:
+def write_verdicts(nb: NotebookNode, outputs: list[Any] | None, verdicts: dict[str, str]) -> None:
     """Put outputs into the cells, and an error into each graded cell whose check failed."""
     for cell, shown in zip(nb.cells, outputs or [[]] * len(nb.cells), strict=True):
         if cell.cell_type != "code":
@@ -232,6 +232,7 @@ def main() -> int:
             release(BUILD / "labs", given.lab)
         elif given.command == "mark":
             course = BUILD / "grades" / "course"  # whose nbgrader_config.py is read
+            require(course.is_dir(), "Nothing has been graded yet. Use make grade SUBMISSIONS=folder.")
             return subprocess.call([sys.executable, "-m", "jupyterlab", "--allow-root", FORMGRADER], cwd=course)
         else:
             limits = Limits(**{field.name: getattr(given, field.name) for field in fields(Limits)})

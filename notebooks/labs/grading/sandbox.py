@@ -51,9 +51,9 @@ class Unsafe(RuntimeError):
 class Limits:
     """What a submission may use: seconds in all, of a cell and of an answer; memory of each process."""
 
-    seconds: int = 600
-    cell_seconds: int = 120
-    ask_seconds: int = 30
+    seconds: int = 1800
+    cell_seconds: int = 300
+    ask_seconds: int = 60
     gigabytes: float = 4
 
 
