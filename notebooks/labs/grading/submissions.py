@@ -41,7 +41,7 @@ def find(folder: Path, labs: Sequence[str]) -> tuple[list[Submission], list[str]
         loose = re.fullmatch(rf"({'|'.join(labs)})_(.+)", path.stem)
         parents = [part for part in name.parts[:-1] if part != path.stem]
         student, lab = (loose[2], loose[1]) if loose else (parents[-1] if parents else "", path.stem)
-        if path.suffix not in (".ipynb", ".zip") or lab not in labs or not student:
+        if path.suffix not in (".ipynb", ".zip") or lab not in labs or not student.strip("."):
             others.append(f"{name}: ignored, expected {EXPECTED}")
         elif (student, lab) in found:
             others.append(f"{name}: ignored, {student} has already submitted {lab}")
