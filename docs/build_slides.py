@@ -52,10 +52,11 @@ def questions(cell: NotebookNode) -> list[str]:
 
 
 def answers(nb: NotebookNode) -> Iterator[str]:
-    """Yield what the lesson prints in answer to its guesses, in their order."""
+    """Yield the collapsed answers to the lesson's guesses, in their order."""
     for cell in nb.cells:
-        printed = "".join(output.text for output in cell.get("outputs", ()) if output.output_type == "stream")
-        yield from re.findall(r"^It is: .*", printed, re.MULTILINE)
+        for output in cell.get("outputs", ()):
+            html = output.get("data", {}).get("text/html", "")
+            yield from re.findall(r"<summary>The answer [^<]*</summary>(.*?)</details>", html)
 
 
 def question_slide(text: str, answered: Iterator[str]) -> Iterator[NotebookNode]:

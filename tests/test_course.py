@@ -2,13 +2,14 @@
 
 import math
 import re
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import pytest
 from conftest import toy
 
 from grmu import data
-from grmu.course.guess import calibration, guess, quiz
+from grmu.course.guesses import guess, quiz, score_guesses
 from grmu.course.report import check_report, write_report
 from grmu.course.requests import REQUESTS, read_requests
 from grmu.data.core import split_at
@@ -38,10 +39,23 @@ def test_a_guess_is_kept_drawn_and_compared(capsys):
     plt.close("all")
     loss.answer(51.23, "Half of them.", digits=1)
     who.answer("the retain set")
-    calibration(loss, who, guess("Not answered?", range(10)))
+    capsys.readouterr()
+    score_guesses(loss, who, guess("Not answered?", range(10)))
     assert capsys.readouterr().out == (
-        "You guessed: 30. It is: 51.2. Half of them.\nYou guessed: the retain set. It is: the retain set.\n"
         "Choices right: 1 of 1.\nNumbers: off by 21 % of the range on average.\n")
+
+
+def test_an_answer_stays_collapsed_until_there_is_a_guess(monkeypatch):
+    shown = []
+    place = SimpleNamespace(update=shown.append)
+    monkeypatch.setattr("grmu.course.guesses.display", lambda html, **_: shown.append(html) or place)
+    loss = guess("How many points?", range(101))
+    loss.answer(51.23, "Half of them.")
+    assert shown[-1].data.startswith("<details>")
+    committed(loss, 30)
+    assert shown[-1].data == "<p>You guessed: 30. The answer is 51. Half of them.</p>"
+    loss.answer(51.23)
+    assert shown[-1].data == "<p>You guessed: 30. The answer is 51.</p>"
 
 
 def test_a_quiz_explains_each_choice_and_prints_its_answer():

@@ -1,4 +1,11 @@
-"""course: what belongs to learning: the lessons' checks, labs, grading, notebooks as they are committed.
+"""What belongs to learning: guesses, the checks of exercises, the requests and the report of the last lesson.
 
-Not here: what a researcher needs as well (runs, analysis, show). May import: all but scale.
+    from grmu import course
+
+    course.guess(...), course.quiz(...), course.score_guesses(...), course.checks.check_retrain(retrain)
 """
+
+from grmu.course import checks
+from grmu.course.guesses import guess, quiz, score_guesses
+
+__all__ = ["checks", "guess", "quiz", "score_guesses"]

@@ -2,21 +2,21 @@
 
     loss = guess("Half of the group is forgotten. How accurate is the model on the rest, in %?", range(101))
     ...
-    loss.mark(figure.axes[0])       # the guess beside the truth, in the figure that answers
-    loss.answer(51.2)               # "You guessed: 10. It is: 51."
-    calibration(loss, who, why)     # at the end of the lesson
+    loss.mark(figure.axes[0])       # draws the guess beside the truth
+    loss.answer(51.2)               # "You guessed: 10. The answer is 51."
+    score_guesses(loss, who, why)   # at the end of the lesson
 
-A `quiz` says at once why an answer is right or wrong. In a printed lesson, or where papermill or a test runs
-a lesson, the question appears with a line to write on.
+An answer stays collapsed until the reader has guessed, also when all cells are run at once. A `quiz` says at
+once why an answer is right or wrong. In print, the question appears with a line to write on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
-from IPython.display import display
+from IPython.display import HTML, display
 from matplotlib.axes import Axes
 
 COLOUR = "#7F3C8D"  # violet: used for nothing else in the course
@@ -41,6 +41,7 @@ class Guess:
         self.question, self.options = question, options
         self.value: str | int | None = None
         self.truth: str | float | None = None
+        self.open_answer: Callable[[], None] = lambda: None
         if isinstance(options, range):
             self.choice: Any = w.BoundedIntText(min=options[0], max=options[-1], step=options.step)
         else:
@@ -57,10 +58,11 @@ class Guess:
             return
         self.value = self.choice.value
         self.choice.disabled = self.button.disabled = True
-        self.feedback.value = f"Kept: {self.value}. Read on."
+        self.feedback.value = f"Your guess: {self.value}. Now read on."
+        self.open_answer()
 
     def answer(self, truth: str | float, why: str = "", digits: int = 0) -> None:
-        """Print the truth beside the guess, and `why`.
+        """Show the truth beside the guess, and `why`; collapsed until there is a guess.
 
         Raises:
             ValueError: The truth is not one of the options.
@@ -69,8 +71,18 @@ class Guess:
             raise ValueError(f"the answer must be one of {', '.join(self.options)}, got {truth!r}.")
         self.truth = truth
         shown = truth if isinstance(truth, str) else f"{truth:.{digits}f}"
-        guessed = "" if self.value is None else f"You guessed: {self.value}. "
-        print(f"{guessed}It is: {shown}." + (f" {why}" if why else ""))
+        text = f"The answer is {shown}." + (f" {why}" if why else "")
+
+        def opened() -> HTML:
+            return HTML(f"<p>You guessed: {self.value}. {text}</p>")
+
+        if self.value is not None:
+            display(opened())
+            return
+        shut = f"<details><summary>The answer (make your guess first)</summary>{text}</details>"
+        place = display(HTML(shut), display_id=True)
+        if place:
+            self.open_answer = lambda: place.update(opened())
 
     def mark(self, ax: Axes, axis: str = "y") -> None:
         """Draw a guessed number across the axes, if there is one."""
@@ -144,7 +156,7 @@ def quiz(question: str, reasons: Mapping[str, str], right: str) -> Quiz:
     return Quiz(question, reasons, right)
 
 
-def calibration(*guesses: Guess) -> None:
+def score_guesses(*guesses: Guess) -> None:
     """Print how good the reader's guesses were."""
     errors = [(g, error) for g in guesses if (error := g.error()) is not None]
     choices = [error for g, error in errors if not isinstance(g.options, range)]
