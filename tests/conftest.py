@@ -61,9 +61,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 # Files that take long, the longest first: what a worker begins last is short, so both end together.
 # Lessons come before the tests that find the lessons' runs in the store.
-LONG = ("07_is_it_forgotten", "06_which_method", "test_labs", "03_mine", "08_beyond_images",
+LONG = ("07_is_it_forgotten", "06_the_papers_tables", "test_labs", "03_mine", "08_sentences",
         "01_uneven_forgetting", "05_miu", "04_features_and_groups", "02_reweight", "09_unknown_groups",
-        "00_start_here", "10_a_request_arrives",
+        "00_start_here", "11_a_request_arrives",
         "test_wheel", "test_workflow", "test_experiment", "test_structure", "test_batch", "test_checkpoints",
         "test_bench", "test_papermill", "test_audit", "test_results", "test_run_size")
 

@@ -25,7 +25,7 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
     "logit_confidence": ("07", "check_logit_confidence"), "tpr_at_fpr": ("07", "check_tpr_at_fpr"),
     "error_groups": ("09", "check_error_groups"), "labels_needed": ("09", "check_labels_needed"),
     "masked_mean": ("08", "check_masked_mean"), "has_negation": ("08", "check_has_negation"),
-    "fewest_trainings": ("10", "check_fewest_trainings"), "promise": ("10", "check_promise"),
+    "fewest_trainings": ("11", "check_fewest_trainings"), "promise": ("11", "check_promise"),
 }
 
 
