@@ -7,25 +7,35 @@ from collections.abc import Callable
 import nbformat
 import numpy as np
 import torch
+from scipy.stats import norm
 
 import notebooks
-from grmu.course import checks
+from grmu.course import checks, forgetting, information
+from grmu.reweight import group_weights
 
 EXERCISES = {  # the function that the student writes: its lesson, its check
     "group_accuracy": ("00", "check_group_accuracy"),
-    "retrain": ("01", "check_retrain"), "margin_shift": ("01", "check_margin_shift"),
-    "retain_share": ("01", "check_retain_share"),
+    "overall_accuracy": ("00", "check_overall_accuracy"),
+    "retrain": ("01", "check_retrain"), "retrain_even": ("01", "check_retrain_even"),
+    "margin_shift": ("10", "check_margin_shift"), "retain_share": ("10", "check_retain_share"),
+    "adjusted": ("10", "check_adjusted"),
     "group_weights": ("02", "check_group_weights"), "expected_distinct": ("02", "check_expected_distinct"),
+    "sample_epoch": ("02", "check_sample_epoch"),
     "my_dv_bound": ("03", "check_dv_bound"), "corrected_loss": ("03", "check_corrected_loss"),
-    "my_group_bar": ("03", "check_group_bar"),
+    "my_exact_bound": ("03", "check_exact_bound"),
     "needed_nats": ("04", "check_needed_nats"), "classifier_bound": ("04", "check_classifier_bound"),
+    "my_measure": ("05", "check_measure"),
     "my_unlearning_loss": ("05", "check_unlearning_loss"), "my_tune_mine": ("05", "check_tune_mine"),
     "my_retain_loss": ("05", "check_retain_loss"),
     "gap": ("06", "check_gap"), "match_loss": ("06", "check_match_loss"),
-    "logit_confidence": ("07", "check_logit_confidence"), "tpr_at_fpr": ("07", "check_tpr_at_fpr"),
-    "error_groups": ("09", "check_error_groups"), "labels_needed": ("09", "check_labels_needed"),
-    "masked_mean": ("08", "check_masked_mean"), "has_negation": ("08", "check_has_negation"),
-    "fewest_trainings": ("11", "check_fewest_trainings"), "promise": ("11", "check_promise"),
+    "ulira_scores": ("07", "check_ulira_scores"), "tpr_at_fpr": ("07", "check_tpr_at_fpr"),
+    "false_share": ("07", "check_false_share"),
+    "alpha_of": ("09", "check_alpha_of"), "fill_in": ("09", "check_fill_in"),
+    "labels_needed": ("09", "check_labels_needed"),
+    "masked_mean": ("08", "check_masked_mean"), "pair_weights": ("08", "check_pair_weights"),
+    "share_recovered": ("08", "check_share_recovered"),
+    "points_lost": ("11", "check_points_lost"), "choose": ("11", "check_choose"),
+    "promise": ("11", "check_promise"),
 }
 
 
@@ -36,7 +46,9 @@ def cells(lesson: str) -> list:
 
 def defined(code: str, name: str) -> Callable:
     """The function `name` that a piece of a lesson's code defines."""
-    space = {"torch": torch, "np": np, "math": math}
+    space = {"torch": torch, "np": np, "math": math, "retrain": forgetting.retrain, "norm": norm,
+             "weights_of": group_weights, "dv_bound": information.dv_bound,
+             "class_nats": information.class_entropy}
     exec(code, space)
     return space[name]
 

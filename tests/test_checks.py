@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from exercises import EXERCISES, cells, check, solution, stub
 
-from grmu.course import checks
+from grmu.course import checks, forgetting
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -32,6 +33,14 @@ def left_out(choose):
         kept[choose((group == g).nonzero().squeeze(1), ratio, rng, len(group))] = False
         return fit(x[kept], y[kept])
     return retrain
+
+
+def sampler(weigh):
+    """An epoch drawn with the group weights that `weigh` makes of the counts before and after."""
+    def sample(before, group, rng):
+        weights = weigh(before, group.bincount(minlength=len(before)))[group].float()
+        return torch.multinomial(weights, len(group), replacement=True, generator=rng)
+    return sample
 
 
 def shift(before, left):
@@ -78,19 +87,37 @@ def tune(step=True, zero=True, sign=-1):
 
 MISTAKES = [
     ("group_accuracy", lambda p, y, group, g: ((p == y).float().mean(), 8, 0.1), "4 samples"),
+    ("overall_accuracy", lambda p, shares: p.mean(), "plain mean"),
+    ("overall_accuracy", lambda p, shares: (p * shares).mean(), "add the products up"),
     ("retrain", left_out(lambda m, ratio, rng, n: m[:round(ratio * len(m))]), "every seed forgets"),
     ("retrain", left_out(lambda m, ratio, rng, n: m[torch.rand(20, generator=rng) < 0.3]), "exact fraction"),
     ("retrain", left_out(lambda m, ratio, rng, n: torch.randperm(n, generator=rng)[:50]), "only group 1"),
     ("retrain", left_out(lambda m, ratio, rng, n: m[:0]), "that is PRETRAIN"),
     ("retrain", lambda fit, x, y, group, g, ratio, seed: fit(x[10:], y[:-10]), "do not belong together"),
+    ("retrain_even", forgetting.retrain, "draw from everyone"),
+    ("retrain_even", lambda fit, x, y, group, g, ratio, seed:
+     forgetting.retrain(fit, x, y, 0 * group, 0, ratio, seed), "forget 10 in all"),
+    ("retrain_even", lambda fit, x, y, group, g, ratio, seed:
+     forgetting.retrain_even(fit, x, y, group, g, ratio, 0), "pass on the seed"),
     ("margin_shift", lambda before, left: -shift(before, left), "the sign"),
     ("margin_shift", lambda before, left: shift(before, left).exp(), "take its logarithm"),
     ("margin_shift", lambda before, left: (left[1] / before[1]).log(), "nine tenths"),
     ("retain_share", lambda c, g, ratio: (1 - ratio) * c[g] / sum(c), "old size"),
     ("retain_share", lambda c, g, ratio: 0.07287, "use g"),
+    ("adjusted", lambda z, a, alpha: z - alpha.log()[:, a].T, "the sign"),
+    ("adjusted", lambda z, a, alpha: z + alpha[:, a].T, "take the logarithm"),
+    ("adjusted", lambda z, a, alpha: z + alpha.log().amax(1), "use a"),
+    ("adjusted", lambda z, a, alpha: z, "nothing has changed"),
     ("group_weights", lambda before, after: after / before, "upside down"),
+    ("group_weights", lambda before, after: before / sum(before) / after * sum(after), "factor that all"),
     ("group_weights", lambda before, after: 1 / after, "balance the groups"),
     ("group_weights", lambda before, after: before / after, "weight 0"),
+    ("sample_epoch", sampler(lambda before, left: before > 0), "use the weights"),
+    ("sample_epoch", sampler(lambda before, left: 1 / left.clamp(min=1)), "balance the groups"),
+    ("sample_epoch", sampler(lambda before, left: left / before), "should be 0.50"),
+    ("sample_epoch", lambda before, group, rng: torch.randperm(820, generator=rng), "with replacement"),
+    ("sample_epoch", lambda before, group, rng: torch.randint(820, (820,)), "pass rng to torch"),
+    ("sample_epoch", lambda before, group, rng: before, "as many rows"),
     ("expected_distinct", lambda n, share, draws: share * draws, "several times"),
     ("expected_distinct", lambda n, share, draws: 43.98, "one draw"),
     ("my_dv_bound", lambda j, m: j.mean() - m.mean(), "mean minus mean"),
@@ -100,12 +127,13 @@ MISTAKES = [
     ("corrected_loss", lambda j, m, a: j.mean() - m.exp().mean() / a.detach(), "smaller"),
     ("corrected_loss", lambda j, m, a: m.exp().mean().log() - j.mean(), "plain loss"),
     ("corrected_loss", lambda j, m, a: m.exp().mean() / a - j.mean(), "detach it"),
-    ("my_group_bar", lambda how, g, n, rng: g, "4 groups"),
-    ("my_group_bar", lambda how, g, n, rng: torch.randint(n, g.shape, generator=rng), "a permutation keeps"),
+    ("my_exact_bound", lambda t, g: own(t, g).mean() - t.logsumexp(1).mean() + math.log(3), "takes the log once"),
+    ("my_exact_bound", lambda t, g: own(t, g).mean() - t.logsumexp((0, 1)) + math.log(4), "all B times n"),
     ("needed_nats", lambda c: entropy(c.sum(0)), "add up rows"),
     ("needed_nats", lambda c: entropy(c.sum(1).clamp(min=1)), "must change nothing"),
     ("classifier_bound", lambda p, g: -own(p, g).mean(), "that is the cross-entropy"),
     ("classifier_bound", lambda p, g: entropy(g.bincount()) + own(p, g).sum(), "mean"),
+    ("my_measure", lambda t, z, g, n: t(z, g).mean() - t(z, g).logsumexp(0) + math.log(2), "own group"),
     ("my_unlearning_loss", lambda mine, z, g: -m_of(mine, z, g), "return M and not -M"),
     ("my_unlearning_loss", lambda mine, z, g: mine.bound(z, g, g), "declared groups"),
     ("my_unlearning_loss", lambda mine, z, g: m_of(mine, z.detach(), g).detach(), "no gradient flows"),
@@ -120,16 +148,32 @@ MISTAKES = [
     ("gap", lambda r, g, m: 1 - paired(r, g, m).mean().abs().mean(), "absolute values first"),
     ("match_loss", lambda ce, target: ((ce - target.detach()) ** 2).mean(), "average first"),
     ("match_loss", lambda ce, target: (ce.mean() - target) ** 2, "detach it"),
-    ("logit_confidence", lambda z, y: own(z.log_softmax(1), y)[:, 0], "that is log p"),
-    ("logit_confidence", lambda z, y: own(z.softmax(1), y)[:, 0].logit(), "very sure models"),
+    ("ulira_scores", lambda c, s, t, p: -solution("ulira_scores")(c, s, t, p), "sign is wrong"),
+    ("ulira_scores", lambda c, s, t, p: np.exp(solution("ulira_scores")(c, s, t, p)), "the logarithm"),
+    ("ulira_scores", lambda c, s, t, p: solution("ulira_scores")(np.r_[c, c[:1]], np.r_[s, s[:1]], t, p),
+     "leave the attacked model out"),
+    ("ulira_scores", lambda c, s, t, p: solution("ulira_scores")(c, s, t, "unlearned"), "that retained"),
+    ("false_share", lambda tpr, fpr, members: fpr, "that is the FPR"),
+    ("false_share", lambda tpr, fpr, members: fpr / (fpr + tpr), "multiply each rate"),
     ("tpr_at_fpr", lambda seen, never, rate: rate, "0.6 at a rate"),
     ("tpr_at_fpr", lambda seen, never, rate: 0.6, "at a rate of 50 %"),
     ("masked_mean", lambda z, ids: z.mean(1), "includes the padding"),
-    ("has_negation", lambda s: "no" in s, "compare words"),
-    ("has_negation", lambda s: not {"no", "never", "nobody"}.isdisjoint(s.split()), "capitals"),
-    ("error_groups", lambda p, y: (p != y).long(), "two groups"),
+    ("pair_weights", lambda train, retain, n: torch.ones(len(retain)), "all weights are equal"),
+    ("pair_weights", lambda train, left, n: (1 / left.bincount(minlength=n))[left], "balance the groups"),
+    ("share_recovered", lambda a, b, c, rng: (((c - b) / (a - b)).mean(), 0.5, 0.5), "mean of the ratios"),
+    ("share_recovered", lambda a, b, c, rng: ((c - b).sum() / (a - b).sum(), 0.2, 0.8), "same seeds"),
+    ("alpha_of", lambda g, true, guessed, rows: 2.0, "by the true groups"),
+    ("alpha_of", lambda g, true, guessed, rows: 5 / 3, "not of the guessed one"),
+    ("alpha_of", lambda g, true, guessed, rows: 1.5, "includes the forgotten"),
+    ("fill_in", lambda z, train, known: train.a, "fit on the rows `known` only"),
+    ("fill_in", lambda z, train, known: 0 * train.y, "fit a classifier"),
+    ("fill_in", lambda z, train, known: z[:, 0] > 0, "keep a known label"),
     ("labels_needed", lambda share, k, sure: math.ceil(k / share), "on average"),
-    ("fewest_trainings", lambda days, wait: len(set(days)), "a request of day 0"),
+    ("points_lost", lambda margins, before, left: 100 * (margins <= 0.6).float().mean(), "2 of 5 pictures"),
+    ("points_lost", lambda margins, before, left: 0.4, "percentage points"),
+    ("points_lost", lambda margins, before, left: -40, "the sign"),
+    ("choose", lambda table, hours: table[table.hours <= hours].AUC.idxmin(), "inconclusive"),
+    ("choose", lambda table, hours: table.AUC.idxmin(), "exactly the budget"),
     ("promise", lambda retrained, forgotten, controls: "passed", "every control"),
 ]
 

@@ -58,27 +58,40 @@ STEPS = pd.DataFrame({"method": "miu", "reweight": [False, False, True, True], "
                       "UA": [0.6, 0.4, 0.6, 0.5], "GA": [0.6, 0.3, 0.6, 0.55]})
 TABLE = pd.DataFrame({"before": [90.0, 60.0], "after": [91.0, 48.0], "predicted": [90.0, 50.0]},
                      index=["boots", "sneakers"])
+CLOUD = pd.DataFrame({"x": np.arange(40) % 7, "y": np.arange(40) % 9, "group": ["few", "many"] * 20,
+                      "part": ["left"] * 20 + ["right"] * 20})
 FIGURES = {  # each with a part of its caption
     "ratio_curve": (lambda: plots.ratio_curve(runs(), "arm", dict.fromkeys(runs().arm, "black"), "a title"),
                     "At ratio 0.9: RETRAIN 50, RETRAIN + REWEIGHT 60 %."),
     "shares": (lambda: plots.shares(CELLS, "a title"), "augmented, 10 left, share 0.2 %: 20"),
     "convergence": (lambda: plots.convergence({"MINE": [1.0, 2.0]}, {"true value": 1.5}, 20, "a title"),
                     "MINE 2.00, true value 1.50"),
+    "by_batch_size": (lambda: plots.by_batch_size({"nats": pd.DataFrame({"value": [2.0, 1.6]}, [8, 16])},
+                                                  [1.5], "a title", "With 16: 1.6."), "With 16: 1.6."),
+    "clouds": (lambda: plots.clouds(CLOUD, "x", "y", ["few", "many"], ["few"], "part", "a title",
+                                    "40 points").figure, "40 points"),
     "epochs": (lambda: plots.epochs(CURVES, {"GA": 0.5, "UA": 0.5, "TA": 0.9}, "a title", 1),
                "Accuracy after epoch 2: GA 40, UA 30, TA 70 %."),
+    "runs_by_epoch": (lambda: plots.runs_by_epoch({"MIU": CURVES}, {"GA": "accuracy"}, {"MIU": "black"},
+                                                  "a title"),
+                      "accuracy: MIU 0.40"),
     "trajectories": (lambda: plots.trajectories(STEPS, {"UA": 0.5, "GA": 0.5}, "a title"),
                      "MIU without REWEIGHT 30, MIU with REWEIGHT 55."),
     "compare": (lambda: plots.compare(runs(), ("GA",), "a title"),
                 "RETRAIN 50, RETRAIN + REWEIGHT 60. Means and 95 % intervals over"),
     "attacks": (lambda: plots.attacks({"memorised": AUDIT}, "a title"), "MIU + REWEIGHT: detected (0.70)"),
+    "roc": (lambda: plots.roc({"MIU": (np.arange(3.0), np.arange(4.0))}, {"MIU": "black"}, "a title", "TPR 10"),
+            "TPR 10"),
+    "confidences": (lambda: plots.confidences(np.zeros((1, 4, 4)), {"MIU": np.arange(9.0)},
+                                              np.repeat(["never seen", "retained", "unlearned"], 3), "a title", "+1"),
+                    "+1"),
     "group_change": (lambda: plots.group_change(TABLE, ["sneakers"], "a title"), "after: boots 91, sneakers"),
     "group_counts": (lambda: plots.group_counts({"train": [120, 20], "retain": [120, 0]}, ["many", "few"], 1,
                                                 "a title"), "train: many 120, few 20"),
     "margins": (lambda: plots.margins({"few": np.linspace(-1, 1, 21)}, {"few": "black"}, 0.55, "a title"),
                 "few 24 %"),
     "weights_compared": (lambda: plots.weights_compared(TWO, TWO, ["many", "few"], 1, "a title"),
-                         "no weights 15.0, α (REWEIGHT) 0.0."),
-    "miu_epoch": (plots.miu_epoch, "3, a retain pass")}
+                         "no weights 15.0, α (REWEIGHT) 0.0.")}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -87,7 +100,7 @@ def test_a_figure_is_the_only_one_and_its_caption_has_its_numbers(name):
     figure = draw()
     assert plt.get_fignums() == [figure.number]
     figure.canvas.draw()  # what is wrong with its texts or its layout is raised here
-    assert figure.get_suptitle() == ("" if name == "miu_epoch" else "a title")
+    assert figure.get_suptitle() == "a title"
     assert said in plots.caption_of(figure)
 
 
@@ -176,3 +189,10 @@ def test_whom_the_hero_shows_is_chosen_by_the_original_model_alone():
     share = every[every.method == "pretrain"].GA.mean()
     assert (~one[0]).sum() == round(8 * share)
     assert f"original model: {100 * share:.0f}" in plots.caption_of(plt.figure(1))
+
+
+def test_the_diagram_of_reweight_has_the_weights_and_the_restored_shares():
+    diagram = plots.diagrams.reweight([75, 25], [75, 5], {"many": "blue", "few": plots.VERMILION})
+    assert "α, its group's size before divided by its size after: 1, 5." in diagram.alt
+    assert "forget set: 20" in diagram._repr_svg_()
+    assert diagram._repr_svg_().count("25.0 % of the draws") == 2  # in the picture and in its alt text

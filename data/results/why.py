@@ -1,4 +1,4 @@
-"""Why a group loses accuracy: numbers of the figure and the table, from causes.csv (docs/why.md, lesson 01).
+"""Why a group loses accuracy: numbers of the figure and the table, from causes.csv (docs/why.md, lesson 10).
 
 causes_cells.csv (a cell of the figure) and causes_compared.csv (differences by seed, in points of GA, with
 one Holm correction): python data/results/why.py

@@ -62,7 +62,8 @@ def estimates(nats: float, shares: Sequence[float] = SHARES, group_bar: str = "e
     in nats."""
     rng = torch.Generator().manual_seed(seed)
     z, group = noisy_groups(nats, 3 * HELD_OUT, rng, shares)
-    estimator = Estimator(MINE(z.shape[1], len(shares), 128, seed), 5e-3, rng, group_bar, batch_size, ema)
+    z, network = z.double(), MINE(z.shape[1], len(shares), 128, seed).double()  # the same digits anywhere
+    estimator = Estimator(network, 5e-3, rng, group_bar, batch_size, ema)
     for _ in range(updates // every):
         with fixed_threads():
             estimator.fit(z[HELD_OUT:], group[HELD_OUT:], every)

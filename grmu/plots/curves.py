@@ -29,6 +29,7 @@ from grmu.plots.style import (
 
 ACCURACY = "accuracy of the group, test (%)"
 SETS = {"GA": VERMILION, "UA": "#8C3D00", "TA": GROUP_COLOURS[0]}  # accuracies by epoch
+NUMBERS = {102: ("o", "#6B2D00", -0.2), 51: ("s", VERMILION, 0.0), 10: ("^", "#FFC9A3", 0.2)}  # pictures left
 PASSES = {"forget": VERMILION, "retain": GROUP_COLOURS[0], "train": GROUP_COLOURS[0]}
 
 
@@ -64,55 +65,80 @@ def shares(cells: pd.DataFrame, title: str = "") -> Figure:
         cells: rows as `causes.drawn` returns them, with a column "panel".
         title: the finding.
     """
-    parts = dict(list(cells.groupby("panel", sort=False)))
-    numbers = sorted(cells.left.unique(), reverse=True)
-    hues = dict(zip(numbers, sns.color_palette("flare", len(numbers)).as_hex(), strict=True))
-    figure, axes = panels(len(parts), 9, 4.4, sharey=True)
-    for ax, (name, part) in zip(axes, parts.items(), strict=True):
-        for column, words, ls in (("visible", "predicted from the share", "--"),
-                                  ("calibrated", "predicted, calibrated", ":")):
-            sns.lineplot(part, x="share", y=column, color="black", ls=ls, ax=ax, label=words, errorbar=None)
-        for left, own in part.sort_values("share").groupby("left", sort=False):
+    cells = cells.assign(place=cells.share.map(lambda share: f"{share:.2g}"))
+    places = sorted(cells.place.unique(), key=float, reverse=True)
+    figure, axes = panels(cells.panel.nunique(), 9.5, 4.4, sharey=True)
+    for ax, (name, part) in zip(axes, cells.groupby("panel", sort=False), strict=True):
+        level = part.groupby("place").visible.mean().reindex(places)
+        ax.hlines(level, [k - 0.35 for k in range(len(places))], [k + 0.35 for k in range(len(places))],
+                  color="black", lw=2, label="predicted from the share")
+        for left, (marker, hue, aside) in NUMBERS.items():
+            own = part[part.left == left]
+            at = own.place.map(places.index) + aside
             away = [own["mean"] - own.low, own.high - own["mean"]]
-            ax.errorbar(own.share, own["mean"], away, fmt="o-", capsize=3, color=hues[left],
-                        label=f"{left} pictures left")
-        ticks = sorted({float(f"{share:.2g}") for share in part.share})
-        ax.set(xscale="log", xlabel="share of the retain set (%, log scale)", ylabel=ACCURACY,
-               title=f"{name} ({part.n.min()} seeds)")
-        ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        ax.minorticks_off()
+            ax.errorbar(at, own["mean"], away, fmt=marker, color=hue, ms=9, mec="black",
+                        ecolor="black", capsize=3, label=f"{left} pictures left")
+        ax.set(xlabel="the group's share of the retain set (%)", ylabel=ACCURACY, ylim=(0, 85),
+               xlim=(-0.5, len(places) - 0.5), title=f"{name} ({part.n.min()} seeds)")
+        ax.set_xticks(range(len(places)), places)
     legend_below(figure, axes)
-    said = {f"{row.panel}, {row.left} left, share {row.share:.2g} %:": row.mean for row in cells.itertuples()}
-    return captioned(figure, title, f"Means with 95 % intervals over seeds: {listed(said)} %.")
+    numbers = {f"{row.panel}, {row.left} left, share {row.share:.2g} %:": row.mean
+               for row in cells.itertuples()}
+    return captioned(figure, title, f"Means and 95 % intervals over {cells.n.min()} seeds: "
+                     f"{listed(numbers)} %.")
 
 
-def convergence(histories: Mapping[str, Sequence[float]], levels: Mapping[str, float], every: int = 1,
-                title: str = "", ylim: tuple[float, float] | None = None) -> Figure:
+def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, float], every: int = 1,
+                title: str = "", ylim: tuple[float, float] | None = None, note: str = "",
+                palette: Mapping[str, str] | None = None) -> Figure:
     """Draw estimates of mutual information against updates, beside known values (dashed).
 
     Args:
-        histories: estimates by name, one for every `every` updates.
+        histories: by name, estimates of one seed, or a list of them for each seed.
         levels: known values by name.
-        every: updates between two estimates; estimates after each update are smoothed.
+        every: updates between two estimates.
         title: the finding.
         ylim: limits of the axis.
+        note: what else the caption says.
+        palette: the colour of each estimate.
     """
     figure, (ax,) = panels(1, 8, 3.8)
-    hues = [GROUP_COLOURS[0], "#E69F00", GROUP_COLOURS[1]]
-    ends = {}
-    for (name, values), hue in zip(histories.items(), hues, strict=False):
-        line = pd.Series(list(values), dtype=float).rolling(25 if every == 1 else 1, min_periods=1).mean()
-        if every == 1:
-            ax.plot(np.arange(1, len(values) + 1), values, color=hue, alpha=0.2, lw=0.8)
-        sns.lineplot(x=every * (1 + line.index), y=line, color=hue, ax=ax, lw=2)
-        ends[name] = line.iloc[-1], hue
+    hues, ends = palette or dict(zip(histories, [GROUP_COLOURS[0], "#E69F00"], strict=False)), {}
+    for name, values in histories.items():
+        hue = hues[name]
+        by_seed = pd.DataFrame(np.atleast_2d(values))
+        by_seed.columns = every * (1 + by_seed.columns)
+        sns.lineplot(by_seed.melt(var_name="updates"), x="updates", y="value", color=hue, ax=ax, lw=2,
+                     errorbar=t_interval)
+        ends[name] = by_seed.iloc[:, -1].mean(), hue
     for name, level in levels.items():
         ax.axhline(level, color="black", ls="--", lw=1.2)
         ends[name] = level, "black"
-    ax.set(xlabel="updates", ylabel="estimate (nats)", ylim=ylim)
+    ax.set(xlabel="updates of the network T", ylabel="estimate (nats)", ylim=ylim)
     label_ends(ax, ends)
     return captioned(figure, title, "After the last update, nats: "
-                     + listed({name: end for name, (end, _) in ends.items()}, 2) + ".")
+                     + listed({name: end for name, (end, _) in ends.items()}, 2) + f". {note}".rstrip())
+
+
+def by_batch_size(tables: Mapping[str, pd.DataFrame], truths: Sequence[float], title: str = "",
+                  note: str = "") -> Figure:
+    """Draw numbers against the batch size, a panel for each, beside their true values (dashed).
+
+    Args:
+        tables: by the label of the axis, a row for each batch size and a column for each line.
+        truths: the true value of each panel.
+        title: the finding.
+        note: the caption.
+    """
+    figure, axes = panels(len(tables), 9.5, 3.8)
+    for ax, (words, table), truth in zip(axes, tables.items(), truths, strict=True):
+        n = table.shape[1]
+        sns.lineplot(table.set_axis(table.index.map(str)), palette=["#0072B2", "#E69F00"][:n], dashes=False,
+                     markers=["o", "s"][:n], ax=ax)
+        ax.axhline(truth, color="black", ls="--", lw=1.2)
+        ax.set(xlabel="batch size", ylabel=words)
+        ax.legend(title="")
+    return captioned(figure, title, f"Dashed: the true value. {note}")
 
 
 def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title: str = "",
@@ -173,3 +199,33 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
     said = listed(dict(zip(ends.method + " " + ends.how, ends.GA, strict=True)))
     return captioned(grid.figure, title, "Means of five seeds; large dots: the last epoch; dashed: gold "
                      f"standard. GA at the end, %: {said}.")
+
+
+def runs_by_epoch(curves: Mapping[str, pd.DataFrame], columns: Mapping[str, str], palette: Mapping[str, str],
+                  title: str = "", dashed: Mapping[str, float] | None = None,
+                  forget_epochs: int = 0) -> Figure:
+    """Draw several runs epoch by epoch, a panel for each column, their names beside the last panel.
+
+    Args:
+        curves: one row per epoch, by the name of the run.
+        columns: the label of each panel's axis, by column.
+        palette: the colour of each run.
+        title: the finding.
+        dashed: by column, a value to compare with, such as the gold standard's.
+        forget_epochs: how many epochs have a forget pass, shaded.
+    """
+    figure, axes = panels(len(columns), 4 * len(columns), 3.8)
+    last = []
+    for ax, (column, words) in zip(axes, columns.items(), strict=True):
+        lines = {name: run.dropna(subset=column) for name, run in curves.items() if column in run}
+        for name, run in lines.items():
+            sns.lineplot(run, x="epoch", y=column, color=palette[name], marker="o", ax=ax)
+        if dashed and column in dashed:
+            ax.axhline(dashed[column], color="black", ls="--", lw=1.2)
+        ax.axvspan(0.5, forget_epochs + 0.5, color="0.93", zorder=0)
+        ax.set(xlabel="epoch", ylabel=words)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        last.append(f"{words}: {listed({name: run[column].iloc[-1] for name, run in lines.items()}, 2)}")
+    label_ends(axes[-1], {name: (run[column].iloc[-1], palette[name]) for name, run in lines.items()})
+    return captioned(figure, title, f"One seed, last epoch. {'; '.join(last)}. Grey: forget passes."
+                     + " Dashed: gold standard." * bool(dashed))

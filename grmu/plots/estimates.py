@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
 
 from grmu.analysis.names import METRIC_NAMES, label
+from grmu.plots.pictures import show_picture
 from grmu.plots.style import (
     GROUP_COLOURS,
     REWEIGHTED,
@@ -24,9 +27,9 @@ from grmu.plots.style import (
 )
 
 PLAIN = GROUP_COLOURS[5]  # the colour of estimates that are all of one kind
-ATTACKS = {("U-LiRA", "unlearned"): ("unlearned people, one by one", VERMILION),
-           ("forest", "unlearned"): ("unlearned people, on average", "#8C3D00"),
-           ("U-LiRA", "retained"): ("control: retained people", "#0072B2"),
+ATTACKS = {("U-LiRA", "unlearned"): ("unlearned: attack on each person", VERMILION),
+           ("forest", "unlearned"): ("unlearned: one rule for all", "#8C3D00"),
+           ("U-LiRA", "retained"): ("control: retained", "#0072B2"),
            ("U-LiRA", "overfitted"): ("control: overfitted on purpose", "#56B4E9")}
 
 
@@ -157,7 +160,55 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
         columns={"AUC": "mean", "AUC low": "low", "AUC high": "high"})
     figure = intervals(table.dropna(subset="kind"), "AUC", "row", "kind", "panel", dict(ATTACKS.values()),
                        dict.fromkeys(tables, 0.5), title=title)
-    worded = table.dropna(subset="verdict")
+    worded = table.dropna(subset="verdict").replace({"verdict": {"cannot tell": "inconclusive"}})
     said = worded.panel + ", " + worded.row + ": " + worded.verdict + worded["mean"].map(" ({:.2f})".format)
-    return captioned(figure, title, "Verdicts, and AUC of the attack on each person, over 64 models; dashed: "
-                     f"chance. {'; '.join(said)}.")
+    return captioned(figure, title, "AUC with 95 % intervals, bootstrapped over 64 models; dashed: guessing. "
+                     f"Verdicts, with the AUC of the attack on each person: {'; '.join(said)}.")
+
+
+def roc(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], palette: Mapping[str, str], title: str = "",
+        caption: str = "") -> Figure:
+    """Draw an attack's ROC curves, with the false positive rate on a logarithmic axis.
+
+    Args:
+        scores: by name, the scores of members and those of pictures that were never seen.
+        palette: the colour of each name.
+        title: the finding.
+        caption: its numbers.
+    """
+    figure, (ax,) = panels(1, 8.6, 4.8)
+    for name, (seen, never) in scores.items():
+        truth = np.repeat([True, False], [len(seen), len(never)])
+        false, true, _ = roc_curve(truth, np.concatenate([seen, never]))
+        ax.step(100 * false, 100 * true, where="post", color=palette[name], lw=2, label=name)
+    ax.plot(np.geomspace(0.1, 100), np.geomspace(0.1, 100), color="0.85", lw=6, zorder=0, label="guessing")
+    ax.axvline(1, color="0.5", ls="--", lw=1)
+    ax.set(xscale="log", xlim=(0.1, 100), xlabel="never-seen pictures accused: FPR (%, log scale)",
+           ylabel="unlearned pictures accused: TPR (%)")
+    ax.xaxis.set_major_formatter("{x:g}")
+    legend_below(figure, [ax])
+    return captioned(figure, title, caption)
+
+
+def confidences(picture: np.ndarray, answers: Mapping[str, np.ndarray], states: np.ndarray, title: str = "",
+                caption: str = "") -> Figure:
+    """Draw a picture, and how confident shadow models are, by what each has done with the picture.
+
+    Args:
+        picture: its pixels.
+        answers: by method, the (models,) confidences.
+        states: (models,) "never seen", "retained" or "unlearned".
+        title: the question or the finding.
+        caption: its numbers.
+    """
+    hues = {"never seen": colour("pretrain"), "unlearned": VERMILION, "retained": GROUP_COLOURS[0]}
+    figure, axes = panels(1 + len(answers), 9.5, 3.6)
+    show_picture(picture, axes[0])
+    for ax, (name, c) in zip(axes[1:], answers.items(), strict=True):
+        for state, hue in hues.items():
+            sns.kdeplot(x=c[states == state], color=hue, fill=True, alpha=0.15, ax=ax, label=state)
+            sns.rugplot(x=c[states == state], color=hue, height=0.06, ax=ax)
+        ax.set(title=name.replace(" + ", "\n+ "), xlabel="confidence c", ylabel="", yticks=[])
+    axes[1].set_ylabel("density of models")
+    legend_below(figure, axes[1:])
+    return captioned(figure, title, caption)

@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike
 
 from grmu.metrics import METRICS
 from grmu.plots.style import (
-    COLOURS,
-    GROUP_COLOURS,
     REWEIGHTED,
     VERMILION,
     captioned,
+    facets,
     group_palette,
     legend_below,
     listed,
@@ -25,14 +24,6 @@ from grmu.plots.style import (
 
 CHOICES = {"no weights": REWEIGHTED["without REWEIGHT"], "α (REWEIGHT)": REWEIGHTED["with REWEIGHT"],
            "by hand": "#2B0A3D"}
-ARROW = {"arrowstyle": "-|>", "color": "0.3"}
-DIAGRAM = (("original model\n(frozen)", 0.14, 0.85, COLOURS["pretrain"]),
-           ("unlearned model\nfeatures $z$, head", 0.5, 0.85, "black"),
-           ("MINE: $M$, what $z$\nreveals about group $g$", 0.85, 0.85, "#6A51A3"),
-           ("1  tune MINE\ntraining set\nmaximise $M$ over $\\psi$", 0.14, 0.3, "#6A51A3"),
-           ("2  forget pass (first epochs)\nforget set\nminimise $M$ over $\\theta$", 0.5, 0.3, VERMILION),
-           ("3  retain pass\nretain set, with REWEIGHT\nminimise cross-entropy\n"
-            "$+\\ \\lambda\\,(M - M_{original})^2$", 0.85, 0.3, GROUP_COLOURS[0]))
 MARKERS = (("o", 0.0, 9), ("o", 0.0, 9), ("|", 0.0, 22), ("X", 0.3, 9))  # of the columns of `group_change`
 
 
@@ -93,6 +84,34 @@ def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forg
     return figure
 
 
+def clouds(rows: pd.DataFrame, x: str, y: str, names: Sequence[str], forget: Collection[str],
+           col: str | None = None, title: str = "", caption: str = "") -> sns.FacetGrid:
+    """Draw samples as points, with contours of each group's density.
+
+    Args:
+        rows: a row per sample, with its group's name in the column `group`.
+        x, y: the columns of the axes.
+        names: of the groups.
+        forget: the groups in vermilion.
+        col: the column that names the panels.
+        title: the finding.
+        caption: its numbers.
+
+    Returns:
+        The grid; its figure has title and caption.
+    """
+    height, aspect = (10 / max(2.2, rows[col].nunique()), 1.0) if col else (4.6, 1.3)
+    grid = facets(rows, col=col, hue="group", hue_order=names, palette=group_palette(names, forget),
+                  height=height, aspect=aspect)
+    grid.map_dataframe(sns.scatterplot, x=x, y=y, s=8, alpha=0.3, linewidth=0)
+    grid.map_dataframe(sns.kdeplot, x=x, y=y, levels=4, linewidths=1.4, zorder=3,
+                       bw_adjust=1.3)
+    grid.set_titles("{col_name}")
+    legend_below(grid.figure, list(grid.axes.flat))
+    captioned(grid.figure, title, caption)
+    return grid
+
+
 def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str], reach: float,
             title: str = "") -> Figure:
     """Draw the distribution of margins, a panel per group; those between 0 and `reach` are filled.
@@ -116,8 +135,9 @@ def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str],
         ax.annotate(f"{shares[name]:.0f} %", (reach, np.interp(reach, x, height)), (10, 0), va="center",
                     textcoords="offset points", color=palette[name], fontweight="bold", fontsize=13)
         ax.set(xlabel="margin of the true class (nats)", ylabel="density", title=name)
-    return captioned(figure, title, f"Filled: pictures with a margin between 0 and {reach:.2f} nats, of all "
-                     f"pictures of the group: {listed(shares)} %.")
+    return captioned(figure, title, f"One model. Filled: pictures with a margin between 0 and "
+                     f"{reach:.2f} nats, as a share of the {len(numbers)} test pictures of each group: "
+                     f"{listed(shares)} %.")
 
 
 def weights_compared(shares: Mapping[str, ArrayLike], accuracies: Mapping[str, ArrayLike],
@@ -149,23 +169,5 @@ def weights_compared(shares: Mapping[str, ArrayLike], accuracies: Mapping[str, A
     axes[0].get_yticklabels()[forget].set_color(VERMILION)
     legend_below(figure, axes)
     off = changes[1].abs().mean().drop("before", errors="ignore")
-    return captioned(figure, title, f"Dashed: before. Mean change of accuracy, points: {listed(off, 1)}.")
-
-
-def miu_epoch() -> Figure:
-    """Draw one epoch of MIU: tune MINE, then the forget pass, then the retain pass."""
-    figure, (ax,) = panels(1, 9.5, 3.6)
-    for text, x, y, hue in DIAGRAM:
-        ax.text(x, y, text, ha="center", va="center", linespacing=1.4, fontsize=11,
-                bbox={"boxstyle": "round,pad=0.6", "fc": "white", "ec": hue, "lw": 1.8})
-    for x, y, text in ((0.31, 0.85, "copy"), (0.675, 0.85, "$z$, $g$"), (0.31, 0.3, ""), (0.675, 0.3, "")):
-        ax.annotate("", (x + 0.025, y), (x - 0.025, y), arrowprops=ARROW)
-        ax.text(x, y + 0.05, text, ha="center")
-    ax.annotate("", (0.14, 0.13), (0.85, 0.1), arrowprops=ARROW | {"connectionstyle": "arc3,rad=-0.12"})
-    ax.text(0.5, 0.57, "in every epoch", ha="center")
-    ax.set_axis_off()
-    return captioned(figure, "", "Diagram of MIU. The unlearned model starts as a copy of the original "
-                     "model, which is frozen. Each epoch has 3 parts: 1, tune MINE on the training set to "
-                     "maximise M; 2, in the first epochs, a forget pass that minimises M on the forget set; "
-                     "3, a retain pass on the reweighted retain set that minimises the cross-entropy plus λ "
-                     "times the squared difference between M and the original model's M.")
+    return captioned(figure, title, "Dashed: before forgetting. Mean absolute change of the groups' "
+                     f"accuracies, points: {listed(off, 1)}.")

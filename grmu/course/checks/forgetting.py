@@ -1,4 +1,4 @@
-"""Lessons 00 to 02: a group's accuracy, RETRAIN, the change of the classes' proportions, and REWEIGHT."""
+"""Lessons 00 to 02 and 10: accuracies, RETRAIN and its control, the shifted prior, and REWEIGHT."""
 
 import math
 import platform
@@ -42,6 +42,16 @@ def check_group_accuracy(function: Answer) -> None:
     passed("accuracy, n and standard error of a group")
 
 
+def check_overall_accuracy(function: Answer) -> None:
+    """Check `function(accuracies, shares)`: the accuracy over all samples, from those of the groups."""
+    accuracies, shares = torch.tensor([0.9, 0.5]), torch.tensor([0.98, 0.02])
+    answer = number(function, accuracies, shares)
+    compare(answer, 0.892, f"98 % of the samples have accuracy 0.9 and 2 % have 0.5: 0.892, not {answer:g}.",
+            [(0.7, "that is the plain mean: multiply each group's accuracy by its share."),
+             (0.446, "the shares sum to 1 already: add the products up, do not average them.")])
+    passed("the overall accuracy: a group counts as much as its share")
+
+
 def check_retrain(function: Answer) -> None:
     """Check `function(fit, x, y, group, g, ratio, seed)`: `fit` without a random fraction of group g."""
     group = torch.tensor([0] * 40 + [1] * 20 + [0] * 20 + [2] * 20)
@@ -53,6 +63,21 @@ def check_retrain(function: Answer) -> None:
     expect(kept == _kept(function, group, 3), "the same seed must forget the same samples: use a generator.")
     expect(kept != _kept(function, group, 4), "every seed forgets the same samples: choose at random.")
     passed("a new model trained on the retain set: this is exact unlearning")
+
+
+def check_retrain_even(function: Answer) -> None:
+    """Check `function(fit, x, y, group, g, ratio, seed)`: as many samples forgotten, at random from all."""
+    group = torch.tensor([0] * 40 + [1] * 20 + [0] * 20 + [2] * 20)
+    kept = {seed: _kept(function, group, seed) for seed in range(8)}
+    gone = len(group) - len(kept[0])
+    expect(gone == 10, f"retrain forgets half of the 20 samples of group 1, so forget 10 in all, not {gone}.")
+    expect(kept[3] == _kept(function, group, 3), "the same seed must forget the same samples.")
+    expect(any(kept[3] != rows for rows in kept.values()),
+           "every seed forgets the same samples: pass on the seed.")
+    from_g = sum(20 - int((group[rows] == 1).sum()) for rows in kept.values()) / len(kept)
+    expect(from_g < 6, f"on average {from_g:.1f} of the 10 forgotten samples are from group 1, but it has "
+           "only a fifth of all samples: draw from everyone.")
+    passed("as many samples forgotten as in `retrain`, but drawn from everyone")
 
 
 def _kept(function: Answer, group: Tensor, seed: int) -> list[int]:
@@ -99,12 +124,35 @@ def check_retain_share(function: Answer) -> None:
     passed(f"44 % becomes {100 * share:.1f} %, as the paper says")
 
 
+def check_adjusted(function: Answer) -> None:
+    """Check `function(logits, a, alpha)`: (N, n_classes), log alpha added where the picture shows a."""
+    logits, a = torch.tensor([[1.0, 0.5], [1.0, 0.5], [0.0, 2.0]]), torch.tensor([0, 1, 1])
+    alpha = torch.tensor([[1.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
+    up, right = math.log(2), logits.clone()
+    right[1:, 1] += up
+    answer = tensor(call(function, logits.clone(), a, alpha), (3, 2), "corrected logits of shape (3, 2)")
+    where = torch.tensor([[0.0, 0], [0, 1], [0, 1]])
+    compare(answer, right, "with alpha = 2 for group (1, 1), the logit of class 1 rises by log 2 where a is "
+            f"1, and nothing else changes. Expected {right.tolist()}, got {answer.tolist()}.",
+            [(logits - up * where, "the sign is wrong: the group became rarer, so raise its logit."),
+             (logits + torch.tensor([[1.0, 1], [1, 2], [1, 2]]), "logits add: take the logarithm of alpha."),
+             (logits + torch.tensor([0.0, up]), "only pictures that show attribute 1 change: use a."),
+             (logits, "nothing has changed.")])
+    alpha = torch.tensor([[1.0, 1.0, 4.0], [5.0, 1.0, 1.0]])
+    more = torch.tensor([[0.0, math.log(5)], [0, 0], [math.log(4), 0]])
+    compare(call(function, logits.clone(), torch.tensor([0, 1, 2]), alpha), logits + more,
+            "alpha has a row per class and a column per attribute value: each picture needs the column "
+            "of its own a.")
+    passed("the original proportions, put back into the logits")
+
+
 def check_group_weights(function: Answer) -> None:
     """Check `function(train_counts, retain_counts)`: (n_groups,) nu_tr / nu_r, 0 for an empty group."""
     before, after = torch.tensor([2400, 2350, 840, 102]), torch.tensor([2400, 2350, 840, 51])
     alpha = tensor(call(function, before, after), (4,), "a tensor with one weight for each of the 4 groups")
     compare(alpha, [1, 1, 1, 2], f"half of the last group left: [1, 1, 1, 2], not {alpha.tolist()}.",
             [([1, 1, 1, 0.5], "upside down: a group that lost members must be drawn *more* often."),
+             ([5641 / 5692] * 3 + [2 * 5641 / 5692], "right, but leave out the factor that all groups share."),
              (alpha[0] * after[0] / after,
               "weights of 1 / nu_r balance the groups. REWEIGHT restores the old proportions instead.")])
     compare(call(function, torch.tensor([24, 10]), torch.tensor([24, 0])), [1, 0],
@@ -122,3 +170,29 @@ def check_expected_distinct(function: Answer) -> None:
             1e-3)
     compare(number(function, 10, 0.5, 1), 0.5, "one draw hits the group with probability `share`, here 0.5.")
     passed("44 different pictures of 51, drawn 101 times")
+
+
+def check_sample_epoch(function: Answer) -> None:
+    """Check `function(train_counts, retain_group, rng)`: rows of the retain set, drawn with REWEIGHT."""
+    retain_group = torch.tensor([0] * 600 + [1] * 200 + [2] * 20).roll(7)
+
+    def drawn(seed: int, before: tuple[int, ...] = (600, 400, 200)) -> Tensor:
+        rng = torch.Generator().manual_seed(seed)
+        rows = call(function, torch.tensor(before), retain_group, rng)
+        return tensor(rows, (820,), "as many rows as the retain set has: a tensor of shape (820,)")
+
+    rows = drawn(0)
+    expect(not rows.is_floating_point() and rows.min() >= 0 and rows.max() < 820,
+           "return row numbers of the retain set: long numbers from 0 to 819.")
+    expect(len(rows.unique()) < 820, "draw with replacement: a picture can come twice in an epoch.")
+    expect(rows.equal(drawn(0)), "the same generator must give the same epoch: pass rng to torch.")
+    expect(not rows.equal(drawn(1)), "every epoch is the same: draw with rng.")
+    shares = torch.cat([retain_group[drawn(seed)] for seed in range(20)]).bincount(minlength=3) / 16400
+    drawn_shares = ", ".join(f"{share:.2f}" for share in shares)
+    compare(shares, [1 / 2, 1 / 3, 1 / 6], "the groups' shares of the draws should be 0.50, 0.33 and 0.17, "
+            f"as in the training set, not {drawn_shares}.",
+            [([0.7317, 0.2439, 0.0244], "these are the shares of the retain set: use the weights."),
+             ([1 / 3] * 3, "you balance the groups: each *picture* gets its group's weight alpha.")], 0.02)
+    gone = call(function, torch.tensor([600, 200, 20, 50]), retain_group, torch.Generator().manual_seed(0))
+    expect(len(gone) == 820, "a group with no picture left must do no harm: use bincount with minlength.")
+    passed("the groups have their old shares, and the draws are reproducible")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from grmu import data
 from grmu.course.checks.common import Answer, call, close, compare, expect, number, passed, scalar, tensor
 
 
@@ -30,18 +31,38 @@ def check_match_loss(function: Answer) -> None:
     passed("a loss that knows where to stop")
 
 
-def check_logit_confidence(function: Answer) -> None:
-    """Check `function(logits, y)` for (N, C) and (N,): (N,) log p / (1 - p), p the probability of class y."""
-    logits, y = torch.tensor([[2.0, 1.0, 0.0], [4.0, 1.0, 0.0]]), torch.tensor([0, 2])
-    c = tensor(call(function, logits, y), (2,), "a tensor (N,): one number for each sample")
-    p = logits.softmax(1)[torch.arange(2), y]
-    compare(c, p.logit(), f"[0.687, -4.049] is right, not {c.tolist()}: 1 - p sums over the other classes.",
-            [(p.log(), "that is log p. Return log p / (1 - p)."),
-             (-p.logit(), "the sign is wrong: more confidence in the right class gives a larger number.")])
-    sure = call(function, torch.tensor([[60.0, 0.0], [300.0, 0.0]]), torch.tensor([0, 1]))
-    compare(sure, [60.0, -300.0], f"very sure models give [60, -300], not {sure.tolist()}: p rounds to 1, so "
-            "use the logits, and logsumexp over the other classes.")
-    passed("confidence that does not saturate")
+def check_ulira_scores(function: Answer) -> None:
+    """Check `function(confidence, status, target, positive)`: (pictures,) log-likelihood ratios of a row.
+
+    One Gaussian is fitted to the models of the state `positive` of each picture, and one to those that never
+    saw it. All share one standard deviation, and the attacked model is left out.
+    """
+    confidence = np.array([[6.0, -4], [4, -1], [6, 1], [0, -5], [2, -3], [9, 9], [11, 11]])
+    states = np.repeat(["unlearned", "never seen", "retained"], [3, 2, 2])
+    status = np.stack([states, np.where(np.arange(7) == 0, "never seen", states)], 1)
+    scores = call(function, confidence.copy(), status.copy(), 0, "unlearned")
+    expect(np.shape(scores) == (2,), "return a score for each picture: an array of shape (pictures,).")
+    compare(scores, [12, -8], f"[12, -8] is expected, not {np.round(scores, 2).tolist()}: all deviations "
+            "from the four means are 1 or -1, so sigma is 1.",
+            [([-12, 8], "the sign is wrong: a positive score says that the picture was unlearned."),
+             ([14.17, -9.23], "leave the attacked model out when you fit the Gaussians."),
+             (np.exp([12.0, -8]), "return the logarithm of the ratio.")], 1e-2)
+    compare(call(function, confidence, status, 0, "retained"), [4.5, -98], "with positive='retained', "
+            "compare the models that retained the picture with those that never saw it.", tolerance=1e-2)
+    passed("U-LiRA: each picture is compared with itself")
+
+
+def check_false_share(function: Answer) -> None:
+    """Check `function(tpr, fpr, members)`: the share of accusations that are false."""
+    share = number(function, 0.5, 0.01, 0.01)
+    compare(share, 0.6644, "of 10,000 people, 100 are members, and 50 of them are accused. Of the other "
+            f"9,900, 99 are accused. So 99 of 149 accusations are false: 0.664, not {share:.3f}.",
+            [(0.01, "that is the FPR, the share of the others who are accused."),
+             (0.3356, "that is the share of accusations that are right."),
+             (0.0196, "multiply each rate by the number of people to whom it applies.")], 1e-3)
+    compare(number(function, 1, 0.01, 0.5), 0.0099, "if half are members, 1 in 101 accusations is false.",
+            tolerance=1e-3)
+    passed("the share of false accusations depends on how many of the people are members")
 
 
 def check_tpr_at_fpr(function: Answer) -> None:
@@ -72,29 +93,66 @@ def check_masked_mean(function: Answer) -> None:
     passed("a mean over words, whatever the padding contains")
 
 
-def check_has_negation(function: Answer) -> None:
-    """Check `function(sentence)`: whether no, never, nobody or nothing is one of its words."""
-    for sentence, right, why in (
-            ("anna found no dogs", True, "'no' is a negation word"),
-            ("anna found dogs at noon", False, "'noon' only begins with 'no': compare words, not letters"),
-            ("nobody ran", True, "'nobody' is a negation word"), ("never anna", True, "'never' is one, too"),
-            ("Nothing was found", True, "real sentences have capitals"),
-            ("Dogs? Anna found no!", True, "real sentences have punctuation")):
-        answer = call(function, sentence)
-        expect(isinstance(answer, bool | np.bool_), f"return True or False, not {answer!r}.")
-        expect(answer == right, f"{sentence!r} gives {right}, not {answer}: {why}.")
-    passed("the attribute, from the words")
+def check_pair_weights(function: Answer) -> None:
+    """Check `function(train_group, retain_group, n_groups)`: (N,) REWEIGHT's weight of each retained pair."""
+    train, retain = torch.tensor([0] * 6 + [1] * 4 + [2] * 2), torch.tensor([2, 0, 0, 1, 0, 0, 0, 0])
+    weights = tensor(call(function, train, retain, 4), (8,), "a tensor with a weight for each retained pair")
+    weights = weights / weights.sum()
+    compare(weights, torch.tensor([2.0, 1, 1, 4, 1, 1, 1, 1]) / 12, "groups of 6, 4 and 2 pairs have 6, 1 "
+            "and 1 left, so their weights must be 1, 4 and 2.",
+            [(torch.full((8,), 1 / 8), "all weights are equal: count each group before and after."),
+             (torch.tensor([2.0, 1 / 3, 1 / 3, 2, 1 / 3, 1 / 3, 1 / 3, 1 / 3]) / 6,
+              "you balance the groups: restore the old proportions instead.")])
+    passed("one weight for each pair, from the groups alone")
 
 
-def check_error_groups(function: Answer) -> None:
-    """Check `function(predicted, y)` for (N,) classes: (N,) long, 2 * y, plus 1 for a wrong prediction."""
-    predicted, y = torch.tensor([0, 1, 1, 0, 2, 0]), torch.tensor([0, 0, 1, 1, 2, 2])
-    groups = tensor(call(function, predicted, y), (6,), "a tensor (N,): one group for each sample")
-    expect(groups.dtype == torch.long, "groups are whole numbers: use .long().")
-    compare(groups, range(6), f"[0, 1, 2, 3, 4, 5] is expected, not {groups.tolist()}.",
-            [(predicted != y, "right and wrong alone make two groups; each class needs two of its own."),
-             (2 * predicted + (predicted != y), "use the sample's class, not the predicted one.")])
-    passed("groups from errors")
+def check_share_recovered(function: Answer) -> None:
+    """Check `function(before, without, with_weights, rng)`: the recovered share and its interval."""
+    base = np.arange(0.0, 100, 10)
+    shares = call(function, base + 20, base, base + 10, np.random.default_rng(0))
+    expect(np.shape(shares) == (3,), "return three numbers: the share and the two ends of its interval.")
+    compare(shares[0], 0.5, f"10 of 20 points are recovered in each seed: 0.5, not {shares[0]:g}.")
+    compare(shares, [0.5] * 3, "the interval is too wide: draw the same seeds for all three models.")
+    uneven = (np.array([1.0, 99, 50]), np.zeros(3), np.array([1.0, 0, 25]))
+    share, low, high = call(function, *uneven, np.random.default_rng(0))
+    compare(share, 26 / 150, f"26 of 150 points are recovered, 0.173, not {share:.3f}.",
+            [(0.5, "that is the mean of the ratios by seed: divide the mean gain by the mean loss.")])
+    expect(low < share < high, "draw the seeds with replacement, so that the interval contains the share.")
+    passed("the recovered share, with the same seeds for all models")
+
+
+def check_alpha_of(function: Answer) -> None:
+    """Check `function(group, true, guessed, retained)`: a true group's mean weight by the guessed groups."""
+    y = torch.tensor([0] * 4 + [1] * 8)
+    true, guessed = (data.GroupedDataset(torch.zeros(12, 1), y, torch.tensor([0, 1, 0, 1, *a]))
+                     for a in ((0, 0, 0, 0, 1, 1, 1, 1), (0, 0, 1, 1, 1, 1, 1, 0)))
+    retained = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 10, 11])
+    alpha = number(function, 3, true, guessed, retained)
+    compare(alpha, 4 / 3, f"the two who remain have weights 5/3 and 1, so the mean is 1.333, not {alpha:g}.",
+            [(2, "that is the weight by the true groups: REWEIGHT only knows the guessed ones."),
+             (5 / 3, "average over the retained pictures of the *true* group, not of the guessed one."),
+             (1.5, "your mean includes the forgotten pictures of the group.")])
+    compare(number(function, 2, true, guessed, retained), 4 / 3, "use `group`: for group 2 it is 1.333, too.")
+    passed("the weight that the guessed groups give to the true group")
+
+
+def check_fill_in(function: Answer) -> None:
+    """Check `function(z, train, known)`: (N,) attributes, predicted from z where they are not known."""
+    rng = torch.Generator().manual_seed(0)
+    z, y = torch.randn(400, 3, generator=rng), torch.randint(2, (400,), generator=rng)
+    a, known = (z[:, 0] > 0).long(), np.arange(350, 400)
+    a[350] = 1 - a[350]
+    hidden = torch.cat([1 - a[:350], a[350:]])
+    filled, same = (np.asarray(call(function, z.numpy(), data.GroupedDataset(z, y, labels), known))
+                    for labels in (a, hidden))
+    expect(filled.shape == (400,), "return an array (N,): an attribute for each picture.")
+    expect((filled[:350] == same[:350]).all(), "the labels of the other pictures change your result: fit on "
+           "the rows `known` only.")
+    right = (filled[:350] == a[:350].numpy()).mean()
+    expect(right > 0.85, f"{100 * right:.0f} % of the other attributes are right, and 85 % is possible: "
+           "fit a classifier to z.")
+    expect(filled[350] == a[350], "keep a known label where the classifier disagrees with it.")
+    passed("known attributes kept, the others predicted")
 
 
 def check_labels_needed(function: Answer) -> None:
@@ -106,23 +164,37 @@ def check_labels_needed(function: Answer) -> None:
     passed("how many labels to ask for")
 
 
-def check_fewest_trainings(function: Answer) -> None:
-    """Check `function(days, wait)`: the fewest trainings such that nobody waits more than `wait` days.
+def check_points_lost(function: Answer) -> None:
+    """Check `function(margins, before, left)`: points of accuracy that a group loses when others leave.
 
-    `days` are the days of the requests, in any order. A training serves all requests up to and including
-    its day.
+    `before` and `left` count the pictures of the other class and of the group's own class on its background.
     """
-    for days, wait, right, why in (
-            ([3, 3, 3], 30, 1, "three requests on one day need one training"),
-            ([], 30, 0, "without requests no training is needed"),
-            ([0, 30], 30, 1, "a request of day 0 can wait until day 30"),
-            ([0, 31], 30, 2, "a request of day 0 cannot wait until day 31"),
-            ([29, 31], 30, 1, "the waiting time begins with a request, not with a month"),
-            ([0, 35, 64], 30, 2, "one training on day 30 and one on day 65 serve everyone"),
-            ([40, 0, 45, 20], 30, 2, "days come in any order: sort them first")):
-        n = number(function, list(days), wait)
-        expect(n == right, f"fewest_trainings({days}, {wait}) is {right}, not {n:g}: {why}.")
-    passed("as few trainings as the deadline allows")
+    margins, before = torch.tensor([-0.2, 0.1, 0.5, 0.9, 3.0]), torch.tensor([1000, 100])
+    for left, right, why in (
+            ([1000, 50], 40, "the margins fall by log 2, so 0.1 and 0.5 fall below 0: 2 of 5 pictures"),
+            ([500, 50], 0, "if both classes lose the same share, no margin moves"),
+            ([700, 100], -20, "the other class became rarer, so the margin -0.2 rises above 0: a gain")):
+        points = number(function, margins.clone(), before.clone(), torch.tensor(left))
+        expect(not close(points, right / 100) or right == 0, "return percentage points, not a fraction.")
+        expect(not close(points, -right) or right == 0, "the sign is wrong: a loss is positive.")
+        expect(close(points, right, 1e-3), f"with {left} of [1000, 100] pictures left, the loss is {right} "
+               f"points, not {points:g}: {why}.")
+    passed("the loss of a group, before any training")
+
+
+def check_choose(function: Answer) -> None:
+    """Check `function(table, hours)`: the method that fits the budget and has the lowest audited AUC."""
+    table = pd.DataFrame({"hours": [0.0, 4, 5, 6, 10], "AUC": [0.99, np.nan, 0.8, 0.4, 0.5],
+                          "audit": ["detected", None, "detected", "cannot tell", "not detected"]},
+                         index=["pretrain", "ssd", "finetune", "scrub", "retrain"])
+    for hours, right, why in (
+            (5, "finetune", "a method that takes exactly the budget fits, and SSD was never audited"),
+            (8, "finetune", "SCRUB has the lowest AUC, but its audit is inconclusive"),
+            (20, "retrain", "with enough hours, the lowest AUC of a conclusive audit is RETRAIN's"),
+            (1, "pretrain", "if nothing else fits, the original model stays in service")):
+        method = call(function, table.copy(), hours)
+        expect(method == right, f"with {hours} hours the choice is {right!r}, not {method!r}: {why}.")
+    passed("the method with the best evidence within the budget")
 
 
 def check_promise(function: Answer) -> None:

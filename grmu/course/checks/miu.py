@@ -1,10 +1,12 @@
-"""Lesson 05: MIU's unlearning loss, the tuning of MINE, and the retain loss."""
+"""Lesson 05: M on a set, MIU's unlearning loss, the tuning of MINE, and the retain loss."""
+
+import math
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from grmu.course.checks.common import Answer, CheckError, call, close, compare, expect, passed, scalar
+from grmu.course.checks.common import Answer, CheckError, call, close, compare, expect, number, passed, scalar
 from grmu.mine import MINE, Estimator
 from grmu.training import Batch
 
@@ -20,6 +22,23 @@ class Recorder(Estimator):
         return super().bound(z, group, group_bar)
 
 
+def check_measure(function: Answer) -> None:
+    """Check `function(T, z, group, n_groups)`: M, with every group once in place of a random one."""
+    z, group = torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1])
+
+    def t(z: Tensor, group: Tensor) -> Tensor:
+        return z[:, 0] * group
+
+    bound, mismatched = number(function, t, z, group, 3), torch.tensor([0.0, 1, 2, 0, 2, 4])
+    right = 1 - mismatched.exp().mean().log().item()
+    compare(bound, right, f"for this T, M is {right:.3f}, not {bound:.3f}.",
+            [(1 - (1 + math.exp(2)) / 2, "take the logarithm of the mean of exp T."),
+             (1 - math.log((1 + math.exp(2)) / 2), "the mismatched pairs have only each picture's own group: "
+              "pair every picture with every group from 0 to n_groups - 1."),
+             (1 - mismatched.exp().sum().log().item(), "Eq. 2 has the log of the *mean* of exp T.")])
+    passed(f"M on a set of pictures: {bound:.3f} nats for this T")
+
+
 def check_unlearning_loss(function: Answer) -> None:
     """Check `function(mine, z, group)`: M with group_bar drawn uniformly over the declared groups."""
     mine, group = Recorder(MINE(2, 3), 0.1, torch.Generator()), torch.ones(300, dtype=torch.long)
@@ -30,13 +49,13 @@ def check_unlearning_loss(function: Answer) -> None:
     if bar is None:
         raise CheckError("draw group_bar yourself, and pass it: mine.bound(z, group, group_bar).")
     counts = bar.bincount(minlength=3).tolist()
-    expect(len(counts) == 3 and min(counts) > 60, "draw group_bar uniformly over all 3 declared groups "
+    expect(len(counts) == 3 and min(counts) > 60, "draw group_bar uniformly from all 3 declared groups "
            f"(mine.network.n_groups), also those that the batch lacks; the counts were {counts}.")
     expect(not state.equal(mine.rng.get_state()), "draw with generator=mine.rng to make runs repeatable.")
     target = Estimator.bound(mine, z, group, bar)
     compare(loss, target, f"M of this batch is {target.item():.3f}, not {loss.item():.3f}.",
             [(-target, "the forget pass minimises what you return, so return M and not -M.")])
-    passed("the unlearning loss: M on the batch, with group_bar drawn over all declared groups")
+    passed("the unlearning loss: M on the batch, with group_bar drawn from all declared groups")
 
 
 def check_tune_mine(function: Answer) -> None:
@@ -88,4 +107,4 @@ def check_retain_loss(function: Answer) -> None:
     loss.backward()
     expect(target.grad is None, "M_original is a fixed target: detach it.")
     expect(close(scale.grad, 4 * gap), "no gradient reaches the unlearned model's M: detach only the target.")
-    passed("the retain loss: cross-entropy plus calibration, one draw for both estimates, a fixed target")
+    passed("the retain loss: cross-entropy plus calibration term, one draw for both estimates, fixed target")
