@@ -50,7 +50,8 @@ test-processors: .venv/.installed-test ## make test as other processors would do
 	  $(NBVAL) $(WORKERS) tests notebooks $(ARGS) || failed="$$failed $$processor"; \
 	done; test -z "$$failed" || { echo "Failed as:$$failed" >&2; exit 1; }
 
-test-slow: .venv/.installed-test ## every lesson twice in a row, beginning with an empty store
+test-slow: .venv/.installed-test workflow/.venv/.installed ## every lesson twice in a row, beginning with an empty store; the tests that take minutes
+	$(PY) -m pytest tests --slow -m slow $(ARGS)
 	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && export GRMU_STORE="$$store" && \
 	for round in 1 2; do echo "Round $$round of 2"; $(NBVAL) notebooks $(ARGS) || exit 1; done
 

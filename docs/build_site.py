@@ -17,7 +17,10 @@ import build_slides
 import nbformat
 from nbformat.v4 import new_code_cell
 
-from grmu.analysis import claims, results
+from grmu import plots
+from grmu.analysis import claims, reproduced, results
+from grmu.analysis.printed import ITEMS
+from grmu.batch.paper import WORDS
 from grmu.data import load
 from grmu.data.files import write_whole
 
@@ -47,6 +50,32 @@ def claims_page() -> str:
         "paper's comes from its published means. Lesson 06 shows how this is judged.", "", claims.RULE, "",
         claims.claims_table(judged).to_markdown(), "", "## Every effect", "",
         "In points; ours with 95 % intervals over seeds, before Holm's correction.", "", *effects])
+
+
+def paper_page(folder: Path) -> str:
+    """Return every table and figure of the paper on embedded data; the figures are written into a folder."""
+    plots.use_style()
+    sections = []
+    for item in ITEMS.values():
+        rows, missing = reproduced.shipped(item)
+        table = reproduced.cells(item, rows)
+        figure = plots.paper_item(item, table)
+        plots.save(figure, folder / f"{item.name}.png")
+        caption = plots.caption_of(figure)
+        shown = reproduced.layout(item, table).map(lambda text: str(text).replace("|", "\\|"))
+        fewer = f" {len(missing)} of the rows have fewer than five seeds." if missing else ""
+        sections += [f"## {item.words}: {item.title}", "", f"![{caption}]({item.name}.png)", "",
+                     f"{caption}{fewer}", "", "<details><summary>The numbers</summary>", "",
+                     shown.to_markdown(index=False), "", "</details>", ""]
+    return "\n".join([
+        "# The paper, reproduced at small scale", "",
+        "This page has every table and figure of De Min et al. (2025), computed on the data that come with "
+        "this course. Groundwear stands in for CelebA, its memorised variant for Waterbirds, its variant "
+        "with many groups for FairFace, and Negation for MultiNLI. The data differ and the networks are "
+        "smaller, so the numbers differ. You can compare the direction of the effects and the order of the "
+        "methods.",
+        "", WORDS, "",
+        "`python -m grmu paper table1 --on embedded` prints the first table.", "", *sections])
 
 
 def finding() -> str:
@@ -88,6 +117,7 @@ def stage(source: Path) -> None:
     landing = landing.replace("FOUND", finding()).replace("EXPLORER", embedded(page))
     (source / "docs" / "site" / "index.md").unlink()
     (source / "index.md").write_text(landing, encoding="utf-8")
+    (source / "docs" / "paper.md").write_text(paper_page(source / "docs"), encoding="utf-8")
     (source / "docs" / "claims.md").write_text(claims_page(), encoding="utf-8")
     shutil.copy2(source / "docs" / "conf.py", source)
     (source / "_static").mkdir()

@@ -41,6 +41,27 @@ def make_parser() -> argparse.ArgumentParser:
     add("--root", help="folder of the data sets' files, in place of the grid's")
     _add_jobs(add)
 
+    add = command("paper", "batch.paper:paper", "the paper's tables and figures, your results beside its own")
+    add("name", nargs="?", help="such as table1 or figure5, or claims; none lists them")
+    add("--root", help="folder of the data sets' files")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
+    add("--seeds", type=positive_int, default=3, help="how many seeds (the paper: 3)")
+    add("--protocol", choices=("ours", "released"), default="ours", help="see docs/full-scale.md")
+    add("--on", help="shipped results on embedded data: embedded, groundwear, groundwear-memorised, "
+        "groundwear-many, negation")
+    add("--metrics", choices=("ours", "paper"), default="ours",
+        help="paper: MIA and EO as the released code has them")
+    add("--methods", nargs="+", help="only these and the references, such as miu salun")
+    add("--tiny", action="store_true",
+        help="one seed and a few batches on generated pictures: does all of it work?")
+    add("--output", default="runs/paper", help="folder of the tables, the store and the notebooks")
+    add("--rows", help="with claims: judge the runs.csv of your own sweep")
+    add("--profile", help="Snakemake's, such as workflow/profiles/slurm")
+    add = command("cost", "batch.cost:cost", "GPU hours and GB of a grid")
+    add("grid", help="YAML file")
+    add("--images-per-second", type=float, default=5000, help="trained by one GPU; `make bench` measures it")
+    add("--texts-per-second", type=float, default=1000, help="the same for texts")
+
     add = command("data", "batch.prepare:prepare", "what to download for a data set; check and prepare it")
     add("name", nargs="?", choices=("celeba", "waterbirds", "fairface", "multinli"), help="none lists them")
     add("--root", type=Path, help="its folder; without one, says what to download and how it must look")

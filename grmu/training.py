@@ -4,6 +4,7 @@ Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pas
 `forget_loss`, then a pass over the retain set with `retain_loss`.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ class TrainConfig(Settings):
         optimizer: "sgd" or "adamw".
         warmup_by: Whether the rate rises with every "epoch", or from 0 with every "step" of the retain pass.
         retain_batch_size: Samples in a batch of the retain pass; 0 means `batch_size`.
+        keep: The epoch whose weights are kept: the "last", or the "best", which has the highest accuracy on
+            the validation set. If several have it, the first of them is the best.
 
     Raises:
         ValueError: A value is out of range; the message names it and what is allowed.
@@ -62,6 +65,7 @@ class TrainConfig(Settings):
     optimizer: str = one_of("sgd", "adamw")
     warmup_by: str = one_of("epoch", "step")
     retain_batch_size: int = within(0, 1_000_000, default=0)
+    keep: str = one_of("last", "best")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,6 +87,10 @@ class Context:
         config: How to optimise.
         weights: REWEIGHT's sampling weights, (len(retain),), summing to 1; None samples uniformly.
         retain_index: (len(retain),) rows of `train` that are retained.
+        val: The validation set; only `keep="best"` needs it.
+
+    Raises:
+        ValueError: The config keeps the best epoch, but there is no validation set.
     """
 
     model: Classifier
@@ -94,6 +102,11 @@ class Context:
     config: TrainConfig
     weights: Tensor | None = None
     retain_index: Tensor = torch.arange(0)  # noqa: RUF009  # never written to
+    val: GroupedDataset | None = None
+
+    def __post_init__(self) -> None:
+        require(self.val is not None or self.config.keep == "last",
+                f"keep must be last without a validation set, got {self.config.keep!r}: pass val to Context.")
 
     @property
     def device(self) -> torch.device:
@@ -232,7 +245,8 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
             continues from what it holds, with the same numbers as if it had never stopped.
 
     Returns:
-        One row per epoch: the mean losses, and whatever `before_epoch` returned.
+        One row per epoch: the mean losses, and whatever `before_epoch` returned; with `keep="best"` also the
+        accuracy on the validation set, val_TA.
 
     Raises:
         FloatingPointError: A loss or a weight became NaN or infinite; the message names the term and epoch.
@@ -241,7 +255,9 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
     method.setup(context)
     own = [value for value in vars(method).values() if isinstance(value, nn.Parameter)]
     optimizer = make_optimizer([*model.parameters(), *own], config, device)
+    best = copy.deepcopy(model) if config.keep == "best" else None
     parts = {"model": model, "optimizer": optimizer, **_own_state(method)}
+    parts |= {"best": best} if best else {}
     rows: list[dict[str, float]] = []
     if saved := checkpoint.load() if checkpoint else None:
         rows = list(saved["rows"])
@@ -259,6 +275,10 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
                 steps = batches(context.retain, config, context.rng, method.sample_epoch(),
                                 config.retain_batch_size)
                 row["retain_loss"] = one_pass(method, "retain", optimizer, steps, epoch)
+        if best:
+            row["val_TA"] = correct(model, context.val).double().mean().item()  # type: ignore[arg-type]  # given
+            if row["val_TA"] > max((before["val_TA"] for before in rows), default=0.0):
+                best.load_state_dict(model.state_dict())
         rows.append(row)
         if on_epoch:
             on_epoch(epoch + 1, row)
@@ -267,6 +287,8 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
                              "parts": {name: part.state_dict() for name, part in parts.items()}})
     if not all(p.isfinite().all() for p in model.parameters()):
         raise FloatingPointError(f"{type(method).__name__} left weights that are not finite: lower lr.")
+    if best:
+        model.load_state_dict(best.state_dict())
     return rows
 
 

@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--all-labs", action="store_true",
                      help="run every lab through the real autograder, not only one")
     parser.addoption("--kills", action="store_true", help="run the tests that kill sweeps for minutes")
+    parser.addoption("--slow", action="store_true", help="run the tests that take minutes")
 
 
 def forks_kernels(config: pytest.Config) -> bool:
@@ -56,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(server.communicate)  # closes its standard input
         config.add_cleanup(lambda: shutil.rmtree(folder))
     config.addinivalue_line("markers", "kills: kills sweeps for minutes, only with --kills")
+    config.addinivalue_line("markers", "slow: takes minutes, only with --slow")
     config.addinivalue_line("markers", "all_labs: trains for minutes, only with --all-labs")
 
 
@@ -69,9 +71,9 @@ LONG = ("07_is_it_forgotten", "06_the_papers_tables", "test_labs", "03_mine", "0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long files first; what is in a file stays in its order. `make kills` and what is only of
-    `make test-labs` are not part of `make test`."""
-    for mark in ("kills", "all_labs"):
+    """The long files first; what is in a file stays in its order. What only `make kills`, `make test-slow`
+    and `make test-labs` run is not part of `make test`."""
+    for mark in ("kills", "slow", "all_labs"):
         if not config.getoption(f"--{mark.replace('_', '-')}"):
             items[:] = [item for item in items if not item.get_closest_marker(mark)]
     place = {name: i for i, name in enumerate(LONG)}
@@ -120,7 +122,7 @@ def small_network(n_features: int = 4, n_classes: int = 2, width: int = 6, seed:
 
 def context_of(train: GroupedDataset, split: data.ForgetSplit, config: training.TrainConfig, seed: int = 5,
                original: Classifier | None = None, model: Classifier | None = None,
-               weights: Tensor | None = None) -> training.Context:
+               weights: Tensor | None = None, val: GroupedDataset | None = None) -> training.Context:
     """A training context on a small network."""
     if model is None:
         model = small_network(train.x.shape[1], train.n_classes)
@@ -128,7 +130,7 @@ def context_of(train: GroupedDataset, split: data.ForgetSplit, config: training.
         original.eval().requires_grad_(False)
     rng = torch.Generator().manual_seed(seed)
     return training.Context(model, original, train, split.retain, split.forget, rng, config, weights,
-                            split.retain_index)
+                            split.retain_index, val)
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:

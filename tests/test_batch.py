@@ -29,10 +29,21 @@ def test_parameters_are_read_and_the_notebooks_own_names_are_not():
 
 @pytest.mark.parametrize(("name", "message"), [
     ("raito", "unknown parameter 'raito': did you mean ratio?"),
-    ("xyz", "unknown parameter 'xyz': choose from dataset, device, ")])
+    ("xyz", "unknown parameter 'xyz': choose one of dataset, method, ")])
 def test_a_misspelt_name_is_rejected_with_the_one_that_was_meant(name, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         read(**{name: 0.9})
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("FALSE", False), ("True", True)])
+def test_true_and_false_may_be_text_in_the_notebook_but_not_in_python(text, value):
+    assert read(reweight=text, tiny=text, references=text) == Parameters(
+        reweight=value, tiny=value, references=value)
+    for name in ("reweight", "tiny"):
+        with pytest.raises(ValueError, match=f"{name} must be .*, got '{text}'"):
+            Parameters(**{name: text})
+        with pytest.raises(ValueError, match=f"{name} must be .*, got 'truth'"):
+            read(**{name: "truth"})
 
 
 def test_a_second_pass_through_a_live_notebook_reads_the_new_values():
@@ -108,7 +119,7 @@ def test_a_stopped_notebook_stops_the_command(tmp_path, monkeypatch, capsys):
     def stop(*_, **__):
         raise papermill.PapermillExecutionError(0, 1, "", "KeyboardInterrupt", "", [])
 
-    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "new"))
     monkeypatch.setattr(demo, "map_experiments", lambda *_, **__: [])
     monkeypatch.setattr(papermill, "execute_notebook", stop)
     assert main(["demo"]) == 130

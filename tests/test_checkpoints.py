@@ -59,6 +59,17 @@ def test_a_stopped_run_goes_on_with_the_same_numbers(method, store):
     assert rest.seconds > 0
 
 
+@pytest.mark.parametrize("stopped_in", [2, 4])
+def test_a_stopped_run_keeps_the_best_epoch(stopped_in, tmp_path):
+    e = experiment("retrain", keep="best", lr=0.5)
+    with pytest.raises(Stopped):
+        run(e, tmp_path / "parts", on_epoch=stop_in(stopped_in))
+    rest, whole = run(e, tmp_path / "parts"), run(e, tmp_path / "whole")
+    assert same_state(weights_of(whole), weights_of(rest))
+    assert whole.metrics == rest.metrics
+    assert whole.metrics["val_TA"] == pytest.approx(whole.curves.val_TA.max())
+
+
 @pytest.mark.parametrize("method", ["miu", "miu_released"])
 def test_dropout_and_adamw_are_resumed_too(method, tmp_path, monkeypatch):
     """The text network draws from PyTorch's global generator, and AdamW counts its steps."""

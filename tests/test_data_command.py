@@ -73,8 +73,11 @@ def test_a_whole_folder_is_ready_and_its_cache_is_made_then_verified(name, capsy
                                                                      tokenizer):
     root = trees.TREES[name](tmp_path)
     code, out = run(capsys, name, "--root", root)
-    assert code == 1
+    assert code == 0
     assert out.count("are published") == 3  # its counts are not
+    sizes = [int(n.sum()) for n in ORIGINALS[name].counts(ORIGINALS[name].read(root)).values()]
+    numbers = "{} samples (train {}, val {}, test {})".format(sum(sizes), *sizes)
+    assert out.splitlines()[-1].startswith(f"ready as a subset of {numbers}: grmu.data.load(")
     published(name, root)
     code, out = run(capsys, name, "--root", root)
     assert code == 0
@@ -86,6 +89,17 @@ def test_a_whole_folder_is_ready_and_its_cache_is_made_then_verified(name, capsy
         assert code == 0
         assert f"cache    {root / 'grmu-cache' / name}.npy, verified" in out
     assert len(data.load(name, str(root)).train) > 0
+
+
+@pytest.mark.parametrize(("published", "code"), [
+    ((5, 4, 3, 3), 0), ((5, 4, 3, 1), 1), ((15,), 0), ((13,), 1)])
+def test_only_fewer_samples_than_published_make_a_subset(published, code, capsys, tmp_path, monkeypatch):
+    few = replace(ORIGINALS["celeba"], published=trees.FEW | {"train": published})
+    monkeypatch.setitem(prepare.PROTOCOLS, "celeba", prepare.PROTOCOLS["celeba"]._replace(ours=few))
+    done, out = run(capsys, "celeba", "--root", trees.celeba(tmp_path / "few"))
+    assert (done, "not ready: 1 problems" in out) == (code, bool(code))
+    no_val = trees.celeba(tmp_path / "no val", trees.FEW | {"val": (0,) * 4})
+    assert run(capsys, "celeba", "--root", no_val)[0] == 1
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:2000]),

@@ -114,7 +114,8 @@ def test_experiments_are_equal_if_every_field_and_setting_is():
     changed = {name: value + 1 for name, value in e.settings.items() if type(value) in (int, float)}
     changed |= {name: not value for name, value in e.settings.items() if isinstance(value, bool)}
     changed |= {"weight_decay": 0.1, "momentum": 0.5, "schedule": "constant", "optimizer": "adamw",
-                "precision": "bf16", "model": "resnet18", "warmup_by": "step"}
+                "precision": "bf16", "model": "resnet18", "warmup_by": "step",
+                "keep": "best"}
     assert set(changed) == set(e.settings)
     del changed["pretrained"]  # the CNN has no such weights
     different += [Experiment(overrides={name: value}) for name, value in changed.items()]

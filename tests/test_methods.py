@@ -9,7 +9,7 @@ from conftest import context_of
 from torch.nn.functional import cross_entropy
 
 from grmu import methods
-from grmu.methods import MIU, FineTune, GroupDRO, Pretrain, Retrain
+from grmu.methods import MIU, FineTune, GroupDRO, GroupDROPretrain, Pretrain, Retrain
 from grmu.methods.balanced import ByHand
 from grmu.training import Batch, Method, TrainConfig
 
@@ -51,8 +51,9 @@ def test_registering_adds_and_registering_again_replaces(monkeypatch):
 
 def test_the_cross_entropy_methods_differ_in_where_they_start_and_in_what_they_see():
     assert [(m.init_from, m.trains_on, m().forget_epochs)
-            for m in (Pretrain, Retrain, FineTune, GroupDRO)] == [
-        (None, "train", 0), (None, "retain", 0), ("pretrain", "retain", 0), (None, "retain", 0)]
+            for m in (Pretrain, Retrain, FineTune, GroupDRO, GroupDROPretrain)] == [
+        (None, "train", 0), (None, "retain", 0), ("pretrain", "retain", 0), (None, "retain", 0),
+        (None, "train", 0)]
     assert (MIU.init_from, MIU.trains_on) == ("pretrain", "retain")
 
 

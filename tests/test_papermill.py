@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import nbformat
 import papermill
@@ -33,7 +35,21 @@ def test_run_experiment_runs_and_leaves_its_files(execute, tmp_path):
     assert [(run["method"], run["settings"]["epochs"]) for run in record["runs"]] == [
         ("pretrain", 15), ("retrain", 15), ("retrain", 15), ("miu", 1)]
     assert os.path.getsize(tmp_path / "out" / "comparison.png") > 10_000
-    assert nbformat.writes(executed).count('"image/png": "') == 3
+    page = nbformat.writes(executed)
+    assert page.count('"image/png": "') == 3
+    assert "groundwear, ratio 0.5, 1 seed, percent; methods with epochs=1 (references: " in page
+
+
+def test_the_command_line_may_say_true_and_false_in_small_letters(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path / "store"))
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    settings = "-p tiny true -p reweight false -p references FALSE -p output out -k python3"
+    command = f"{sys.executable} -m papermill {NOTEBOOK} out.ipynb --no-progress-bar {settings}"
+    done = subprocess.run(command.split(), cwd=tmp_path, check=False, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    parameters = json.loads((tmp_path / "out" / "metrics.json").read_text())["parameters"]
+    found = [parameters[name] for name in ("tiny", "reweight", "references")]
+    assert found == [True, False, False]
 
 
 def test_a_misspelt_parameter_ends_it_with_a_sentence(execute, tmp_path):

@@ -30,7 +30,10 @@ def settings_that_differ(dataset, method):
 @pytest.mark.parametrize("dataset", PAPER)
 def test_settings_differ_where_it_is_said_and_nowhere_else(dataset):
     network = {} if dataset == "multinli" else {"model": ("resnet18", "resnet18_timm")}
-    for method in ("pretrain", "retrain", "l1_sparse", "salun"):
+    for method in ("pretrain", "retrain", "group_dro", "group_dro_pretrain"):
+        assert settings_that_differ(dataset, method) == network | {
+            "warmup_by": ("epoch", "step"), "keep": ("last", "best")}
+    for method in ("l1_sparse", "salun"):
         assert settings_that_differ(dataset, method) == network | {"warmup_by": ("epoch", "step")}
     assert settings_that_differ(dataset, "scrub") == network | {
         "warmup_by": ("epoch", "step"), "retain_batch_size": (0, 128)}

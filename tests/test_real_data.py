@@ -16,12 +16,13 @@ import trees
 from PIL import Image
 from torch.utils.data import Dataset
 
-from grmu import data
+from grmu import Experiment, data, run
 from grmu.data.originals import cache as caches
 from grmu.data.originals import fairface
 from grmu.data.originals.cache import Cache
 from grmu.data.originals.multinli import LENGTH, has_negation, load_tokenizer
 from grmu.data.originals.registry import ORIGINALS
+from grmu.data.originals.tiny import make_tiny_celeba
 from grmu.data.originals.waterbirds import FOLDER
 
 
@@ -420,3 +421,17 @@ def test_a_full_disk_is_said_and_does_not_kill(small):
             big.load(Numbered)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_tiny_celeba_has_the_same_bytes_each_time_all_groups_and_runs(tmp_path):
+    folders = tmp_path / "one", tmp_path / "two"
+    for folder in folders:
+        make_tiny_celeba(folder)
+    contents = [{path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+                for folder in folders]
+    assert contents[0] == contents[1]
+    splits = data.load("celeba", folders[0])
+    assert all(part.group_counts().min() > 0 for part in splits[:3])
+    assert splits.train.group_counts()[splits.train.group_id(splits.forget_group)] >= 12
+    result = run(Experiment("celeba", "miu", root=str(folders[0]), tiny=True), tmp_path / "store")
+    assert 0 <= result.metrics["GA"] <= 1

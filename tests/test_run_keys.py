@@ -95,14 +95,25 @@ def test_any_other_setting_or_field_has_keys_of_its_own():
     assert len({k.weights for k in keys}) == len({k.result for k in keys}) == len(runs)
 
 
-def test_all_splits_share_the_weights_of_pretrain_but_not_its_results():
-    e = Experiment(method="pretrain")
+@pytest.mark.parametrize("method", ["pretrain", "group_dro_pretrain"])
+def test_all_splits_share_the_weights_of_an_original_model_but_not_its_results(method):
+    e = Experiment(method=method)
     splits = [e, replace(e, ratio=0.2), replace(e, groups="uniform"), replace(e, split_seed=7)]
     assert len({run_keys(x).weights for x in splits}) == 1
     assert len({run_keys(x).result for x in splits}) == len(splits)
     others = [replace(e, seed=1), replace(e, half=True), replace(e, half=True, seed=1)]
     assert len({run_keys(x).weights for x in (e, *others)}) == 1 + len(others)
     assert run_keys(replace(e, half=True, split_seed=7)).weights == run_keys(replace(e, half=True)).weights
+
+
+@pytest.mark.parametrize("method", ["pretrain", "group_dro_pretrain"])
+def test_the_weights_of_an_original_model_do_not_depend_on_what_is_forgotten(method, tmp_path, few_pictures):
+    e = Experiment(method=method, overrides=ONE)
+    others = [replace(e, ratio=0.2), replace(e, groups=((0, 0),), split_seed=7)]
+    here, *there = (weights_of(run(x, tmp_path / str(i))) for i, x in enumerate((e, *others)))
+    assert all(same_state(here, weights) for weights in there)
+    retrained = run(replace(e, method={"pretrain": "retrain"}.get(method, "group_dro")), tmp_path)
+    assert not same_state(here, weights_of(retrained))
 
 
 # --- methods of a notebook ----------------------------------------------------------------------------------

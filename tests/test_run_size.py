@@ -33,14 +33,14 @@ def code_lines(text: str) -> int:
     return len({line for t in tokens for line in range(t.start[0], t.end[0] + 1)} - documentation)
 
 
-def test_a_run_reads_at_most_20_files_with_at_most_1400_lines_of_code(tmp_path):
+def test_a_run_reads_at_most_20_files_with_at_most_1425_lines_of_code(tmp_path):
     process = start_python(RUN, tmp_path, prelude="")
     out, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors[-1000:]
     lines = {path: code_lines(Path(path).read_text()) for path in out.split("\n") if path}
     assert any(path.endswith("miu.py") for path in lines)
     assert len(lines) <= 20, sorted(lines)
-    assert sum(lines.values()) <= 1400, lines
+    assert sum(lines.values()) <= 1425, lines
 
 
 def test_a_method_has_at_most_10_hooks_and_flags():

@@ -46,6 +46,8 @@ def test_summary_has_means_deviations_and_gaps_by_hand():
     assert table["ToW"].tolist() == ["96.0", "85.0", "gold", "96.0", "99.0"]  # UA alone
     one = rows_of(VALUES)
     assert tables.summary(one[one.seed == 0]).loc["MIU", "GA"] == "50.0"
+    assert list(tables.summary(one[::-1]).index) == [
+        ORIGINAL, "MIU + REWEIGHT", "MIU", "RETRAIN + REWEIGHT", "RETRAIN"]
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -63,16 +65,30 @@ def test_rows_that_do_not_belong_into_one_table_are_refused(change, message):
 def test_the_verdict_says_every_number():
     said = tables.verdict(rows_of(VALUES))
     for part in ("Forgetting 50 % of one group cost", "16 points of test accuracy (GA 61 % to 45 %)",
-                 "12 of them", "MIU + REWEIGHT came closest", "UA +1, GA +1 points", "98.7", "(2 seeds)"):
+                 "12 points of it. Closest to the gold standard, RETRAIN + REWEIGHT, is MIU + REWEIGHT: ",
+                 "avg. gap 99.7 (UA +1, GA +1 points); the original model has 98.7. (2 seeds)"):
         assert part in said
+    near = tables.verdict(rows_of(VALUES | {("pretrain", False): VALUES["retrain", True]}))
+    assert "is the original model: avg. gap 100.0 (UA +0, GA +0 points); " in near
+    assert "next is MIU + REWEIGHT with 99.7." in near
+    tied = tables.verdict(rows_of(VALUES | {("pretrain", False): VALUES["miu", True]}))
+    assert "are MIU + REWEIGHT and the original model: avg. gap 99.7 each. (2 seeds)" in tied
     gained = rows_of(VALUES | {("retrain", False): [(0.58, 0.63), (0.60, 0.63)]}, groups="uniform")
     assert "all samples alike cost the group no test accuracy (GA 61 % to 63 %)" in tables.verdict(gained)
     one = rows_of(VALUES)
     assert "one seed only" in tables.verdict(one[one.seed == 0])
 
 
-@pytest.mark.parametrize(("gold", "said"), [(0.64, "all of them and 3 more."), (0.61, "all of them."),
-                                            (0.45, "none of them."), (0.41, "none of them.")])
+def test_a_title_says_whose_settings_are_changed():
+    assert tables.changed({}) == ""
+    assert tables.changed({"model": "cnn"}) == ", model=cnn"
+    assert tables.changed({"epochs": 1, "model": "cnn", "lr": 0.1}) == (
+        ", model=cnn; methods with epochs=1, lr=0.1 (references: the preset's)")
+
+
+@pytest.mark.parametrize(("gold", "said"), [
+    (0.64, "all of it, and GA ended 3 points above the original model's."), (0.62, "ended 1 point above"),
+    (0.61, "all of it."), (0.45, "none of it."), (0.41, "none of it.")])
 def test_the_verdict_counts_what_reweight_recovered(gold, said):
     assert said in tables.verdict(rows_of(VALUES | {("retrain", True): [(0.54, gold), (0.56, gold)]}))
 

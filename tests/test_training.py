@@ -13,6 +13,7 @@ from torch import nn
 from grmu import training
 from grmu.data import GroupedDataset, split_forget
 from grmu.data.memmap import MemmapSamples, Storage
+from grmu.experiments.store import Checkpoint, Store
 from grmu.methods import FineTune, Retrain
 from grmu.training import (
     Method,
@@ -59,6 +60,23 @@ class Recorder(Method):
         return self.note("retain", batch)
 
 
+SCRIPT = ((1, 1.0), (0, 1.0), (0, 2.0), (1, 2.0))  # per epoch: what the model answers, and its logit
+
+
+@dataclass
+class Scripted(Method):
+    """Ends each epoch with a model that gives the answer of the script to every sample."""
+
+    def before_epoch(self, epoch):
+        self.answer, self.logit = SCRIPT[epoch]
+        return {}
+
+    @torch.no_grad()
+    def after_step(self):
+        self.model.head.weight.zero_()
+        self.model.head.bias.copy_(self.logit * torch.eye(2)[self.answer])
+
+
 # --- the loop -----------------------------------------------------------------------------------------------
 
 
@@ -102,6 +120,57 @@ def test_the_retain_pass_draws_by_the_weights_and_the_forget_pass_does_not(train
     forgotten = torch.cat([b.index for term, b in method.batches if term == "forget"])
     assert retained.tolist() == [2] * len(split.retain)
     assert sorted(forgotten.tolist()) == list(range(len(split.forget)))
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("last", 4), ("best", 2)])
+def test_the_weights_of_the_first_best_epoch_on_the_validation_set_are_kept(train, split, keep, kept):
+    context, states = context_of(train, split, TrainConfig(epochs=4, keep=keep), val=train), []
+    rows = training.train(Scripted(), context, lambda epoch, row: states.append(state_of(context.model)))
+    assert same_state(state_of(context.model), states[kept - 1])
+    assert not any(same_state(one, other) for i, one in enumerate(states) for other in states[:i])
+    shares = (train.y.bincount() / len(train)).tolist()  # of the classes: 60 and 32 samples
+    assert [row.get("val_TA") for row in rows] == (
+        pytest.approx([shares[answer] for answer, _ in SCRIPT]) if keep == "best" else [None] * 4)
+
+
+def test_without_an_epoch_better_than_nothing_the_starting_weights_are_kept(train, split):
+    wrong = train.subset((train.y == 1).nonzero().flatten())
+    context = context_of(train, split, TrainConfig(epochs=2, keep="best"), val=wrong)
+    start = state_of(context.model)
+
+    @dataclass
+    class AlwaysWrong(Scripted):
+        def before_epoch(self, epoch):
+            return super().before_epoch(epoch + 1)
+
+    rows = training.train(AlwaysWrong(), context)
+    assert [row["val_TA"] for row in rows] == [0, 0]
+    assert same_state(state_of(context.model), start)
+
+
+def test_a_best_epoch_before_a_stop_is_kept_after_it(train, split, tmp_path):
+    def stop(epoch, row):
+        if epoch == 4:
+            raise KeyboardInterrupt
+
+    def trained(on_epoch=None):
+        context = context_of(train, split, TrainConfig(epochs=4, keep="best"), val=train)
+        rows = training.train(Scripted(), context, on_epoch, Checkpoint(Store(tmp_path), "key"))
+        return state_of(context.model), rows
+
+    with pytest.raises(KeyboardInterrupt):
+        trained(stop)
+    state, rows = trained()  # its only epoch is no better than the second
+    assert len(rows) == 4
+    assert state["head.bias"].tolist() == [1, 0]
+
+
+def test_choosing_the_epoch_changes_no_step_of_the_training(train, split):
+    seen = []
+    for keep in ("last", "best"):
+        context = context_of(train, split, replace(QUICK, keep=keep), val=train)
+        training.train(Retrain(), context, lambda epoch, row, c=context: seen.append(state_of(c.model)))
+    assert all(map(same_state, seen[: QUICK.epochs], seen[QUICK.epochs :]))
 
 
 @pytest.mark.parametrize("term", ["forget", "retain"])

@@ -16,7 +16,7 @@ from grmu.mine import MINE, Estimator
 from grmu.models import Network
 from grmu.prior import change_prior, predict_shift, temperature
 from grmu.reweight import group_weights, sample_weights
-from grmu.training import Method, TrainConfig
+from grmu.training import Context, Method, TrainConfig
 
 NAN, INF = math.nan, math.inf
 
@@ -45,8 +45,9 @@ class Bare:
 # --- what is called, and what its sentence holds ------------------------------------------------------------
 
 EXPERIMENT = [
-    ({"dataset": "groundware"}, "'groundware'", "groundwear-many"), ({"dataset": ["x"]}, "['x']"),
-    ({"method": "mui"}, "'mui'", "miu"), ({"method": methods.MIU}, "MIU", "choose one of"),
+    ({"dataset": "groundware"}, "'groundware'", "did you mean groundwear?", "one of", "groundwear-many"),
+    ({"dataset": ["x"]}, "['x']"),
+    ({"method": "mui"}, "'mui': did you mean miu?"), ({"method": methods.MIU}, "MIU", "choose one of"),
     ({"reweight": 1}, "reweight", "got 1", "False, True"),
     ({"ratio": 0}, "ratio must be in (0, 1], got 0."), ({"ratio": 1.5}, "(0, 1]", "got 1.5"),
     ({"ratio": "0.5"}, "'0.5'", "(0, 1]"), ({"ratio": NAN}, "nan", "(0, 1]"), ({"ratio": True}, "True"),
@@ -59,7 +60,9 @@ EXPERIMENT = [
     ({"split_seed": "a"}, "split_seed", "'a'"), ({"root": 5}, "root", "folder", "got 5"),
     ({"grouping": "cluster"}, "'cluster'", "clusters"),
     ({"method": "pretrain", "grouping": "probe"}, "pretrain", "true", "'probe'"),
-    ({"overrides": "lr=1"}, "overrides", "map", "'lr=1'"), ({"overrides": {"LR": 1}}, "'LR'", "miu", "lr,"),
+    ({"overrides": "lr=1"}, "overrides", "map", "'lr=1'"),
+    ({"overrides": {"LR": 1}}, "'LR'", "did you mean lr?"),
+    ({"overrides": {"lamda": 1}}, "unknown setting in miu overrides 'lamda': did you mean lam?"),
     ({"overrides": {None: 1}}, "None", "choose one of"), ({"pretraining": {"lam": 1}}, "'lam'", "epochs"),
     ({"overrides": {"calibration": "no"}}, "calibration", "False, True", "'no'"),
     ({"overrides": {"lam": NAN}}, "lam", "from 0 to 1000000", "nan"),
@@ -115,6 +118,8 @@ CALLS = [
     (lambda: TrainConfig(batch_size=1), "batch_size", "from 2", "got 1"),
     (lambda: TrainConfig(momentum=1), "momentum", "0.9999"), (lambda: TrainConfig(lr="fast"), "'fast'"),
     (lambda: TrainConfig(warmup_epochs=20), "warmup_epochs", "0 to 14", "20"),
+    (lambda: TrainConfig(keep="first"), "keep", "last, best", "'first'"),
+    (lambda: Context(*[None] * 6, TrainConfig(keep="best")), "keep", "last", "'best'", "val"),
     (lambda: Network("text", pretrained=True), "text", "pretrained to False"),
     (lambda: models.build(Network(), "groundwear", 0), "'groundwear'", "GroupedDataset"),
     (lambda: Parameters(reweight="yes"), "'yes'", "'both'"), (lambda: Parameters(n_seeds=0), "n_seeds", "0"),

@@ -10,47 +10,17 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from grmu.data.originals.fairface import AGES, RACES
 from grmu.data.originals.multinli import LABELS
 from grmu.data.originals.original import SPLITS
+from grmu.data.originals.tiny import make_celeba, write_picture
 from grmu.data.originals.waterbirds import FOLDER
 
 Counts = dict[str, Sequence[int]]  # per split, samples of every group, in group order
 
 FEW = {"train": (5, 4, 3, 2), "val": (2, 1, 1, 1), "test": (1, 2, 1, 1)}
 FEW_TEXTS = {"train": (6, 3, 5, 2, 4, 3), "val": (2, 1, 2, 1, 1, 1), "test": (1, 1, 2, 1, 3, 1)}
-
-
-HEIGHT, WIDTH = 218, 178  # of CelebA's pictures
-ATTRIBUTES = [{9: "Blond_Hair", 20: "Male"}.get(i, f"Attribute_{i}") for i in range(40)]
-
-
-def write_picture(path: Path, seed: int, height: int = HEIGHT, width: int = WIDTH) -> None:
-    """A JPEG of smooth shapes and noise, about as large in bytes as a photograph of its size."""
-    rng = np.random.default_rng(seed)
-    small = Image.fromarray(rng.integers(0, 256, (14, 12, 3), dtype=np.uint8))
-    shapes = small.resize((width, height), Image.Resampling.BICUBIC)
-    pixels = np.asarray(shapes).astype(int) + rng.integers(-6, 7, (height, width, 3))
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path, quality=90)
-
-
-def write_labels(root: Path, counts: Counts) -> list[str]:
-    """CelebA's two text files with these group counts per split, mixed; returns the pictures' names."""
-    kinds = [(i, y, a) for i, split in enumerate(SPLITS)
-             for (y, a), n in zip([(0, 0), (0, 1), (1, 0), (1, 1)], counts[split], strict=True)
-             for _ in range(n)]
-    kinds = [kinds[i] for i in np.random.default_rng(0).permutation(len(kinds))]
-    names = [f"{i:06d}.jpg" for i in range(1, len(kinds) + 1)]
-    values = {(y, a): " ".join(f"{v:2d}" for v in np.where(np.isin(range(40), [9] * y + [20] * a), 1, -1))
-              for y in (0, 1) for a in (0, 1)}
-    rows = [f"{name} {values[y, a]}\n" for name, (_, y, a) in zip(names, kinds, strict=True)]
-    root.mkdir(parents=True, exist_ok=True)
-    (root / "list_attr_celeba.txt").write_text(f"{len(kinds)}\n{' '.join(ATTRIBUTES)} \n" + "".join(rows))
-    partition = "".join(f"{name} {i}\n" for name, (i, _, _) in zip(names, kinds, strict=True))
-    (root / "list_eval_partition.txt").write_text(partition)
-    return names
 
 
 def mixed(counts: Counts, n_attributes: int) -> list[tuple[int, int, int]]:
@@ -67,11 +37,7 @@ def write_rows(path: Path, header: Sequence[str], rows: Sequence[Sequence[object
 
 
 def celeba(root: Path, counts: Counts = FEW, pictures: bool = True) -> Path:
-    names = write_labels(root, counts)
-    if pictures:
-        (root / "img_align_celeba").mkdir()
-        for i, name in enumerate(names):
-            write_picture(root / "img_align_celeba" / name, i)
+    make_celeba(root, counts, pictures)
     return root
 
 

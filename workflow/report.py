@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from grmu.analysis import tables
+from grmu.analysis import reproduced, tables
 from grmu.data.files import write_whole
 
 PAGE = """<!DOCTYPE html>
@@ -73,7 +73,7 @@ class Sweep:
             if job["after"]:
                 names, settings = job["names"], job["parameters"]["overrides"]
                 title = f"{names['dataset']}, split {names['split']}, protocol {names['protocol']}"
-                title += "".join(f", {name}={value}" for name, value in settings.items())
+                title += tables.changed(settings)
                 homes.setdefault(title, []).append(home)
         found = {title: self.rows(of_table) for title, of_table in homes.items()}
         return {title: rows for title, rows in found.items() if len(rows)}
@@ -100,6 +100,12 @@ def why(home: Path) -> str:
     return "stopped before its end" if cells else "not started"
 
 
+def beside_the_paper(rows: pd.DataFrame) -> str:
+    """Return a table's rows beside the paper's, as HTML, where the paper prints such a table."""
+    beside = reproduced.beside_paper(rows) if set(rows.overrides) == {"{}"} else rows[:0]
+    return f"<p>Ours ± sd (Δ) | paper:</p>{beside.to_html(index=False)}" if len(beside) else ""
+
+
 def write(folder: Path) -> str:
     """Write the three files of what is done, and return what is missing."""
     sweep = Sweep(folder)
@@ -114,7 +120,8 @@ def write(folder: Path) -> str:
         path = escape(str((home / name).relative_to(folder)).replace("=", "%3D"))
         return f'<li><a href="{path}">{escape(str(home.relative_to(folder / "runs")))}</a>{escape(text)}</li>'
 
-    sections = [f"<h2>{escape(title)}</h2>{summary.to_html()}<p>{escape(tables.verdict(found[title]))}</p>"
+    sections = [f"<h2>{escape(title)}</h2>{tables.show(summary).to_html()}"
+                f"<p>{escape(tables.verdict(found[title]))}</p>{beside_the_paper(found[title])}"
                 for title, summary in summaries.items()]
     listed = "\n".join(item(home, f": {reason}") for home, reason in unfinished.items())
     write_whole(folder / "index.html", PAGE.format(

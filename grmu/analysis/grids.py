@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any
 
+from grmu.data import Group
 from grmu.experiments import Experiment
 
 SEEDS = tuple(range(5))  # chosen before looking
@@ -13,6 +14,7 @@ MANY_SEEDS = tuple(range(10))  # for calibration, where the differences are smal
 RATIOS = (0.1, 0.3, 0.5, 0.7, 0.9)
 PAPER_RATIOS = (0.1, 0.5, 0.9)
 LAMBDAS = (0.0, 1.0, 3.0, 5.0, 10.0)
+PAPER_LAMBDAS = (0.0, 1.0, 5.0, 10.0)
 PAPER_METHODS = ("l1_sparse", "salun", "scrub", "miu")
 FURTHER_METHODS = ("gradient_ascent", "random_labels", "bad_teacher", "boundary_shrink", "boundary_expand",
                    "ssd", "influence")
@@ -23,6 +25,13 @@ MANY = "groundwear-many"
 SENTENCES = (66, 2883)  # pairs of Negation's training set: of the group that asks, and of all
 NINE_GROUPS = tuple(product((4, 6, 8), (0, 1, 2)))  # classes by grounds, with the default forget group
 TWENTY_FIVE_GROUPS = tuple(product((2, 4, 5, 6, 8), (0, 1, 2, 3, 5)))
+FORGET_GROUPS = {"celeba": (1, 1), "waterbirds": (1, 0), "fairface": (3, 1),  # the defaults
+                 "groundwear": (1, 1), "groundwear-memorised": (1, 0), MANY: (6, 1)}
+SMALLEST_AND_LARGEST = {  # groups of each data set, as in Fig. 7
+    "celeba": (((1, 1),), ((0, 0),)), "waterbirds": (((1, 0),), ((0, 0),)),
+    "fairface": (((8, 6), (7, 0)), ((3, 1), (4, 4))),
+    "groundwear": (((1, 1),), ((0, 0),)), "groundwear-memorised": (((1, 0),), ((0, 0),)),
+    MANY: (((8, 6), (8, 4)), ((6, 1), (6, 2)))}
 
 
 def references() -> Iterator[Experiment]:
@@ -73,6 +82,49 @@ def largest_unlearning() -> Iterator[Experiment]:
     """Figs. 2 and 4 for the largest group: the paper's methods."""
     for seed, ratio in product(SEEDS, PAPER_RATIOS):
         yield from _both(PAPER_METHODS, ratio=ratio, groups=((0, 0),), seed=seed)
+
+
+def both_groups() -> Iterator[Experiment]:
+    """Figs. 2, 4: the smallest and the largest group together."""
+    for seed, ratio in product(SEEDS, PAPER_RATIOS):
+        yield from _references(ratio=ratio, groups=((0, 0), (1, 1)), seed=seed)
+        yield from _both(PAPER_METHODS, ratio=ratio, groups=((0, 0), (1, 1)), seed=seed)
+
+
+def extreme_groups() -> Iterator[Experiment]:
+    """Fig. 7 on the other two variants: small and large groups, each alone and in pairs, without REWEIGHT."""
+    for dataset in ("groundwear-memorised", MANY):
+        for seed, ratio, groups in product(SEEDS[:3], PAPER_RATIOS, alone_and_in_pairs(dataset)):
+            methods = ["pretrain", "retrain", "l1_sparse", "salun"]
+            methods += ["scrub"] * (dataset == MANY)  # its loss diverges when the memorised model forgets more
+            for method in methods:
+                yield Experiment(dataset, method, ratio=ratio, groups=groups, seed=seed)
+
+
+def alone_and_in_pairs(dataset: str) -> list[str | tuple[Group, ...]]:
+    """Return which groups forget in Fig. 7: each small and each large one, then every pair of the two."""
+    smallest, largest = SMALLEST_AND_LARGEST[dataset]
+    alone = ["default" if group == FORGET_GROUPS[dataset] else (group,) for group in (*smallest, *largest)]
+    return [*alone, *(tuple(sorted(pair)) for pair in product(smallest, largest))]
+
+
+def calibration_elsewhere() -> Iterator[Experiment]:
+    """Fig. 8 on the other two variants."""
+    for dataset, seed, lam in product(("groundwear-memorised", MANY), SEEDS, PAPER_LAMBDAS):
+        yield Experiment(dataset, "miu", True, 0.5, seed=seed, overrides={"lam": lam})
+
+
+def robust_elsewhere() -> Iterator[Experiment]:
+    """Tables 2 and 3: GROUP-DRO on the other two variants; and PRETRAIN with GROUP-DRO on all three."""
+    for seed, dataset in product(SEEDS, ("groundwear", "groundwear-memorised", MANY)):
+        yield Experiment(dataset, "group_dro", ratio=0.5, seed=seed)
+        yield Experiment(dataset, "group_dro_pretrain", ratio=0.5, seed=seed)
+
+
+def text_methods() -> Iterator[Experiment]:
+    """Table 16: the paper's other methods on pairs of sentences."""
+    for seed in SEEDS:
+        yield from _both(("l1_sparse", "salun", "scrub"), dataset="negation", ratio=0.5, seed=seed)
 
 
 def further() -> Iterator[Experiment]:
@@ -193,4 +245,5 @@ def _both(names: Iterable[str], **choices: Any) -> Iterator[Experiment]:
 GRIDS: dict[str, Callable[[], Iterator[Experiment]]] = {f.__name__: f for f in (
     references, uniform, uniform_gold, largest_group, unlearning, memorised, many, further, forget_only,
     calibration, ablation, largest_unlearning, multi_group, ablation_elsewhere, text, text_pretrained,
-    tuned_alike, terms, unweighted)}
+    tuned_alike, terms, unweighted, both_groups, extreme_groups, calibration_elsewhere, robust_elsewhere,
+    text_methods)}

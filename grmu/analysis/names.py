@@ -4,13 +4,13 @@ from __future__ import annotations
 
 LABELS = {
     "pretrain": "PRETRAIN (do nothing)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO",
+    "group_dro_pretrain": "PRETRAIN + GROUP-DRO",
     "rwg": "RETRAIN, RWG", "subg": "RETRAIN, SUBG", "finetune": "fine-tuning", "l1_sparse": "L1-sparse",
     "salun": "SalUn", "scrub": "SCRUB", "miu": "MIU", "miu_released": "MIU (released code)",
     "gradient_ascent": "gradient ascent", "random_labels": "random labels",
     "bad_teacher": "Bad Teacher", "boundary_shrink": "boundary shrink",
     "boundary_expand": "boundary expanding", "ssd": "SSD", "influence": "influence",
-    "adjust": "adjusted logits",
-    "dfr": "DFR", "afr": "AFR", "self": "SELF", "lisa": "RETRAIN, LISA", "jtt": "RETRAIN, JTT"}
+    "adjust": "adjusted logits"}
 METRIC_NAMES = {
     "RA": "retain accuracy", "UA": "forget accuracy", "TA": "test accuracy", "MIA": "MIA efficacy",
     "EO": "equalized-odds difference", "GA": "accuracy of the forget group, test",

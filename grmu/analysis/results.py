@@ -45,7 +45,7 @@ STUDIES = {  # each script in data/results, and the tables that it writes
     "distances": ("distances", "relearning"),
     "groups": ("inferred", "layers"), "sentences": ("sentences",),
     "shift": ("shift",), "moved": ("moved",), "features": ("features",),
-    "causes": ("causes",), "why": ("causes_cells", "causes_compared")}
+    "causes": ("causes",), "why": ("causes_cells", "causes_compared"), "released": ("released",)}
 TABLES = ("runs", "search", "tuning", *(table for tables in STUDIES.values() for table in tables))
 
 
@@ -69,6 +69,15 @@ def load(name: str = "runs", **where: Any) -> pd.DataFrame:
     if "by_group" in rows:
         rows["by_group"] = rows.by_group.map(list)  # lists of the caller's own
     return rows
+
+
+def find(experiments: Iterable[Experiment]) -> pd.DataFrame:
+    """Return the shipped rows of these runs that there are; MIA_released is NaN where it was not computed."""
+    keys = [key for e in experiments if (key := key_of(e)) in _runs().index]
+    rows = _runs().loc[keys].reset_index(drop=True)
+    released = read("released").set_index(KEYS).MIA
+    rows["MIA_released"] = released.reindex(pd.MultiIndex.from_frame(rows[KEYS])).to_numpy()
+    return rows.assign(by_group=rows.by_group.map(json.loads))
 
 
 def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:

@@ -7,22 +7,25 @@ on a terminal, and are LaTeX or Markdown by pandas' own `.style.to_latex()` and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from grmu import methods
 from grmu.analysis.compare import average_gap, differences, distance_by_seed, tug_of_war, verdicts
 from grmu.analysis.names import label
 from grmu.analysis.results import select
+from grmu.data.checks import defaults
 from grmu.metrics import METRICS
+from grmu.models import Network
 
-GOLD = ("retrain", True)
+ORIGINAL, GOLD = ("pretrain", False), ("retrain", True)
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row per method and REWEIGHT, in the order of `rows`: "mean ± sd" over seeds, percent; avg. gap, ToW.
+    """A row per method and REWEIGHT: "mean ± sd" over seeds, percent; avg. gap, ToW.
+
+    The original model is first; the others are in the order of `rows`.
 
     Args:
         rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups, with RETRAIN + REWEIGHT.
@@ -33,7 +36,8 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """
     gold = gold_of(rows)
     table = []
-    for (method, rw), part in rows.groupby(["method", "reweight"], sort=False):
+    parts = rows.groupby(["method", "reweight"], sort=False)
+    for (method, rw), part in sorted(parts, key=lambda found: found[0] != ORIGINAL):
         line = {"method": label(method, rw)}
         for metric in METRICS:
             mean, sd = part[metric].mean() * 100, part[metric].std() * 100
@@ -103,35 +107,62 @@ def count_seeds(n: int) -> str:
     return f"{n} seed{'s' * (n != 1)}"
 
 
+def changed(overrides: Mapping[str, object]) -> str:
+    """Return what a title says of changed settings: a network's hold for all rows, others for methods only.
+
+    Such as ", model=cnn; methods with epochs=1 (references: the preset's)".
+    """
+    network = defaults(Network)
+    shared = "".join(f", {name}={value}" for name, value in overrides.items() if name in network)
+    own = ", ".join(f"{name}={value}" for name, value in overrides.items() if name not in network)
+    return shared + (f"; methods with {own} (references: the preset's)" if own else "")
+
+
 def verdict(rows: pd.DataFrame) -> str:
-    """One paragraph in plain words on what the table means, every number computed from `rows`.
+    """Return one paragraph in plain words on what the table means, every number computed from `rows`.
 
     Points are differences of the whole percentages that the paragraph shows, so that it agrees with itself.
+    The closest is chosen among all rows, by the avg. gap that the table shows.
     """
     mean = (rows.groupby(["method", "reweight"])[["UA", "GA"]].mean() * 100).round()
-    before, plain, gold = (mean.loc[key] for key in (("pretrain", False), ("retrain", False), GOLD))
+    before, plain, gold = (mean.loc[key] for key in (ORIGINAL, ("retrain", False), GOLD))
     whose = "all samples alike" if rows.groups.iloc[0] == "uniform" else "one group"
     lost, back = before.GA - plain.GA, gold.GA - plain.GA
     text = f"Forgetting {100 * rows.ratio.iloc[0]:.3g} % of {whose} "
     change = f"(GA {before.GA:.0f} % to {plain.GA:.0f} %)"
     if lost > 0:
-        all_of_it = f"all of them and {back - lost:.0f} more" if back > lost else "all of them"
-        won = all_of_it if back >= lost else f"{back:.0f} of them" if back > 0 else "none of them"
+        above = f", and GA ended {_points(back - lost)} above the original model's" if back > lost else ""
+        won = f"all of it{above}" if back >= lost else f"{_points(back)} of it" if back > 0 else "none of it"
         group = "that group" if whose == "one group" else "the group"
-        text += f"cost {group} {lost:.0f} points of test accuracy {change}; REWEIGHT gave back {won}"
+        text += f"cost {group} {_points(lost)} of test accuracy {change}; REWEIGHT recovered {won}."
     else:
-        text += f"cost the group no test accuracy {change}: there was no loss to win back"
-    from_original = {name for name in methods.registry if methods.get(name)().init_from == "pretrain"}
-    away = {key: distance_by_seed(part, gold_of(rows), ("UA", "GA")).mean()
-            for key, part in rows.groupby(["method", "reweight"]) if key[0] in from_original}
-    if away:
-        best = mean.loc[nearest := min(away, key=away.__getitem__)]
-        text += (f". Without retraining, {label(*nearest)} came closest to the gold standard, "
-                 f"{label(*GOLD)}: UA {best.UA - gold.UA:+.0f}, GA {best.GA - gold.GA:+.0f} points")
-    idle = 100 * average_gap(select(rows, method="pretrain"), gold_of(rows))
+        text += f"cost the group no test accuracy {change}, so there was no loss to recover."
     n_seeds = rows.seed.nunique()
     basis = count_seeds(n_seeds) if n_seeds > 1 else "one seed only: no spread, no conclusion"
-    return f"{text}. Doing nothing would have scored an avg. gap of {idle:.1f}. ({basis})"
+    return f"{text} {_closest(rows, mean)} ({basis})"
+
+
+def _closest(rows: pd.DataFrame, mean: pd.DataFrame) -> str:
+    """Say which rows have the highest avg. gap as shown, and that of the original model, or of the next."""
+    standard, parts = gold_of(rows), rows.groupby(["method", "reweight"])
+    gaps = {key: round(100 * average_gap(part, standard), 1) for key, part in parts if key != GOLD}
+    names = {key: label(*key) for key in gaps} | {ORIGINAL: "the original model"}
+    first, second, *_ = sorted(gaps, key=lambda key: (-gaps[key], key != ORIGINAL))
+    tied = [names[key] for key in gaps if gaps[key] == gaps[first]]
+    near, gap = mean.loc[first] - mean.loc[GOLD], f"avg. gap {gaps[first]:.1f}"
+    if len(tied) > 1:
+        text = f"are {', '.join(tied[:-1])} and {tied[-1]}: {gap} each"
+    else:
+        text = f"is {names[first]}: {gap} (UA {near.UA:+.0f}, GA {near.GA:+.0f} points)"
+    if first != ORIGINAL:
+        text += f"; the original model has {gaps[ORIGINAL]:.1f}"
+    elif len(tied) == 1:
+        text += f"; next is {names[second]} with {gaps[second]:.1f}"
+    return f"Closest to the gold standard, {label(*GOLD)}, {text}."
+
+
+def _points(n: float) -> str:
+    return "1 point" if n == 1 else f"{n:.0f} points"
 
 
 def show(table: pd.DataFrame, caption: str = "") -> Styler:
@@ -148,5 +179,5 @@ def show(table: pd.DataFrame, caption: str = "") -> Styler:
     styler = table.rename_axis(None).style.format(precision=1).apply(dress, axis=1)
     return styler.set_caption(caption).set_uuid(uuid).set_table_styles([
         {"selector": "th", "props": "text-align: left"},
-        {"selector": "td", "props": "text-align: right; padding: 0.2em 0.8em"},
+        {"selector": "td, th.col_heading", "props": "text-align: right; padding: 0.2em 0.8em"},
         {"selector": "caption", "props": "text-align: left; font-weight: bold"}])

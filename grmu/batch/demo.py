@@ -39,7 +39,7 @@ def demo(ratio: float, seeds: int, jobs: int) -> int:
     folder = Store().root.resolve() / "demo"
     parameters = Parameters(ratio=ratio, n_seeds=seeds, output=str(folder))
     print(opening(parameters, jobs), flush=True)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     experiments = sorted(parameters.experiments(), key=lambda e: order(e.method))
     for i, result in enumerate(map_experiments(run, experiments, jobs, progress=False), 1):
         print(f"[{i}/{len(experiments)}] {outcome(result)}", flush=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ import pandas as pd
 from grmu.analysis import tables
 from grmu.analysis.names import label
 from grmu.data import PROTOCOLS, check_ratio, require, short_repr
-from grmu.data.checks import Settings, check_device, one_of, within
+from grmu.data.checks import Settings, check_device, hint, one_of, within
 from grmu.data.files import write_whole
 from grmu.experiments import Experiment, Result, run
 
 REFERENCES = ("pretrain", "retrain")  # every other method is compared with these
+SWITCHES = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -100,17 +100,11 @@ def order(method: str) -> int:
     return (*REFERENCES, method).index(method)
 
 
-def hint(unknown: str, names: Iterable[str]) -> str:
-    """Return what may have been meant by an unknown name."""
-    names = sorted(names)
-    near = difflib.get_close_matches(unknown, names, 1)
-    return f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}."
-
-
 def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameters:
     """Check the parameters that a notebook holds.
 
-    Papermill only warns about a misspelt name. In a kernel that has run later cells, unknown names pass.
+    Papermill only warns about a misspelt name, and `-p` turns only True and False into values: `true` and
+    `false`, in any case, arrive as text. In a kernel that has run later cells, unknown names pass.
 
     Args:
         namespace: The notebook's `globals()` after its cell of parameters.
@@ -119,11 +113,14 @@ def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameter
     Raises:
         ValueError: A name is no parameter, or a value is not allowed.
     """
-    names = {f.name for f in fields(Parameters)}
-    unknown = [name for name in set(namespace) - before - names - {"before"} if not name.startswith("_")]
+    kinds = {f.name: str(f.type) for f in fields(Parameters)}
+    unknown = [name for name in set(namespace) - before - set(kinds) - {"before"} if not name.startswith("_")]
     if unknown and "parameters" not in namespace:
-        raise ValueError(f"unknown parameter {min(unknown)!r}: {hint(min(unknown), names)}")
-    return Parameters(**{name: namespace[name] for name in names & set(namespace)})
+        raise ValueError(f"unknown parameter {min(unknown)!r}: {hint(min(unknown), kinds)}")
+    values = {name: namespace[name] for name in kinds if name in namespace}
+    switches = {name: SWITCHES.get(str(value).lower(), value) for name, value in values.items()
+                if kinds[name].startswith("bool")}
+    return Parameters(**values | switches)
 
 
 def run_parameters(parameters: Parameters) -> list[Result]:

@@ -16,7 +16,7 @@ def prepare(name: str | None, root: Path | None, cache: bool, repair: bool, skip
     """Explain a data set, or check and prepare its folder.
 
     Returns:
-        0: ready, or only explained; 1: something is missing or wrong, and listed.
+        0: ready, perhaps as a subset, or only explained; 1: something is missing or wrong, and listed.
     """
     require(root is None or (name is not None and root.is_dir()),
             f"--root must be a folder, after a data set's name, got {root}.")
@@ -32,20 +32,21 @@ def prepare(name: str | None, root: Path | None, cache: bool, repair: bool, skip
               "prepares it.")
         return 0
     print(f"{name} in {root}")
-    problems = check(original, original.home(root), cache, repair, skip_damaged)
+    problems, subset = check(original, original.home(root), cache, repair, skip_damaged)
     if problems:
         print(f"not ready: {len(problems)} problems", *problems[:LISTED], sep="\n  - ")
         print(f"`python -m grmu data {name}` says what to download and how the folder must look.")
         return 1
-    print(f'ready: grmu.data.load("{name}", root="{root}", protocol="{protocol}")')
+    print(f'ready{subset}: grmu.data.load("{name}", root="{root}", protocol="{protocol}")')
     return 0
 
 
-def check(original: Original, root: Path, cache: bool, repair: bool, skip: bool) -> list[str]:
+def check(original: Original, root: Path, cache: bool, repair: bool, skip: bool) -> tuple[list[str], str]:
     """Check labels, counts and samples, saying what is found; with `cache`, make or verify that too.
 
     Returns:
-        What is missing or wrong, one sentence each.
+        What is missing or wrong, one sentence each; " as a subset of ..." if the folder has fewer samples
+        than are published, and "" otherwise.
     """
     missing = original.missing(root)
     try:
@@ -64,8 +65,14 @@ def check(original: Original, root: Path, cache: bool, repair: bool, skip: bool)
         else:
             print("  cache   ", array.array_file if made else f"to be made: {array.n_bytes / 1e9:.1f} GB")
     except (ValueError, OSError) as error:
-        return [*missing, str(error)] if isinstance(error, ValueError) else missing or [str(error)]
-    return counts + problems
+        return [*missing, str(error)] if isinstance(error, ValueError) else missing or [str(error)], ""
+    if problems or not counts or not original.is_subset(metadata):
+        return counts + problems, ""
+    for fewer in counts:
+        print(f"  fewer    {fewer}")
+    sizes = {split: int(n.sum()) for split, n in original.counts(metadata).items()}
+    named = ", ".join(f"{split} {n:,}" for split, n in sizes.items())
+    return [], f" as a subset of {sum(sizes.values()):,} samples ({named})"
 
 
 def check_samples(original: Original, root: Path, metadata: Metadata, skip: bool) -> list[str]:

@@ -15,8 +15,10 @@ from typing import Any
 
 import yaml
 
-from grmu.batch.entry import REFERENCES, Parameters, hint, order
-from grmu.data import require, short_repr
+from grmu.analysis.printed import ITEMS
+from grmu.batch.entry import REFERENCES, Parameters, order
+from grmu.data import known, require, short_repr
+from grmu.data.checks import hint
 from grmu.data.files import PACKAGE, write_whole
 from grmu.experiments import Experiment, load_split, run_all
 from grmu.experiments.run import run_keys
@@ -26,6 +28,7 @@ NEEDED = object()
 GRID = {"output": NEEDED, "blocks": NEEDED, "device": "cpu", "root": None, "protocol": "ours", "tiny": False}
 BLOCK = {"datasets": NEEDED, "methods": NEEDED, "seeds": NEEDED, "ratios": [0.5], "groups": "default",
          "reweight": "both", "overrides": [{}]}
+PAPER_BLOCK = {"paper": NEEDED, "seeds": NEEDED, "methods": None}
 Grid = dict[str, Any]
 
 
@@ -57,9 +60,8 @@ def experiments(grid: Grid) -> dict[str, Experiment]:
     runs: dict[str, Experiment] = {}
     for number, block in enumerate(grid["blocks"], 1):
         try:
-            for parameters in _expand(_complete(block, BLOCK, "block"), grid):
-                for experiment in parameters.experiments():
-                    runs.setdefault(job_name(experiment), experiment)
+            for experiment in _of_block(block, grid):
+                runs.setdefault(job_name(experiment), experiment)
         except ValueError as error:
             raise ValueError(f"block {number}: {error}") from error
     return dict(sorted(runs.items(), key=lambda item: order(item[1].method)))
@@ -125,6 +127,30 @@ def dry_run(grid: str, root: str | None, jobs: int) -> int:
     return 0
 
 
+def _of_block(block: Any, grid: Grid) -> Iterator[Experiment]:
+    if isinstance(block, Mapping) and "paper" in block:  # its tables and figures, by name
+        block = _complete(block, PAPER_BLOCK, "block")
+        names = ITEMS if block["paper"] == "all" else block["paper"]
+        for name in ("paper", "seeds"):
+            require((name == "paper" and names is ITEMS) or isinstance(block[name], list),
+                    f"{name} must be a list, got {block[name]!r}.")
+        for name in names:
+            known("table or figure", name, ITEMS)
+            item = ITEMS[name].of_methods(block["methods"])
+            for experiments in item.runs(block["seeds"], protocol=grid["protocol"]).values():
+                for e in experiments:
+                    yield replace(e, root=_root(grid, e.dataset), tiny=grid["tiny"])
+                    yield from prerequisites(replace(e, root=_root(grid, e.dataset), tiny=grid["tiny"]))
+        return
+    for parameters in _expand(_complete(block, BLOCK, "block"), grid):
+        yield from parameters.experiments()
+
+
+def _root(grid: Grid, dataset: str) -> str | None:
+    root = grid["root"].get(dataset) if isinstance(grid["root"], Mapping) else grid["root"]
+    return str((REPOSITORY / root).resolve()) if isinstance(root, str) else root
+
+
 def _expand(block: dict[str, Any], grid: Grid) -> Iterator[Parameters]:
     for name in ("datasets", "methods", "seeds", "ratios"):
         _check_list(name, block[name])
@@ -138,13 +164,8 @@ def _expand(block: dict[str, Any], grid: Grid) -> Iterator[Parameters]:
         groups = [list(pair) for pair in product(groups["y"], groups["a"])]
     for dataset, seed, ratio, changed, method in product(block["datasets"], block["seeds"], block["ratios"],
                                                          overrides, block["methods"]):
-        root = grid["root"]
-        if isinstance(root, Mapping):
-            root = root.get(dataset)
-        if isinstance(root, str):
-            root = str((REPOSITORY / root).resolve())
         yield Parameters(dataset, method, block["reweight"], ratio, groups, seed, overrides=changed,
-                         root=root, protocol=grid["protocol"], tiny=grid["tiny"])
+                         root=_root(grid, dataset), protocol=grid["protocol"], tiny=grid["tiny"])
 
 
 def _complete(given: object, defaults: Mapping[str, Any], what: str) -> dict[str, Any]:
@@ -152,7 +173,7 @@ def _complete(given: object, defaults: Mapping[str, Any], what: str) -> dict[str
     require(isinstance(given, Mapping), f"a {what} must map names to values, got {short_repr(given)}.")
     settings = {**defaults, **given}  # type: ignore[dict-item]  # it is a mapping
     for name in settings:
-        require(name in defaults, f"unknown name {name!r} in a {what}: {hint(str(name), defaults)}")
+        require(name in defaults, f"unknown name {name!r} in a {what}: {hint(name, defaults)}")
     missing = [name for name, value in settings.items() if value is NEEDED]
     require(not missing, f"a {what} lacks {', '.join(missing)}.")
     return settings

@@ -13,6 +13,7 @@ types (`True` is no number, "3" is no integer).
 """
 
 import argparse
+import difflib
 import operator
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, field, fields
@@ -24,6 +25,7 @@ import torch
 
 MOST_SEED = 2**32 - 1  # what scikit-learn takes; all others take more
 LONGEST = 120  # characters of a value in a sentence
+MOST_LISTED = 12  # names beside the one that was probably meant
 
 
 def require(condition: object, otherwise: str) -> None:
@@ -38,11 +40,23 @@ def short_repr(value: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
+def hint(unknown: object, names: Iterable[str]) -> str:
+    """Return the name that was probably meant, the allowed names, or both if these are few."""
+    allowed = list(names)
+    spelt = {name.lower(): name for name in allowed}
+    near = difflib.get_close_matches(unknown.lower(), spelt, 1) if isinstance(unknown, str) else []
+    listed = ", ".join(allowed)
+    if not near:
+        return f"choose one of {listed}."
+    meant = f"did you mean {spelt[near[0]]}?"
+    return meant if len(allowed) > MOST_LISTED else f"{meant} Choose one of {listed}."
+
+
 def known(what: str, name: object, names: Iterable[str]) -> None:
-    """Raise a ValueError, which lists the names, unless `name` is one of them."""
+    """Raise a ValueError, with a `hint`, unless `name` is one of the names."""
     names = list(names)
     if not isinstance(name, str) or name not in names:
-        raise ValueError(f"unknown {what} {short_repr(name)}: choose one of {', '.join(names)}.")
+        raise ValueError(f"unknown {what} {short_repr(name)}: {hint(name, names)}")
 
 
 def number(name: str, value: Any, low: float, high: float = MOST_SEED, whole: bool = False) -> float:

@@ -116,7 +116,8 @@ class Experiment(Settings):
         chosen = blocks["network"] | blocks["fresh" if fresh else "original"] | blocks["methods"].get(own, {})
         chosen |= self._nearest_released(own)  # of the paper's data sets
         if self.protocol == "released":  # what the paper's code does and no settings file of it says
-            chosen |= {"warmup_by": "step"} | ({"retain_batch_size": 128} if own == "scrub" else {})
+            chosen |= {"warmup_by": "step", "keep": "best" if fresh else "last"}
+            chosen |= {"retain_batch_size": 128} if own == "scrub" else {}
             chosen["model"] = chosen["model"].replace("resnet18", "resnet18_timm")
         return {**defaults(*SHARED, method), **chosen, **(self.pretraining if fresh else {})}
 

@@ -46,7 +46,7 @@ class Result:
         experiment: What was run.
         metrics: Fractions by name, see `grmu.metrics`.
         accuracy: Accuracies with their n and standard error, a row per metric and per group.
-        curves: One row per epoch: losses, TA, GA, UA, and what the method adds.
+        curves: One row per epoch: losses, TA, GA, UA, what the method adds, and val_TA if it chose the epoch.
         seconds: Training time when it was computed.
         made_by: Versions and machine that computed it.
         folder: Where its weights are.
@@ -127,7 +127,8 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
         weights = reweight.sample_weights(train, retain).to(device) if e.reweight else None
         context = training.Context(
             model.requires_grad_(True), original, train.to(device), retain.to(device), forget.to(device),
-            torch.Generator().manual_seed(e.seed + 1), e.config, weights, retained.to(device))
+            torch.Generator().manual_seed(e.seed + 1), e.config, weights, retained.to(device),
+            splits.val.to(device))
         checkpoint, test = Checkpoint(records, keys.weights), splits.test.to(device)
 
         def record(epoch: int, row: dict[str, float]) -> None:

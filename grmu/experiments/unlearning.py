@@ -76,7 +76,7 @@ def unlearn(model: nn.Module, splits: data.Splits, forget: Any, method: training
     with fixed_threads(), seeded(seed, device):
         context = training.Context(ours, original, train, retain, forgotten,
                                    torch.Generator().manual_seed(seed + 1), config, weights,
-                                   split.retain_index.to(device))
+                                   split.retain_index.to(device), val)
         curves = training.train(method, context, on_epoch)
         before, after = (evaluate(network.eval(), retain, forgotten, val, test, (splits.forget_group,))[0]
                          for network in (original, ours))

@@ -33,13 +33,13 @@ class FineTune(Method):
 
 registry: dict[str, str | type[Method]] = {  # a text is module.class, not imported yet
     "pretrain": Pretrain, "retrain": Retrain, "finetune": FineTune,
-    "group_dro": "group_dro.GroupDRO", "rwg": "balanced.RWG", "subg": "balanced.SUBG",
+    "group_dro": "group_dro.GroupDRO", "group_dro_pretrain": "group_dro.GroupDROPretrain",
+    "rwg": "balanced.RWG", "subg": "balanced.SUBG",
     "l1_sparse": "l1_sparse.L1Sparse", "salun": "salun.SalUn", "scrub": "scrub.SCRUB", "miu": "miu.MIU",
     "miu_released": "miu_released.MIUReleased", "gradient_ascent": "gradient_ascent.GradientAscent",
     "random_labels": "random_labels.RandomLabels", "bad_teacher": "bad_teacher.BadTeacher",
     "boundary_shrink": "boundary.BoundaryShrink", "boundary_expand": "boundary.BoundaryExpand",
-    "ssd": "ssd.SSD", "influence": "influence.Influence", "adjust": "adjust.Adjust", "dfr": "dfr.DFR",
-    "afr": "afr.AFR", "self": "selective.SELF", "lisa": "lisa.LISA", "jtt": "jtt.JTT"}
+    "ssd": "ssd.SSD", "influence": "influence.Influence", "adjust": "adjust.Adjust"}
 _CLASSES = {place.split(".")[1]: name for name, place in registry.items() if isinstance(place, str)}
 
 

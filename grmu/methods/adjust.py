@@ -14,23 +14,33 @@ import warnings
 from dataclasses import dataclass
 
 from grmu.data import require
-from grmu.methods.last_layer import LastLayer
+from grmu.data.checks import one_of
 from grmu.prior import ShiftedHead, attribute_head, shares_forgotten
-from grmu.training import Context
+from grmu.training import Context, Method, predict
 
 
 @dataclass
-class Adjust(LastLayer):
+class Adjust(Method):
     """Undo the shift of the prior in an unlearned model's logits.
 
+    Args:
+        of: The method whose model this one starts from.
+
     Raises:
-        ValueError: a group has vanished, or the model has seen REWEIGHT (in `setup`).
+        ValueError: A group has vanished, or the model has seen REWEIGHT (in `setup`).
     """
 
     retains = False
+    of: str = one_of("retrain", "finetune", "l1_sparse", "salun", "scrub", "miu")
+
+    @property
+    def init_from(self) -> str:  # type: ignore[override]
+        """The method whose model this one starts from."""
+        return self.of
 
     def setup(self, context: Context) -> None:
         super().setup(context)
+        z = predict(self.model.features, self.model, context.retain.x)  # (len(retain), n_features)
         train, retain = context.train, context.retain
         shape = train.n_classes, train.n_attributes
         require(context.weights is None,
@@ -39,7 +49,7 @@ class Adjust(LastLayer):
         gone = [train.group_names[g] for g in (r.flatten() == 1).nonzero().flatten().tolist()]
         require(not gone, f"nothing is left of {', '.join(gone)}, and adjust cannot bring back a group "
                           "that has vanished: lower the ratio.")
-        head, visibility = attribute_head(self.z, retain.y, retain.a, *shape)
+        head, visibility = attribute_head(z, retain.y, retain.a, *shape)
         if not visibility.seen:
             warnings.warn(f"the features do not show the attribute ({visibility.accuracy:.0%} of held-out "
                           f"samples, {visibility.chance:.0%} by chance): adjust shifts all samples of a "

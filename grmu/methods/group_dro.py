@@ -37,3 +37,10 @@ class GroupDRO(RWG):
         self.q.mul_((self.eta * group_losses.detach()).exp())
         self.q.div_(self.q.sum())
         return self.q @ group_losses
+
+
+@dataclass
+class GroupDROPretrain(GroupDRO):
+    """The original model trained with GROUP-DRO, on all training samples."""
+
+    trains_on = "train"

@@ -33,13 +33,12 @@ from grmu.analysis.compare import LEAST_SEEDS, interval
 VERMILION = "#D55E00"
 GROUP_COLOURS = ["#0072B2", "#56B4E9", "#18512C", "#06045B", "#8CCBB8", "#3B8EC2", "#00664B"]
 COLOURS = {"pretrain": "#646464", "retrain": "#000000",
-           "group_dro": "#E69F00", "rwg": "#C7822E", "subg": "#8F6A1E",
+           "group_dro": "#E69F00", "group_dro_pretrain": "#B97F00", "rwg": "#C7822E", "subg": "#8F6A1E",
            "finetune": "#99A025", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
            "miu": "#CC79A7", "miu_released": "#9C5C86",
            "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
            "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B", "boundary_expand": "#B98B82",
-           "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F",
-           "dfr": "#2F6F4F", "afr": "#6FA287", "self": "#A7C957", "lisa": "#BC6C25", "jtt": "#DDA15E"}
+           "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F"}
 REWEIGHTED = {"without REWEIGHT": "#B08A2E", "with REWEIGHT": "#1B7F79"}
 RC = {"figure.figsize": (8, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "figure.constrained_layout.use": True,
       "axes.titlelocation": "left", "axes.titlesize": 12, "axes.edgecolor": "0.75", "grid.color": "0.92",

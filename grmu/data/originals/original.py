@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -183,13 +184,18 @@ class Original:
 
     def deviations(self, metadata: Metadata) -> list[str]:
         """Return where the counts are not the published ones, one sentence a split."""
-        problems = []
+        return [f"{split} has {actual} samples (of its groups), but {expected} are published"
+                for split, actual, expected in self._compared(metadata) if actual != expected]
+
+    def is_subset(self, metadata: Metadata) -> bool:
+        """Return whether every split has samples, and no count is above the published one."""
+        return all(sum(actual) and all(map(operator.le, actual, expected))
+                   for _, actual, expected in self._compared(metadata))
+
+    def _compared(self, metadata: Metadata) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
         for split, counts in self.counts(metadata).items():
             expected = self.published[split]
-            actual = tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),)
-            if actual != expected:
-                problems.append(f"{split} has {actual} samples (of its groups), but {expected} are published")
-        return problems
+            yield split, tuple(counts.tolist()) if len(expected) > 1 else (int(counts.sum()),), expected
 
     def damaged(self, metadata: Metadata) -> dict[str, str]:
         """Decode all pictures; return what is wrong with the damaged ones."""

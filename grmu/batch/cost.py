@@ -1,13 +1,12 @@
-"""GPU hours and GB of a grid, and of each table of the paper.
-
-    python workflow/cost.py workflow/paper.yaml --images-per-second 5000 --texts-per-second 1000
+"""GPU hours and GB of runs.
 
     hours = (trained + forward / 3) / samples per second / 3600
 
 trained: samples with a forward and a backward pass: epochs times the training set, for every method.
-forward: the other passes, a third of the work each: the test set after each epoch, all splits at the end,
-SCRUB's original model, and the features for MIU's two MINE networks. The forget set's own forward passes and
-MINE itself are small, and left out. `make bench` measures the speeds.
+forward: the other passes, a third of the work each: the test set after each epoch (and the validation set,
+where the best epoch is kept), all splits at the end, SCRUB's original model, and the features for MIU's two
+MINE networks. The forget set's own forward passes and MINE itself are small, and left out. `make bench`
+measures the speeds.
 
 GB (10^9 bytes) are the weights that the store keeps of every run, and the caches of the data sets.
 """
@@ -15,7 +14,7 @@ GB (10^9 bytes) are the weights that the store keeps of every run, and the cache
 from __future__ import annotations
 
 import math
-from argparse import ArgumentParser
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,7 +24,6 @@ import pandas as pd
 import torch
 
 from grmu import data, models
-from grmu.analysis import paper
 from grmu.batch import sweep
 from grmu.data.originals.original import SPLITS, Metadata
 from grmu.data.originals.registry import ORIGINALS
@@ -40,7 +38,7 @@ def passes(e: Experiment) -> tuple[int, int]:
     """Return how many samples a run trains on, and how many only pass forward."""
     train, val, test = SIZES.get(e.dataset) or [len(part) for part in e.load()[:3]]
     epochs, method = e.config.epochs, e.make_method()
-    forward = epochs * test + train + val + test
+    forward = epochs * (test + val * (e.config.keep == "best")) + train + val + test
     if e.method == "scrub":
         forward += epochs * train
     if isinstance(method, MIU):
@@ -92,57 +90,28 @@ def cache_bytes(dataset: str) -> int:
     return sum(SIZES[dataset]) * ORIGINALS[dataset].cache(Path(), one)[0].n_bytes
 
 
-def runs(grid: str, images_per_second: float, texts_per_second: float) -> pd.DataFrame:
-    """Return a row for each run, by job: experiment, dataset, trained, forward, hours, bytes."""
+def runs(experiments: Mapping[str, Experiment], images_per_second: float,
+         texts_per_second: float) -> pd.DataFrame:
+    """Return a row for each run, by job: dataset, trained, forward, hours, bytes."""
     rows = {}
-    for job, e in sweep.experiments(sweep.read(grid)).items():
+    for job, e in experiments.items():
         trained, forward = passes(e)
         speed = texts_per_second if e.network.model in models.TEXTS else images_per_second
-        rows[job] = {"experiment": e, "dataset": e.dataset, "trained": trained, "forward": forward,
+        rows[job] = {"dataset": e.dataset, "trained": trained, "forward": forward,
                      "hours": (trained + forward / 3) / speed / 3600,
                      "bytes": weights_bytes(e.dataset, e.network)}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def by_table(found: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each table of the paper, its data sets, runs, GPU hours and GB, and what of that is new.
-
-    A table needs its runs and the references that these start from or are compared with. "new" is what no
-    table above it has, so these columns sum to the total. "other" has the runs that are in no table.
-    """
-    tables = {job: paper.tables_of(e) for job, e in found.experiment.items()}
-    for e in found.experiment:
-        for before in sweep.prerequisites(e):
-            tables[sweep.job_name(before)] |= paper.tables_of(e)
-    rows, done = {}, found[:0]
-    for table in [*sorted(set().union(*tables.values())), "other"]:
-        need = found[[table in own or (table == "other" and not own) for own in tables.values()]]
-        if len(need):
-            new = need[~need.index.isin(done.index)]
-            rows[table] = {"data sets": ", ".join(need.dataset.unique()), **amounts(need, found[:0]),
-                           **{f"new {name}": value for name, value in amounts(new, done).items()}}
-            done = pd.concat([done, new])
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("table")
+def amounts(costs: pd.DataFrame) -> dict[str, float]:
+    """Return the number of runs, their GPU hours, and the GB of their weights and of the data's caches."""
+    caches = sum(map(cache_bytes, costs.dataset.unique()))
+    return {"runs": len(costs), "GPU hours": costs.hours.sum(), "GB": (costs.bytes.sum() + caches) / 1e9}
 
 
-def amounts(found: pd.DataFrame, done: pd.DataFrame) -> dict[str, float]:
-    """Return the number, hours and GB of some runs; those that are done have made their caches."""
-    caches = sum(map(cache_bytes, set(found.dataset) - set(done.dataset)))
-    return {"runs": len(found), "GPU hours": found.hours.sum(), "GB": (found.bytes.sum() + caches) / 1e9}
-
-
-def main() -> None:
-    """Print the table and the total."""
-    parser = ArgumentParser(description="GPU hours and GB of a grid.")
-    parser.add_argument("grid", help="YAML file")
-    parser.add_argument("--images-per-second", type=float, default=math.nan, help="trained by one GPU")
-    parser.add_argument("--texts-per-second", type=float, default=math.nan, help="the same for texts")
-    options = parser.parse_args()
-    found = runs(options.grid, options.images_per_second, options.texts_per_second)
-    total = amounts(found, found[:0])
-    print(by_table(found).round(1).to_string())
-    print(f"\n{len(found)} runs, {total['GPU hours']:.1f} GPU hours, {total['GB']:.1f} GB")
-
-
-if __name__ == "__main__":
-    main()
+def cost(grid: str, images_per_second: float, texts_per_second: float) -> int:
+    """Print what a grid costs, on each data set and in all."""
+    costs = runs(sweep.experiments(sweep.read(grid)), images_per_second, texts_per_second)
+    parts = {name: amounts(part) for name, part in costs.groupby("dataset", sort=False)}
+    print(pd.DataFrame.from_dict(parts | {"all": amounts(costs)}, orient="index").round(1).to_string())
+    return 0

@@ -1,0 +1,313 @@
+"""Tables and figures of the paper from any rows: ours beside theirs, cell by cell.
+
+    item = ITEMS["table1"]
+    rows, missing = shipped(item, on="embedded")
+    table = cells(item, rows)            a row per cell: ours, sd, delta, n, paper, paper_sd, paper_delta
+    layout(item, table).to_markdown()    in the paper's own layout
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from grmu import data
+from grmu.analysis import grids, paper, results
+from grmu.analysis.compare import distance_by_seed, gap_by_metric
+from grmu.analysis.printed import ITEMS, N_GROUPS, TITLES, Item, Row
+from grmu.analysis.released import equalized_odds
+from grmu.experiments import Experiment
+from grmu.metrics import METRICS
+
+Rows = Mapping[Row, pd.DataFrame]
+AXES = {"ratio": "ratio", "groups": "groups that forget", "lam": "λ"}
+TERMS = ("retaining", "unlearning", "calibration")
+FIGURE8 = {("celeba", 1.0): 99.2, ("waterbirds", 10.0): 96.9, ("fairface", 1.0): 98.7}  # Sec. B.5's text
+OVERHEAD = {"celeba": 1.03, "waterbirds": 1.8, "fairface": 1.03}  # Sec. 3.4's text, "about"
+
+
+def shipped(item: Item, on: str = "embedded", seeds: Iterable[int] = range(5),
+            metrics: str = "ours") -> tuple[Rows, dict[Row, int]]:
+    """Return an item's rows among the shipped results, and how many runs of each row are missing.
+
+    Args:
+        item: A table or a figure.
+        on: "embedded", or an embedded data set.
+        seeds: Which seeds.
+        metrics: "paper" replaces MIA and EO by what the released code computes.
+
+    Raises:
+        ValueError: The data set is unknown or lacks the groups.
+    """
+    return gather(item.runs(seeds, on), results.find, metrics)
+
+
+def gather(of_row: Mapping[Row, list[Experiment]], find: Callable[[list[Experiment]], pd.DataFrame],
+           metrics: str = "ours") -> tuple[Rows, dict[Row, int]]:
+    """Return the runs of each row that `find` has, and how many each row lacks; errors as of `check`."""
+    rows, missing = {}, {}
+    for row, experiments in of_row.items():
+        there = find(experiments)
+        if len(there) and metrics == "paper":
+            there = as_released(there, experiments[0])
+        if len(there):
+            rows[row] = check(there)
+        if len(there) < len(experiments):
+            missing[row] = len(experiments) - len(there)
+    return rows, missing
+
+
+def check(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows that may stand in one table.
+
+    Raises:
+        ValueError: They mix protocols, or some have another MIA and EO than others.
+    """
+    for name in ("protocol", "metrics"):
+        if name in rows and rows[name].nunique(dropna=False) > 1:
+            values = ", ".join(sorted(map(str, rows[name].unique())))
+            raise ValueError(f"one table needs rows of one {name}, got {values}: choose the rows of one.")
+    return rows
+
+
+def as_released(rows: pd.DataFrame, example: Experiment) -> pd.DataFrame:
+    """Return rows with MIA and EO as the released code computes them; without those that lack that MIA.
+
+    Args:
+        rows: With a column "MIA_released", which `results.find` and the command `paper` give.
+        example: One of these runs, for its test set and the groups that forget.
+    """
+    splits = example.load()
+    groups = (splits.forget_group,) if isinstance(example.groups, str) else example.groups
+    odds = [equalized_odds(by_group, splits.test, groups) for by_group in rows.by_group]
+    return rows.assign(EO=odds, MIA=rows.MIA_released, metrics="paper").dropna(subset="MIA")
+
+
+def cells(item: Item, rows: Rows) -> pd.DataFrame:
+    """Return an item's cells, in percent (times: ratios).
+
+    Args:
+        item: A table or a figure.
+        rows: Of each of its rows, the runs that are there.
+
+    Returns:
+        dataset (the paper's), method, reweight, name, ratio, forget, x, panel, style, metric; ours: mean
+        over seeds.  sd.  n: seeds.  delta: mean over seeds of the distance from the gold standard of the same
+        seed.  paper, paper_sd, paper_delta: as printed, NaN where it prints nothing.
+    """
+    make = {"results": _against_gold, "ablation": _against_gold, "gap": _against_gold, "ratio": _by_group,
+            "fairness": _against_original, "robust": _against_original, "overhead": _overhead}[item.kind]
+    made = [cell for row, part in rows.items() if row.printed for cell in make(item, row, part, rows)]
+    columns = ["dataset", "method", "reweight", "name", "ratio", "forget", "x", "panel", "style", "metric",
+               "ours", "sd", "n", "delta", "paper", "paper_sd", "paper_delta"]
+    return pd.DataFrame(made, columns=columns)
+
+
+def _cell(row: Row, part: pd.DataFrame, metric: str, values: pd.Series,
+          **more: object) -> dict[str, object]:
+    on = part.dataset.iloc[0]
+    role = "" if on == row.dataset else f" (for {TITLES[row.dataset]})"
+    same = {"dataset": row.dataset, "method": row.method, "reweight": row.reweight, "name": row.name,
+            "ratio": row.ratio, "forget": row.forget, "panel": TITLES[on] + role, "style": "",
+            "metric": metric}
+    return {**same, "ours": values.mean(), "sd": values.std(), "n": values.count(), **more}
+
+
+def _against_gold(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict[str, object]]:
+    gold = rows.get(row.gold)
+    x = {"ratio": row.ratio, "groups": row.n_groups, "lam": dict(row.overrides).get("lam")}
+    paired = None if gold is None else part[part.seed.isin(gold.seed)]
+    made = []
+    for metric in item.columns:
+        delta = np.nan
+        if metric != "avg_gap":
+            values = 100 * part[metric]
+            if paired is not None and len(paired):
+                delta = 100 * gap_by_metric(paired, gold)[metric]
+        elif paired is not None and len(paired):
+            values = 100 - 100 * distance_by_seed(paired, gold)
+        else:
+            values = pd.Series(dtype=float)
+        printed = published(item, row, metric)
+        if metric != "avg_gap" or row != row.gold:
+            made.append(_cell(row, part, metric, values, delta=delta, x=x.get(item.x), **printed))
+    return made
+
+
+def _against_original(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict[str, object]]:
+    original = rows.get(row.original)
+    made = []
+    for metric in item.columns:
+        values = 100 * part.set_index("seed")[metric]
+        printed = published(item, row, metric)
+        change = np.nan
+        if original is not None and row.method != "pretrain":
+            change = (values - 100 * original.set_index("seed")[metric]).dropna()
+            if item.kind == "robust":  # agreement with the original model, as the figure shows it
+                before = published(item, row.original, metric)["paper"]
+                printed = {"paper": 100 - abs(printed["paper"] - before)}
+                values = 100 - change.abs()
+            change = change.mean()
+        elif item.kind == "robust":
+            continue
+        made.append(_cell(row, part, metric, values, delta=change, x=metric, **printed))
+    return made
+
+
+def _by_group(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict[str, object]]:
+    dataset = part.dataset.iloc[0]
+    groups = row.groups(dataset)
+    printed = published(item, row, "GA") if groups == "default" else {}
+    groups = (grids.FORGET_GROUPS[dataset],) if isinstance(groups, str) else groups
+    x = 0.0 if row.method == "pretrain" else row.ratio
+    names, n_attributes = _groups(dataset)
+    made = []
+    for y, a in groups:
+        index = y * n_attributes + a
+        together = " and ".join(names[other * n_attributes + b] for other, b in groups)
+        made.append(_cell(row, part, "accuracy", 100 * part.by_group.str[index], x=x, style=together,
+                          panel=f"{TITLES[dataset]}: {names[index]}", **printed))
+    return made
+
+
+@lru_cache
+def _groups(dataset: str) -> tuple[list[str], int]:
+    """Return the names of a data set's groups, and how many attribute values it has."""
+    if dataset in data.EMBEDDED:
+        train = data.load(dataset).train
+        return train.group_names, train.n_attributes
+    from grmu.data.originals.registry import ORIGINALS
+
+    original = ORIGINALS[dataset]
+    names = [f"{y}, {a}" for y in original.class_names for a in original.attribute_names]
+    return names, len(original.attribute_names)
+
+
+def _overhead(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict[str, object]]:
+    miu = rows.get(Row(row.dataset, "miu", True))
+    if miu is None or row.method == "miu":
+        return []
+    ratio = (miu.set_index("seed").seconds / part.set_index("seed").seconds).dropna()
+    return [_cell(row, part, "seconds", ratio, paper=OVERHEAD.get(row.dataset, np.nan))]
+
+
+def published(item: Item, row: Row, metric: str) -> dict[str, Any]:
+    """Return what the paper prints for a cell: paper, paper_sd, paper_delta; NaN where it prints nothing."""
+    number = int(item.name.removeprefix("table")) if item.name.startswith("table") else None
+    if item.kind == "fairness":
+        where: dict[str, Any] = {"method": _their_name(row.method), "reweight": int(row.reweight)}
+        table, delta = "fairness", "delta_to_pretrain"
+    elif item.kind == "ablation":
+        terms = {f"{term}_{eq}": int(dict(row.overrides).get(term, True))
+                 for term, eq in zip(TERMS, ("eq7", "eq3", "eq6"), strict=True)}
+        where, table, delta = {**terms, "reweight": int(row.reweight)}, "ablation", ""
+    else:
+        where = {"method": _their_name(row.method), "reweight": int(row.reweight),
+                 "forget_groups": row.n_groups, "unlearning_ratio": row.ratio}
+        where |= {"table": number} if number else {}
+        table, delta = "results", "delta_to_gold"
+    if item.x == "lam":
+        value = FIGURE8.get((row.dataset, dict(row.overrides)["lam"]), np.nan)
+        return {"paper": value}
+    values = paper.table(table)
+    for column, value in {"dataset": row.dataset, "metric": metric, **where}.items():
+        values = values[values[column] == value]
+    if values.empty:
+        return {"paper": np.nan}
+    first = values.iloc[0]
+    return {"paper": first.value, "paper_sd": first.get("std", np.nan),
+            "paper_delta": first[delta] if delta else np.nan}
+
+
+def _their_name(method: str) -> str:
+    return next((theirs for theirs, ours in paper.METHODS.items() if ours == method), method)
+
+
+def layout(item: Item, table: pd.DataFrame) -> pd.DataFrame:
+    """Return cells in the paper's layout, as text: "ours ± sd (Δ) | paper"; the nearest of a column in bold.
+
+    Below a rule, the original model stands once more, with its Δ and avg. gap, which the paper leaves out.
+    """
+    if table.empty:
+        return pd.DataFrame()
+    keys = {"ratio": ["panel", "style", "name", "x"], "gap": ["panel", "name", "x"]}
+    bold = nearest(item, table)
+    texts = [_text(item, cell, cell.Index in bold) for cell in table.itertuples()]
+    shown = table.assign(text=texts)
+    if item.kind == "results":
+        shown = _with_competitor(item, table, shown)
+    wide = shown.pivot_table("text", keys.get(item.kind, ["panel", "name"]), "metric", "first", sort=False)
+    wide = wide[[column for column in item.columns if column in wide]].fillna("").reset_index()
+    wide = wide.drop(columns="panel") if wide.panel.nunique() == 1 else wide
+    names = {"panel": "data", "name": "method", "style": "forget set", "x": AXES.get(item.x, ""),
+             "avg_gap": "avg. gap",
+             "seconds": "time of MIU / of this method", "accuracy": "accuracy of the group"}
+    return wide.rename(columns=names).rename_axis(None, axis=1)
+
+
+def _with_competitor(item: Item, table: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells of PRETRAIN as the paper shows them, and below a rule as those of a competitor."""
+    before = shown[shown.method == "pretrain"]
+    plain = [_text(item, cell._replace(delta=np.nan), False) for cell in before.itertuples()]
+    plain = ["" if metric == "avg_gap" else text for metric, text in zip(before.metric, plain, strict=True)]
+    printed = paper.results(table.dataset.iloc[0], table.ratio.iloc[0], N_GROUPS[table.forget.iloc[0]])
+    distance = (printed.loc[("pretrain", False)] - printed.loc[("retrain", True)])[list(METRICS)].abs().mean()
+    again = before.assign(name="original model as a competitor")
+    gap = again.metric == "avg_gap"
+    again.loc[gap, "text"] = again.text[gap].str.replace("| -", f"| ≈ {100 - distance:.1f}")
+    shown.loc[before.index, "text"] = plain
+    return pd.concat([shown, before.assign(name="---", text=""), again])
+
+
+def nearest(item: Item, table: pd.DataFrame) -> set[int]:
+    """Return which cells are nearest to the gold standard in their column, of all rows but its own."""
+    if item.kind not in ("results", "ablation"):
+        return set()
+    best = set()
+    rivals = table[~((table.method == "retrain") | (table.method == "group_dro"))]
+    for (_, metric), column in rivals.groupby(["dataset", "metric"]):
+        distance = (100 - column.ours if metric == "avg_gap" else column.delta).round(1).dropna()
+        best |= set(distance.index[distance == distance.min()])
+    return best
+
+
+def _text(item: Item, cell: Any, bold: bool) -> str:
+    digits = 2 if item.kind == "overhead" else 1
+    value = f"{cell.ours:.{digits}f}" + (f" ± {cell.sd:.{digits}f}" if cell.n > 1 else "")
+    value = f"**{value}**" if bold else value
+    sign = "+" if item.kind == "fairness" else ""
+    delta = f" ({cell.delta:{sign}.1f})" if cell.delta == cell.delta else ""
+    theirs = f"{cell.paper:.{digits}f}" if cell.paper == cell.paper else "-"
+    return f"{value}{delta} | {theirs}"
+
+
+def beside_paper(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return runs in the layout of the paper's table that has their data set, ratio and groups.
+
+    Args:
+        rows: Of one split, as `grmu.run_all` gives them.
+
+    Returns:
+        Empty if the paper prints no such table.
+    """
+    dataset, ratio, groups = rows[["dataset", "ratio", "groups"]].iloc[0]
+    runs = dict(list(rows.groupby(["method", "reweight"])))
+    for item in ITEMS.values():
+        first = item.rows[0]
+        if item.kind == "results" and (first.dataset, first.ratio) == (dataset, round(ratio, 5)) \
+                and str(first.groups(dataset)) == groups:
+            of_row = {row: runs[row.method, row.reweight] for row in item.rows
+                      if (row.method, row.reweight) in runs}
+            return layout(item, cells(item, of_row))
+    return pd.DataFrame()
+
+
+def names_of(missing: Mapping[Row, int]) -> list[str]:
+    """Return in words which cells are missing."""
+    return [f"{TITLES[row.dataset]}, {row.name}, ratio {row.ratio:g}" +
+            "".join(f", {name} {value:g}" for name, value in row.overrides if value is not False) +
+            f": {n} run{'s' * (n > 1)}" for row, n in missing.items()]

@@ -1,0 +1,185 @@
+"""`python -m grmu paper`: each table and figure of the paper, your results beside the printed ones.
+
+The sweep (workflow/Snakefile) computes missing runs: it resumes after a kill, keeps the notebooks and can use
+Slurm. The results are in the output folder's store, which all tables share.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Mapping
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+import yaml
+
+from grmu.analysis import claims, reproduced, results
+from grmu.analysis.printed import ITEMS, TITLES, Item, Row
+from grmu.analysis.released import membership_of
+from grmu.batch import cost, sweep
+from grmu.data import known, require
+from grmu.data.files import write_whole
+from grmu.experiments import Experiment, load_split, run
+from grmu.experiments.run import run_keys
+from grmu.experiments.store import Store
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<style>body {{ font: 16px sans-serif; margin: 2rem; color: #222; background: white }}
+table {{ border-collapse: collapse }} th, td {{ text-align: left; padding: 0.2em 0.8em; white-space: nowrap }}
+img {{ max-width: 100% }}</style>
+<h1>{title}</h1>
+<p>{words}</p>
+<div style="overflow-x: auto">{table}</div>
+<p><img alt="{caption}" src="data:image/png;base64,{figure}"></p>
+<p>{caption}</p>
+</html>
+"""
+WORDS = ("Percent: ours ± standard deviation over seeds (Δ: mean distance from RETRAIN + REWEIGHT of the "
+         "same seed) | paper. Bold: the smallest Δ of a column, or the largest avg. gap, among the original "
+         "model and the methods that start from it. -: the paper prints nothing. ≈: from its printed means.")
+SPEEDS = (5000.0, 1000.0)  # of one GPU, assumed; `make bench` measures them
+HOURS = f"""
+GPU hours: estimated for one GPU that trains on {SPEEDS[0]:,.0f} pictures or {SPEEDS[1]:,.0f} texts a second.
+Several tables share runs. With --on embedded, a table needs no runs: its rows come with the course."""
+
+
+def paper(name: str | None, root: str | None, device: str, seeds: int, protocol: str, on: str | None,
+          metrics: str, methods: list[str] | None, tiny: bool, output: str, rows: str | None,
+          profile: str | None) -> int:
+    """List the paper's tables and figures, or reproduce one, or judge the paper's claims.
+
+    Returns:
+        0; 1 if cells are missing in the end.
+
+    Raises:
+        ValueError: An unknown name, too few seeds, or rows that do not belong into one table.
+        FileNotFoundError: Files of the data set are missing.
+    """
+    if name is None:
+        print(listing(output, root, protocol, seeds).to_string(index=False))
+        print(HOURS)
+        return 0
+    if name == "claims":
+        judged = claims.all_claims(None if rows is None else claims.read_rows(rows))
+        print(claims.claims_table(judged).to_markdown(), f"\n{claims.RULE}", sep="\n")
+        return 0
+    known("table or figure", name, (*ITEMS, "claims"))
+    require(seeds > 1 or tiny, f"seeds must be at least 2, because ± needs two, got {seeds}.")
+    item, folder = ITEMS[name].of_methods(methods), Path(output).resolve()
+    if on is not None:
+        table, missing = reproduced.shipped(item, on, metrics=metrics)
+    else:
+        if tiny:
+            root, device, seeds, folder = str(folder / "tiny-celeba"), "cpu", 1, folder / "tiny"
+            from grmu.data.originals.tiny import make_tiny_celeba
+
+            make_tiny_celeba(Path(root))
+        shared: dict[str, Any] = {"root": root, "protocol": protocol, "tiny": tiny}
+        of_row = item.runs(range(seeds), **shared)
+        check_files(of_row)
+        compute(item, folder, device, seeds, profile, shared)
+        find = partial(stored, folder=folder, device=device, metrics=metrics)
+        table, missing = reproduced.gather(of_row, find, metrics)
+    show(item, table, folder)
+    if missing:
+        print("Missing cells:", *reproduced.names_of(missing), sep="\n  ")
+    return int(bool(missing))
+
+
+def listing(output: str, root: str | None, protocol: str, seeds: int) -> pd.DataFrame:
+    """Return a row for each table and figure: what it needs and costs, and what is there already."""
+    store, lines = Store(Path(output) / "store"), []
+    for item in ITEMS.values():
+        runs = [e for es in item.runs(range(seeds), root=root, protocol=protocol).values() for e in es]
+        jobs = {sweep.job_name(e): e for e in runs}
+        amounts = cost.amounts(cost.runs(jobs, *SPEEDS))
+        there = sum(is_stored(e, store) for e in runs)
+        lines.append({"name": item.name, "shows": item.title,
+                      "data": ", ".join(TITLES[name] for name in item.datasets), "runs": amounts["runs"],
+                      "GPU hours": f"{amounts['GPU hours']:.1f}", "GB": f"{amounts['GB']:.0f}",
+                      "computed": f"{there} of {len(runs)}", "on embedded data": embedded(item)})
+    return pd.DataFrame(lines)
+
+
+def embedded(item: Item) -> str:
+    """Return how many runs of an item come with the course, on embedded data and five seeds."""
+    runs = [e for experiments in item.runs(range(5), "embedded").values() for e in experiments]
+    return f"{len(results.find(runs))} of {len(runs)}"
+
+
+def is_stored(e: Experiment, store: Store) -> bool:
+    """Return whether a finished run is in the store; without the data's files, none is."""
+    try:
+        return (store.folder("results", run_keys(e).result) / "record.json").is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def check_files(of_row: Mapping[Row, list[Experiment]]) -> None:
+    """Load each data set that a table needs; a FileNotFoundError says what is missing and where to get it."""
+    for e in {e.dataset: e for experiments in of_row.values() for e in experiments}.values():
+        try:
+            load_split(e)
+        except (FileNotFoundError, ValueError) as error:
+            raise FileNotFoundError(f"{error} With --on embedded, the table needs no files.") from error
+
+
+def compute(item: Item, folder: Path, device: str, seeds: int, profile: str | None,
+            shared: Mapping[str, object]) -> None:
+    """Do the missing runs of an item by a sweep into the folder; a failing run leaves its cells missing."""
+    grid = {"output": str(folder), "device": device, **shared,
+            "blocks": [{"paper": [item.name], "seeds": list(range(seeds)), "methods": item.methods}]}
+    path = folder / f"{item.name}.yaml"
+    write_whole(path, yaml.safe_dump(grid))
+    repository = sweep.REPOSITORY
+    require((repository / "workflow").is_dir(), "runs are computed in a checkout of the project: clone it.")
+    subprocess.run(["make", "--silent", "workflow/.venv/.installed"], cwd=repository, check=True)
+    command = [str(repository / "workflow" / "sweep"), "--configfile", str(path), "--keep-going"]
+    command += ["--profile", profile] if profile else []
+    subprocess.run(command, cwd=repository, check=False)
+
+
+def stored(experiments: list[Experiment], folder: Path, device: str, metrics: str) -> pd.DataFrame:
+    """Return the finished runs among these as rows; with metrics "paper", also their MIA as released."""
+    store, rows = Store(folder / "store"), []
+    for e in experiments:
+        if is_stored(e, store):
+            row = run(e, store.root, device).row() | {"overrides": dict(e.overrides), "protocol": e.protocol}
+            if metrics == "paper":
+                row["MIA_released"] = membership_of(e, store.root, device)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def show(item: Item, rows: reproduced.Rows, folder: Path) -> None:
+    """Print an item, and write it as Markdown, CSV and an HTML page with a figure."""
+    matplotlib.use("agg")
+    from grmu import plots
+
+    table = reproduced.cells(item, rows)
+    if table.empty:
+        print(f"{item.words} has no cells yet.")
+        return
+    shown, title = reproduced.layout(item, table), f"{item.words}: {item.title}"
+    print(f"{title}\n\n{shown.to_string(index=False)}\n\n{WORDS}")
+    plots.use_style()
+    figure = plots.paper_item(item, table)
+    png, _ = plots.png_of(figure)
+    html = shown.to_html(index=False, border=0)
+    for bold in (("**", "<b>"), ("**", "</b>")) * html.count("**"):
+        html = html.replace(*bold, 1)
+    page = PAGE.format(title=escape(title), words=escape(WORDS), table=html,
+                       figure=base64.b64encode(png).decode(), caption=escape(plots.caption_of(figure)))
+    markdown = shown.map(lambda text: str(text).replace("|", "\\|")).to_markdown(index=False)
+    for suffix, text in {"csv": table.to_csv(index=False), "md": f"# {title}\n\n{WORDS}\n\n{markdown}\n",
+                         "html": page}.items():
+        write_whole(folder / f"{item.name}.{suffix}", text)
+    print(f"\nwritten: {folder / item.name}.md, .csv and .html")
