@@ -11,9 +11,6 @@ from grmu.plots.curves import trajectories
 from grmu.plots.estimates import attacks, compare, confidences, forest, intervals, roc, seeds
 from grmu.plots.groups import accuracies, clouds, group_change, group_counts, margins
 from grmu.plots.groups import weights_compared
-from grmu.plots.curves import convergence, epochs, ratio_curve, shares, trajectories
-from grmu.plots.estimates import attacks, compare, forest, intervals, seeds
-from grmu.plots.groups import accuracies, group_change, group_counts, margins, miu_epoch, weights_compared
 from grmu.plots.paper import paper_item
 from grmu.plots.pictures import group_sheet, hero, samples, show_picture
 from grmu.plots.style import COLOURS, GROUP_COLOURS, REWEIGHTED, VERMILION
