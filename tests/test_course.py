@@ -56,11 +56,15 @@ def test_an_answer_stays_collapsed_until_there_is_a_guess(monkeypatch):
     assert shown[-1].data == "<p>You guessed: 30. The answer is 51. Half of them.</p>"
     loss.answer(51.23)
     assert shown[-1].data == "<p>You guessed: 30. The answer is 51.</p>"
+    guess("Whose accuracy falls?", ["one group's", "everyone's"]).answer("one group's")
+    assert "The answer is “one group's”." in shown[-1].data
 
 
 def test_a_quiz_explains_each_choice_and_prints_its_answer():
     asked = quiz("Is it exact?", {"yes": "RETRAIN is.", "no": "It never saw them."}, "yes")
-    assert committed(asked, "no").feedback.value == "No. It never saw them."
+    whole = quiz("Is it exact?", {"It is.": "RETRAIN.", "no": "RETRAIN is."}, "It is.")
+    assert "*It is.* Right. RETRAIN." in whole.printed()
+    assert committed(asked, "no").feedback.value == "Wrong. It never saw them."
     assert committed(asked, "yes").feedback.value == "Right. RETRAIN is."
     assert "<summary>Answer</summary>" in asked.printed()
     assert "Your guess: ____" in guess("How many?", range(5)).printed()

@@ -66,8 +66,9 @@ def test_the_lesson_uses_the_students_function_once_it_is_written(capsys):
 
     assert course.or_ours(stub, abs) is abs
     assert course.or_ours(generator, abs) is generator
-    assert capsys.readouterr().out == ("From here on, the lesson uses our stub.\n"
-                                       "From here on, the lesson uses your generator.\n")
+    assert capsys.readouterr().out == (
+        "`stub` is not finished yet, so the lesson goes on with the course's version.\n"
+        "The lesson goes on with your `generator`.\n")
 
 
 @pytest.mark.parametrize("draw", [diagrams.mine, diagrams.proposition])

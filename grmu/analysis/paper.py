@@ -9,14 +9,18 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from grmu.analysis.printed import Item, Row
 from grmu.data import LOADERS, check_ratio, known
-from grmu.experiments import Experiment
+from grmu.metrics import FAIRNESS
 
 METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro",  # the paper's, ours
            "L1-SPARSE": "l1_sparse", "SALUN": "salun", "SCRUB": "scrub", "MIU": "miu"}
-TERMS = ("retaining", "unlearning", "calibration")  # MIU's, Eqs. 7, 3, 6
+THEIRS = {ours: theirs for theirs, ours in METHODS.items()}
+TERMS = {"retaining": "retaining_eq7", "unlearning": "unlearning_eq3", "calibration": "calibration_eq6"}
+FIGURE8 = {("celeba", 1.0): 99.2, ("waterbirds", 10.0): 96.9, ("fairface", 1.0): 98.7}  # Sec. B.5's text
 
 
 @lru_cache
@@ -51,32 +55,34 @@ def results(dataset: str, ratio: float = 0.5, forget_groups: int = 1) -> pd.Data
     return t.pivot_table(index=["method", "reweight"], columns="metric", values="value", sort=False)
 
 
-def tables_of(experiment: Experiment) -> set[int]:
-    """The numbers of the tables that print such a run; PRETRAIN's are those of its split.
+def published(row: Row, metric: str, item: Item | None = None) -> dict[str, float]:
+    """Return what the paper prints of a row: paper, paper_sd, paper_delta; NaN where it prints nothing.
 
-    What goes beyond data set, method, REWEIGHT, ratio, number of groups and MIU's terms is in none.
+    Args:
+        row: Of the paper's data set.
+        metric: Which column.
+        item: The table or figure to look in; None finds one that has such a row.
     """
-    e = experiment
-    if e.groups == "uniform" or set(e.overrides) - {"lam", *TERMS} or e.overrides.get("lam"):
-        return set()
-    n_groups = 1 if isinstance(e.groups, str) else len(e.groups)
-    retaining, unlearning, calibration = (bool(e.settings.get(term, True)) for term in TERMS)
-    terms = retaining, unlearning, calibration and e.settings.get("lam") != 0
-    return set(_printed().get((e.dataset, e.method, e.reweight, e.ratio, n_groups, *terms), ()))
-
-
-@lru_cache
-def _printed() -> dict[tuple[object, ...], set[int]]:
-    """Tables by what a row of theirs is: data set, method, REWEIGHT, ratio, groups, terms."""
-    whole, tables = (True, True, True), dict[tuple[object, ...], set[int]]()
-    for row in table("results").itertuples():
-        key = (row.dataset, METHODS[row.method], bool(row.reweight), row.unlearning_ratio, row.forget_groups)
-        tables.setdefault((*key, *whole), set()).add(row.table)
-    for row in table("fairness").itertuples():
-        key = (row.dataset, METHODS[row.method], bool(row.reweight), 0.5, 1)
-        tables.setdefault((*key, *whole), set()).add(row.table)
-    for row in table("ablation").itertuples():
-        terms = map(bool, (row.retaining_eq7, row.unlearning_eq3, row.calibration_eq6))
-        key = (row.dataset, "miu", bool(row.reweight), 0.5, 1)
-        tables.setdefault((*key, *terms), set()).update((4, row.table))  # Table 4 prints these, too
-    return tables
+    changed = dict(row.overrides)
+    if "lam" in changed:
+        return {"paper": FIGURE8.get((row.dataset, changed["lam"]), np.nan)}
+    where = {"dataset": row.dataset, "metric": metric, "reweight": int(row.reweight)}
+    if item.kind == "ablation" if item else changed:
+        name, delta = "ablation", ""
+        where |= {column: int(changed.get(term, True)) for term, column in TERMS.items()}
+    elif item.kind == "fairness" if item else metric in ("EO", *FAIRNESS):
+        name, delta = "fairness", "delta_to_pretrain"
+        where |= {"method": THEIRS.get(row.method)}
+    else:
+        name, delta = "results", "delta_to_gold"
+        where |= {"method": THEIRS.get(row.method), "forget_groups": row.n_groups,
+                  "unlearning_ratio": row.ratio}
+        if item and item.name.startswith("table"):
+            where["table"] = int(item.name.removeprefix("table"))
+    values = table(name)
+    for column, value in where.items():
+        values = values[values[column] == value]
+    if values.empty:
+        return {"paper": np.nan}
+    first = values.iloc[0]
+    return {"paper": first.value, "paper_sd": first.get("std", np.nan), "paper_delta": first.get(delta, np.nan)}

@@ -75,8 +75,8 @@ class Row:
 
     @property
     def n_groups(self) -> int:
-        """How many groups of a table forget together."""
-        return N_GROUPS.get(str(self.forget), 1)
+        """How many groups of a table forget together; 0 for a figure's groups, which no table has."""
+        return N_GROUPS.get(str(self.forget), 0)
 
     @property
     def gold(self) -> Row:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,8 +26,6 @@ from grmu.metrics import METRICS
 
 Rows = Mapping[Row, pd.DataFrame]
 AXES = {"ratio": "ratio", "groups": "groups that forget", "lam": "λ"}
-TERMS = ("retaining", "unlearning", "calibration")
-FIGURE8 = {("celeba", 1.0): 99.2, ("waterbirds", 10.0): 96.9, ("fairface", 1.0): 98.7}  # Sec. B.5's text
 OVERHEAD = {"celeba": 1.03, "waterbirds": 1.8, "fairface": 1.03}  # Sec. 3.4's text, "about"
 
 
@@ -132,7 +131,7 @@ def _against_gold(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[
             values = 100 - 100 * distance_by_seed(paired, gold)
         else:
             values = pd.Series(dtype=float)
-        printed = published(item, row, metric)
+        printed = paper.published(row, metric, item)
         if metric != "avg_gap" or row != row.gold:
             made.append(_cell(row, part, metric, values, delta=delta, x=x.get(item.x), **printed))
     return made
@@ -143,12 +142,12 @@ def _against_original(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> l
     made = []
     for metric in item.columns:
         values = 100 * part.set_index("seed")[metric]
-        printed = published(item, row, metric)
+        printed = paper.published(row, metric, item)
         change = np.nan
         if original is not None and row.method != "pretrain":
             change = (values - 100 * original.set_index("seed")[metric]).dropna()
             if item.kind == "robust":  # agreement with the original model, as the figure shows it
-                before = published(item, row.original, metric)["paper"]
+                before = paper.published(row.original, metric, item)["paper"]
                 printed = {"paper": 100 - abs(printed["paper"] - before)}
                 values = 100 - change.abs()
             change = change.mean()
@@ -161,7 +160,7 @@ def _against_original(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> l
 def _by_group(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict[str, object]]:
     dataset = part.dataset.iloc[0]
     groups = row.groups(dataset)
-    printed = published(item, row, "GA") if groups == "default" else {}
+    printed = paper.published(replace(row, forget="default"), "GA", item) if groups == "default" else {}
     groups = (grids.FORGET_GROUPS[dataset],) if isinstance(groups, str) else groups
     x = 0.0 if row.method == "pretrain" else row.ratio
     names, n_attributes = _groups(dataset)
@@ -193,38 +192,6 @@ def _overhead(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict
         return []
     ratio = (miu.set_index("seed").seconds / part.set_index("seed").seconds).dropna()
     return [_cell(row, part, "seconds", ratio, paper=OVERHEAD.get(row.dataset, np.nan))]
-
-
-def published(item: Item, row: Row, metric: str) -> dict[str, Any]:
-    """Return what the paper prints for a cell: paper, paper_sd, paper_delta; NaN where it prints nothing."""
-    number = int(item.name.removeprefix("table")) if item.name.startswith("table") else None
-    if item.kind == "fairness":
-        where: dict[str, Any] = {"method": _their_name(row.method), "reweight": int(row.reweight)}
-        table, delta = "fairness", "delta_to_pretrain"
-    elif item.kind == "ablation":
-        terms = {f"{term}_{eq}": int(dict(row.overrides).get(term, True))
-                 for term, eq in zip(TERMS, ("eq7", "eq3", "eq6"), strict=True)}
-        where, table, delta = {**terms, "reweight": int(row.reweight)}, "ablation", ""
-    else:
-        where = {"method": _their_name(row.method), "reweight": int(row.reweight),
-                 "forget_groups": row.n_groups, "unlearning_ratio": row.ratio}
-        where |= {"table": number} if number else {}
-        table, delta = "results", "delta_to_gold"
-    if item.x == "lam":
-        value = FIGURE8.get((row.dataset, dict(row.overrides)["lam"]), np.nan)
-        return {"paper": value}
-    values = paper.table(table)
-    for column, value in {"dataset": row.dataset, "metric": metric, **where}.items():
-        values = values[values[column] == value]
-    if values.empty:
-        return {"paper": np.nan}
-    first = values.iloc[0]
-    return {"paper": first.value, "paper_sd": first.get("std", np.nan),
-            "paper_delta": first[delta] if delta else np.nan}
-
-
-def _their_name(method: str) -> str:
-    return next((theirs for theirs, ours in paper.METHODS.items() if ours == method), method)
 
 
 def layout(item: Item, table: pd.DataFrame) -> pd.DataFrame:

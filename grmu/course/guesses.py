@@ -70,7 +70,7 @@ class Guess:
         if not isinstance(self.options, range) and truth not in self.options:
             raise ValueError(f"the answer must be one of {', '.join(self.options)}, got {truth!r}.")
         self.truth = truth
-        shown = truth if isinstance(truth, str) else f"{truth:.{digits}f}"
+        shown = f"“{truth}”" if isinstance(truth, str) else f"{truth:.{digits}f}"
         text = f"The answer is {shown}." + (f" {why}" if why else "")
 
         def opened() -> HTML:
@@ -122,7 +122,7 @@ class Quiz(Guess):
 
     def verdict(self, option: str) -> str:
         """Return whether an option is right, and why."""
-        return f"{'Right.' if option == self.right else 'No.'} {self.reasons[option]}"
+        return f"{'Right.' if option == self.right else 'Wrong.'} {self.reasons[option]}"
 
     def commit(self, _button: object = None) -> None:
         """Show whether the chosen option is right, and why."""
@@ -132,7 +132,7 @@ class Quiz(Guess):
     def printed(self) -> str:
         """Return question and options, with the reasons folded away."""
         options = "\n".join(f"- {option}" for option in self.reasons)
-        reasons = "\n".join(f"- *{option}.* {self.verdict(option)}" for option in self.reasons)
+        reasons = "\n".join(f"- *{option.rstrip('.')}.* {self.verdict(option)}" for option in self.reasons)
         answer = f"<details><summary>Answer</summary>\n\n{reasons}\n\n</details>"
         return f"**{self.question}**\n\n{options}\n\n{answer}"
 

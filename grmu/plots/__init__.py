@@ -5,7 +5,6 @@ May import: data, the core, experiments, analysis.
 """
 
 from grmu.analysis.names import label
-from grmu.plots import diagrams
 from grmu.plots.curves import by_batch_size, convergence, epochs, ratio_curve, runs_by_epoch, shares
 from grmu.plots.curves import trajectories
 from grmu.plots.estimates import attacks, compare, confidences, forest, intervals, roc, seeds

@@ -27,8 +27,8 @@ from grmu.plots.style import (
 )
 
 PLAIN = GROUP_COLOURS[5]  # the colour of estimates that are all of one kind
-ATTACKS = {("U-LiRA", "unlearned"): ("unlearned: attack on each person", VERMILION),
-           ("forest", "unlearned"): ("unlearned: one rule for all", "#8C3D00"),
+ATTACKS = {("U-LiRA", "unlearned"): ("unlearned: U-LiRA", VERMILION),
+           ("forest", "unlearned"): ("unlearned: random forest (MIA)", "#8C3D00"),
            ("U-LiRA", "retained"): ("control: retained", "#0072B2"),
            ("U-LiRA", "overfitted"): ("control: overfitted on purpose", "#56B4E9")}
 
@@ -163,7 +163,7 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     worded = table.dropna(subset="verdict").replace({"verdict": {"cannot tell": "inconclusive"}})
     said = worded.panel + ", " + worded.row + ": " + worded.verdict + worded["mean"].map(" ({:.2f})".format)
     return captioned(figure, title, "AUC with 95 % intervals, bootstrapped over 64 models; dashed: guessing. "
-                     f"Verdicts, with the AUC of the attack on each person: {'; '.join(said)}.")
+                     f"Verdicts, with the AUC of U-LiRA: {'; '.join(said)}.")
 
 
 def roc(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], palette: Mapping[str, str], title: str = "",

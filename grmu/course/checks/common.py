@@ -46,7 +46,8 @@ def call(function: Answer, *args: Any) -> Any:
 def or_ours(student: Answer, ours: Answer) -> Answer:
     """Return the student's function, or ours as long as the student's is still the stub; say which."""
     unfinished = "NotImplementedError" in student.__code__.co_names
-    print(f"From here on, the lesson uses {'our' if unfinished else 'your'} {student.__name__}.")
+    print(f"`{student.__name__}` is not finished yet, so the lesson goes on with the course's version."
+          if unfinished else f"The lesson goes on with your `{student.__name__}`.")
     return ours if unfinished else student
 
 
