@@ -100,7 +100,8 @@ mark: .venv/.installed-labs ## mark written answers in nbgrader's formgrader; th
 bench: .venv/.installed ## measure what the project promises: accuracies with their spread, and times
 	@$(PY) docs/benchmarks.py $(ARGS)
 
-notebooks: .venv/.installed ## execute the lessons, and save them as they are committed
+notebooks: .venv/.installed ## draw the lessons' diagrams, execute the lessons, and save them as they are committed
+	@$(PY) docs/diagrams.py
 	@$(PY) docs/notebooks.py $(ARGS)
 
 check-notebooks: .venv/.installed ## are the lessons saved as they should be committed?

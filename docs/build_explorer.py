@@ -92,10 +92,9 @@ def askers() -> list[dict[str, Any]]:
     found = []
     for key, (name, dataset, which) in WHO.items():
         names, _, asked = zip(*group_rows(key), strict=True)
-        whom, goes = measured_on(key)
         found.append({"key": key, "name": name, "dataset": dataset, "groups": repr(which), "panel": names,
                       "asked": asked, "things": "sentences" if dataset == "negation" else "pictures",
-                      "whom": whom, "goes": goes})
+                      "whom": measured_on(key)})
     return found
 
 

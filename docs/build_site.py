@@ -26,7 +26,7 @@ from grmu.data.files import write_whole
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = ("*.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*.*", "notebooks/*.ipynb",
-         "notebooks/labs/*.md", "data/*.md", "data/*.png", "data/results/*.md", "LICENSE")
+         "notebooks/diagrams/*.svg", "notebooks/labs/*.md", "data/**/*.md", "data/*.png", "LICENSE")
 
 INSTALL = """\
 # Where the course is not installed, as on Colab: its wheel, and what it needs (a minute or two).
@@ -126,8 +126,12 @@ def stage(source: Path) -> None:
 
 def for_colab(lesson: Path, wheel: str) -> nbformat.NotebookNode:
     """A lesson whose first cell of code installs the wheel where the course is not installed."""
+    import conf
+
     nb = nbformat.read(lesson, as_version=4)
     first = next(at for at, cell in enumerate(nb.cells) if cell.cell_type == "code")
+    for cell in nb.cells:  # Colab has the notebook alone
+        cell.source = cell.source.replace("](diagrams/", f"]({conf.RAW}/notebooks/diagrams/")
     nb.cells.insert(first, new_code_cell(INSTALL.format(wheel=wheel), id="install-grmu"))
     return nb
 

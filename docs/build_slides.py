@@ -1,7 +1,7 @@
 """Make slides from the saved lessons: python docs/build_slides.py [build/slides]
 
-Each section of a lesson gives a slide with its heading and first paragraph, and one for each guess, table and
-figure. The answer to a guess waits for a key, and the whole text is in the speaker's notes (key S).
+Each section of a lesson gives a slide with its heading and first paragraph, and one for each guess, table,
+figure and diagram. The answer to a guess waits for a key. The whole text is in the speaker's notes (key S).
 """
 
 import re
@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from nbconvert import SlidesExporter
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from grmu.data.files import write_whole
 
@@ -24,6 +24,7 @@ LESSONS = sorted(REPOSITORY.glob("notebooks/[01]*.ipynb"))
 ASSETS = ("reveal.js/dist/reveal.css", "reveal.js/dist/reveal.js", "reveal.js/plugin/notes/notes.js",
           "mathjax/es5/tex-svg.js")
 FOLDED = re.compile(r"(?s)<details>.*?</details>\n*|^\*\*Exercise .*", re.MULTILINE)
+DIAGRAM = re.compile(r"!\[[^]]+\]\((diagrams/[^)]+)\)")
 LINK = re.compile(r"\[([^]]+)\]\((?!https?:)[^)]*\)")  # into the checkout
 
 
@@ -73,13 +74,16 @@ def deck(nb: NotebookNode) -> NotebookNode:
     cells, heading, answered = [], "", answers(nb)
     for cell in nb.cells:
         if cell.cell_type == "markdown":
-            text = LINK.sub(r"\1", FOLDED.sub("", cell.source)).strip()
+            text = LINK.sub(r"\1", DIAGRAM.sub("", FOLDED.sub("", cell.source))).strip()
             first, _, rest = text.partition("\n\n")
             if first.startswith("#"):
                 heading, paragraph = first.lstrip("# "), rest.partition("\n\n")[0]
                 cells += [marked("slide", f"## {heading}"), marked("-", paragraph)]
             if text and cells:
                 cells.append(marked("notes", text))
+            for name in DIAGRAM.findall(cell.source):
+                svg = (REPOSITORY / "notebooks" / name).read_text(encoding="utf-8")
+                cells.append(marked("slide", new_output("display_data", {"image/svg+xml": svg})))
             continue
         for question in questions(cell):
             cells += question_slide(question, answered)

@@ -17,6 +17,7 @@ import grmu
 SLUG = os.environ.get("GITHUB_REPOSITORY", "")
 WHEEL = (f"https://github.com/{SLUG}/releases/download/v{grmu.__version__}/"
          f"grmu-{grmu.__version__}-py3-none-any.whl")
+RAW = f"https://raw.githubusercontent.com/{SLUG}/main"
 ELSEWHERE = {
     "Colab": f"https://colab.research.google.com/github/{SLUG}/blob/colab/",
     "Binder": f"https://mybinder.org/v2/gh/{SLUG}/main?labpath=notebooks/",

@@ -7,23 +7,20 @@ says the same in short.
 import sys
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from grmu.data.files import write_whole
 
-REPOSITORY = Path(__file__).parents[1]
+FOLDER = Path(__file__).parents[1] / "notebooks" / "diagrams"
 COLOURS = {"ink": "#222222", "white": "#ffffff", "grey": "#f4f4f4", "pale": "#fafafa", "dark grey": "#646464",
            "axis": "#777777", "red": "#D55E00", "pale red": "#fbe9e0", "blue": "#0072B2",
            "pale blue": "#e8f1f8", "purple": "#6A51A3", "pale purple": "#eeeaf5"}
 HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img"
   font-family="sans-serif" font-size="16">
-<title>{2}</title>
-<desc>{3}</desc>
+<title>{2}</title><desc>{3}</desc>
 <defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">
-<path d="M0 0 L10 5 L0 10 z" fill="#222222"/></marker></defs>
-<rect width="100%" height="100%" fill="#ffffff"/>
+<path d="M0 0 L10 5 L0 10 z" fill="#222222"/></marker></defs><rect width="100%" height="100%" fill="#ffffff"/>
 """
 
 
@@ -48,9 +45,9 @@ def line(x: float, y: float, to_x: float, to_y: float, ink: str = "ink", end: st
             f'stroke-width="2"{end}/>\n')
 
 
-def arrow(*ends: Any) -> str:
+def arrow(x: float, y: float, to_x: float, to_y: float, ink: str = "ink") -> str:
     """Return an arrow."""
-    return line(*ends, end=' marker-end="url(#head)"')
+    return line(x, y, to_x, to_y, ink, ' marker-end="url(#head)"')
 
 
 def dot(x: float, y: float, fill: str) -> str:
@@ -81,4 +78,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "notebooks" / "diagrams")
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)

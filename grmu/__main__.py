@@ -47,13 +47,10 @@ def make_parser() -> argparse.ArgumentParser:
     add("--device", choices=("cpu", "cuda"), default="cpu", help="where to train")
     add("--seeds", type=positive_int, default=3, help="how many seeds (the paper: 3)")
     add("--protocol", choices=("ours", "released"), default="ours", help="see docs/full-scale.md")
-    add("--on", help="shipped results on embedded data: embedded, groundwear, groundwear-memorised, "
-        "groundwear-many, negation")
-    add("--metrics", choices=("ours", "paper"), default="ours",
-        help="paper: MIA and EO as the released code has them")
+    add("--on", help="show shipped results instead: embedded, or one of the embedded data sets")
+    add("--metrics", choices=("ours", "paper"), default="ours", help="paper: the released code's MIA and EO")
     add("--methods", nargs="+", help="only these and the references, such as miu salun")
-    add("--tiny", action="store_true",
-        help="one seed and a few batches on generated pictures: does all of it work?")
+    add("--tiny", action="store_true", help="one seed, a few batches of generated pictures: does it work?")
     add("--output", default="runs/paper", help="folder of the tables, the store and the notebooks")
     add("--rows", help="with claims: judge the runs.csv of your own sweep")
     add("--profile", help="Snakemake's, such as workflow/profiles/slurm")

@@ -10,7 +10,7 @@ import torch
 from scipy.stats import norm
 
 import notebooks
-from grmu.course import checks, forgetting, information
+from grmu.course import answers, checks, information
 from grmu.reweight import group_weights
 
 EXERCISES = {  # the function that the student writes: its lesson, its check
@@ -27,7 +27,7 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
     "my_measure": ("05", "check_measure"),
     "my_unlearning_loss": ("05", "check_unlearning_loss"), "my_tune_mine": ("05", "check_tune_mine"),
     "my_retain_loss": ("05", "check_retain_loss"),
-    "gap": ("06", "check_gap"), "match_loss": ("06", "check_match_loss"),
+    "gap": ("06", "check_gap"), "holm": ("06", "check_holm"),
     "ulira_scores": ("07", "check_ulira_scores"), "tpr_at_fpr": ("07", "check_tpr_at_fpr"),
     "false_share": ("07", "check_false_share"),
     "alpha_of": ("09", "check_alpha_of"), "fill_in": ("09", "check_fill_in"),
@@ -46,7 +46,7 @@ def cells(lesson: str) -> list:
 
 def defined(code: str, name: str) -> Callable:
     """The function `name` that a piece of a lesson's code defines."""
-    space = {"torch": torch, "np": np, "math": math, "retrain": forgetting.retrain, "norm": norm,
+    space = {"torch": torch, "np": np, "math": math, "retrain": answers.retrain, "norm": norm,
              "weights_of": group_weights, "dv_bound": information.dv_bound,
              "class_nats": information.class_entropy}
     exec(code, space)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from exercises import EXERCISES, cells, check, solution, stub
 
-from grmu.course import checks, forgetting
+from grmu.course import answers, checks
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -94,11 +94,11 @@ MISTAKES = [
     ("retrain", left_out(lambda m, ratio, rng, n: torch.randperm(n, generator=rng)[:50]), "only group 1"),
     ("retrain", left_out(lambda m, ratio, rng, n: m[:0]), "that is PRETRAIN"),
     ("retrain", lambda fit, x, y, group, g, ratio, seed: fit(x[10:], y[:-10]), "do not belong together"),
-    ("retrain_even", forgetting.retrain, "draw from everyone"),
+    ("retrain_even", answers.retrain, "draw from everyone"),
     ("retrain_even", lambda fit, x, y, group, g, ratio, seed:
-     forgetting.retrain(fit, x, y, 0 * group, 0, ratio, seed), "forget 10 in all"),
+     answers.retrain(fit, x, y, 0 * group, 0, ratio, seed), "forget 10 in all"),
     ("retrain_even", lambda fit, x, y, group, g, ratio, seed:
-     forgetting.retrain_even(fit, x, y, group, g, ratio, 0), "pass on the seed"),
+     answers.retrain_even(fit, x, y, group, g, ratio, 0), "pass on the seed"),
     ("margin_shift", lambda before, left: -shift(before, left), "the sign"),
     ("margin_shift", lambda before, left: shift(before, left).exp(), "take its logarithm"),
     ("margin_shift", lambda before, left: (left[1] / before[1]).log(), "nine tenths"),
@@ -114,7 +114,7 @@ MISTAKES = [
     ("group_weights", lambda before, after: before / after, "weight 0"),
     ("sample_epoch", sampler(lambda before, left: before > 0), "use the weights"),
     ("sample_epoch", sampler(lambda before, left: 1 / left.clamp(min=1)), "balance the groups"),
-    ("sample_epoch", sampler(lambda before, left: left / before), "should be 0.50"),
+    ("sample_epoch", sampler(lambda before, left: left / before), "the training set's shares"),
     ("sample_epoch", lambda before, group, rng: torch.randperm(820, generator=rng), "with replacement"),
     ("sample_epoch", lambda before, group, rng: torch.randint(820, (820,)), "pass rng to torch"),
     ("sample_epoch", lambda before, group, rng: before, "as many rows"),
@@ -146,8 +146,8 @@ MISTAKES = [
     ("my_retain_loss", retain_loss(fixed=False), "fixed target"),
     ("gap", lambda r, g, m: paired(r, g, m).abs().mean().mean(), "mean distance"),
     ("gap", lambda r, g, m: 1 - paired(r, g, m).mean().abs().mean(), "absolute values first"),
-    ("match_loss", lambda ce, target: ((ce - target.detach()) ** 2).mean(), "average first"),
-    ("match_loss", lambda ce, target: (ce.mean() - target) ** 2, "detach it"),
+    ("holm", lambda p: (len(p) * p).clip(max=1), "Bonferroni"),
+    ("holm", lambda p: np.sort(solution("holm")(p)), "in the order in which they were given"),
     ("ulira_scores", lambda c, s, t, p: -solution("ulira_scores")(c, s, t, p), "sign is wrong"),
     ("ulira_scores", lambda c, s, t, p: np.exp(solution("ulira_scores")(c, s, t, p)), "the logarithm"),
     ("ulira_scores", lambda c, s, t, p: solution("ulira_scores")(np.r_[c, c[:1]], np.r_[s, s[:1]], t, p),
@@ -155,8 +155,8 @@ MISTAKES = [
     ("ulira_scores", lambda c, s, t, p: solution("ulira_scores")(c, s, t, "unlearned"), "that retained"),
     ("false_share", lambda tpr, fpr, members: fpr, "that is the FPR"),
     ("false_share", lambda tpr, fpr, members: fpr / (fpr + tpr), "multiply each rate"),
-    ("tpr_at_fpr", lambda seen, never, rate: rate, "0.6 at a rate"),
-    ("tpr_at_fpr", lambda seen, never, rate: 0.6, "at a rate of 50 %"),
+    ("tpr_at_fpr", lambda seen, never, rate: rate, "3 of 5 seen"),
+    ("tpr_at_fpr", lambda seen, never, rate: 0.6, "At a rate of 50 %"),
     ("masked_mean", lambda z, ids: z.mean(1), "includes the padding"),
     ("pair_weights", lambda train, retain, n: torch.ones(len(retain)), "all weights are equal"),
     ("pair_weights", lambda train, left, n: (1 / left.bincount(minlength=n))[left], "balance the groups"),

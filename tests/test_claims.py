@@ -2,13 +2,14 @@
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from grmu.analysis import claims, grids, results
-from grmu.analysis.claims import Claim, Paper
+from grmu.analysis import claims, results
+from grmu.analysis.claims import Claim
 from grmu.analysis.compare import interval
+from grmu.analysis.paper import published
+from grmu.analysis.printed import Row
 from grmu.metrics import METRICS
 
 # The made-up world. Percent, UA and GA at seed 0; everything else is 50, and 50 is also what others have.
@@ -43,19 +44,10 @@ def in_the_world(row):
 @pytest.fixture(scope="module")
 def world():
     """All claims, judged from the shipped runs with made-up metrics."""
-    load = results.load
-    whole = load()
+    whole = results.load()
     made = whole.assign(**whole.apply(in_the_world, axis=1))
-
-    def made_up(name="runs", **where):
-        rows = made if name == "runs" else load(name)
-        if name != "runs":  # a grid's rows, with its settings
-            given = rows.assign(overrides=[{} if np.isnan(lam) else {"lam": lam} for lam in rows.lam])
-            rows = rows.assign(**given.apply(in_the_world, axis=1))
-        return results.select(rows, **where)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "load", made_up)
+        patch.setattr(results, "load", lambda: made)
         return {c.text: c for c in claims.all_claims()}
 
 
@@ -80,10 +72,13 @@ def test_the_verdict_follows_the_rule(means, verdict):
 
 
 def test_what_the_paper_did_not_print_is_nan():
-    assert Paper("celeba", 0.5)("pretrain", False, "GA") == 40.6
-    assert Paper("celeba", 0.5).gap("scrub", True) == pytest.approx(1.4)
-    assert math.isnan(Paper("celeba", 0.9)("group_dro", False, "UA"))
-    assert math.isnan(Paper("celeba", 0.5).gap("pretrain", False))
+    assert published(Row("celeba", "pretrain"), "GA")["paper"] == 40.6
+    assert published(Row("celeba", "scrub", True), "avg_gap")["paper"] == 98.6
+    assert published(Row("celeba", "miu", overrides=(("calibration", False),)), "GA")["paper"] == 35.4
+    for row, metric in ((Row("celeba", "group_dro", ratio=0.9), "UA"), (Row("celeba", "pretrain"), "avg_gap"),
+                        (Row("celeba", "retrain", forget=1), "GA"),
+                        (Row("celeba", "miu", overrides=(("unlearning", False),)), "GA")):
+        assert math.isnan(published(row, metric)["paper"])
 
 
 @pytest.mark.parametrize(("beginning", "effect", "by_hand"), [
@@ -125,5 +120,4 @@ def test_every_claim_can_be_judged_from_what_ships_and_has_a_row():
         assert all(i.n >= 5 and math.isfinite(i.low) for i in ends), claim.text
         assert set(claim.published) <= {name.replace("memorised", "waterbirds").replace("many", "fairface")
                                         .replace("groundwear", "celeba") for name in claim.ours}
-    assert grids.MANY in claims.ROLES
     assert table.verdict.isin(["reproduced", "partly", "not reproduced", "mixed", "cannot tell"]).all()

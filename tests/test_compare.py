@@ -51,10 +51,8 @@ def test_an_interval_is_scipy_s():
     values = np.random.default_rng(0).normal(3, 2, 9)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert compare.interval(values) == pytest.approx((values.mean(), expected.low, expected.high, 9))
-    assert compare.half_width(values) == pytest.approx(expected.high - values.mean())
     assert compare.interval([2.0]) == (2, -math.inf, math.inf, 1)
     assert compare.interval([2.0, 2.0, 2.0]) == (2, 2, 2, 3)
-    assert math.isnan(compare.half_width([1.0, 2.0]))
     assert compare.interval([1.0, 2.0, 3.0]).said() == "+2.0 [-0.5, +4.5]"
 
 

@@ -18,7 +18,7 @@ import pytest
 from conftest import REPOSITORY
 
 from grmu.analysis import results
-from grmu.analysis.compare import distance_by_seed, half_width
+from grmu.analysis.compare import LEAST_SEEDS, distance_by_seed, interval
 from grmu.experiments import Experiment
 from grmu.metrics import METRICS
 from grmu.widgets.explorer import ExplorerView, on_paper
@@ -131,7 +131,8 @@ def test_every_setting_shows_the_numbers_of_the_table_and_a_link_holds_it(answer
         for metric in METRICS:
             found = shown["mine"]["metrics"][metric]
             assert found["mean"] == pytest.approx(mine[metric].mean(), abs=1e-9)
-            half = half_width(mine[metric]) if choice["seed"] is None else np.nan
+            ends = interval(mine[metric])
+            half = ends.high - ends.mean if ends.n >= LEAST_SEEDS else np.nan
             assert number(found["half"]) == pytest.approx(half, abs=1e-9, nan_ok=True)
         gold = runs_of(choice | {"method": "retrain", "reweight": True})
         far = distance_by_seed(mine, gold).mean()

@@ -3,7 +3,7 @@
 
 import pytest
 
-from grmu.data.files import replacing, write_whole
+from grmu.data.files import write_whole
 
 
 def names(folder):
@@ -20,18 +20,18 @@ def test_the_content_is_the_file_to_the_byte_and_missing_folders_are_made(tmp_pa
         assert names(path.parent) == {"file.csv"}
 
 
-def test_a_failure_half_way_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+def test_a_failure_half_way_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
     path = tmp_path / "file.csv"
     write_whole(path, "old")
 
-    def stop_half_way():
-        with replacing(path) as temporary:
-            temporary.write_text("ne")
-            assert path.read_text() == "old"
-            raise KeyboardInterrupt
+    def stop_half_way(temporary, _):
+        assert temporary.read_text() == "new"
+        assert path.read_text() == "old"
+        raise KeyboardInterrupt
 
+    monkeypatch.setattr("os.replace", stop_half_way)
     with pytest.raises(KeyboardInterrupt):
-        stop_half_way()
+        write_whole(path, "new")
     assert path.read_text() == "old"
     assert names(tmp_path) == {"file.csv"}
 

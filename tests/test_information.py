@@ -9,7 +9,6 @@ from torch.nn.functional import one_hot
 from grmu import course
 from grmu.course import information
 from grmu.mine import MINE, dv_bound
-from grmu.plots import diagrams
 
 
 def generator():
@@ -69,11 +68,3 @@ def test_the_lesson_uses_the_students_function_once_it_is_written(capsys):
     assert capsys.readouterr().out == (
         "`stub` is not finished yet, so the lesson goes on with the course's version.\n"
         "The lesson goes on with your `generator`.\n")
-
-
-@pytest.mark.parametrize("draw", [diagrams.mine, diagrams.proposition])
-def test_a_diagram_is_svg_with_alt_text_on_an_opaque_background(draw):
-    svg = draw()._repr_svg_()
-    assert svg.startswith("<svg")
-    assert f"<title>{draw().alt.split(',')[0][:20]}" in svg
-    assert '<rect width="100%" height="100%" fill="#ffffff"/>' in svg

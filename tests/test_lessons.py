@@ -4,12 +4,14 @@ import ast
 import functools
 import re
 
+import diagrams
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 import notebooks
+from grmu import data
 from grmu.analysis import paper
 
 LIMITS = {"cells": 40, "words": 2000, "tables": 4, "figures": 6}
@@ -79,6 +81,29 @@ def test_every_figure_has_alt_text_with_a_number(lesson):
             alt = output.metadata.get("image/png", {}).get("alt", "")
             assert len(alt) >= 40
             assert re.search(r"\d", alt), alt
+
+
+def test_diagrams_are_drawn_by_the_script_and_shown_with_alt_text(tmp_path):
+    diagrams.main(tmp_path)
+    kept = {path.name: path.read_text(encoding="utf-8") for path in diagrams.FOLDER.glob("*.svg")}
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == kept
+    cells = [cell for path in notebooks.lessons() for cell in nbformat.read(path, as_version=4).cells]
+    shown = [image for cell in cells for image in re.findall(r"!\[(.*)\]\(diagrams/(.*?)\)", cell.source)]
+    assert sorted(name for _, name in shown) == sorted(kept)
+    assert min(len(alt) for alt, _ in shown) >= 40
+    for svg in kept.values():
+        assert re.search(r"<title>\w.*</title><desc>\w.*</desc>", svg)
+        assert '<rect width="100%" height="100%" fill="#ffffff"/>' in svg
+
+
+def test_the_diagrams_have_the_numbers_of_the_data():
+    train, _, _, asked = data.load("groundwear")
+    left = data.split_forget(train, 0.5, [asked], seed=0).retain.group_counts()
+    said = (diagrams.FOLDER / "reweight.svg").read_text(encoding="utf-8")
+    for part in (train.group_counts(), left):
+        assert all(f"{n:,} ({100 * n / part.sum():.1f} %)" in said for n in part)
+    said = (diagrams.FOLDER / "two_forget_sets.svg").read_text(encoding="utf-8")
+    assert f"forget {len(train) - left.sum()} of {len(train):,} training pictures" in said
 
 
 def test_guesses_come_before_their_answers_and_are_counted_at_the_end(lesson):

@@ -22,7 +22,7 @@ from grmu.data.originals import fairface
 from grmu.data.originals.cache import Cache
 from grmu.data.originals.multinli import LENGTH, has_negation, load_tokenizer
 from grmu.data.originals.registry import ORIGINALS
-from grmu.data.originals.tiny import make_tiny_celeba
+from grmu.data.originals.tiny import make_celeba
 from grmu.data.originals.waterbirds import FOLDER
 
 
@@ -426,7 +426,7 @@ def test_a_full_disk_is_said_and_does_not_kill(small):
 def test_a_tiny_celeba_has_the_same_bytes_each_time_all_groups_and_runs(tmp_path):
     folders = tmp_path / "one", tmp_path / "two"
     for folder in folders:
-        make_tiny_celeba(folder)
+        make_celeba(folder)
     contents = [{path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
                 for folder in folders]
     assert contents[0] == contents[1]

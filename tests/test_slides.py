@@ -17,8 +17,11 @@ def test_every_figure_and_guess_of_a_lesson_has_a_slide(lesson):
     kinds = [cell.metadata.slideshow.slide_type for cell in cells]
     code = [cell for cell in lesson.cells if cell.cell_type == "code"]
     assert 12 <= kinds.count("slide") <= 45
+    shown = [output for cell in cells for output in cell.get("outputs", ())]
+    diagrams = [output for output in shown if "image/svg+xml" in output.data]
     assert [output for cell in code for output in build_slides.visuals(cell)] == [
-        output for cell in cells for output in cell.get("outputs", ())]
+        output for output in shown if output not in diagrams]
+    assert len(diagrams) == "".join(cell.source for cell in lesson.cells).count("](diagrams/")
     guesses = [text for cell in code for text in build_slides.questions(cell)]
     assert kinds.count("fragment") == len(guesses) >= 3
     for kind, cell in zip(kinds, cells, strict=True):

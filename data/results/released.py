@@ -7,7 +7,7 @@ from grmu.analysis.released import membership_of
 from grmu.analysis.results import KEYS, columns_of, write_study
 from grmu.experiments import Experiment, map_experiments
 
-GRIDS = ("references", "unlearning", "memorised", "many", "robust_elsewhere", "text", "text_methods")
+GRIDS = ("references", "unlearning", "memorised", "many", "elsewhere", "text", "text_methods")
 
 
 def experiments() -> list[Experiment]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from grmu.analysis import paper, results
+from grmu.analysis import paper, reproduced, results
 from grmu.analysis.compare import Interval, distance_by_seed, interval, verdicts
 from grmu.analysis.printed import IMAGES, N_GROUPS, OTHERS, STAND_INS, Row
 from grmu.data import require
@@ -33,7 +33,7 @@ class Place(NamedTuple):
     """One of the paper's data sets, a ratio and what forgets, as in a `Row`, and where to look values up.
 
     Args:
-        look_up: Returns the value of a row and a metric: `published`, or `ours` with its first arguments.
+        look_up: Returns the value of a row and a metric: the paper's, or `ours` with its first arguments.
     """
 
     look_up: Callable[[Row, str], Any]
@@ -45,11 +45,6 @@ class Place(NamedTuple):
         """Return a metric, or "avg_gap", in percent: a number of the paper's, or ours by seed."""
         return self.look_up(Row(self.dataset, method, reweight, self.ratio, self.forget,
                                 tuple(changed.items())), metric)
-
-
-def published(row: Row, metric: str) -> float:
-    """Return a published mean, percent; NaN where the paper printed nothing."""
-    return float(paper.published(row, metric)["paper"])
 
 
 def ours(runs: Mapping[tuple[Any, ...], pd.DataFrame], on: Mapping[str, str], row: Row,
@@ -127,10 +122,8 @@ def read_rows(path: str) -> pd.DataFrame:
     rows = pd.read_csv(path)
     missing = [name for name in (*results.KEYS, *METRICS) if name not in rows]
     require(not missing, f"{path} must be the runs.csv of a sweep, but lacks {', '.join(missing)}.")
-    if "protocol" in rows:
-        require(rows.protocol.nunique() == 1, "one table needs rows of one protocol, got "
-                f"{', '.join(sorted(rows.protocol.unique()))}: choose the rows of one.")
-    return rows.assign(overrides=rows.overrides.map(json.loads), by_group=rows.by_group.map(json.loads))
+    parsed = {name: rows[name].map(json.loads) for name in ("overrides", "by_group")}
+    return reproduced.check(rows).assign(**parsed)
 
 
 def lost(at: Place) -> Any:
@@ -208,7 +201,8 @@ CLAIMS: tuple[tuple[str, str, Callable[..., Any], Named], ...] = (
      lambda at: at("group_dro", False, "UA") - at("pretrain", False, "UA"), places(0.5)),
     ("UA and GA are correlated over the methods (times 100).", "Sec. 4.2", correlation, places(0.5)),
     ("REWEIGHT raises GA of every approximate method.", "Fig. 4, Sec. 4.2",
-     lambda at, method: at(method, True, "GA") - at(method, False, "GA"), each((*OTHERS, "miu"), places(0.9))),
+     lambda at, method: at(method, True, "GA") - at(method, False, "GA"),
+     each((*OTHERS, "miu"), places(0.9))),
     ("Without REWEIGHT, MIU is nearer to the gold standard's GA than the other methods.", "Tables 1 to 3",
      lambda at, method: off(at, method) - off(at, "miu"), each(OTHERS, places(0.5))),
     ("With REWEIGHT, MIU has the best avg. gap.", "Tables 1 to 3, Fig. 5", lead,
@@ -238,12 +232,12 @@ def all_claims(rows: pd.DataFrame | None = None) -> list[Claim]:
     """
     on = STAND_INS if rows is None else {name: name for name in IMAGES}
     look_up = partial(ours, by_row(results.load() if rows is None else rows), on)
-    judged = []
+    theirs, judged = (lambda row, metric: paper.published(row, metric)["paper"]), []
     for text, where, effect, named in CLAIMS:
         of_paper, of_ours = {}, {}
         for name, (dataset, *more) in named.items():
             place, arguments = (dataset, *more[:2]), more[2:]
-            of_paper[name] = float(np.mean(effect(Place(published, *place), *arguments)))
+            of_paper[name] = float(np.mean(effect(Place(theirs, *place), *arguments)))
             with suppress(KeyError):  # there are no such runs
                 of_ours[_renamed(name, on)] = effect(Place(look_up, *place), *arguments)
         judged.append(Claim(text, where, of_ours, of_paper))
@@ -252,8 +246,8 @@ def all_claims(rows: pd.DataFrame | None = None) -> list[Claim]:
 
 def _renamed(name: str, on: Mapping[str, str]) -> str:
     """Return an effect's name with our data sets."""
-    for theirs, dataset in on.items():
-        name = name.replace(theirs, dataset.removeprefix("groundwear-"))
+    for role, dataset in on.items():
+        name = name.replace(role, dataset.removeprefix("groundwear-"))
     return name
 
 

@@ -42,12 +42,12 @@ def distance_by_seed(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[s
     return differences(rows, gold, metrics).abs().mean(axis=1)
 
 
-def average_gap(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
+def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
     """Return avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself.
 
     Beware: the original model often scores high, so show PRETRAIN's beside it.
     """
-    return 1 - float(gap_by_metric(rows, gold).mean())
+    return 1 - float(differences(rows, gold, metrics).abs().mean().mean())
 
 
 def tug_of_war(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
@@ -81,18 +81,19 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
-def half_width(values: Sequence[float]) -> float:
-    """Return half of `interval`, as an error bar has it; NaN, which draws none, below LEAST_SEEDS values."""
-    ends = interval(values)
-    return ends.high - ends.mean if ends.n >= LEAST_SEEDS else float("nan")
-
-
 @cache
 def _detectable(n: int) -> float:
     """Return how many standard deviations from 0 a mean of n is detected at 5 % with 80 % power."""
     from statsmodels.stats.power import TTestPower
 
     return float(TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8))
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Return p-values after Holm's correction for their number."""
+    from statsmodels.stats.multitest import multipletests
+
+    return np.asarray(multipletests(p, method="holm")[1])
 
 
 def verdicts(differences: Mapping[str, Sequence[float]],
@@ -116,14 +117,12 @@ def verdicts(differences: Mapping[str, Sequence[float]],
         ValueError: A row has fewer than two values.
         KeyError: A row has no margin.
     """
-    from statsmodels.stats.multitest import multipletests
-
     rows = {name: _tested(name, values, np.nan if margins is None else margins[name])
             for name, values in differences.items()}
     columns = ["mean", "low", "high", "n", "p", "seen", "margin", "equal"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     if len(table):
-        table["p"] = multipletests(table.p, method="holm")[1]
+        table["p"] = holm(table.p)
     table["verdict"] = [_word(row) for _, row in table.iterrows()]
     return table.drop(columns="equal")
 

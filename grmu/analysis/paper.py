@@ -24,10 +24,6 @@ FIGURE8 = {("celeba", 1.0): 99.2, ("waterbirds", 10.0): 96.9, ("fairface", 1.0):
 
 
 @lru_cache
-def _read(name: str) -> pd.DataFrame:
-    return pd.read_csv(Path(__file__).parent / "published" / f"{name}.csv")
-
-
 def table(name: str) -> pd.DataFrame:
     """One of "results", "ablation", "fairness" in long format, one row a published value.
 
@@ -35,7 +31,7 @@ def table(name: str) -> pd.DataFrame:
         ValueError: another name.
     """
     known("table", name, ("results", "ablation", "fairness"))
-    return _read(name)
+    return pd.read_csv(Path(__file__).parent / "published" / f"{name}.csv")
 
 
 def results(dataset: str, ratio: float = 0.5, forget_groups: int = 1) -> pd.DataFrame:
@@ -85,4 +81,5 @@ def published(row: Row, metric: str, item: Item | None = None) -> dict[str, floa
     if values.empty:
         return {"paper": np.nan}
     first = values.iloc[0]
-    return {"paper": first.value, "paper_sd": first.get("std", np.nan), "paper_delta": first.get(delta, np.nan)}
+    return {"paper": first.value, "paper_sd": first.get("std", np.nan),
+            "paper_delta": first.get(delta, np.nan)}

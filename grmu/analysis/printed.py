@@ -25,10 +25,8 @@ IMAGES = ("celeba", "waterbirds", "fairface")
 TITLES = {"celeba": "CelebA", "waterbirds": "Waterbirds", "fairface": "FairFace", "multinli": "MultiNLI",
           "groundwear": "Groundwear", "groundwear-memorised": "Groundwear, memorised",
           grids.MANY: "Groundwear, many groups", "negation": "Negation"}
-FAIRFACE_GROUPS = {  # ages by race, with the default forget group: "20-29, Black"
-    "nine": tuple(product((1, 3, 6), (0, 1, 2))),
-    "twenty-five": tuple(product((1, 3, 4, 6, 8), (0, 1, 2, 3, 6)))}
-SEVERAL = {"fairface": FAIRFACE_GROUPS,
+SEVERAL = {"fairface": {"nine": tuple(product((1, 3, 6), (0, 1, 2))),  # ages by race, with "20-29, Black"
+                        "twenty-five": tuple(product((1, 3, 4, 6, 8), (0, 1, 2, 3, 6)))},
            grids.MANY: {"nine": grids.NINE_GROUPS, "twenty-five": grids.TWENTY_FIVE_GROUPS}}
 N_GROUPS = {"default": 1, "nine": 9, "twenty-five": 25}
 REFERENCES = ("pretrain", "retrain")
@@ -137,13 +135,6 @@ class Item:
         kept = (*REFERENCES, *(self.methods if methods is None else methods))
         return replace(self, rows=tuple(row for row in self.rows if row.method in kept))
 
-    def chosen(self, on: str | None) -> tuple[Row, ...]:
-        """Return the rows that `on` can stand for: all, or those of one data set."""
-        if on in (None, "embedded"):
-            return self.rows
-        role = next((name for name in self.datasets if STAND_INS[name] == on), self.datasets[0])
-        return tuple(row for row in self.rows if row.dataset == role)
-
     def runs(self, seeds: Iterable[int], on: str | None = None, **shared: Any) -> dict[Row, list[Experiment]]:
         """Return the experiments of every row.
 
@@ -157,11 +148,12 @@ class Item:
         """
         if on is not None:
             known("data set to run on", on, ("embedded", *STAND_INS.values()))
-        seeds = list(seeds)
+        seeds, role = list(seeds), next((name for name in self.datasets if STAND_INS[name] == on), None)
         of_row = {}
-        for row in self.chosen(on):
+        for row in self.rows:
             dataset = STAND_INS[row.dataset] if on == "embedded" else on
-            of_row[row] = [row.experiment(seed, dataset, **shared) for seed in seeds]
+            if on in (None, "embedded") or row.dataset == (role or self.datasets[0]):
+                of_row[row] = [row.experiment(seed, dataset, **shared) for seed in seeds]
         return of_row
 
 

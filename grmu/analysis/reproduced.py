@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ import pandas as pd
 
 from grmu import data
 from grmu.analysis import grids, paper, results
-from grmu.analysis.compare import distance_by_seed, gap_by_metric
+from grmu.analysis.compare import differences
 from grmu.analysis.printed import ITEMS, N_GROUPS, TITLES, Item, Row
 from grmu.analysis.released import equalized_odds
 from grmu.experiments import Experiment
@@ -106,31 +107,22 @@ def cells(item: Item, rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(made, columns=columns)
 
 
-def _cell(row: Row, part: pd.DataFrame, metric: str, values: pd.Series,
-          **more: object) -> dict[str, object]:
+def _cell(row: Row, part: pd.DataFrame, metric: str, values: pd.Series, **more: object) -> dict[str, object]:
     on = part.dataset.iloc[0]
     role = "" if on == row.dataset else f" (for {TITLES[row.dataset]})"
-    same = {"dataset": row.dataset, "method": row.method, "reweight": row.reweight, "name": row.name,
-            "ratio": row.ratio, "forget": row.forget, "panel": TITLES[on] + role, "style": "",
-            "metric": metric}
-    return {**same, "ours": values.mean(), "sd": values.std(), "n": values.count(), **more}
+    same = {name: getattr(row, name) for name in ("dataset", "method", "reweight", "name", "ratio", "forget")}
+    return {**same, "panel": TITLES[on] + role, "style": "", "metric": metric, "ours": values.mean(),
+            "sd": values.std(), "n": values.count(), **more}
 
 
 def _against_gold(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict[str, object]]:
-    gold = rows.get(row.gold)
+    gold = rows.get(row.gold, part[:0])
+    away = differences(part[part.seed.isin(gold.seed)], gold).abs()
     x = {"ratio": row.ratio, "groups": row.n_groups, "lam": dict(row.overrides).get("lam")}
-    paired = None if gold is None else part[part.seed.isin(gold.seed)]
     made = []
     for metric in item.columns:
-        delta = np.nan
-        if metric != "avg_gap":
-            values = 100 * part[metric]
-            if paired is not None and len(paired):
-                delta = 100 * gap_by_metric(paired, gold)[metric]
-        elif paired is not None and len(paired):
-            values = 100 - 100 * distance_by_seed(paired, gold)
-        else:
-            values = pd.Series(dtype=float)
+        values = 100 - 100 * away.mean(axis=1) if metric == "avg_gap" else 100 * part[metric]
+        delta = 100 * away.mean().get(metric, np.nan)
         printed = paper.published(row, metric, item)
         if metric != "avg_gap" or row != row.gold:
             made.append(_cell(row, part, metric, values, delta=delta, x=x.get(item.x), **printed))
@@ -164,13 +156,10 @@ def _by_group(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict
     groups = (grids.FORGET_GROUPS[dataset],) if isinstance(groups, str) else groups
     x = 0.0 if row.method == "pretrain" else row.ratio
     names, n_attributes = _groups(dataset)
-    made = []
-    for y, a in groups:
-        index = y * n_attributes + a
-        together = " and ".join(names[other * n_attributes + b] for other, b in groups)
-        made.append(_cell(row, part, "accuracy", 100 * part.by_group.str[index], x=x, style=together,
-                          panel=f"{TITLES[dataset]}: {names[index]}", **printed))
-    return made
+    ids = [y * n_attributes + a for y, a in groups]
+    together = " and ".join(names[index] for index in ids)
+    return [_cell(row, part, "accuracy", 100 * part.by_group.str[index], x=x, style=together,
+                  panel=f"{TITLES[dataset]}: {names[index]}", **printed) for index in ids]
 
 
 @lru_cache
@@ -181,9 +170,8 @@ def _groups(dataset: str) -> tuple[list[str], int]:
         return train.group_names, train.n_attributes
     from grmu.data.originals.registry import ORIGINALS
 
-    original = ORIGINALS[dataset]
-    names = [f"{y}, {a}" for y in original.class_names for a in original.attribute_names]
-    return names, len(original.attribute_names)
+    y, a = ORIGINALS[dataset].class_names, ORIGINALS[dataset].attribute_names
+    return [", ".join(pair) for pair in product(y, a)], len(a)
 
 
 def _overhead(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict[str, object]]:
@@ -265,11 +253,10 @@ def beside_paper(rows: pd.DataFrame) -> pd.DataFrame:
     runs = dict(list(rows.groupby(["method", "reweight"])))
     for item in ITEMS.values():
         first = item.rows[0]
-        if item.kind == "results" and (first.dataset, first.ratio) == (dataset, round(ratio, 5)) \
-                and str(first.groups(dataset)) == groups:
-            of_row = {row: runs[row.method, row.reweight] for row in item.rows
-                      if (row.method, row.reweight) in runs}
-            return layout(item, cells(item, of_row))
+        place = first.dataset, first.ratio, str(first.groups(first.dataset))
+        if item.kind == "results" and place == (dataset, round(ratio, 5), groups):
+            of_row = {row: runs.get((row.method, row.reweight)) for row in item.rows}
+            return layout(item, cells(item, {row: part for row, part in of_row.items() if part is not None}))
     return pd.DataFrame()
 
 

@@ -92,13 +92,12 @@ def cache_bytes(dataset: str) -> int:
 
 def runs(experiments: Mapping[str, Experiment], images_per_second: float,
          texts_per_second: float) -> pd.DataFrame:
-    """Return a row for each run, by job: dataset, trained, forward, hours, bytes."""
+    """Return a row for each run, by job: dataset, hours, bytes."""
     rows = {}
     for job, e in experiments.items():
         trained, forward = passes(e)
         speed = texts_per_second if e.network.model in models.TEXTS else images_per_second
-        rows[job] = {"dataset": e.dataset, "trained": trained, "forward": forward,
-                     "hours": (trained + forward / 3) / speed / 3600,
+        rows[job] = {"dataset": e.dataset, "hours": (trained + forward / 3) / speed / 3600,
                      "bytes": weights_bytes(e.dataset, e.network)}
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -8,9 +8,6 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from grmu.analysis import tables
 from grmu.analysis.names import label
 from grmu.data import PROTOCOLS, check_ratio, require, short_repr
 from grmu.data.checks import Settings, check_device, hint, one_of, within
@@ -82,7 +79,7 @@ class Parameters(Settings):
                 raise ValueError(f"{self.method} is a reference and keeps the preset's settings: "
                                  "leave lam and overrides empty.")
             if self.references:
-                runs |= dict.fromkeys((original, replace(original, method="retrain"), original.gold))
+                runs |= dict.fromkeys(references(original))
             runs |= dict.fromkeys(self._method_runs(plain))
         return list(runs)
 
@@ -93,6 +90,11 @@ class Parameters(Settings):
             return [plain, replace(plain, reweight=True)]
         except ValueError:  # only REWEIGHT is impossible: `plain` has been made
             return [plain]
+
+
+def references(original: Experiment) -> list[Experiment]:
+    """Return what a method starts from, or is compared with."""
+    return [original, replace(original, method="retrain"), original.gold]
 
 
 def order(method: str) -> int:
@@ -144,15 +146,14 @@ def outcome(result: Result) -> str:
 def write(parameters: Parameters, results: list[Result]) -> Path | None:
     """Write metrics.json into the output folder, whole or not at all, and return its path.
 
-    It holds parameters, a row and the accuracies of every run, and the summary. It is strict JSON: NaN, such
-    as the accuracy of a group without samples, becomes null.
+    It holds parameters, and a row and the accuracies of every run. It is strict JSON: NaN, such as the
+    accuracy of a group without samples, becomes null.
     """
     if not parameters.output:
         return None
     runs = [r.row() | {"overrides": r.experiment.overrides, "settings": r.experiment.settings,
                        "accuracy": r.accuracy.to_dict("records"), "made_by": r.made_by} for r in results]
-    summary = tables.summary(pd.DataFrame(runs)).reset_index() if parameters.references else pd.DataFrame()
-    record = {"parameters": asdict(parameters), "runs": runs, "summary": summary.to_dict("records")}
+    record = {"parameters": asdict(parameters), "runs": runs}
     strict = json.loads(json.dumps(record), parse_constant=lambda nan: None)
     path = Path(parameters.output) / "metrics.json"
     write_whole(path, json.dumps(strict, indent=1))

@@ -7,10 +7,12 @@ Slurm. The results are in the output folder's store, which all tables share.
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 from collections.abc import Mapping
 from functools import partial
 from html import escape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +81,9 @@ def paper(name: str | None, root: str | None, device: str, seeds: int, protocol:
     else:
         if tiny:
             root, device, seeds, folder = str(folder / "tiny-celeba"), "cpu", 1, folder / "tiny"
-            from grmu.data.originals.tiny import make_tiny_celeba
+            from grmu.data.originals.tiny import make_celeba
 
-            make_tiny_celeba(Path(root))
+            make_celeba(Path(root))
         shared: dict[str, Any] = {"root": root, "protocol": protocol, "tiny": tiny}
         of_row = item.runs(range(seeds), **shared)
         check_files(of_row)
@@ -98,21 +100,17 @@ def listing(output: str, root: str | None, protocol: str, seeds: int) -> pd.Data
     """Return a row for each table and figure: what it needs and costs, and what is there already."""
     store, lines = Store(Path(output) / "store"), []
     for item in ITEMS.values():
-        runs = [e for es in item.runs(range(seeds), root=root, protocol=protocol).values() for e in es]
+        runs = list(chain(*item.runs(range(seeds), root=root, protocol=protocol).values()))
+        shipped = list(chain(*item.runs(range(5), "embedded").values()))
         jobs = {sweep.job_name(e): e for e in runs}
         amounts = cost.amounts(cost.runs(jobs, *SPEEDS))
         there = sum(is_stored(e, store) for e in runs)
         lines.append({"name": item.name, "shows": item.title,
                       "data": ", ".join(TITLES[name] for name in item.datasets), "runs": amounts["runs"],
                       "GPU hours": f"{amounts['GPU hours']:.1f}", "GB": f"{amounts['GB']:.0f}",
-                      "computed": f"{there} of {len(runs)}", "on embedded data": embedded(item)})
+                      "computed": f"{there} of {len(runs)}",
+                      "on embedded data": f"{len(results.find(shipped))} of {len(shipped)}"})
     return pd.DataFrame(lines)
-
-
-def embedded(item: Item) -> str:
-    """Return how many runs of an item come with the course, on embedded data and five seeds."""
-    runs = [e for experiments in item.runs(range(5), "embedded").values() for e in experiments]
-    return f"{len(results.find(runs))} of {len(runs)}"
 
 
 def is_stored(e: Experiment, store: Store) -> bool:
@@ -125,7 +123,7 @@ def is_stored(e: Experiment, store: Store) -> bool:
 
 def check_files(of_row: Mapping[Row, list[Experiment]]) -> None:
     """Load each data set that a table needs; a FileNotFoundError says what is missing and where to get it."""
-    for e in {e.dataset: e for experiments in of_row.values() for e in experiments}.values():
+    for e in {e.dataset: e for e in chain(*of_row.values())}.values():
         try:
             load_split(e)
         except (FileNotFoundError, ValueError) as error:
@@ -174,8 +172,7 @@ def show(item: Item, rows: reproduced.Rows, folder: Path) -> None:
     figure = plots.paper_item(item, table)
     png, _ = plots.png_of(figure)
     html = shown.to_html(index=False, border=0)
-    for bold in (("**", "<b>"), ("**", "</b>")) * html.count("**"):
-        html = html.replace(*bold, 1)
+    html = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html)
     page = PAGE.format(title=escape(title), words=escape(WORDS), table=html,
                        figure=base64.b64encode(png).decode(), caption=escape(plots.caption_of(figure)))
     markdown = shown.map(lambda text: str(text).replace("|", "\\|")).to_markdown(index=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from grmu.analysis.printed import ITEMS
-from grmu.batch.entry import REFERENCES, Parameters, order
+from grmu.batch.entry import REFERENCES, Parameters, order, references
 from grmu.data import known, require, short_repr
 from grmu.data.checks import hint
 from grmu.data.files import PACKAGE, write_whole
@@ -83,10 +83,7 @@ def job_name(experiment: Experiment) -> str:
 
 def prerequisites(experiment: Experiment) -> list[Experiment]:
     """Return the references of a method, which it starts from or is compared with."""
-    if experiment.method in REFERENCES:
-        return []
-    original = experiment.original
-    return [original, replace(original, method="retrain"), original.gold]
+    return [] if experiment.method in REFERENCES else references(experiment.original)
 
 
 def plan(grid: str) -> int:
@@ -130,17 +127,16 @@ def dry_run(grid: str, root: str | None, jobs: int) -> int:
 def _of_block(block: Any, grid: Grid) -> Iterator[Experiment]:
     if isinstance(block, Mapping) and "paper" in block:  # its tables and figures, by name
         block = _complete(block, PAPER_BLOCK, "block")
-        names = ITEMS if block["paper"] == "all" else block["paper"]
-        for name in ("paper", "seeds"):
-            require((name == "paper" and names is ITEMS) or isinstance(block[name], list),
-                    f"{name} must be a list, got {block[name]!r}.")
+        names = list(ITEMS) if block["paper"] == "all" else block["paper"]
+        _check_list("paper", names)
+        _check_list("seeds", block["seeds"])
         for name in names:
             known("table or figure", name, ITEMS)
             item = ITEMS[name].of_methods(block["methods"])
-            for experiments in item.runs(block["seeds"], protocol=grid["protocol"]).values():
-                for e in experiments:
-                    yield replace(e, root=_root(grid, e.dataset), tiny=grid["tiny"])
-                    yield from prerequisites(replace(e, root=_root(grid, e.dataset), tiny=grid["tiny"]))
+            of_row = item.runs(block["seeds"], protocol=grid["protocol"], tiny=grid["tiny"])
+            for e in chain(*of_row.values()):
+                e = replace(e, root=_root(grid, e.dataset))
+                yield from (e, *prerequisites(e))
         return
     for parameters in _expand(_complete(block, BLOCK, "block"), grid):
         yield from parameters.experiments()

@@ -1,16 +1,16 @@
-"""What belongs to learning: guesses, the checks of exercises, the requests and the report of the last lesson.
+"""course: what belongs to learning: guesses, our answers to exercises and their checks, the last lesson's report.
 
     from grmu import course
 
     course.guess(...), course.quiz(...), course.score_guesses(...), course.checks.check_retrain(retrain)
+
+Not here: figures (plots), controls (widgets), the labs' grader (notebooks/labs/grading).
+May import: data, the core, experiments, analysis, plots, widgets.
 """
 
-from grmu.course import checks, closed_form, forgetting, information, miu_parts
+from grmu.course import answers, checks, closed_form, information, miu_parts
 from grmu.course.checks.common import or_ours
-from grmu.course.decisions import auc_interval, choose, labels_needed, points_lost, promise
 from grmu.course.guesses import guess, quiz, score_guesses
-from grmu.course.sampling import reweighted_epoch
 
-__all__ = ["auc_interval", "checks", "choose", "closed_form", "forgetting", "guess", "information",
-           "labels_needed", "miu_parts", "or_ours", "points_lost", "promise", "quiz", "reweighted_epoch",
+__all__ = ["answers", "checks", "closed_form", "guess", "information", "miu_parts", "or_ours", "quiz",
            "score_guesses"]

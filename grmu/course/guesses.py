@@ -20,11 +20,10 @@ from IPython.display import HTML, display
 from matplotlib.axes import Axes
 
 COLOUR = "#7F3C8D"  # violet: used for nothing else in the course
-LINE = "_" * 12
 
 
 class Guess:
-    """A question and the reader's answer; `guess` makes one.
+    """A question, and the reader's choice of one of several options, or of a number of a range.
 
     Attributes:
         value: One of `options`, or a number of the range; None until the reader commits to it.
@@ -32,12 +31,6 @@ class Guess:
     """
 
     def __init__(self, question: str, options: Sequence[str] | range) -> None:
-        texts = isinstance(options, list | tuple) and all(isinstance(option, str) for option in options)
-        if not isinstance(question, str) or not (texts or isinstance(options, range)):
-            raise TypeError("a guess needs a question and options: a list of texts, or a range such as "
-                            f"range(101), got {question!r} and {options!r}.")
-        if len(set(options)) != len(options) or len(options) < 2:
-            raise ValueError(f"a guess needs at least two different options, got {options!r}.")
         self.question, self.options = question, options
         self.value: str | int | None = None
         self.truth: str | float | None = None
@@ -107,11 +100,19 @@ class Guess:
         """Return the question for paper, in Markdown."""
         options = (f"{self.options[0]} to {self.options[-1]}" if isinstance(self.options, range)
                    else " / ".join(self.options))
-        return f"**{self.question}**\n\n{options}\n\nYour guess: {LINE}"
+        return f"**{self.question}**\n\n{options}\n\nYour guess: {'_' * 12}"
 
 
 class Quiz(Guess):
-    """A question that says at once whether a choice is right, and why; readers may try again."""
+    """A question that says at once whether a choice is right, and why; readers may try again.
+
+    Args:
+        reasons: For each option, why it is right or wrong.
+        right: The right option.
+
+    Raises:
+        ValueError: The right option is not among them.
+    """
 
     def __init__(self, question: str, reasons: Mapping[str, str], right: str) -> None:
         super().__init__(question, list(reasons))
@@ -137,23 +138,7 @@ class Quiz(Guess):
         return f"**{self.question}**\n\n{options}\n\n{answer}"
 
 
-def guess(question: str, options: Sequence[str] | range) -> Guess:
-    """Ask for one of several options, or for a number of a range.
-
-    Raises:
-        TypeError: Not a question with a list of texts or a range.
-        ValueError: Fewer than two different options.
-    """
-    return Guess(question, options)
-
-
-def quiz(question: str, reasons: Mapping[str, str], right: str) -> Quiz:
-    """Ask at the end of a lesson; `reasons` says for each option why it is right or wrong.
-
-    Raises:
-        ValueError: The right option is not among them.
-    """
-    return Quiz(question, reasons, right)
+guess, quiz = Guess, Quiz
 
 
 def score_guesses(*guesses: Guess) -> None:

@@ -62,31 +62,23 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to; on leaving, what was written takes the place of `path`.
-
-    Whoever reads meanwhile finds the old file. It stays if anything fails, and nothing else does.
-    """
-    temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
-    try:
-        with naming(path):
-            yield temporary
-            os.replace(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
-
-
 def write_whole(path: Path, content: str | bytes) -> None:
     """The content as that file, in one step; text as UTF-8. Folders that are missing are made.
+
+    Whoever reads meanwhile finds the old file.
 
     Raises:
         OSError: the disk is full or read-only; the old file stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+    try:
+        with naming(path):
+            temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+            os.replace(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def default_store() -> Path:

@@ -15,7 +15,6 @@ from safetensors.numpy import load as load_tensors
 from grmu.data.core import GroupedDataset, Splits
 from grmu.data.files import ShippedFile
 
-VARIANTS = ("groundwear", "groundwear-memorised", "groundwear-many")
 SHIPPED = ShippedFile("groundwear.safetensors.xz",
                       "33ae62affd8e6bf3b65f5fe02703b8c08725200d17b0e0cf1852f08e28030fd5",
                       "build_groundwear.py")
@@ -43,8 +42,7 @@ def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> S
     offsets, on = np.arange(SIDE), [f"on {ground}" for ground in spec["attribute_names"]]
 
     def split(part: str) -> GroupedDataset:
-        index, y, a, row, col = (tensors[f"{name}.{part}.{k}"]
-                                        for k in ("object", "y", "a", "row", "col"))
+        index, y, a, row, col = (tensors[f"{name}.{part}.{k}"] for k in ("object", "y", "a", "row", "col"))
         rows, cols = row[:, None, None] + offsets[:, None], col[:, None, None] + offsets
         x = compose(tensors["objects"][index], textures[a[:, None, None], rows, cols])
         return GroupedDataset(torch.from_numpy(x[:, None]), torch.from_numpy(y), torch.from_numpy(a),

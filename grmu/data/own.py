@@ -50,7 +50,7 @@ def from_dataset(dataset: Dataset[Any], class_names: Sequence[str] = (), attribu
 
 
 @lru_cache(maxsize=4)
-def digest(splits: Splits) -> str:
+def digest_of(splits: Splits) -> str:
     """Return the SHA-256 of everything in the splits."""
     total = hashlib.sha256(repr(splits.forget_group).encode())
     for part in splits[:3]:

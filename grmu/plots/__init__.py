@@ -5,11 +5,9 @@ May import: data, the core, experiments, analysis.
 """
 
 from grmu.analysis.names import label
-from grmu.plots.curves import by_batch_size, convergence, epochs, ratio_curve, runs_by_epoch, shares
-from grmu.plots.curves import trajectories
+from grmu.plots.curves import convergence, epochs, ratio_curve, runs_by_epoch, shares, trajectories
 from grmu.plots.estimates import attacks, compare, confidences, forest, intervals, roc, seeds
-from grmu.plots.groups import accuracies, clouds, group_change, group_counts, margins
-from grmu.plots.groups import weights_compared
+from grmu.plots.groups import accuracies, clouds, group_change, margins
 from grmu.plots.paper import paper_item
 from grmu.plots.pictures import group_sheet, hero, samples, show_picture
 from grmu.plots.style import COLOURS, GROUP_COLOURS, REWEIGHTED, VERMILION

@@ -12,29 +12,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from grmu.analysis.names import label
-from grmu.plots.style import (
-    GROUP_COLOURS,
-    REWEIGHTED,
-    VERMILION,
-    captioned,
-    colour,
-    facets,
-    label_ends,
-    legend_below,
-    listed,
-    panels,
-    seeds_in_words,
-    t_interval,
-)
+from grmu.plots import style
 
-ACCURACY = "accuracy of the group, test (%)"
-SETS = {"GA": VERMILION, "UA": "#8C3D00", "TA": GROUP_COLOURS[0]}  # accuracies by epoch
-NUMBERS = {102: ("o", "#6B2D00", -0.2), 51: ("s", VERMILION, 0.0), 10: ("^", "#FFC9A3", 0.2)}  # pictures left
-PASSES = {"forget": VERMILION, "retain": GROUP_COLOURS[0], "train": GROUP_COLOURS[0]}
+ACCURACY = "test accuracy on the group (%)"
+SETS = {"GA": style.VERMILION, "UA": "#8C3D00", "TA": style.GROUP_COLOURS[0]}  # accuracies by epoch
+NUMBERS = {102: ("o", "#6B2D00", -0.2), 51: ("s", style.VERMILION, 0.0), 10: ("^", "#FFC9A3", 0.2)}  # pictures left
+EPOCHS = {name: ("accuracy (%)", hue) for name, hue in SETS.items()} | {
+    "mi_forget": ("M before the epoch (nats)", style.VERMILION), "mi_train": ("M before the epoch (nats)", SETS["TA"]),
+    "forget_loss": ("mean loss", style.VERMILION), "retain_loss": ("mean loss", SETS["TA"])}
 
 
 def ratio_curve(rows: pd.DataFrame, by: str, palette: Mapping[str, str], title: str = "") -> Figure:
-    """Draw GA against the unlearning ratio, a line for each value of `by`; PRETRAIN is a dotted level.
+    """Draw RETRAIN's GA against the ratio, a line for each value of `by`; PRETRAIN is a dotted level.
 
     Args:
         rows: runs, as `results.load` returns them, with the column `by`.
@@ -46,16 +35,18 @@ def ratio_curve(rows: pd.DataFrame, by: str, palette: Mapping[str, str], title: 
     levels, lines = rows[rows.method == "pretrain"], rows[rows.method != "pretrain"]
     figure, (ax,) = panels(1, 8, 4.2)
     sns.lineplot(lines, x="ratio", y="GA", hue=by, style=by, palette=palette, markers=True, ax=ax,
-                 legend=False, errorbar=t_interval, err_style="bars", err_kws={"capsize": 3})
+                 legend=False, errorbar=style.t_interval, err_style="bars", err_kws={"capsize": 3})
     before = levels.groupby(by, sort=False).GA.mean()
     for name, level in before.items():
         ax.axhline(level, color=palette[name], ls=":", lw=1.5)
     after = lines[np.isclose(lines.ratio, lines.ratio.max())].groupby(by, sort=False).GA.mean()
     ax.set(xlabel="unlearning ratio: share of the group that is forgotten", ylabel=ACCURACY, ylim=(0, 103))
     ends = after.to_dict() | {name: level for name, level in before.items() if name not in after}
-    label_ends(ax, {name: (end, palette[name]) for name, end in ends.items()})
-    return captioned(figure, title, f"{seeds_in_words(rows.seed.nunique()).capitalize()}. Dotted, original "
-                     f"model: {listed(before)} %. At ratio {lines.ratio.max():g}: {listed(after)} %.")
+    style.label_ends(ax, {name: (end, palette[name]) for name, end in ends.items()})
+    first = " and ".join(dict.fromkeys(f"{level:.0f}" for level in before))
+    last = ", ".join(f"{value:.0f} % ({by} {name})" for name, value in after.items())
+    return captioned(figure, title, f"GA, {style.seeds_in_words(rows.seed.nunique())}. Dotted line: original model, "
+                     f"{first} %. RETRAIN at ratio {lines.ratio.max():g}: {last}.")
 
 
 def shares(cells: pd.DataFrame, title: str = "") -> Figure:
@@ -81,11 +72,11 @@ def shares(cells: pd.DataFrame, title: str = "") -> Figure:
         ax.set(xlabel="the group's share of the retain set (%)", ylabel=ACCURACY, ylim=(0, 85),
                xlim=(-0.5, len(places) - 0.5), title=f"{name} ({part.n.min()} seeds)")
         ax.set_xticks(range(len(places)), places)
-    legend_below(figure, axes)
+    style.legend_below(figure, axes)
     numbers = {f"{row.panel}, {row.left} left, share {row.share:.2g} %:": row.mean
                for row in cells.itertuples()}
-    return captioned(figure, title, f"Means and 95 % intervals over {cells.n.min()} seeds: "
-                     f"{listed(numbers)} %.")
+    return captioned(figure, title, f"Accuracy on the group, means and 95 % intervals over {cells.n.min()} "
+                     f"seeds: {style.listed(numbers)} %.")
 
 
 def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, float], every: int = 1,
@@ -103,77 +94,46 @@ def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, flo
         palette: the colour of each estimate.
     """
     figure, (ax,) = panels(1, 8, 3.8)
-    hues, ends = palette or dict(zip(histories, [GROUP_COLOURS[0], "#E69F00"], strict=False)), {}
+    hues, ends = palette or dict(zip(histories, [style.GROUP_COLOURS[0], "#E69F00"], strict=False)), {}
     for name, values in histories.items():
         hue = hues[name]
         by_seed = pd.DataFrame(np.atleast_2d(values))
         by_seed.columns = every * (1 + by_seed.columns)
         sns.lineplot(by_seed.melt(var_name="updates"), x="updates", y="value", color=hue, ax=ax, lw=2,
-                     errorbar=t_interval)
+                     errorbar=style.t_interval)
         ends[name] = by_seed.iloc[:, -1].mean(), hue
     for name, level in levels.items():
         ax.axhline(level, color="black", ls="--", lw=1.2)
         ends[name] = level, "black"
     ax.set(xlabel="updates of the network T", ylabel="estimate (nats)", ylim=ylim)
-    label_ends(ax, ends)
+    style.label_ends(ax, ends)
     return captioned(figure, title, "After the last update, nats: "
-                     + listed({name: end for name, (end, _) in ends.items()}, 2) + f". {note}".rstrip())
+                     + style.listed({name: end for name, (end, _) in ends.items()}, 2) + f". {note}".rstrip())
 
 
-def by_batch_size(tables: Mapping[str, pd.DataFrame], truths: Sequence[float], title: str = "",
-                  note: str = "") -> Figure:
-    """Draw numbers against the batch size, a panel for each, beside their true values (dashed).
-
-    Args:
-        tables: by the label of the axis, a row for each batch size and a column for each line.
-        truths: the true value of each panel.
-        title: the finding.
-        note: the caption.
-    """
-    figure, axes = panels(len(tables), 9.5, 3.8)
-    for ax, (words, table), truth in zip(axes, tables.items(), truths, strict=True):
-        n = table.shape[1]
-        sns.lineplot(table.set_axis(table.index.map(str)), palette=["#0072B2", "#E69F00"][:n], dashes=False,
-                     markers=["o", "s"][:n], ax=ax)
-        ax.axhline(truth, color="black", ls="--", lw=1.2)
-        ax.set(xlabel="batch size", ylabel=words)
-        ax.legend(title="")
-    return captioned(figure, title, f"Dashed: the true value. {note}")
-
-
-def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title: str = "",
-           forget_epochs: int = 0) -> Figure:
-    """Draw a run epoch by epoch: accuracies, then MINE's estimates, or else the loss of each pass.
+def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title: str = "") -> Figure:
+    """Draw a run epoch by epoch: accuracies, and MINE's estimates or else the losses.
 
     Args:
         curves: one row per epoch, as `Result.curves`; epoch 0 is the original model.
         gold: the gold standard's metrics, dashed.
         title: the finding.
-        forget_epochs: how many epochs have a forget pass, shaded.
     """
-    kinds = {"accuracy (%)": [name for name in SETS if name in curves]}
-    if "mi_train" in curves:
-        kinds["M before the epoch (nats)"] = ["mi_forget", "mi_train"]
-    else:
-        losses = [f"{part}_loss" for part in ("forget", "retain") if f"{part}_loss" in curves]
-        kinds |= {f"mean {name.replace('_', ' ')}": [name] for name in losses if curves[name].notna().any()}
-    figure, axes = panels(len(kinds), 4.4 * len(kinds), 3.8)
-    for ax, (words, names) in zip(axes, kinds.items(), strict=True):
-        for name in names:
-            part = next((part for part in PASSES if part in name), "")
-            scale, hue = (1, PASSES[part]) if part else (100, SETS[name])
-            sns.lineplot(x=curves.epoch, y=scale * curves[name], color=hue, marker="o", ax=ax,
-                         label=part or name)
-            if gold is not None and not part:
-                ax.axhline(100 * gold[name], color=hue, ls="--", lw=1.2)
-        if forget_epochs:
-            ax.axvspan(0.5, forget_epochs + 0.5, color="0.93", zorder=0)
-        ax.set(xlabel="epoch", ylabel=words)
+    shown = [name for name in EPOCHS if name in curves and ("mi_train" not in curves or "loss" not in name)]
+    long = curves.melt("epoch", shown, "line").dropna()
+    long["panel"] = long.line.map({name: words for name, (words, _) in EPOCHS.items()})
+    long.loc[long.line.isin(SETS), "value"] *= 100
+    grid = facets(long, col="panel", height=3.8, sharey=False)
+    grid.map_dataframe(sns.lineplot, x="epoch", y="value", hue="line", marker="o",
+                       palette={name: hue for name, (_, hue) in EPOCHS.items()})
+    for name in SETS if gold else ():
+        grid.axes.flat[0].axhline(100 * gold[name], color=SETS[name], ls="--", lw=1.2)
+    for ax in grid.axes.flat:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
-    last, n = 100 * curves[kinds["accuracy (%)"]].iloc[-1], curves.epoch.iloc[-1]
-    dashed = " Dashed: gold standard." * bool(gold) + " Grey: forget pass." * bool(forget_epochs)
-    return captioned(figure, title, f"Accuracy after epoch {n:g}: {listed(last)} %.{dashed}")
+    grid.set_titles("{col_name}").set_axis_labels("epoch", "")
+    return captioned(grid.figure, title, f"Accuracy after epoch {curves.epoch.iloc[-1]:g}: "
+                     f"{style.listed(100 * curves[list(SETS)].iloc[-1])} %." + " Dashed: gold standard." * bool(gold))
 
 
 def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "") -> Figure:
@@ -185,17 +145,17 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
         title: the finding.
     """
     curves = curves.assign(UA=100 * curves.UA, GA=100 * curves.GA, method=curves.method.map(label),
-                           how=[list(REWEIGHTED)[reweight] for reweight in curves.reweight])
+                           how=[list(style.REWEIGHTED)[reweight] for reweight in curves.reweight])
     ends, start = curves.drop_duplicates(["method", "how"], keep="last"), curves.iloc[0]
-    style: dict[str, Any] = {"x": "UA", "y": "GA", "hue": "how", "palette": REWEIGHTED}
+    look: dict[str, Any] = {"x": "UA", "y": "GA", "hue": "how", "palette": style.REWEIGHTED}
     grid = facets(curves, col="method", col_wrap=4, height=2.3)
-    grid.map_dataframe(sns.lineplot, **style, sort=False, lw=1.2)
+    grid.map_dataframe(sns.lineplot, **look, sort=False, lw=1.2)
     for name, ax in grid.axes_dict.items():
-        sns.scatterplot(ends[ends.method == name], **style, s=60, ax=ax, legend=False, zorder=3)
-        ax.plot(start.UA, start.GA, "s", color=colour("pretrain"), label="original model")
+        sns.scatterplot(ends[ends.method == name], **look, s=60, ax=ax, legend=False, zorder=3)
+        ax.plot(start.UA, start.GA, "s", color=style.colour("pretrain"), label="original model")
     grid.refline(x=100 * gold["UA"], y=100 * gold["GA"], color="black", lw=1)
     grid.set_titles("{col_name}").set_axis_labels("UA (%)", "GA (%)")
-    legend_below(grid.figure, list(grid.axes.flat))
+    style.legend_below(grid.figure, list(grid.axes.flat))
     said = listed(dict(zip(ends.method + " " + ends.how, ends.GA, strict=True)))
     return captioned(grid.figure, title, "Means of five seeds; large dots: the last epoch; dashed: gold "
                      f"standard. GA at the end, %: {said}.")
@@ -225,7 +185,7 @@ def runs_by_epoch(curves: Mapping[str, pd.DataFrame], columns: Mapping[str, str]
         ax.axvspan(0.5, forget_epochs + 0.5, color="0.93", zorder=0)
         ax.set(xlabel="epoch", ylabel=words)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        last.append(f"{words}: {listed({name: run[column].iloc[-1] for name, run in lines.items()}, 2)}")
-    label_ends(axes[-1], {name: (run[column].iloc[-1], palette[name]) for name, run in lines.items()})
+        last.append(f"{words}: {style.listed({name: run[column].iloc[-1] for name, run in lines.items()}, 2)}")
+    style.label_ends(axes[-1], {name: (run[column].iloc[-1], palette[name]) for name, run in lines.items()})
     return captioned(figure, title, f"One seed, last epoch. {'; '.join(last)}. Grey: forget passes."
                      + " Dashed: gold standard." * bool(dashed))

@@ -12,22 +12,11 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from grmu.analysis.names import METRIC_NAMES, label
+from grmu.plots import style
 from grmu.plots.pictures import show_picture
-from grmu.plots.style import (
-    GROUP_COLOURS,
-    REWEIGHTED,
-    VERMILION,
-    captioned,
-    colour,
-    legend_below,
-    listed,
-    panels,
-    seeds_in_words,
-    t_interval,
-)
 
-PLAIN = GROUP_COLOURS[5]  # the colour of estimates that are all of one kind
-ATTACKS = {("U-LiRA", "unlearned"): ("unlearned: U-LiRA", VERMILION),
+PLAIN = style.GROUP_COLOURS[5]  # the colour of estimates that are all of one kind
+ATTACKS = {("U-LiRA", "unlearned"): ("unlearned: U-LiRA", style.VERMILION),
            ("forest", "unlearned"): ("unlearned: random forest (MIA)", "#8C3D00"),
            ("U-LiRA", "retained"): ("control: retained", "#0072B2"),
            ("U-LiRA", "overfitted"): ("control: overfitted on purpose", "#56B4E9")}
@@ -68,16 +57,16 @@ def intervals(table: pd.DataFrame, x: str, y: str, hue: str | None = None, col: 
             ax.axvline(dashed[name], color="black", ls="--", lw=1.2, zorder=0)
         ax.set(xlabel=x if len(parts) == 1 else "", ylabel="", title=name)
         means = part.set_index(part[keys].agg(" ".join, axis=1))["mean"]
-        said.append(" ".join(f"{name}: {listed(means, digits)}".strip(": ").split()))
+        said.append(" ".join(f"{name}: {style.listed(means, digits)}".strip(": ").split()))
     if hue:
-        legend_below(figure, axes, x if len(parts) > 1 else "")
+        style.legend_below(figure, axes, x if len(parts) > 1 else "")
     elif len(parts) > 1:
         figure.supxlabel(x, fontsize=12)
     return captioned(figure, title, f"{x}: {'; '.join(said)}. {note}".strip())
 
 
 def seeds(rows: pd.DataFrame, x: str, y: str, hue: str | None = None, col: str | None = None,
-          bars: str | None = None, note: str = "", **how: Any) -> Figure:
+          note: str = "", **how: Any) -> Figure:
     """Draw each seed as a dot, and the means with their 95 % intervals, as `intervals` does.
 
     Args:
@@ -86,23 +75,19 @@ def seeds(rows: pd.DataFrame, x: str, y: str, hue: str | None = None, col: str |
         y: the column that names the rows.
         hue: the column that distinguishes marks within a row.
         col: the column that names the panels.
-        bars: the column with what was predicted of each row, drawn as a black bar.
         note: what else the caption says.
         how: further arguments of `intervals`.
     """
     by_row = rows.groupby(list(filter(None, (col, y, hue))), sort=False)[x]
-    ends = by_row.apply(t_interval)
+    ends = by_row.apply(style.t_interval)
     table = by_row.mean().to_frame("mean").assign(low=ends.str[0], high=ends.str[1]).reset_index()
-    words = f"{seeds_in_words(int(by_row.size().max()))}; small dots are seeds. {note}"
+    words = f"{style.seeds_in_words(int(by_row.size().max()))}; small dots are seeds. {note}"
     figure = intervals(table, x, y, hue, col, note=words[0].upper() + words[1:].strip(), **how)
     palette = how.get("palette")
     by = hue or (y if palette else None)
     for ax, (_, part) in zip(figure.axes, rows.groupby(col or (lambda _: 0), sort=False), strict=True):
         sns.stripplot(part, x=x, y=y, hue=by, palette=palette, color=None if by else PLAIN, dodge=bool(hue),
                       ax=ax, alpha=0.45, size=4, jitter=False, legend=False)
-        if bars:
-            sns.pointplot(part, x=bars, y=y, errorbar=None, linestyle="none", marker="|", markersize=20,
-                          markeredgewidth=3, color="black", ax=ax)
         ax.set(xlabel="" if col else x, ylabel="")
     return figure
 
@@ -120,7 +105,7 @@ def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), tit
     long = rows.rename(columns=words).melt(["method_name", "seed"], list(words.values()), "metric", "%")
     gold = rows[(rows.method == "retrain") & rows.reweight]
     return seeds(long.assign(**{"%": 100 * long["%"]}), "%", "method_name", col="metric", title=title,
-                 palette=dict(zip(rows.method_name, map(colour, rows.method), strict=True)),
+                 palette=dict(zip(rows.method_name, map(style.colour, rows.method), strict=True)),
                  dashed={words[metric]: 100 * gold[metric].mean() for metric in metrics if len(gold)},
                  note="Dashed: gold standard." * bool(len(gold)))
 
@@ -132,18 +117,18 @@ def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", col: str | N
     Args:
         gaps: by (method, reweight), in points: mean and, where known, low, high and verdict, as
             `compare.verdicts` returns.
-        noise: by how much two gold standards of a split differ, drawn as a grey band; NaN draws none.
+        noise: the margin around the gold standard, drawn as a grey band; NaN draws none.
         title: the finding.
         col: the column that names the panels.
         x: the label of the axis.
     """
     table = gaps.assign(method_name=[label(method) for method, _ in gaps.index],
-                        how=[list(REWEIGHTED)[reweight] for _, reweight in gaps.index])
+                        how=[list(style.REWEIGHTED)[reweight] for _, reweight in gaps.index])
     if "low" not in table:
         table = table.assign(low=table["mean"], high=table["mean"])
-    return intervals(table, x, "method_name", "how", col, REWEIGHTED, title=title, band=noise,
+    return intervals(table, x, "method_name", "how", col, style.REWEIGHTED, title=title, band=noise,
                      dashed=dict.fromkeys(table[col] if col else [""], 0.0),
-                     note="Dashed: gold standard." + " Grey: two gold standards." * bool(noise > 0))
+                     note="Dashed: gold standard." + f" Grey: the margin, {noise:.1f} points." * bool(noise > 0))
 
 
 def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
@@ -186,7 +171,7 @@ def roc(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], palette: Mapping[st
     ax.set(xscale="log", xlim=(0.1, 100), xlabel="never-seen pictures accused: FPR (%, log scale)",
            ylabel="unlearned pictures accused: TPR (%)")
     ax.xaxis.set_major_formatter("{x:g}")
-    legend_below(figure, [ax])
+    style.legend_below(figure, [ax])
     return captioned(figure, title, caption)
 
 
@@ -201,7 +186,7 @@ def confidences(picture: np.ndarray, answers: Mapping[str, np.ndarray], states: 
         title: the question or the finding.
         caption: its numbers.
     """
-    hues = {"never seen": colour("pretrain"), "unlearned": VERMILION, "retained": GROUP_COLOURS[0]}
+    hues = {"never seen": style.colour("pretrain"), "unlearned": style.VERMILION, "retained": style.GROUP_COLOURS[0]}
     figure, axes = panels(1 + len(answers), 9.5, 3.6)
     show_picture(picture, axes[0])
     for ax, (name, c) in zip(axes[1:], answers.items(), strict=True):
@@ -210,5 +195,5 @@ def confidences(picture: np.ndarray, answers: Mapping[str, np.ndarray], states: 
             sns.rugplot(x=c[states == state], color=hue, height=0.06, ax=ax)
         ax.set(title=name.replace(" + ", "\n+ "), xlabel="confidence c", ylabel="", yticks=[])
     axes[1].set_ylabel("density of models")
-    legend_below(figure, axes[1:])
+    style.legend_below(figure, axes[1:])
     return captioned(figure, title, caption)

@@ -8,22 +8,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from grmu.metrics import METRICS
-from grmu.plots.style import (
-    REWEIGHTED,
-    VERMILION,
-    captioned,
-    facets,
-    group_palette,
-    legend_below,
-    listed,
-    panels,
-)
+from grmu.plots import style
 
-CHOICES = {"no weights": REWEIGHTED["without REWEIGHT"], "α (REWEIGHT)": REWEIGHTED["with REWEIGHT"],
-           "by hand": "#2B0A3D"}
 MARKERS = (("o", 0.0, 9), ("o", 0.0, 9), ("|", 0.0, 22), ("X", 0.3, 9))  # of the columns of `group_change`
 
 
@@ -56,32 +44,9 @@ def group_change(table: pd.DataFrame, forget: Collection[str], title: str = "",
     for row, (change, hue) in enumerate(zip(table[second] - table[first], hues.values(), strict=True)):
         ax.text(1.02, row, f"{round(change):+d}", transform=ax.get_yaxis_transform(), va="center", color=hue)
     ax.set(yticks=range(len(table)), yticklabels=table.index, ylim=(len(table) - 0.4, -0.6), xlabel=xlabel)
-    legend_below(figure, [ax])
-    said = "; ".join(f"{column}: {listed(table[column])}" for column in table)
+    style.legend_below(figure, [ax])
+    said = "; ".join(f"{column}: {style.listed(table[column])}" for column in table)
     return captioned(figure, title, f"{xlabel}, {said}. {note}".strip())
-
-
-def group_counts(counts: Mapping[str, Sequence[int]], names: Sequence[str], forget: int,
-                 title: str = "") -> Figure:
-    """Draw how many samples each group has in two sets, on a logarithmic axis.
-
-    Args:
-        counts: (n_groups,) numbers by the name of the set.
-        names: of the groups.
-        forget: the group in vermilion.
-        title: the finding.
-    """
-    table = pd.DataFrame({which: [int(n) for n in numbers] for which, numbers in counts.items()}, index=names)
-    figure = group_change(table.clip(lower=0.5), [names[forget]], title, "samples (log scale)")
-    (ax,) = figure.axes
-    for text in ax.texts:
-        text.remove()
-    for row, numbers in enumerate(table.to_numpy()):
-        for number in set(numbers.tolist()):
-            ax.annotate(f"{number:,}", (max(number, 0.5), row), (0, 7), textcoords="offset points",
-                        ha="center")
-    ax.set_xscale("log")
-    return figure
 
 
 def clouds(rows: pd.DataFrame, x: str, y: str, names: Sequence[str], forget: Collection[str],
@@ -101,14 +66,14 @@ def clouds(rows: pd.DataFrame, x: str, y: str, names: Sequence[str], forget: Col
         The grid; its figure has title and caption.
     """
     height, aspect = (10 / max(2.2, rows[col].nunique()), 1.0) if col else (4.6, 1.3)
-    grid = facets(rows, col=col, hue="group", hue_order=names, palette=group_palette(names, forget),
+    grid = facets(rows, col=col, hue="group", hue_order=names, palette=style.group_palette(names, forget),
                   height=height, aspect=aspect)
     grid.map_dataframe(sns.scatterplot, x=x, y=y, s=8, alpha=0.3, linewidth=0)
     grid.map_dataframe(sns.kdeplot, x=x, y=y, levels=4, linewidths=1.4, zorder=3,
                        bw_adjust=1.3)
     grid.set_titles("{col_name}")
-    legend_below(grid.figure, list(grid.axes.flat))
-    captioned(grid.figure, title, caption)
+    style.legend_below(grid.figure, list(grid.axes.flat))
+    style.captioned(grid.figure, title, caption)
     return grid
 
 
@@ -117,7 +82,7 @@ def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str],
     """Draw the distribution of margins, a panel per group; those between 0 and `reach` are filled.
 
     Args:
-        by_group: margins of the true class in nats; below 0 a picture is misclassified.
+        by_group: margins of the true class; below 0 a picture is misclassified.
         palette: the colour of each group.
         reach: by how much the margins will fall.
         title: the finding.
@@ -134,40 +99,7 @@ def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str],
         ax.axvline(0, color="black", lw=1)
         ax.annotate(f"{shares[name]:.0f} %", (reach, np.interp(reach, x, height)), (10, 0), va="center",
                     textcoords="offset points", color=palette[name], fontweight="bold", fontsize=13)
-        ax.set(xlabel="margin of the true class (nats)", ylabel="density", title=name)
+        ax.set(xlabel="margin of the true class", ylabel="density", title=name)
     return captioned(figure, title, f"One model. Filled: pictures with a margin between 0 and "
-                     f"{reach:.2f} nats, as a share of the {len(numbers)} test pictures of each group: "
-                     f"{listed(shares)} %.")
-
-
-def weights_compared(shares: Mapping[str, ArrayLike], accuracies: Mapping[str, ArrayLike],
-                     names: Sequence[str], forget: int, title: str = "",
-                     figure: Figure | None = None) -> Figure:
-    """Draw what sampling weights change for every group: its share of the draws, and its accuracy.
-
-    Args:
-        shares: (n_groups,) shares of an epoch's draws by name, "before" among them.
-        accuracies: (n_groups,) accuracies by name, as far as they are known.
-        names: of the groups.
-        forget: the group that requested deletion, in vermilion.
-        title: the finding.
-        figure: one to draw on; None makes one.
-    """
-    figure, axes = panels(2, 9.5, 3.9, figure=figure, sharey=True)
-    times = pd.DataFrame(shares, index=names)
-    points = 100 * pd.DataFrame(accuracies, index=names)
-    changes = (times.div(times["before"], axis=0), points.sub(points.get("before", 0), axis=0))
-    words = ("share of the draws, relative to before\n(log scale)", "accuracy minus before (points)")
-    for ax, table, xlabel in zip(axes, changes, words, strict=True):
-        long = table.melt(ignore_index=False, var_name="weights").reset_index(names="group")
-        sns.pointplot(long, x="value", y="group", hue="weights", hue_order=list(CHOICES)[:len(shares) - 1],
-                      order=names, palette=CHOICES, dodge=0.4, linestyle="none", ax=ax, errorbar=None)
-        ax.axvline(1 if table is changes[0] else 0, color="0.4", ls="--", lw=1.2)
-        ax.set(xlabel=xlabel, ylabel="")
-    axes[0].set_xscale("log")
-    axes[0].xaxis.set_major_formatter("{x:g}")
-    axes[0].get_yticklabels()[forget].set_color(VERMILION)
-    legend_below(figure, axes)
-    off = changes[1].abs().mean().drop("before", errors="ignore")
-    return captioned(figure, title, "Dashed: before forgetting. Mean absolute change of the groups' "
-                     f"accuracies, points: {listed(off, 1)}.")
+                     f"{reach:.2f}, as a share of the {len(numbers)} test pictures of each group: "
+                     f"{style.listed(shares)} %.")

@@ -16,7 +16,7 @@ from grmu.data import GroupedDataset, Splits
 from grmu.plots.style import GROUP_COLOURS, VERMILION, captioned, listed
 
 MODELS = {("pretrain", False): "original model", ("retrain", False): "retrained\nwithout them",
-          ("retrain", True): "retrained,\nwith REWEIGHT", ("miu", True): "unlearned by MIU,\nwith REWEIGHT"}
+          ("retrain", True): "retrained\nwith REWEIGHT", ("miu", True): "unlearned by MIU\nwith REWEIGHT"}
 N_SHOWN = 8  # pictures in a row of `hero`
 
 
@@ -83,7 +83,7 @@ def hero(pictures: pd.DataFrame, runs: pd.DataFrame, splits: Splits, ratio: floa
         row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
         row[-1].text(1.2, 0.5, f"{means[key]:.0f} %", transform=row[-1].transAxes, va="center", fontsize=18)
     figure.supxlabel("test pictures, none of which was forgotten; crossed: misclassified", fontsize=11)
-    said = listed({f"{' '.join(name.split())}:": means[key] for key, name in MODELS.items()})
+    said = listed({name: means[key] for key, name in MODELS.items()})
     return captioned(figure, "Forgetting most of a small group hurts the members who stay",
                      f"{100 * ratio:.0f} % of the sneakers on brick are forgotten. Accuracy on the group's "
                      f"{int(test.group_counts()[g])} test pictures in %: {said}.")

@@ -116,13 +116,10 @@ def group_palette(names: Sequence[str], forget: Collection[str]) -> dict[str, st
     return {name: VERMILION if name in forget else hue for name, hue in zip(names, hues, strict=True)}
 
 
-def panels(n: int, width: float, height: float, figure: Figure | None = None,
-           **shared: Any) -> tuple[Figure, Sequence[Axes]]:
-    """Return a figure with n axes side by side; a given figure is cleared and drawn again."""
-    if figure is None:
-        figure = plt.figure(figsize=(width, height))
-    figure.clear()
-    return figure, cast(Sequence[Axes], figure.subplots(1, n, squeeze=False, **shared)[0])
+def panels(n: int, width: float, height: float, **shared: Any) -> tuple[Figure, Sequence[Axes]]:
+    """Return a figure with n axes side by side."""
+    figure, axes = plt.subplots(1, n, figsize=(width, height), squeeze=False, **shared)
+    return figure, cast(Sequence[Axes], axes[0])
 
 
 def facets(rows: pd.DataFrame, **how: Any) -> sns.FacetGrid:

@@ -19,7 +19,7 @@ from grmu.metrics import accuracy_by_group
 from grmu.numerics import fixed_threads
 from grmu.reweight import group_weights
 from grmu.training import predict
-from grmu.widgets.work import SLIDER, Work, explained
+from grmu.widgets.work import SLIDER, Work, explained, image, show
 
 QUESTION = "α restores the old proportions. Can you find weights whose accuracies are closer to those before?"
 
@@ -39,29 +39,27 @@ class ReweightByHand(Work):
         super().__init__()
         plain, self.ratio, self.store = Experiment(method="retrain", ratio=ratio), ratio, store
         self.references = {"before": plain.original, "no weights": plain, "α (REWEIGHT)": plain.gold}
-        self.splits, split, ((y, a),) = load_split(plain)
-        train, self.forget = self.splits.train, y * self.splits.train.n_attributes + a
-        self.names, before = train.group_names, train.group_counts()
-        self.counts = np.array(split.retain.group_counts().tolist(), dtype=float)
-        alpha = group_weights(before, split.retain.group_counts()).tolist()
-        self.shares = {"before": self._shares(np.array(before.tolist()) / self.counts),
-                       "no weights": self._shares(1.0), "α (REWEIGHT)": self._shares(alpha)}
+        self.splits, split, (group,) = load_split(plain)
+        train, left = self.splits.train, split.retain.group_counts()
+        self.names, self.forget, self.counts = train.group_names, train.group_id(group), left.double().numpy()
+        self.shares = {"before": self._shares(train.group_counts().numpy() / self.counts),
+                       "no weights": self._shares(1.0),
+                       "α (REWEIGHT)": self._shares(group_weights(train.group_counts(), left))}
         self.accuracies: dict[str, np.ndarray] = {}
         self.attempts: list[tuple[tuple[float, ...], float]] = []
         self.controls = [w.FloatLogSlider(1.0, base=10, min=-1, max=2, step=0.05, description=name,
                                           readout_format=".2g", **SLIDER) for name in self.names]
         for control in self.controls:
             control.observe(lambda _: self.update(), names="value")
-        self.figure, self.status, self.table = Figure(figsize=(9.5, 3.9)), w.HTML(), w.HTML()
-        self.picture = w.Image(format="png", layout=w.Layout(max_width="100%"))
+        self.picture, self.trained, self.status, self.table = image(), image(), w.HTML(), w.HTML()
         self.start = w.Button(description="Train with these weights", button_style="primary", icon="play",
                               layout=w.Layout(width="16em"), tooltip="trains on this computer, a few seconds")
         self.stop = w.Button(description="Stop", icon="stop", tooltip="ends the run at its next step")
         self.bar = w.IntProgress(layout=w.Layout(width="14em"))
         self.start.on_click(lambda _: self.press())
         self.stop.on_click(lambda _: self.cancel())
-        self.box = w.VBox([w.HTML(f"<b>{QUESTION}</b>"), *self.controls, self.picture, self.table,
-                           w.HBox([self.start, self.stop, self.bar, self.status])])
+        self.box = w.VBox([w.HTML(f"<b>{QUESTION}</b>"), *self.controls, self.picture, self.trained,
+                           self.table, w.HBox([self.start, self.stop, self.bar, self.status])])
         self.refresh()
         self.update()
 
@@ -85,13 +83,14 @@ class ReweightByHand(Work):
         """Draw the proportions of these weights; their accuracies are known once a model was trained."""
         self.shares["by hand"] = self._shares(self.weights)
         self.accuracies.pop("by hand", None)
-        if not self.running:
-            self._draw()
+        show(lambda: self._draw(self.shares, "share of the draws (%, log scale)", "log"), self.picture,
+             self.status)
 
-    def _draw(self) -> None:
-        plots.weights_compared(self.shares, self.accuracies, self.names, self.forget,
-                               "What your weights change for each group (validation data)", self.figure)
-        self.picture.value, self.picture.width = plots.png_of(self.figure)
+    def _draw(self, numbers: dict[str, np.ndarray], xlabel: str, scale: str) -> Figure:
+        table = 100 * pd.DataFrame(numbers, index=self.names)
+        figure = plots.group_change(table, [self.names[self.forget]], xlabel=xlabel)
+        figure.axes[0].set_xscale(scale)
+        return figure
 
     def work(self) -> str:
         """Train the references if the store lacks them, then with the weights."""
@@ -104,7 +103,8 @@ class ReweightByHand(Work):
         self.attempts.append((weights, self._distance(accuracies)))
         if self.weights == weights:  # else the sliders were moved meanwhile
             self.accuracies["by hand"] = accuracies
-        self._draw()
+        show(lambda: self._draw(self.accuracies, "accuracy on validation data (%)", "linear"), self.trained,
+             self.status)
         self.table.value = self.summary()
         return f"Done in {self.seconds:.1f} s."
 

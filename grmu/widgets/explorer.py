@@ -44,6 +44,7 @@ class ExplorerView(RunView):
 class Explorer(Displayed):
     """The module, a live run of exactly what its controls say, and then what the model sees.
 
+    It begins with a setting: any field of `grmu.widgets.settings.Choice`.
     Where there are no widgets, a figure and its numbers stand for it, of the setting that it begins with.
     """
 
@@ -76,6 +77,4 @@ def on_paper(choice: Choice) -> tuple[dict[str, str], dict[str, Any]]:
                    "text/plain": shown.sentence}, metadata
 
 
-def explore(question: str = QUESTION, **start: Any) -> Explorer:
-    """Return the explorer, beginning with a setting: any field of `grmu.widgets.settings.Choice`."""
-    return Explorer(question, **start)
+explore = Explorer

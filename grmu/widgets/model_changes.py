@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import ipywidgets as w
-import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 from matplotlib.figure import Figure
@@ -15,7 +14,7 @@ from grmu.data import GroupedDataset
 from grmu.experiments import Result, load_split, run
 from grmu.models import Classifier
 from grmu.training import predict
-from grmu.widgets.work import explained
+from grmu.widgets.work import image, show
 
 N_SHOWN = 27  # pictures
 VIEWS = {"what was forgotten": "the forget set: how sure the model is of the true class, before and after",
@@ -40,10 +39,10 @@ class ModelChanges:
 
     def __init__(self, store: str | Path | None = None) -> None:
         self.store = store
-        self.result: Result | None = None
+        self.result: Result
         self.view = w.ToggleButtons(options=list(VIEWS), tooltips=list(VIEWS.values()),
                                     style={"button_width": "12em"})
-        self.picture, self.message = w.Image(format="png", layout=w.Layout(max_width="100%")), w.HTML()
+        self.picture, self.message = image(), w.HTML()
         self.view.observe(lambda _: self.update(), names="value")
         self.box = w.VBox([w.HTML("<b>What the model sees now</b>"), self.view, self.message, self.picture],
                           layout=w.Layout(display="none"))
@@ -55,19 +54,11 @@ class ModelChanges:
         self.box.layout.display = None
 
     def update(self) -> None:
-        """Draw the chosen view; show an error instead, if there is one."""
-        try:
-            figure = self.draw()
-            self.picture.value, self.picture.width = plots.png_of(figure)
-            self.message.value = ""
-            plt.close(figure)
-        except Exception as error:
-            self.picture.value, self.message.value = b"", explained(error)
+        """Draw the chosen view."""
+        show(self.draw, self.picture, self.message)
 
     def draw(self) -> Figure:
         """Return the figure of the chosen view."""
-        if self.result is None:
-            raise ValueError("there is no run yet to look into.")
         splits, split, _ = load_split(self.result.experiment)
         before, after = run(self.result.experiment.original, self.store).model, self.result.model
         changed = self.view.value == "what changed"

@@ -91,14 +91,14 @@ def by_row(who: str, by_group: Sequence[float]) -> np.ndarray:
     return np.array([np.mean(np.asarray(by_group)[list(index)]) for _, index, _ in group_rows(who)])
 
 
-def measured_on(who: str) -> tuple[str, str]:
-    """Return whose accuracy GA is, and its verb; where all groups request alike, it is the usual group's."""
+def measured_on(who: str) -> str:
+    """Return whose accuracy GA is; where all groups request alike, it is the usual group's."""
     _, dataset, which = WHO[who]
     if which == "uniform":
         splits = data.load(dataset)
-        return splits.train.group_names[splits.train.group_id(splits.forget_group)], "goes"
+        return splits.train.group_names[splits.train.group_id(splits.forget_group)]
     many = not isinstance(which, str) and len(which) > 1
-    return ("the groups that asked", "go") if many else ("the group that asked", "goes")
+    return "the groups that request deletion" if many else "the group that requests deletion"
 
 
 class Printed(NamedTuple):
@@ -137,7 +137,9 @@ def printed(choice: Choice) -> Printed:
                            for when, part in parts.items()}, index=names)
     before, after, gold = (100 * part.GA.mean() for part in parts.values())
     far = f"{abs(after - gold):.0f} points {'above' if after > gold else 'below'}"
-    whom, goes = measured_on(choice.who)
+    was, now = f"{before:.0f}", f"{after:.0f}"
+    change = (f"stays at {now}" if was == now else
+              f"{'rises' if after > before else 'falls'} from {was} to {now}")
     return Printed(groups, [name for name, is_asked in zip(names, asked, strict=True) if is_asked],
-                   f"{name}, ratio {choice.ratio:.2g}: {whom} {goes} from {before:.0f} to {after:.0f} %, "
-                   f"{far if abs(after - gold) >= 0.5 else 'as'} the gold standard")
+                   f"{name}, ratio {choice.ratio:.2g}: the accuracy on {measured_on(choice.who)} {change} %, "
+                   f"{far if abs(after - gold) >= 0.5 else 'within half a point of'} the gold standard")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from html import escape
 
 import ipywidgets as w
+import matplotlib.pyplot as plt
 from IPython.display import display
+from matplotlib.figure import Figure
 
-STYLE, WIDE = {"description_width": "13em"}, w.Layout(width="38em")
-SLIDER = {"continuous_update": False, "style": STYLE, "layout": WIDE}
+from grmu.plots import png_of
+
+SLIDER = {"continuous_update": False, "style": {"description_width": "13em"},
+          "layout": w.Layout(width="38em")}
 BESIDE = ThreadPoolExecutor(1, "live runs")  # the page answers while one run after the other is done there
 
 
@@ -27,6 +32,23 @@ class Displayed:
 def explained(error: Exception) -> str:
     """Return an error as HTML: widgets show errors instead of swallowing them."""
     return f"<b>{escape(type(error).__name__)}:</b> {escape(str(error))}"
+
+
+def image() -> w.Image:
+    """Return a place for a figure; the capture of an Output widget would deadlock some notebook runners."""
+    return w.Image(format="png", layout=w.Layout(max_width="100%"))
+
+
+def show(draw: Callable[[], Figure], picture: w.Image, message: w.HTML) -> None:
+    """Draw a figure into an image; show an error instead, if there is one."""
+    before = set(plt.get_fignums())
+    try:
+        picture.value, picture.width = png_of(draw())
+        message.value = ""
+    except Exception as error:
+        picture.value, message.value = b"", explained(error)
+    for number in set(plt.get_fignums()) - before:
+        plt.close(number)
 
 
 class Stopped(Exception):

@@ -12,7 +12,7 @@ export const fresh = ({ who }) => `new ${who.things} of ${who.whom}`;
 /** What each measure is of. */
 export const measures = shown => ({
   UA: `forget set: the very ${shown.who.things} that were asked to be forgotten`,
-  GA: fresh(shown) + (isAlike(shown.who) ? "" : ": people like them who did not ask"),
+  GA: fresh(shown) + (isAlike(shown.who) ? "" : ": people like them who did not request deletion"),
   TA: "test set: everyone alike",
   EO: "equalized-odds difference: how unequal errors are between the groups",
   RA: "retain set", MIA: "share of the forget set that an attack takes for never seen",
@@ -22,13 +22,17 @@ export const measures = shown => ({
 export function title(data, shown) {
   const [idle, after, gold] = [shown.idle, shown.mine, shown.gold].map(arm => 100 * arm.metrics.GA.mean);
   if (same(shown, DO_NOTHING)) {
-    return `Doing nothing: right about ${idle.toFixed(0)} % of ${fresh(shown)}, and nobody was forgotten`;
+    return `Original model: ${idle.toFixed(0)} % of ${fresh(shown)} are classified correctly; ` +
+      "nobody is forgotten";
   }
   const far = Math.abs(after - gold);
-  const place = same(shown, GOLD) ? "and is the gold standard" : far < 0.5 ? "as the gold standard"
+  const place = same(shown, GOLD) ? "which is the gold standard"
+    : far < 0.5 ? "within half a point of the gold standard"
     : `${far.toFixed(1)} points ${after > gold ? "above" : "below"} the gold standard`;
-  return `${label(data, shown)}, ratio ${short(shown.ratio, 2)}: ${shown.who.whom} ${shown.who.goes} from ` +
-    `${idle.toFixed(0)} to ${after.toFixed(0)} %, ${place}`;
+  const [was, now] = [idle, after].map(v => v.toFixed(0));
+  const change = was === now ? `stays at ${now}` : `${after > idle ? "rises" : "falls"} from ${was} to ${now}`;
+  return `${label(data, shown)}, ratio ${short(shown.ratio, 2)}: ` +
+    `the accuracy on ${shown.who.whom} ${change} %, ${place}`;
 }
 
 /** What is shown, and what of the choice was snapped to it; `shown.asked` is the choice. */

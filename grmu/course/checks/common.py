@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 
 Answer = Callable[..., Any]  # a function that a student wrote
+Wrong = Iterable[tuple[Any, str]]  # known wrong values, and what is wrong with each
 
 
 class CheckError(AssertionError):
@@ -51,38 +52,37 @@ def or_ours(student: Answer, ours: Answer) -> Answer:
     return ours if unfinished else student
 
 
-def number(function: Answer, *args: Any) -> float:
-    """Call a student's function that should return one number."""
-    value = call(function, *args)
-    try:
-        return float(value)
-    except (TypeError, ValueError, RuntimeError):
-        raise CheckError(f"{function.__name__} must return one number, got {value!r}.") from None
-
-
-def tensor(value: Any, shape: tuple[int, ...], what: str) -> Tensor:
-    """Return a value that should be a tensor of this shape."""
-    expect(isinstance(value, Tensor) and value.shape == shape, f"return {what}.")
+def scalar(value: Any) -> Tensor:
+    """Return a value that should be a scalar tensor with a gradient."""
+    expect(isinstance(value, Tensor) and value.shape == (), "return a scalar tensor, without .item().")
+    expect(value.requires_grad, "no gradient flows through your result: do not use .item() or numpy.")
     return value
 
 
-def scalar(value: Any) -> Tensor:
-    """Return a value that should be a scalar tensor with a gradient."""
-    loss = tensor(value, (), "a scalar tensor, without .item()")
-    expect(loss.requires_grad, "no gradient flows through your result: do not use .item() or numpy.")
-    return loss
+def array(value: Any) -> np.ndarray:
+    """Return numbers, an array or a tensor as an array of floats."""
+    return np.asarray(value.detach() if isinstance(value, Tensor) else value, dtype=float)
 
 
 def close(value: Any, target: Any, tolerance: float = 1e-4) -> bool:
     """Return whether two numbers, arrays or tensors agree in shape and value."""
-    ours, theirs = (np.asarray(v.detach() if isinstance(v, Tensor) else v, dtype=float)
-                    for v in (value, target))
+    ours, theirs = array(value), array(target)
     return ours.shape == theirs.shape and np.allclose(ours, theirs, atol=tolerance, rtol=tolerance)
 
 
-def compare(value: Any, right: Any, otherwise: str, wrong: Iterable[tuple[Any, str]] = (),
-            tolerance: float = 1e-4) -> None:
+def compare(value: Any, right: Any, why: str, wrong: Wrong = (), tolerance: float = 1e-4) -> None:
     """Raise a CheckError unless a value is right; each known wrong value has its own message."""
-    for mistake, why in wrong:
-        expect(not close(value, mistake, tolerance), why)
-    expect(close(value, right, tolerance), otherwise)
+    for mistake, because in wrong:
+        expect(not close(value, mistake, tolerance), because)
+    expect(close(value, right, tolerance), f"{why} Expected {array(right).round(4).tolist()}, "
+           f"got {array(value).round(4).tolist()}.")
+
+
+def returns(function: Answer, args: Iterable[Any], right: Any, why: str, wrong: Wrong = (),
+            tolerance: float = 1e-4) -> None:
+    """Check what a student's function returns, as `compare` does; where a tensor is right, it must be one."""
+    value = call(function, *(arg.clone() if isinstance(arg, Tensor) else arg for arg in args))
+    if isinstance(right, Tensor):
+        expect(isinstance(value, Tensor) and value.shape == right.shape,
+               f"return a tensor of shape {tuple(right.shape)}.")
+    compare(value, right, why, wrong, tolerance)

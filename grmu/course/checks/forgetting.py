@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from grmu import data
-from grmu.course.checks.common import Answer, call, compare, expect, number, passed, tensor
+from grmu.course.checks.common import Answer, call, compare, expect, passed, returns
 from grmu.experiments.store import Store
 
 PACKAGES = ("grmu", "torch", "numpy", "pandas", "scikit-learn", "ipywidgets", "jupyterlab")
+GROUP = torch.tensor([0] * 40 + [1] * 20 + [0] * 20 + [2] * 20)  # of the samples of `_kept`
 
 
 def check_setup() -> None:
@@ -31,22 +32,17 @@ def check_setup() -> None:
 def check_group_accuracy(function: Answer) -> None:
     """Check `function(predicted, y, group, g)`, which returns accuracy, n and standard error of group g."""
     predicted, y = torch.tensor([0, 1, 1, 1, 1, 1, 0]), torch.tensor([0, 1, 0, 1, 1, 1, 0])
-    group = torch.tensor([0, 1, 0, 0, 1, 1, 0])
-    answer = call(function, predicted, y, group, 0)
-    expect(isinstance(answer, tuple) and len(answer) == 3, "return accuracy, n and standard error.")
-    accuracy, n, se = map(float, answer)
-    expect(n == 4, f"group 0 has 4 samples here, not {n:g}: count only samples with group == g.")
-    compare(accuracy, 0.75, f"3 of 4 predictions for group 0 are right: 0.75, not {accuracy:g}.")
-    compare(se, math.sqrt(0.75 * 0.25 / 4), f"the standard error sqrt(p (1 - p) / n) is 0.217, not {se:.3f}.")
-    compare(call(function, predicted, y, group, 1)[0], 1.0, "the accuracy of group 1 is 1.0: use g.")
+    samples = predicted, y, torch.tensor([0, 1, 0, 0, 1, 1, 0])
+    returns(function, (*samples, 0), (0.75, 4, math.sqrt(0.75 * 0.25 / 4)), "Group 0 has 4 samples here, and "
+            "3 of their predictions are right: return accuracy, n and sqrt(p (1 - p) / n).")
+    returns(function, (*samples, 1), (1, 3, 0), "Group 1 has 3 samples, and all are right: use g.")
     passed("accuracy, n and standard error of a group")
 
 
 def check_overall_accuracy(function: Answer) -> None:
     """Check `function(accuracies, shares)`: the accuracy over all samples, from those of the groups."""
-    accuracies, shares = torch.tensor([0.9, 0.5]), torch.tensor([0.98, 0.02])
-    answer = number(function, accuracies, shares)
-    compare(answer, 0.892, f"98 % of the samples have accuracy 0.9 and 2 % have 0.5: 0.892, not {answer:g}.",
+    returns(function, (torch.tensor([0.9, 0.5]), torch.tensor([0.98, 0.02])), 0.892,
+            "98 % of the samples have accuracy 0.9, and 2 % have 0.5.",
             [(0.7, "that is the plain mean: multiply each group's accuracy by its share."),
              (0.446, "the shares sum to 1 already: add the products up, do not average them.")])
     passed("the overall accuracy: a group counts as much as its share")
@@ -54,121 +50,107 @@ def check_overall_accuracy(function: Answer) -> None:
 
 def check_retrain(function: Answer) -> None:
     """Check `function(fit, x, y, group, g, ratio, seed)`: `fit` without a random fraction of group g."""
-    group = torch.tensor([0] * 40 + [1] * 20 + [0] * 20 + [2] * 20)
-    kept = _kept(function, group, 3)
-    gone = 20 - int((group[kept] == 1).sum())
-    expect((group[kept] != 1).sum() == 80, "only group 1 requests deletion: pass everyone else to fit.")
+    kept = _kept(function, 3)
+    gone = 20 - int((GROUP[kept] == 1).sum())
+    expect((GROUP[kept] != 1).sum() == 80, "only group 1 requests deletion: pass everyone else to fit.")
     expect(gone > 0, "fit gets all pictures, including the forget set: that is PRETRAIN.")
     expect(gone == 10, f"ratio is an exact fraction of the group: forget 10 of its 20 samples, not {gone}.")
-    expect(kept == _kept(function, group, 3), "the same seed must forget the same samples: use a generator.")
-    expect(kept != _kept(function, group, 4), "every seed forgets the same samples: choose at random.")
+    expect(kept == _kept(function, 3), "the same seed must forget the same samples: use a generator.")
+    expect(kept != _kept(function, 4), "every seed forgets the same samples: choose at random.")
     passed("a new model trained on the retain set: this is exact unlearning")
 
 
 def check_retrain_even(function: Answer) -> None:
     """Check `function(fit, x, y, group, g, ratio, seed)`: as many samples forgotten, at random from all."""
-    group = torch.tensor([0] * 40 + [1] * 20 + [0] * 20 + [2] * 20)
-    kept = {seed: _kept(function, group, seed) for seed in range(8)}
-    gone = len(group) - len(kept[0])
+    kept = [_kept(function, seed) for seed in range(8)]
+    gone = len(GROUP) - len(kept[0])
     expect(gone == 10, f"retrain forgets half of the 20 samples of group 1, so forget 10 in all, not {gone}.")
-    expect(kept[3] == _kept(function, group, 3), "the same seed must forget the same samples.")
-    expect(any(kept[3] != rows for rows in kept.values()),
-           "every seed forgets the same samples: pass on the seed.")
-    from_g = sum(20 - int((group[rows] == 1).sum()) for rows in kept.values()) / len(kept)
+    expect(kept[3] == _kept(function, 3), "the same seed must forget the same samples.")
+    expect(any(kept[3] != rows for rows in kept), "every seed forgets the same samples: pass on the seed.")
+    from_g = sum(20 - int((GROUP[rows] == 1).sum()) for rows in kept) / len(kept)
     expect(from_g < 6, f"on average {from_g:.1f} of the 10 forgotten samples are from group 1, but it has "
            "only a fifth of all samples: draw from everyone.")
     passed("as many samples forgotten as in `retrain`, but drawn from everyone")
 
 
-def _kept(function: Answer, group: Tensor, seed: int) -> list[int]:
+def _kept(function: Answer, seed: int) -> list[int]:
     """Return the rows that a student's function trains on when half of group 1 is forgotten."""
-    x, y = torch.arange(len(group))[:, None] + 0.5, torch.arange(len(group)) % 7
+    x, y = torch.arange(len(GROUP))[:, None] + 0.5, torch.arange(len(GROUP)) % 7
     model, calls = object(), list[tuple[Tensor, Tensor]]()
 
     def fit(x: Tensor, y: Tensor) -> object:
         calls.append((x, y))
         return model
 
-    returned = call(function, fit, x, y, group, 1, 0.5, seed)
+    returned = call(function, fit, x, y, GROUP, 1, 0.5, seed)
     expect(len(calls) == 1, f"call fit once, on the retain set; it was called {len(calls)} times.")
     expect(returned is model, "return the model that fit returns.")
-    pictures, targets = calls[0]
-    rows = pictures[:, 0].long()
-    expect(targets.equal(y[rows]), "pictures and targets do not belong together: keep the same rows of both.")
+    rows = calls[0][0][:, 0].long()
+    expect(calls[0][1].equal(y[rows]), "pictures and targets do not belong together: keep the same rows.")
     return sorted(rows.tolist())
 
 
 def check_margin_shift(function: Answer) -> None:
     """Check `function(before, left)`: (n_attributes,) how far the margin of class 1 over class 0 moves."""
     before, right = torch.tensor([[2400, 2350], [840, 102]]), torch.tensor([0.0, -math.log(2)])
-    shift = call(function, before, torch.tensor([[2400, 2350], [840, 51]]))
-    tensor(shift, (2,), "a tensor of two numbers, one for each background (a column of the tables)")
-    compare(shift, right, "when half of the sneakers on brick leave, the margin stays on grass and falls by "
-            f"log 2 on brick: [0, -0.693], not {[round(value, 3) for value in shift.tolist()]}.",
+    returns(function, (before, torch.tensor([[2400, 2350], [840, 51]])), right, "When half of the sneakers "
+            "on brick leave, the margin stays on grass and falls by log 2 on brick (the second column).",
             [(-right, "the sign is wrong: sneakers on brick became rarer, so their margin falls."),
              (right.exp(), "that is the factor. Logits add, so take its logarithm.")])
-    compare(call(function, before, torch.tensor([[2400, 235], [840, 102]])), [0.0, math.log(10)],
-            "when nine tenths of the boots on brick leave, the margin there rises by log 10 = 2.30.")
+    returns(function, (before, torch.tensor([[2400, 235], [840, 102]])), torch.tensor([0.0, math.log(10)]),
+            "When nine tenths of the boots on brick leave, the margin there rises by log 10.")
     passed("which class becomes rarer on each background: the theory needs nothing else")
 
 
 def check_retain_share(function: Answer) -> None:
     """Check `function(counts, g, ratio)`: the fraction of the retain set that belongs to group g."""
     celeba = [71629, 66874, 22880, 1387]
-    share = number(function, list(celeba), 0, 0.9)
-    compare(share, 0.07287, f"7,163 of 98,304 retained samples are in group 0: 0.0729, not {share:.4f}.",
+    returns(function, (celeba, 0, 0.9), 0.07287, "7,163 of 98,304 retained samples are in group 0.",
             [(0.0440, "you divide by the old size of the training set, but the retain set is smaller."),
              (7.287, "return a fraction, not a percentage.")])
-    compare(number(function, list(celeba), 3, 0.9), 0.000859,
-            "group 3 ends with 138.7 of 161,522 samples, a fraction of 0.000859: use g.", tolerance=1e-5)
-    passed(f"44 % becomes {100 * share:.1f} %, as the paper says")
+    returns(function, (celeba, 3, 0.9), 0.000859, "138.7 of 161,522 samples are in group 3: use g.",
+            tolerance=1e-5)
+    passed("44 % becomes 7.3 %, as the paper says")
 
 
 def check_adjusted(function: Answer) -> None:
     """Check `function(logits, a, alpha)`: (N, n_classes), log alpha added where the picture shows a."""
     logits, a = torch.tensor([[1.0, 0.5], [1.0, 0.5], [0.0, 2.0]]), torch.tensor([0, 1, 1])
-    alpha = torch.tensor([[1.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
-    up, right = math.log(2), logits.clone()
-    right[1:, 1] += up
-    answer = tensor(call(function, logits.clone(), a, alpha), (3, 2), "corrected logits of shape (3, 2)")
+    alpha, up = torch.tensor([[1.0, 1.0], [1.0, 2.0]], dtype=torch.float64), math.log(2)
     where = torch.tensor([[0.0, 0], [0, 1], [0, 1]])
-    compare(answer, right, "with alpha = 2 for group (1, 1), the logit of class 1 rises by log 2 where a is "
-            f"1, and nothing else changes. Expected {right.tolist()}, got {answer.tolist()}.",
+    returns(function, (logits, a, alpha), logits + up * where, "With alpha = 2 for group (1, 1), the logit "
+            "of class 1 rises by log 2 where a is 1, and nothing else changes.",
             [(logits - up * where, "the sign is wrong: the group became rarer, so raise its logit."),
-             (logits + torch.tensor([[1.0, 1], [1, 2], [1, 2]]), "logits add: take the logarithm of alpha."),
+             (logits + 1 + where, "logits add: take the logarithm of alpha."),
              (logits + torch.tensor([0.0, up]), "only pictures that show attribute 1 change: use a."),
              (logits, "nothing has changed.")])
     alpha = torch.tensor([[1.0, 1.0, 4.0], [5.0, 1.0, 1.0]])
     more = torch.tensor([[0.0, math.log(5)], [0, 0], [math.log(4), 0]])
-    compare(call(function, logits.clone(), torch.tensor([0, 1, 2]), alpha), logits + more,
-            "alpha has a row per class and a column per attribute value: each picture needs the column "
-            "of its own a.")
+    returns(function, (logits, torch.tensor([0, 1, 2]), alpha), logits + more, "alpha has a row per class "
+            "and a column per attribute value: each picture needs the column of its own a.")
     passed("the original proportions, put back into the logits")
 
 
 def check_group_weights(function: Answer) -> None:
     """Check `function(train_counts, retain_counts)`: (n_groups,) nu_tr / nu_r, 0 for an empty group."""
     before, after = torch.tensor([2400, 2350, 840, 102]), torch.tensor([2400, 2350, 840, 51])
-    alpha = tensor(call(function, before, after), (4,), "a tensor with one weight for each of the 4 groups")
-    compare(alpha, [1, 1, 1, 2], f"half of the last group left: [1, 1, 1, 2], not {alpha.tolist()}.",
+    returns(function, (before, after), torch.tensor([1.0, 1, 1, 2]), "Half of the last group left.",
             [([1, 1, 1, 0.5], "upside down: a group that lost members must be drawn *more* often."),
-             ([5641 / 5692] * 3 + [2 * 5641 / 5692], "right, but leave out the factor that all groups share."),
-             (alpha[0] * after[0] / after,
-              "weights of 1 / nu_r balance the groups. REWEIGHT restores the old proportions instead.")])
-    compare(call(function, torch.tensor([24, 10]), torch.tensor([24, 0])), [1, 0],
-            "a group without samples must have weight 0, because inf or nan would spoil the other weights.")
+             ([5641 / 5692] * 3 + [2 * 5641 / 5692], "right, but leave out the factor that all share."),
+             (1 / after, "these weights balance the groups: restore the old proportions instead.")])
+    returns(function, (torch.tensor([24, 10]), torch.tensor([24, 0])), torch.tensor([1.0, 0]),
+            "A group without samples must have weight 0, because inf or nan would spoil the other weights.")
     passed("alpha restores the old proportions, and an empty group does no harm")
 
 
 def check_expected_distinct(function: Answer) -> None:
     """Check `function(n_pictures, share, n_draws)`: n (1 - (1 - share / n) ** draws)."""
     share, n_draws = 102 / 5692, 5641
-    expected = number(function, 51, share, n_draws)
-    compare(expected, 43.98, f"44.0 of the 51 pictures are drawn at least once, not {expected:.1f}.",
+    returns(function, (51, share, n_draws), 43.98, "44 of the 51 pictures are drawn at least once.",
             [(share * n_draws, "the group is drawn 101 times, but some pictures are drawn several times."),
              (51 * (1 - (1 - share) ** n_draws), "`share` is that of the group: a picture has share / n.")],
             1e-3)
-    compare(number(function, 10, 0.5, 1), 0.5, "one draw hits the group with probability `share`, here 0.5.")
+    returns(function, (10, 0.5, 1), 0.5, "one draw hits the group with probability `share`.")
     passed("44 different pictures of 51, drawn 101 times")
 
 
@@ -176,10 +158,12 @@ def check_sample_epoch(function: Answer) -> None:
     """Check `function(train_counts, retain_group, rng)`: rows of the retain set, drawn with REWEIGHT."""
     retain_group = torch.tensor([0] * 600 + [1] * 200 + [2] * 20).roll(7)
 
-    def drawn(seed: int, before: tuple[int, ...] = (600, 400, 200)) -> Tensor:
+    def drawn(seed: int, *before: int) -> Tensor:
         rng = torch.Generator().manual_seed(seed)
-        rows = call(function, torch.tensor(before), retain_group, rng)
-        return tensor(rows, (820,), "as many rows as the retain set has: a tensor of shape (820,)")
+        rows = call(function, torch.tensor(before or (600, 400, 200)), retain_group, rng)
+        expect(isinstance(rows, Tensor) and rows.shape == (820,), "return as many rows as the retain set "
+               "has: a tensor of shape (820,); a group with no picture left must do no harm.")
+        return rows
 
     rows = drawn(0)
     expect(not rows.is_floating_point() and rows.min() >= 0 and rows.max() < 820,
@@ -188,11 +172,8 @@ def check_sample_epoch(function: Answer) -> None:
     expect(rows.equal(drawn(0)), "the same generator must give the same epoch: pass rng to torch.")
     expect(not rows.equal(drawn(1)), "every epoch is the same: draw with rng.")
     shares = torch.cat([retain_group[drawn(seed)] for seed in range(20)]).bincount(minlength=3) / 16400
-    drawn_shares = ", ".join(f"{share:.2f}" for share in shares)
-    compare(shares, [1 / 2, 1 / 3, 1 / 6], "the groups' shares of the draws should be 0.50, 0.33 and 0.17, "
-            f"as in the training set, not {drawn_shares}.",
+    compare(shares, [1 / 2, 1 / 3, 1 / 6], "The groups should have the training set's shares of the draws.",
             [([0.7317, 0.2439, 0.0244], "these are the shares of the retain set: use the weights."),
              ([1 / 3] * 3, "you balance the groups: each *picture* gets its group's weight alpha.")], 0.02)
-    gone = call(function, torch.tensor([600, 200, 20, 50]), retain_group, torch.Generator().manual_seed(0))
-    expect(len(gone) == 820, "a group with no picture left must do no harm: use bincount with minlength.")
+    drawn(0, 600, 200, 20, 50)  # nobody is left of a fourth group: bincount needs minlength
     passed("the groups have their old shares, and the draws are reproducible")

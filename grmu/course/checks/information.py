@@ -5,22 +5,21 @@ import math
 import torch
 from torch import Tensor
 
-from grmu.course.checks.common import Answer, call, compare, expect, number, passed, scalar
+from grmu.course.checks.common import Answer, call, compare, expect, passed, returns, scalar
 
 
 def check_dv_bound(function: Answer) -> None:
     """Check `function(t_joint, t_marginal)`: mean T - log mean exp T, without overflow."""
     joint, marginal = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 1.0, 2.0])
     right = 2 - math.log((1 + math.e + math.e**2) / 3)
-    bound = number(function, joint, marginal)
-    compare(bound, right, f"T = {joint.tolist()} and {marginal.tolist()} give {right:.3f}, not {bound:.3f}.",
+    returns(function, (joint, marginal), right, "T is 1 and 3 on real pairs, and 0, 1, 2 on mismatched ones.",
             [(1.0, "that is mean minus mean: over mismatched pairs, take the log of the mean of exp T."),
              (right - math.log(3), "that is log-*sum*-exp, but Eq. 2 has log-*mean*-exp: subtract log B'."),
              (-right, "the sign is wrong: the bound is high if T is high on real pairs.")])
-    compare(number(function, joint + 500, marginal + 500), right, tolerance=1e-3,
-            otherwise="adding 500 to every T must change nothing, but exp overflows: use torch.logsumexp.")
+    returns(function, (joint + 500, marginal + 500), right, tolerance=1e-3,
+            why="Adding 500 to every T must change nothing, but exp overflows: use torch.logsumexp.")
     scalar(call(function, joint, marginal.clone().requires_grad_()))
-    passed(f"the Donsker-Varadhan bound: {bound:.3f} nats, also where exp T would overflow")
+    passed(f"the Donsker-Varadhan bound: {right:.3f} nats, also where exp T would overflow")
 
 
 def check_corrected_loss(function: Answer) -> None:
@@ -29,10 +28,10 @@ def check_corrected_loss(function: Answer) -> None:
     marginal = torch.tensor([0.0, 1.0, 2.0, -1.0], requires_grad=True)
     average = torch.tensor(5.0, requires_grad=True)
     scalar(call(function, joint, marginal, average)).backward()
-    compare(joint.grad, [-0.5, -0.5], "the gradient must be -1 / B for each of the B real pairs.",
+    compare(joint.grad, [-0.5, -0.5], "The gradient must be -1 / B for each of the B real pairs.",
             [([0.5, 0.5], "this would make M *smaller*: the optimiser minimises what you return.")])
     compare(marginal.grad, marginal.exp() / 4 / 5.0,
-            "the gradient must be exp(T) / (B' average) for each of the B' mismatched pairs.",
+            "The gradient must be exp(T) / (B' average) for each of the B' mismatched pairs.",
             [(marginal.softmax(0), "that is the plain loss with the batch's own mean. Divide by `average`.")])
     expect(average.grad is None, "`average` stands for many batches, so it must be a constant: detach it.")
     passed("the gradient of Eq. 2, with the mean of exp T taken over many batches")
@@ -43,14 +42,13 @@ def check_exact_bound(function: Answer) -> None:
     t, group = torch.tensor([[2.0, 0, 1], [0, 1, 3], [1, 2, 0], [0, 2, 0]]), torch.tensor([0, 2, 1, 1])
     joint, log_sum = 9 / 4, float(t.logsumexp((0, 1)))
     right = joint - log_sum + math.log(12)
-    bound = number(function, t.clone(), group.clone())
-    compare(bound, right, f"for this table the bound is {right:.3f}, not {bound:.3f}.",
+    returns(function, (t, group), right, "That is not the bound of this table of T.",
             [(joint - float(t.logsumexp(1).mean()) + math.log(3),
               "Eq. 2 takes the log once, after the mean over all samples and groups."),
              (joint - log_sum + math.log(4), "all B times n entries are mismatched: divide by their number."),
              (float(t.mean()) - log_sum + math.log(12), "only a sample's own group makes a real pair.")])
-    scalar(call(function, t.clone().requires_grad_(), group.clone()))
-    passed(f"Eq. 2 with every group in the place of \u1e21: {bound:.3f} nats, without any draw")
+    scalar(call(function, t.clone().requires_grad_(), group))
+    passed(f"Eq. 2 with every group in the place of \u1e21: {right:.3f} nats, without any draw")
 
 
 def entropy(counts: Tensor) -> float:
@@ -61,13 +59,13 @@ def entropy(counts: Tensor) -> float:
 def check_needed_nats(function: Answer) -> None:
     """Check `function(counts)`: the entropy of the rows' sums, in nats."""
     counts = torch.tensor([[60.0, 5.0], [20.0, 10.0], [1.0, 4.0]])
-    nats, right = number(function, counts.clone()), entropy(counts.sum(1))
-    compare(nats, right, f"classes of 65, 30 and 5 samples have {right:.3f} nats, not {nats:.3f}.",
+    right = entropy(counts.sum(1))
+    returns(function, (counts,), right, "The classes have 65, 30 and 5 samples.",
             [(entropy(counts.sum(0)), "that is the *attribute*'s entropy: add up rows, not columns."),
              (entropy(counts.flatten()), "that is the *group*'s entropy. The features need only the class."),
              (right / math.log(2), "that is in bits. Nats use the natural logarithm.")])
-    compare(number(function, torch.tensor([[60.0, 5.0], [0.0, 0.0], [20.0, 10.0]])),
-            entropy(torch.tensor([65.0, 30.0])), "an empty class must change nothing: 0 log 0 counts as 0.")
+    returns(function, (torch.tensor([[60.0, 5.0], [0.0, 0.0], [20.0, 10.0]]),),
+            entropy(torch.tensor([65.0, 30.0])), "An empty class must change nothing: 0 log 0 counts as 0.")
     passed(f"what features need for the class: {right:.3f} nats")
 
 
@@ -75,10 +73,9 @@ def check_classifier_bound(function: Answer) -> None:
     """Check `function(log_p, label)`: the entropy of the labels minus the cross-entropy, in nats."""
     label = torch.tensor([0] * 6 + [1] * 3 + [3])  # label 2 is absent
     log_p = (2 * torch.eye(4)[label] + torch.linspace(-1, 1, 40).reshape(10, 4)).log_softmax(1)
-    nats = number(function, log_p.clone(), label.clone())
     labels, ce = entropy(label.bincount()), -float(log_p[torch.arange(10), label].mean())
-    expect(math.isfinite(nats), "nan: an absent label has the fraction 0, and 0 log 0 counts as 0.")
-    compare(nats, labels - ce, f"{labels:.3f} (entropy) minus {ce:.3f} (cross-entropy) is not {nats:.3f}.",
+    returns(function, (log_p, label), labels - ce, f"The entropy of the labels is {labels:.3f} (an absent "
+            f"label adds 0 log 0 = 0), and the cross-entropy is {ce:.3f}.",
             [(math.log(4) - ce, "log n is the entropy of equally common labels, which these are not."),
              (ce, "that is the cross-entropy. Subtract it from the labels' entropy."),
              (labels - 10 * ce, "the cross-entropy is a *mean* over samples, not a sum.")])

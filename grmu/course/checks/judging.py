@@ -1,34 +1,32 @@
-"""Lessons 06 to 10: gaps, losses with a target, attacks, text, inferred groups, and promises."""
+"""Lessons 06 to 11: gaps, corrections, attacks, text, inferred groups, and promises."""
 
 import numpy as np
 import pandas as pd
 import torch
 
 from grmu import data
-from grmu.course.checks.common import Answer, call, close, compare, expect, number, passed, scalar, tensor
+from grmu.course.checks.common import Answer, call, compare, expect, passed, returns
 
 
 def check_gap(function: Answer) -> None:
     """Check `function(rows, gold, metrics)`: the average gap, a fraction, of frames paired by seed."""
     gold = pd.DataFrame({"seed": [0, 1, 2], "UA": [0.9, 0.5, 0.1], "GA": [0.6, 0.4, 0.2], "seconds": 1.0})
     ours = pd.DataFrame({"seed": [2, 0], "UA": [0.1, 0.9], "GA": [0.4, 0.4], "seconds": 9.0})
-    gap = number(function, ours, gold, ["UA", "GA"])
-    compare(gap, 0.9, f"the gap is 0.9, not {gap:g}: compare equal seeds, in the given metrics only.",
+    returns(function, (ours, gold, ["UA", "GA"]), 0.9, "Compare equal seeds, in the given metrics only.",
             [(1.0, "GA is too high for one seed and too low for the other: take absolute values first."),
              (0.1, "that is the mean distance. The gap is 1 minus it, so that 1 is a perfect match.")])
     passed("avg. gap, paired by seed")
 
 
-def check_match_loss(function: Answer) -> None:
-    """Check `function(ce, target)` for (B,) and a scalar: (mean - target)^2, with a fixed target."""
-    ce, target = torch.tensor([0.2, 0.6], requires_grad=True), torch.tensor(0.7, requires_grad=True)
-    loss = scalar(call(function, ce, target))
-    compare(loss, 0.09, f"the mean loss 0.4 is 0.3 from the target: 0.3^2 is 0.09, not {loss.item():.3f}.",
-            [(0.13, "only the mean loss must reach the target: average first, then square.")])
-    loss.backward()
-    expect(target.grad is None, "the target is measured, not trained: detach it.")
-    expect(close(ce.grad, [-0.3, -0.3]), "no gradient reaches the forget set's losses.")
-    passed("a loss that knows where to stop")
+def check_holm(function: Answer) -> None:
+    """Check `function(p)`: p-values after Holm's correction, in the order given."""
+    returns(function, (np.array([0.02, 0.01, 0.6, 0.02]),), [0.06, 0.04, 0.6, 0.06], "With four p-values, the "
+            "smallest is multiplied by 4, and then two equal ones by 3 and by 2, of which none may fall.",
+            [([0.08, 0.04, 1.0, 0.08], "that is Bonferroni's correction: only the smallest is multiplied by 4."),
+             ([0.04, 0.06, 0.06, 0.6], "return the p-values in the order in which they were given."),
+             ([0.06, 0.04, 0.6, 0.04], "a corrected p-value may not be smaller than the one before it.")])
+    returns(function, (np.array([0.9, 0.8]),), [1.0, 1.0], "No p-value may exceed 1.")
+    passed("p-values, corrected for their number")
 
 
 def check_ulira_scores(function: Answer) -> None:
@@ -40,28 +38,24 @@ def check_ulira_scores(function: Answer) -> None:
     confidence = np.array([[6.0, -4], [4, -1], [6, 1], [0, -5], [2, -3], [9, 9], [11, 11]])
     states = np.repeat(["unlearned", "never seen", "retained"], [3, 2, 2])
     status = np.stack([states, np.where(np.arange(7) == 0, "never seen", states)], 1)
-    scores = call(function, confidence.copy(), status.copy(), 0, "unlearned")
-    expect(np.shape(scores) == (2,), "return a score for each picture: an array of shape (pictures,).")
-    compare(scores, [12, -8], f"[12, -8] is expected, not {np.round(scores, 2).tolist()}: all deviations "
-            "from the four means are 1 or -1, so sigma is 1.",
+    returns(function, (confidence.copy(), status.copy(), 0, "unlearned"), [12, -8],
+            "All deviations from the four means are 1 or -1, so sigma is 1: return a score for each picture.",
             [([-12, 8], "the sign is wrong: a positive score says that the picture was unlearned."),
              ([14.17, -9.23], "leave the attacked model out when you fit the Gaussians."),
              (np.exp([12.0, -8]), "return the logarithm of the ratio.")], 1e-2)
-    compare(call(function, confidence, status, 0, "retained"), [4.5, -98], "with positive='retained', "
-            "compare the models that retained the picture with those that never saw it.", tolerance=1e-2)
+    returns(function, (confidence, status, 0, "retained"), [4.5, -98], "With positive='retained', compare "
+            "the models that retained the picture with those that never saw it.", tolerance=1e-2)
     passed("U-LiRA: each picture is compared with itself")
 
 
 def check_false_share(function: Answer) -> None:
     """Check `function(tpr, fpr, members)`: the share of accusations that are false."""
-    share = number(function, 0.5, 0.01, 0.01)
-    compare(share, 0.6644, "of 10,000 people, 100 are members, and 50 of them are accused. Of the other "
-            f"9,900, 99 are accused. So 99 of 149 accusations are false: 0.664, not {share:.3f}.",
+    returns(function, (0.5, 0.01, 0.01), 0.6644, "Of 10,000 people, 100 are members, and 50 of these are "
+            "accused. Of the other 9,900, 99 are accused. So 99 of 149 accusations are false.",
             [(0.01, "that is the FPR, the share of the others who are accused."),
              (0.3356, "that is the share of accusations that are right."),
              (0.0196, "multiply each rate by the number of people to whom it applies.")], 1e-3)
-    compare(number(function, 1, 0.01, 0.5), 0.0099, "if half are members, 1 in 101 accusations is false.",
-            tolerance=1e-3)
+    returns(function, (1, 0.01, 0.5), 0.0099, "If half are members, 1 in 101 accusations is false.")
     passed("the share of false accusations depends on how many of the people are members")
 
 
@@ -71,22 +65,21 @@ def check_tpr_at_fpr(function: Answer) -> None:
     At most the fraction `rate` of `never` may lie above it.
     """
     never, seen = np.arange(100.0), np.array([50.0, 97.5, 98.5, 99.5, 120.0])
-    one, half = (number(function, seen.copy(), never.copy(), rate) for rate in (0.01, 0.5))
-    compare(one, 0.6, f"above 98 lie 1 of 100 never seen and 3 of 5 seen: 0.6 at a rate of 1 %, not {one:g}.",
+    returns(function, (seen, never, 0.01), 0.6, "Above 98 lie 1 of 100 never seen and 3 of 5 seen.",
             [(0.4, "the threshold is too strict: one of the 100 never seen may lie above it.")])
-    compare(half, 1.0, "at a rate of 50 %, all 5 seen lie above the threshold: 1.0.",
+    returns(function, (seen, never, 0.5), 1.0, "At a rate of 50 %, all 5 seen lie above the threshold.",
             [(0.5, "return the fraction of those *seen*. 0.5 is the fraction of the others.")])
-    compare(number(function, np.array([1.0, 1.0, 2.0]), np.array([1.0, 1.0, 1.0, 0.0]), 0.25), 1 / 3,
-            "equal scores cannot be distinguished: a threshold below one of them includes all of them.")
+    returns(function, (np.array([1.0, 1.0, 2.0]), np.array([1.0, 1.0, 1.0, 0.0]), 0.25), 1 / 3,
+            "Equal scores cannot be distinguished: a threshold below one of them includes all of them.")
     passed("true positives where false ones are rare")
 
 
 def check_masked_mean(function: Answer) -> None:
     """Check `function(z, ids)` for (B, L, d) and (B, L): (B, d), the mean over tokens except padding (0)."""
     z = torch.tensor([[[1.0, 10.0], [3.0, 20.0], [80.0, 90.0]], [[2.0, 4.0], [4.0, 4.0], [6.0, 4.0]]])
-    mean = call(function, z, torch.tensor([[101, 102, 0], [101, 7, 102]]))
-    tensor(mean, (2, 2), "a tensor (B, d): one vector for each sentence, here (2, 2)")
-    compare(mean, [[2.0, 15.0], [4.0, 4.0]], f"[[2, 15], [4, 4]] is expected, not {mean.tolist()}.",
+    ids, right = torch.tensor([[101, 102, 0], [101, 7, 102]]), torch.tensor([[2.0, 15.0], [4.0, 4.0]])
+    returns(function, (z, ids), right,
+            "The first sentence has two words, and the second has three.",
             [(z.mean(1), "your mean includes the padding: 80 and 90 are not words."),
              ([[4 / 3, 10.0], [4.0, 4.0]], "divide by the number of words, not by L."),
              ([[4.0, 30.0], [12.0, 12.0]], "that is the sum over the words. Divide by their number.")])
@@ -96,12 +89,12 @@ def check_masked_mean(function: Answer) -> None:
 def check_pair_weights(function: Answer) -> None:
     """Check `function(train_group, retain_group, n_groups)`: (N,) REWEIGHT's weight of each retained pair."""
     train, retain = torch.tensor([0] * 6 + [1] * 4 + [2] * 2), torch.tensor([2, 0, 0, 1, 0, 0, 0, 0])
-    weights = tensor(call(function, train, retain, 4), (8,), "a tensor with a weight for each retained pair")
-    weights = weights / weights.sum()
-    compare(weights, torch.tensor([2.0, 1, 1, 4, 1, 1, 1, 1]) / 12, "groups of 6, 4 and 2 pairs have 6, 1 "
-            "and 1 left, so their weights must be 1, 4 and 2.",
+    weights = call(function, train, retain, 4)
+    expect(isinstance(weights, torch.Tensor) and weights.shape == (8,), "return a weight per retained pair.")
+    compare(weights / weights.sum(), torch.tensor([2.0, 1, 1, 4, 1, 1, 1, 1]) / 12,
+            "Groups of 6, 4 and 2 pairs have 6, 1 and 1 left. As shares of all weights:",
             [(torch.full((8,), 1 / 8), "all weights are equal: count each group before and after."),
-             (torch.tensor([2.0, 1 / 3, 1 / 3, 2, 1 / 3, 1 / 3, 1 / 3, 1 / 3]) / 6,
+             (torch.tensor([6.0, 1, 1, 6, 1, 1, 1, 1]) / 18,
               "you balance the groups: restore the old proportions instead.")])
     passed("one weight for each pair, from the groups alone")
 
@@ -109,13 +102,11 @@ def check_pair_weights(function: Answer) -> None:
 def check_share_recovered(function: Answer) -> None:
     """Check `function(before, without, with_weights, rng)`: the recovered share and its interval."""
     base = np.arange(0.0, 100, 10)
-    shares = call(function, base + 20, base, base + 10, np.random.default_rng(0))
-    expect(np.shape(shares) == (3,), "return three numbers: the share and the two ends of its interval.")
-    compare(shares[0], 0.5, f"10 of 20 points are recovered in each seed: 0.5, not {shares[0]:g}.")
-    compare(shares, [0.5] * 3, "the interval is too wide: draw the same seeds for all three models.")
+    returns(function, (base + 20, base, base + 10, np.random.default_rng(0)), [0.5] * 3,
+            "10 of 20 points are recovered in each seed: draw the same seeds for all three models.")
     uneven = (np.array([1.0, 99, 50]), np.zeros(3), np.array([1.0, 0, 25]))
     share, low, high = call(function, *uneven, np.random.default_rng(0))
-    compare(share, 26 / 150, f"26 of 150 points are recovered, 0.173, not {share:.3f}.",
+    compare(share, 26 / 150, "26 of 150 points are recovered.",
             [(0.5, "that is the mean of the ratios by seed: divide the mean gain by the mean loss.")])
     expect(low < share < high, "draw the seeds with replacement, so that the interval contains the share.")
     passed("the recovered share, with the same seeds for all models")
@@ -127,12 +118,11 @@ def check_alpha_of(function: Answer) -> None:
     true, guessed = (data.GroupedDataset(torch.zeros(12, 1), y, torch.tensor([0, 1, 0, 1, *a]))
                      for a in ((0, 0, 0, 0, 1, 1, 1, 1), (0, 0, 1, 1, 1, 1, 1, 0)))
     retained = torch.tensor([0, 1, 2, 3, 4, 5, 6, 7, 10, 11])
-    alpha = number(function, 3, true, guessed, retained)
-    compare(alpha, 4 / 3, f"the two who remain have weights 5/3 and 1, so the mean is 1.333, not {alpha:g}.",
+    returns(function, (3, true, guessed, retained), 4 / 3, "The two who remain have weights 5/3 and 1.",
             [(2, "that is the weight by the true groups: REWEIGHT only knows the guessed ones."),
              (5 / 3, "average over the retained pictures of the *true* group, not of the guessed one."),
              (1.5, "your mean includes the forgotten pictures of the group.")])
-    compare(number(function, 2, true, guessed, retained), 4 / 3, "use `group`: for group 2 it is 1.333, too.")
+    returns(function, (2, true, guessed, retained), 4 / 3, "Use `group`, which is 2 here.")
     passed("the weight that the guessed groups give to the true group")
 
 
@@ -158,9 +148,8 @@ def check_fill_in(function: Answer) -> None:
 def check_labels_needed(function: Answer) -> None:
     """Check `function(share, k, sure)`: the smallest n with k samples of a group, with probability `sure`."""
     for case, right in (((0.02, 5, 0.95), 456), ((0.02, 1, 0.95), 149), ((1.0, 3, 0.99), 3)):
-        n = number(function, *case)
-        expect(n != 250, "250 labels contain five *on average*: nearly half of all draws contain fewer.")
-        expect(n == right, f"labels_needed{case} is {right}, not {n:g} (binomial distribution).")
+        returns(function, case, right, f"labels_needed{case} follows from the binomial distribution.",
+                [(250, "250 labels contain five *on average*: nearly half of all draws contain fewer.")])
     passed("how many labels to ask for")
 
 
@@ -170,15 +159,12 @@ def check_points_lost(function: Answer) -> None:
     `before` and `left` count the pictures of the other class and of the group's own class on its background.
     """
     margins, before = torch.tensor([-0.2, 0.1, 0.5, 0.9, 3.0]), torch.tensor([1000, 100])
-    for left, right, why in (
-            ([1000, 50], 40, "the margins fall by log 2, so 0.1 and 0.5 fall below 0: 2 of 5 pictures"),
-            ([500, 50], 0, "if both classes lose the same share, no margin moves"),
-            ([700, 100], -20, "the other class became rarer, so the margin -0.2 rises above 0: a gain")):
-        points = number(function, margins.clone(), before.clone(), torch.tensor(left))
-        expect(not close(points, right / 100) or right == 0, "return percentage points, not a fraction.")
-        expect(not close(points, -right) or right == 0, "the sign is wrong: a loss is positive.")
-        expect(close(points, right, 1e-3), f"with {left} of [1000, 100] pictures left, the loss is {right} "
-               f"points, not {points:g}: {why}.")
+    returns(function, (margins, before, torch.tensor([1000, 50])), 40,
+            "The margins fall by log 2, so 0.1 and 0.5 fall below 0: 2 of 5 pictures.",
+            [(0.4, "return percentage points, not a fraction."), (-40, "the sign is wrong: a loss counts.")])
+    returns(function, (margins, before, torch.tensor([500, 50])), 0, "Equal shares left: no margin moves.")
+    returns(function, (margins, before, torch.tensor([700, 100])), -20, "The other class became rarer, so "
+            "the margin -0.2 rises above 0: a gain.")
     passed("the loss of a group, before any training")
 
 

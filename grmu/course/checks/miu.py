@@ -1,12 +1,13 @@
 """Lesson 05: M on a set, MIU's unlearning loss, the tuning of MINE, and the retain loss."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from grmu.course.checks.common import Answer, CheckError, call, close, compare, expect, number, passed, scalar
+from grmu.course.checks.common import Answer, call, close, compare, expect, passed, returns, scalar
 from grmu.mine import MINE, Estimator
 from grmu.training import Batch
 
@@ -14,7 +15,7 @@ from grmu.training import Batch
 class Recorder(Estimator):
     """An estimator that remembers the groups that `bound` paired with the features."""
 
-    drawn: Tensor | None = None
+    drawn: Any = None
 
     def bound(self, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
         """Return Eq. 2."""
@@ -24,19 +25,17 @@ class Recorder(Estimator):
 
 def check_measure(function: Answer) -> None:
     """Check `function(T, z, group, n_groups)`: M, with every group once in place of a random one."""
-    z, group = torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1])
-
     def t(z: Tensor, group: Tensor) -> Tensor:
         return z[:, 0] * group
 
-    bound, mismatched = number(function, t, z, group, 3), torch.tensor([0.0, 1, 2, 0, 2, 4])
+    mismatched = torch.tensor([0.0, 1, 2, 0, 2, 4])
     right = 1 - mismatched.exp().mean().log().item()
-    compare(bound, right, f"for this T, M is {right:.3f}, not {bound:.3f}.",
+    returns(function, (t, torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]), 3), right, "That is not M.",
             [(1 - (1 + math.exp(2)) / 2, "take the logarithm of the mean of exp T."),
              (1 - math.log((1 + math.exp(2)) / 2), "the mismatched pairs have only each picture's own group: "
               "pair every picture with every group from 0 to n_groups - 1."),
              (1 - mismatched.exp().sum().log().item(), "Eq. 2 has the log of the *mean* of exp T.")])
-    passed(f"M on a set of pictures: {bound:.3f} nats for this T")
+    passed(f"M on a set of pictures: {right:.3f} nats for this T")
 
 
 def check_unlearning_loss(function: Answer) -> None:
@@ -45,15 +44,13 @@ def check_unlearning_loss(function: Answer) -> None:
     z = torch.linspace(-2, 2, 600).reshape(300, 2).requires_grad_()
     state = mine.rng.get_state()
     loss = scalar(call(function, mine, z, group))
-    bar = mine.drawn
-    if bar is None:
-        raise CheckError("draw group_bar yourself, and pass it: mine.bound(z, group, group_bar).")
-    counts = bar.bincount(minlength=3).tolist()
+    expect(mine.drawn is not None, "draw group_bar yourself, and pass it: mine.bound(z, group, group_bar).")
+    counts = mine.drawn.bincount(minlength=3).tolist()
     expect(len(counts) == 3 and min(counts) > 60, "draw group_bar uniformly from all 3 declared groups "
            f"(mine.network.n_groups), also those that the batch lacks; the counts were {counts}.")
     expect(not state.equal(mine.rng.get_state()), "draw with generator=mine.rng to make runs repeatable.")
-    target = Estimator.bound(mine, z, group, bar)
-    compare(loss, target, f"M of this batch is {target.item():.3f}, not {loss.item():.3f}.",
+    target = Estimator.bound(mine, z, group, mine.drawn)
+    compare(loss, target, "That is not M of this batch.",
             [(-target, "the forget pass minimises what you return, so return M and not -M.")])
     passed("the unlearning loss: M on the batch, with group_bar drawn from all declared groups")
 
@@ -72,7 +69,7 @@ def check_tune_mine(function: Answer) -> None:
         return mine.network.second.bias.square().sum() / 2 * z.mean()
 
     call(function, mine, loss, features, iter([Batch(z[row], row, row, row) for row in rows]))
-    compare(weight, [12.0], f"one step per batch must move a weight from 1 to 12, not to {weight.item():g}.",
+    compare(weight, [12.0], "One step per batch must move a weight from 1 to 12.",
             [([1.0], "the network did not change: call mine.optimizer.step() for each batch."),
              ([2.0], "M became smaller, but tuning must maximise it: minimise minus the loss."),
              ([14.0], "old gradients are still there: call mine.optimizer.zero_grad() before backward().")])
@@ -100,7 +97,7 @@ def check_retain_loss(function: Answer) -> None:
     loss = scalar(call(function, logits, batch, m, m_original, draw, 2.0))
     expect(len(drawn) == 1, "draw group_bar once, and call both M and M_original with it.")
     plain, gap = cross_entropy(logits, batch.y).item(), 0.4
-    compare(loss, plain + 2 * gap**2, f"cross-entropy {plain:.3f} plus 2 * 0.4^2 is not {loss.item():.3f}.",
+    compare(loss, plain + 2 * gap**2, f"The cross-entropy is {plain:.3f}, lambda 2, and the difference 0.4.",
             [(2 * gap**2, "the cross-entropy (Eq. 7) is missing."),
              (plain + 2 * gap, "the difference must be squared (Eq. 6)."),
              (plain + gap**2, "lambda is missing.")])

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 from tqdm.auto import tqdm
 
@@ -199,38 +198,3 @@ def read(rows: Rows, blocks: Sequence[Block], workers: int, title: str) -> Itera
     """Return the content of blocks in their order, read by `workers` processes, under a progress bar."""
     loader = DataLoader(rows, batch_size=None, sampler=blocks, num_workers=workers)
     return tqdm(loader, title, unit=" blocks", leave=False)
-
-
-@dataclass(frozen=True)
-class PictureRows(Dataset[Content]):
-    """Pictures as uint8 (height, width, 3); `fit` says what happens to those of another size."""
-
-    folder: Path
-    files: Sequence[str]
-    height: int
-    width: int
-    fit: str
-
-    def __getitem__(self, block: Block) -> Content:
-        pictures, wrong = [], {}
-        for file in self.files[slice(*block)]:
-            try:
-                pictures.append(self.decode(self.folder / file).tobytes())
-            except FileNotFoundError:
-                wrong[file] = "missing"
-            except (OSError, ValueError, SyntaxError) as error:  # what decoders raise
-                why = (getattr(error, "strerror", None) or str(error)).strip().splitlines()[0]
-                wrong[file] = f"damaged ({why})"
-        return b"" if wrong else b"".join(pictures), wrong
-
-    def decode(self, path: Path) -> np.ndarray:
-        """Return a picture (antialiased), or raise what its decoder raises."""
-        size = (self.width, self.height)
-        with Image.open(path) as image:
-            if self.fit == "refuse" and image.size != size:
-                raise ValueError(f"{image.width} x {image.height} pixels instead of {size[0]} x {size[1]}")
-            image.draft("RGB", size)  # a JPEG of twice the size or more is decoded at half of it
-            picture = image.convert("RGB")
-        if self.fit == "crop":
-            return np.asarray(ImageOps.fit(picture, size, Image.Resampling.BILINEAR))
-        return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))

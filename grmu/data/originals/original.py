@@ -13,11 +13,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image, ImageOps
+from torch.utils.data import Dataset
 
 from grmu.data.core import Group, GroupedDataset, Splits
 from grmu.data.files import sha256, write_whole
 from grmu.data.memmap import CropTransform, MemmapSamples, Storage
-from grmu.data.originals.cache import Cache, PictureRows, Rows, cores, default_folder, digest, read
+from grmu.data.originals.cache import Block, Cache, Content, Rows, cores, default_folder, digest, read
 
 SPLITS = ("train", "val", "test")
 
@@ -65,6 +67,39 @@ class Pictures:
     width: int
     fit: str
     view: CropTransform
+
+
+@dataclass(frozen=True)
+class PictureRows(Dataset[Content]):
+    """Pictures as uint8 (height, width, 3)."""
+
+    folder: Path
+    files: Sequence[str]
+    form: Pictures
+
+    def __getitem__(self, block: Block) -> Content:
+        pictures, wrong = [], {}
+        for file in self.files[slice(*block)]:
+            try:
+                pictures.append(self.decode(self.folder / file).tobytes())
+            except FileNotFoundError:
+                wrong[file] = "missing"
+            except (OSError, ValueError, SyntaxError) as error:  # what decoders raise
+                why = (getattr(error, "strerror", None) or str(error)).strip().splitlines()[0]
+                wrong[file] = f"damaged ({why})"
+        return b"" if wrong else b"".join(pictures), wrong
+
+    def decode(self, path: Path) -> np.ndarray:
+        """Return a picture (antialiased), or raise what its decoder raises."""
+        size, fit = (self.form.width, self.form.height), self.form.fit
+        with Image.open(path) as image:
+            if fit == "refuse" and image.size != size:
+                raise ValueError(f"{image.width} x {image.height} pixels instead of {size[0]} x {size[1]}")
+            image.draft("RGB", size)  # a JPEG of twice the size or more is decoded at half of it
+            picture = image.convert("RGB")
+        if fit == "crop":
+            return np.asarray(ImageOps.fit(picture, size, Image.Resampling.BILINEAR))
+        return np.asarray(picture.resize(size, Image.Resampling.BILINEAR))
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,17 +193,17 @@ class Original:
         if self.text_cache:
             return self.text_cache(root, metadata)
         rows = self._rows(metadata)
-        shape = (len(metadata.items), rows.height, rows.width, 3)
-        about = {"files": digest(metadata.items), "fit": rows.fit}
-        cropped = "-cropped" * (rows.fit == "crop")  # which is an array of its own
+        form = rows.form
+        shape = (len(metadata.items), form.height, form.width, 3)
+        about = {"files": digest(metadata.items), "fit": form.fit}
+        cropped = "-cropped" * (form.fit == "crop")  # which is an array of its own
 
         cache = Cache(default_folder(root), self.name + cropped, shape, "uint8", about, cores())
         return cache, lambda: rows
 
     def _rows(self, metadata: Metadata) -> PictureRows:
         assert self.pictures is not None
-        form = self.pictures
-        return PictureRows(metadata.folder, metadata.items, form.height, form.width, form.fit)
+        return PictureRows(metadata.folder, metadata.items, self.pictures)
 
     def missing(self, root: Path) -> list[str]:
         """Return which files and folders are not there."""

@@ -15,13 +15,11 @@ ATTRIBUTES = [{9: "Blond_Hair", 20: "Male"}.get(i, f"Attribute_{i}") for i in ra
 COUNTS = {"train": (20, 18, 16, 14), "val": (8, 7, 6, 5), "test": (8, 7, 6, 5)}  # 120, in group order
 
 
-def make_tiny_celeba(folder: Path) -> None:
-    """Write pictures and labels of 120 people, the same bytes each time."""
-    make_celeba(folder, COUNTS)
+def make_celeba(folder: Path, counts: Mapping[str, Sequence[int]] = COUNTS, pictures: bool = True) -> None:
+    """Write CelebA's two text files with these group counts per split, mixed, and the pictures.
 
-
-def make_celeba(folder: Path, counts: Mapping[str, Sequence[int]], pictures: bool = True) -> None:
-    """Write CelebA's two text files with these group counts per split, mixed, and the pictures."""
+    The same bytes each time.
+    """
     kinds = [(part, y, a) for part, split in enumerate(SPLITS)
              for (y, a), n in zip([(0, 0), (0, 1), (1, 0), (1, 1)], counts[split], strict=True)
              for _ in range(n)]
