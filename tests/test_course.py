@@ -164,4 +164,4 @@ def test_own_sentences_may_have_numbers_of_the_run_ids_and_dates_but_no_others()
     own = "In short 60 %, as Article 17 says; train-17 asked on 2026-02-14.\n"
     check_report(page + own, RESULTS, TEMPLATE)
     with pytest.raises(ValueError, match=r"^Line 5: 78 is not one of the run's numbers"):
-        check_report(page + "\nWe lost 78.", RESULTS, TEMPLATE)
+        check_report(page + "We lost 78.", RESULTS, TEMPLATE)

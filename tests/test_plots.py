@@ -13,7 +13,6 @@ from grmu import data, plots
 from grmu.analysis import names, results
 
 matplotlib.use("Agg")
-TWO = {"before": [0.8, 0.2], "no weights": [0.95, 0.05], "α (REWEIGHT)": [0.8, 0.2]}
 
 
 @pytest.fixture(autouse=True)
@@ -66,11 +65,9 @@ FIGURES = {  # each with a part of its caption
     "shares": (lambda: plots.shares(CELLS, "a title"), "augmented, 10 left, share 0.2 %: 20"),
     "convergence": (lambda: plots.convergence({"MINE": [1.0, 2.0]}, {"true value": 1.5}, 20, "a title"),
                     "MINE 2.00, true value 1.50"),
-    "by_batch_size": (lambda: plots.by_batch_size({"nats": pd.DataFrame({"value": [2.0, 1.6]}, [8, 16])},
-                                                  [1.5], "a title", "With 16: 1.6."), "With 16: 1.6."),
     "clouds": (lambda: plots.clouds(CLOUD, "x", "y", ["few", "many"], ["few"], "part", "a title",
                                     "40 points").figure, "40 points"),
-    "epochs": (lambda: plots.epochs(CURVES, {"GA": 0.5, "UA": 0.5, "TA": 0.9}, "a title", 1),
+    "epochs": (lambda: plots.epochs(CURVES, {"GA": 0.5, "UA": 0.5, "TA": 0.9}, "a title"),
                "Accuracy after epoch 2: GA 40, UA 30, TA 70 %."),
     "runs_by_epoch": (lambda: plots.runs_by_epoch({"MIU": CURVES}, {"GA": "accuracy"}, {"MIU": "black"},
                                                   "a title"),
@@ -80,18 +77,14 @@ FIGURES = {  # each with a part of its caption
     "compare": (lambda: plots.compare(runs(), ("GA",), "a title"),
                 "RETRAIN 50, RETRAIN + REWEIGHT 60. Means and 95 % intervals over"),
     "attacks": (lambda: plots.attacks({"memorised": AUDIT}, "a title"), "MIU + REWEIGHT: detected (0.70)"),
-    "roc": (lambda: plots.roc({"MIU": (np.arange(3.0), np.arange(4.0))}, {"MIU": "black"}, "a title", "TPR 10"),
-            "TPR 10"),
+    "roc": (lambda: plots.roc({"MIU": (np.arange(3.0), np.arange(4.0))}, {"MIU": "black"}, "a title",
+                              "TPR 10"), "TPR 10"),
     "confidences": (lambda: plots.confidences(np.zeros((1, 4, 4)), {"MIU": np.arange(9.0)},
-                                              np.repeat(["never seen", "retained", "unlearned"], 3), "a title", "+1"),
-                    "+1"),
+                                              np.repeat(["never seen", "retained", "unlearned"], 3), "a title",
+                                              "+1"), "+1"),
     "group_change": (lambda: plots.group_change(TABLE, ["sneakers"], "a title"), "after: boots 91, sneakers"),
-    "group_counts": (lambda: plots.group_counts({"train": [120, 20], "retain": [120, 0]}, ["many", "few"], 1,
-                                                "a title"), "train: many 120, few 20"),
     "margins": (lambda: plots.margins({"few": np.linspace(-1, 1, 21)}, {"few": "black"}, 0.55, "a title"),
-                "few 24 %"),
-    "weights_compared": (lambda: plots.weights_compared(TWO, TWO, ["many", "few"], 1, "a title"),
-                         "no weights 15.0, α (REWEIGHT) 0.0.")}
+                "few 24 %")}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -127,7 +120,7 @@ def test_means_and_intervals_stand_where_the_seeds_put_them():
     assert intervals_of(figure.axes[0])[0].tolist() == pytest.approx([40 - half, 40 + half])
     (gold,) = (line for line in figure.axes[0].lines if line.get_linestyle() == "--")
     assert gold.get_xdata() == pytest.approx([60, 60])
-    assert plots.t_interval([1.0, 2.0, 3.0, 4.0]) == (2.5, 2.5)  # too few for an interval
+    assert plots.style.t_interval([1.0, 2.0, 3.0, 4.0]) == (2.5, 2.5)  # too few for an interval
 
 
 def test_a_forest_has_a_mark_for_each_row_and_its_known_interval():
@@ -140,13 +133,6 @@ def test_a_forest_has_a_mark_for_each_row_and_its_known_interval():
     assert without < 1 < with_  # both in MIU's row
     assert [-9, -7] in intervals_of(ax).tolist()
     assert ax.patches[0].get_bbox().intervalx.tolist() == [-2, 2]
-
-
-def test_what_weights_change_is_drawn_relative_to_before():
-    left, right = plots.weights_compared(TWO, TWO, ["many", "few"], 1).axes
-    assert sorted(means_of(left)[:, 0]) == pytest.approx([0.25, 1, 1, 0.95 / 0.8])
-    assert sorted(means_of(right)[:, 0]) == pytest.approx([-15, 0, 0, 15])
-    assert [same_color(text.get_color(), plots.VERMILION) for text in left.get_yticklabels()] == [False, True]
 
 
 def test_group_change_is_hollow_before_filled_after_and_says_the_change():

@@ -1,4 +1,4 @@
-"""course: what belongs to learning: guesses, our answers to exercises and their checks, the last lesson's report.
+"""course: what belongs to learning: guesses, the exercises' answers and checks, the capstone's report.
 
     from grmu import course
 

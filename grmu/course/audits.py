@@ -4,14 +4,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
 from grmu import data
 from grmu.analysis import attacks, results
 from grmu.analysis.names import label
-from grmu.analysis.shadows import observe, select
-from grmu.experiments import Experiment
 
 STATES = np.array(["never seen", "retained", "unlearned"])  # by the codes of grmu.analysis.shadows
 METHODS = (("pretrain", False), ("retrain", True), ("finetune", True), ("scrub", True), ("miu", True))
@@ -46,12 +43,6 @@ def value(table: str, dataset: str, method: str, reweight: bool, measure: str = 
     return row[[measure, f"{measure} low", f"{measure} high"]].astype(float).tolist()
 
 
-def own_answers(experiment: Experiment, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (1, N) states and (1, N) confidences of these rows for one shadow model, trained if need be."""
-    seen = select(observe(experiment, forest=False), rows)
-    return STATES[seen.status], seen.confidence
-
-
 def ulira_scores(confidence: np.ndarray, status: np.ndarray, target: int,
                  positive: str = "unlearned") -> np.ndarray:
     """Return U-LiRA's score of each picture for one model, from the answers of all others.
@@ -76,12 +67,3 @@ def false_share(tpr: float, fpr: float, members: float) -> float:
     """Return the share of accusations that are false, if a share `members` of the tested are members."""
     wrong, right = (1 - members) * fpr, members * tpr
     return wrong / (wrong + right)
-
-
-def corrected(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return rows of "stayers" with p-values of their AUC, after Holm's correction over all rows."""
-    from statsmodels.stats.multitest import multipletests
-
-    half = (changes["AUC high"] - changes["AUC low"]) / 2
-    p = 2 * norm.sf(norm.ppf(0.975) * changes.AUC.abs() / half)
-    return changes.assign(p=multipletests(p, method="holm")[1])

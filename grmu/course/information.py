@@ -5,11 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from grmu.data import GroupedDataset
 from grmu.mine import MINE, Estimator, table_terms
-from grmu.models import Classifier
 from grmu.numerics import fixed_threads
-from grmu.training import predict
 
 
 def gaussian_pairs(nats: float, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -73,11 +70,3 @@ def fit_mine(z: Tensor, group: Tensor, group_bar: str = "exact", seed: int = 0, 
             i, j = torch.randint(len(z), (2, batch_size), generator=rng)
             estimator.update(z[i], group[i], group[j] if twice else estimator.draw(group[i]))
     return estimator
-
-
-def standardised_features(model: Classifier, *parts: GroupedDataset) -> list[Tensor]:
-    """Return the features (N, d) of each set, scaled by the mean and spread of the first set's features."""
-    with fixed_threads():
-        z = [predict(model.features, model, part.x) for part in parts]
-    mean, spread = z[0].mean(0), z[0].std(0).clamp(min=1e-8)
-    return [(features - mean) / spread for features in z]

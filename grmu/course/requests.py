@@ -90,18 +90,19 @@ def _judged(asked: Any, train: GroupedDataset) -> tuple[int, str]:
         return -1, (f"{asked.who} was never in the training set, so there is nothing to unlearn. Remove the "
                     "record from the data on which models are tested.")
     if part != "train" or row >= len(train):
-        return -1, (f"{short_repr(asked.who)} is not an id: ids are train-0 to train-{len(train) - 1}. Ask who "
-                    "is meant.")
+        return -1, (f"{short_repr(asked.who)} is not an id: ids are train-0 to train-{len(train) - 1}. Ask "
+                    "who is meant.")
     try:
         date.fromisoformat(asked.when)
     except ValueError:
         return -1, f"{short_repr(asked.when)} is not a date such as 2026-02-14, so the deadline is unknown."
     known = train.group_names[int(train.group[row])]
     if asked.group not in train.group_names:
-        return -1, f"there is no group {short_repr(asked.group)}: the groups are {', '.join(train.group_names)}."
+        names = ", ".join(train.group_names)
+        return -1, f"there is no group {short_repr(asked.group)}: the groups are {names}."
     if known != asked.group:
-        return -1, (f"the request names {asked.group}, but the recorded group is {known}: either the id or the "
-                    "group is wrong. Ask the person, because unlearning the wrong one harms two people.")
+        return -1, (f"the request names {asked.group}, but the recorded group is {known}: either the id or "
+                    "the group is wrong. Ask the person, because unlearning the wrong one harms two people.")
     return row, ""
 
 

@@ -24,11 +24,11 @@ from grmu import data, models, training
 from grmu.data import ForgetSplit, Group, GroupedDataset
 from grmu.data.core import split_at
 from grmu.methods import FineTune, Retrain
-from grmu.metrics import OVERALL
+from grmu.metrics import OVERALL, accuracies
 from grmu.models import Classifier, Network
 from grmu.numerics import fixed_threads
 from grmu.reweight import sample_weights
-from grmu.training import Context, Method, TrainConfig, predict
+from grmu.training import Context, Method, TrainConfig, correct
 
 DATASET, CLASSES = "groundwear-many", ("pullover", "coat", "shirt")
 EACH, RATIO = 96, 0.75  # training pictures per group; the share of one group that is forgotten
@@ -129,11 +129,10 @@ def network(train: GroupedDataset, weights: Mapping[str, Tensor]) -> Classifier:
 
 def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
     """Return RA, UA, TA and GA (`grmu.metrics`) in percent."""
-    model, members = network(task.train, weights), task.test.in_groups([task.group])
-    right = {name: (predict(model, model, part.x).argmax(1) == part.y).double()
-             for name, part in (("RA", task.split.retain), ("UA", task.split.forget), ("TA", task.test))}
-    right["GA"] = right["TA"][members]
-    return {name: 100 * right[name].mean().item() for name in OVERALL}
+    model = network(task.train, weights)
+    right = accuracies(model, task.test, task.split.forget, [task.group])
+    right["RA"] = correct(model, task.split.retain).float().mean().item()
+    return {name: 100 * right[name] for name in OVERALL}
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,7 @@ from grmu.plots.curves import convergence, epochs, ratio_curve, runs_by_epoch, s
 from grmu.plots.estimates import attacks, compare, confidences, forest, intervals, roc, seeds
 from grmu.plots.groups import accuracies, clouds, group_change, margins
 from grmu.plots.paper import paper_item
-from grmu.plots.pictures import group_sheet, hero, samples, show_picture
+from grmu.plots.pictures import group_sheet, hero, samples
 from grmu.plots.style import COLOURS, GROUP_COLOURS, REWEIGHTED, VERMILION
-from grmu.plots.style import caption_of, captioned, colour, facets, group_palette, label_ends, legend_below
-from grmu.plots.style import listed, png_of, save, small_png, t_interval, use_style
+from grmu.plots.style import caption_of, captioned, colour, group_palette, label_ends, listed, png_of, save
+from grmu.plots.style import small_png, use_style

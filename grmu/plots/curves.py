@@ -15,11 +15,12 @@ from grmu.analysis.names import label
 from grmu.plots import style
 
 ACCURACY = "test accuracy on the group (%)"
-SETS = {"GA": style.VERMILION, "UA": "#8C3D00", "TA": style.GROUP_COLOURS[0]}  # accuracies by epoch
-NUMBERS = {102: ("o", "#6B2D00", -0.2), 51: ("s", style.VERMILION, 0.0), 10: ("^", "#FFC9A3", 0.2)}  # pictures left
+FORGET, OTHERS = style.VERMILION, style.GROUP_COLOURS[0]
+SETS = {"GA": FORGET, "UA": "#8C3D00", "TA": OTHERS}  # accuracies by epoch
+NUMBERS = {102: ("o", "#6B2D00", -0.2), 51: ("s", FORGET, 0.0), 10: ("^", "#FFC9A3", 0.2)}  # pictures left
 EPOCHS = {name: ("accuracy (%)", hue) for name, hue in SETS.items()} | {
-    "mi_forget": ("M before the epoch (nats)", style.VERMILION), "mi_train": ("M before the epoch (nats)", SETS["TA"]),
-    "forget_loss": ("mean loss", style.VERMILION), "retain_loss": ("mean loss", SETS["TA"])}
+    "mi_forget": ("M before the epoch (nats)", FORGET), "mi_train": ("M before the epoch (nats)", OTHERS),
+    "forget_loss": ("mean loss", FORGET), "retain_loss": ("mean loss", OTHERS)}
 
 
 def ratio_curve(rows: pd.DataFrame, by: str, palette: Mapping[str, str], title: str = "") -> Figure:
@@ -33,7 +34,7 @@ def ratio_curve(rows: pd.DataFrame, by: str, palette: Mapping[str, str], title: 
     """
     rows = rows.assign(GA=100 * rows.GA)
     levels, lines = rows[rows.method == "pretrain"], rows[rows.method != "pretrain"]
-    figure, (ax,) = panels(1, 8, 4.2)
+    figure, (ax,) = style.panels(1, 8, 4.2)
     sns.lineplot(lines, x="ratio", y="GA", hue=by, style=by, palette=palette, markers=True, ax=ax,
                  legend=False, errorbar=style.t_interval, err_style="bars", err_kws={"capsize": 3})
     before = levels.groupby(by, sort=False).GA.mean()
@@ -45,8 +46,8 @@ def ratio_curve(rows: pd.DataFrame, by: str, palette: Mapping[str, str], title: 
     style.label_ends(ax, {name: (end, palette[name]) for name, end in ends.items()})
     first = " and ".join(dict.fromkeys(f"{level:.0f}" for level in before))
     last = ", ".join(f"{value:.0f} % ({by} {name})" for name, value in after.items())
-    return captioned(figure, title, f"GA, {style.seeds_in_words(rows.seed.nunique())}. Dotted line: original model, "
-                     f"{first} %. RETRAIN at ratio {lines.ratio.max():g}: {last}.")
+    return style.captioned(figure, title, f"GA, {style.seeds_in_words(rows.seed.nunique())}. Dotted line: "
+                           f"original model, {first} %. RETRAIN at ratio {lines.ratio.max():g}: {last}.")
 
 
 def shares(cells: pd.DataFrame, title: str = "") -> Figure:
@@ -58,7 +59,7 @@ def shares(cells: pd.DataFrame, title: str = "") -> Figure:
     """
     cells = cells.assign(place=cells.share.map(lambda share: f"{share:.2g}"))
     places = sorted(cells.place.unique(), key=float, reverse=True)
-    figure, axes = panels(cells.panel.nunique(), 9.5, 4.4, sharey=True)
+    figure, axes = style.panels(cells.panel.nunique(), 9.5, 4.4, sharey=True)
     for ax, (name, part) in zip(axes, cells.groupby("panel", sort=False), strict=True):
         level = part.groupby("place").visible.mean().reindex(places)
         ax.hlines(level, [k - 0.35 for k in range(len(places))], [k + 0.35 for k in range(len(places))],
@@ -75,8 +76,8 @@ def shares(cells: pd.DataFrame, title: str = "") -> Figure:
     style.legend_below(figure, axes)
     numbers = {f"{row.panel}, {row.left} left, share {row.share:.2g} %:": row.mean
                for row in cells.itertuples()}
-    return captioned(figure, title, f"Accuracy on the group, means and 95 % intervals over {cells.n.min()} "
-                     f"seeds: {style.listed(numbers)} %.")
+    return style.captioned(figure, title, "Accuracy on the group, means and 95 % intervals over "
+                           f"{cells.n.min()} seeds: {style.listed(numbers)} %.")
 
 
 def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, float], every: int = 1,
@@ -93,8 +94,8 @@ def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, flo
         note: what else the caption says.
         palette: the colour of each estimate.
     """
-    figure, (ax,) = panels(1, 8, 3.8)
-    hues, ends = palette or dict(zip(histories, [style.GROUP_COLOURS[0], "#E69F00"], strict=False)), {}
+    figure, (ax,) = style.panels(1, 8, 3.8)
+    hues, ends = palette or dict(zip(histories, [OTHERS, "#E69F00"], strict=False)), {}
     for name, values in histories.items():
         hue = hues[name]
         by_seed = pd.DataFrame(np.atleast_2d(values))
@@ -107,8 +108,8 @@ def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, flo
         ends[name] = level, "black"
     ax.set(xlabel="updates of the network T", ylabel="estimate (nats)", ylim=ylim)
     style.label_ends(ax, ends)
-    return captioned(figure, title, "After the last update, nats: "
-                     + style.listed({name: end for name, (end, _) in ends.items()}, 2) + f". {note}".rstrip())
+    last = style.listed({name: end for name, (end, _) in ends.items()}, 2)
+    return style.captioned(figure, title, f"After the last update, nats: {last}. {note}".rstrip())
 
 
 def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title: str = "") -> Figure:
@@ -123,17 +124,25 @@ def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title:
     long = curves.melt("epoch", shown, "line").dropna()
     long["panel"] = long.line.map({name: words for name, (words, _) in EPOCHS.items()})
     long.loc[long.line.isin(SETS), "value"] *= 100
-    grid = facets(long, col="panel", height=3.8, sharey=False)
-    grid.map_dataframe(sns.lineplot, x="epoch", y="value", hue="line", marker="o",
-                       palette={name: hue for name, (_, hue) in EPOCHS.items()})
-    for name in SETS if gold else ():
-        grid.axes.flat[0].axhline(100 * gold[name], color=SETS[name], ls="--", lw=1.2)
+    grid = _by_epoch(long, {name: hue for name, (_, hue) in EPOCHS.items()})
     for ax in grid.axes.flat:
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
-    grid.set_titles("{col_name}").set_axis_labels("epoch", "")
-    return captioned(grid.figure, title, f"Accuracy after epoch {curves.epoch.iloc[-1]:g}: "
-                     f"{style.listed(100 * curves[list(SETS)].iloc[-1])} %." + " Dashed: gold standard." * bool(gold))
+    for name, hue in SETS.items():
+        if gold is not None:
+            grid.axes.flat[0].axhline(100 * gold[name], color=hue, ls="--", lw=1.2)
+    said = f"{curves.epoch.iloc[-1]:g}: {style.listed(100 * curves[list(SETS)].iloc[-1])} %."
+    return style.captioned(grid.figure, title, f"Accuracy after epoch {said}"
+                           + " Dashed: gold standard." * (gold is not None))
+
+
+def _by_epoch(long: pd.DataFrame, palette: Mapping[str, str]) -> sns.FacetGrid:
+    """Draw the column value against the epoch, a line for each `line` and an axis for each `panel`."""
+    grid = style.facets(long, col="panel", height=3.8, sharey=False)
+    grid.map_dataframe(sns.lineplot, x="epoch", y="value", hue="line", marker="o", palette=palette)
+    for words, ax in grid.axes_dict.items():
+        ax.set(xlabel="epoch", ylabel=words, title="")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return grid
 
 
 def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "") -> Figure:
@@ -148,7 +157,7 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
                            how=[list(style.REWEIGHTED)[reweight] for reweight in curves.reweight])
     ends, start = curves.drop_duplicates(["method", "how"], keep="last"), curves.iloc[0]
     look: dict[str, Any] = {"x": "UA", "y": "GA", "hue": "how", "palette": style.REWEIGHTED}
-    grid = facets(curves, col="method", col_wrap=4, height=2.3)
+    grid = style.facets(curves, col="method", col_wrap=4, height=2.3)
     grid.map_dataframe(sns.lineplot, **look, sort=False, lw=1.2)
     for name, ax in grid.axes_dict.items():
         sns.scatterplot(ends[ends.method == name], **look, s=60, ax=ax, legend=False, zorder=3)
@@ -156,9 +165,9 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
     grid.refline(x=100 * gold["UA"], y=100 * gold["GA"], color="black", lw=1)
     grid.set_titles("{col_name}").set_axis_labels("UA (%)", "GA (%)")
     style.legend_below(grid.figure, list(grid.axes.flat))
-    said = listed(dict(zip(ends.method + " " + ends.how, ends.GA, strict=True)))
-    return captioned(grid.figure, title, "Means of five seeds; large dots: the last epoch; dashed: gold "
-                     f"standard. GA at the end, %: {said}.")
+    said = style.listed(dict(zip(ends.method + " " + ends.how, ends.GA, strict=True)))
+    return style.captioned(grid.figure, title, "Means of five seeds; large dots: the last epoch; dashed: "
+                           f"gold standard. GA at the end, %: {said}.")
 
 
 def runs_by_epoch(curves: Mapping[str, pd.DataFrame], columns: Mapping[str, str], palette: Mapping[str, str],
@@ -174,18 +183,15 @@ def runs_by_epoch(curves: Mapping[str, pd.DataFrame], columns: Mapping[str, str]
         dashed: by column, a value to compare with, such as the gold standard's.
         forget_epochs: how many epochs have a forget pass, shaded.
     """
-    figure, axes = panels(len(columns), 4 * len(columns), 3.8)
-    last = []
-    for ax, (column, words) in zip(axes, columns.items(), strict=True):
-        lines = {name: run.dropna(subset=column) for name, run in curves.items() if column in run}
-        for name, run in lines.items():
-            sns.lineplot(run, x="epoch", y=column, color=palette[name], marker="o", ax=ax)
+    long = pd.concat([run.melt("epoch", [c for c in columns if c in run], "column").assign(line=name)
+                      for name, run in curves.items()]).dropna()
+    grid, said = _by_epoch(long.assign(panel=long.column.map(columns)), palette), []
+    for (column, part), ax in zip(long.groupby("column", sort=False), grid.axes.flat, strict=True):
         if dashed and column in dashed:
             ax.axhline(dashed[column], color="black", ls="--", lw=1.2)
         ax.axvspan(0.5, forget_epochs + 0.5, color="0.93", zorder=0)
-        ax.set(xlabel="epoch", ylabel=words)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        last.append(f"{words}: {style.listed({name: run[column].iloc[-1] for name, run in lines.items()}, 2)}")
-    style.label_ends(axes[-1], {name: (run[column].iloc[-1], palette[name]) for name, run in lines.items()})
-    return captioned(figure, title, f"One seed, last epoch. {'; '.join(last)}. Grey: forget passes."
-                     + " Dashed: gold standard." * bool(dashed))
+        ends = part.groupby("line", sort=False).value.last()
+        said.append(f"{columns[column]}: {style.listed(ends, 2)}")
+    style.label_ends(ax, {name: (end, palette[name]) for name, end in ends.items()})
+    return style.captioned(grid.figure, title, f"One seed, last epoch. {'; '.join(said)}. Grey: forget "
+                           "passes." + " Dashed: gold standard." * bool(dashed))

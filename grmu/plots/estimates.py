@@ -42,7 +42,7 @@ def intervals(table: pd.DataFrame, x: str, y: str, hue: str | None = None, col: 
     """
     parts = dict(list(table.groupby(col, sort=False))) if col else {"": table}
     by, rows, said = hue or (y if palette else None), list(table[y].unique()), []
-    figure, axes = panels(len(parts), 8.6, 1.9 + (0.46 if hue else 0.38) * len(rows), sharey=True)
+    figure, axes = style.panels(len(parts), 8.6, 1.9 + (0.46 if hue else 0.38) * len(rows), sharey=True)
     for ax, (name, part) in zip(axes, parts.items(), strict=True):
         keys = list(dict.fromkeys(filter(None, (y, hue))))
         # of three numbers the median is the middle one, and an interval of 100 % ends at the others
@@ -62,7 +62,7 @@ def intervals(table: pd.DataFrame, x: str, y: str, hue: str | None = None, col: 
         style.legend_below(figure, axes, x if len(parts) > 1 else "")
     elif len(parts) > 1:
         figure.supxlabel(x, fontsize=12)
-    return captioned(figure, title, f"{x}: {'; '.join(said)}. {note}".strip())
+    return style.captioned(figure, title, f"{x}: {'; '.join(said)}. {note}".strip())
 
 
 def seeds(rows: pd.DataFrame, x: str, y: str, hue: str | None = None, col: str | None = None,
@@ -128,7 +128,7 @@ def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", col: str | N
         table = table.assign(low=table["mean"], high=table["mean"])
     return intervals(table, x, "method_name", "how", col, style.REWEIGHTED, title=title, band=noise,
                      dashed=dict.fromkeys(table[col] if col else [""], 0.0),
-                     note="Dashed: gold standard." + f" Grey: the margin, {noise:.1f} points." * bool(noise > 0))
+                     note="Dashed: gold standard." + f" Grey: margin, {noise:.1f} points." * bool(noise > 0))
 
 
 def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
@@ -147,8 +147,8 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
                        dict.fromkeys(tables, 0.5), title=title)
     worded = table.dropna(subset="verdict").replace({"verdict": {"cannot tell": "inconclusive"}})
     said = worded.panel + ", " + worded.row + ": " + worded.verdict + worded["mean"].map(" ({:.2f})".format)
-    return captioned(figure, title, "AUC with 95 % intervals, bootstrapped over 64 models; dashed: guessing. "
-                     f"Verdicts, with the AUC of U-LiRA: {'; '.join(said)}.")
+    return style.captioned(figure, title, "AUC with 95 % intervals, bootstrapped over 64 models; dashed: "
+                           f"guessing. Verdicts, with the AUC of U-LiRA: {'; '.join(said)}.")
 
 
 def roc(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], palette: Mapping[str, str], title: str = "",
@@ -161,7 +161,7 @@ def roc(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], palette: Mapping[st
         title: the finding.
         caption: its numbers.
     """
-    figure, (ax,) = panels(1, 8.6, 4.8)
+    figure, (ax,) = style.panels(1, 8.6, 4.8)
     for name, (seen, never) in scores.items():
         truth = np.repeat([True, False], [len(seen), len(never)])
         false, true, _ = roc_curve(truth, np.concatenate([seen, never]))
@@ -172,7 +172,7 @@ def roc(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], palette: Mapping[st
            ylabel="unlearned pictures accused: TPR (%)")
     ax.xaxis.set_major_formatter("{x:g}")
     style.legend_below(figure, [ax])
-    return captioned(figure, title, caption)
+    return style.captioned(figure, title, caption)
 
 
 def confidences(picture: np.ndarray, answers: Mapping[str, np.ndarray], states: np.ndarray, title: str = "",
@@ -186,8 +186,9 @@ def confidences(picture: np.ndarray, answers: Mapping[str, np.ndarray], states: 
         title: the question or the finding.
         caption: its numbers.
     """
-    hues = {"never seen": style.colour("pretrain"), "unlearned": style.VERMILION, "retained": style.GROUP_COLOURS[0]}
-    figure, axes = panels(1 + len(answers), 9.5, 3.6)
+    hues = {"never seen": style.colour("pretrain"), "unlearned": style.VERMILION,
+            "retained": style.GROUP_COLOURS[0]}
+    figure, axes = style.panels(1 + len(answers), 9.5, 3.6)
     show_picture(picture, axes[0])
     for ax, (name, c) in zip(axes[1:], answers.items(), strict=True):
         for state, hue in hues.items():
@@ -196,4 +197,4 @@ def confidences(picture: np.ndarray, answers: Mapping[str, np.ndarray], states: 
         ax.set(title=name.replace(" + ", "\n+ "), xlabel="confidence c", ylabel="", yticks=[])
     axes[1].set_ylabel("density of models")
     style.legend_below(figure, axes[1:])
-    return captioned(figure, title, caption)
+    return style.captioned(figure, title, caption)

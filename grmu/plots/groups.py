@@ -33,8 +33,8 @@ def group_change(table: pd.DataFrame, forget: Collection[str], title: str = "",
         xlabel: what the numbers are.
         note: what else the caption says.
     """
-    hues, (first, second) = group_palette(list(table.index), forget), table.columns[:2]
-    figure, (ax,) = panels(1, 8, 1.9 + 0.42 * len(table))
+    hues, (first, second) = style.group_palette(list(table.index), forget), table.columns[:2]
+    figure, (ax,) = style.panels(1, 8, 1.9 + 0.42 * len(table))
     ax.hlines(range(len(table)), table[first], table[second], colors=list(hues.values()))
     for column, (marker, below, size) in zip(table, MARKERS, strict=False):
         for row, (number, hue) in enumerate(zip(table[column], hues.values(), strict=True)):
@@ -46,7 +46,7 @@ def group_change(table: pd.DataFrame, forget: Collection[str], title: str = "",
     ax.set(yticks=range(len(table)), yticklabels=table.index, ylim=(len(table) - 0.4, -0.6), xlabel=xlabel)
     style.legend_below(figure, [ax])
     said = "; ".join(f"{column}: {style.listed(table[column])}" for column in table)
-    return captioned(figure, title, f"{xlabel}, {said}. {note}".strip())
+    return style.captioned(figure, title, f"{xlabel}, {said}. {note}".strip())
 
 
 def clouds(rows: pd.DataFrame, x: str, y: str, names: Sequence[str], forget: Collection[str],
@@ -66,11 +66,10 @@ def clouds(rows: pd.DataFrame, x: str, y: str, names: Sequence[str], forget: Col
         The grid; its figure has title and caption.
     """
     height, aspect = (10 / max(2.2, rows[col].nunique()), 1.0) if col else (4.6, 1.3)
-    grid = facets(rows, col=col, hue="group", hue_order=names, palette=style.group_palette(names, forget),
-                  height=height, aspect=aspect)
+    grid = style.facets(rows, col=col, hue="group", hue_order=names, height=height, aspect=aspect,
+                        palette=style.group_palette(names, forget))
     grid.map_dataframe(sns.scatterplot, x=x, y=y, s=8, alpha=0.3, linewidth=0)
-    grid.map_dataframe(sns.kdeplot, x=x, y=y, levels=4, linewidths=1.4, zorder=3,
-                       bw_adjust=1.3)
+    grid.map_dataframe(sns.kdeplot, x=x, y=y, levels=4, linewidths=1.4, zorder=3, bw_adjust=1.3)
     grid.set_titles("{col_name}")
     style.legend_below(grid.figure, list(grid.axes.flat))
     style.captioned(grid.figure, title, caption)
@@ -87,7 +86,7 @@ def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str],
         reach: by how much the margins will fall.
         title: the finding.
     """
-    figure, axes = panels(len(by_group), 9, 3.4, sharex=True, sharey=True)
+    figure, axes = style.panels(len(by_group), 9, 3.4, sharex=True, sharey=True)
     shares = {}
     for ax, (name, values) in zip(axes, by_group.items(), strict=True):
         numbers = np.asarray(values, dtype=float)
@@ -100,6 +99,6 @@ def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str],
         ax.annotate(f"{shares[name]:.0f} %", (reach, np.interp(reach, x, height)), (10, 0), va="center",
                     textcoords="offset points", color=palette[name], fontweight="bold", fontsize=13)
         ax.set(xlabel="margin of the true class", ylabel="density", title=name)
-    return captioned(figure, title, f"One model. Filled: pictures with a margin between 0 and "
-                     f"{reach:.2f}, as a share of the {len(numbers)} test pictures of each group: "
-                     f"{style.listed(shares)} %.")
+    return style.captioned(figure, title, f"One model. Filled: pictures with a margin between 0 and "
+                           f"{reach:.2f}, as a share of the {len(numbers)} test pictures of each group: "
+                           f"{style.listed(shares)} %.")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
-from torch import Tensor
 
 from grmu.data import GroupedDataset, Splits
 from grmu.plots.style import GROUP_COLOURS, VERMILION, captioned, listed
@@ -28,7 +28,7 @@ def show_picture(picture: ArrayLike, ax: Axes) -> None:
     ax.set_axis_off()
 
 
-def samples(x: np.ndarray | Tensor, titles: Sequence[str] = (), n_columns: int = 10,
+def samples(x: np.ndarray | torch.Tensor, titles: Sequence[str] = (), n_columns: int = 10,
             title: str = "") -> Figure:
     """Draw pictures (N, 1 or 3, H, W) uint8 in a grid, each under its own title."""
     n_rows = -(-len(x) // n_columns)
@@ -50,11 +50,10 @@ def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
         first = [int((dataset.group == group).nonzero()[0]) for group in range(dataset.n_groups)]
         return samples(dataset.x[first], n_columns=dataset.n_attributes)
     counts = dict(zip(dataset.group_names, dataset.group_counts().tolist(), strict=True))
-    figure, axes = plt.subplots(len(counts), n_samples, figsize=(8, 0.85 * len(counts)), squeeze=False)
-    for row, group, (name, count) in zip(axes, range(len(counts)), counts.items(), strict=True):
-        for ax, index in zip(row, (dataset.group == group).nonzero()[:n_samples, 0].tolist(), strict=False):
-            show_picture(dataset.x[index], ax)
-        row[0].text(-0.2, 0.5, f"{name}\n{count:,}", transform=row[0].transAxes, ha="right", va="center")
+    rows = torch.cat([(dataset.group == group).nonzero()[:n_samples, 0] for group in range(len(counts))])
+    figure = samples(dataset.x[rows], n_columns=n_samples)
+    for ax, (name, count) in zip(figure.axes[::n_samples], counts.items(), strict=True):
+        ax.text(-0.2, 0.5, f"{name}\n{count:,}", transform=ax.transAxes, ha="right", va="center")
     return captioned(figure, "", f"The first pictures of each group, with its size: {listed(counts)}.")
 
 

@@ -12,7 +12,7 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
-from typing import Any, cast
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -32,11 +32,10 @@ from grmu.analysis.compare import LEAST_SEEDS, interval
 # (tests/test_colours.py).
 VERMILION = "#D55E00"
 GROUP_COLOURS = ["#0072B2", "#56B4E9", "#18512C", "#06045B", "#8CCBB8", "#3B8EC2", "#00664B"]
-COLOURS = {"pretrain": "#646464", "retrain": "#000000",
-           "group_dro": "#E69F00", "group_dro_pretrain": "#B97F00", "rwg": "#C7822E", "subg": "#8F6A1E",
-           "finetune": "#99A025", "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D",
-           "miu": "#CC79A7", "miu_released": "#9C5C86",
-           "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
+COLOURS = {"pretrain": "#646464", "retrain": "#000000", "group_dro": "#E69F00",
+           "group_dro_pretrain": "#B97F00", "rwg": "#C7822E", "subg": "#8F6A1E", "finetune": "#99A025",
+           "l1_sparse": "#7B4B94", "salun": "#882255", "scrub": "#B5651D", "miu": "#CC79A7",
+           "miu_released": "#9C5C86", "gradient_ascent": "#6B6B00", "random_labels": "#A04070",
            "bad_teacher": "#C2A000", "boundary_shrink": "#8C564B", "boundary_expand": "#B98B82",
            "ssd": "#5E4B8B", "influence": "#A08CC8", "adjust": "#3F3F3F"}
 REWEIGHTED = {"without REWEIGHT": "#B08A2E", "with REWEIGHT": "#1B7F79"}
@@ -119,7 +118,7 @@ def group_palette(names: Sequence[str], forget: Collection[str]) -> dict[str, st
 def panels(n: int, width: float, height: float, **shared: Any) -> tuple[Figure, Sequence[Axes]]:
     """Return a figure with n axes side by side."""
     figure, axes = plt.subplots(1, n, figsize=(width, height), squeeze=False, **shared)
-    return figure, cast(Sequence[Axes], axes[0])
+    return figure, axes[0]
 
 
 def facets(rows: pd.DataFrame, **how: Any) -> sns.FacetGrid:

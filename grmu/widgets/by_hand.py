@@ -55,18 +55,16 @@ class ReweightByHand(Work):
         self.start = w.Button(description="Train with these weights", button_style="primary", icon="play",
                               layout=w.Layout(width="16em"), tooltip="trains on this computer, a few seconds")
         self.stop = w.Button(description="Stop", icon="stop", tooltip="ends the run at its next step")
-        self.bar = w.IntProgress(layout=w.Layout(width="14em"))
         self.start.on_click(lambda _: self.press())
         self.stop.on_click(lambda _: self.cancel())
         self.box = w.VBox([w.HTML(f"<b>{QUESTION}</b>"), *self.controls, self.picture, self.trained,
-                           self.table, w.HBox([self.start, self.stop, self.bar, self.status])])
+                           self.table, w.HBox([self.start, self.stop, self.status])])
         self.refresh()
         self.update()
 
     def refresh(self) -> None:
-        """Set the buttons, the bar and the sentence."""
+        """Set the buttons and the sentence."""
         self.start.disabled, self.stop.disabled = self.running, not self.running
-        self.bar.max, self.bar.value = self.steps, self.done
         self.status.value = explained(self.error) if self.error else escape(self.sentence)
 
     def _shares(self, weights: ArrayLike) -> np.ndarray:

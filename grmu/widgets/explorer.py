@@ -50,7 +50,6 @@ class Explorer(Displayed):
 
     def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: Any) -> None:
         self.view = ExplorerView(**start)
-        self.first = Choice(**start)
         self.model_changes = ModelChanges(store)
         self.live = Live(lambda: Choice(**self.view.choice).experiment(), self.model_changes.show, store,
                          view=self.view)
@@ -58,7 +57,7 @@ class Explorer(Displayed):
 
     def _ipython_display_(self) -> None:
         try:
-            data, metadata = on_paper(self.first)
+            data, metadata = on_paper(Choice(**self.view.choice))
         except ValueError as error:
             data, metadata = {"text/plain": str(error)}, {}
         display(dict(self.box._repr_mimebundle_() or {}) | data, metadata=metadata, raw=True)

@@ -63,10 +63,7 @@ class Live(Work):
 
     def _heard(self, _view: Any, message: Any, _buffers: Any) -> None:
         """React to a button of the module."""
-        if message == "press":
-            self.press()
-        elif message == "stop":
-            self.cancel()
+        {"press": self.press, "stop": self.cancel}[message]()
 
     def press(self) -> None:
         """Begin, unless it is at work already; what the last run drew goes at once."""

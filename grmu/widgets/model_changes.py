@@ -17,8 +17,7 @@ from grmu.training import predict
 from grmu.widgets.work import image, show
 
 N_SHOWN = 27  # pictures
-VIEWS = {"what was forgotten": "the forget set: how sure the model is of the true class, before and after",
-         "what changed": "test samples that are classified differently now"}
+VIEWS = ("what was forgotten", "what changed")  # of the forget set; of the test set
 
 
 def answers(before: Classifier, after: Classifier, data: GroupedDataset) -> pd.DataFrame:
@@ -40,8 +39,7 @@ class ModelChanges:
     def __init__(self, store: str | Path | None = None) -> None:
         self.store = store
         self.result: Result
-        self.view = w.ToggleButtons(options=list(VIEWS), tooltips=list(VIEWS.values()),
-                                    style={"button_width": "12em"})
+        self.view = w.ToggleButtons(options=VIEWS, style={"button_width": "12em"})
         self.picture, self.message = image(), w.HTML()
         self.view.observe(lambda _: self.update(), names="value")
         self.box = w.VBox([w.HTML("<b>What the model sees now</b>"), self.view, self.message, self.picture],

@@ -30,7 +30,8 @@ export function title(data, shown) {
     : far < 0.5 ? "within half a point of the gold standard"
     : `${far.toFixed(1)} points ${after > gold ? "above" : "below"} the gold standard`;
   const [was, now] = [idle, after].map(v => v.toFixed(0));
-  const change = was === now ? `stays at ${now}` : `${after > idle ? "rises" : "falls"} from ${was} to ${now}`;
+  const change = was === now ? `stays at ${now}`
+    : `${after > idle ? "rises" : "falls"} from ${was} to ${now}`;
   return `${label(data, shown)}, ratio ${short(shown.ratio, 2)}: ` +
     `the accuracy on ${shown.who.whom} ${change} %, ${place}`;
 }

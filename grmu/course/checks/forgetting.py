@@ -65,7 +65,6 @@ def check_retrain_even(function: Answer) -> None:
     kept = [_kept(function, seed) for seed in range(8)]
     gone = len(GROUP) - len(kept[0])
     expect(gone == 10, f"retrain forgets half of the 20 samples of group 1, so forget 10 in all, not {gone}.")
-    expect(kept[3] == _kept(function, 3), "the same seed must forget the same samples.")
     expect(any(kept[3] != rows for rows in kept), "every seed forgets the same samples: pass on the seed.")
     from_g = sum(20 - int((GROUP[rows] == 1).sum()) for rows in kept) / len(kept)
     expect(from_g < 6, f"on average {from_g:.1f} of the 10 forgotten samples are from group 1, but it has "
@@ -106,8 +105,7 @@ def check_retain_share(function: Answer) -> None:
     """Check `function(counts, g, ratio)`: the fraction of the retain set that belongs to group g."""
     celeba = [71629, 66874, 22880, 1387]
     returns(function, (celeba, 0, 0.9), 0.07287, "7,163 of 98,304 retained samples are in group 0.",
-            [(0.0440, "you divide by the old size of the training set, but the retain set is smaller."),
-             (7.287, "return a fraction, not a percentage.")])
+            [(0.0440, "you divide by the old size of the training set, but the retain set is smaller.")])
     returns(function, (celeba, 3, 0.9), 0.000859, "138.7 of 161,522 samples are in group 3: use g.",
             tolerance=1e-5)
     passed("44 % becomes 7.3 %, as the paper says")
@@ -147,8 +145,7 @@ def check_expected_distinct(function: Answer) -> None:
     """Check `function(n_pictures, share, n_draws)`: n (1 - (1 - share / n) ** draws)."""
     share, n_draws = 102 / 5692, 5641
     returns(function, (51, share, n_draws), 43.98, "44 of the 51 pictures are drawn at least once.",
-            [(share * n_draws, "the group is drawn 101 times, but some pictures are drawn several times."),
-             (51 * (1 - (1 - share) ** n_draws), "`share` is that of the group: a picture has share / n.")],
+            [(share * n_draws, "the group is drawn 101 times, but some pictures are drawn several times.")],
             1e-3)
     returns(function, (10, 0.5, 1), 0.5, "one draw hits the group with probability `share`.")
     passed("44 different pictures of 51, drawn 101 times")

@@ -20,9 +20,9 @@ def check_gap(function: Answer) -> None:
 
 def check_holm(function: Answer) -> None:
     """Check `function(p)`: p-values after Holm's correction, in the order given."""
-    returns(function, (np.array([0.02, 0.01, 0.6, 0.02]),), [0.06, 0.04, 0.6, 0.06], "With four p-values, the "
-            "smallest is multiplied by 4, and then two equal ones by 3 and by 2, of which none may fall.",
-            [([0.08, 0.04, 1.0, 0.08], "that is Bonferroni's correction: only the smallest is multiplied by 4."),
+    returns(function, (np.array([0.02, 0.01, 0.6, 0.02]),), [0.06, 0.04, 0.6, 0.06], "With four p-values, "
+            "the smallest is multiplied by 4, and then two equal ones by 3 and by 2, of which none may fall.",
+            [([0.08, 0.04, 1.0, 0.08], "that is Bonferroni's correction: multiply only the smallest by 4."),
              ([0.04, 0.06, 0.06, 0.6], "return the p-values in the order in which they were given."),
              ([0.06, 0.04, 0.6, 0.04], "a corrected p-value may not be smaller than the one before it.")])
     returns(function, (np.array([0.9, 0.8]),), [1.0, 1.0], "No p-value may exceed 1.")
@@ -53,7 +53,6 @@ def check_false_share(function: Answer) -> None:
     returns(function, (0.5, 0.01, 0.01), 0.6644, "Of 10,000 people, 100 are members, and 50 of these are "
             "accused. Of the other 9,900, 99 are accused. So 99 of 149 accusations are false.",
             [(0.01, "that is the FPR, the share of the others who are accused."),
-             (0.3356, "that is the share of accusations that are right."),
              (0.0196, "multiply each rate by the number of people to whom it applies.")], 1e-3)
     returns(function, (1, 0.01, 0.5), 0.0099, "If half are members, 1 in 101 accusations is false.")
     passed("the share of false accusations depends on how many of the people are members")
@@ -65,10 +64,8 @@ def check_tpr_at_fpr(function: Answer) -> None:
     At most the fraction `rate` of `never` may lie above it.
     """
     never, seen = np.arange(100.0), np.array([50.0, 97.5, 98.5, 99.5, 120.0])
-    returns(function, (seen, never, 0.01), 0.6, "Above 98 lie 1 of 100 never seen and 3 of 5 seen.",
-            [(0.4, "the threshold is too strict: one of the 100 never seen may lie above it.")])
-    returns(function, (seen, never, 0.5), 1.0, "At a rate of 50 %, all 5 seen lie above the threshold.",
-            [(0.5, "return the fraction of those *seen*. 0.5 is the fraction of the others.")])
+    returns(function, (seen, never, 0.01), 0.6, "Above 98 lie 1 of 100 never seen and 3 of 5 seen.")
+    returns(function, (seen, never, 0.5), 1.0, "At a rate of 50 %, all 5 seen lie above the threshold.")
     returns(function, (np.array([1.0, 1.0, 2.0]), np.array([1.0, 1.0, 1.0, 0.0]), 0.25), 1 / 3,
             "Equal scores cannot be distinguished: a threshold below one of them includes all of them.")
     passed("true positives where false ones are rare")
@@ -81,8 +78,7 @@ def check_masked_mean(function: Answer) -> None:
     returns(function, (z, ids), right,
             "The first sentence has two words, and the second has three.",
             [(z.mean(1), "your mean includes the padding: 80 and 90 are not words."),
-             ([[4 / 3, 10.0], [4.0, 4.0]], "divide by the number of words, not by L."),
-             ([[4.0, 30.0], [12.0, 12.0]], "that is the sum over the words. Divide by their number.")])
+             ([[4 / 3, 10.0], [4.0, 4.0]], "divide by the number of words, not by L.")])
     passed("a mean over words, whatever the padding contains")
 
 

@@ -31,10 +31,8 @@ def check_measure(function: Answer) -> None:
     mismatched = torch.tensor([0.0, 1, 2, 0, 2, 4])
     right = 1 - mismatched.exp().mean().log().item()
     returns(function, (t, torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]), 3), right, "That is not M.",
-            [(1 - (1 + math.exp(2)) / 2, "take the logarithm of the mean of exp T."),
-             (1 - math.log((1 + math.exp(2)) / 2), "the mismatched pairs have only each picture's own group: "
-              "pair every picture with every group from 0 to n_groups - 1."),
-             (1 - mismatched.exp().sum().log().item(), "Eq. 2 has the log of the *mean* of exp T.")])
+            [(1 - math.log((1 + math.exp(2)) / 2), "the mismatched pairs have only each picture's own group: "
+              "pair every picture with every group from 0 to n_groups - 1.")])
     passed(f"M on a set of pictures: {right:.3f} nats for this T")
 
 
@@ -98,9 +96,7 @@ def check_retain_loss(function: Answer) -> None:
     expect(len(drawn) == 1, "draw group_bar once, and call both M and M_original with it.")
     plain, gap = cross_entropy(logits, batch.y).item(), 0.4
     compare(loss, plain + 2 * gap**2, f"The cross-entropy is {plain:.3f}, lambda 2, and the difference 0.4.",
-            [(2 * gap**2, "the cross-entropy (Eq. 7) is missing."),
-             (plain + 2 * gap, "the difference must be squared (Eq. 6)."),
-             (plain + gap**2, "lambda is missing.")])
+            [(plain + 2 * gap, "the difference must be squared (Eq. 6).")])
     loss.backward()
     expect(target.grad is None, "M_original is a fixed target: detach it.")
     expect(close(scale.grad, 4 * gap), "no gradient reaches the unlearned model's M: detach only the target.")
