@@ -127,7 +127,7 @@ MISTAKES = [
     ("corrected_loss", lambda j, m, a: j.mean() - m.exp().mean() / a.detach(), "smaller"),
     ("corrected_loss", lambda j, m, a: m.exp().mean().log() - j.mean(), "plain loss"),
     ("corrected_loss", lambda j, m, a: m.exp().mean() / a - j.mean(), "detach it"),
-    ("my_exact_bound", lambda t, g: own(t, g).mean() - t.logsumexp(1).mean() + math.log(3), "takes the log once"),
+    ("my_exact_bound", lambda t, g: own(t, g).mean() - t.logsumexp(1).mean() + math.log(3), "the log once"),
     ("my_exact_bound", lambda t, g: own(t, g).mean() - t.logsumexp((0, 1)) + math.log(4), "all B times n"),
     ("needed_nats", lambda c: entropy(c.sum(0)), "add up rows"),
     ("needed_nats", lambda c: entropy(c.sum(1).clamp(min=1)), "must change nothing"),

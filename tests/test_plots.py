@@ -79,9 +79,9 @@ FIGURES = {  # each with a part of its caption
     "attacks": (lambda: plots.attacks({"memorised": AUDIT}, "a title"), "MIU + REWEIGHT: detected (0.70)"),
     "roc": (lambda: plots.roc({"MIU": (np.arange(3.0), np.arange(4.0))}, {"MIU": "black"}, "a title",
                               "TPR 10"), "TPR 10"),
-    "confidences": (lambda: plots.confidences(np.zeros((1, 4, 4)), {"MIU": np.arange(9.0)},
-                                              np.repeat(["never seen", "retained", "unlearned"], 3), "a title",
-                                              "+1"), "+1"),
+    "confidences": (lambda: plots.confidences(
+        np.zeros((1, 4, 4)), {"MIU": np.arange(9.0)}, np.repeat(["never seen", "retained", "unlearned"], 3),
+        "a title", "+1"), "+1"),
     "group_change": (lambda: plots.group_change(TABLE, ["sneakers"], "a title"), "after: boots 91, sneakers"),
     "margins": (lambda: plots.margins({"few": np.linspace(-1, 1, 21)}, {"few": "black"}, 0.55, "a title"),
                 "few 24 %")}
