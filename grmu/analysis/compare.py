@@ -91,9 +91,9 @@ def _detectable(n: int) -> float:
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """Return p-values after Holm's correction for their number."""
-    from statsmodels.stats.multitest import multipletests
-
-    return np.asarray(multipletests(p, method="holm")[1])
+    order, corrected = np.argsort(p), np.empty(len(p))
+    corrected[order] = np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1))
+    return np.minimum(corrected, 1)
 
 
 def verdicts(differences: Mapping[str, Sequence[float]],

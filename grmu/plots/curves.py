@@ -109,7 +109,8 @@ def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, flo
     ax.set(xlabel="updates of the network T", ylabel="estimate (nats)", ylim=ylim)
     style.label_ends(ax, ends)
     last = style.listed({name: end for name, (end, _) in ends.items()}, 2)
-    return style.captioned(figure, title, f"After the last update, nats: {last}. {note}".rstrip())
+    caption = f"Estimates after the last update and dashed values, in nats: {last}. {note}"
+    return style.captioned(figure, title, caption.rstrip())
 
 
 def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title: str = "") -> Figure:
