@@ -51,14 +51,6 @@ def test_a_row_of_the_readme_is_what_the_shipped_results_give(start, stated):
     assert cells[: len(stated())] == stated()
 
 
-def test_the_losses_of_lesson_08_are_those_of_the_shipped_results():
-    new = results.load("sentences").groupby("arm").GA.mean() * 100
-    rows = results.load("text_pretrained")
-    mini = rows[(rows.groups == "default") & ~rows.reweight].groupby("method").GA.mean() * 100
-    lost = round(new["PRETRAIN"] - new["RETRAIN"]), round(mini.pretrain - mini.retrain)
-    assert f"a new network loses {lost[0]} points, a pretrained MiniLM {lost[1]} |" in README
-
-
 def test_the_number_of_runs_is_that_of_the_table():
     assert f"all {len(results.load()):,} runs, and the studies" in page("docs/benchmark.md")
 

@@ -17,7 +17,6 @@ from typing import Any
 
 from grmu.data.checks import as_tensor, check_folder, check_ratio, known, number, require, short_repr
 from grmu.data.core import ForgetSplit, Group, GroupedDataset, Samples, Splits, check_dataset, split_forget
-from grmu.data.own import digest_of, from_dataset
 
 __all__ = ["EMBEDDED", "LOADERS", "ORIGINALS", "PROTOCOLS", "ForgetSplit", "Group", "GroupedDataset",
            "Samples", "Splits", "as_tensor", "check_dataset", "check_folder", "check_ratio", "fingerprint",
@@ -60,7 +59,7 @@ def fingerprint(name: str, root: str | Path | None = None, protocol: str = "ours
     """Return the SHA-256 of what the data set holds, wherever its folder is; errors as of `load`."""
     loader = _find(name, root, protocol)
     if callable(loader):
-        return digest_of(load(name, root))
+        return import_module("grmu.data.own").digest_of(load(name, root))
     return loader.fingerprint(name, root, protocol)
 
 
@@ -76,3 +75,10 @@ def _find(name: str, root: object, protocol: str) -> Any:
 @lru_cache(maxsize=4)
 def _load(loader: Any, name: str, root: str | Path | None, protocol: str, digest: str) -> Splits:
     return loader(name, root) if callable(loader) else loader.load(name, root, protocol)
+
+
+def __getattr__(name: str) -> Any:
+    """`from_dataset`, for data of your own, is imported when it is first used."""
+    if name == "from_dataset":
+        return import_module("grmu.data.own").from_dataset
+    raise AttributeError(f"module 'grmu.data' has no attribute {name!r}")
