@@ -14,12 +14,13 @@ from pathlib import Path
 
 import build_explorer
 import build_slides
+import matplotlib.pyplot as plt
 import nbformat
 from nbformat.v4 import new_code_cell
 
 from grmu import plots
 from grmu.analysis import claims, reproduced, results
-from grmu.analysis.printed import ITEMS
+from grmu.analysis.printed import ITEMS, TITLES
 from grmu.batch.paper import WORDS
 from grmu.data import load
 from grmu.data.files import write_whole
@@ -63,7 +64,10 @@ def paper_page(folder: Path) -> str:
         plots.save(figure, folder / f"{item.name}.png")
         caption = plots.caption_of(figure)
         shown = reproduced.layout(item, table).map(lambda text: str(text).replace("|", "\\|"))
+        plt.close(figure)
         fewer = f" {len(missing)} of the rows have fewer than five seeds." if missing else ""
+        gone = sorted({f"{row.name} for {TITLES[row.dataset]}" for row in missing if row not in rows})
+        fewer += f" Missing, because the loss diverged: {', '.join(gone)}." if gone else ""
         sections += [f"## {item.words}: {item.title}", "", f"![{caption}]({item.name}.png)", "",
                      f"{caption}{fewer}", "", "<details><summary>The numbers</summary>", "",
                      shown.to_markdown(index=False), "", "</details>", ""]

@@ -90,7 +90,7 @@ def paper(name: str | None, root: str | None, device: str, seeds: int, protocol:
         compute(item, folder, device, seeds, profile, shared)
         find = partial(stored, folder=folder, device=device, metrics=metrics)
         table, missing = reproduced.gather(of_row, find, metrics)
-    show(item, table, folder)
+    show(item, table, folder, on)
     if missing:
         print("Missing cells:", *reproduced.names_of(missing), sep="\n  ")
     return int(bool(missing))
@@ -157,7 +157,7 @@ def stored(experiments: list[Experiment], folder: Path, device: str, metrics: st
     return pd.DataFrame(rows)
 
 
-def show(item: Item, rows: reproduced.Rows, folder: Path) -> None:
+def show(item: Item, rows: reproduced.Rows, folder: Path, on: str | None = None) -> None:
     """Print an item, and write it as Markdown, CSV and an HTML page with a figure."""
     matplotlib.use("agg")
     from grmu import plots
@@ -167,6 +167,8 @@ def show(item: Item, rows: reproduced.Rows, folder: Path) -> None:
         print(f"{item.words} has no cells yet.")
         return
     shown, title = reproduced.layout(item, table), f"{item.words}: {item.title}"
+    if on:
+        title += f", on {'; '.join(table.panel.unique())}" if item.kind != "ratio" else ", on embedded data"
     print(f"{title}\n\n{shown.to_string(index=False)}\n\n{WORDS}")
     plots.use_style()
     figure = plots.paper_item(item, table)
