@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 LABELS = {
-    "pretrain": "PRETRAIN (do nothing)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO",
+    "pretrain": "PRETRAIN (original model)", "retrain": "RETRAIN", "group_dro": "RETRAIN + GROUP-DRO",
     "group_dro_pretrain": "PRETRAIN + GROUP-DRO",
     "rwg": "RETRAIN, RWG", "subg": "RETRAIN, SUBG", "finetune": "fine-tuning", "l1_sparse": "L1-sparse",
     "salun": "SalUn", "scrub": "SCRUB", "miu": "MIU", "miu_released": "MIU (released code)",

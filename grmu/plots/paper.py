@@ -37,7 +37,7 @@ def _caption(table: pd.DataFrame) -> str:
 
 
 def _against(item: Item, table: pd.DataFrame) -> Figure:
-    grid = facets(table, col="metric", col_wrap=4, height=2.7, sharex=False, sharey=False)
+    grid = facets(table, col="metric", col_wrap=4, height=2.3, sharex=False, sharey=False)
     for (metric, part), ax in zip(table.groupby("metric", sort=False), grid.axes.flat, strict=True):
         ends = [part[["ours", "paper"]].min().min(), part[["ours", "paper"]].max().max()]
         ax.plot(ends, ends, color="0.6", ls=":", lw=1)
@@ -51,7 +51,7 @@ def _against(item: Item, table: pd.DataFrame) -> Figure:
 
 def _lines(item: Item, table: pd.DataFrame) -> Figure:
     n = table.panel.nunique()
-    grid = facets(table, col="panel", col_wrap=min(3, n), height=3.6, aspect=1.2, sharey=item.kind == "gap")
+    grid = facets(table, col="panel", col_wrap=min(3, n), height=3, aspect=1.15, sharey=item.kind == "gap")
     for (name, panel), ax in zip(table.groupby("panel", sort=False), grid.axes.flat, strict=True):
         level = panel[panel.method == "pretrain"].ours
         if len(level):
@@ -70,7 +70,7 @@ def _lines(item: Item, table: pd.DataFrame) -> Figure:
 
 
 def _points(item: Item, table: pd.DataFrame) -> Figure:
-    grid = facets(table, col="panel", col_wrap=3, height=3.6)
+    grid = facets(table, col="panel", col_wrap=3, height=3)
     for (name, panel), ax in zip(table.groupby("panel", sort=False), grid.axes.flat, strict=True):
         for i, (method, part) in enumerate(panel.groupby("method", sort=False)):
             places = [item.columns.index(metric) + 0.2 * i - 0.2 for metric in part.metric]

@@ -93,7 +93,7 @@ class Page extends Base {
 
   view() {
     const { data } = this, own = this.own && alike(this.own.choice, this.choice) ? this.own : null;
-    const shown = { ...this.shown, own }, marks = [["idle", "do nothing (PRETRAIN)"]];
+    const shown = { ...this.shown, own }, marks = [["idle", "original model (PRETRAIN)"]];
     const { kind, hue } = look(data, shown), answers = picturesOf(data, shown);
     if (kind === "filled" || kind === "hollow") marks.push([kind, label(data, shown), hue]);
     if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);

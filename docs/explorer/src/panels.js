@@ -46,7 +46,7 @@ export function metricsPanel(data, shown, width) {
   const rows = EXPLORED.map(m => ({ label: name(m), value: `${one(shown.mine.metrics[m].mean)} %`,
     marks: [...arms.map(arm => ({ ...arm.metrics[m], ...look(data, arm), shift: beside(arm) })),
       ...(shown.own?.metrics ? [{ kind: "own", mean: shown.own.metrics[m] }] : [])] }));
-  return { key: "metrics", title: "Four measures, beside doing nothing and the gold standard", said,
+  return { key: "metrics", title: "Four measures, beside the original model's and the gold standard's", said,
     drawing: dots(rows, width, said),
     head: ["measure", ...shown.arms.map(arm => `${label(data, arm)} (%)`)],
     body: data.metrics.map(m => [name(m), ...shown.arms.map(arm => withHalf(arm.metrics[m]))]) };

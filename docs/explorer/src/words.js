@@ -62,16 +62,16 @@ export function saidOfGroups(shown) {
 export function saidOfMetrics(shown) {
   const [mine, gold, idle] = [shown.mine, shown.gold, shown.idle]
     .map(arm => metric => percent(arm.metrics[metric].mean));
-  const of = m => `${mine(m)} % (gold standard ${gold(m)}, doing nothing ${idle(m)})`;
+  const of = m => `${mine(m)} % (gold standard ${gold(m)}, original model ${idle(m)})`;
   const like = isAlike(shown.who) ? `of ${shown.who.whom}` : "like them";
   return `Right on the forgotten ${shown.who.things}: ${of("UA")}; on new ones ${like}: ${of("GA")}.`;
 }
 
 export function saidOfDistance(data, shown) {
   const [mine, idle] = [shown.mine, shown.idle].map(arm => `${(100 * arm.distance.mean).toFixed(1)} points`);
-  if (same(shown, GOLD)) return `The gold standard is the measure itself; doing nothing lies ${idle} away.`;
+  if (same(shown, GOLD)) return `The gold standard is the measure itself; the original model lies ${idle} away.`;
   if (same(shown, DO_NOTHING)) return `Doing nothing lies ${idle} from the gold standard.`;
-  return `${label(data, shown)} lies ${mine} from the gold standard, doing nothing ${idle}: ` +
+  return `${label(data, shown)} lies ${mine} from the gold standard, the original model ${idle}: ` +
     "the mean over six measures of what they differ by, seed by seed.";
 }
 
