@@ -194,5 +194,6 @@ def runs_by_epoch(curves: Mapping[str, pd.DataFrame], columns: Mapping[str, str]
         ends = part.groupby("line", sort=False).value.last()
         said.append(f"{columns[column]}: {style.listed(ends, 2)}")
     style.label_ends(ax, {name: (end, palette[name]) for name, end in ends.items()})
-    return style.captioned(grid.figure, title, f"One seed, last epoch. {'; '.join(said)}. Grey: forget "
-                           "passes." + " Dashed: gold standard." * bool(dashed))
+    said[0] = said[0][0].upper() + said[0][1:]
+    return style.captioned(grid.figure, title, f"Values in the last epoch, for one seed. {'; '.join(said)}. "
+                           "Grey area: epochs with forget passes." + " Dashed: gold standard." * bool(dashed))

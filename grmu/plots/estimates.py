@@ -128,7 +128,8 @@ def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", col: str | N
         table = table.assign(low=table["mean"], high=table["mean"])
     return intervals(table, x, "method_name", "how", col, style.REWEIGHTED, title=title, band=noise,
                      dashed=dict.fromkeys(table[col] if col else [""], 0.0),
-                     note="Dashed: gold standard." + f" Grey: margin, {noise:.1f} points." * bool(noise > 0))
+                     note="Bars: 95 % t-intervals. Dashed: gold standard."
+                          + f" Grey: margin, {noise:.1f} points." * bool(noise > 0))
 
 
 def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
