@@ -76,7 +76,7 @@ lint: .venv/.installed-test ## what is checked first: style, types, walls, noteb
 	$(PY) docs/notebooks.py --check
 
 lab: .venv/.installed ## open the course in JupyterLab
-	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb $(ARGS)
+	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb --LabApp.news_url=None $(ARGS)
 
 explorer: .venv/.installed ## the explorer without a kernel: explorer.js anew (with npm), and build/explorer.html, which works from a file
 	@$(PY) docs/build_explorer.py --build $(ARGS)

@@ -71,7 +71,7 @@ FIGURES = {  # each with a part of its caption
                "Accuracy after epoch 2: GA 40, UA 30, TA 70 %."),
     "runs_by_epoch": (lambda: plots.runs_by_epoch({"MIU": CURVES}, {"GA": "accuracy"}, {"MIU": "black"},
                                                   "a title"),
-                      "accuracy: MIU 0.40"),
+                      "Accuracy: MIU 0.40"),
     "trajectories": (lambda: plots.trajectories(STEPS, {"UA": 0.5, "GA": 0.5}, "a title"),
                      "MIU without REWEIGHT 30, MIU with REWEIGHT 55."),
     "compare": (lambda: plots.compare(runs(), ("GA",), "a title"),

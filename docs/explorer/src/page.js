@@ -6,7 +6,7 @@ import { unpack } from "./data.js";
 import { legend } from "./figures.js";
 import { OWN, look, panels, picturesOf } from "./panels.js";
 import {
-  GOLD, RETRAIN, START, computed, find, label, lamsOf, same, settle, whoOf } from "./state.js";
+  GOLD, RETRAIN, START, computed, find, label, lamsOf, nearest, same, settle, whoOf } from "./state.js";
 import { choiceOf, hashOf, note, python, saidOfMissing, title } from "./words.js";
 
 const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
@@ -98,7 +98,7 @@ class Page extends Base {
     if (kind === "filled" || kind === "hollow") marks.push([kind, label(data, shown), hue]);
     if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);
     marks.push(["gold", "gold standard: " + label(data, GOLD)]);
-    if (shown.byRatio.theory.length) marks.push(["theory", "what theory says of RETRAIN"]);
+    if (shown.byRatio.theory.length) marks.push(["theory", "prediction of the theory for RETRAIN"]);
     if (own) marks.push(...OWN);
     return html`${this.controls()} ${this.runBar()}
       ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
@@ -118,7 +118,7 @@ class Page extends Base {
     return html`<fieldset class="controls"><legend class="unseen">What is shown</legend>
       ${this.select("data", "data set", Object.entries(data.datasets), who.dataset,
         v => set({ who: data.who.find(w => w.dataset === v).key }))}
-      ${this.select("who", "who asks to be forgotten",
+      ${this.select("who", "group that requests deletion",
         data.who.filter(w => w.dataset === who.dataset).map(w => [w.key, w.name]), choice.who,
         v => set({ who: v }))}
       ${this.select("method", "method", Object.keys(methods).map(m => [m, data.methods[m].name]),
@@ -126,8 +126,9 @@ class Page extends Base {
           reweight: methods[v].includes(choice.reweight) ? choice.reweight : methods[v][0] }))}
       <div class="check"><input type="checkbox" id="${this.id}-reweight" .checked=${choice.reweight}
         ?disabled=${methods[choice.method].length === 1} @change=${e => set({ reweight: e.target.checked })}>
-        <label for="${this.id}-reweight">REWEIGHT: sample those who stay in the old proportions</label></div>
-      ${this.slider("ratio", "unlearning ratio", { min: 0.05, max: 0.95, step: 0.05, value: choice.ratio },
+        <label for="${this.id}-reweight">REWEIGHT: sample the remaining ${who.things} in the original proportions</label>
+      </div>
+      ${this.slider("ratio", "unlearning ratio", { min: 0.05, max: 0.95, step: 0.05, value: choice.ratio, ran: this.shown.ratios },
         `${ratio}`, `share of the group that is forgotten: ${ratio}, shown ${this.shown.ratio}`,
         v => set({ ratio: v }))}
       ${choice.method === "miu" ? this.lambda(set) : ""}
@@ -137,11 +138,13 @@ class Page extends Base {
 
   /** A slider over the lambdas that were run anywhere for those who ask: they lie from 0 to hundreds. */
   lambda(set) {
-    const { data, choice, shown } = this, lams = lamsOf(data, choice);
-    const near = lams.reduce((best, v) => Math.abs(v - choice.lam) < Math.abs(best - choice.lam) ? v : best);
+    const { data, choice, shown } = this, lams = lamsOf(data, choice), only = shown.lams.length === 1;
+    const near = only ? shown.lam : nearest(choice.lam, lams);
     return this.slider("lam", "λ, weight of the calibration",
-      { min: 0, max: lams.length - 1, step: 1, value: lams.indexOf(near) },
-      String(near), `λ = ${near}, shown ${shown.lam}`, v => set({ lam: lams[v] }));
+      { min: 0, max: Math.max(lams.length - 1, 1), step: 1, value: lams.indexOf(near), off: only,
+        ran: shown.lams.map(v => lams.indexOf(v)) },
+      `${near}${only ? ", the only one computed here" : ""}`, `λ = ${near}, shown ${shown.lam}`,
+      v => set({ lam: lams[v] }));
   }
 
   select(name, words, options, value, set) {
@@ -152,10 +155,13 @@ class Page extends Base {
       })}</select></div>`;
   }
 
-  slider(name, words, { min, max, step, value }, readout, spoken, set) {
+  /** `ran` are the values that were computed: each has a tick under the track. */
+  slider(name, words, { min, max, step, value, ran, off = false }, readout, spoken, set) {
     return html`<div><label for="${this.id}-${name}">${words}: ${readout}</label>
       <input type="range" id="${this.id}-${name}" min=${min} max=${max} step=${step} .value=${String(value)}
-        aria-valuetext=${spoken} @input=${e => set(Number(e.target.value))}></div>`;
+        ?disabled=${off} aria-valuetext=${spoken} @input=${e => set(Number(e.target.value))}>
+      <div class="ticks" aria-hidden="true">${ran.map(v =>
+        html`<span style="--at:${(v - min) / (max - min)}"></span>`)}</div></div>`;
   }
 
   pictures(rows) {
@@ -167,7 +173,7 @@ class Page extends Base {
     return html`<h3>The first ${many} test pictures of every group: ✕ where the model is wrong${
       this.shown.seed === null ? " in most of the five seeds" : ""}</h3>
       <div style="--sprite:url(${this.sprite})">${rows.map(({ name, asked, before, after, shares }, g) =>
-        html`<p>${name}${asked ? " – asked" : ""}: ${before} right before, ${after} after</p>
+        html`<p>${name}${asked ? " – forget group" : ""}: ${before} right before, ${after} after</p>
         <div class="sheet" role="img" aria-label="${name}: ${after} of ${many} right">${shares.map(
           (share, i) => picture(share, g, i))}</div>`)}</div>`;
   }

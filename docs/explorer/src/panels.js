@@ -25,7 +25,7 @@ export function groupsPanel(data, shown, width) {
   const said = saidOfGroups(shown);
   const rows = shown.groups.map((g, i) => {
     const hue = g.asked ? data.asks : data.colours[i % data.colours.length];
-    return { label: g.name + (g.asked ? " – asked" : ""), strong: g.asked,
+    return { label: g.name + (g.asked ? " – forget group" : ""), strong: g.asked,
       value: `${one(g.before.mean)} → ${one(g.after.mean)} %`,
       link: { from: g.before.mean, to: g.after.mean, hue },
       marks: [{ kind: "gold", mean: g.gold.mean }, { ...g.before, kind: "idle", hue: "var(--grey)" },
@@ -34,7 +34,7 @@ export function groupsPanel(data, shown, width) {
   });
   return { key: "groups", title: "Test accuracy of every group, before and after", said,
     drawing: dots(rows, width, said),
-    head: ["group", "asked", "before (%)", "after (%)", "gold standard (%)", "theory, of RETRAIN (%)"],
+    head: ["group", "forget group", "before (%)", "after (%)", "gold standard (%)", "theory, of RETRAIN (%)"],
     body: shown.groups.map(g => [g.name, g.asked ? "yes" : "no", withHalf(g.before), withHalf(g.after),
       withHalf(g.gold), withHalf(g.theory)]) };
 }
@@ -154,12 +154,13 @@ function morePanel({ key, title, of }, own, width) {
 export const runPanels = (shown, width) => [curvePanel(shown, width),
   ...(shown.own ? MORE.map(more => morePanel(more, shown.own, width)).filter(Boolean) : [])];
 
-/** All figures; beside a kernel the curves come first, since a run grows in them. */
+/** All figures: first the one that follows the slider; beside a kernel then the curves that a run grows in. */
 export function panels(data, shown, width, beside) {
-  const rest = [groupsPanel, metricsPanel, ratioPanel, distancePanel, shown.isMiu && lamPanel].filter(Boolean)
+  const rest = [groupsPanel, metricsPanel, distancePanel, shown.isMiu && lamPanel].filter(Boolean)
     .map(panel => panel(data, shown, width));
-  if (beside) return [...runPanels(shown, width), ...rest];
-  return shown.curve ? [...rest, curvePanel(shown, width)] : rest;
+  const curves = shown.curve ? [curvePanel(shown, width)] : [];
+  return [ratioPanel(data, shown, width), ...(beside ? [...runPanels(shown, width), ...rest]
+    : [...rest, ...curves])];
 }
 
 /** Rows of pictures: of each group, which are wrong in most of the seeds shown. */

@@ -66,7 +66,8 @@ export function find(data, choice) {
   const isMiu = choice.method === "miu", who = whoOf(data, choice), all = { ...choice, seed: null };
   const mine = runsOf(data, all, choice);
   const ratio = nearest(choice.ratio, mine.map(row => row.ratio));
-  const lam = isMiu ? nearest(choice.lam, mine.filter(row => row.ratio === ratio).map(row => row.lam)) : null;
+  const lams = isMiu ? distinct(mine.filter(row => row.ratio === ratio).map(row => row.lam)) : [];
+  const lam = isMiu ? nearest(choice.lam, lams) : null;
   const arms = [DO_NOTHING, RETRAIN, GOLD, choice]
     .filter((arm, i, list) => list.findIndex(a => same(a, arm)) === i)
     .map(({ method, reweight }) => ({ method, reweight, runs: runsOf(data, choice, { method, reweight },
@@ -82,7 +83,7 @@ export function find(data, choice) {
     arm.metrics = Object.fromEntries(data.metrics.map(m => [m, summary(data, arm.runs.map(row => row[m]))]));
     arm.distance = summary(data, distances(data, arm.runs, runs(GOLD)));
   }
-  return { ...choice, ratio, lam, who, groups, arms, isMiu, n: runs(choice).length,
+  return { ...choice, ratio, lam, lams, ratios: distinct(mine.map(row => row.ratio)), who, groups, arms, isMiu, n: runs(choice).length,
     mine: arms.find(a => same(a, choice)), idle: arms[0], gold: arms.find(a => same(a, GOLD)),
     byRatio: byRatio(data, choice, arms, lam), byLam: isMiu ? byLam(data, choice, ratio) : null,
     curve: curveOf(data, choice, ratio, lam), asked: choice };

@@ -6,6 +6,8 @@ const percent = v => (100 * v).toFixed(0);
 const short = (v, digits) => String(Number(v.toPrecision(digits)));
 /** Of everyone alike, GA is that of one group, who did not ask more than others. */
 const isAlike = who => who.groups === "'uniform'";
+/** Was the slider's ratio itself computed? */
+const wasComputed = ({ ratio, asked }) => Math.abs(ratio - asked.ratio) < 1e-9;
 /** What GA is measured on. */
 export const fresh = ({ who }) => `new ${who.things} of ${who.whom}`;
 
@@ -32,7 +34,8 @@ export function title(data, shown) {
   const [was, now] = [idle, after].map(v => v.toFixed(0));
   const change = was === now ? `stays at ${now}`
     : `${after > idle ? "rises" : "falls"} from ${was} to ${now}`;
-  return `${label(data, shown)}, ratio ${short(shown.ratio, 2)}: ` +
+  return `${label(data, shown)} at ratio ${short(shown.ratio, 2)}${wasComputed(shown) ? ""
+    : ` (the nearest computed to ${short(shown.asked.ratio, 2)})`}: ` +
     `the accuracy on ${shown.who.whom} ${change} %, ${place}`;
 }
 
@@ -40,7 +43,7 @@ export function title(data, shown) {
 export function note(data, shown) {
   const { asked } = shown, snapped = (v, here = "") => ` (nearest to ${v} that was computed${here})`;
   const said = [`ratio ${short(shown.ratio, 2)}` +
-    (Math.abs(shown.ratio - asked.ratio) < 1e-9 ? "" : snapped(short(asked.ratio, 2)))];
+    (wasComputed(shown) ? "" : snapped(short(asked.ratio, 2)))];
   if (shown.isMiu) {
     said.push(`λ = ${short(shown.lam, 6)}` +
       (shown.lam === asked.lam ? "" : snapped(short(asked.lam, 6), " here")));
@@ -54,7 +57,7 @@ export function saidOfGroups(shown) {
   const most = moved.reduce((a, b) => Math.abs(b.by) > Math.abs(a.by) ? b : a);
   if (Math.abs(most.by) < 5e-4) return "No group's accuracy moves.";
   const theory = moved.find(g => g.asked && g.theory);
-  return `Most moved: ${most.name}${most.asked ? " (asked)" : ""}, from ${percent(most.before.mean)} to ` +
+  return `Most moved: ${most.name}${most.asked ? " (forget group)" : ""}, from ${percent(most.before.mean)} to ` +
     `${percent(most.after.mean)} %.` + (!theory ? "" : ` For ${theory.name} the theory says ` +
     `${percent(theory.theory.mean)} % after RETRAIN; the gold standard has ${percent(theory.gold.mean)} %.`);
 }
