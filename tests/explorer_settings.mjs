@@ -12,8 +12,8 @@ console.log(JSON.stringify({
   shown: choices.map(asked => {
     const { choice, said } = state.settle(data, { ...state.START, ...asked });
     const shown = state.find(data, choice), link = words.hashOf(data, choice);
-    const { ratio, lam, n, groups, byRatio, byLam } = shown;
-    return { choice, said, ratio, lam, n, groups, byRatio, byLam,
+    const { ratio, lam, ratios, lams, n, groups, byRatio, byLam } = shown;
+    return { choice, said, ratio, lam, ratios, lams, n, groups, byRatio, byLam,
       note: words.note(data, shown), title: words.title(data, shown), python: words.python(data, shown),
       mine: arm(shown.mine), idle: arm(shown.idle), gold: arm(shown.gold),
       pictures: state.pictured(data, shown), link, read: words.choiceOf(data, link).choice };

@@ -158,7 +158,16 @@ def test_what_was_not_computed_is_snapped_to_and_said(answered):
         assert words in shown["note"]
         here = runs_of(asked | {"ratio": ratio, "lam": shown["lam"]})
         assert (shown["ratio"], shown["n"]) == (ratio, len(here))
+        near = "" if ratio == asked["ratio"] else f" (the nearest computed to {asked['ratio']})"
+        assert f" at ratio {ratio}{near}: " in shown["title"]
         assert shown["mine"]["metrics"]["GA"]["mean"] == pytest.approx(here.GA.mean(), abs=1e-9)
+
+
+def test_ticks_are_at_what_was_computed(answered):
+    for choice, shown in answered[0]:
+        ran = results.select(rows_of(choice["who"]), method=choice["method"], reweight=choice["reweight"])
+        assert shown["ratios"] == sorted(ran.ratio.unique())
+        assert shown["lams"] == sorted(ran.lam[ran.ratio == shown["ratio"]].dropna().unique())
 
 
 def test_copied_python_is_the_run_that_is_shown(answered):

@@ -131,7 +131,8 @@ def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title:
     for name, hue in SETS.items():
         if gold is not None:
             grid.axes.flat[0].axhline(100 * gold[name], color=hue, ls="--", lw=1.2)
-    said = f"{curves.epoch.iloc[-1]:g}: {style.listed(100 * curves[list(SETS)].iloc[-1])} %."
+    accuracies = [name for name in SETS if name in curves]  # PRETRAIN forgets nothing and has TA only
+    said = f"{curves.epoch.iloc[-1]:g}: {style.listed(100 * curves[accuracies].iloc[-1])} %."
     return style.captioned(grid.figure, title, f"Accuracy after epoch {said}"
                            + " Dashed: gold standard." * (gold is not None))
 

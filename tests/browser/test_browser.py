@@ -95,7 +95,7 @@ def test_lesson_01_is_run_and_the_explorer_moved_and_trained(lab, watched):
     run_all(watched, lab, "01_uneven_forgetting.ipynb")
     commit_a_guess(watched)
     explorer = Explorer(watched.page)
-    expect(explorer.title).to_contain_text("RETRAIN, ratio 0.5")
+    expect(explorer.title).to_contain_text("RETRAIN at ratio 0.5:")
     watched.shot("explorer")
     explorer.press("unlearning ratio", "ArrowRight", 7)
     expect(explorer.note).to_contain_text("ratio 0.9 (nearest to 0.85 that was computed)")
@@ -134,7 +134,7 @@ def test_two_explorers_on_a_page_train_stop_and_train_again(lab, watched):
     stop.click()
     expect(explorer.said).to_contain_text(re.compile(r"^Stopped at \d+ of 10"))
     explorer.train()
-    curves = explorer.box.locator("figure").first.locator("path.own")
+    curves = explorer.box.locator("figure", has_text="Epoch by epoch").locator("path.own")
     expect(curves).to_have_count(11)  # PRETRAIN's point, and ten epochs
     assert other.box.locator(".own").count() == 0
     watched.shot("trained")

@@ -55,14 +55,15 @@ def slider(page, name="unlearning ratio"):
 
 def test_a_group_falls_as_the_ratio_is_moved_by_keyboard(opened):
     page = opened()
-    expect(page.get_by_role("heading", level=2)).to_contain_text("RETRAIN, ratio 0.5")
+    expect(page.get_by_role("heading", level=2)).to_contain_text("RETRAIN at ratio 0.5:")
     slider(page).focus()
     for _ in range(8):
         page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("heading", level=2)).to_contain_text("RETRAIN, ratio 0.9")
+    expect(page.get_by_role("heading", level=2)).to_contain_text("RETRAIN at ratio 0.9:")
     assert slider(page).get_attribute("aria-valuetext").endswith("is forgotten: 0.9, shown 0.9")
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".note")).to_contain_text("ratio 0.9 (nearest to 0.85 that was computed)")
+    expect(page.get_by_role("heading", level=2)).to_contain_text("0.9 (the nearest computed to 0.85):")
     expect(page.get_by_role("status").first).to_contain_text("nearest to 0.85")  # said once it rests
     expect(page).to_have_url(re.compile("ratio=0.85"))
     shot(page, "keyboard")
@@ -77,7 +78,17 @@ def test_every_figure_has_its_numbers_as_a_table(opened):
         page.keyboard.press("Enter")
         expect(page.locator("figure").nth(i).locator("tbody tr").first).to_be_visible()
     after = printed(Choice()).groups.after.iloc[-1]
-    assert f"{after:.1f}" in page.locator("figure").first.locator("table").inner_text()
+    assert f"{after:.1f}" in page.locator("figure", has_text="every group").locator("table").inner_text()
+
+
+def test_the_first_figure_follows_the_slider_and_ticks_are_at_what_was_computed(opened):
+    page = opened(MIU)
+    expect(page.locator("figure h3").first).to_contain_text("against the ratio")
+    for name in ("unlearning ratio", "λ, weight"):
+        assert slider(page, name).locator("xpath=..").locator(".ticks span").count() > 1
+        expect(slider(page, name)).to_be_enabled()
+    page.get_by_label("data set").select_option("groundwear-many")
+    expect(slider(page, "calibration: 10, the only one computed here")).to_be_disabled()
 
 
 def test_controls_offer_what_was_run_and_a_link_holds_the_setting(opened, address):
@@ -89,7 +100,7 @@ def test_controls_offer_what_was_run_and_a_link_holds_the_setting(opened, addres
     said, link = page.get_by_role("heading", level=2).inner_text(), page.url
     assert opened(link.removeprefix(address)).get_by_role("heading", level=2).inner_text() == said
     page.get_by_label("data set").select_option("groundwear-many")
-    expect(page.get_by_label("who asks")).to_have_value("nine")
+    expect(page.get_by_label("group that requests deletion")).to_have_value("nine")
     expect(page.locator(".note")).to_contain_text("λ = 10 (nearest to 1 that was computed here)")
 
 

@@ -86,6 +86,7 @@ class Page extends Base {
 
   /** Train what the controls say, also where they moved a moment ago. */
   press() {
+    if (this.onlyLambda()) this.show({ ...this.choice, lam: this.shown.lam });
     clearTimeout(this.timer);
     this.rest();
     super.press();
@@ -126,19 +127,25 @@ class Page extends Base {
           reweight: methods[v].includes(choice.reweight) ? choice.reweight : methods[v][0] }))}
       <div class="check"><input type="checkbox" id="${this.id}-reweight" .checked=${choice.reweight}
         ?disabled=${methods[choice.method].length === 1} @change=${e => set({ reweight: e.target.checked })}>
-        <label for="${this.id}-reweight">REWEIGHT: sample the remaining ${who.things} in the original proportions</label>
-      </div>
-      ${this.slider("ratio", "unlearning ratio", { min: 0.05, max: 0.95, step: 0.05, value: choice.ratio, ran: this.shown.ratios },
-        `${ratio}`, `share of the group that is forgotten: ${ratio}, shown ${this.shown.ratio}`,
+        <label for="${this.id}-reweight">REWEIGHT: sample the remaining ${who.things} in the original
+        proportions</label></div>
+      ${this.slider("ratio", "unlearning ratio",
+        { min: 0.05, max: 0.95, step: 0.05, value: choice.ratio, ran: this.shown.ratios }, `${ratio}`,
+        `share of the group that is forgotten: ${ratio}, shown ${this.shown.ratio}`,
         v => set({ ratio: v }))}
       ${choice.method === "miu" ? this.lambda(set) : ""}
       ${this.select("seed", "seeds", [[ALL, "all five"], ...data.seeds.map(s => [String(s), String(s)])],
         String(choice.seed ?? ALL), v => set({ seed: v === ALL ? null : Number(v) }))}</fieldset>`;
   }
 
+  /** Is there one lambda to choose? A kernel can train those that were not computed at this ratio. */
+  onlyLambda() {
+    return this.shown.isMiu && (this.run ? lamsOf(this.data, this.choice) : this.shown.lams).length === 1;
+  }
+
   /** A slider over the lambdas that were run anywhere for those who ask: they lie from 0 to hundreds. */
   lambda(set) {
-    const { data, choice, shown } = this, lams = lamsOf(data, choice), only = shown.lams.length === 1;
+    const { data, choice, shown } = this, lams = lamsOf(data, choice), only = this.onlyLambda();
     const near = only ? shown.lam : nearest(choice.lam, lams);
     return this.slider("lam", "λ, weight of the calibration",
       { min: 0, max: Math.max(lams.length - 1, 1), step: 1, value: lams.indexOf(near), off: only,

@@ -154,7 +154,7 @@ function morePanel({ key, title, of }, own, width) {
 export const runPanels = (shown, width) => [curvePanel(shown, width),
   ...(shown.own ? MORE.map(more => morePanel(more, shown.own, width)).filter(Boolean) : [])];
 
-/** All figures: first the one that follows the slider; beside a kernel then the curves that a run grows in. */
+/** All figures: first what follows the slider, beside a kernel then the curves that a run grows in. */
 export function panels(data, shown, width, beside) {
   const rest = [groupsPanel, metricsPanel, distancePanel, shown.isMiu && lamPanel].filter(Boolean)
     .map(panel => panel(data, shown, width));

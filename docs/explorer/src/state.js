@@ -83,7 +83,8 @@ export function find(data, choice) {
     arm.metrics = Object.fromEntries(data.metrics.map(m => [m, summary(data, arm.runs.map(row => row[m]))]));
     arm.distance = summary(data, distances(data, arm.runs, runs(GOLD)));
   }
-  return { ...choice, ratio, lam, lams, ratios: distinct(mine.map(row => row.ratio)), who, groups, arms, isMiu, n: runs(choice).length,
+  return { ...choice, ratio, lam, lams, ratios: distinct(mine.map(row => row.ratio)), who, groups,
+    arms, isMiu, n: runs(choice).length,
     mine: arms.find(a => same(a, choice)), idle: arms[0], gold: arms.find(a => same(a, GOLD)),
     byRatio: byRatio(data, choice, arms, lam), byLam: isMiu ? byLam(data, choice, ratio) : null,
     curve: curveOf(data, choice, ratio, lam), asked: choice };

@@ -34,8 +34,8 @@ export function title(data, shown) {
   const [was, now] = [idle, after].map(v => v.toFixed(0));
   const change = was === now ? `stays at ${now}`
     : `${after > idle ? "rises" : "falls"} from ${was} to ${now}`;
-  return `${label(data, shown)} at ratio ${short(shown.ratio, 2)}${wasComputed(shown) ? ""
-    : ` (the nearest computed to ${short(shown.asked.ratio, 2)})`}: ` +
+  return `${label(data, shown)} at ratio ${short(shown.ratio, 2)}` +
+    (wasComputed(shown) ? "" : ` (the nearest computed to ${short(shown.asked.ratio, 2)})`) + ": " +
     `the accuracy on ${shown.who.whom} ${change} %, ${place}`;
 }
 
@@ -57,8 +57,8 @@ export function saidOfGroups(shown) {
   const most = moved.reduce((a, b) => Math.abs(b.by) > Math.abs(a.by) ? b : a);
   if (Math.abs(most.by) < 5e-4) return "No group's accuracy moves.";
   const theory = moved.find(g => g.asked && g.theory);
-  return `Most moved: ${most.name}${most.asked ? " (forget group)" : ""}, from ${percent(most.before.mean)} to ` +
-    `${percent(most.after.mean)} %.` + (!theory ? "" : ` For ${theory.name} the theory says ` +
+  return `Most moved: ${most.name}${most.asked ? " (forget group)" : ""}, ` +
+    `from ${percent(most.before.mean)} to ${percent(most.after.mean)} %.` + (!theory ? "" : ` For ${theory.name} the theory says ` +
     `${percent(theory.theory.mean)} % after RETRAIN; the gold standard has ${percent(theory.gold.mean)} %.`);
 }
 
@@ -72,7 +72,7 @@ export function saidOfMetrics(shown) {
 
 export function saidOfDistance(data, shown) {
   const [mine, idle] = [shown.mine, shown.idle].map(arm => `${(100 * arm.distance.mean).toFixed(1)} points`);
-  if (same(shown, GOLD)) return `The gold standard is the measure itself; the original model lies ${idle} away.`;
+  if (same(shown, GOLD)) return `The gold standard is the measure itself; the original model is ${idle} away.`;
   if (same(shown, DO_NOTHING)) return `Doing nothing lies ${idle} from the gold standard.`;
   return `${label(data, shown)} lies ${mine} from the gold standard, the original model ${idle}: ` +
     "the mean over six measures of what they differ by, seed by seed.";
