@@ -69,6 +69,8 @@ FIGURES = {  # each with a part of its caption
                                     "40 points").figure, "40 points"),
     "epochs": (lambda: plots.epochs(CURVES, {"GA": 0.5, "UA": 0.5, "TA": 0.9}, "a title"),
                "Accuracy after epoch 2: GA 40, UA 30, TA 70 %."),
+    "epochs of PRETRAIN": (lambda: plots.epochs(CURVES.drop(columns=["GA", "UA"]), None, "a title"),
+                           "Accuracy after epoch 2: TA 70 %."),
     "runs_by_epoch": (lambda: plots.runs_by_epoch({"MIU": CURVES}, {"GA": "accuracy"}, {"MIU": "black"},
                                                   "a title"),
                       "Accuracy: MIU 0.40"),
