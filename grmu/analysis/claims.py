@@ -192,15 +192,16 @@ CLAIMS: tuple[tuple[str, str, Callable[..., Any], Named], ...] = (
      lambda at: fall(at, False), {name: (name,) for name in IMAGES}),
     ("With REWEIGHT, RETRAIN's accuracy on the forget set falls less between ratios 0.1 and 0.9.", "Appx. B",
      lambda at: fall(at, False) - fall(at, True), {name: (name,) for name in IMAGES}),
-    ("RETRAIN + REWEIGHT gives the group accuracy back.", "Sec. 3.3, Tables 1 to 3",
+    ("RETRAIN + REWEIGHT restores the group's accuracy.", "Sec. 3.3, Tables 1 to 3",
      recovered, places(0.5, 0.9)),
-    ("Where few samples are left and memorised, REWEIGHT returns a smaller share of the loss.",
+    ("Where few samples are left and memorised, REWEIGHT recovers a smaller share of the lost accuracy.",
      "Sec. 4.2, B.2", lambda at: share(at) - share(at._replace(dataset="waterbirds")),
      {"share, celeba - waterbirds, 0.9": ("celeba", 0.9)}),
     ("RETRAIN + GROUP-DRO is no gold standard: it raises UA above PRETRAIN's.", "Table 1, Sec. 4.2",
      lambda at: at("group_dro", False, "UA") - at("pretrain", False, "UA"), places(0.5)),
-    ("UA and GA are correlated over the methods (times 100).", "Sec. 4.2", correlation, places(0.5)),
-    ("REWEIGHT raises GA of every approximate method.", "Fig. 4, Sec. 4.2",
+    ("UA and GA are correlated over the methods (correlation coefficient times 100).", "Sec. 4.2",
+     correlation, places(0.5)),
+    ("REWEIGHT raises the GA of every approximate method.", "Fig. 4, Sec. 4.2",
      lambda at, method: at(method, True, "GA") - at(method, False, "GA"),
      each((*OTHERS, "miu"), places(0.9))),
     ("Without REWEIGHT, MIU is nearer to the gold standard's GA than the other methods.", "Tables 1 to 3",
@@ -219,9 +220,9 @@ CLAIMS: tuple[tuple[str, str, Callable[..., Any], Named], ...] = (
      places(0.5, 0.9, of=["celeba"])),
     ("MIU + REWEIGHT keeps DP, EP, EO and WG nearer to PRETRAIN's than RETRAIN does.", "Table 18, B.6",
      nearer, each(("DP", "EP", "EO", "WG"), places(0.5))),
-    ("With 9 and 25 groups asking, MIU + REWEIGHT has the best avg. gap.", "Fig. 6, Tables 14, 15", lead,
-     {f"{other}, {N_GROUPS[size]} groups": ("fairface", 0.5, size, other)
-      for size, other in product(("nine", "twenty-five"), OTHERS)}))
+    ("When 9 or 25 groups request deletion, MIU + REWEIGHT has the best avg. gap.", "Fig. 6, Tables 14, 15",
+     lead, {f"{other}, {N_GROUPS[size]} groups": ("fairface", 0.5, size, other)
+            for size, other in product(("nine", "twenty-five"), OTHERS)}))
 
 
 def all_claims(rows: pd.DataFrame | None = None) -> list[Claim]:

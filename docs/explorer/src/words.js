@@ -58,7 +58,8 @@ export function saidOfGroups(shown) {
   if (Math.abs(most.by) < 5e-4) return "No group's accuracy moves.";
   const theory = moved.find(g => g.asked && g.theory);
   return `Most moved: ${most.name}${most.asked ? " (forget group)" : ""}, ` +
-    `from ${percent(most.before.mean)} to ${percent(most.after.mean)} %.` + (!theory ? "" : ` For ${theory.name} the theory says ` +
+    `from ${percent(most.before.mean)} to ${percent(most.after.mean)} %.` + 
+      (!theory ? "" : ` For ${theory.name} the theory says ` +
     `${percent(theory.theory.mean)} % after RETRAIN; the gold standard has ${percent(theory.gold.mean)} %.`);
 }
 
@@ -72,7 +73,8 @@ export function saidOfMetrics(shown) {
 
 export function saidOfDistance(data, shown) {
   const [mine, idle] = [shown.mine, shown.idle].map(arm => `${(100 * arm.distance.mean).toFixed(1)} points`);
-  if (same(shown, GOLD)) return `The gold standard is the measure itself; the original model is ${idle} away.`;
+  if (same(shown, GOLD))
+    return `The gold standard is the measure itself; the original model is ${idle} away.`;
   if (same(shown, DO_NOTHING)) return `Doing nothing lies ${idle} from the gold standard.`;
   return `${label(data, shown)} lies ${mine} from the gold standard, the original model ${idle}: ` +
     "the mean over six measures of what they differ by, seed by seed.";
