@@ -38,7 +38,7 @@ class Guess:
         if isinstance(options, range):
             self.choice: Any = w.BoundedIntText(min=options[0], max=options[-1], step=options.step)
         else:
-            self.choice = w.RadioButtons(options=list(options), value=None)
+            self.choice = w.RadioButtons(options=list(options), value=None, layout={"width": "max-content"})
         self.button = w.Button(description="That is my guess", tooltip="kept until the cell runs again")
         self.feedback = w.HTML()
         self.button.on_click(self.commit)
