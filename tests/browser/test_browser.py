@@ -81,7 +81,8 @@ class Explorer:
 
 def commit_a_guess(watched):
     """Choose among options, and commit: it is kept, and cannot be changed any more."""
-    box = watched.page.locator(".widget-vbox", has_text="On which groups is it at least 5 points less accurate").last
+    question = "On which groups is it at least 5 points less accurate"
+    box = watched.page.locator(".widget-vbox", has_text=question).last
     box.scroll_into_view_if_needed()
     box.get_by_role("button", name="That is my guess").click()
     expect(box.get_by_text("Choose first.")).to_be_visible()
