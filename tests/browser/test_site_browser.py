@@ -85,7 +85,7 @@ def test_search_finds_a_lesson_by_its_word(opened):
     page = opened("search.html?q=reweight")
     found = page.locator("#search-results li a")
     expect(found.nth(5)).to_be_visible()  # they come one after the other
-    expect(page.locator("#search-results")).to_contain_text("2 · Draw the rest in the old proportions")
+    expect(page.locator("#search-results")).to_contain_text("2 · REWEIGHT")
     shot(page, "search")
 
 
