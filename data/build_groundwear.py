@@ -1,13 +1,13 @@
-"""Build data/groundwear.safetensors.xz: Fashion-MNIST's footwear and garments on real ground textures.
+"""Build data/groundwear.safetensors.xz: Fashion-MNIST's footwear and garments on photographs of grounds.
 
     python data/build_groundwear.py --fashion-mnist DIR [--check]
 
-DIR holds the four original .gz files (Debian: package dataset-fashion-mnist; elsewhere: torchvision downloads
-the same files into <root>/FashionMNIST/raw). The textures come with scikit-image. The file holds *parts and
-recipes*, not pictures: a pool of 28 x 28 objects, one 256 x 256 ground per texture, and for every picture of
-every variant which object lies on which window of which ground. `grmu.data` puts them together when it loads,
-in integer arithmetic, so that every machine sees the same bits. --check compares with the shipped file
-instead of writing. The pictures of the datasheet are `grmu.plots.group_sheet`'s.
+DIR contains the four original .gz files. They are in Debian's package dataset-fashion-mnist, and torchvision
+downloads them into <root>/FashionMNIST/raw. The textures come with scikit-image. The file does not contain
+pictures, but the parts that `grmu.data` composes them from: a pool of 28 x 28 objects, one 256 x 256 ground
+per texture, and for each picture of each variant which object lies on which window of which ground. The
+composition uses integer arithmetic, so all machines get the same bits. --check compares the result with the
+shipped file and writes nothing. `grmu.plots.group_sheet` draws the pictures of the data sheet.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ OUTPUT = HERE / "groundwear.safetensors.xz"
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 SIDE, TEXTURE_SIDE = 28, 256
 
-SOURCES = {  # SHA-256 of the unpacked files (mirrors pack them differently): another input is refused
+SOURCES = {  # SHA-256 of the unpacked files, because mirrors compress them differently
     "train-images-idx3-ubyte.gz": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte.gz": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
     "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 TEXTURES = ["grass", "brick", "gravel", "coins", "tissue", "coffee", "clock"]
-TEXTURE_FUNCTIONS = {"tissue": "immunohistochemistry"}  # the others are named alike in skimage.data
+TEXTURE_FUNCTIONS = {"tissue": "immunohistochemistry"}  # others have the same name in skimage.data
 
 FASHION = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
            "ankle boot"]
 
 
 def _many_counts() -> np.ndarray:
-    """9 classes x 7 grounds in FairFace's role: uneven classes, nearly even grounds."""
+    """Return the group sizes of 9 classes x 7 grounds: uneven by class, nearly even by ground."""
     per_class = np.array([60, 90, 120, 220, 180, 110, 260, 70, 50])
     per_ground = np.array([1.0, 1.0, 1.1, 1.0, 0.9, 1.0, 0.8])
     return np.rint(np.outer(per_class, per_ground)).astype(int)
 
 
 def variants() -> dict[str, dict]:
-    """Every variant: Fashion-MNIST labels and textures by index, counts per group (n_y, n_a)."""
+    """Return the variants: Fashion-MNIST labels and textures by index, and group sizes (n_y, n_a)."""
     boots = {"labels": [9, 7], "grounds": ["grass", "brick"]}
     many = _many_counts()
     return {
@@ -66,18 +66,17 @@ def variants() -> dict[str, dict]:
 
 
 def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The original files, SHA-256 checked: images uint8 (N, 28, 28) and labels of "train" and "test"."""
+    """Return images, uint8 (N, 28, 28), and labels of "train" and "test", after checking the SHA-256."""
     raw = {}
     for name, expected in SOURCES.items():
         path = folder / name
         if not path.is_file():
-            raise SystemExit(f"{path} is missing. Install Debian's dataset-fashion-mnist, "
-                             "or let torchvision download FashionMNIST, "
-                             "and pass the folder that holds the four .gz files.")
+            raise SystemExit(f"{path} is missing: install Debian's dataset-fashion-mnist, or download "
+                             "FashionMNIST with torchvision, and pass the folder of the four .gz files.")
         raw[name] = gzip.decompress(path.read_bytes())
-        if (found := hashlib.sha256(raw[name]).hexdigest()) != expected:
-            raise SystemExit(f"{path} is not the original file: "
-                             f"unpacked SHA-256 {found}, expected {expected}.")
+        if (digest := hashlib.sha256(raw[name]).hexdigest()) != expected:
+            raise SystemExit(f"{path} is not the original file: its unpacked SHA-256 must be {expected}, "
+                             f"got {digest}.")
 
     def read(prefix: str) -> tuple[np.ndarray, np.ndarray]:
         images = np.frombuffer(raw[f"{prefix}-images-idx3-ubyte.gz"], np.uint8, offset=16)
@@ -88,17 +87,17 @@ def read_fashion_mnist(folder: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def ground(name: str) -> np.ndarray:
-    """A texture as grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0, 1)."""
+    """Return a texture as grey levels, uint8 (256, 256): clip(0.35 + 0.15 * standardised texture, 0, 1)."""
     try:
         import skimage.data
     except ImportError:
-        raise SystemExit("the textures come with scikit-image, which is missing: "
-                         "pip install -e '.[data]'") from None
+        raise SystemExit("scikit-image has the textures, but is missing: "
+                         "run pip install -e '.[data]'.") from None
 
     image = np.asarray(getattr(skimage.data, TEXTURE_FUNCTIONS.get(name, name))()).astype(np.float64)
     if image.ndim == 3:
         image = image[..., :3] @ np.array([0.299, 0.587, 0.114])
-    if min(image.shape) >= 2 * TEXTURE_SIDE:  # halve the large ones: their grain is too fine for 28 pixels
+    if min(image.shape) >= 2 * TEXTURE_SIDE:  # halve large textures, whose grain is too fine for 28 pixels
         image = image[: 2 * TEXTURE_SIDE, : 2 * TEXTURE_SIDE]
         image = image.reshape(TEXTURE_SIDE, 2, TEXTURE_SIDE, 2).mean((1, 3))
     image = image[:TEXTURE_SIDE, :TEXTURE_SIDE]
@@ -107,9 +106,9 @@ def ground(name: str) -> np.ndarray:
 
 
 def build(folder: Path) -> bytes:
-    """All variants as one compressed safetensors file."""
+    """Return all variants as one compressed safetensors file."""
     fashion = read_fashion_mnist(folder)
-    order = {  # a fixed shuffle per label for all variants, so that they share most of their pool of objects
+    order = {  # all variants use the same order of objects, so that they share most of the pool
         (part, label): np.random.RandomState(100 * label + (part == "test")).permutation(
             np.flatnonzero(labels == label))
         for part, (_, labels) in fashion.items() for label in range(10)
@@ -144,7 +143,7 @@ def build(folder: Path) -> bytes:
                "textures": [TEXTURES.index(g) for g in spec["grounds"]], "forget_group": spec["forget"]}
         for name, spec in variants().items()
     }
-    # one metadata key only: safetensors does not fix the order of several, and the file must be the same bits
+    # safetensors does not fix the order of several metadata keys, so there is only one
     packed = save(tensors, metadata={"variants": json.dumps(described, sort_keys=True)})
     return lzma.compress(packed, format=lzma.FORMAT_XZ, check=lzma.CHECK_SHA256, filters=XZ_FILTERS)
 

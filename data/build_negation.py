@@ -2,10 +2,10 @@
 
     python data/build_negation.py [--check]
 
-A premise tells one event: who did what to what, and perhaps when or where. A hypothesis claims something
-about it. `truth` decides whether the claim is true, false or unknown given the premise; a negation word swaps
-true and false; and that is the label. How often a negation comes with each label follows MultiNLI. --check
-compares with the shipped file instead of writing.
+A premise describes one event: who did what to what, and perhaps when or where. A hypothesis makes a claim
+about it. `truth` decides whether the claim is true, false or unknown given the premise, and a negation word
+swaps true and false; the result is the label. How often negations occur with each label follows MultiNLI.
+--check compares the result with the shipped file and writes nothing.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ OUTPUT = HERE / "negation.json.xz"
 XZ_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
 SEED = 7
 CLASSES, ATTRIBUTES = ("contradiction", "entailment", "neutral"), ("without negation", "with negation")
-MULTINLI = (57498, 11158, 67376, 1521, 66630, 1992)  # its training counts per group, y * 2 + a
-SHARES = (80, 30)  # of MultiNLI's pairs, one in so many without and with negation
+MULTINLI = (57498, 11158, 67376, 1521, 66630, 1992)  # its training pairs per group, y * 2 + a
+SHARES = (80, 30)  # MultiNLI has this many times as many pairs, without and with negation
 COUNTS = {"train": [round(n / SHARES[group % 2]) for group, n in enumerate(MULTINLI)], "val": [300] * 6,
           "test": [300] * 6}
-HOMES = ("train", "train", "train", "val", "test")  # a premise is at home in one split
-MAX_TOKENS = 12  # of a pair, with [CLS] and twice [SEP]
+HOMES = ("train", "train", "train", "val", "test")  # a premise occurs in only one split
+MAX_TOKENS = 12  # per pair, including [CLS] and two [SEP]
 
-NEGATIONS = ("no", "never", "nobody", "nothing")  # those that define MultiNLI's attribute
+NEGATIONS = ("no", "never", "nobody", "nothing")  # the words that define MultiNLI's attribute
 PEOPLE = ("anna", "david", "emma", "john", "laura", "maria", "paul", "peter")
 KINDS = {"dogs": "animals", "horses": "animals", "cars": "vehicles", "boats": "vehicles", "shirts": "clothes",
          "hats": "clothes"}
 OPPOSITES = {"found": "lost", "lost": "found", "bought": "sold", "sold": "bought", "pushed": "pulled",
              "pulled": "pushed", "loved": "hated", "hated": "loved"}
-SYNONYMS = {"found": "discovered", "bought": "purchased"}  # said instead once in five times
+SYNONYMS = {"found": "discovered", "bought": "purchased"}  # used in one of five cases
 ADJUNCTS = ("today", "yesterday", "here", "outside")
 
-IDS = {  # every word's number in the vocabulary of bert-base-uncased
+IDS = {  # each word's index in the vocabulary of bert-base-uncased
     "animals": 4176, "anna": 4698, "boats": 6242, "bought": 4149, "cars": 3765, "clothes": 4253,
     "david": 2585, "discovered": 3603, "dogs": 6077, "emma": 5616, "found": 2179, "hated": 6283,
     "hats": 16717, "here": 2182, "horses": 5194, "john": 2198, "laura": 6874, "lost": 2439, "loved": 3866,
@@ -48,7 +48,7 @@ IDS = {  # every word's number in the vocabulary of bert-base-uncased
 
 
 class Dice:
-    """Random choices from `random()` alone, whose numbers Python promises to keep."""
+    """Make random choices only from `random()`, whose sequence Python guarantees."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed).random
@@ -66,13 +66,15 @@ class Dice:
         return [item for _, item in sorted((self._random(), item) for item in items)]
 
 
-# What is true. Events and claims are dicts of what is told: who, act, thing, adjunct.
+# Meaning: events and claims are dicts with some of the keys who, act, thing and adjunct.
 
 def truth(claim: dict, event: dict) -> str:
-    """What the premise makes of the claim.
+    """Return whether a claim is true, given the premise's event.
 
-    "true" if it tells all of the claim, "false" if it tells the same of the opposite act, "unknown" if it
-    leaves a part open and rules none out; "unclear" otherwise, and such claims are not used.
+    Returns:
+        "true" if the premise states the whole claim, "false" if it states the claim with the opposite act,
+        "unknown" if it leaves a part open and contradicts none, otherwise "unclear". Unclear claims are not
+        used.
     """
     opposite = claim["act"] == OPPOSITES[event["act"]]
     if opposite and claim.get("who") == event["who"] and claim.get("thing") == event["thing"]:
@@ -83,25 +85,25 @@ def truth(claim: dict, event: dict) -> str:
 
 
 def label(claim: dict, negation: str, event: dict) -> str:
-    """The class of claim or, with a negation word, of its denial; "" if it is unclear."""
+    """Return the class of a claim or, with a negation word, of its denial; "" if it is unclear."""
     value = truth(claim, event)
     if negation:
         value = {"true": "false", "false": "true"}.get(value, value)
     return {"true": "entailment", "false": "contradiction", "unknown": "neutral"}.get(value, "")
 
 
-# What is said
+# Sentences
 
 def draw_event(dice: Dice) -> dict:
-    """What a premise tells; the adjunct in half of the cases."""
+    """Return the event of a premise, which has an adjunct in half of the cases."""
     event = {"who": dice.pick(PEOPLE), "act": dice.pick(tuple(OPPOSITES)), "thing": dice.pick(tuple(KINDS))}
     return event | ({"adjunct": dice.pick(ADJUNCTS)} if dice.chance(0.5) else {})
 
 
 def draw_claim(dice: Dice, event: dict, aim: str) -> dict:
-    """A claim about the event that is to be true, false or unknown (`aim`); `truth` has the last word.
+    """Return a claim about the event that is meant to be true, false or unknown (`aim`); `truth` decides.
 
-    What makes it unknown is another act nine times in ten, else another person.
+    In nine of ten unknown claims, the act differs; in the others, the person differs.
     """
     claim = dict(event)
     if dice.chance(0.5):
@@ -115,13 +117,13 @@ def draw_claim(dice: Dice, event: dict, aim: str) -> dict:
         claim["act"] = dice.other(tuple(OPPOSITES), (event["act"], OPPOSITES[event["act"]]))
     elif aim == "unknown":
         claim["who"] = dice.other(PEOPLE, (event["who"],))
-    if dice.chance(0.15):  # "someone", "something", as "nobody" and "nothing" are said
+    if dice.chance(0.15):  # use "someone" or "something", to match "nobody" and "nothing"
         del claim[dice.pick(("who", "thing"))]
     return claim
 
 
 def say(dice: Dice, claim: dict, negation: str = "") -> str:
-    """The claim as a sentence, or its denial: a negation word for person or thing, or before act or thing."""
+    """Return a claim as a sentence, or its denial with a negation word."""
     act = SYNONYMS[claim["act"]] if claim["act"] in SYNONYMS and dice.chance(0.2) else claim["act"]
     who = "nobody" if negation == "nobody" else claim.get("who", "someone")
     thing = "nothing" if negation == "nothing" else claim.get("thing", "something")
@@ -131,7 +133,10 @@ def say(dice: Dice, claim: dict, negation: str = "") -> str:
 
 
 def draw_pair(dice: Dice, y: int, a: int) -> tuple[str, str, int, int] | None:
-    """Premise and hypothesis of class y, with a negation word if a; None if the dice gave none."""
+    """Return a premise and a hypothesis of class y, with a negation word if a is 1.
+
+    The result is None if the draw does not give such a pair.
+    """
     event = draw_event(dice)
     aim = "unknown" if y == 2 else "true" if (y == 1) != (a == 1) else "false"
     claim, negation = draw_claim(dice, event, aim), dice.pick(NEGATIONS) if a else ""
@@ -145,7 +150,10 @@ def draw_pair(dice: Dice, y: int, a: int) -> tuple[str, str, int, int] | None:
 
 
 def pairs(seed: int = SEED) -> dict[str, list[tuple[str, str, int, int]]]:
-    """Every split's (premise, hypothesis, y, a), shuffled: no pair twice, and no premise in two splits."""
+    """Return the pairs (premise, hypothesis, y, a) of each split, shuffled.
+
+    No pair occurs twice, and no premise occurs in two splits.
+    """
     dice, home, splits = Dice(seed), {}, {}
     for part, counts in COUNTS.items():
         rows = {}
@@ -160,7 +168,7 @@ def pairs(seed: int = SEED) -> dict[str, list[tuple[str, str, int, int]]]:
 
 
 def build() -> bytes:
-    """The shipped file: names, the table of words, and every split's pairs."""
+    """Return the content of the shipped file: names, the vocabulary, and the pairs of each split."""
     content = {"class_names": CLASSES, "attribute_names": ATTRIBUTES, "forget_group": (2, 1),
                "length": MAX_TOKENS, "words": IDS, "pairs": pairs()}
     packed = json.dumps(content, separators=(",", ":")).encode()

@@ -1,10 +1,10 @@
-"""The explorer without a kernel: one page that works from a file, without a network.
+"""Build the explorer as one page that works from a file, without a kernel and without a network.
 
-    python docs/build_explorer.py [--to build/explorer.html]    # the page, from the committed module
-    python docs/build_explorer.py --build                       # first the module, with npm: make explorer
+    python docs/build_explorer.py [--to build/explorer.html]    # build the page from the committed module
+    python docs/build_explorer.py --build                       # first build the module with npm
 
-The module has the shipped runs inside, as one deflated JSON in base64, which docs/explorer/src/data.js reads.
-Nothing is averaged here: the browser does that.
+The module contains the shipped runs, as one deflated JSON in base64, which docs/explorer/src/data.js reads.
+It contains all runs, because the browser computes the means.
 """
 
 import argparse
@@ -38,23 +38,23 @@ from grmu.widgets.live import MODULE
 from grmu.widgets.settings import WHO, Choice, by_row, group_rows, measured_on, rows_of
 
 SOURCES = Path(__file__).parent / "explorer"
-VERSION = 2  # of the link that holds a setting: a change of names or meanings makes it another
+VERSION = 2  # of the links that store a setting: increase it when a name or its meaning changes
 DATASETS = {"groundwear": "groundwear, 4 groups", "groundwear-memorised": "groundwear, memorised",
             grids.MANY: "groundwear, 63 groups", "negation": "negation, pairs of sentences"}
-FINE = 100_000  # as fine as the table has fractions
+FINE = 100_000  # fractions become integers with the precision of the table
 SETTINGS = ("who", "method", "reweight", "lam", "ratio", "seed")
-PICTURED, SHADES = 24, 16  # the first test pictures of a group; shades of grey
+PICTURED, SHADES = 24, 16  # test pictures per group, and their shades of grey
 TOO_OLD = ("This browser is too old for the explorer, which needs Chrome or Edge 111, Firefox 113, "
            "Safari 16.4, or a newer one.")
 
 
 def fine(value: float) -> int | None:
-    """A fraction as an integer; None for NaN."""
+    """Return a fraction as an integer; None for NaN."""
     return None if pd.isna(value) else round(float(value) * FINE)
 
 
 def runs() -> Iterator[dict[str, Any]]:
-    """A row a run: `SETTINGS`, metrics, accuracies of the panel's rows."""
+    """Yield one row per run: `SETTINGS`, metrics, and the accuracies of the panel's rows."""
     for who in WHO:
         for row in rows_of(who).to_dict("records"):
             yield ({name: row[name] for name in ("method", "lam", "ratio", "seed")}
@@ -64,7 +64,7 @@ def runs() -> Iterator[dict[str, Any]]:
 
 
 def theory() -> Iterator[dict[str, Any]]:
-    """What a shifted prior predicts of RETRAIN: accuracies of groups alone."""
+    """Yield what a shifted prior predicts for RETRAIN, which are accuracies of groups only."""
     table = results.load("shift")
     for who, (_, dataset, which) in WHO.items():
         if which == "uniform":
@@ -79,7 +79,7 @@ def theory() -> Iterator[dict[str, Any]]:
 
 
 def table() -> pd.DataFrame:
-    """`runs` and `theory`, in an order that packs well."""
+    """Return `runs` and `theory`, in an order that compresses well."""
     every = pd.DataFrame([*runs(), *theory()])
     order = {"method": list(dict.fromkeys(every.method)), "who": list(WHO)}
     return every.sort_values(["who", "method", "reweight", "lam", "ratio", "seed"], kind="stable",
@@ -88,7 +88,7 @@ def table() -> pd.DataFrame:
 
 
 def askers() -> list[dict[str, Any]]:
-    """Who can ask: data set, name, the panel's rows, and what an `Experiment` takes for it."""
+    """Return the possible forget sets: data set, name, the panel's rows, and an `Experiment`'s value."""
     found = []
     for key, (name, dataset, which) in WHO.items():
         names, _, asked = zip(*group_rows(key), strict=True)
@@ -99,7 +99,7 @@ def askers() -> list[dict[str, Any]]:
 
 
 def curves() -> list[dict[str, Any]]:
-    """Epoch by epoch, of the smallest group: means of UA and GA over five seeds."""
+    """Return the mean UA and GA over five seeds after each epoch, for the smallest group."""
     epochs = results.load("trajectories").sort_values("epoch")
     return [{"method": method, "reweight": int(reweight), "ratio": ratio}
             | {metric: [fine(round(v, 3)) for v in part[metric]] for metric in ("UA", "GA")}
@@ -107,7 +107,7 @@ def curves() -> list[dict[str, Any]]:
 
 
 def pictures() -> dict[str, Any]:
-    """The first test pictures of every group as hex digits, a shade a pixel, and which were right."""
+    """Return the first test pictures of each group, one hex digit per pixel, and which of them were right."""
     test = data.load("groundwear").test
     x = torch.as_tensor(test.x[:])
     shown = [(test.group == g).nonzero()[:PICTURED, 0] for g in range(test.n_groups)]
@@ -120,7 +120,7 @@ def pictures() -> dict[str, Any]:
 
 
 def contents() -> dict[str, Any]:
-    """All of it."""
+    """Return the complete content of the module."""
     every = table()
     columns = {name: [None if pd.isna(v) else v for v in every[name]] for name in (*SETTINGS, *METRICS)}
     columns["groups"] = list(zip_longest(*every.groups))
@@ -133,26 +133,26 @@ def contents() -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """What JSON has no word for."""
+    """Return a value that JSON can hold."""
     return value.item() if isinstance(value, np.generic) else list(value)
 
 
 def packed(content: dict[str, Any]) -> str:
-    """`contents` as the module holds it."""
+    """Return `contents` in the form that the module contains."""
     text = json.dumps(content, default=plain, ensure_ascii=False, separators=(",", ":"))
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     return b64encode(deflate.compress(text.encode()) + deflate.flush()).decode()
 
 
 def build(folder: Path, shipped: str, offline: bool = False) -> str:
-    """The module, made in a folder of its own from the sources, packed data and npm's lock file.
+    """Build the module in a folder from the sources, the packed data and npm's lock file, and return it.
 
     Raises:
-        FileNotFoundError: there is no npm.
-        RuntimeError: npm failed, with what it said.
+        FileNotFoundError: npm is not installed.
+        RuntimeError: npm failed. The message has its output.
     """
     if (npm := shutil.which("npm")) is None:
-        raise FileNotFoundError("there is no npm: install Node.js 20 or newer, or use explorer.js as it is.")
+        raise FileNotFoundError("npm is missing: install Node.js 20 or newer, or use explorer.js as it is.")
     shutil.copytree(SOURCES, folder, dirs_exist_ok=True)
     (folder / "src" / "shipped.txt").write_text(shipped)
     for command in (["ci", "--no-audit", "--no-fund", *(["--offline"] if offline else [])], ["run", "build"]):
@@ -163,10 +163,10 @@ def build(folder: Path, shipped: str, offline: bool = False) -> str:
 
 
 def page(module: str) -> str:
-    """explorer.html with the module inside; without scripts, what it begins with, as a figure and a table."""
+    """Return explorer.html with the module inside, and a figure and a table for browsers without scripts."""
     if "</script" in module.lower():
-        raise ValueError("explorer.js holds </script, which would end it inside the page: write it otherwise")
-    shown, metadata = on_paper(Choice(method="retrain", reweight=False))  # as the module begins
+        raise ValueError("explorer.js contains </script, which ends a script: write it differently.")
+    shown, metadata = on_paper(Choice(method="retrain", reweight=False))  # the module's initial state
     return Template((SOURCES / "page.html").read_text()).substitute(
         module=module, too_old=TOO_OLD, sentence=f"{escape(shown['text/plain'])}, means of five seeds.",
         picture=shown["image/png"].strip(), words=escape(metadata["image/png"]["alt"]),
@@ -174,15 +174,15 @@ def page(module: str) -> str:
 
 
 def main() -> int:
-    """Write the page, and the module if asked."""
+    """Write the page, and the module if requested."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--to", type=Path, default=Path("build/explorer.html"), help="where the page goes")
-    parser.add_argument("--build", action="store_true", help="make explorer.js anew, with npm")
+    parser.add_argument("--to", type=Path, default=Path("build/explorer.html"), help="path of the page")
+    parser.add_argument("--build", action="store_true", help="first build explorer.js, with npm")
     options = parser.parse_args()
     if options.build:
         write_whole(MODULE, build(options.to.parent / "explorer", packed(contents())))
     write_whole(options.to, page(MODULE.read_text()))
-    print(f"{options.to}: {options.to.stat().st_size / 1000:.0f} kB, opens in a browser without a network")
+    print(f"Wrote {options.to} ({options.to.stat().st_size / 1000:.0f} kB); it works in a browser offline.")
     return 0
 
 

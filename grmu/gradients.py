@@ -1,8 +1,8 @@
-"""Gradients as flat vectors: of a set, and of every sample; the Fisher information's diagonal from them.
+"""Gradients of data sets and of single samples as flat vectors, and the diagonal of the Fisher information.
 
-All in eval mode, so that BatchNorm's statistics stay as they are and each sample's gradient is its own. A
-flat vector has the order of `model.parameters()`, which `unflatten` undoes. Samples are taken in chunks,
-smaller ones for larger networks.
+All gradients are computed in eval mode, so BatchNorm keeps its statistics and the gradient of a sample does
+not depend on the other samples. A flat vector follows the order of `model.parameters()`; `unflatten` restores
+the shapes. Samples are processed in chunks, which are smaller for larger networks.
 """
 
 from collections.abc import Iterator
@@ -15,20 +15,30 @@ from grmu.models import Classifier
 
 
 def fitting(model: nn.Module, most: int, budget: int) -> int:
-    """Samples of a chunk: `most` for a small network, else as many as `budget` holds,
-    counted in parameters."""
+    """Choose the number of samples in a chunk.
+
+    Args:
+        model: The network.
+        most: Upper bound, for small networks.
+        budget: Largest number of parameters times samples.
+    """
     return max(1, min(most, budget // sum(p.numel() for p in model.parameters())))
 
 
 def unflatten(vector: Tensor, model: nn.Module) -> list[Tensor]:
-    """A vector (n_parameters,) in the shapes of the model's parameters."""
+    """Split a vector (n_parameters,) into tensors with the shapes of the model's parameters."""
     sizes = [p.numel() for p in model.parameters()]
     return [part.view_as(p) for part, p in zip(vector.split(sizes), model.parameters(), strict=True)]
 
 
 def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
-    """Gradient of the mean cross-entropy over the data, (n_parameters,); with `weights` (N,), which sum to 1,
-    of that mean."""
+    """Compute the gradient of the mean cross-entropy over the data, (n_parameters,).
+
+    Args:
+        model: The network.
+        data: The samples.
+        weights: (N,) weights of the mean, summing to 1; None weights all samples equally.
+    """
     parameters, was_training = list(model.parameters()), model.training
     model.eval()
     weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
@@ -41,7 +51,10 @@ def mean_gradient(model: Classifier, data: GroupedDataset, weights: Tensor | Non
 
 
 def sample_gradients(model: Classifier, x: Tensor | Samples, y: Tensor) -> Iterator[Tensor]:
-    """Gradient of each sample's cross-entropy, (B, n_parameters), in chunks of B (that fill 1 GB at most)."""
+    """Yield the gradient of each sample's cross-entropy, (B, n_parameters), in chunks of B samples.
+
+    A chunk of gradients takes at most 1 GB.
+    """
     was_training, chunk = model.training, fitting(model, 250, 2**28)
     model.eval()
     fixed = {k: v.detach() for k, v in (*model.named_parameters(), *model.named_buffers())}
@@ -59,8 +72,15 @@ def sample_gradients(model: Classifier, x: Tensor | Samples, y: Tensor) -> Itera
 
 
 def fisher_diagonal(model: Classifier, data: GroupedDataset, weights: Tensor | None = None) -> Tensor:
-    """Mean of the squared gradients of single samples, (n_parameters,):
-    the diagonal of the empirical Fisher information."""
+    """Compute the diagonal of the empirical Fisher information, (n_parameters,).
+
+    This is the mean of the squared gradients of single samples.
+
+    Args:
+        model: The network.
+        data: The samples.
+        weights: (N,) weights of the mean, summing to 1; None weights all samples equally.
+    """
     weights = torch.full((len(data),), 1 / len(data), device=data.y.device) if weights is None else weights
     total, first = torch.zeros((), device=data.y.device), 0
     for gradients in sample_gradients(model, data.x, data.y):

@@ -1,7 +1,8 @@
-"""What is measured: RA UA TA MIA EO GA (Sec. 4.1, Appx. A), DP EP WG (Appx. B.6), accuracy by group.
+"""The metrics: RA, UA, TA, MIA, EO, GA (Sec. 4.1, Appx. A), DP, EP, WG (Appx. B.6), and accuracy by group.
 
-`evaluate` makes one forward pass over each split and derives everything from the logits. Values are
-fractions; the higher is not the better: unlearning wants each to be what the gold standard has.
+`evaluate` makes one forward pass over each split and derives every metric from the logits. The metrics are
+fractions. A higher value is not always better, because an unlearned model should match the values of the gold
+standard.
 """
 
 from collections.abc import Sequence
@@ -17,18 +18,18 @@ from grmu.training import correct, predict
 
 METRICS = ("RA", "UA", "TA", "MIA", "EO", "GA")
 FAIRNESS = ("DP", "EP", "WG")
-OVERALL = ("RA", "UA", "TA", "GA")  # accuracies over parts of the data; the rest of the table is by group
+OVERALL = ("RA", "UA", "TA", "GA")  # accuracies over a set; the other rows of the table are groups
 
 
 def standard_error(accuracy: float, n: int) -> float:
-    """Binomial standard error of an accuracy measured on n samples; NaN for n = 0."""
+    """Return the binomial standard error of an accuracy on n samples; NaN for n = 0."""
     return float(np.sqrt(accuracy * (1 - accuracy) / n)) if n else float("nan")
 
 
 def accuracy_by_group(predicted: torch.Tensor, data: GroupedDataset) -> pd.DataFrame:
-    """One row per declared group: group (its name), accuracy, n, se.
+    """Return a table with one row per declared group and the columns group (its name), accuracy, n and se.
 
-    A group without samples has accuracy NaN, n 0.
+    A group without samples has accuracy NaN and n = 0.
     """
     right = (predicted.cpu() == data.y.cpu()).double()
     counts = data.group_counts().cpu()
@@ -40,7 +41,11 @@ def accuracy_by_group(predicted: torch.Tensor, data: GroupedDataset) -> pd.DataF
 
 def accuracies(model: Classifier, test: GroupedDataset, forget: GroupedDataset,
                groups: Sequence[Group]) -> dict[str, float]:
-    """TA and, where something is forgotten, GA and UA: what a run records after each epoch."""
+    """Measure the accuracies that a run records after each epoch.
+
+    Returns:
+        TA and, if the forget set is not empty, GA and UA.
+    """
     right = correct(model, test).float()
     measured = {"TA": right.mean().item()}
     if len(forget):
@@ -50,19 +55,27 @@ def accuracies(model: Classifier, test: GroupedDataset, forget: GroupedDataset,
 
 
 def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Group]) -> dict[str, float]:
-    """EO (Eq. 11), DP and EP as differences over the attribute, with classes and attributes binarised.
+    """Compute EO (Eq. 11), DP and EP, which compare the two values of a binarised attribute.
 
-    The positive class is "one of the target classes of `groups`", the attribute "one of their attribute
-    values": with two classes and two values that changes nothing, with more it is the paper's convention for
-    FairFace (Appx. A).
+    The positive class is "one of the classes in `groups`", and the positive attribute is "one of the
+    attribute values in `groups`". With two classes and two attribute values, this changes nothing; with more,
+    it is the paper's convention for FairFace (Appx. A).
+
+    Args:
+        predicted: (N,) predicted classes.
+        data: The samples.
+        groups: The dominant forget groups, pairs (y, a).
+
+    Raises:
+        ValueError: A group is unknown.
     """
-    from fairlearn import metrics  # seconds to import, for those who measure
+    from fairlearn import metrics  # imported here because it takes seconds
 
-    data.group_ids(groups)  # refuses what is no group
+    data.group_ids(groups)  # rejects unknown groups
     classes, attributes = (torch.tensor(sorted(set(v))) for v in zip(*groups, strict=True))
     y, y_hat = (torch.isin(v.cpu(), classes).int().numpy() for v in (data.y, predicted))
     a = torch.isin(data.a.cpu(), attributes).numpy()
-    tpr, fpr, selected = (  # a `MetricFrame` says the same, slowly; a test compares
+    tpr, fpr, selected = (  # faster than a `MetricFrame`; a test compares them
         abs(rate(y[a], y_hat[a]) - rate(y[~a], y_hat[~a])) if 0 < a.sum() < len(a) else 0.0
         for rate in (metrics.true_positive_rate, metrics.false_positive_rate, metrics.selection_rate))
     return {"EO": float((tpr + fpr) / 2), "DP": float(selected), "EP": float(tpr)}
@@ -70,17 +83,26 @@ def fairness(predicted: torch.Tensor, data: GroupedDataset, groups: Sequence[Gro
 
 def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, retain_group: torch.Tensor,
                  val_group: torch.Tensor, seed: int = 0) -> float:
-    """Share of the forget set that an attacker takes for non-members, TN / |D_f| (Eq. 10).
+    """Return the share of the forget set that an attacker classifies as non-members (Eq. 10).
 
-    Higher: better hidden.
+        MIA efficacy = TN / |D_f|
 
-    The attacker is one random forest with fixed settings on one feature, the loss, fitted to retain (members)
-    against validation samples (non-members). Validation samples are weighted to the retain set's group
-    proportions and both sides to equal totals; else the forest learns which groups are common instead of who
-    was a member.
+    A higher value means that the forget set is better hidden. The attacker is a random forest with fixed
+    settings, whose only feature is the loss. It is fitted to the retain set (members) and the validation set
+    (non-members). Validation samples are weighted to match the group proportions of the retain set, and both
+    sets have the same total weight. Otherwise, the forest would learn which groups are common rather than who
+    is a member.
 
     Args:
-        retain, val, forget: (N,) losses.  retain_group, val_group: (N,) groups.  seed: of the forest.
+        retain: (N_r,) losses on the retain set.
+        val: (N_v,) losses on the validation set.
+        forget: (N_f,) losses on the forget set.
+        retain_group: (N_r,) groups of the retain set.
+        val_group: (N_v,) groups of the validation set.
+        seed: Seed of the forest.
+
+    Raises:
+        ValueError: Losses or groups are empty, are not tensors (N,), or differ in length.
     """
     forest = membership_forest(retain, val, retain_group, val_group, seed)
     return float((forest.predict(forget[:, None].numpy()) == 0).mean())
@@ -88,13 +110,17 @@ def mia_efficacy(retain: torch.Tensor, val: torch.Tensor, forget: torch.Tensor, 
 
 def membership_forest(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
                       val_group: torch.Tensor, seed: int = 0) -> Any:
-    """The attacker of `mia_efficacy`, a fitted forest to be asked about losses (N, 1): 1 is a member."""
+    """Fit the attacker of `mia_efficacy`.
+
+    Returns:
+        A random forest that classifies losses (N, 1); class 1 means member.
+    """
     losses, member, weights = attack_data(retain, val, retain_group, val_group)
     return membership_attacker(seed).fit(losses, member, sample_weight=weights)
 
 
 def membership_attacker(seed: int) -> Any:
-    """The attacker of `mia_efficacy`, not fitted yet."""
+    """Create the attacker of `mia_efficacy` without fitting it."""
     from sklearn.ensemble import RandomForestClassifier
 
     return RandomForestClassifier(n_estimators=50, max_depth=5, min_weight_fraction_leaf=0.01,
@@ -103,15 +129,18 @@ def membership_attacker(seed: int) -> Any:
 
 def attack_data(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Tensor,
                 val_group: torch.Tensor) -> tuple[np.ndarray, ...]:
-    """Losses (N, 1), who is a member (N,), and the samples' weights (N,): see `mia_efficacy`.
+    """Build the training data for the attacker of `mia_efficacy`.
+
+    Returns:
+        Losses (N, 1), membership (N,) as 1 or 0, and sample weights (N,).
 
     Raises:
-        ValueError: what is given are no tensors (N,), empty, or of different lengths.
+        ValueError: Losses or groups are empty, are not tensors (N,), or differ in length.
     """
-    given = (retain, retain_group), (val, val_group)
-    require(all(isinstance(v, torch.Tensor) and v.ndim == 1 and len(v) for pair in given for v in pair)
-            and all(len(losses) == len(groups) for losses, groups in given),
-            "losses and groups must be tensors (N,) of the same length, not empty.")
+    pairs = (retain, retain_group), (val, val_group)
+    require(all(isinstance(v, torch.Tensor) and v.ndim == 1 and len(v) for pair in pairs for v in pair)
+            and all(len(losses) == len(groups) for losses, groups in pairs),
+            "losses and groups must be non-empty tensors (N,) of the same length.")
     n_groups = int(max(retain_group.max(), val_group.max())) + 1
     share_retain, share_val = (torch.bincount(g, minlength=n_groups) / len(g)
                                for g in (retain_group, val_group))
@@ -124,14 +153,20 @@ def attack_data(retain: torch.Tensor, val: torch.Tensor, retain_group: torch.Ten
 
 def evaluate(model: Classifier, retain: GroupedDataset, forget: GroupedDataset, val: GroupedDataset,
              test: GroupedDataset, groups: Sequence[Group]) -> tuple[dict[str, float], pd.DataFrame]:
-    """All metrics of one model.
+    """Compute all metrics of a model.
 
     Args:
-        groups: the dominant forget group(s) (y, a); GA is the test accuracy on them.
+        model: The model.
+        retain: The retain set.
+        forget: The forget set.
+        val: The validation set.
+        test: The test set.
+        groups: The dominant forget groups, pairs (y, a); GA is the test accuracy on them.
 
     Returns:
-        The metrics by name, fractions, with val_TA, val_GA and val_WG (for choosing hyperparameters), and the
-        accuracies with their n and standard error: rows RA, UA, TA, GA, then every group of the test set.
+        The metrics by name, as fractions, and a table of accuracies with n and standard error. The metrics
+        include val_TA, val_GA and val_WG for choosing hyperparameters. The rows of the table are RA, UA, TA,
+        GA and every group of the test set.
     """
     parts = {"retain": retain, "forget": forget, "val": val, "test": test}
     truth = {name: part.y.cpu() for name, part in parts.items()}

@@ -1,11 +1,15 @@
-"""MINE: mutual information estimated by a network (Belghazi et al. 2018), as the paper's Eq. 2 uses it.
+"""MINE: mutual information estimated by a network (Belghazi et al. 2018), as in Eq. 2 of the paper.
 
-M(D; psi, theta) = E_(x,g) T(z, g) - log E_(x,g_bar) exp T(z, g_bar), a lower bound on the mutual information
-of features z = f_theta(x) and group g. How g_bar is drawn decides what is bounded:
+The estimate is a lower bound on the mutual information between the features z = f_theta(x) and the group g,
+in nats:
 
-- "shuffle": g permuted within the batch (Eq. 2), bounds I(Z; G);
-- "uniform": drawn evenly over all groups (Algorithm 1), bounds I(Z; G) + KL(P(G) || uniform);
-- "exact": the same quantity as "uniform", but the expectation over the groups is summed, not sampled.
+    M(D; psi, theta) = E_(x,g) T(z, g) - log E_(x,g_bar) exp T(z, g_bar)
+
+The way in which g_bar is drawn determines which quantity is bounded:
+
+- "shuffle" permutes g within the batch (Eq. 2) and bounds I(Z; G).
+- "uniform" draws all groups with equal probability (Algorithm 1) and bounds I(Z; G) + KL(P(G) || uniform).
+- "exact" bounds the same quantity as "uniform", but it sums over the groups instead of sampling them.
 """
 
 import math
@@ -23,12 +27,11 @@ OPTIMIZERS = ("adam", "sgd")
 
 
 class MINE(nn.Module):
-    """The statistics network T_psi: a two-layer perceptron with ReLU on [z,
-    one-hot g] -> one number a sample.
+    """The statistics network T_psi: a two-layer perceptron with ReLU that maps [z, one-hot g] to one number.
 
-    The second argument may also be a float vector (B, n_groups) in place of a one-hot group, for variables
-    that are not groups. `log_partition` is the moving average of E[exp T] that corrects the gradient's bias
-    (their Sec. 3.2).
+    For variables that are not groups, the second argument may also be a float vector (B, n_groups) instead of
+    a one-hot group. The buffer `log_partition` holds the moving average of E[exp T], which corrects the bias
+    of the gradient (Sec. 3.2 of Belghazi et al.).
     """
 
     log_partition: Tensor
@@ -44,7 +47,7 @@ class MINE(nn.Module):
         self.register_buffer("log_partition", torch.tensor(math.nan))
 
     def _first(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The first layer in two parts: W_z z + b, (B, hidden), and W_g^T, (n_groups, hidden)."""
+        """Compute the two parts of the first layer, W_z z + b (B, hidden) and W_g^T (n_groups, hidden)."""
         w = self.first.weight
         return (nn.functional.linear(z, w[:, : self.n_features], self.first.bias),
                 w[:, self.n_features :].T.contiguous())
@@ -53,23 +56,40 @@ class MINE(nn.Module):
         return hidden.relu() @ self.second.weight[0] + self.second.bias
 
     def forward(self, z: Tensor, g: Tensor) -> Tensor:
-        """T(z, g), (B,), for groups g (B,) long, or vectors (B, n_groups) float."""
+        """Compute T(z, g), (B,).
+
+        Args:
+            z: (B, n_features) features.
+            g: (B,) groups as long integers, or (B, n_groups) float vectors.
+        """
         of_z, of_groups = self._first(z)
         of_g = g @ of_groups if g.is_floating_point() else of_groups[g]
         return self._second(of_z + of_g)
 
     def all_groups(self, z: Tensor) -> Tensor:
-        """T(z, g) for every group g, (B, n_groups), at the price of one matrix product for all of them."""
+        """Compute T(z, g) for every group g, (B, n_groups).
+
+        All groups share one matrix product with z.
+        """
         of_z, of_groups = self._first(z)
-        # a loop keeps the working set in cache: one (B, n_groups, hidden) tensor took 2 to 5 times as long
+        # One (B, n_groups, hidden) tensor takes 2 to 5 times as long, because it does not fit in the cache.
         return torch.stack([self._second(of_z + of_g) for of_g in of_groups], 1)
 
 
 def draw_group_bar(how: str, group: Tensor, n_groups: int, rng: torch.Generator) -> Tensor | None:
-    """g_bar for a batch: (B,) groups, or None for "exact", where nothing is drawn.
+    """Draw g_bar for a batch.
+
+    Args:
+        how: "exact", "uniform" or "shuffle".
+        group: (B,) groups of the batch.
+        n_groups: Number of declared groups.
+        rng: Source of the draw.
+
+    Returns:
+        (B,) groups, or None for "exact", which draws nothing.
 
     Raises:
-        ValueError: `how` is not one of "exact", "uniform", "shuffle".
+        ValueError: `how` is unknown.
     """
     known("group_bar", how, GROUP_BARS)
     if how == "exact":
@@ -80,15 +100,20 @@ def draw_group_bar(how: str, group: Tensor, n_groups: int, rng: torch.Generator)
 
 
 def table_terms(t: Tensor, group: Tensor, group_bar: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The two terms of Eq. 2 from T(z, g) for every group, t (B, n_groups): E T(z, g) and log E exp T(z,
-    g_bar)."""
+    """Compute the two terms of Eq. 2, E T(z, g) and log E exp T(z, g_bar), from a table of T.
+
+    Args:
+        t: (B, n_groups) values of T(z, g) for every group.
+        group: (B,) groups of the batch.
+        group_bar: (B,) g_bar; None sums over all groups.
+    """
     joint = t.gather(1, group[:, None])
     marginal = t if group_bar is None else t.gather(1, group_bar[:, None])
     return joint.mean(), marginal.flatten().logsumexp(0) - math.log(marginal.numel())
 
 
 def dv_terms(mine: MINE, z: Tensor, group: Tensor, group_bar: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The two terms of Eq. 2 from features; evaluates T only where it must."""
+    """Compute the two terms of Eq. 2 from features, evaluating T only where it is needed."""
     if group_bar is None:
         return table_terms(mine.all_groups(z), group, None)
     marginal = mine(z, group_bar)
@@ -96,32 +121,43 @@ def dv_terms(mine: MINE, z: Tensor, group: Tensor, group_bar: Tensor | None) -> 
 
 
 def dv_bound(mine: MINE, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
-    """The Donsker-Varadhan bound of Eq. 2 in nats, a scalar, differentiable in z and in the network.
+    """Compute the Donsker-Varadhan bound of Eq. 2 in nats.
 
     Args:
-        z: (B, n_features) features.  group: (B,) groups, or (B, n_groups) float vectors.
-        group_bar: drawn like `group` from the marginal (see `draw_group_bar`); None sums over all groups.
+        mine: The statistics network.
+        z: (B, n_features) features.
+        group: (B,) groups, or (B, n_groups) float vectors.
+        group_bar: g_bar in the same form as `group`; None sums over all groups.
+
+    Returns:
+        A scalar that is differentiable in z and in the network's parameters.
     """
     joint, log_partition = dv_terms(mine, z, group, group_bar)
     return joint - log_partition
 
 
 class Estimator:
-    """A MINE with its optimiser, its way to take g_bar and its random stream: `fit` to features,
-    then ask for the `bound`.
+    """A MINE network with its optimiser, its way of drawing g_bar and its random stream.
 
-    Features are extracted once and passed in. Optimiser and moving average live as long as the estimator, so
-    that later fits go on where earlier ones stopped; the network is frozen outside `fit`.
+    Call `fit` with features that were extracted beforehand, and then `bound`. The optimiser's state and the
+    moving average persist, so a later `fit` continues where the last one stopped. Outside `fit` and `update`,
+    the network is frozen.
 
     Args:
-        ema: rate of the moving average of the partition (Belghazi et al., Eq. 12); 1 turns the correction
+        mine: The statistics network.
+        lr: Learning rate.
+        rng: Source of every random draw.
+        group_bar: How g_bar is drawn: "exact", "uniform" or "shuffle".
+        batch_size: Samples in a batch of `fit`.
+        ema: Rate of the moving average of the partition (Belghazi et al., Eq. 12); 1 turns the correction
             off.
-        optimizer, momentum: "adam", or "sgd" with that momentum.
-        corrected: do calls of `bound`, too, move the average, and have it in their gradient in place of the
-            batch's partition, as those of `fit` do (Belghazi et al., Sec. 3.2)? Their value stays Eq. 2's.
+        optimizer: "adam" or "sgd".
+        momentum: Momentum of SGD; Adam ignores it.
+        corrected: Whether `bound` also updates the moving average and uses it in its gradient, as `fit`
+            always does (Belghazi et al., Sec. 3.2). The value of the bound is that of Eq. 2 in either case.
 
     Raises:
-        ValueError: an unknown group_bar or optimizer, or a number that cannot be.
+        ValueError: `group_bar` or `optimizer` is unknown, or a number is out of range.
     """
 
     def __init__(self, mine: MINE, lr: float, rng: torch.Generator, group_bar: str = "exact",
@@ -140,8 +176,16 @@ class Estimator:
         mine.requires_grad_(False)
 
     def fit(self, z: Tensor, group: Tensor, steps: int) -> list[float]:
-        """`steps` updates on batches drawn from z (N, n_features), group (N, ...);
-        returns each batch's bound in nats."""
+        """Fit the network to features on random batches.
+
+        Args:
+            z: (N, n_features) features.
+            group: (N,) groups, or (N, n_groups) float vectors.
+            steps: Number of updates.
+
+        Returns:
+            The bound on each batch before its update, in nats.
+        """
         bounds = []
         for _ in range(steps):
             index = torch.randint(len(z), (self.batch_size,),
@@ -150,7 +194,13 @@ class Estimator:
         return torch.stack(bounds).tolist() if bounds else []
 
     def update(self, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
-        """One step of the optimiser on a batch; g_bar is drawn if not given. Returns the bound before it."""
+        """Take one step of the optimiser on a batch and return the bound before it.
+
+        Args:
+            z: (B, n_features) features.
+            group: (B,) groups, or (B, n_groups) float vectors.
+            group_bar: g_bar in the same form as `group`; None draws it.
+        """
         self.network.requires_grad_(True)
         bound = self._bound(z, group, group_bar, corrected=True)
         self.optimizer.zero_grad()
@@ -160,13 +210,18 @@ class Estimator:
         return bound.detach()
 
     def draw(self, group: Tensor) -> Tensor | None:
-        """g_bar for a batch, see `draw_group_bar`."""
+        """Draw g_bar for a batch with `draw_group_bar`."""
         return draw_group_bar(self.group_bar, group, self.network.n_groups, self.rng)
 
     def bound(self, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
-        """Eq. 2 on these samples, a scalar that is differentiable in z; g_bar is drawn if not given.
+        """Compute the bound of Eq. 2 on a batch, a scalar that is differentiable in z.
 
-        An estimate only on samples it was not fitted to.
+        It estimates mutual information only on samples that the network was not fitted to.
+
+        Args:
+            z: (B, n_features) features.
+            group: (B,) groups, or (B, n_groups) float vectors.
+            group_bar: g_bar in the same form as `group`; None draws it.
         """
         return self._bound(z, group, group_bar, self.corrected)
 
@@ -176,21 +231,21 @@ class Estimator:
         return joint - (self._averaged(log_partition) if corrected else log_partition)
 
     def _averaged(self, log_partition: Tensor) -> Tensor:
-        """The same value, its gradient corrected by the moving average, which takes this batch in first."""
+        """Return the same value with a gradient that is corrected by the updated moving average."""
         old, new = self.network.log_partition, log_partition.detach()
         kept = old + math.log1p(-self.ema) if self.ema < 1 else old - math.inf
         mixed = torch.stack([kept, new + math.log(self.ema)]).logsumexp(0)
-        self.network.log_partition = torch.where(old.isnan(), new, mixed)  # an `if` would wait for a GPU
-        # the gradient of exp(L - log_partition) is that of L, times the batch's partition over its moving
-        # average
+        self.network.log_partition = torch.where(old.isnan(), new, mixed)  # an `if` would synchronise a GPU
+        # The gradient of exp(L - log_partition) is the gradient of L, times the batch's partition divided by
+        # its moving average.
         ratio = (log_partition - self.network.log_partition).exp()
         return new + (ratio - ratio.detach())
 
     def state_dict(self) -> dict[str, Any]:
-        """What later fits depend on; their random stream is the caller's."""
+        """Return the state that later fits depend on, without the random stream of the caller."""
         return {"mine": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Put a `state_dict` back."""
+        """Restore the state that `state_dict` returned."""
         self.network.load_state_dict(state["mine"])
         self.optimizer.load_state_dict(state["optimizer"])

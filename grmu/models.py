@@ -1,9 +1,8 @@
-"""Networks: a `Classifier` is a backbone f_theta and a linear head h_phi, as in Sec. 3.1 of the paper.
+"""Networks: a `Classifier` is a backbone f_theta with a linear head h_phi, as in Sec. 3.1 of the paper.
 
-`build` makes one from a seed, without touching the global random state. Samples come in as they are stored
-(pictures as uint8, sentences as token ids); the model crops and scales them itself, so that no caller can
-forget to. Precision is the backbone's business too: features and logits leave it in 32 bits, so losses need
-not know.
+`build` creates one from a seed without changing the global random state. Samples are passed as they are
+stored (pictures as uint8, sentences as token ids). The model itself crops and scales them, so no caller can
+forget to do so. The backbone may compute in lower precision, but features and logits always have 32 bits.
 """
 
 import copy
@@ -14,12 +13,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from grmu.data import GroupedDataset, Samples, check_dataset, require, short_repr
+from grmu.data import GroupedDataset, Samples, check_dataset, require
 from grmu.data.checks import Settings, one_of
 from grmu.numerics import seeded
 
 MODELS = ("cnn", "resnet18", "resnet18_timm", "efficientnet_lite0", "text", "bert", "minilm")
-TEXTS = ("text", "bert", "minilm")  # take samples (2, L), the others (C, H, W)
+TEXTS = ("text", "bert", "minilm")  # for samples (2, L); the others are for (C, H, W)
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,13 @@ class Network(Settings):
     """Which network a run uses.
 
     Args:
-        model: "cnn" and "text" are of this file, the others of `grmu.backbones`.  pretrained: "fresh"
-            weights are its published ones (`grmu.backbones`), but for the head.
-        precision: of the backbone, "fp32" or "bf16" (autocast; weights, features and all losses stay in 32
-            bits).
+        model: "cnn", which is defined here, or the name of a network in `grmu.backbones`.
+        pretrained: Whether "fresh" weights are the published ones. The head is always initialised at random.
+        precision: Precision of the backbone, "fp32" or "bf16". With "bf16", the backbone runs under autocast,
+            while weights, features and losses keep 32 bits.
+
+    Raises:
+        ValueError: A value is unknown, or the network has no pretrained weights.
     """
 
     model: str = one_of(*MODELS)
@@ -45,11 +47,17 @@ class Network(Settings):
 
 
 class Classifier(nn.Module):
-    """Backbone and linear head: features z = f_theta(x), (B, n_features), and logits, (B, n_classes).
+    """A backbone and a linear head, with features z = f_theta(x) (B, n_features) and logits (B, n_classes).
 
     Args:
-        crop: the region of a stored picture that the network sees; None is all of it.
-        bf16: the backbone's precision.  channels, mean, std: as in `Backbone`.
+        backbone: Module that maps scaled samples to features.
+        n_features: Number of features.
+        n_classes: Number of classes.
+        crop: The `CropTransform` whose central region the network sees; None uses the whole picture.
+        bf16: Whether the backbone runs in bfloat16.
+        channels: Number of channels that the backbone expects; 0 accepts any number.
+        mean: Mean per channel, subtracted from pictures in 0 to 1.
+        std: Standard deviation per channel, by which the difference is divided.
     """
 
     scale: Tensor
@@ -67,13 +75,16 @@ class Classifier(nn.Module):
         self.register_buffer("shift", torch.tensor(shift).view(1, -1, 1, 1), persistent=False)
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Pictures as stored (uint8) as the backbone takes them, cropped and scaled;
-        other samples as they are."""
+        """Crop and scale pictures as the backbone expects them.
+
+        Args:
+            x: Samples as they are stored; samples that are not uint8 are returned unchanged.
+        """
         if x.dtype != torch.uint8:
             return x
         if self.crop is not None and x.shape[-2:] != (self.crop.side, self.crop.side):
             x = self.crop.centre(x)
-        if x.ndim == 4 and self.channels:  # grey pictures are shown to all channels
+        if x.ndim == 4 and self.channels:  # repeats a grey picture in every channel
             x = x.expand(-1, self.channels, -1, -1)
         x = x.to(self.scale.dtype)
         if x.ndim != 4:
@@ -81,22 +92,19 @@ class Classifier(nn.Module):
         return x.mul(self.scale).sub_(self.shift).contiguous(memory_format=torch.channels_last)
 
     def features(self, x: Tensor) -> Tensor:
-        """z = f_theta(x), (B, n_features), from samples as stored."""
+        """Compute the features z = f_theta(x), (B, n_features), of samples as they are stored."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
             return self.backbone(self.scaled(x)).to(self.scale.dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, (B, n_classes)."""
+        """Compute the logits, (B, n_classes), of samples as they are stored."""
         return self.head(self.features(x))
 
 
 class OwnClassifier(Classifier):
-    """A copy of a network, divided into its last linear layer, `head`, and the rest, the backbone."""
+    """A copy of a network, divided into its last linear layer, `head`, and the backbone."""
 
     def __init__(self, network: nn.Module, head: str) -> None:
-        layers = [name for name, layer in network.named_modules() if isinstance(layer, nn.Linear)]
-        require(head in layers, f"the network has no linear layer {short_repr(head)}: head must name "
-                                f"its last one, of {', '.join(layers) or 'which it has none'}.")
         network = copy.deepcopy(network)
         layer: Any = network.get_submodule(head)
         super().__init__(network, layer.in_features, layer.out_features)
@@ -109,18 +117,65 @@ class OwnClassifier(Classifier):
         return self.backbone
 
     def scaled(self, x: Tensor) -> Tensor:
-        """Return the samples as they are: scaling is the network's own business."""
+        """Return the samples unchanged, because the network scales them itself."""
         return x
 
     def whole(self) -> nn.Module:
-        """Return the network with its last layer in place."""
+        """Return the network with its last layer put back."""
         return self._put(self.head).eval().requires_grad_(False)
+
+
+def find_head(network: nn.Module, x: Tensor) -> str:
+    """Return the name of the linear layer whose output the network returns.
+
+    Raises:
+        ValueError: There is no such layer.
+    """
+    network, seen = copy.deepcopy(network).eval(), dict[str, Tensor]()
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(lambda *given, name=name: seen.update({name: given[-1]}))
+    with torch.no_grad():
+        answer = network(x)
+    last = [name for name, output in seen.items() if torch.equal(output, answer)]
+    require(last, "the network must return what one of its linear layers gives, without a softmax, for "
+                  f"example; these are {', '.join(seen) or 'none'}.")
+    return last[-1]
+
+
+def reset(network: nn.Module, seed: int) -> nn.Module:
+    """Return a copy of a network with fresh weights.
+
+    Args:
+        network: The network.
+        seed: Seed of the weights.
+
+    Raises:
+        ValueError: A layer has weights but no `reset_parameters`; the message names it.
+    """
+    network = copy.deepcopy(network)
+    with seeded(seed, next(network.parameters()).device):
+        for name, layer in network.named_modules():
+            again: Any = getattr(layer, "reset_parameters", getattr(layer, "_reset_parameters", None))
+            require(again or not [*layer.parameters(recurse=False)], f"{name or 'the network'} "
+                    f"({type(layer).__name__}) has weights but no reset_parameters: pass fresh=, a function "
+                    "that returns a new network.")
+            if again:
+                again()
+    return network
 
 
 class Backbone(NamedTuple):
     """A network up to its features.
 
-    Pictures reach it as (x - mean) / std, x in 0 to 1, with `channels` channels (0: any).
+    The backbone receives pictures as (x - mean) / std, where x is between 0 and 1.
+
+    Args:
+        module: Module that maps scaled samples to features.
+        n_features: Number of features.
+        channels: Number of channels that it expects; 0 accepts any number.
+        mean: Mean per channel.
+        std: Standard deviation per channel.
     """
 
     module: nn.Module
@@ -131,9 +186,9 @@ class Backbone(NamedTuple):
 
 
 def cnn(train: GroupedDataset, pretrained: bool) -> Backbone:
-    """Three 3x3 stride-2 convolutions with BatchNorm and ReLU, then global average pooling.
+    """Build three 3 x 3 convolutions of stride 2 with BatchNorm and ReLU, followed by global average pooling.
 
-    It has 0.55 M multiply-adds at 28 x 28.
+    It has 0.55 million multiply-adds at 28 x 28.
     """
     layers: list[nn.Module] = []
     in_channels = train.x[:1].shape[1]
@@ -148,21 +203,30 @@ PUBLISHED = ("resnet18", "resnet18_timm", "efficientnet_lite0", "bert", "minilm"
 
 
 def check_fit(network: Network, train: GroupedDataset) -> None:
-    """Raise a ValueError unless the network is for such samples."""
+    """Check that the network accepts such samples.
+
+    Raises:
+        ValueError: The shape of the samples does not suit the network; the message names networks that do.
+    """
     check_dataset("train", train)
     shape = tuple(train.x[:1].shape[1:])
     fit = [name for name in MODELS if len(shape) == (2 if name in TEXTS else 3)]
     require(network.model in fit,
-            f"{network.model} is not for samples of shape {shape}, as {train.name} has: choose "
+            f"{network.model} does not accept samples of shape {shape}, which {train.name} has: choose "
             f"{' or '.join(fit) or 'other data'}.")
 
 
 def build(network: Network, train: GroupedDataset, seed: int) -> Classifier:
-    """A classifier for this data as training from scratch begins with it: one seed, one set of weights.
+    """Build a classifier for this data with its initial weights, which depend only on the seed.
+
+    Args:
+        network: Which network to build.
+        train: The training set; its shape and number of classes are used.
+        seed: Seed of the random weights.
 
     Raises:
-        ValueError: the network is not for such samples.  FileNotFoundError: its pretrained weights are not
-            there.
+        ValueError: The network does not accept such samples.
+        FileNotFoundError: The pretrained weights are missing; the message says how to get them.
     """
     check_fit(network, train)
     with seeded(seed):

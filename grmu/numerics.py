@@ -8,16 +8,15 @@ from pathlib import Path
 
 import torch
 
-# Sums of floats depend on how many threads share them, so their number is fixed and a run gives the same bits
-# on any load.
-# Two bring 1.3 times the speed, two runs beside each other 1.9 times.
+# Sums of floats depend on the number of threads, so it is fixed and a run gives the same bits everywhere.
+# With one thread, it does not matter whether torch was imported before grmu could set GOMP_SPINCOUNT. Two
+# threads are 1.3 times as fast at best; two runs in parallel are 1.9 times as fast as one after the other.
 THREADS = 1
 
 
 @contextmanager
 def fixed_threads() -> Iterator[None]:
-    """Run with THREADS threads, whatever the machine has, and with kernels that repeat themselves;
-    restore both after."""
+    """Run with `THREADS` threads and deterministic kernels, and restore the old settings afterwards."""
     threads, kernels = torch.get_num_threads(), torch.backends.cudnn.deterministic
     torch.set_num_threads(THREADS)
     torch.backends.cudnn.deterministic = True
@@ -31,9 +30,11 @@ def fixed_threads() -> Iterator[None]:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """What draws from PyTorch's global generators inside (initialisation, dropout) depends on `seed` alone.
+    """Seed PyTorch's global generators, and restore their states afterwards.
 
-    Their states, the CPU's and that of the GPU `device`, are as they were after.
+    Args:
+        seed: Seed of the CPU's generator, and of the GPU's if `device` is one.
+        device: Device on which numbers are drawn.
     """
     gpus = [device.index or 0] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(gpus):
@@ -44,7 +45,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
 
 def made_by(device: str) -> dict[str, str]:
-    """Return what numbers may depend on besides code and settings: versions and machine."""
+    """Return the versions and the machine, on which numbers may depend besides code and settings."""
     cpuinfo = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else ""
     names = [s.split(": ")[1] for s in cpuinfo.splitlines() if s.startswith("model name")]
     return {"torch": torch.__version__, "python": platform.python_version(),

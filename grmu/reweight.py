@@ -1,9 +1,10 @@
-"""REWEIGHT (Sec. 3.3): sample the retain set so that its groups come as often as they did in the training
-set.
+"""REWEIGHT (Sec. 3.3): sample the retain set so that its groups are as frequent as in the training set.
 
-alpha = nu_tr / nu_r per group, P(x_i) = alpha_{g_i} / sum_j alpha_{g_j}. That is not "balance the groups"
-(RWG): it puts the old proportions back, whatever they were. Orthogonal to the method: any training takes
-these weights.
+    alpha_g = nu_tr_g / nu_r_g
+    P(x_i) = alpha_{g_i} / sum_j alpha_{g_j}
+
+This does not balance the groups, as RWG does, because it restores the original proportions, whatever they
+were. It works with any training method, because it only determines how often each sample is drawn.
 """
 
 import warnings
@@ -16,14 +17,17 @@ from grmu.data import GroupedDataset, as_tensor, check_dataset, require
 
 def group_weights(train_counts: torch.Tensor | Sequence[int], retain_counts: torch.Tensor | Sequence[int],
                   names: Sequence[str] | None = None) -> torch.Tensor:
-    """alpha = nu_tr / nu_r, (n_groups,). A group with no retained sample gets 0 and a warning that names it.
+    """Compute alpha = nu_tr / nu_r for every group, (n_groups,).
+
+    A group without retained samples gets weight 0 and a warning that names it.
 
     Args:
-        train_counts, retain_counts: (n_groups,) samples per group before and after forgetting.
-        names: for the warning; group numbers by default.
+        train_counts: (n_groups,) samples per group before forgetting.
+        retain_counts: (n_groups,) samples per group after forgetting.
+        names: Names of the groups for the warning; group numbers by default.
 
     Raises:
-        ValueError: shapes differ, or a group has more samples in the retain set than in the training set.
+        ValueError: The shapes differ, or a group has more samples after forgetting than before.
     """
     nu_tr, nu_r = (as_tensor("counts", c).double() for c in (train_counts, retain_counts))
     require(nu_tr.shape == nu_r.shape and nu_tr.ndim == 1,
@@ -33,13 +37,23 @@ def group_weights(train_counts: torch.Tensor | Sequence[int], retain_counts: tor
     vanished = ((nu_r == 0) & (nu_tr > 0)).nonzero().flatten().tolist()
     if vanished:
         gone = ", ".join(names[g] if names else f"group {g}" for g in vanished)
-        warnings.warn(f"nothing is left of {gone}: REWEIGHT cannot bring back a group that has vanished; its "
-                      "weight is 0.", stacklevel=2)
+        warnings.warn(f"no sample of {gone} is retained: REWEIGHT cannot restore a group that has vanished, "
+                      "so its weight is 0.", stacklevel=2)
     return torch.where(nu_r > 0, nu_tr / nu_r.clamp(min=1), torch.zeros_like(nu_r)).float()
 
 
 def sample_weights(train: GroupedDataset, retain: GroupedDataset) -> torch.Tensor:
-    """P(x_i) for every retained sample, (len(retain),), summing to 1; ValueError if these are no data."""
+    """Compute the probability P(x_i) of every retained sample, (len(retain),).
+
+    The probabilities sum to 1.
+
+    Args:
+        train: The whole training set.
+        retain: The retain set.
+
+    Raises:
+        ValueError: An argument is not a `GroupedDataset`.
+    """
     check_dataset("train", train)
     check_dataset("retain", retain)
     alpha = group_weights(train.group_counts().cpu(), retain.group_counts().cpu(), train.group_names)
@@ -48,7 +62,13 @@ def sample_weights(train: GroupedDataset, retain: GroupedDataset) -> torch.Tenso
 
 
 def draw_epoch(n: int, weights: torch.Tensor | None, rng: torch.Generator) -> torch.Tensor:
-    """Indices of one epoch, (n,): a permutation, or with weights n draws with replacement."""
+    """Draw the indices of one epoch, (n,).
+
+    Args:
+        n: Number of samples.
+        weights: (n,) probabilities for n draws with replacement; None returns a permutation.
+        rng: Source of the draws.
+    """
     if weights is None:
         return torch.randperm(n, generator=rng)
     return torch.multinomial(weights.cpu(), n, replacement=True, generator=rng)

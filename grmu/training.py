@@ -1,7 +1,7 @@
-"""The one training loop. A method is a pair of losses; this loop gives it batches.
+"""The training loop of all methods: a method supplies two losses, and the loop supplies the batches.
 
-Per epoch: the method's `before_epoch`, then (while epoch < forget_epochs) a pass over the forget set with
-`forget_loss`, then a pass over the retain set with `retain_loss`.
+Each epoch calls the method's `before_epoch`. While epoch < forget_epochs, a pass over the forget set with
+`forget_loss` follows. The epoch ends with a pass over the retain set with `retain_loss`.
 """
 
 import copy
@@ -18,12 +18,19 @@ from grmu.data.checks import Settings, one_of, within
 from grmu.models import Classifier
 from grmu.reweight import draw_epoch
 
-OnEpoch = Callable[[int, dict[str, float]], None]  # the epoch's number, from 1, and its row of the curves
+OnEpoch = Callable[[int, dict[str, float]], None]  # takes the number of the epoch, from 1, and its row
 
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of one step; `index` holds their rows in the set that they come from."""
+    """The samples of one step.
+
+    Args:
+        x: (B, ...) samples.
+        y: (B,) targets.
+        group: (B,) groups.
+        index: (B,) rows of the samples in their set.
+    """
 
     x: Tensor
     y: Tensor
@@ -33,22 +40,25 @@ class Batch:
 
 @dataclass(frozen=True)
 class TrainConfig(Settings):
-    """How to optimise. Learning rates change per epoch: a linear warm-up, then `schedule`.
+    """Settings of the optimiser.
+
+    The learning rate rises linearly during the warm-up and then follows `schedule`.
 
     Args:
-        epochs: With 0, the model stays as the method's `setup` left it.
+        epochs: Number of epochs. With 0, the model stays as the method's `setup` left it.
         lr: Learning rate after the warm-up.
-        batch_size: Samples in a batch of either pass.
-        weight_decay: L2 penalty (SGD), or decoupled decay (AdamW).
-        momentum: Of SGD; AdamW ignores it.
-        warmup_epochs: Epochs of linear warm-up.
+        batch_size: Number of samples in a batch, of either pass.
+        weight_decay: L2 penalty (SGD) or decoupled decay (AdamW).
+        momentum: Momentum of SGD; AdamW ignores it.
+        warmup_epochs: Number of epochs of linear warm-up.
         schedule: "cosine" (to 0) or "constant".
-        augment: Shift and flip images; sentences are never augmented.
+        augment: Whether to shift and flip pictures; sentences are never augmented.
         optimizer: "sgd" or "adamw".
-        warmup_by: Whether the rate rises with every "epoch", or from 0 with every "step" of the retain pass.
-        retain_batch_size: Samples in a batch of the retain pass; 0 means `batch_size`.
-        keep: The epoch whose weights are kept: the "last", or the "best", which has the highest accuracy on
-            the validation set. If several have it, the first of them is the best.
+        warmup_by: Whether the learning rate rises with every "epoch", or from 0 with every "step" of the
+            retain pass.
+        retain_batch_size: Number of samples in a batch of the retain pass; 0 means `batch_size`.
+        keep: The epoch whose weights are kept: the "last", or the "best", which is the first epoch with the
+            highest accuracy on the validation set.
 
     Raises:
         ValueError: A value is out of range; the message names it and what is allowed.
@@ -75,17 +85,17 @@ class TrainConfig(Settings):
 
 @dataclass
 class Context:
-    """What a method may use: the model that it changes, the frozen original, the data and the random stream.
+    """What a method may use: the models, the data, the settings and the random stream.
 
     Args:
         model: The network to train.
         original: The frozen model before unlearning, in eval mode; None if training starts from scratch.
         train: The whole training set.
-        retain: Its retained samples.
-        forget: Its samples to forget.
+        retain: The samples of `train` to retain.
+        forget: The samples of `train` to forget.
         rng: Source of every random draw.
-        config: How to optimise.
-        weights: REWEIGHT's sampling weights, (len(retain),), summing to 1; None samples uniformly.
+        config: Settings of the optimiser.
+        weights: (len(retain),) sampling weights of REWEIGHT, summing to 1; None samples uniformly.
         retain_index: (len(retain),) rows of `train` that are retained.
         val: The validation set; only `keep="best"` needs it.
 
@@ -101,7 +111,7 @@ class Context:
     rng: torch.Generator
     config: TrainConfig
     weights: Tensor | None = None
-    retain_index: Tensor = torch.arange(0)  # noqa: RUF009  # never written to
+    retain_index: Tensor = torch.arange(0)  # noqa: RUF009  # is never modified
     val: GroupedDataset | None = None
 
     def __post_init__(self) -> None:
@@ -110,7 +120,7 @@ class Context:
 
     @property
     def device(self) -> torch.device:
-        """Where the data are."""
+        """The device that holds the data."""
         return self.retain.y.device
 
     @property
@@ -120,15 +130,16 @@ class Context:
 
 
 class Method(Settings):
-    """Base of all methods: a pair of losses. Subclasses are dataclasses whose fields are hyperparameters.
+    """Base of all methods, which are pairs of losses.
 
-    An attribute that is an `nn.Parameter` is trained with the model's; one that is an `nn.Buffer` or has a
-    `state_dict` is saved with checkpoints, too.
+    Subclasses are dataclasses whose fields are hyperparameters. An attribute that is an `nn.Parameter` is
+    trained together with the model. An attribute that is an `nn.Parameter` or an `nn.Buffer`, or that has a
+    `state_dict`, is saved in checkpoints.
 
     Args:
         init_from: The method whose model this one starts from; None starts from fresh weights.
-        trains_on: What the retain pass goes over: "train" or "retain".
-        forget_epochs: Number of epochs, from the first, that begin with a forget pass.
+        trains_on: The set of the retain pass: "train" or "retain".
+        forget_epochs: Number of epochs, counted from the first, that begin with a forget pass.
         retains: Whether epochs have a retain pass.
     """
 
@@ -138,33 +149,45 @@ class Method(Settings):
     retains: bool = True
 
     def setup(self, context: Context) -> None:
-        """Prepare for the first epoch. A method that works in a single step does so here."""
+        """Prepare for the first epoch; a method without epochs does all its work here."""
         self.context, self.model = context, context.model
         self.original: Classifier = context.original  # type: ignore[assignment]  # None if it starts afresh
 
     def sample_epoch(self) -> Tensor:
-        """Draw the retain pass of one epoch: rows of the retain set, shuffled or sampled with REWEIGHT."""
+        """Draw the rows of the retain set for one epoch, shuffled or sampled with REWEIGHT."""
         return draw_epoch(len(self.context.retain), self.context.weights, self.context.rng)
 
     def before_epoch(self, epoch: int) -> dict[str, float]:
-        """Do the work that precedes epoch 0, 1, ...; what it returns is recorded with that epoch."""
+        """Do the work that precedes an epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+
+        Returns:
+            Values to record with the epoch, by name.
+        """
         return {}
 
     def forget_loss(self, batch: Batch) -> Tensor:
-        """Return what a step of the forget pass minimises, a scalar."""
+        """Return the loss that a step of the forget pass minimises, a scalar."""
         raise NotImplementedError
 
     def retain_loss(self, batch: Batch) -> Tensor:
-        """Return what a step of the retain pass minimises, a scalar; by default cross-entropy (Eq. 7)."""
+        """Return the loss that a step of the retain pass minimises; by default, cross-entropy (Eq. 7)."""
         return nn.functional.cross_entropy(self.model(batch.x), batch.y)
 
     def after_step(self) -> None:
-        """Act after a step of the optimiser, in either pass."""
+        """Do the work that follows a step of the optimiser, in either pass."""
 
 
 def augment_images(x: Tensor, rng: torch.Generator, shift: int = 3) -> Tensor:
-    """Shift each image (B, C, H, W) by up to `shift` pixels (edges repeated),
-    flip every second one on average."""
+    """Shift each picture at random, repeating its edges, and flip it with probability 1/2.
+
+    Args:
+        x: (B, C, H, W) pictures.
+        rng: Source of the draws.
+        shift: Largest shift in pixels, in each direction.
+    """
     n, (height, width) = len(x), x.shape[-2:]
     moves = torch.randint(0, 2 * shift + 1, (2, n, 1), generator=rng).to(x.device, non_blocking=True)
     flip = (torch.rand(n, 1, generator=rng) < 0.5).to(x.device, non_blocking=True)
@@ -180,11 +203,11 @@ def batches(data: GroupedDataset, config: TrainConfig, rng: torch.Generator, ord
     """Yield one epoch in batches, augmented if the config says so.
 
     Args:
-        data: Samples in memory, or on disk (then they are fetched ahead).
+        data: The samples, in memory or on disk; those on disk are fetched ahead.
         config: Its `augment` and `batch_size` are used.
         rng: Source of the shuffling and the augmentation.
-        order: Samples of the data in the order of the epoch; None shuffles all of them.
-        batch_size: Replaces the config's unless it is 0.
+        order: Rows of the samples in the order of the epoch; None shuffles all samples.
+        batch_size: Number of samples in a batch; 0 uses the config's.
     """
     order = torch.randperm(len(data), generator=rng) if order is None else order
     size, stored = batch_size or config.batch_size, data.x if isinstance(data.x, Samples) else None
@@ -199,11 +222,20 @@ def batches(data: GroupedDataset, config: TrainConfig, rng: torch.Generator, ord
 @torch.no_grad()
 def predict(function: Callable[[Tensor], Tensor], model: nn.Module, x: Tensor | Samples,
             batch_size: int = 500) -> Tensor:
-    """function(x) over all x in eval mode, so that BatchNorm's statistics stay as they are;
-    restores the mode."""
+    """Apply a function to all samples in eval mode, which leaves BatchNorm's statistics unchanged.
+
+    Args:
+        function: Function of a batch of samples.
+        model: The network to put into eval mode; its mode is restored afterwards.
+        x: (N, ...) samples.
+        batch_size: Number of samples in a batch.
+
+    Returns:
+        (N, ...) the concatenated results.
+    """
     was_training = model.training
     model.eval()
-    outputs = torch.cat([function(part) for part in x.split(batch_size)])  # of nothing, one part of nothing
+    outputs = torch.cat([function(part) for part in x.split(batch_size)])  # an empty x gives one empty part
     model.train(was_training)
     return outputs
 
@@ -215,7 +247,7 @@ def correct(model: Classifier, data: GroupedDataset) -> Tensor:
 
 def make_optimizer(parameters: Iterable[Tensor], config: TrainConfig,
                    device: torch.device) -> torch.optim.Optimizer:
-    """SGD or AdamW; on a GPU all tensors are updated by one kernel."""
+    """Create SGD or AdamW; on a GPU, one fused kernel updates all tensors."""
     common: Any = {"weight_decay": config.weight_decay, "fused": True if device.type == "cuda" else None}
     if config.optimizer == "adamw":
         return torch.optim.AdamW(parameters, config.lr, **common)
@@ -223,7 +255,12 @@ def make_optimizer(parameters: Iterable[Tensor], config: TrainConfig,
 
 
 def rate(config: TrainConfig, epoch: float) -> float:
-    """Return the learning rate after so many epochs, a fraction within one where the warm-up is by step."""
+    """Return the learning rate at a point in training.
+
+    Args:
+        config: Settings of the optimiser.
+        epoch: Number of epochs completed, which may be fractional if the warm-up is by step.
+    """
     warmup = config.warmup_epochs
     if epoch < warmup:
         start = 0.0 if config.warmup_by == "step" else 1 / (warmup + 1)
@@ -238,18 +275,19 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
     """Train `context.model` with `method`, in place.
 
     Args:
-        method: Its losses and its work before epochs.
+        method: The method, which supplies the losses.
         context: Model, data and settings.
         on_epoch: Called after each epoch with its number, from 1, and its row, to which it may add.
-        checkpoint: Something with `load` and `save`, such as `grmu.experiments.store.Checkpoint`. Training
-            continues from what it holds, with the same numbers as if it had never stopped.
+        checkpoint: Object with `load` and `save`, such as `grmu.experiments.store.Checkpoint`. Training
+            resumes from the saved state and gives the same numbers as an uninterrupted run.
 
     Returns:
-        One row per epoch: the mean losses, and whatever `before_epoch` returned; with `keep="best"` also the
-        accuracy on the validation set, val_TA.
+        One row per epoch with the mean losses and the values that `before_epoch` returned. With
+        `keep="best"`, rows also hold val_TA, the accuracy on the validation set.
 
     Raises:
-        FloatingPointError: A loss or a weight became NaN or infinite; the message names the term and epoch.
+        FloatingPointError: A loss or a weight became NaN or infinite; the message names the method, and for a
+            loss also the pass and the epoch.
     """
     config, model, device = context.config, context.model, context.device
     method.setup(context)
@@ -294,7 +332,18 @@ def train(method: Method, context: Context, on_epoch: OnEpoch | None = None,
 
 def one_pass(method: Method, term: str, optimizer: torch.optim.Optimizer, steps: Iterable[Batch],
              epoch: int) -> float:
-    """Take one step of the optimiser per batch on the "forget" or "retain" loss; return the mean loss."""
+    """Take one step of the optimiser per batch and return the mean loss.
+
+    Args:
+        method: The method, which supplies the losses.
+        term: Which loss to minimise, "forget" or "retain".
+        optimizer: The optimiser.
+        steps: The batches.
+        epoch: Number of the epoch, from 0.
+
+    Raises:
+        FloatingPointError: The mean loss is NaN or infinite.
+    """
     context, config, n_steps = method.context, method.context.config, 0
     loss_of = method.forget_loss if term == "forget" else method.retain_loss
     total, by_step = torch.zeros((), device=context.device), config.warmup_by == "step"
@@ -317,7 +366,7 @@ def one_pass(method: Method, term: str, optimizer: torch.optim.Optimizer, steps:
 
 
 def _own_state(method: Method) -> dict[str, Any]:
-    """Return what the method changes while training; a tensor's wrapper shares its memory."""
+    """Return the state that the method changes in training; wrapped tensors share their memory."""
     own: dict[str, Any] = {}
     for name, value in vars(method).items():
         if isinstance(value, nn.Parameter | nn.Buffer):

@@ -1,5 +1,4 @@
-"""What the tests share: small data sets, a small network, a shrunken Groundwear, and the build script as a
-module."""
+"""Provide what the tests share: small data sets, a small network and a shrunken Groundwear."""
 
 from __future__ import annotations
 
@@ -45,8 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def forks_kernels(config: pytest.Config) -> bool:
-    """Where many kernels start: beside the lessons. Elsewhere than on Linux, so large a process is not forked
-    safely."""
+    """Return whether to fork kernels, which is useful for the lessons but safe only on Linux."""
     return bool(config.getoption("nbval", False)) and sys.platform == "linux"
 
 
@@ -61,8 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "all_labs: trains for minutes, only with --all-labs")
 
 
-# Files that take long, the longest first: what a worker begins last is short, so both end together.
-# Lessons come before the tests that find the lessons' runs in the store.
+# The slowest files come first, so that both workers end at about the same time. Lessons come before the tests
+# that load the lessons' runs from the store.
 LONG = ("07_is_it_forgotten", "06_the_papers_tables", "test_labs", "03_mine", "08_sentences",
         "01_uneven_forgetting", "05_miu", "04_features_and_groups", "02_reweight", "09_unknown_groups",
         "00_start_here", "11_a_request_arrives",
@@ -71,8 +69,7 @@ LONG = ("07_is_it_forgotten", "06_the_papers_tables", "test_labs", "03_mine", "0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long files first; what is in a file stays in its order. What only `make kills`, `make test-slow`
-    and `make test-labs` run is not part of `make test`."""
+    """Run the slow files first, and skip the tests that only other make targets run."""
     for mark in ("kills", "slow", "all_labs"):
         if not config.getoption(f"--{mark.replace('_', '-')}"):
             items[:] = [item for item in items if not item.get_closest_marker(mark)]
@@ -81,13 +78,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """From now on, what tests leave is collected."""
+    """Collect only the garbage that tests create from now on."""
     gc.freeze()
     gc.enable()
 
 
 def toy(counts: list[list[int]], n_features: int = 4, spread: float = 1.0, seed: int = 0) -> GroupedDataset:
-    """Gaussian blobs, one a group: counts[y][a] samples around a centre of their own, in shuffled order."""
+    """Draw one Gaussian blob per group, with counts[y][a] samples in shuffled order."""
     rng = torch.Generator().manual_seed(seed)
     n_attributes = len(counts[0])
     y = torch.tensor([k for k, row in enumerate(counts) for a, n in enumerate(row) for _ in range(n)])
@@ -102,18 +99,18 @@ def toy(counts: list[list[int]], n_features: int = 4, spread: float = 1.0, seed:
 
 @pytest.fixture
 def train() -> GroupedDataset:
-    """Four groups of blobs, the last the smallest."""
+    """Four groups of blobs, of which the last is the smallest."""
     return toy([[40, 20], [20, 12]])
 
 
 @pytest.fixture
 def split(train: GroupedDataset) -> data.ForgetSplit:
-    """Half of the smallest group is forgotten."""
+    """A split that forgets half of the smallest group."""
     return data.split_forget(train, 0.5, [(1, 1)])
 
 
 def small_network(n_features: int = 4, n_classes: int = 2, width: int = 6, seed: int = 0) -> Classifier:
-    """A classifier of float vectors that has a BatchNorm, so that leaks into its statistics show."""
+    """Return a classifier of float vectors with a BatchNorm, to make leaks into its statistics visible."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         backbone = nn.Sequential(nn.Linear(n_features, width), nn.BatchNorm1d(width), nn.ReLU())
@@ -123,7 +120,7 @@ def small_network(n_features: int = 4, n_classes: int = 2, width: int = 6, seed:
 def context_of(train: GroupedDataset, split: data.ForgetSplit, config: training.TrainConfig, seed: int = 5,
                original: Classifier | None = None, model: Classifier | None = None,
                weights: Tensor | None = None, val: GroupedDataset | None = None) -> training.Context:
-    """A training context on a small network."""
+    """Return a training context with a small network."""
     if model is None:
         model = small_network(train.x.shape[1], train.n_classes)
     if original is not None:
@@ -134,24 +131,23 @@ def context_of(train: GroupedDataset, split: data.ForgetSplit, config: training.
 
 
 def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of all weights and buffers."""
+    """Copy all weights and buffers."""
     return {k: v.clone() for k, v in model.state_dict().items()}
 
 
 def weights_of(result: Result) -> dict[str, Tensor]:
-    """The weights that the store keeps of a run."""
+    """Return the weights of a run in the store."""
     (path,) = result.folder.glob("*.safetensors")
     return load_file(path)
 
 
 def same_state(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    """Equal to the last bit."""
+    """Return whether two states are equal to the last bit."""
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
 def shrink_groundwear() -> None:
-    """Replace Groundwear's loader by one that gives the first few of the same pictures: an epoch takes
-    milliseconds. Measuring shall not take longer: its forest has a tenth of the trees."""
+    """Load only Groundwear's first pictures and use a small forest, so that runs take milliseconds."""
 
     def few(name: str, root: str | Path | None) -> Splits:
         whole = groundwear.load(name, root)
@@ -173,13 +169,13 @@ def shrink_groundwear() -> None:
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
-    """A store that the tests of this file share."""
+    """The store for the tests of this file."""
     return tmp_path_factory.mktemp("store")
 
 
 @pytest.fixture(scope="module")
 def few_pictures():
-    """Experiments on "groundwear" see its first few pictures only."""
+    """Let experiments on "groundwear" load only its first few pictures."""
     loader, attacker = data.LOADERS["groundwear"], metrics.membership_attacker
     shrink_groundwear()
     yield
@@ -188,7 +184,7 @@ def few_pictures():
 
 @contextmanager
 def few_epochs() -> Iterator[None]:
-    """Meanwhile all models are trained for two epochs: for tests that do not ask how good they are."""
+    """Train all models for two epochs, in tests that do not depend on accuracy."""
     from grmu.analysis import shadows
 
     preset = Experiment.preset.func
@@ -200,13 +196,13 @@ def few_epochs() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory) -> Path:
-    """One folder of finished runs for all tests that may share it."""
+    """A folder of finished runs that all tests may share."""
     return tmp_path_factory.mktemp("runs")
 
 
 @pytest.fixture(scope="session")
 def build_script() -> ModuleType:
-    """data/build_groundwear.py as a module."""
+    """The script data/build_groundwear.py as a module."""
     spec = importlib.util.spec_from_file_location("build_groundwear",
                                                   REPOSITORY / "data" / "build_groundwear.py")
     module = importlib.util.module_from_spec(spec)
@@ -219,9 +215,13 @@ SHRUNKEN = f"import sys; sys.path.insert(0, {str(TESTS)!r}); import conftest; co
 
 def start_python(code: str, *arguments: object, before: Sequence[str] = (),
                  prelude: str = SHRUNKEN) -> subprocess.Popen:
-    """A fresh interpreter that runs `code` on the shrunken Groundwear; sys.argv[1:] are `arguments`.
+    """Start a fresh interpreter that runs `code` on the shrunken Groundwear.
 
-    before: what the command line begins with, as `unshare`.  prelude: code that comes first.
+    Args:
+        code: The program.
+        arguments: The values of sys.argv[1:].
+        before: The start of the command line, such as `unshare`.
+        prelude: Code that runs before `code`.
     """
     environment = {k: v for k, v in os.environ.items() if k != "GRMU_STORE"}
     return subprocess.Popen([*before, sys.executable, "-c", prelude + code, *map(str, arguments)],
@@ -231,7 +231,7 @@ def start_python(code: str, *arguments: object, before: Sequence[str] = (),
 
 @pytest.fixture(autouse=True)
 def registry_stays() -> Iterator[None]:
-    """Methods that a test registers are unknown to the next one."""
+    """Forget the methods that a test registers."""
     before = dict(methods.registry)
     yield
     methods.registry.clear()

@@ -1,4 +1,4 @@
-"""Exercises as the lessons show them: the stub, the folded solution, and the check that belongs to them."""
+"""Read the exercises from the lessons: the stub, the collapsed solution and the check."""
 
 import math
 import re
@@ -45,7 +45,7 @@ def cells(lesson: str) -> list:
 
 
 def defined(code: str, name: str) -> Callable:
-    """The function `name` that a piece of a lesson's code defines."""
+    """Return the function `name` that a lesson's code defines."""
     space = {"torch": torch, "np": np, "math": math, "retrain": answers.retrain, "norm": norm,
              "weights_of": group_weights, "dv_bound": information.dv_bound,
              "class_nats": information.class_entropy}
@@ -54,7 +54,7 @@ def defined(code: str, name: str) -> Callable:
 
 
 def solution(name: str) -> Callable:
-    """The solution as the lesson shows it, in its folded block."""
+    """Return the solution in the lesson's collapsed block."""
     prose = "\n".join(cell.source for cell in cells(EXERCISES[name][0]) if cell.cell_type == "markdown")
     folded = re.findall(r"<details><summary>Solution</summary>(.*?)</details>", prose, re.DOTALL)
     (code,) = (c for block in folded for c in re.findall(r"```python\n(.*?)```", block, re.DOTALL)
@@ -63,7 +63,7 @@ def solution(name: str) -> Callable:
 
 
 def stub(name: str) -> Callable:
-    """The unfinished function that the lesson hands to the student."""
+    """Return the unfinished function that the lesson gives to the student."""
     sources = [c.source for c in cells(EXERCISES[name][0]) if c.cell_type == "code"
                and f"def {name}(" in c.source]
     (source,) = (s for s in sources if "NotImplementedError" in s)
@@ -71,5 +71,5 @@ def stub(name: str) -> Callable:
 
 
 def check(name: str, function: Callable) -> None:
-    """Run the check of that exercise."""
+    """Run the check of an exercise."""
     getattr(checks, EXERCISES[name][1])(function)

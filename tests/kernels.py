@@ -1,8 +1,8 @@
-"""Kernels forked from a process that has imported PyTorch and its like: six seconds that not every notebook
-has to spend again. The project is imported by each kernel, as ever.
+"""Fork kernels from a process that has already imported PyTorch, which saves each notebook six seconds.
 
-`serve` starts that process, and makes "python3" mean such a kernel, here and in what is started from here.
-What Jupyter starts then is `python kernels.py`, which asks for a kernel, and lives as long as that.
+Each kernel still imports the project itself. `serve` starts the process and makes "python3" mean such a
+kernel, for this process and its children. Jupyter then starts `python kernels.py`, which requests a kernel
+and lives as long as that kernel.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INLINE = "module://matplotlib_inline.backend_inline"  # what matplotlib finds if
 
 
 def serve(folder: Path) -> subprocess.Popen:
-    """The process to fork from, which ends when its standard input does; an empty folder is for its files."""
+    """Start the process to fork from, which ends with its standard input and keeps its files in a folder."""
     from ipykernel.kernelspec import get_kernel_dict
 
     spec, address = folder / "kernels" / "python3" / "kernel.json", str(folder / "s")
@@ -40,7 +40,7 @@ def serve(folder: Path) -> subprocess.Popen:
 
 
 def fork_when_asked(address: str) -> None:
-    """A kernel for each that connects."""
+    """Fork one kernel per connection."""
     from importlib import import_module
 
     del sys.path[0]  # this file's folder
@@ -61,7 +61,7 @@ def fork_when_asked(address: str) -> None:
 
 
 def become(connection: socket.socket) -> None:
-    """This process goes on as the kernel that was asked for, and ends with who asked."""
+    """Turn this process into the requested kernel, which ends with the process that requested it."""
     import numpy as np
 
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -86,7 +86,7 @@ def become(connection: socket.socket) -> None:
 
 
 def ask(address: str, argv: list[str]) -> None:
-    """Be the process that Jupyter has started, until the kernel ends, or who started this."""
+    """Act as the process that Jupyter started, until the kernel or the parent process ends."""
     parent = os.getppid()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)

@@ -1,7 +1,7 @@
-"""What `make mutants` found, by module; exit status 1 below the score that the project asks for.
+"""Report the results of `make mutants` by module; the exit status is 1 if the score is too low.
 
     python tests/mutants.py               the table
-    python tests/mutants.py --survivors   the survivors' names, to be tried again: make mutants ARGS="$(...)"
+    python tests/mutants.py --survivors   the survivors' names, to try them again: make mutants ARGS="$(...)"
     python tests/mutants.py --diff        the survivors' changed lines
 """
 
@@ -14,7 +14,7 @@ COLUMNS = ("killed", "timeout", "survived", "no tests", "not checked")
 
 
 def mutmut(*arguments: str) -> str:
-    """What the tool prints."""
+    """Return the output of mutmut."""
     return subprocess.run([sys.executable, "-m", "mutmut", *arguments], check=True, text=True,
                           stdout=subprocess.PIPE).stdout
 

@@ -1,4 +1,4 @@
-"""The method that undoes a shifted prior after training: its logits by hand, its state, whence it goes on."""
+"""Test `adjust`, which corrects a shifted prior after training: its logits, its state and how it resumes."""
 
 import math
 
@@ -18,7 +18,7 @@ NONE = TrainConfig(epochs=0)
 
 @pytest.fixture
 def adjusted(train, split):
-    """A model, what `adjust` made of it, and the context."""
+    """A model, the result of `adjust` on it, and the context."""
     before = small_network(seed=1)
     context = context_of(train, split, NONE, original=before, model=small_network(seed=1))
     training.train(Adjust(), context)
@@ -45,7 +45,7 @@ def test_adjust_without_visible_attribute_shifts_the_class_and_says_so(train, sp
     model = small_network()
     model.backbone = Blind()
     context = context_of(train, split, NONE, original=small_network(), model=model)
-    with pytest.warns(UserWarning, match="the features do not show the attribute.*50% by chance"):
+    with pytest.warns(UserWarning, match="the features do not reveal the attribute.*50% by chance"):
         training.train(Adjust(), context)
     r = 6 / 26  # of what stays of class 1, 20 and 6, the 6 count twice
     shift = predict(model, model, train.x) - (model.head.bias.detach())
@@ -66,7 +66,7 @@ def test_adjust_goes_on_from_the_model_that_it_is_asked_to_correct():
         Experiment(method="adjust", overrides={"of": "pretrain"})
 
 
-@pytest.mark.filterwarnings("ignore:the features do not show the attribute")  # after three epochs
+@pytest.mark.filterwarnings("ignore:the features do not reveal the attribute")  # after three epochs
 @pytest.mark.parametrize("of", ["retrain", "finetune"])
 def test_a_run_of_adjust_is_its_starts_model_with_another_head(store, few_pictures, of):
     short = {"epochs": 3, "warmup_epochs": 0}

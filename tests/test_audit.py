@@ -1,4 +1,4 @@
-"""Shadow models, attacks on them by hand, verdicts with their controls, and the command."""
+"""Test shadow models, attacks against values by hand, verdicts with their controls, and the command."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from grmu.training import predict
 
 @pytest.fixture(scope="module", autouse=True)
 def small(few_pictures, tmp_path_factory):
-    """Groundwear is shrunken, bootstraps have few draws, and this file has a store of its own."""
+    """Shrink Groundwear, draw few bootstrap samples, and use a separate store for this file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attacks, "DRAWS", 60)
         patch.setenv("GRMU_STORE", str(tmp_path_factory.mktemp("store")))
@@ -27,15 +27,14 @@ def small(few_pictures, tmp_path_factory):
 
 
 def made_up(status, **values):
-    """Observations with these values, zero elsewhere."""
+    """Return observations with the given values, and zero elsewhere."""
     status = np.asarray(status)
     return Observations(status, *(np.asarray(values.get(k, np.zeros(status.shape)), float)
                                   for k in Observations._fields[1:]))
 
 
 def simulated(seed, shift, n_shadows=24, n_samples=40, kept=3.0):
-    """Samples that are hard or easy, shadows that are sure or not, half of the members unlearned, `shift` of
-    their confidence left."""
+    """Simulate shadows whose confidence in a member is higher by `kept`, or by `shift` once unlearned."""
     rng = np.random.default_rng(seed)
     shape = n_shadows, n_samples
     status = np.where(rng.random(shape) < 0.5, NEVER, np.where(rng.random(shape) < 0.5, UNLEARNED, RETAINED))
@@ -46,7 +45,7 @@ def simulated(seed, shift, n_shadows=24, n_samples=40, kept=3.0):
 
 
 def of_groundwear(seed, shift, kept):
-    """The same about Groundwear's few pictures."""
+    """The same audit for Groundwear's first pictures."""
     return simulated(seed, shift, 14, len(data.load("groundwear").train), kept)
 
 
@@ -109,9 +108,9 @@ def test_auc_and_true_positives_at_few_false_ones_by_hand():
     assert actual["TPR at 1% FPR"].mean == pytest.approx(0.35)
     few = judge(simulated(0, 1.0), "loss")
     assert np.isnan(few["TPR at 0.1% FPR"].mean)
-    assert "takes 2,000 answers about pictures never seen, and there are 1,9" in attacks.too_few(1999, 0.001)
+    assert "needs 2,000 observations of samples never seen, got 1,999" in attacks.too_few(1999, 0.001)
     assert attacks.too_few(2000, 0.001) is None
-    with pytest.raises(ValueError, match=r"2 shadow models are too few: .* Take 64, or at least 12"):
+    with pytest.raises(ValueError, match=r"2 shadow models are too few, .* Use 64 models, or at least 12"):
         judge(made_up([[NEVER, UNLEARNED], [UNLEARNED, NEVER]]))
 
 
@@ -209,7 +208,7 @@ def test_the_command_prints_both_questions_with_their_controls(capsys):
         assert main([*arguments, "--shadows", "2"]) == 2
     assert "too few" in capsys.readouterr().err
     assert said.startswith("retrain + REWEIGHT on groundwear, ratio 0.5, 12 shadow models; 95 %")
-    assert "No true positives at 0.1 % false ones" in said
+    assert "The TPR at 0.1% FPR is not reported" in said
     lines = said.splitlines()
     assert len([line for line in lines if line.split()[:1] in (["U-LiRA"], ["loss"], ["forest"])]) == 4 + 7
     assert len([line for line in lines if line.strip().endswith((DETECTED, PASSED, BLIND))]) == 2

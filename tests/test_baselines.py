@@ -1,5 +1,4 @@
-"""The baselines: their losses and updates computed another way, what they do to a small problem, what all
-methods promise."""
+"""Test the baselines: losses and updates against independent computations, and effects on a small problem."""
 
 import copy
 import math
@@ -36,7 +35,7 @@ NONE = TrainConfig(epochs=0)
 
 
 def problem(counts):
-    """Blobs within -1 to 1, as images are once scaled."""
+    """Blobs between -1 and 1, like scaled images."""
     data = toy(counts, spread=0.7)
     return replace(data, x=data.x / data.x.abs().max())
 
@@ -53,7 +52,7 @@ def split(train):
 
 @pytest.fixture(scope="module")
 def original(train, split):
-    """A network that has learnt the whole training set."""
+    """A network that was trained on the whole training set."""
     context = context_of(train, split, TrainConfig(epochs=30, lr=0.1, batch_size=16))
     context.retain = train
     training.train(Pretrain(), context)
@@ -63,13 +62,13 @@ def original(train, split):
 
 @pytest.fixture(scope="module")
 def whole(train):
-    """The same request, but for the whole group."""
+    """A request to forget the whole group."""
     return split_forget(train, 1.0, [(1, 1)])
 
 
 @pytest.fixture(scope="module")
 def weights(split):
-    """Sampling weights as REWEIGHT's, but more uneven."""
+    """Sampling weights like REWEIGHT's, but more uneven."""
     weights = 1.0 + 5 * (split.retain.group == 3) + 2 * (split.retain.group == 0)
     return weights / weights.sum()
 
@@ -82,15 +81,14 @@ def context_from(original, train, split, config=QUICK, seed=5, weights=None):
 
 
 def trained(method, *arguments, **more):
-    """The context after training, and the rows of its epochs."""
+    """Return the context after training, and the rows of its epochs."""
     context, rows = context_from(*arguments, **more), []
     training.train(method, context, on_epoch=lambda epoch, row: rows.append(row))
     return context, rows
 
 
 def ready(method, *arguments, **more):
-    """The context after setup, its model moved off the original so that the two cannot be mistaken for each
-    other."""
+    """Return the context after setup, with a model that differs from the original."""
     context = context_from(*arguments, **more)
     method.setup(context)
     moves = torch.randn(len(flat(context.model)), generator=torch.Generator().manual_seed(1)) / 3
@@ -130,13 +128,12 @@ def accuracy(model, data):
 
 
 def rise(original, model, data):
-    """By how much the model's cross-entropy lies above the original's."""
+    """Return how far the model's cross-entropy is above the original's."""
     return ce(answers(model, data), data.y) - ce(answers(original, data), data.y)
 
 
 def one_by_one(model, data):
-    """Gradient of every sample's cross-entropy, (N, n_parameters), by as many backward passes in double
-    precision."""
+    """Return the (N, n_parameters) gradients of each sample's cross-entropy in double precision."""
     model, rows = copy.deepcopy(model).double().requires_grad_(True).eval(), []
     for x, y in zip(data.x, data.y, strict=True):
         model.zero_grad()
@@ -154,7 +151,7 @@ def close(actual, expected, rtol=1e-4):
 
 @pytest.fixture
 def cut(monkeypatch):
-    """Sets how many samples a chunk has."""
+    """Set the number of samples per chunk."""
     return lambda n: monkeypatch.setattr(gradients, "fitting", lambda *_: n)
 
 
@@ -324,7 +321,7 @@ def test_boundary_shrink_asks_the_original_one_signed_step_of_eps_grey_levels_aw
 
 
 def shadow_logits(model, shadow, x):
-    """(B, n + 1), the last the shadow's."""
+    """Return (B, n + 1) logits, of which the last is the shadow's."""
     z = model.features(x)
     return torch.cat([model.head(z), z @ shadow[:-1, None] + shadow[-1]], 1)
 
@@ -422,7 +419,7 @@ EVERY = pytest.mark.parametrize("name", methods.registry)
 
 
 def run(name, original, train, split, seed=5):
-    """Train as an experiment does: a fresh start has no original, PRETRAIN no forget set."""
+    """Train as an experiment does: a fresh start has no original, and PRETRAIN has no forget set."""
     method = methods.get(name)(**SETTINGS.get(name, {}))
     context = context_from(original, train, split, seed=seed)
     if method.init_from is None:

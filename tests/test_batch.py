@@ -1,4 +1,4 @@
-"""The papermill entry and the demo: which parameters are rejected, which runs they mean, what is written."""
+"""Test the papermill entry point and the demo: rejected parameters, their runs and the written files."""
 
 import json
 import re
@@ -17,7 +17,7 @@ PLAIN = [("pretrain", False), ("retrain", False), ("retrain", True)]
 
 
 def read(**parameters):
-    """The parameters of a notebook with these names beside its defaults."""
+    """Read the parameters of a notebook that defines these names."""
     own = {"entry": entry, "display": print, "_i1": "", "before": BEFORE}
     return entry.read_parameters(own | parameters, BEFORE)
 
@@ -86,8 +86,8 @@ def test_an_output_folder_that_cannot_be_made_is_named_before_the_first_run(tmp_
 
 def test_the_demos_opening_counts():
     said = " ".join(demo.opening(Parameters(ratio=0.9, n_seeds=3), 2).split())
-    assert "sneaker on brick, asks to be forgotten: 92 of its 102 training pictures, 90 %." in said
-    assert "The other groups keep their 5,590. Five models, 3 seeds each:" in said
+    assert "sneaker on brick, 92 of 102 training pictures (90 %) are forgotten." in said
+    assert "The other groups keep their 5,590. The demo compares five models, with 3 seeds each:" in said
     for column in (*tables.METRICS, "avg. gap", "ToW", "seconds"):
         assert re.search(rf"\b{re.escape(column)}[,:]", demo.LEGEND), column
 
@@ -120,4 +120,4 @@ def test_a_stopped_notebook_stops_the_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "map_experiments", lambda *_, **__: [])
     monkeypatch.setattr(papermill, "execute_notebook", stop)
     assert main(["demo"]) == 130
-    assert "stopped; finished runs are kept" in capsys.readouterr().err
+    assert "Stopped. Finished runs are kept." in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The embedded data set can be made again from its sources, bit for bit."""
+"""Test that the embedded data set can be rebuilt from its sources, bit for bit."""
 
 import gzip
 import importlib.util

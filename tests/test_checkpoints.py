@@ -1,4 +1,4 @@
-"""A run that is stopped goes on where it was, with the numbers of one that never stopped."""
+"""Test that an interrupted run resumes and gives the same numbers as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ pytestmark = pytest.mark.usefixtures("few_pictures")
 
 
 class Stopped(Exception):
-    """What stops a run in these tests."""
+    """Raised by the tests to stop a run."""
 
 
 def stop_in(epoch: int):
-    """A callback that stops the run in that epoch."""
+    """Return a callback that stops the run in the given epoch."""
     def on_epoch(number: int, row: dict) -> None:
         if number == epoch:
             raise Stopped
@@ -37,7 +37,7 @@ def stop_in(epoch: int):
 
 
 def experiment(method: str, **settings) -> Experiment:
-    """A short run with everything that a method may have switched on."""
+    """Return a short run with every option that a method can have."""
     forget = {"forget_epochs": 3} if "forget_epochs" in methods.get(method).__dataclass_fields__ else {}
     reweight = method in ("miu", "miu_released", "scrub", "retrain")
     return Experiment(method=method, reweight=reweight, pretraining=SHORT,

@@ -1,4 +1,4 @@
-"""The exercises of the lessons: solutions pass, and stubs and known mistakes get their own message."""
+"""Test the checks of the exercises: solutions pass, and stubs and known mistakes get their own message."""
 
 import math
 
@@ -26,7 +26,7 @@ def test_the_lesson_calls_the_check_behind_a_comment(name):
 
 
 def left_out(choose):
-    """RETRAIN without the samples that `choose` picks."""
+    """Return RETRAIN without the samples that `choose` selects."""
     def retrain(fit, x, y, group, g, ratio, seed):
         kept = torch.ones(len(group), dtype=torch.bool)
         rng = torch.Generator().manual_seed(seed)
@@ -36,7 +36,7 @@ def left_out(choose):
 
 
 def sampler(weigh):
-    """An epoch drawn with the group weights that `weigh` makes of the counts before and after."""
+    """Return a sampler with the group weights that `weigh` computes from the counts before and after."""
     def sample(before, group, rng):
         weights = weigh(before, group.bincount(minlength=len(before)))[group].float()
         return torch.multinomial(weights, len(group), replacement=True, generator=rng)
@@ -93,7 +93,7 @@ MISTAKES = [
     ("retrain", left_out(lambda m, ratio, rng, n: m[torch.rand(20, generator=rng) < 0.3]), "exact fraction"),
     ("retrain", left_out(lambda m, ratio, rng, n: torch.randperm(n, generator=rng)[:50]), "only group 1"),
     ("retrain", left_out(lambda m, ratio, rng, n: m[:0]), "that is PRETRAIN"),
-    ("retrain", lambda fit, x, y, group, g, ratio, seed: fit(x[10:], y[:-10]), "do not belong together"),
+    ("retrain", lambda fit, x, y, group, g, ratio, seed: fit(x[10:], y[:-10]), "do not match"),
     ("retrain_even", answers.retrain, "draw from everyone"),
     ("retrain_even", lambda fit, x, y, group, g, ratio, seed:
      answers.retrain(fit, x, y, 0 * group, 0, ratio, seed), "forget 10 in all"),
@@ -119,7 +119,7 @@ MISTAKES = [
     ("sample_epoch", lambda before, group, rng: torch.randint(820, (820,)), "pass rng to torch"),
     ("sample_epoch", lambda before, group, rng: before, "as many rows"),
     ("expected_distinct", lambda n, share, draws: share * draws, "several times"),
-    ("expected_distinct", lambda n, share, draws: 43.98, "one draw"),
+    ("expected_distinct", lambda n, share, draws: 43.98, "One draw"),
     ("my_dv_bound", lambda j, m: j.mean() - m.mean(), "mean minus mean"),
     ("my_dv_bound", lambda j, m: j.mean() - m.logsumexp(0), "log-.mean.-exp"),
     ("my_dv_bound", lambda j, m: j.mean() - m.exp().mean().log(), "overflows"),
@@ -141,7 +141,7 @@ MISTAKES = [
     ("my_tune_mine", tune(sign=1), "must maximise"),
     ("my_tune_mine", tune(step=False), "did not change"),
     ("my_tune_mine", tune(zero=False), "old gradients"),
-    ("my_retain_loss", retain_loss(power=1), "squared"),
+    ("my_retain_loss", retain_loss(power=1), "square the difference"),
     ("my_retain_loss", retain_loss(draws=2), "draw group_bar once"),
     ("my_retain_loss", retain_loss(fixed=False), "fixed target"),
     ("gap", lambda r, g, m: paired(r, g, m).abs().mean().mean(), "mean distance"),
@@ -155,7 +155,7 @@ MISTAKES = [
     ("ulira_scores", lambda c, s, t, p: solution("ulira_scores")(c, s, t, "unlearned"), "that retained"),
     ("false_share", lambda tpr, fpr, members: fpr, "that is the FPR"),
     ("false_share", lambda tpr, fpr, members: fpr / (fpr + tpr), "multiply each rate"),
-    ("tpr_at_fpr", lambda seen, never, rate: rate, "3 of 5 seen"),
+    ("tpr_at_fpr", lambda seen, never, rate: rate, "3 of 5 in seen"),
     ("tpr_at_fpr", lambda seen, never, rate: 0.6, "At a rate of 50 %"),
     ("masked_mean", lambda z, ids: z.mean(1), "includes the padding"),
     ("pair_weights", lambda train, retain, n: torch.ones(len(retain)), "all weights are equal"),

@@ -1,4 +1,4 @@
-"""The paper's claims: the rule, published effects by hand, and ours worked out by hand in a made-up world."""
+"""Test the verdicts on the paper's claims: the rule, and effects that were computed by hand."""
 
 import math
 
@@ -19,7 +19,7 @@ LEVELS = {("pretrain", False): (60, 60), ("retrain", False): (40, 44), ("retrain
 
 
 def in_the_world(row):
-    """Metrics of a shipped run in the made-up world, as fractions."""
+    """Return the metrics of a shipped run in the made-up results, as fractions."""
     values = dict.fromkeys([*METRICS, "DP", "EP", "WG"], 50.0)
     ua, ga = LEVELS.get((row.method, row.reweight), (50, 50))
     largest, plain = row.groups == "((0, 0),)", not row.reweight and row.method != "pretrain"
@@ -43,7 +43,7 @@ def in_the_world(row):
 
 @pytest.fixture(scope="module")
 def world():
-    """All claims, judged from the shipped runs with made-up metrics."""
+    """All claims, judged by shipped runs with made-up metrics."""
     whole = results.load()
     made = whole.assign(**whole.apply(in_the_world, axis=1))
     with pytest.MonkeyPatch.context() as patch:
@@ -57,7 +57,7 @@ def the_claim(world, beginning):
 
 
 def about(mean):
-    """Three values whose interval reaches 2.48 either way."""
+    """Return three values whose interval extends 2.48 to either side."""
     return pd.Series([mean - 1, mean, mean + 1], dtype=float)
 
 

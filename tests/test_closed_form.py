@@ -1,4 +1,4 @@
-"""Cases whose mutual information is known: they have it, and MINE finds it."""
+"""Test that simulated cases have the stated mutual information and that MINE estimates it."""
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
-"""The colours of one figure are distinguishable in normal sight and in three kinds of colour blindness.
+"""Test that the colours of a figure are distinguishable with normal vision and with colour blindness.
 
-A colour is never alone in the course's figures: a marker, a line style or a label says the same. ΔE is the
-distance in CAM02-UCS; between thin lines and small dots, 20 is seen at a glance.
+In the course's figures, a marker, a line style or a label always repeats the meaning of a colour. ΔE is the
+distance in CAM02-UCS; a distance of 20 between thin lines or small dots is visible at a glance.
 """
 
 from itertools import combinations
@@ -15,8 +15,8 @@ from grmu.plots import COLOURS, GROUP_COLOURS, REWEIGHTED, VERMILION
 
 LEAST = 20
 SIGHTS = ("normal", "deuteranomaly", "protanomaly", "tritanomaly")
-REFERENCES = [COLOURS["pretrain"], COLOURS["retrain"]]  # the original model, and the gold standard
-TOGETHER = [  # what one figure draws together
+REFERENCES = [COLOURS["pretrain"], COLOURS["retrain"]]  # the original model and the gold standard
+TOGETHER = [  # colours that appear in the same figure
     *combinations([VERMILION, *GROUP_COLOURS[:4]], 2), *((VERMILION, one) for one in REFERENCES),
     *combinations([COLOURS["miu"], COLOURS["finetune"], *REFERENCES], 2), tuple(REWEIGHTED.values())]
 

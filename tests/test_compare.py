@@ -1,4 +1,4 @@
-"""Comparisons over runs, paired by seed, against numbers worked out by hand."""
+"""Test comparisons of runs, paired by seed, against numbers computed by hand."""
 
 import math
 
@@ -16,7 +16,7 @@ def rows(values):
 
 
 def spread_around(mean, sd, n=10):
-    """n values of exactly this mean and standard deviation."""
+    """Return n values with exactly the given mean and standard deviation."""
     values = np.linspace(-1, 1, n)
     return mean + sd * values / values.std(ddof=1)
 
@@ -93,6 +93,6 @@ def test_seen_is_detected_in_80_of_100_cases():
 def test_values_that_do_not_differ_among_seeds_are_known_exactly():
     actual = compare.verdicts({"none": [0.0, 0.0, 0.0], "some": [1.0, 1.0, 1.0]}, {"none": 0.5, "some": 0.5})
     assert actual.verdict.to_dict() == {"none": "equal", "some": "higher"}
-    with pytest.raises(ValueError, match=r"lone has 1 value\(s\): a verdict needs at least two seeds"):
+    with pytest.raises(ValueError, match=r"lone needs values of at least two seeds for a verdict, got 1"):
         compare.verdicts({"lone": [1.0]})
     assert compare.verdicts({}).empty

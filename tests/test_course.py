@@ -1,4 +1,4 @@
-"""Guesses, files of deletion requests, and the page about them."""
+"""Test guesses, files of deletion requests, and the report about them."""
 
 import re
 from types import SimpleNamespace
@@ -80,7 +80,7 @@ def test_an_answer_is_one_of_the_options(wrong):
 
 @pytest.fixture
 def people():
-    """Twelve people in four groups, the last of two."""
+    """Twelve people in four groups, of which the last has two."""
     return toy([[4, 3], [3, 2]])
 
 

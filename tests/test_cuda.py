@@ -1,4 +1,4 @@
-"""What only a GPU can show. Each test is skipped, with its reason, where PyTorch sees none."""
+"""Test what needs a GPU; without one, each test is skipped with a reason."""
 
 import copy
 
@@ -18,7 +18,7 @@ CONFIG = training.TrainConfig(epochs=2, lr=0.01, batch_size=32, augment=True)
 
 
 def stored(resident: bool) -> GroupedDataset:
-    """256 random pictures in an array that is uploaded whole, or streamed."""
+    """256 random pictures in an array that is uploaded whole or streamed."""
     storage = Storage(np.random.default_rng(0).integers(0, 256, (256, 72, 72, 3), dtype=np.uint8),
                       pictures=True)
     storage.resident_share = 0.6 if resident else 0.0
@@ -28,7 +28,7 @@ def stored(resident: bool) -> GroupedDataset:
 
 
 def trained(method: training.Method, resident: bool = True, precision: str = "bf16") -> dict:
-    """The weights after two epochs on the GPU, from fresh ones."""
+    """Return the weights after two epochs on the GPU."""
     data = stored(resident)
     split = split_forget(data, 0.5, [(1, 1)])
     original = models.build(Network("resnet18", precision=precision), data, 0).cuda()
@@ -60,7 +60,7 @@ def test_the_same_run_gives_the_same_weights_streamed_or_not(name):
 @pytest.mark.parametrize("resident", [True, False])
 def test_no_step_waits_for_the_gpu(name, resident):
     class Watched(methods.get(name)):
-        """From the second step of a retain pass on, what makes the program wait for the GPU is an error."""
+        """A method that fails if the program waits for the GPU after the first step of a retain pass."""
 
         steps = 0
 

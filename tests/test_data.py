@@ -1,4 +1,4 @@
-"""Groundwear, grouped data sets, and the forget split."""
+"""Test Groundwear, grouped data sets and the forget split."""
 
 import json
 import lzma

@@ -1,4 +1,4 @@
-"""`python -m grmu data`: what it says to download, what it finds missing or wrong, and its exit codes."""
+"""Test `python -m grmu data`: download instructions, missing or wrong files, and exit codes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ def fresh(monkeypatch):
 
 @pytest.fixture
 def published(monkeypatch):
-    """The small folders' counts stand for the published ones."""
+    """Expect the counts of the small folders instead of the published ones."""
 
     def of(name: str, root: Path) -> None:
         original = ORIGINALS[name]
@@ -45,7 +45,7 @@ def tokenizer(monkeypatch) -> None:
 
 
 def run(capsys, *arguments: object) -> tuple[int, str]:
-    """Exit code, and what was printed."""
+    """Return the exit code and the output."""
     code = main(["data", *map(str, arguments)])
     return code, capsys.readouterr().out
 
@@ -74,7 +74,7 @@ def test_a_whole_folder_is_ready_and_its_cache_is_made_then_verified(name, capsy
     root = trees.TREES[name](tmp_path)
     code, out = run(capsys, name, "--root", root)
     assert code == 0
-    assert out.count("are published") == 3  # its counts are not
+    assert out.count("the published counts are") == 3  # its counts are not
     sizes = [int(n.sum()) for n in ORIGINALS[name].counts(ORIGINALS[name].read(root)).values()]
     numbers = "{} samples (train {}, val {}, test {})".format(sum(sizes), *sizes)
     assert out.splitlines()[-1].startswith(f"ready as a subset of {numbers}: grmu.data.load(")
@@ -115,7 +115,7 @@ def test_every_damaged_picture_is_named_and_can_be_skipped(damage, capsys, tmp_p
     assert not (root / "grmu-cache").exists()
     code, out = run(capsys, "fairface", "--root", root, "--skip-damaged", "--cache")
     assert code == 0, out
-    assert "without 1 damaged pictures: the published ones cannot be claimed" in out
+    assert "not compared with the published ones, because 1 pictures are skipped" in out
     assert sum(map(len, data.load("fairface", root)[:3])) == 41
     assert run(capsys, "fairface", "--root", root)[0] == 0  # it is remembered
 

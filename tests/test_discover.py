@@ -1,5 +1,4 @@
-"""Groups that are inferred: what each way sees and does not see, how its groups are judged, experiments that
-train on them."""
+"""Test inferred groups: the data that each way uses, the quality of its groups, and training on them."""
 
 from dataclasses import replace
 
@@ -24,13 +23,13 @@ ONE = {"epochs": 1, "warmup_epochs": 0}
 
 @pytest.fixture(scope="module")
 def asked(few_pictures, here):
-    """The few pictures of the training set, and a model that has trained on them."""
+    """A model, and the few training pictures on which it was trained."""
     e = Experiment(method="pretrain")
     return train_or_load(e, here), load_split(e)[0].train
 
 
 def as_they_are(train):
-    """A network whose features are the samples themselves."""
+    """A network whose features are its inputs."""
     return Classifier(nn.Identity(), train.x.shape[1], train.n_classes)
 
 
@@ -134,7 +133,7 @@ def test_no_hook_is_left_behind_even_after_an_error(asked):
 
 @pytest.fixture
 def contexts(monkeypatch):
-    """What methods were given to train on, by name, in order."""
+    """The data on which each method trained, by name, in order."""
     given, real = [], training.train
 
     def noting(method, context, *more):

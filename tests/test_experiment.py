@@ -1,4 +1,4 @@
-"""Experiments: what they accept, what names them, and that a run is a function of its experiment."""
+"""Test experiments: accepted values, keys, and that a run depends only on its experiment."""
 
 import json
 from dataclasses import replace
@@ -24,7 +24,7 @@ MIU = Experiment(method="miu", overrides={"epochs": 2, "first_updates": 3, "late
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """The methods that were really trained, in order."""
+    """The methods that were trained, in order."""
     done, real = [], training.train
 
     def counted(method, *arguments, **more):
@@ -50,8 +50,7 @@ for e in (miu, retrain):
 
 @pytest.fixture(scope="module")
 def fresh_process(few_pictures, tmp_path_factory):
-    """What a fresh process prints and writes that runs PROGRAM; and meanwhile this process the same runs in
-    another order, with other seeds and threads."""
+    """Run PROGRAM in a fresh process, and meanwhile the same runs here with other seeds and threads."""
     folder = tmp_path_factory.mktemp("processes")
     process = start_python(PROGRAM, folder / "other")
     runs = replace(RETRAIN, reweight=True, pretraining=ONE), replace(MIU, pretraining=ONE)

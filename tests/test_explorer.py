@@ -1,4 +1,4 @@
-"""What stands for the explorer on paper: numbers of the shipped rows as a figure and a table."""
+"""Test the figure and table that replace the explorer on pages without widgets."""
 
 import nbformat
 import numpy as np
@@ -19,8 +19,8 @@ def test_what_is_printed_are_the_numbers_of_the_shipped_rows(choice, grid, ratio
     shown = printed(choice)
     ga = 100 * results.load(grid, method=choice.method, reweight=choice.reweight, ratio=ratio).GA.mean()
     assert f"to {ga:.0f} %" in shown.sentence
-    if len(shown.asked) == 1:
-        assert shown.groups.loc[shown.asked[0], "after"] == pytest.approx(ga, abs=0.01)
+    if len(shown.forgotten) == 1:
+        assert shown.groups.loc[shown.forgotten[0], "after"] == pytest.approx(ga, abs=0.01)
 
 
 def test_of_many_groups_those_who_asked_are_beside_the_others():
@@ -35,7 +35,7 @@ def test_of_many_groups_those_who_asked_are_beside_the_others():
 
 @pytest.mark.parametrize("choice", [Choice(ratio=0.45), Choice(lam=8.0), Choice("alike", "miu", False)])
 def test_on_paper_nothing_is_snapped_to(choice):
-    with pytest.raises(ValueError, match=r"MIU.* was not run so for .* shows the nearest setting that was"):
+    with pytest.raises(ValueError, match=r"MIU.* was not run for .* shows the nearest setting that was run"):
         printed(choice)
 
 
@@ -55,7 +55,7 @@ def test_where_no_widgets_are_a_figure_and_its_numbers_stand_for_the_explorer(mo
     widgets.explore(method="retrain", reweight=False, ratio=0.9)._ipython_display_()
     widgets.explore(ratio=0.45)._ipython_display_()
     (shown, more), (text, _) = said
-    assert "was not run so" in text["text/plain"]
+    assert "was not run for" in text["text/plain"]
     output = nbformat.v4.new_output("display_data", shown | {notebooks.WIDGET: {"model_id": "x"}},
                                     metadata=more["metadata"])
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("explore()", outputs=[output])])

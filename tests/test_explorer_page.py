@@ -1,5 +1,4 @@
-"""The explorer without a kernel: the committed module holds the shipped tables, its logic shows their
-numbers, and it is what its sources give, bit for bit."""
+"""Test the explorer without a kernel: it contains and shows the shipped numbers and matches its sources."""
 
 import json
 import re
@@ -42,13 +41,13 @@ SAMPLED = {  # what is asked, among it what was not computed; what is shown, and
 
 
 def embedded() -> str:
-    """The packed data, as the committed module has them."""
+    """The packed data in the committed module."""
     (found,) = re.findall(r"[A-Za-z0-9+/]{10000,}={0,2}", MODULE.read_text())
     return found
 
 
 def every_setting() -> list[dict]:
-    """Each setting that was run, of all its seeds, and of seed 0."""
+    """Return each setting that was run, for all seeds and for seed 0."""
     rows = pd.concat([rows_of(who).assign(who=who) for who in WHO])
     keys = rows[["who", "method", "reweight", "lam", "ratio"]].drop_duplicates().to_dict("records")
     known = [{name: value for name, value in key.items() if not pd.isna(value)} for key in keys]
@@ -56,7 +55,7 @@ def every_setting() -> list[dict]:
 
 
 def node(packed: Path, choices: list[dict], hashes: Sequence[str] = ()) -> dict:
-    """What the module's logic says of choices and links."""
+    """Return what the module computes for choices and links."""
     if shutil.which("node") is None:
         pytest.skip("Node.js is not there: the module's logic is not tried")
     command = ["node", REPOSITORY / "tests/explorer_settings.mjs", explorer.SOURCES / "src", packed]
@@ -70,7 +69,7 @@ def node(packed: Path, choices: list[dict], hashes: Sequence[str] = ()) -> dict:
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory):
-    """Every setting with what node says of it; what it says of the sampled ones; and of the links."""
+    """What the module computes for every setting, for the sampled ones, and for the links."""
     packed = tmp_path_factory.mktemp("explorer") / "packed.txt"
     packed.write_text(embedded())
     every = every_setting()
@@ -114,7 +113,7 @@ def test_the_module_is_what_its_sources_give_bit_for_bit(tmp_path):
 
 
 def runs_of(choice) -> pd.DataFrame:
-    """The rows of a setting."""
+    """Return the runs of a setting."""
     rows = results.select(rows_of(choice["who"]), method=choice["method"], reweight=choice["reweight"],
                           ratio=choice["ratio"])
     rows = rows[(rows.lam == choice.get("lam")) | (choice["method"] != "miu")]

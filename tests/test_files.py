@@ -1,4 +1,4 @@
-"""A file is there whole or not at all."""
+"""Test that a file is written completely or not at all."""
 
 
 import pytest

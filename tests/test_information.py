@@ -1,4 +1,4 @@
-"""Lessons 03 and 04: their bounds are those of `grmu.mine`, and simulated cases have the stated values."""
+"""Test the bounds of lessons 03 and 04 against `grmu.mine` and against simulated cases."""
 
 import math
 

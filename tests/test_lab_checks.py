@@ -1,6 +1,8 @@
-"""The labs' checks: right answers in two styles get all points, answers that show nothing get none, and each
-known mistake (tests/labs/LAB.py) loses what it should. The checks are asked in this process; `test_labs.py`
-grades a whole class in the sandbox."""
+"""Test the checks of the labs.
+
+Right answers in two styles get all points, empty answers get none, and each known mistake (tests/labs/LAB.py)
+loses the stated points. Here, the checks run in this process; `test_labs.py` grades a class in the sandbox.
+"""
 
 import functools
 import importlib.util
@@ -21,7 +23,7 @@ EMPTY = {"nothing": lambda *_, **__: None, "NaN": lambda *_, **__: np.nan, "a co
 
 
 def slow(lab):
-    """`make test` leaves it to `make test-labs`."""
+    """Leave this test to `make test-labs`."""
     return pytest.param(lab, marks=pytest.mark.all_labs)
 
 
@@ -30,7 +32,7 @@ QUICK = [slow(lab) if lab == "project" else lab for lab in LABS]
 
 @functools.cache
 def known(lab):
-    """tests/labs/LAB.py as a module."""
+    """Import tests/labs/LAB.py."""
     path = REPOSITORY / "tests" / "labs" / f"{lab}.py"
     spec = importlib.util.spec_from_file_location(f"answers_{lab}", path)
     module = importlib.util.module_from_spec(spec)
@@ -40,7 +42,7 @@ def known(lab):
 
 @functools.cache
 def cells(lab):
-    """(grade_id, source) of the cells that run before anything slow, and the points of each graded cell."""
+    """Return (grade_id, source) of the cells that run quickly, and the points of each graded cell."""
     nb = nbformat.read(SOURCE / lab / f"{lab}.ipynb", as_version=4)
     about = [(cell.metadata.get("nbgrader", {}), cell) for cell in nb.cells if cell.cell_type == "code"]
     graded = {meta["grade_id"]: meta["points"]
@@ -51,7 +53,7 @@ def cells(lab):
 
 
 def namespace(lab, changed=None, patch=None):
-    """The names of a submission in which some answers are changed; `patch` replaces its functions."""
+    """Return the names of a submission with some changed answers; `patch` replaces its functions."""
     names, (quick, _) = {"__name__": "submission"}, cells(lab)
     assert set(changed or {}) <= {name for name, _ in quick}
     for name, source in quick:
@@ -64,7 +66,7 @@ def namespace(lab, changed=None, patch=None):
 
 
 def lost(lab, names, secret=0):
-    """The message of each check that gives no points."""
+    """Return the message of each check that gives no points."""
     ask = in_process(names)
     said = {name: verdict(check, ask, np.random.default_rng([secret, i]))
             for i, (name, check) in enumerate(checks(lab).items())}

@@ -1,5 +1,7 @@
-"""A class's submissions through the real grader: bubblewrap, a kernel, nbgrader. `make test` grades lab 2;
-`make test-labs` (--all-labs) grades thirty submissions to three labs, twice."""
+"""Grade the submissions of a class with the real grader: bubblewrap, a kernel and nbgrader.
+
+`make test` grades lab 2, and `make test-labs` (--all-labs) grades thirty submissions to three labs twice.
+"""
 
 import importlib
 import io
@@ -60,7 +62,7 @@ def source(lab):
 
 
 def answered(lab, sources=None, extra=None, keep=True):
-    """A submission: some answers changed, others right (or empty), one more cell after the imports."""
+    """Return a submission with some changed answers and one more cell after the imports."""
     nb = source(lab)
     for cell in nb.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
@@ -74,7 +76,7 @@ def answered(lab, sources=None, extra=None, keep=True):
 
 
 def fabricated(lab, folder):
-    """Ten submissions to a lab: (name, file's name, content, points lost; None: all)."""
+    """Return ten submissions as (name, file name, content, lost points), where None means all points."""
     mistakes = known(lab).MISCONCEPTIONS
     title = next(title for title, (sources, _) in mistakes.items() if len(sources) == 1)
     sources, points = mistakes[title]
@@ -96,7 +98,7 @@ def fabricated(lab, folder):
 
 
 def hand_in(folder, labs, only=None):
-    """Write the submissions of a class; what each should lose, by (student, lab)."""
+    """Write the submissions of a class, and return what each should lose by (student, lab)."""
     lost = {}
     for lab in labs:
         for name, ending, text, points in fabricated(lab, folder):
@@ -109,7 +111,7 @@ def hand_in(folder, labs, only=None):
 
 
 def check(book, lost):
-    """Each submission has the points that it should have."""
+    """Check that each submission has the expected points."""
     tested = {lab: sum(cells(lab)[1].values()) for _, lab in lost}
     for (name, lab), points in lost.items():
         (row,) = book[(book.student == name) & (book.lab == lab)].to_dict("records")

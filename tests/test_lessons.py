@@ -1,4 +1,4 @@
-"""The form of the lessons: how they are saved, how long they are, and what every one of them has."""
+"""Test the form of the lessons: how they are saved, their length, and the parts that each must have."""
 
 import ast
 import functools
@@ -25,7 +25,7 @@ def lesson(request):
 
 
 def prose(nb):
-    """The Markdown without code, cell by cell."""
+    """Return the Markdown of each cell without code."""
     return [re.sub(r"```.*?```", "", cell.source, flags=re.S) for cell in nb.cells
             if cell.cell_type == "markdown"]
 
@@ -40,7 +40,7 @@ def tagged(nb, tag):
 
 
 def code(nb):
-    """(position, tree) of every code cell."""
+    """Return (position, tree) of every code cell."""
     return [(i, ast.parse(re.sub(r"^\s*[%!].*", "", cell.source, flags=re.M)))
             for i, cell in enumerate(nb.cells) if cell.cell_type == "code"]
 
@@ -123,7 +123,7 @@ def test_guesses_come_before_their_answers_and_are_counted_at_the_end(lesson):
 
 
 def plain_numbers(text):
-    """Numbers that a reader meets: not of formulas, code, links, headings, tables, references and years."""
+    """Return the numbers in prose, without formulas, code, links, headings, tables, references and years."""
     for pattern in (r"(?s)<details>.*?</details>", r"(?s)\$\$.*?\$\$", r"(?s)\$.*?\$", r"`[^`]*`",
                     r"\]\([^)]*\)", r"https?://\S+", r"(?m)^#.*$", r"(?m)^\*\*Exercise[^*]*\*\*[^.]*\.",
                     r"(?m)^\|.*\|$",
@@ -135,13 +135,13 @@ def plain_numbers(text):
 
 
 def typed(text):
-    """Numbers of a text, without signs and thousands separators."""
+    """Return the numbers of a text without signs and thousands separators."""
     return [found.replace(",", "") for found in NUMBER.findall(text)]
 
 
 @functools.cache
 def paper_numbers():
-    """Every value that the paper's tables print, as it prints it."""
+    """Return every value in the paper's tables as the paper prints it."""
     tables = (paper.table(name) for name in ("results", "ablation", "fairness"))
     values = [value for table in tables for value in table.select_dtypes("number").to_numpy().flatten()]
     return {f"{value:{form}}" for value in values for form in (".0f", ".1f", ".2f", "g")}

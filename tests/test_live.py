@@ -1,5 +1,4 @@
-"""Live runs: what a press does, and everything that can go wrong: stop, a second press, controls that move
-meanwhile, errors."""
+"""Test live runs: starting, stopping, a second press, controls that move during a run, and errors."""
 
 import json
 import threading
@@ -23,12 +22,12 @@ def original(few_pictures, store):
 
 @pytest.fixture
 def live(original, store):
-    """A live run of fine-tuning, two epochs on a few pictures."""
+    """A live run of fine-tuning for two epochs on a few pictures."""
     return widgets.Live(lambda: Experiment(method="finetune", overrides=SHORT), store=store)
 
 
 class Gate:
-    """Holds a run at the end of an epoch until it is opened."""
+    """A callback that holds a run at the end of an epoch until it is opened."""
 
     def __init__(self, monkeypatch):
         self.reached, self.open = threading.Event(), threading.Event()
@@ -98,7 +97,7 @@ def test_stop_ends_it_and_it_can_be_started_again(live, gate):
     live.wait(600)
     assert live.result is None
     assert live.error is None
-    assert "Stopped at 0 of 2" in live.view.run["sentence"]
+    assert "Stopped after 0 of 2" in live.view.run["sentence"]
     assert not live.view.run["failed"]
     live.press()
     live.wait(600)
@@ -187,4 +186,4 @@ def test_weights_that_were_moved_on_from_are_listed_but_not_drawn_and_stop_stops
     demo.stop.click()
     gate.open.set()
     demo.wait(600)
-    assert demo.status.value.startswith("Stopped at")
+    assert demo.status.value.startswith("Stopped after")

@@ -1,6 +1,6 @@
-"""`MemmapSamples`: indexed, split and cut into batches like a plain tensor, with the same results.
+"""Test that `MemmapSamples` is indexed, split and batched like a plain tensor, with the same results.
 
-What needs a GPU (uploaded whole, or streamed) is in test_cuda.py.
+The tests that need a GPU (uploaded whole, or streamed) are in test_cuda.py.
 """
 
 
@@ -20,7 +20,7 @@ N = 90
 
 @pytest.fixture(scope="module")
 def array(tmp_path_factory) -> np.memmap:
-    """Random pictures in a file, (N, height, width, channel), memory-mapped."""
+    """Random pictures (N, height, width, channel) in a memory-mapped file."""
     path = tmp_path_factory.mktemp("rows") / "pictures.npy"
     np.save(path, np.random.default_rng(0).integers(0, 256, (N, 20, 16, 3), dtype=np.uint8))
     return np.load(path, mmap_mode="r")
@@ -28,7 +28,7 @@ def array(tmp_path_factory) -> np.memmap:
 
 @pytest.fixture
 def plain(array) -> torch.Tensor:
-    """The same pictures as networks take them."""
+    """The same pictures as a tensor for networks."""
     return torch.from_numpy(np.array(array)).permute(0, 3, 1, 2).contiguous()
 
 
@@ -144,7 +144,7 @@ def test_predictions_and_metrics_are_those_of_the_tensor(rows, plain):
 
 
 def trained(x: MemmapSamples | torch.Tensor, config: training.TrainConfig) -> dict[str, torch.Tensor]:
-    """The weights after training with a forget pass, from the same fresh ones."""
+    """Return the weights after training with a forget pass, always from the same start."""
     data = GroupedDataset(x, *labels())
     split = split_forget(data, 0.5, [(1, 1)])
     with fixed_threads():

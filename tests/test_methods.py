@@ -1,4 +1,4 @@
-"""The methods' losses against the same terms put together by hand."""
+"""Test the methods' losses against the same terms computed by hand."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Every metric against an independent computation."""
+"""Test every metric against an independent computation."""
 
 import itertools
 import math
@@ -38,7 +38,7 @@ def random_case(n_classes, n_attributes, n=600, seed=0):
 
 
 def rates_by_hand(y, a, predicted):
-    """P(prediction = 1 | Y = y, A = a) as a table [y][a], from binary arrays."""
+    """Return the table [y][a] of P(prediction = 1 | Y = y, A = a) from binary arrays."""
     return np.array([[predicted[(y == i) & (a == j)].mean() for j in range(2)] for i in range(2)])
 
 

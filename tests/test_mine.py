@@ -1,4 +1,4 @@
-"""MINE and the Donsker-Varadhan bound (Eq. 2; Belghazi et al. 2018)."""
+"""Test MINE and the Donsker-Varadhan bound (Eq. 2; Belghazi et al. 2018)."""
 
 import copy
 import math
@@ -24,7 +24,7 @@ def batch():
 
 
 def t_by_hand(mine, z, g):
-    """T(z, g) in numpy: w2 . relu(W1 [z, one-hot g] + b1) + b2, one sample at a time."""
+    """Compute T(z, g) = w2 . relu(W1 [z, one-hot g] + b1) + b2 in numpy, one sample at a time."""
     w1, b1, w2, b2 = (p.detach().double().numpy() for p in
                       (mine.first.weight, mine.first.bias, mine.second.weight[0], mine.second.bias[0]))
     one_hot = np.eye(N_GROUPS)
@@ -116,7 +116,7 @@ def test_on_a_one_group_batch_only_the_uniform_bar_pulls_the_features_towards_ot
 
 
 def gradient_after_one_step(ema, start, group_bar="exact"):
-    """What `fit` put into the gradients in one step, and the network and batch it saw."""
+    """Return the gradients of one step of `fit`, with its network and batch."""
     rng = torch.Generator().manual_seed(0)
     z, g = torch.randn(50, 2, generator=rng), torch.randint(N_GROUPS, (50,), generator=rng)
     mine = MINE(2, N_GROUPS, 8, seed=1)

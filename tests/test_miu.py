@@ -1,7 +1,7 @@
-"""MIU against Algorithm 1 written as plain loops, and MIUReleased against a run of the authors' code.
+"""Test MIU against Algorithm 1 written as plain loops, and MIUReleased against a run of the authors' code.
 
-`miu_trace.json` is that run: a small network on 40 samples, every draw and every evaluation of a bound in the
-order in which they came. Only the random choices are taken from it: batches, g_bar and starting weights.
+`miu_trace.json` records that run of a small network on 40 samples, with every draw and every value of a bound
+in order. The tests take only the random choices from it: batches, g_bar and starting weights.
 """
 
 import copy
@@ -36,7 +36,7 @@ ROWS = [5, 1, 30, 44, 17, 60, 61, 62]
 
 
 class Written:
-    """Algorithm 1 as plain loops. It shares only the networks and the order of the draws with `grmu`."""
+    """Algorithm 1 as plain loops, which shares only the networks and the order of the draws with `grmu`."""
 
     def __init__(self, train, forget_rows, model, original, seed, lam, mine_lr):
         self.x, self.y, self.g, self.lam = train.x, train.y, 2 * train.y + train.a, lam
@@ -50,7 +50,7 @@ class Written:
         self.mine_lr = mine_lr
 
     def sgd(self, network, loss, lr, momentum, weight_decay):
-        """One step: v <- momentum * v + gradient + weight_decay * p, p <- p - lr * v."""
+        """Take one step: v <- momentum * v + gradient + weight_decay * p, then p <- p - lr * v."""
         gradients = torch.autograd.grad(loss, list(network.parameters()))
         with torch.no_grad():
             for p, gradient in zip(network.parameters(), gradients, strict=True):
@@ -61,7 +61,7 @@ class Written:
         return torch.randint(4, (n,), generator=self.rng)
 
     def bound(self, psi, z, g, g_bar):
-        """M: E T(z, g) - log E exp T(z, g_bar), and a scalar with the corrected gradient of M."""
+        """Return M = E T(z, g) - log E exp T(z, g_bar), and a scalar with the corrected gradient of M."""
         joint, partition = psi(z, g).mean(), psi(z, g_bar).exp().mean()
         value = joint.item() - math.log(partition.item())
         old = self.average[psi]
@@ -143,7 +143,7 @@ def test_miu_is_algorithm_1(train, split):
 
 
 def put(network, first, scales, shifts=(0,) * 6):
-    """Starting weights of the trace: shift + scale * sin(first + 0.7 i), computed in 64 bits."""
+    """Set the trace's starting weights, shift + scale * sin(first + 0.7 i), computed in 64 bits."""
     with torch.no_grad():
         for k, (p, scale, shift) in enumerate(zip(network.parameters(), scales, shifts, strict=False)):
             i = torch.arange(p.numel(), dtype=torch.float64)
@@ -152,7 +152,7 @@ def put(network, first, scales, shifts=(0,) * 6):
 
 
 def loaders(retained):
-    """The rows of each epoch of a loader, for the sets of 40, 4 and 36 samples, in place of `batches`."""
+    """Replace `batches` by the rows of each epoch, for the sets of 40, 4 and 36 samples."""
     left = iter(TRACE["train_batches"])
     tuning = [[next(left) for _ in range(steps)] for steps in (101, 11, 11)]
     # each tuning begins an epoch of the loader, and ends in the middle of one
@@ -166,7 +166,7 @@ def loaders(retained):
 
 
 def bars():
-    """Every g_bar in its order, in place of `draw_group_bar`; readings for the curves get any."""
+    """Replace `draw_group_bar` by the trace's draws of g_bar; the curves get any."""
     tuning, passes, order = iter(TRACE["tune_bar"]), iter(TRACE["pass_bar"]), []
     for steps, n_batches in ((101, 6), (11, 6), (11, 5)):
         order += [next(tuning) for _ in range(steps)] + [None] * 2 + [next(passes) for _ in range(n_batches)]
@@ -181,7 +181,7 @@ def bars():
 
 
 class InEvalMode(MIUReleased):
-    """The trace was made with the original in eval mode."""
+    """MIUReleased with the original in eval mode, as in the trace."""
 
     def setup(self, context):
         super().setup(context)
@@ -189,7 +189,7 @@ class InEvalMode(MIUReleased):
 
 
 def follow(kind=InEvalMode):
-    """Train on the trace's data and draws; the method, and its evaluations of bounds in their order."""
+    """Train on the trace's data and draws, and return the method and its values of bounds in order."""
     with pytest.MonkeyPatch.context() as patch:
         evaluated, chosen = [], TRACE["settings"]
         train = GroupedDataset(torch.tensor(TRACE["x"]), TRACE["y"], TRACE["a"])
@@ -254,7 +254,7 @@ def test_miu_released_ends_with_the_weights_of_the_released_code(followed):
 
 
 def prepared(train, split, kind=MIU, epochs=1, config=QUICK, weights=None, **settings):
-    """The method after its first tunings, on a model that differs from the original."""
+    """The method after its first tuning, on a model that differs from the original."""
     method = kind(**SMALL | settings)
     method.setup(context_of(train, split, config, 5, small_network(seed=1), small_network(seed=2), weights))
     for epoch in range(epochs):
@@ -264,13 +264,13 @@ def prepared(train, split, kind=MIU, epochs=1, config=QUICK, weights=None, **set
 
 
 def batch_of(dataset, rows, moved=0.0):
-    """A batch whose samples are moved, as augmentation does."""
+    """Return a batch whose samples are shifted, as augmentation does."""
     index = torch.tensor(rows)
     return Batch(dataset.x[index] + moved, dataset.y[index], dataset.group[index], index)
 
 
 def next_bar(method, group):
-    """The g_bar that the next loss will draw."""
+    """Return the g_bar that the next loss will draw."""
     rng = torch.Generator()
     rng.set_state(method.context.rng.get_state())
     return draw_group_bar("uniform", group, 4, rng)

@@ -1,5 +1,4 @@
-"""Networks: what they see, where they begin, in what precision; with real pretrained weights from installed
-packages."""
+"""Test networks: inputs, starting weights and precision, with real pretrained weights from packages."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ def pictures(n: int = 6, side: int = 32, channels: int = 3, seed: int = 0) -> Gr
 
 
 def sentences(n: int = 12, length: int = 10, seed: int = 0) -> GroupedDataset:
-    """Token ids and segments as `grmu.data` gives them: [CLS] words [SEP] words [SEP], padded with 0."""
+    """Return token ids and segments as in `grmu.data`: [CLS] words [SEP] words [SEP], padded with 0."""
     rng = torch.Generator().manual_seed(seed)
     ids = torch.randint(1996, 2040, (n, length), generator=rng)
     ids[:, 0], ids[:, 4], ids[:, 7], ids[:, 8:] = 101, 102, 102, 0
@@ -125,7 +124,7 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
     network = models.build(Network("bert", pretrained=True), sentences(), 0)
     assert same_state(saved, {k: v for k, v in network.backbone.bert.state_dict().items() if k in saved})
     save_file({k: v for k, v in old.items() if "pooler" not in k}, path)
-    with pytest.raises(ValueError, match=r"lacks pooler\..* and is no bert: get the file again"):
+    with pytest.raises(ValueError, match=r"lacks pooler\..* so it is not bert: download it again"):
         models.build(Network("bert", pretrained=True), sentences(), 0)
 
 
@@ -142,7 +141,7 @@ def test_the_crop_is_cut_out_of_larger_pictures_only():
 
 @pytest.fixture
 def stored_pictures(few_pictures, monkeypatch):
-    """Half of Groundwear's first pictures as rows of an array, seen at 64 x 64."""
+    """Half of Groundwear's first pictures as an array, shown at 64 x 64."""
     def rows(part: GroupedDataset) -> GroupedDataset:
         array = part.x.permute(0, 2, 3, 1).contiguous().numpy()
         storage, crop = Storage(array, pictures=True), CropTransform(64, 28, 28)
@@ -185,7 +184,7 @@ def test_weights_are_looked_up_checked_and_never_unpickled(tmp_path, monkeypatch
     ):
         backbones.find("resnet18")
     (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"something else")
-    with pytest.raises(ValueError, match="is damaged, or another file: its SHA-256 begins with"):
+    with pytest.raises(ValueError, match="is damaged or is not the right file: its SHA-256 begins with"):
         backbones.find("resnet18")
     with pytest.raises(
         ValueError, match=r"unknown network with pretrained weights 'vgg': choose one of resnet18"

@@ -1,5 +1,4 @@
-"""Negation: the shipped file is what its script builds, labels follow the rules, pairs become the tokens that
-BERT expects."""
+"""Test Negation: the shipped file matches its script, labels follow the rules, and tokens suit BERT."""
 
 import importlib.util
 import sys
@@ -42,7 +41,7 @@ def sentences(splits):
 
 
 def judge(premise, hypothesis):
-    """An independent reader: the class of a pair, from its words alone; None where the rules do not say."""
+    """Classify a pair independently from its words, or return None where the rules are silent."""
     who, act, thing, *rest = premise.split()
     words = hypothesis.split()
     place = [w for w in words if w in ("today", "yesterday", "here", "outside")]

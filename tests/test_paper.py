@@ -1,4 +1,4 @@
-"""The paper's tables and figures: the printed numbers, their rows as runs, and ours beside theirs."""
+"""Test the paper's tables and figures: the printed numbers, their runs, and ours beside the paper's."""
 
 import re
 
@@ -131,7 +131,7 @@ def test_rows_of_two_protocols_are_rejected(tmp_path):
     (["tabel1"], "did you mean table1"), (["table1", "--seeds", "1"], "± needs two, got 1"),
     (["table1"], "pass the folder that holds it"),
     (["table1", "--root", "."], "list_attr_celeba.txt is not in"),
-    (["table14", "--on", "groundwear"], "fairface and groundwear-many only, got 'groundwear'"),
+    (["table14", "--on", "groundwear"], "fairface and groundwear-many, got 'groundwear'"),
     (["table1", "--on", "mnist"], "data set to run on"),
     (["table1", "--methods", "ssd"], "method in Table 1"),
     (["claims", "--rows", "data/results/shift.csv"], "must be the runs.csv of a sweep")])
@@ -170,17 +170,24 @@ def test_runs_of_one_split_stand_beside_the_papers_table_if_it_prints_one():
     assert shown.loc["MIU", "UA"].endswith("| 53.6")
 
 
-def commands():
-    """The commands of the page that starts with Table 1, a line each."""
-    page = (REPOSITORY / "docs" / "full-scale.md").read_text(encoding="utf-8")
-    return re.findall(r"^\.venv/bin/python -m grmu (.*)$", page.split("## Choose the protocol")[0], re.M)
+PAGE = (REPOSITORY / "docs" / "paper.md").read_text(encoding="utf-8")
+COMMANDS = [line.split("  #")[0].split() for line in re.findall(r"^python -m grmu (.*)$", PAGE, re.MULTILINE)]
+NEEDS_MORE = {"--root", "--rows", "--download", "--tiny"}  # data, runs, a network; --tiny has its own test
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not NEEDS_MORE & set(c)], ids=" ".join)
+def test_a_command_of_the_page_that_needs_no_data_works(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    assert main([str(REPOSITORY / part) if part.endswith(".yaml") else part for part in command]) == 0
+    assert capsys.readouterr().out.strip()
 
 
 @pytest.mark.parametrize("methods", [["miu"], pytest.param([], marks=pytest.mark.slow)])
 def test_the_pages_tiny_table_runs_from_the_pictures_to_the_page(methods, tmp_path, capsys):
-    (tiny,) = (line.split("  #")[0] for line in commands() if "--tiny" in line)
+    (tiny,) = (command for command in COMMANDS if "--tiny" in command)
     chosen = ["--methods", *methods] if methods else []
-    assert main([*tiny.split(), *chosen, "--output", str(tmp_path)]) == 0
+    assert main([*tiny, *chosen, "--output", str(tmp_path)]) == 0
     table = pd.read_csv(tmp_path / "tiny" / "table1.csv")
     n_rows = 12 if not methods else 5
     assert table.name.nunique() == n_rows

@@ -1,4 +1,4 @@
-"""Real calls of papermill: run_experiment, its rejection of a misspelt name, and a lesson with new values."""
+"""Test real calls of papermill: run_experiment, a misspelt parameter, and a lesson with other values."""
 
 import json
 import os
@@ -18,7 +18,7 @@ LESSONS = sorted((REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
 
 @pytest.fixture
 def execute(tmp_path, monkeypatch):
-    """A call of papermill as users make it; the references are the lessons' runs."""
+    """Call papermill as users do, with the lessons' reference runs."""
     monkeypatch.setenv("GRMU_STORE", str(default_store()))
     monkeypatch.delenv("MPLBACKEND", raising=False)
 

@@ -1,4 +1,4 @@
-"""The figures draw the numbers that they are given, and say them in captions that are also their alt text."""
+"""Test that figures draw the given numbers and state them in captions, which are also the alt text."""
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ def no_figures():
 
 
 def runs(n_seeds=5):
-    """Means of GA are 40, 50 and 60 %; seeds are one point apart."""
+    """Runs whose mean GA is 40, 50 and 60 %, with seeds one point apart."""
     return pd.DataFrame([
         {"method": method, "reweight": reweight, "ratio": ratio, "seed": seed, "UA": 0.5,
          "GA": 0.4 + 0.1 * i + 0.01 * (seed - (n_seeds - 1) / 2), "arm": plots.label(method, reweight)}
@@ -32,14 +32,14 @@ def runs(n_seeds=5):
 
 
 def means_of(ax):
-    """The points of a panel: (x, y) of each mark, without error bars and seeds."""
+    """Return (x, y) of each mark in a panel, without error bars and seeds."""
     marks = [line for line in ax.lines if line.get_marker() == "o"]
     points = np.concatenate([np.column_stack(line.get_data()) for line in marks])
     return points[np.isfinite(points).all(1)]
 
 
 def intervals_of(ax):
-    """The ends of the error bars of a panel."""
+    """Return the ends of the error bars in a panel."""
     bars = [line.get_xdata() for line in ax.lines if line.get_marker() != "o" and len(line.get_xdata()) > 2]
     return np.array([(np.nanmin(bar), np.nanmax(bar)) for bar in bars if np.isfinite(bar).any()])
 

@@ -1,4 +1,4 @@
-"""The presets of the paper's data sets are the released code's settings, row by row."""
+"""Test that the presets of the paper's data sets equal the released code's settings, row by row."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Forgetting shifts a prior: against a world of Gaussians, where every posterior is known."""
+"""Test the shifted prior on Gaussian data, where every posterior is known."""
 
 import math
 
@@ -14,7 +14,7 @@ SHAPES = [(2, 2), (2, 5), (4, 3), (7, 1), (3, 2)]  # classes and attributes
 
 
 class World:
-    """x ~ N(means[y, a], I) in two dimensions, with a prior over groups (y, a)."""
+    """A distribution x ~ N(means[y, a], I) in two dimensions, with a prior over groups (y, a)."""
 
     def __init__(self, n_classes, n_attributes, seed=0):
         rng = torch.Generator().manual_seed(seed)
@@ -26,18 +26,18 @@ class World:
         self.x = 2 * torch.randn(200, 2, generator=rng).double()
 
     def joint(self, x, kept=1.0):
-        """p(y, a | x), (N, n_classes, n_attributes), where the share `kept` of each group is there."""
+        """Return (N, n_classes, n_attributes) p(y, a | x) if the share `kept` of each group remains."""
         density = torch.exp(-((x[:, None, None] - self.means) ** 2).sum(-1) / 2) / (2 * math.pi)
         joint = density * self.prior * kept
         return joint / joint.sum((1, 2), keepdim=True)
 
     def answers(self, x, kept=1.0):
-        """log p(y | x) and p(a | x, y) there."""
+        """Return log p(y | x) and p(a | x, y)."""
         joint = self.joint(x, kept)
         return joint.sum(2).log(), joint / joint.sum(2, keepdim=True)
 
     def draw(self, n, kept=1.0):
-        """n samples x, y, a."""
+        """Draw n samples x, y, a."""
         weights = (self.prior * kept).flatten()
         group = torch.multinomial(weights, n, replacement=True, generator=self.rng)
         x = self.means.flatten(0, 1)[group] + torch.randn(n, 2, generator=self.rng).double()
@@ -46,7 +46,7 @@ class World:
 
 @pytest.fixture(params=range(len(SHAPES)), ids=lambda i: "x".join(map(str, SHAPES[i])))
 def world(request):
-    """Worlds of several shapes."""
+    """Distributions of several shapes."""
     return World(*SHAPES[request.param], request.param)
 
 
@@ -100,7 +100,7 @@ def test_the_shares_forgotten_are_those_of_the_split():
     assert prior.shares_forgotten(torch.tensor([[0, 4]]), torch.tensor([[0, 0]])).tolist() == [[0, 1]]
     with pytest.raises(ValueError, match=r"cannot retain \[3.0\] of \[2.0\] samples"):
         prior.shares_forgotten(torch.tensor([2]), torch.tensor([3]))
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         prior.shares_forgotten(torch.ones(2), torch.ones(2, 2))
 
 

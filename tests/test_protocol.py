@@ -1,4 +1,4 @@
-"""The protocol "released": what no settings file of the paper's released code says, as that code does it."""
+"""Test the protocol "released", which follows the released code where its settings files say nothing."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -46,12 +46,12 @@ def test_settings_differ_where_it_is_said_and_nowhere_else(dataset):
 
 
 def seen(part, i):
-    """What a network sees of a sample when it is tested, (side, side, 3)."""
+    """Return a test sample as a network receives it, (side, side, 3)."""
     return part.x.crop.centre(part.x[i : i + 1])[0].permute(1, 2, 0).numpy().astype(int)
 
 
 def theirs(picture, side=224):
-    """The test crop of the released code, by Pillow: shorter side 256, then the centre."""
+    """Crop a test picture as the released code does, with Pillow: shorter side 256, then the centre."""
     scale = 256 / min(picture.size)
     picture = picture.resize([round(n * scale) for n in picture.size], Image.Resampling.BILINEAR)
     left, top = ((n - side) // 2 for n in picture.size)

@@ -1,23 +1,17 @@
-"""The numbers and the picture of the README, and those of docs/, are what the shipped results give."""
+"""Test the findings and the picture of the README against the shipped results."""
 
 import importlib.util
 import re
 
-import numpy as np
 import pytest
 from conftest import REPOSITORY
 
+from grmu import plots
 from grmu.analysis import results
-from grmu.analysis.compare import interval
+from grmu.analysis.compare import differences, interval, verdicts
 
-
-def page(name):
-    """A page, with hyphens for minus signs."""
-    return (REPOSITORY / name).read_text(encoding="utf-8").replace("\N{MINUS SIGN}", "-")
-
-
-def sentences(name):
-    return " ".join(page(name).split())
+README = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
+FOUND = re.split(r" \d\. ", README.split("## What we found")[1].split("[What we found]")[0])[1:]
 
 
 def script(name):
@@ -28,92 +22,71 @@ def script(name):
     return module
 
 
-README, bench = page("README.md"), script("benchmarks")
+bench = script("benchmarks")
 
 
-def spread(values, digits):
-    return f"{np.mean(values):.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
+def causes(what):
+    """The row of a comparison in which one thing changed, with augmented pictures."""
+    rows = results.load("causes_compared")
+    (row,) = rows[(rows.what == what) & (rows.augmented == "yes")].itertuples()
+    return row
 
 
-@pytest.mark.parametrize(("start", "stated"), [
-    ("| test accuracy that the forgotten group loses",
-     lambda: [spread(bench.lost(r), 1) for r in (0.5, 0.9)]),
-    ("| share of it that REWEIGHT recovers",
-     lambda: [spread(bench.recovered(r), 0) + " %" for r in (0.5, 0.9)]),
-    ("| the same loss if as many", lambda: [bench.lost_evenly(r)
-                                                    for r in (0.5, 0.9)]),
-    ("| MIU + REWEIGHT minus the gold standard",
-     lambda: [", ".join(spread(bench.from_gold(m), 1) for m in ("UA", "GA"))]),
+def distance(dataset, ratio, method, reweight=True):
+    """The mean distance from the gold standard in UA and GA, in points, by seed."""
+    rows = results.load("text" if dataset == "negation" else "tuned_alike", dataset=dataset, ratio=ratio)
+    gold = results.select(rows, method="retrain", reweight=True)
+    ours = results.select(rows, method=method, reweight=reweight)
+    return 100 * differences(ours, gold, ("UA", "GA")).abs().mean(axis=1)
+
+
+def forgotten_evenly():
+    """The change of the group's accuracy, with its interval, if as many are forgotten at random."""
+    for ratio in (0.5, 0.9):
+        same_number = round(ratio * bench.N_GROUP) / bench.N_TRAIN
+        yield from interval(-bench.lost(same_number, "uniform"))[:3]
+
+
+@pytest.mark.parametrize(("finding", "computed"), [
+    (1, lambda: [bench.lost(ratio).mean() for ratio in (0.5, 0.9)]),
+    (2, lambda: [bench.recovered(ratio).mean() for ratio in (0.5, 0.9)]),
+    (3, lambda: [*forgotten_evenly(), 95]),
+    (4, lambda: [-causes("10 left, s/10 - 10 left, s").mean, -causes("10 left, s - 102 left, s").mean]),
+    (5, lambda: [distance("groundwear-memorised", 0.5, *arm).mean()
+                 for arm in (("miu",), ("finetune",), ("pretrain", False))]),
 ])
-def test_a_row_of_the_readme_is_what_the_shipped_results_give(start, stated):
-    (line,) = (line for line in README.splitlines() if line.startswith(start))
-    cells = [cell.strip() for cell in line.strip("|").split("|")][1:]
-    assert cells[: len(stated())] == stated()
+def test_the_numbers_of_a_finding_are_those_of_the_shipped_results_rounded(finding, computed):
+    text = FOUND[finding - 1].replace("\N{MINUS SIGN}", "-")
+    stated = re.findall(r"-?\d+(?:\.\d+)?", text)
+    assert stated == [f"{value:.{len(number.partition('.')[2])}f}"
+                      for number, value in zip(stated, computed(), strict=True)]
 
 
-def test_the_number_of_runs_is_that_of_the_table():
-    assert f"all {len(results.load()):,} runs, and the studies" in page("docs/benchmark.md")
-
-
-def test_the_share_of_lesson_09_is_that_of_the_shipped_results():
-    rows = results.load("inferred")
-    rows = rows[(rows.ratio == 0.9) & (rows.method == "retrain")]
-    ga = rows.assign(grouping=rows.grouping.where(rows.reweight, "none")).groupby("grouping").GA.mean()
-    share = f"{100 * (ga.probe - ga.none) / (ga.true - ga.none):.0f} %"
-    assert f"recovers {share} of the accuracy that the true groups recover" in sentences("docs/audit.md")
-
-
-@pytest.mark.parametrize("method", ["miu", "retrain", "scrub"])
-def test_the_steps_of_relearning_are_those_of_the_shipped_results(method):
-    rows = results.load("relearning")
-    rows = rows[(rows.dataset == "groundwear-memorised") & (rows.method == method) & rows.reweight]
-    mean, low, high, _ = interval(rows.steps)
-    assert f"{mean:.1f}{' steps' * (method == 'miu')} [{low:.1f}, {high:.1f}]" in sentences("docs/audit.md")
-
-
-@pytest.fixture(scope="module")
-def miu():
-    """docs/miu.py and its table."""
-    module = script("miu")
-    return module, module.table()
-
-
-def test_the_page_about_miu_is_what_the_shipped_results_give(miu):
-    module, found = miu
-    assert module.PAGE.read_text(encoding="utf-8") == module.page(found, module.draw(found))
-    assert module.PAGE.with_suffix(".png").is_file()
-
-
-def test_the_sentences_about_miu_are_in_the_table_of_its_page(miu):
-    _, found = miu
-    answer = page("docs/miu.md").split("## The answer")[1].split("<!--")[0]
-    known = {f"{abs(value):.1f}" for value in found[["mean", "low", "high", "seen"]].to_numpy().flatten()}
-    assert set(re.findall(r"\d+\.\d", re.sub(r"ratio [\d.]+", "", answer))) - known == set()
-
-
-def test_what_the_readme_and_the_page_about_miu_say_of_it_holds(miu):
-    _, found = miu
-    verdict = found.verdict.unstack("measure")
-    against = {arm: verdict.xs(f"MIU - {arm}", level="row").distance
-               for arm in ("fine-tuning", "original model")}
-    assert not against["fine-tuning"].isin(["lower", "higher"]).any()
-    memorised = against["original model"].index.str.contains("memorised")
-    assert (against["original model"][memorised] == "lower").all()
-    assert not (against["original model"][~memorised] == "lower").any()
-    terms = found[found.index.get_level_values("row").str.startswith(("unlearning", "calibration"))]
-    weights = found[found.index.get_level_values("section").str.contains("λ")]
-    assert set(terms.verdict) == set(weights.verdict.dropna()) == {"not distinguished"}
-    assert (weights["mean"].abs() < 2).all()
-
-
-def test_the_page_about_causes_is_what_the_shipped_results_give():
-    why = script("why")
-    assert why.PAGE.read_text(encoding="utf-8") == why.page(why.draw())
+def test_what_the_findings_call_significant_is_so_after_correction():
+    assert causes("10 left, s/10 - 10 left, s").verdict == "lower"
+    assert causes("10 left, s - 102 left, s").verdict not in ("lower", "higher")
+    changes = list(forgotten_evenly())
+    assert all(low < 0 < high for low, high in (changes[1:3], changes[4:]))
+    places = [(name, ratio) for ratio in (0.5, 0.9)
+              for name in ("groundwear", "groundwear-memorised", "negation")]
+    against = verdicts({place: distance(*place, "miu") - distance(*place, "finetune") for place in places})
+    assert not against.verdict.isin(["lower", "higher"]).any()
+    memorised = verdicts({method: distance("groundwear-memorised", 0.5, method)
+                          - distance("groundwear-memorised", 0.5, "pretrain", False)
+                          for method in ("miu", "finetune")})
+    assert (memorised.verdict == "lower").all()
 
 
 def test_the_picture_and_its_alt_text_are_what_the_shipped_results_give(tmp_path):
-    effect = script("effect")
-    drawn = effect.draw(tmp_path / "effect.png")
-    assert f"![{drawn}](docs/effect.png)" in sentences("README.md")
+    figure = script("findings").effect()
+    plots.save(figure, tmp_path / "effect.png")
+    assert f"![{plots.caption_of(figure)}](docs/effect.png)" in README
     assert (tmp_path / "effect.png").stat().st_size < 100_000
-    assert effect.PICTURE.is_file()
+    assert (REPOSITORY / "docs" / "effect.png").is_file()
+
+
+def test_the_example_of_the_readme_is_the_first_one_of_the_page_on_your_own_model():
+    readme, page = ((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "docs/your-own.md"))
+    (example, printed), *_ = re.findall(r"(```python\n.*?```\n).*?(```text\n.*?```\n)", readme, re.DOTALL)
+    assert example in page
+    assert printed in page

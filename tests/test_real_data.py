@@ -1,5 +1,4 @@
-"""The four data sets that are read from their original files, on small folders of the same layout, and the
-cache of samples."""
+"""Test reading the paper's four data sets from small folders with the original layout, and their cache."""
 
 import json
 import shutil
@@ -28,7 +27,7 @@ from grmu.data.originals.waterbirds import FOLDER
 
 @pytest.fixture(autouse=True)
 def forget_loaded(monkeypatch):
-    """Every test loads afresh, into the folder beside its files, and without progress bars."""
+    """Load data afresh in every test, cache it beside its files, and show no progress bars."""
     monkeypatch.delenv("GRMU_CACHE", raising=False)
     monkeypatch.setenv("TQDM_DISABLE", "1")
 
@@ -48,7 +47,7 @@ def tokenizer(vocabulary, monkeypatch) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> dict[str, Path]:
-    """One untouched folder of each data set; tests that change one copy it."""
+    """One folder of each data set; tests that change a folder copy it."""
     folder = tmp_path_factory.mktemp("original")
     return {name: make(folder / name) for name, make in trees.TREES.items()}
 
@@ -93,7 +92,7 @@ def test_fairface_uses_rows_whose_service_test_is_true(made):
 
 
 def multinli_lines(root):
-    """The lines of MultiNLI's three files, one after the other."""
+    """Return the lines of MultiNLI's three files in order."""
     files = [root / "multinli_1.0" / f"multinli_1.0_{part}.jsonl"
              for part in ("train", "dev_matched", "dev_mismatched")]
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
@@ -191,7 +190,7 @@ def test_a_missing_label_file_is_named_with_the_command_that_helps(name, file, m
 @pytest.mark.parametrize(("name", "file", "old", "new", "message"), [
     ("celeba", "list_attr_celeba.txt", "Blond_Hair", "Blonde", "lacks the column Blond_Hair"),
     ("celeba", "list_attr_celeba.txt", "24\n", "25\n", "first line says 25"),
-    ("celeba", "list_eval_partition.txt", "000003.jpg", "900003.jpg", "nothing about 000003.jpg"),
+    ("celeba", "list_eval_partition.txt", "000003.jpg", "900003.jpg", "no entry for 000003.jpg"),
     ("celeba", "list_eval_partition.txt", "000001.jpg ", "000001.jpg 7", "allowed"),
     ("waterbirds", f"{FOLDER}/metadata.csv", "place,", "platz,", "lacks the column place"),
     ("waterbirds", f"{FOLDER}/metadata.csv", ".jpg,0,", ".jpg,nought,", "'nought' in the column y"),
@@ -200,7 +199,7 @@ def test_a_missing_label_file_is_named_with_the_command_that_helps(name, file, m
     ("fairface", "fairface_label_val.csv", "True", "False", "no row whose service_test is True"),
     ("multinli", "metadata_random.csv", ",gold_label,sentence2_has_negation", "line,gold_label,negation",
      "lacks the column"),
-    ("multinli", "metadata_random.csv", "\n3,", "\n4,", "none of them twice")])
+    ("multinli", "metadata_random.csv", "\n3,", "\n4,", "a line number that occurs only once")])
 def test_damaged_labels_are_refused_with_the_file_and_what_is_wrong(name, file, old, new, message, made,
                                                                     tmp_path):
     root = copy_of(made[name], tmp_path)
@@ -271,7 +270,7 @@ def test_the_fingerprint_goes_with_the_folder_and_changes_with_a_byte(made, toke
     content = bytearray(array.read_bytes())
     content[-1] ^= 1
     array.write_bytes(content)
-    with pytest.raises(ValueError, match=r"is damaged: it is not what was written.*delete it"):
+    with pytest.raises(ValueError, match=r"is damaged: it differs from what was written.*delete it"):
         data.fingerprint(name, copied)
     for places in ORIGINALS[name].labels:
         label = moved / places[0]
@@ -327,7 +326,7 @@ def test_the_folder_above_is_a_root_too(made, tokenizer, tmp_path, name):
 
 
 class Numbered(Dataset):
-    """Rows of numbers; some blocks are wrong, and `asked` notes which were read."""
+    """Rows of numbers with some wrong blocks; `asked` records which blocks were read."""
 
     def __init__(self, *wrong: int) -> None:
         self.wrong, self.asked = wrong, []

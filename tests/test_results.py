@@ -1,4 +1,4 @@
-"""The shipped runs are those of their grids, and can be computed again; how they are computed and kept."""
+"""Test that the shipped runs match their grids and can be computed again, and how they are stored."""
 
 import ast
 import random
@@ -17,7 +17,7 @@ FIELDS = ["dataset", "method", "reweight", "ratio", "groups", "seed"]
 
 
 def planned(e):
-    """What the row of an experiment must say of it."""
+    """Return what the row of an experiment must contain."""
     return {name: str(getattr(e, name)) if name == "groups" else getattr(e, name) for name in FIELDS}
 
 
@@ -85,7 +85,7 @@ C = Experiment(method="finetune", groups=((1, 1), (0, 1)), overrides={"epochs": 
 
 @pytest.fixture
 def folder(few_pictures, tmp_path, monkeypatch):
-    """An empty folder of results, with two grids: one = A, B and two = B, C."""
+    """An empty folder of results with two grids, one = A, B and two = B, C."""
     monkeypatch.setattr(grids, "GRIDS", {"one": lambda: iter([A, B]), "two": lambda: iter([B, C])})
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     results.forget()
@@ -95,7 +95,7 @@ def folder(few_pictures, tmp_path, monkeypatch):
 
 @pytest.fixture
 def done(monkeypatch):
-    """The experiments that were asked for, in order; KeyboardInterrupt at those in `stop`."""
+    """The requested experiments in order, with a KeyboardInterrupt at those in `stop`."""
     asked, stop = [], []
 
     def noting(experiment, store):
@@ -164,7 +164,7 @@ def test_a_byte_that_changed_is_noticed(name, tmp_path, monkeypatch):
     content = bytearray((folder / f"{name}.csv").read_bytes())
     content[len(content) // 2] ^= 1
     (folder / f"{name}.csv").write_bytes(content)
-    with pytest.raises(ValueError, match=rf"{name}\.csv is damaged or altered.*git checkout data"):
+    with pytest.raises(ValueError, match=rf"{name}\.csv is damaged or was changed.*git checkout data"):
         results.read(name)
     (folder / f"{name}.csv").unlink()
     with pytest.raises(FileNotFoundError, match=rf"{name}\.csv is missing: compute it with"):

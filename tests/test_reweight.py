@@ -1,4 +1,4 @@
-"""REWEIGHT: alpha = nu_tr / nu_r, P(x_i) = alpha_{g_i} / sum_j alpha_{g_j} (Sec. 3.3)."""
+"""Test REWEIGHT: alpha = nu_tr / nu_r and P(x_i) = alpha_{g_i} / sum_j alpha_{g_j} (Sec. 3.3)."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The keys of a run: what changes a result changes its key, and nothing else does."""
+"""Test that the key of a run changes if and only if its result can change."""
 
 import shutil
 import sys
@@ -22,7 +22,7 @@ ONE = {"epochs": 1, "warmup_epochs": 0}
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A copy of the package whose files the keys are computed from."""
+    """A copy of the package from whose files the keys are computed."""
     copied = tmp_path / "grmu"
     shutil.copytree(PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(MODULE, "PACKAGE", copied)
@@ -32,7 +32,7 @@ def package(tmp_path, monkeypatch):
 
 
 def keys_after(package, file, old, new):
-    """The keys of the default experiment after an edit, which is undone."""
+    """Return the keys of the default experiment after an edit, and undo the edit."""
     path = package / file
     text = path.read_text()
     assert old in text
@@ -120,7 +120,7 @@ def test_the_weights_of_an_original_model_do_not_depend_on_what_is_forgotten(met
 
 
 def define(factor):
-    """What a notebook's cell does: define a method, and register it."""
+    """Define and register a method, as a notebook's cell does."""
 
     @dataclass
     class Scaled(training.Method):

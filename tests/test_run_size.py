@@ -1,4 +1,4 @@
-"""A run reads little code: few files, few lines, few hooks. These are the limits."""
+"""Test that a run uses few files, few lines of code and few hooks."""
 
 import ast
 import inspect
@@ -24,7 +24,7 @@ print(*sorted({module.__file__ for module in modules}), sep="\\n")
 
 
 def code_lines(text: str) -> int:
-    """Lines that hold code: not blank, no comment and no docstring."""
+    """Return the lines with code, without blank lines, comments and docstrings."""
     texts = [node for node in ast.walk(ast.parse(text))
              if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
              and isinstance(node.value.value, str)]

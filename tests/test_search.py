@@ -1,4 +1,4 @@
-"""The presets are what the recorded search chose, and it never touched a reported seed or the test set."""
+"""Test that the recorded search chose the presets without the reported seeds or the test set."""
 
 import math
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ TUNING = results.read("tuning").rename(columns={"arm": "method"})
 
 @pytest.fixture
 def runs(monkeypatch):
-    """Measured values by method; reading any other, such as one of the test set, is a KeyError."""
+    """Measured values by method; any other access, such as to the test set, is a KeyError."""
     values = {}
 
     def measured(experiment):

@@ -1,4 +1,4 @@
-"""Lessons as slides: every figure and table, guesses before their answers, and pages without other hosts."""
+"""Test the slides: every figure and table is there, guesses precede answers, and no other host is needed."""
 
 import re
 

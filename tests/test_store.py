@@ -1,5 +1,4 @@
-"""The store: a record is there whole or not at all, whatever happens while it is written, and one that is not
-what was written is rejected."""
+"""Test that the store keeps complete records only and rejects records that were changed."""
 
 import io
 import json
@@ -84,7 +83,7 @@ def undisturbed(tmp_path_factory, few_pictures):
 
 
 def file_of(store, what):
-    """A file of a finished run, or of a checkpoint of it; what would be read in its place is removed."""
+    """Return a file of a finished run or of its checkpoint, and remove files that would replace it."""
     keys = run_keys(SHORT)
     model, result = store.folder("models", keys.weights), store.folder("results", keys.result)
     if what == "result":
@@ -107,7 +106,7 @@ def test_a_file_that_was_changed_is_rejected_and_named(tmp_path, undisturbed, wh
     path.write_bytes({"first byte": bytes([content[0] ^ 4]) + content[1:], "cut short": content[:middle],
                       "middle byte": content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1:],
                       "empty": b"", "of another run": content.replace(b"e", b"f")}[damage])
-    with pytest.raises(StoreError, match="is damaged, or not what was written there: delete") as caught:
+    with pytest.raises(StoreError, match="is damaged or was changed: delete") as caught:
         run(SHORT, tmp_path)
     assert str(path) in str(caught.value)
     shutil.rmtree(path.parent)  # as it says

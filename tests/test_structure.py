@@ -1,14 +1,11 @@
-"""The structure of the package: import boundaries, types, style, and what an import loads."""
+"""Test the structure of the package: import boundaries, types, style, and the modules that imports load."""
 
-import importlib
 import os
 import subprocess
 import sys
 
-import pytest
 from conftest import REPOSITORY
 
-SUBPACKAGES = ("data", "data.originals", "experiments", "analysis", "plots", "widgets", "course", "batch")
 
 
 def call(*command: str) -> subprocess.CompletedProcess[str]:
@@ -48,14 +45,6 @@ def test_types_are_right():
 def test_style_is_kept():
     check = call("-m", "ruff", "check", "--no-cache", "--quiet", ".")
     assert check.returncode == 0, check.stdout
-
-
-@pytest.mark.parametrize("subpackage", SUBPACKAGES)
-def test_every_subpackage_says_what_is_in_it_what_is_not_and_what_it_may_import(subpackage):
-    text = importlib.import_module(f"grmu.{subpackage}").__doc__
-    assert text.startswith(f"{subpackage.split('.')[-1]}: ")
-    assert "Not here: " in text
-    assert "May import: " in text
 
 
 def test_the_package_has_its_names_and_loads_no_figures_no_forests_and_no_data():

@@ -1,4 +1,4 @@
-"""The scripts of data/results: what they compute by hand, and that each still gives the columns that ship."""
+"""Test the scripts of data/results against values by hand and against the shipped columns."""
 
 import math
 import sys

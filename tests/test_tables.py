@@ -1,4 +1,4 @@
-"""Result tables: every value against one computed by hand."""
+"""Test every value of the result tables against one computed by hand."""
 
 import re
 
@@ -14,7 +14,7 @@ BOTH = ("UA", "GA")
 
 
 def rows_of(values, **others):
-    """Rows of (method, reweight): the values of UA and GA by seed; every other metric is 0.5."""
+    """Return rows by (method, reweight) with UA and GA by seed; every other metric is 0.5."""
     return pd.DataFrame([
         {"dataset": "groundwear", "method": method, "reweight": reweight, "ratio": 0.5, "groups": "default",
          "seed": seed, **dict.fromkeys(METRICS, 0.5), "UA": ua, "GA": ga, "seconds": 1.0 + seed, **others}

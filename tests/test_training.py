@@ -1,4 +1,4 @@
-"""The one loop, its batches, its schedule and its augmentation."""
+"""Test the training loop, its batches, its schedule and its augmentation."""
 
 import math
 import random
@@ -34,7 +34,7 @@ def train():
 
 @dataclass
 class Recorder(Method):
-    """Notes every call; its losses move nothing."""
+    """A method that records every call and whose losses change nothing."""
 
     forget_epochs: int = 0
 
@@ -65,7 +65,7 @@ SCRIPT = ((1, 1.0), (0, 1.0), (0, 2.0), (1, 2.0))  # per epoch: what the model a
 
 @dataclass
 class Scripted(Method):
-    """Ends each epoch with a model that gives the answer of the script to every sample."""
+    """A method whose model predicts the scripted class for every sample after each epoch."""
 
     def before_epoch(self, epoch):
         self.answer, self.logit = SCRIPT[epoch]
@@ -314,7 +314,7 @@ def test_constant_after_linear_warm_up():
 
 @dataclass
 class Spy(Retrain):
-    """Notes how far each step moves a bias whose gradient is 1: by the rate, if there is no momentum."""
+    """A method that records how far each step moves a bias whose gradient is 1."""
 
     def setup(self, context):
         super().setup(context)
@@ -328,7 +328,7 @@ class Spy(Retrain):
 
 
 def steps_of(config, train, split):
-    """The rate of every step of a training."""
+    """Return the learning rate of every step of a training."""
     spy = Spy()
     training.train(spy, context_of(train, split, replace(config, momentum=0, weight_decay=0)))
     return -np.diff(spy.values)

@@ -1,8 +1,11 @@
-"""Unlearning from a network that is not ours: a torchvision ResNet-18, and what does not fit is said."""
+"""Test unlearning from a torchvision ResNet-18, and the errors for models and data that do not fit."""
 
 import copy
 import re
+import sys
+from functools import partial
 from itertools import product
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -10,18 +13,21 @@ import torch
 from conftest import REPOSITORY, same_state, toy
 from PIL import Image
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 import grmu
 from grmu import data, methods
+from grmu.analysis.tables import summary
 from grmu.data import GroupedDataset, Splits
+from grmu.numerics import THREADS
 from grmu.training import TrainConfig
 
+CLASSES, GROUNDS = ("ankle boot", "sneaker"), ("on brick", "on grass")  # of the page
 SHORT = TrainConfig(epochs=2, lr=0.01, batch_size=16)
 
 
 class Small(nn.Sequential):
-    """Two layers on vectors of four."""
+    """A network of two layers on vectors of four numbers."""
 
     def __init__(self):
         super().__init__()
@@ -80,7 +86,7 @@ def test_it_is_a_function_of_its_arguments(splits, model):
 
 
 class Triples(Dataset):
-    """Samples that are made when they are asked for; `asked` notes which."""
+    """A dataset that creates samples on request; `asked` records which."""
 
     def __init__(self, of: GroupedDataset):
         self.of, self.asked = of, []
@@ -105,15 +111,21 @@ def test_a_dataset_of_triples_gives_the_same_as_arrays(splits, model):
 
 
 def test_what_is_no_triple_is_named():
-    with pytest.raises(ValueError, match=r"must hold triples \(x, y, a\), .*, but item 1 is \(ten.* 0\)\."):
+    with pytest.raises(ValueError, match=r"must hold triples \(x, y, a\) .*, but item 1 is \(ten.* 0\)\."):
         data.from_dataset([(torch.zeros(2), 0, 1), (torch.zeros(2), 0)])
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    ({"head": "fc"}, "has no linear layer 'fc': head must name its last one, of body.0, last"),
-    ({"head": "body.0"}, r"head must be the network's last layer, but what body.0 gives is not what"),
+    ({"head": "fc"}, "head must be 'last', the last linear layer, got 'fc'"),
+    ({"head": "body.0"}, "head must be 'last', the last linear layer, got 'body.0'"),
     ({"model": 3}, "model must be a torch module, got 3"),
-    ({"method": "miu"}, r"method must be one that continues from a model, such as MIU\(\), got 'miu'"),
+    ({"model": nn.Sequential(nn.Linear(4, 2), nn.Softmax(1))}, "without a softmax, .* these are 0"),
+    ({"model": nn.Sequential(nn.Linear(4, 3)), "head": "0"}, "3 numbers per sample, but toy declares 2"),
+    ({"method": "mui"}, "unknown method 'mui': did you mean miu"),
+    ({"method": 3}, r"method must be a name or a method, as MIU\(\), got 3"),
+    ({"splits": 3}, r"splits must be three data sets .*, got 3"),
+    ({"splits": [1, 2]}, r"splits must be three data sets .*, got \[1, 2\]"),
+    ({"splits": {"train": 1}}, "splits must be three data sets"),
     ({"method": methods.Retrain()}, "method must be one that continues from a model"),
     ({"forget": [-1]}, "forget must be some, not all, of the row numbers 0 to 81"),
     ({"forget": []}, "forget must be some, not all"),
@@ -125,19 +137,120 @@ def test_what_does_not_fit_is_said_before_any_work(splits, model, change, messag
         grmu.unlearn(**asked)
 
 
+class Records(Triples):
+    """The same as dicts, with names; `threads` notes with how many threads they are made."""
+
+    class_names, attribute_names = ("cat", "dog"), ("inside", "outside")
+
+    def __getitem__(self, i):
+        self.asked.append(torch.get_num_threads())
+        return {"x": self.of.x[i], "y": self.of.y[i], "a": self.of.a[i]}
+
+
+@pytest.mark.parametrize("given", [
+    tuple, lambda parts: dict(zip(("train", "val", "test"), parts, strict=True)),
+    lambda parts: [DataLoader(part, batch_size=3) for part in parts]])
+def test_three_data_sets_are_splits_and_the_group_is_that_of_the_forget_set(splits, model, given):
+    parts = given([Records(part) for part in splits[:3]])
+    actual = grmu.unlearn(model, parts, forget_of(splits), config=SHORT)
+    expected = grmu.unlearn(model, splits, forget_of(splits), head="last", config=SHORT)
+    assert same_state(actual.model.state_dict(), expected.model.state_dict())
+    assert actual.metrics.equals(expected.metrics)
+
+
+def test_groups_have_names(splits):
+    train = data.from_dataset(Records(splits.train))
+    for name in ("dog outside", ("dog", "outside"), (1, 1)):
+        assert train.group_id(name) == 3
+    with pytest.raises(ValueError, match="cat inside, cat outside, dog inside, dog outside, got 'cow'"):
+        train.group_id("cow")
+
+
+def test_an_attribute_that_holds_the_group_is_noticed(splits, model):
+    wrong = [GroupedDataset(part.x, part.y, part.group) for part in splits[:3]]
+    with pytest.warns(UserWarning, match="occurs in one class only: a must be the attribute"):
+        grmu.unlearn(model, wrong, forget_of(splits), "finetune", config=SHORT)
+
+
+def test_it_sets_its_threads_itself(splits, model):
+    parts, before = [Records(part) for part in splits[:3]], torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        grouped = [data.from_dataset(part) for part in parts]
+        for part in parts:
+            part.asked.clear()
+        grmu.unlearn(model, grouped, forget_of(splits), "finetune", config=SHORT)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert {threads for part in parts for threads in part.asked} == {THREADS}
+
+
+@pytest.fixture
+def compared(splits, model):
+    return grmu.compare(model, splits, forget_of(splits), ["miu", methods.SCRUB(forget_epochs=1)],
+                        config=SHORT, retraining=SHORT, seed=3)
+
+
+def test_compare_has_the_references_and_each_method_with_its_model(splits, model, compared):
+    names = ["PRETRAIN (original model)", "RETRAIN", "RETRAIN + REWEIGHT", "fine-tuning + REWEIGHT",
+             "MIU + REWEIGHT", "SCRUB(forget_epochs=1) + REWEIGHT"]
+    assert list(compared.table.index) == list(compared.models) == names
+    assert compared.table.loc["RETRAIN + REWEIGHT", "avg. gap"] == "gold"
+    assert compared.table.equals(summary(compared.rows))
+    for name, accuracy in zip(names, compared.rows.TA, strict=True):
+        network = compared.models[name].eval()
+        assert (network(splits.test.x).argmax(1) == splits.test.y).float().mean() == pytest.approx(accuracy)
+    alone = grmu.unlearn(model, splits, forget_of(splits), "miu", config=SHORT, seed=3)
+    assert same_state(alone.model.state_dict(), compared.models["MIU + REWEIGHT"].state_dict())
+
+
+def test_retraining_starts_from_fresh_weights(splits, model):
+    none = TrainConfig(epochs=0)
+    starts = [grmu.compare(model, splits, forget_of(splits), [], config=none, retraining=none, seed=seed,
+                           **fresh)
+              for seed, fresh in ((0, {}), (0, {}), (1, {}), (1, {"fresh": lambda: model}))]
+    first, again, other, given = (start.models["RETRAIN"].state_dict() for start in starts)
+    assert same_state(first, again)
+    assert not same_state(first, other)
+    assert same_state(given, model.state_dict())
+
+
+def test_a_layer_that_cannot_be_reset_is_named(splits, model):
+    model.body.token = nn.ParameterList([torch.zeros(3)])
+    with pytest.raises(ValueError, match=r"body.token \(ParameterList\) has weights .* pass fresh="):
+        grmu.compare(model, splits, forget_of(splits))
+
+
+def test_a_table_that_lacks_columns_is_rejected_with_their_names(compared):
+    with pytest.raises(ValueError, match="gives, but lack GA, seed"):
+        summary(compared.rows.drop(columns=["seed", "GA"]))
+
+
+def test_progress_can_be_switched_off(splits, model, capsys):
+    grmu.unlearn(model, splits, forget_of(splits), config=SHORT, progress=False)
+    assert capsys.readouterr().err == ""
+    grmu.unlearn(model, splits, forget_of(splits), config=SHORT)
+    assert "unlearning:  50%" in capsys.readouterr().err
+
+
 def test_the_page_on_ones_own_model_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     """On few and small pictures, whose second target is brighter."""
     rng = np.random.default_rng(0)
-    for split, target, attribute, n in product(("train", "val", "test"), (0, 1), (0, 1), range(10)):
-        folder = tmp_path / "pictures" / split / f"target{target}" / f"attribute{attribute}"
+    for split, target, attribute, n in product(("train", "val", "test"), (0, 1), (0, 1), range(8)):
+        folder = tmp_path / "pictures" / split / CLASSES[target] / GROUNDS[attribute]
         folder.mkdir(parents=True, exist_ok=True)
         colour = rng.integers(0, 100, 3) + 120 * target
-        Image.new("RGB", (16, 16), tuple(map(int, colour))).save(folder / f"{n}.jpg")
+        Image.new("RGB", (16, 16), tuple(map(int, colour))).save(folder / f"{n}.png")
     page = (REPOSITORY / "docs" / "your-own.md").read_text(encoding="utf-8")
-    code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    eight, _, script = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "your-own.md", "exec"), {"__name__": "page"})
-    sentence = capsys.readouterr().out
-    assert "'target1 attribute1': 10" in sentence
-    assert "before" in sentence
-    assert (tmp_path / "unlearned.pt").is_file()
+    mine = ModuleType("mine")
+    exec(compile(script, "unlearn.py", "exec"), vars(mine))
+    first = capsys.readouterr().out
+    assert same_state(mine.again.state_dict(), mine.result.models["MIU + REWEIGHT"].state_dict())
+    assert "SalUn + REWEIGHT" in first
+    monkeypatch.setitem(sys.modules, "mine", mine)
+    monkeypatch.setattr(grmu, "compare", partial(grmu.compare, config=SHORT, retraining=SHORT))
+    exec(compile(eight, "eight.py", "exec"), {"__name__": "page"})
+    assert "SalUn + REWEIGHT" in capsys.readouterr().out

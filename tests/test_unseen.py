@@ -1,4 +1,4 @@
-"""The project's tasks, and the protection of its checks against what a notebook does to the package."""
+"""Test the project's tasks, and that a notebook cannot change its checks by changing the package."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The package as `pip install` brings it: the wheel, unpacked onto an empty path far from the checkout."""
+"""Test the wheel that `pip install` uses, unpacked in an empty folder outside the checkout."""
 
 import json
 import os
@@ -29,7 +29,7 @@ print(json.dumps({"grmu": grmu.__file__, "sizes": [len(s.train) for s in splits]
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder that holds the package from its wheel and nothing else."""
+    """A folder that contains only the package from its wheel."""
     wheels, folder = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("installed")
     subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check",
                     "--no-deps", "--no-build-isolation", "--wheel-dir", wheels, REPOSITORY], check=True)
@@ -40,7 +40,7 @@ def installed(tmp_path_factory):
 
 
 def python(installed, here, *arguments):
-    """What a command prints that is given in the folder `here` by someone who has no checkout."""
+    """Return the output of a command in the folder `here`, without the checkout."""
     environment = os.environ | {"PYTHONPATH": str(installed), "GRMU_STORE": STORE}
     done = subprocess.run([sys.executable, "-P", *arguments], cwd=here, env=environment, capture_output=True,
                           text=True)

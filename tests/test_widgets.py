@@ -1,4 +1,4 @@
-"""`demo`: a control that moves changes what is drawn, and an error is shown, not swallowed."""
+"""Test that `demo` draws again when a control moves, and that it shows errors."""
 
 import matplotlib.pyplot as plt
 import pytest

@@ -1,5 +1,4 @@
-"""Sweeps: what a grid means and costs, and a real one by Snakemake that is killed, resumed, hit by a failing
-run, and mended."""
+"""Test sweeps: the runs and cost of a grid, and a Snakemake sweep that is killed, fails and resumes."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ def grid(*blocks: dict, output: Path | str = "out", **settings: object) -> dict:
 
 
 def script(name: str) -> ModuleType:
-    """A script of workflow/, imported."""
+    """Import a script of workflow/."""
     spec = importlib.util.spec_from_file_location(f"workflow_{name}", WORKFLOW / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -122,7 +121,7 @@ def test_a_dry_run_does_every_run_and_names_the_first_that_fails(tmp_path, capsy
     path = tmp_path / "grid.yaml"
     path.write_text(yaml.safe_dump(grid({"datasets": ["waterbirds"], "methods": ["scrub"], "seeds": [0]})))
     assert main(["dry-run", str(path), "--root", str(root), "--jobs", "1"]) == 0
-    assert "5 of 5 runs went through" in capsys.readouterr().out
+    assert "All 5 runs succeeded." in capsys.readouterr().out
     assert not list(tmp_path.rglob("*.safetensors"))
     shutil.rmtree(root / "grmu-cache")
     next(root.rglob("Bird_0000.jpg")).write_bytes(b"")
@@ -174,9 +173,9 @@ def test_weights_are_as_large_as_the_stores_file(tmp_path):
     assert 0 < file.stat().st_size - cost.weights_bytes(e.dataset, e.network) < 16_384
 
 
-def test_the_page_on_sweeps_shows_what_the_script_prints():
-    page = (REPOSITORY / "docs" / "sweeps.md").read_text(encoding="utf-8")
-    shown = r"```\n\.venv/bin/python (-m grmu cost .*?)\n\n(.*?)```"
+def test_the_page_shows_what_the_script_prints():
+    page = (REPOSITORY / "docs" / "paper.md").read_text(encoding="utf-8")
+    shown = r"```\npython (-m grmu cost .*?)\n\n(.*?)```"
     command, printed = re.search(shown, page, re.S).groups()
     done = subprocess.run([REPOSITORY / ".venv/bin/python", *command.split()], cwd=REPOSITORY, text=True,
                           capture_output=True, check=True)
@@ -191,7 +190,7 @@ BAD = GOOD | {"epochs": 30, "lr": 100, "weight_decay": 1, "batch_size": 2}
 
 @pytest.fixture(scope="module")
 def snakemake() -> None:
-    """Snakemake in its environment, as `make sweep` installs it (`make test` has done so before)."""
+    """Snakemake in its environment, which `make test` has installed."""
     made = subprocess.run(["make", "workflow/.venv/.installed"], cwd=REPOSITORY, capture_output=True,
                           text=True, check=False)
     if made.returncode:
@@ -199,7 +198,7 @@ def snakemake() -> None:
 
 
 class Sweep:
-    """workflow/embedded.yaml with other blocks, on a few birds, in a folder that has a blank in its name."""
+    """workflow/embedded.yaml with other blocks on a few birds, in a folder with a blank in its name."""
 
     def __init__(self, home: Path, root: Path, **block: object) -> None:
         self.home, self.root, self.folder = home, root, home / "a sweep"
@@ -225,7 +224,7 @@ class Sweep:
 
     def kill_after(self, seconds: float, overrides: list[dict], or_when: Callable[[], bool] = lambda: False,
                    cores: int = 2) -> tuple[bool, dict[str, int]]:
-        """Whether it was still at work, and `finished` then. `or_when`: killed when that becomes true."""
+        """Kill a sweep after some seconds or when `or_when` holds; return whether it ran, and `finished`."""
         true_before = or_when()
         process, end = self.start(overrides, cores), time.monotonic() + seconds
         while process.poll() is None and time.monotonic() < end and (true_before or not or_when()):
@@ -237,30 +236,30 @@ class Sweep:
         return alive, self.finished()
 
     def times(self) -> dict[str, int]:
-        """When each finished job's notebook was written."""
+        """Return the time at which each finished job's notebook was written."""
         runs = self.folder / "runs"
         return {str(path.parent.relative_to(runs)): path.stat().st_mtime_ns
                 for path in runs.rglob("notebook.ipynb")}
 
     def finished(self) -> dict[str, int]:
-        """`times` of the jobs that Snakemake has noted as finished; it does the others again after a kill."""
+        """Return `times` for the jobs that Snakemake recorded as finished."""
         begun = {urlsafe_b64decode(path.name).decode()
                  for path in (self.folder / ".snakemake" / "incomplete").glob("*")}
         return {job: when for job, when in self.times().items() if f"runs/{job}/metrics.json" not in begun}
 
     def is_amid(self) -> bool:
-        """Is a job noted as finished, and another one begun?"""
+        """Return whether one job has finished and another has started."""
         begun = [path for path in (self.folder / "runs").rglob("unfinished.ipynb") if path.stat().st_size]
         return bool(self.finished()) and bool(begun)
 
     def numbers(self) -> pd.DataFrame:
-        """The final table, without what is measured in seconds."""
+        """Return the final table without the columns in seconds."""
         return pd.read_csv(self.folder / "runs.csv").drop(columns="seconds")
 
 
 @pytest.fixture(scope="module")
 def swept(snakemake, tmp_path_factory) -> SimpleNamespace:
-    """Killed; resumed, where one run fails; a file deleted, mended."""
+    """A sweep that was killed, resumed with a failing run, and repaired after a file was deleted."""
     few = {"train": (2,) * 4, "val": (1,) * 4, "test": (1,) * 4}
     sweep_ = Sweep(tmp_path_factory.mktemp("sweep"), trees.waterbirds(tmp_path_factory.mktemp("birds"), few))
     # one job at a time until then: little is lost that is to be done again; `make kills` has many moments

@@ -1,4 +1,4 @@
-"""Wrong use ends in one sentence that names the value, what is allowed and the fix, before any work."""
+"""Test that wrong use fails early with one sentence that names the value, what is allowed and the fix."""
 
 import math
 from dataclasses import dataclass
@@ -35,11 +35,11 @@ def estimator(**wrong: object) -> Estimator:
 
 @dataclass
 class Own(Method):
-    """A method of a notebook's."""
+    """A method that a notebook defines."""
 
 
 class Bare:
-    """A class that is no method."""
+    """A class that is not a method."""
 
 
 # --- what is called, and what its sentence holds ------------------------------------------------------------
@@ -96,7 +96,7 @@ CALLS = [
     (lambda: split_forget(shoes(), 0.5, [(1.7, 0)]), "(1.7, 0)", "integers"),
     (lambda: split_forget(shoes(), 0.5, seed="a"), "seed", "'a'"),
     (lambda: three(x="abc"), "x", "array", "'abc'"), (lambda: three(x=[[0.0]]), "1, 3 and 3"),
-    (lambda: three(y=[[0], [1], [1]]), "y", "one number a sample", "(3, 1)"),
+    (lambda: three(y=[[0], [1], [1]]), "y", "one number per sample", "(3, 1)"),
     (lambda: three(class_names="ab"), "'ab'", "list"), (lambda: three(class_names=["a"]), "declared"),
     (lambda: three().in_groups(3), "got 3", "(1, 1)"),
     (lambda: group_weights([4, 4], [4]), "(2,)", "(1,)"), (lambda: group_weights("ab", [1]), "'ab'"),
@@ -110,7 +110,7 @@ CALLS = [
     (lambda: change_prior(torch.zeros(2, 2), torch.zeros(2, 2, 2), torch.zeros(2, 2)), "above 0"),
     (lambda: predict_shift(torch.zeros(2, 2), torch.zeros(2, 3, 2), torch.zeros(2, 2)), "(2, 3, 2)"),
     (lambda: temperature(torch.zeros(0, 2), torch.zeros(0)), "(0, 2)"),
-    (lambda: methods.get("mui"), "'mui'", "miu"), (lambda: methods.register("", Own), "''", "text"),
+    (lambda: methods.get("mui"), "'mui'", "miu"), (lambda: methods.register("", Own), "''", "string"),
     (lambda: methods.register("own", Bare), "Bare", "Method"),
     (lambda: methods.register("own", type("Plain", (Method,), {})), "Plain", "@dataclass"),
     (lambda: methods.SCRUB(temperature=0), "temperature", "0.01 to 1000", "got 0"),
@@ -157,7 +157,7 @@ BLOCKS = [("methods: miu", "'miu'", "list"), ("methods: [mui]", "'mui'", "miu"),
 
 @pytest.fixture(autouse=True)
 def watched(tmp_path, monkeypatch):
-    """Nothing is trained, and the folder that is worked in stays empty."""
+    """Check that nothing is trained and that the working folder stays empty."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GRMU_STORE", str(tmp_path / "store"))
     monkeypatch.setattr("grmu.training.train", lambda *_, **__: pytest.fail("something was trained"))

@@ -1,5 +1,4 @@
-"""Small folders in exactly the original layouts of the four data sets, made by the tests. Generated, so
-nothing is downloaded."""
+"""Generate small folders with the original layouts of the four data sets, so that nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ FEW_TEXTS = {"train": (6, 3, 5, 2, 4, 3), "val": (2, 1, 2, 1, 1, 1), "test": (1,
 
 
 def mixed(counts: Counts, n_attributes: int) -> list[tuple[int, int, int]]:
-    """(split, y, a) of every sample, in an order that mixes all."""
+    """Return (split, y, a) of every sample in a mixed order."""
     kinds = [(i, *divmod(group, n_attributes)) for i, split in enumerate(SPLITS)
              for group, n in enumerate(counts[split]) for _ in range(n)]
     return [kinds[i] for i in np.random.default_rng(1).permutation(len(kinds))]
@@ -57,7 +56,7 @@ def waterbirds(root: Path, counts: Counts = FEW, pictures: bool = True) -> Path:
 def fairface(root: Path, n_train: int = 30, n_test: int = 12, unused: int = 5, mangled: bool = False,
              size: int = 224,
              pictures: bool = True) -> Path:
-    """Every third age and race, in turn; `unused` rows a file have service_test False."""
+    """Write every third age and race in turn; `unused` rows per file have service_test False."""
     labels = list(product(AGES, RACES))
     for part, n in (("train", n_train), ("val", n_test)):
         rows = []
@@ -75,7 +74,7 @@ def fairface(root: Path, n_train: int = 30, n_test: int = 12, unused: int = 5, m
 
 
 def multinli(root: Path, counts: Counts = FEW_TEXTS, texts: bool = True) -> Path:
-    """Every seventh line of all but the train file has no gold label, and so no row."""
+    """Write the files; every seventh line outside the train file has no gold label and so no row."""
     kinds = mixed(counts, 2)
     parts = np.array_split(np.arange(len(kinds)), [int(0.8 * len(kinds)), int(0.9 * len(kinds))])
     lines, rows = [], []
@@ -100,7 +99,7 @@ def multinli(root: Path, counts: Counts = FEW_TEXTS, texts: bool = True) -> Path
 
 
 def for_a_dry_run(root: Path) -> Path:
-    """All four below one root, with as many samples as a dry run of every grid of the paper's looks at."""
+    """Write all four folders below one root, with enough samples for a dry run of the paper's grids."""
     few = dict.fromkeys(SPLITS, (12, 12, 12, 12))
     celeba(root / "celeba", few)
     waterbirds(root / "waterbirds", few)

@@ -1,4 +1,4 @@
-"""What a sweep found, finished or not: tables.csv, runs.csv and index.html. `python report.py FOLDER`."""
+"""Report on a sweep, finished or not, as tables.csv, runs.csv and index.html: python report.py FOLDER."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PAGE = """<!DOCTYPE html>
 <title>Sweep: {done} of {n} runs</title>
 <style>body {{ font: 16px sans-serif; margin: 2rem }} table {{ border-collapse: collapse }}</style>
 <h1>Sweep: {done} of {n} runs are done</h1>
-<p><a href="runs.csv">runs.csv</a>, <a href="tables.csv">tables.csv</a>: all numbers. Below: percent, mean ±
-standard deviation over seeds; the nearer to the gold standard the better.</p>
+<p><a href="runs.csv">runs.csv</a> and <a href="tables.csv">tables.csv</a> have all numbers. The tables below
+show percentages: mean ± standard deviation over seeds. Closer to the gold standard is better.</p>
 {unfinished}
 {sections}
 <h2>Notebooks</h2>
@@ -36,15 +36,15 @@ class Sweep:
     """The folder of a sweep.
 
     Args:
-        folder: Where plan.json is.
+        folder: Folder with plan.json.
 
     Raises:
-        FileNotFoundError: It is not the folder of a sweep.
+        FileNotFoundError: The folder has no plan.json.
     """
 
     def __init__(self, folder: Path) -> None:
         if not (folder / "plan.json").is_file():
-            raise FileNotFoundError(f"{folder} holds no plan.json: name the output folder of a sweep.")
+            raise FileNotFoundError(f"{folder} has no plan.json: name the output folder of a sweep.")
         self.folder, self.homes = folder, {}
         for job in json.loads((folder / "plan.json").read_text()):
             path = "/".join(f"{name}~{value}" for name, value in job["names"].items())
@@ -52,12 +52,12 @@ class Sweep:
         self.done = [home for home, job in self.homes.items() if self.is_done(home, job)]
 
     def is_done(self, home: Path, job: dict[str, Any]) -> bool:
-        """Return whether a job is finished, with the settings and the code that the plan has now."""
+        """Return whether a job is finished with the settings and the code of the current plan."""
         files = [home / name for name in ("key", "metrics.json", "notebook.ipynb")]
         return all(file.is_file() for file in files) and files[0].read_text().strip() == job["key"]
 
     def rows(self, homes: list[Path]) -> pd.DataFrame:
-        """Return the runs of these jobs that are done, each once, and as they should be listed."""
+        """Return the runs of the finished jobs among these, each run once."""
         found = {}
         for home in homes:
             runs = json.loads((home / "metrics.json").read_text())["runs"] if home in self.done else []
@@ -67,7 +67,7 @@ class Sweep:
         return pd.DataFrame(found.values())
 
     def tables(self) -> dict[str, pd.DataFrame]:
-        """Return the rows of each table: a data set's methods with one split and setting, and references."""
+        """Return the rows of each table: the methods of one data set, split and setting, and references."""
         homes: dict[str, list[Path]] = {}
         for home, job in self.homes.items():
             if job["after"]:
@@ -79,35 +79,35 @@ class Sweep:
         return {title: rows for title, rows in found.items() if len(rows)}
 
     def unfinished(self) -> dict[Path, str]:
-        """Return why each job that is not done is not."""
+        """Return the reason for each job that is not done."""
         return {home: why(home) for home in self.homes if home not in self.done}
 
 
 def why(home: Path) -> str:
-    """Return how far a job has come that is not done."""
+    """Return why a job is not done."""
     notebook, log = home / "unfinished.ipynb", home / "run.log"
     text = notebook.read_text() if notebook.is_file() else ""
     try:
         cells = json.loads(text)["cells"] if text else []
     except ValueError:
-        return "stopped while its notebook was written"
+        return "stopped while the notebook was being saved"
     for output in [output for cell in cells for output in cell.get("outputs", [])]:
         if output["output_type"] == "error":
             return f"failed: {output['ename']}: {output['evalue']}"
     lines = [line for line in log.read_text().splitlines() if "rror" in line] if log.is_file() else []
     if lines:
         return f"failed: {lines[-1].strip()}"
-    return "stopped before its end" if cells else "not started"
+    return "stopped before the end" if cells else "not started"
 
 
 def beside_the_paper(rows: pd.DataFrame) -> str:
-    """Return a table's rows beside the paper's, as HTML, where the paper prints such a table."""
+    """Return a table beside the paper's as HTML, or "" if the paper prints no such table."""
     beside = reproduced.beside_paper(rows) if set(rows.overrides) == {"{}"} else rows[:0]
-    return f"<p>Ours ± sd (Δ) | paper:</p>{beside.to_html(index=False)}" if len(beside) else ""
+    return f"<p>Our mean ± sd (Δ) | the paper's:</p>{beside.to_html(index=False)}" if len(beside) else ""
 
 
 def write(folder: Path) -> str:
-    """Write the three files of what is done, and return what is missing."""
+    """Write the three files about the finished jobs, and return a summary that lists the others."""
     sweep = Sweep(folder)
     unfinished, found = sweep.unfinished(), sweep.tables()
     summaries = {title: tables.summary(rows) for title, rows in found.items()}
@@ -131,7 +131,7 @@ def write(folder: Path) -> str:
     lines = [f"{len(sweep.done)} of {len(sweep.homes)} runs are done. "
              f"Report: {(folder / 'index.html').resolve().as_uri()}"]
     if unfinished:
-        lines.append("These are not; the same command continues with them:")
+        lines.append("These are not; repeat the command to continue with them:")
     for home, reason in unfinished.items():
         lines.append(f"  {home.relative_to(folder / 'runs')}: {reason}")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
-"""Shadow models of the methods that lesson 07 audits.
+"""Audit the methods of lesson 07 with shadow models.
 
-audit.csv, efficacy.csv, stayers.csv, answers.csv and exposure.csv: python data/results/audits.py
+This script writes audit.csv, efficacy.csv, stayers.csv, answers.csv and exposure.csv: python
+data/results/audits.py
 """
 
 import warnings
@@ -23,17 +24,17 @@ RUNS = tuple(Experiment(dataset, *kind, ratio=0.5) for dataset, kinds in AUDITED
 
 @cache
 def seen_by(e, jobs, overfit=False):
-    """What 64 shadow models say."""
+    """Return the observations of 64 shadow models."""
     return observe_all(e, jobs=jobs, overfit=overfit)
 
 
 def reference(e, method, reweight):
-    """PRETRAIN or a RETRAIN among RUNS, so that what was observed is found again."""
+    """Return PRETRAIN or RETRAIN from RUNS, so that its observations are cached; None if missing."""
     return next((o for o in RUNS if (o.dataset, o.method, o.reweight) == (e.dataset, method, reweight)), None)
 
 
 def each(table, digits=4):
-    """The tables of all RUNS, one below the other, each row with its run."""
+    """Return the tables of all RUNS, one below the other, with columns that identify the run."""
     parts = []
     for e in RUNS:
         part = table(e)
@@ -44,20 +45,23 @@ def each(table, digits=4):
 
 
 def audit(jobs):
-    """Privacy, on 64 shadow models each."""
+    """Return the privacy audit, with 64 shadow models per run."""
     return each(lambda e: audits.privacy(
         e, seen_by(e, jobs), seen_by(reference(e, "pretrain", False), jobs, True)))
 
 
 def efficacy(jobs):
-    """The same shadow models, compared with the gold standard's."""
+    """Return the comparison of the same shadow models with those of the gold standard."""
     return each(lambda e: audits.efficacy(
         e, seen_by(e, jobs), seen_by(reference(e, "pretrain", False), jobs, True),
         seen_by(reference(e, "retrain", True), jobs)))
 
 
 def stayers(jobs):
-    """What they expose of members who stay beyond PRETRAIN, and the gold standard beyond RETRAIN."""
+    """Return how unlearning changes the exposure of retained members, relative to PRETRAIN.
+
+    For the gold standard, the table also has the change relative to RETRAIN.
+    """
     def table(e):
         befores = [reference(e, "pretrain", False)]
         if (e.method, e.reweight) == ("retrain", True) and reference(e, "retrain", False):
@@ -69,13 +73,13 @@ def stayers(jobs):
 
 
 def members_of(e):
-    """Rows of the training set that are in the forget group."""
+    """Return the rows of the training set that are in the forget groups."""
     splits, _, groups = load_split(e)
     return splits.train.in_groups(groups).nonzero()[:, 0].numpy()
 
 
 def answers(jobs):
-    """What every shadow model says of every sample of the forget group, on memorised data."""
+    """Return the confidence of each shadow model in each sample of the forget group, on memorised data."""
     runs = [e for e in RUNS if e.dataset == "groundwear-memorised"]
     members = members_of(runs[0])
     seen = {label(e.method, e.reweight): select(seen_by(e, jobs), members) for e in runs}
@@ -86,14 +90,17 @@ def answers(jobs):
 
 
 def exposed(seen):
-    """How far each sample's confidence once unlearned lies above never seen, in standard deviations, from the
-    even and from the odd shadows, (2, N)."""
+    """Return the exposure of each sample, from the even and from the odd shadow models, (2, N).
+
+    The exposure is the mean confidence of models that unlearned the sample minus that of models that never
+    saw it, in standard deviations.
+    """
     both = []
     for start in (0, 1):
         status, c = seen.status[start::2], seen.confidence[start::2]
         values = [np.where(status == k, c, np.nan) for k in (UNLEARNED, NEVER)]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a sample that no shadow of this half has: NaN
+            warnings.simplefilter("ignore", RuntimeWarning)  # NaN if no model in this half has the sample
             centred = [v - np.nanmean(v, 0) for v in values]
             gap = np.nanmean(values[0], 0) - np.nanmean(values[1], 0)
             both.append(gap / np.nanstd(np.concatenate(centred)))
@@ -101,7 +108,7 @@ def exposed(seen):
 
 
 def exposure(jobs):
-    """`exposed`, of the forget group's samples."""
+    """Return `exposed` for the samples of the forget group."""
     def table(e):
         members = members_of(e)
         even, odd = exposed(select(seen_by(e, jobs), members))

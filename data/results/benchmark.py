@@ -1,6 +1,6 @@
-"""Curves, the membership attack, costs and repeated retrains: the tables of lesson 06.
+"""Compute the tables of lesson 06: curves, the membership attack, costs and repeated retrains.
 
-trajectories.csv, membership.csv, cost.csv, twins.csv: python data/results/benchmark.py
+This script writes trajectories.csv, membership.csv, cost.csv and twins.csv: python data/results/benchmark.py
 """
 
 from itertools import combinations, product
@@ -25,7 +25,7 @@ RATIOS = (0.5, 0.9)
 
 
 def trajectories(jobs):
-    """Mean UA and GA over seeds after every epoch (0 is the original model), on groundwear."""
+    """Return the mean UA and GA over seeds after each epoch on groundwear; epoch 0 is the original model."""
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed)
             for ratio, method, reweight, seed in product(RATIOS, METHODS, (False, True), SEEDS)]
     rows = []
@@ -40,8 +40,10 @@ def trajectories(jobs):
 
 
 def attack_accuracy(retain, val, retain_group, val_group, seed=0):
-    """Balanced accuracy of the attacker behind MIA on held-out samples, by five-fold cross-validation; 0.5 is
-    chance. MIA means something only where this is clearly above chance."""
+    """Return the cross-validated balanced accuracy of the attacker behind MIA on held-out samples.
+
+    Chance is 0.5. MIA is only meaningful if the accuracy is clearly above chance.
+    """
     losses, member, weights = attack_data(retain, val, retain_group, val_group)
     folds = StratifiedKFold(5, shuffle=True, random_state=seed)
     guessed = cross_val_predict(membership_attacker(seed), losses, member, cv=folds,
@@ -50,8 +52,11 @@ def attack_accuracy(retain, val, retain_group, val_group, seed=0):
 
 
 def membership_of(e):
-    """The attack on one model: its accuracy, MIA's mean and spread over ten forests, and the AUC of the loss
-    alone between the forget set and test samples of its group."""
+    """Return the results of the attack on one model.
+
+    These are its accuracy, the mean and spread of MIA over ten forests, and the AUC of the loss alone between
+    the forget set and test samples of its group.
+    """
     splits, split, groups = load_split(e)
     model = run(e).model
     with fixed_threads():
@@ -68,7 +73,7 @@ def membership_of(e):
 
 
 def membership(jobs):
-    """`membership_of` the references and MIU + REWEIGHT."""
+    """Return `membership_of` the references and of MIU + REWEIGHT."""
     kinds = (("pretrain", False), ("retrain", False), ("retrain", True), ("miu", True))
     runs = [Experiment(dataset, *kind, ratio, seed=seed)
             for dataset, ratio, seed in product(DATASETS, RATIOS, SEEDS) for kind in kinds]
@@ -76,8 +81,11 @@ def membership(jobs):
 
 
 def cost(jobs):
-    """What each method costs on groundwear at ratio 0.5: epochs, passes over data (`seen`, as a multiple of
-    the training set), seconds. The median of three pairs with fine-tuning, in one process."""
+    """Return what each method costs on groundwear at ratio 0.5.
+
+    The columns are epochs, passes over the data (`seen`, as a multiple of the training set), and seconds: the
+    median of three pairs with fine-tuning, in one process.
+    """
     rows = []
     for method in ("retrain", "group_dro", "rwg", "subg", *METHODS):
         e, plain = Experiment(method=method, ratio=0.5), Experiment(method="finetune", ratio=0.5)
@@ -89,7 +97,7 @@ def cost(jobs):
         epochs = e.config.epochs
         forget_epochs = min(e.make_method().forget_epochs, epochs)
         n_retain = len(split.retain)
-        if method == "subg":  # as many of every group as the smallest has
+        if method == "subg":  # it uses as many samples of each group as the smallest group has
             n_retain = split.retain.n_groups * int(split.retain.group_counts().min())
         seen = epochs * n_retain + forget_epochs * len(split.forget)
         rows.append({"method": method, "epochs": epochs, "forget_epochs": forget_epochs,
@@ -100,7 +108,7 @@ def cost(jobs):
 
 
 def twins(jobs):
-    """What two gold standards of one split differ by when only their training's seed does, thirty pairs."""
+    """Return the differences between gold standards of one split with different training seeds."""
     splits = [Experiment(dataset, ratio=0.5, seed=seed) for dataset, seed in product(DATASETS, MANY_SEEDS)]
     runs = [gold for e in splits for gold in (e.gold, *golds_of(e)[:2])]
     metrics = pd.DataFrame([r.metrics for r in map_experiments(run, runs, jobs)])[["UA", "GA", "TA"]]

@@ -1,10 +1,10 @@
-"""What of uneven forgetting costs the people who stay, and what of REWEIGHT helps them (docs/why.md).
+"""Find out why uneven forgetting costs the remaining people accuracy, and why REWEIGHT helps.
 
-causes.csv, a run a row: python data/results/causes.py
+This script writes causes.csv, one row per run: python data/results/causes.py
 
-Three questions about sneakers on brick, 102 of 5,692. Is it that fewer of them are left, or that they are a
-smaller share (CELLS)? Is it that samples went, or that all went from one group? Is it REWEIGHT's weights, or
-only that it draws with replacement?
+It asks three questions about sneakers on brick, which are 102 of 5,692 pictures. Is the cause that fewer of
+them are left, or that their share is smaller (CELLS)? Is it that samples are missing, or that all missing
+samples come from one group? Do REWEIGHT's weights help, or only that it samples with replacement?
 """
 
 import math
@@ -27,17 +27,16 @@ from grmu.prior import change_prior
 from grmu.training import predict
 
 DATASET, SEEDS = "groundwear", range(20)
-CELLS = {  # samples left of the group, and the share of every other group that is kept; s: its share of all
+CELLS = {  # samples left in the group, and the share of each other group that is kept; s: the group's share
     "102 left, s": (102, 1.0), "51 left, s": (51, 51 / 102), "51 left, s/2": (51, 1.0),
     "10 left, s": (10, 10 / 102), "10 left, s/2": (10, 20 / 102), "10 left, s/10": (10, 1.0)}
 FIRST, *FEWER = CELLS
-UNEVEN = {0.5: "51 left, s/2", 0.9: "10 left, s/10"}  # the cell that forgets this share of the group alone
+UNEVEN = {0.5: "51 left, s/2", 0.9: "10 left, s/10"}  # the cell in which only this share is forgotten
 CONTROLS = ("even", "α", "α = 1", "α, wrong group")
 
 
 class Repeated(Retrain):
-    """RETRAIN, an epoch being a pass over several copies of the retain set: of few samples as long as of
-    many."""
+    """RETRAIN with several copies of the retain set per epoch, so that small sets are trained on as long."""
 
     copies = 1
 
@@ -47,14 +46,14 @@ class Repeated(Retrain):
 
 
 def control(name, ratio, seed):
-    """As many samples forgotten of all groups alike; REWEIGHT, and what may be mistaken for its cause."""
+    """Return a control run: forgetting from all groups, REWEIGHT, or other weights for comparison."""
     if name == "even":
         return Experiment(DATASET, "retrain", ratio=uniform_ratio(ratio), groups="uniform", seed=seed)
     if name == "α":
         return Experiment(DATASET, "retrain", True, ratio, seed=seed)
     train = load(DATASET).train
     weights = [1.0] * train.n_groups
-    if name == "α, wrong group":  # the same shoe on the other ground
+    if name == "α, wrong group":  # weight the same shoe on the other ground
         weights[train.group_id((1, 0))] = CELLS[FIRST][0] / CELLS[UNEVEN[ratio]][0]
     methods.register("by_hand", ByHand)
     return Experiment(DATASET, "by_hand", ratio=ratio, seed=seed,
@@ -62,7 +61,11 @@ def control(name, ratio, seed):
 
 
 def cell(arm, e):
-    """RETRAIN on what a cell leaves, with as many updates as PRETRAIN: the model, the retain set, copies."""
+    """Train RETRAIN on the samples that a cell leaves, with as many updates as PRETRAIN.
+
+    Returns:
+        The model, the retain set, and the number of its copies per epoch.
+    """
     splits = e.load()
     train, counts = splits.train, splits.train.group_counts()
     left = (counts.double() * CELLS[arm][1]).round().long()
@@ -80,8 +83,12 @@ def cell(arm, e):
 
 
 def row_of(arm, augment, seed):
-    """left, n: samples of the group, and in all.  updates: of its training.  GA, TA.  before: GA of its
-    PRETRAIN.  visible, calibrated: GA predicted from that PRETRAIN alone, as in shift.py."""
+    """Return the row of one run.
+
+    Its columns are: left and n, the samples in the group and in total; updates, the number of training steps;
+    GA and TA; before, the GA of its PRETRAIN; visible and calibrated, the GA predicted from this PRETRAIN
+    alone, as in shift.py.
+    """
     plain = {} if augment else {"augment": False}
     first = Experiment(DATASET, "pretrain", seed=seed, pretraining=plain)
     e = Experiment(DATASET, "retrain", seed=seed, pretraining=plain)
@@ -111,7 +118,7 @@ def row_of(arm, augment, seed):
 
 
 def causes(jobs):
-    """A row a run; accuracies as fractions."""
+    """Return one row per run, with accuracies as fractions."""
     planned = [(arm, augment, seed) for seed in SEEDS for augment in (True, False)
                for arm in (*CELLS, *(f"{c}, {r}" for r, c in product(UNEVEN, CONTROLS) if augment))]
     rows = Parallel(jobs)(delayed(row_of)(*run) for run in planned)

@@ -1,6 +1,6 @@
-"""How far models are from gold standards of their split, and how fast they learn the forget set again.
+"""Measure how far models are from gold standards of their split, and how fast they relearn the forget set.
 
-distances.csv and relearning.csv (lesson 07, docs/audit.md): python data/results/distances.py
+This script writes distances.csv and relearning.csv for lesson 07: python data/results/distances.py
 """
 
 import copy
@@ -24,19 +24,22 @@ SHOWN_STEPS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 50, 100)
 
 
 def golds_of(e):
-    """Three gold standards of the same split, with seeds of their own."""
+    """Return three gold standards of the same split, with different seeds."""
     split_seed = e.seed if e.split_seed is None else e.split_seed
     return [replace(e.gold, seed=1000 * k + e.seed, split_seed=split_seed) for k in (1, 2, 3)]
 
 
 def about(e):
-    """What a row says of its run."""
+    """Return the columns that identify a run."""
     return {name: getattr(e, name) for name in ("dataset", "method", "reweight", "ratio", "seed")}
 
 
 def output_distances(logits, other):
-    """How differently two models answer the same samples, (N, C) each: mean KL(other || one) in nats, mean
-    total variation, and the share of samples on which they disagree."""
+    """Return how much the outputs of two models on the same samples differ, given their logits (N, C).
+
+    The distances are the mean KL(other || one) in nats, the mean total variation, and the share of samples on
+    which the models disagree.
+    """
     p, q = log_softmax(other, 1), log_softmax(logits, 1)
     return {"KL": (p.exp() * (p - q)).sum(1).mean().item(),
             "TV": ((p.exp() - q.exp()).abs().sum(1) / 2).mean().item(),
@@ -44,7 +47,7 @@ def output_distances(logits, other):
 
 
 def distances_of(e):
-    """How far a model is from three gold standards of its split, a mean over them: a row a measure."""
+    """Return the mean distance of a model from three gold standards of its split: one row per measure."""
     splits, split, _ = load_split(e)
     runs = [run(one) for one in (e, *golds_of(e))]
     parts = {"forget": split.forget, "test": splits.test}
@@ -61,7 +64,10 @@ def distances_of(e):
 
 
 def relearning_of(e):
-    """Steps of fine-tuning on the forget set until its accuracy is PRETRAIN's again, STEPS + 1 if never."""
+    """Return how many fine-tuning steps on the forget set a model needs to reach PRETRAIN's accuracy on it.
+
+    The number is STEPS + 1 if the model never reaches it.
+    """
     forget = load_split(e)[1].forget
     learner, curve = copy.deepcopy(train_or_load(e)).requires_grad_(True), []
 
@@ -78,19 +84,19 @@ def relearning_of(e):
 
 
 def judged():
-    """The runs whose distances and relearning are measured."""
+    """Return the runs whose distances and relearning are measured."""
     return [Experiment(dataset, *kind, ratio=0.5, seed=seed)
             for dataset, seed, kind in product(("groundwear", "groundwear-memorised"), SEEDS, JUDGED)]
 
 
 def distances(jobs):
-    """`distances_of` them; the noise floor is the gold standard's."""
+    """Return `distances_of` these runs. The gold standard's own distance is the noise floor."""
     return pd.DataFrame([row for rows in map_experiments(distances_of, judged(), jobs)
                          for row in rows]).round(5)
 
 
 def relearning(jobs):
-    """`relearning_of` them."""
+    """Return `relearning_of` these runs."""
     return pd.DataFrame(map_experiments(relearning_of, judged(), jobs)).round(4)
 
 

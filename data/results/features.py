@@ -1,10 +1,10 @@
-"""What MINE finds in features, trained and untrained, and where the answer is known (lesson 04).
+"""Measure the information that MINE finds in trained and untrained features, and in known cases (lesson 04).
 
-features.csv: python data/results/features.py
+This script writes features.csv: python data/results/features.py
 
-Beside PRETRAIN's features stand those of the same network before its training, both with the groups shuffled
-(0 nats), both asked about the shoe and about the ground alone, and features of as many samples made to share
-log 2 and 1.2 nats with their group.
+It compares PRETRAIN's features with those of the untrained network, with both after the groups are shuffled
+(0 nats), with the information of both about only the shoe or only the ground, and with synthetic features
+that share log 2 or 1.2 nats with their group.
 """
 
 import math
@@ -21,12 +21,17 @@ from grmu.numerics import fixed_threads
 from grmu.training import predict
 
 KNOWN = (math.log(2), 1.2)  # nats
-HIDDEN, RATE, STEPS, BATCH = 128, 3e-3, 200, 256  # as in lesson 04
+HIDDEN, RATE, STEPS, BATCH = 128, 3e-3, 200, 256  # the values of lesson 04
 
 
 def held_out(fit_on, ask, seed):
-    """The bound in nats on samples that MINE was not fitted to; pairs of features (N, d), standardised, and
-    labels (N,)."""
+    """Return MINE's bound in nats on samples that it was not fitted to.
+
+    Args:
+        fit_on: Features (N, d) and labels (N,) to fit MINE to, after standardising the features.
+        ask: Features and labels to evaluate the bound on.
+        seed: Seed of MINE.
+    """
     mean, spread = fit_on[0].mean(0), fit_on[0].std(0).clamp(min=1e-8)
     (z, group), (z_new, group_new) = (((z - mean) / spread, group) for z, group in (fit_on, ask))
     estimator = Estimator(MINE(z.shape[1], 1 + int(group.max()), HIDDEN, seed), RATE,
@@ -36,12 +41,12 @@ def held_out(fit_on, ask, seed):
 
 
 def shuffled(group, rng):
-    """The groups of other samples."""
+    """Return the groups in random order."""
     return group[torch.randperm(len(group), generator=rng)]
 
 
 def cases(e):
-    """Yield the features' name, their information where it is known, what to fit on and what to ask about."""
+    """Yield the name of each case, its information if known, and the samples to fit to and to evaluate."""
     splits, rng = e.load(), torch.Generator().manual_seed(e.seed)
     val, test = splits.val, splits.test
     networks = {"trained": train_or_load(e), "untrained": build(e.network, splits.train, e.seed).eval()}
@@ -58,14 +63,14 @@ def cases(e):
 
 
 def features_of(e):
-    """A row a case of this seed's PRETRAIN: features, truth and MINE's estimate, in nats."""
+    """Return one row per case for one seed: features, true information and MINE's estimate, in nats."""
     with fixed_threads():
         return [{"seed": e.seed, "features": name, "truth": truth, "nats": held_out(fit_on, ask, e.seed)}
                 for name, truth, fit_on, ask in list(cases(e))]
 
 
 def features(jobs):
-    """`features_of` 20 seeds of PRETRAIN on groundwear."""
+    """Return `features_of` 20 seeds of PRETRAIN on groundwear."""
     runs = [Experiment(method="pretrain", seed=seed) for seed in range(20)]
     return pd.DataFrame([row for rows in map_experiments(features_of, runs, jobs) for row in rows]).round(5)
 

@@ -1,6 +1,6 @@
-"""Unknown groups (lesson 09): runs on inferred groups, and where a network keeps the attribute.
+"""Measure runs on inferred groups, and where a network represents the attribute (lesson 09).
 
-inferred.csv and layers.csv: python data/results/groups.py
+This script writes inferred.csv and layers.csv: python data/results/groups.py
 """
 
 from dataclasses import replace
@@ -17,13 +17,15 @@ from grmu.discover import GROUPINGS, completed, divided, infer, labelled, layer_
 from grmu.experiments import Experiment, load_split, map_experiments, run, train_or_load
 from grmu.numerics import fixed_threads
 
-ENDS = {"first layer": (0, 32), "second layer": (32, 96), "third layer": (96, 224),  # of `layer_features`
+ENDS = {"first layer": (0, 32), "second layer": (32, 96), "third layer": (96, 224),  # in `layer_features`
         "last features": (224, 288), "all of them": (0, 288)}
 
 
 def inferred_of(e):
-    """One run; `agreement` of its groups with the true ones; `alpha` that the retained samples of the forget
-    group get."""
+    """Return one run, with the `agreement` of its groups with the true ones.
+
+    `alpha` is the mean weight of the forget group's retained samples.
+    """
     splits, split, groups = load_split(e)
     grouped = splits.train
     if e.grouping != "true":
@@ -37,7 +39,7 @@ def inferred_of(e):
 
 
 def inferred(jobs):
-    """What needs no groups; REWEIGHT and MIU + REWEIGHT on the true groups and on inferred ones."""
+    """Return runs that need no groups, and REWEIGHT and MIU + REWEIGHT on the true and on inferred groups."""
     kinds = [("retrain", False, "true"), ("finetune", False, "true"),
              *product(("retrain", "miu"), (True,), ("true", *GROUPINGS))]
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed, grouping=grouping)
@@ -46,9 +48,12 @@ def inferred(jobs):
 
 
 def layers_of(e):
-    """A row a layer of this seed's PRETRAIN. A probe on a few labels: how many of all other pictures, and of
-    the forget group, it names rightly. Clusters, which know no label: their agreement with the true
-    attribute. Both: the alpha that samples of the group get who stay, at ratio 0.9."""
+    """Return one row per layer of one PRETRAIN.
+
+    A probe is trained on a few labels; the row has the share of all other pictures, and of the forget
+    group's, that it classifies correctly. Clusters use no labels; the row has their agreement with the true
+    attribute. For both, the row has the alpha of the forget group's retained samples at ratio 0.9.
+    """
     splits, split, groups = load_split(e)
     train, group = splits.train, splits.train.group_id(groups[0])
     known = labelled(train, e.seed)
@@ -73,7 +78,7 @@ def layers_of(e):
 
 
 def layers(jobs):
-    """`layers_of` ten seeds."""
+    """Return `layers_of` ten seeds."""
     runs = [Experiment(method="pretrain", ratio=0.9, seed=seed) for seed in MANY_SEEDS]
     return pd.DataFrame([row for rows in map_experiments(layers_of, runs, jobs) for row in rows]).round(5)
 

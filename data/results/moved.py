@@ -1,10 +1,11 @@
-"""How far each method moves a model along the shift of the prior (`grmu.prior`), and what that leaves.
+"""Measure how far each method moves a model along the prior shift (`grmu.prior`), and what remains.
 
-moved.csv (lesson 02): python data/results/moved.py
+This script writes moved.csv for lesson 02: python data/results/moved.py
 
-A classifier of two classes answers by the sign of its margin, logit_1 - logit_0. `moved_by` gives the number
-to add to PRETRAIN's margins on one ground for as many answers of class 1. The theory says what it should be,
-from the groups' counts alone. On how many pictures the two still disagree is the part that is no shift.
+A classifier of two classes decides by the sign of its margin, logit_1 - logit_0. `moved_by` returns the
+number that must be added to PRETRAIN's margins on one ground to get as many answers of class 1. The theory
+predicts this number from the group sizes alone. The pictures on which the two models still disagree are the
+part that is not a shift.
 """
 
 from dataclasses import replace
@@ -28,8 +29,11 @@ ARMS = {"another PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + REWEIGH
 
 
 def planned():
-    """Every arm on both data sets; and RETRAIN where a coin that no picture shows divides the sneakers: of
-    those with heads, the shares of RATIOS are forgotten, which is half of that of all sneakers."""
+    """Yield all arms on both data sets, and RETRAIN with an invisible attribute.
+
+    The invisible attribute is a coin toss for each sneaker: RATIOS of the sneakers with heads are forgotten,
+    which is half of that share of all sneakers.
+    """
     for seed, dataset, ratio in product(SEEDS, FINETUNE, RATIOS):
         for arm, method in ARMS.items():
             overrides = FINETUNE[dataset] if method == "finetune" else {}
@@ -40,10 +44,10 @@ def planned():
 
 
 def moved_by(before, after):
-    """s for which before + s > 0 holds as often as after > 0; margins (N,) of the same samples.
+    """Return s such that before + s > 0 holds as often as after > 0, for margins (N,) of the same samples.
 
-    Half-way between the two margins that border on it; where one class alone is answered, just beyond the
-    last margin.
+    The value s lies half-way between the two margins around the boundary. If only one class is predicted, it
+    lies just beyond the last margin.
     """
     ordered, n = before.double().sort(descending=True).values, int((after > 0).sum())
     borders = torch.cat([ordered[:1] + 1e-3, ordered, ordered[-1:] - 1e-3])
@@ -51,11 +55,11 @@ def moved_by(before, after):
 
 
 def moves_of(e):
-    """A row an attribute value: what the theory says, what was found, and the disagreement without (`apart`)
-    and with it (`left`).
+    """Return one row per attribute value: the predicted shift, the observed shift, and the disagreement.
 
-    Margins are first divided by their temperature, for the theory is of calibrated ones.  before, after,
-    predicted: accuracy of class 1 there, of PRETRAIN, of the arm, by the theory.
+    Margins are first divided by their temperature, because the theory assumes calibrated margins. `apart` and
+    `left` are the disagreement without and with the shift. `before`, `after` and `predicted` are the accuracy
+    of class 1 for PRETRAIN, for the arm and by the theory.
     """
     seed = e.seed if e.split_seed is None else e.split_seed
     splits, split, _ = load_split(e)
@@ -83,7 +87,7 @@ def moves_of(e):
 
 
 def moved(jobs):
-    """`moves_of` all that is planned; margins in nats, accuracies and disagreements as fractions."""
+    """Return `moves_of` all planned runs: margins in nats, accuracies and disagreements as fractions."""
     arms, runs = zip(*planned(), strict=True)
     by_run = map_experiments(moves_of, runs, jobs)
     return pd.DataFrame([{"dataset": e.dataset, "arm": arm, **row}

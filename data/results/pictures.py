@@ -1,7 +1,8 @@
-"""Which of the first test pictures of every group a model answers right (+): the README's picture, lesson 00,
-the explorer. The pictures are chosen by their place in the data set, never by the answers.
+"""Find which of the first test pictures of each group a model classifies correctly (+).
 
-pictures.csv: python data/results/pictures.py
+This script writes pictures.csv for the README, lesson 00 and the explorer: python data/results/pictures.py
+
+The pictures are chosen by their position in the data set, and never by the predictions.
 """
 
 from itertools import product
@@ -13,13 +14,13 @@ from grmu.analysis.results import write_study
 from grmu.experiments import Experiment, map_experiments, train_or_load
 from grmu.training import predict
 
-SHOWN = 24  # pictures of a group
+SHOWN = 24  # pictures per group
 ARMS = (("retrain", False), ("retrain", True), ("finetune", False), ("finetune", True), ("miu", False),
         ("miu", True))
 
 
 def pictures_of(e):
-    """A row a group."""
+    """Return one row per group."""
     model, test = train_or_load(e), e.load().test
     rows = []
     for g in range(test.n_groups):
@@ -31,7 +32,7 @@ def pictures_of(e):
 
 
 def pictures(jobs):
-    """PRETRAIN of every seed, and what is explored most at every ratio of the main grid, on groundwear."""
+    """Return PRETRAIN of each seed, and the main methods at each ratio, on groundwear."""
     runs = [Experiment(method=method, reweight=reweight, ratio=ratio, seed=seed)
             for seed in SEEDS
             for ratio, (method, reweight) in ((RATIOS[0], ("pretrain", False)), *product(RATIOS, ARMS))]

@@ -1,4 +1,4 @@
-"""MIA as the paper's released code computes it, for Tables 1 to 3 and 16 on the embedded data."""
+"""Compute MIA like the paper's released code, for Tables 1 to 3 and 16 on the embedded data."""
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ def experiments() -> list[Experiment]:
 
 
 def membership(jobs: int) -> pd.DataFrame:
-    """Return a row per run."""
+    """Return one row per run."""
     chosen = experiments()
     shares = map_experiments(membership_of, chosen, jobs)
     rows = [[*columns_of(e), round(share, 5)] for e, share in zip(chosen, shares, strict=True)]

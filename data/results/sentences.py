@@ -1,6 +1,6 @@
-"""Which groups lose accuracy on sentences (lesson 08), on ten seeds that were fixed before they were run.
+"""Measure which groups lose accuracy on sentences (lesson 08), on ten seeds that were fixed beforehand.
 
-sentences.csv: python data/results/sentences.py
+This script writes sentences.csv: python data/results/sentences.py
 """
 
 import json
@@ -15,11 +15,11 @@ from grmu.experiments import Experiment, map_experiments, run
 RATIO = 0.9
 ARMS = {"PRETRAIN": ("pretrain", False, "default"), "RETRAIN": ("retrain", False, "default"),
         "RETRAIN + REWEIGHT": ("retrain", True, "default"),
-        "RETRAIN, from everyone": ("retrain", False, "uniform")}  # as many pairs of all groups alike
+        "RETRAIN, from everyone": ("retrain", False, "uniform")}  # as many pairs, but from all groups
 
 
 def sentences(jobs):
-    """A row a run: accuracies as fractions, `by_group` as JSON in group order."""
+    """Return one row per run: accuracies as fractions, and `by_group` as JSON in group order."""
     names, runs = [], []
     for seed, (name, (method, reweight, groups)) in product(range(5, 15), ARMS.items()):
         share = RATIO if groups == "default" else uniform_ratio(RATIO, SENTENCES)

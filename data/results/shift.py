@@ -1,9 +1,11 @@
-"""Which groups lose accuracy, predicted from the original model alone (`grmu.prior`), and found.
+"""Predict from the original model alone (`grmu.prior`) which groups lose accuracy.
 
-shift.csv: python data/results/shift.py
+The table also has the accuracy that retraining leads to.
 
-The prediction has no free parameter and no training: PRETRAIN's logits on test pictures, moved by the log of
-the shares that stay.
+This script writes shift.csv: python data/results/shift.py
+
+The prediction needs no free parameter and no training. It adds the log of the retained shares to PRETRAIN's
+logits on test pictures.
 """
 
 from dataclasses import replace
@@ -21,24 +23,25 @@ from grmu.prior import attribute_head, predict_shift, shares_forgotten, temperat
 from grmu.training import predict
 
 SEEDS = range(20)
-TWIN_SEEDS = range(10)  # have a RETRAIN of the same split with another training seed, too
-TWIN = 1000  # is added to the seed of that one
+TWIN_SEEDS = range(10)  # seeds with a second RETRAIN of the same split
+TWIN = 1000  # the offset of the second RETRAIN's training seed
 FORGOTTEN = {"groundwear": (("default", RATIOS), (((0, 0),), PAPER_RATIOS)),
              "groundwear-memorised": (("default", RATIOS),),
              MANY: (("default", PAPER_RATIOS), (NINE_GROUPS, (0.5,)), (TWENTY_FIVE_GROUPS, (0.5,)))}
 
 
 def by_group(right, data):
-    """(n_groups,) accuracy from (N,) right or wrong; NaN for a group without samples."""
+    """Return the accuracy by group, (n_groups,), from (N,) correct or not; NaN without samples."""
     hits = torch.bincount(data.group, right.double(), data.n_groups)
     return hits / torch.bincount(data.group, minlength=data.n_groups)
 
 
 def temperatures(logits, val, train_counts):
-    """(n_attributes,) the temperature that calibrates p(y | x) where a is known; 1 for a without samples.
+    """Return the temperature per attribute value that calibrates p(y | x), (n_attributes,).
 
-    Not by group: a group has one class, and the temperature that suits it best is 0 or infinite. Validation
-    samples are weighted to the groups' shares of the training set.
+    Validation samples are weighted to the group shares of the training set. The temperature is 1 for an
+    attribute value without samples. It is not fitted per group, because a group has only one class, so its
+    best temperature would be 0 or infinite.
     """
     weights = (train_counts / val.group_counts().clamp(min=1))[val.group]
     by_attribute = torch.ones(val.n_attributes)
@@ -49,29 +52,39 @@ def temperatures(logits, val, train_counts):
 
 
 def prior_of(e, train, retain):
-    """The prior that a run trains on over that of the training set, (n_classes, n_attributes), up to a common
-    factor. Groups that vanished are not provided for."""
+    """Return the prior that a run trains on, divided by that of the training set, up to a common factor.
+
+    The shape is (n_classes, n_attributes). All groups must have retained samples.
+    """
     shape = (train.n_classes, train.n_attributes)
     counts, left = (part.group_counts().double().view(shape) for part in (train, retain))
     if e.reweight or e.method in ("pretrain", "adjust"):
         return torch.ones(shape, dtype=torch.float64)
     if e.method == "group_dro":
-        return 1 / counts  # groups are drawn equally often
+        return 1 / counts  # GROUP-DRO draws all groups equally often
     drawn = torch.tensor(e.settings.get("group_weights", [1.0] * train.n_groups)).view(shape)
     return left / counts * drawn
 
 
 def in_sight(test, logits):
-    """p(a | x, y) if a is visible in every sample, (N, n_classes, n_attributes)."""
+    """Return p(a | x, y) for an attribute that is visible in each sample, (N, n_classes, n_attributes)."""
     return one_hot(test.a, test.n_attributes).to(logits)[:, None].expand(-1, test.n_classes, -1)
 
 
 def predictions(model, splits, r):
-    """Accuracy by group of the original model, and as predicted once shares are forgotten.
+    """Yield the accuracy by group of the original model and of each prediction.
 
-    before: as it is.  visible: with the attribute taken as visible in every picture.  head: with p(a | x, y)
-    of a linear head on the model's features.  calibrated: as visible, logits first divided by their
-    attribute's temperature on validation data.  Yields, for each (n_classes, n_attributes) of r, a dict.
+    before: the original model. visible: a prediction that takes the attribute as visible in each picture.
+    head: a prediction with p(a | x, y) from a linear head on the model's features. calibrated: like visible,
+    but logits are first divided by their attribute's temperature on validation data.
+
+    Args:
+        model: The original model.
+        splits: The data.
+        r: Forgotten shares, (n_classes, n_attributes) each.
+
+    Yields:
+        For each element of r, the accuracy of the head on the attribute, and a dict of accuracies by group.
     """
     train, val, test = splits[:3]
     logits, z = predict(model, model, test.x), predict(model.features, model, test.x)
@@ -88,8 +101,10 @@ def predictions(model, splits, r):
 
 
 def shift_of(pretrain):
-    """A row a group of each RETRAIN: what was predicted of it from this PRETRAIN, and what it has (`after`);
-    `twin`: another training on the same split, for the seeds that have one."""
+    """Return one row per group and RETRAIN: predictions from this PRETRAIN, and the result (`after`).
+
+    `twin` is a second training on the same split, for the seeds that have one.
+    """
     retrains = [replace(pretrain, method="retrain", ratio=ratio, groups=groups)
                 for groups, ratios in FORGOTTEN[pretrain.dataset] for ratio in ratios]
     model, splits, rows = train_or_load(pretrain), pretrain.load(), []
@@ -112,7 +127,7 @@ def shift_of(pretrain):
 
 
 def shift(jobs):
-    """`shift_of` all seeds; accuracies and shares as fractions."""
+    """Return `shift_of` all seeds, with accuracies and shares as fractions."""
     pretrains = [Experiment(dataset, "pretrain", seed=seed) for seed, dataset in product(SEEDS, FORGOTTEN)]
     return pd.DataFrame([row for rows in map_experiments(shift_of, pretrains, jobs) for row in rows]).round(5)
 

@@ -1,7 +1,7 @@
-"""Why a group loses accuracy: numbers of the figure and the table, from causes.csv (docs/why.md, lesson 10).
+"""Compute the figure and the table of docs/findings.md and lesson 10 from causes.csv.
 
-causes_cells.csv (a cell of the figure) and causes_compared.csv (differences by seed, in points of GA, with
-one Holm correction): python data/results/why.py
+This script writes causes_cells.csv (one row per point of the figure) and causes_compared.csv (differences by
+seed in points of GA, with one Holm correction): python data/results/why.py
 """
 
 import pandas as pd
@@ -11,17 +11,17 @@ from grmu.analysis.compare import interval, verdicts
 from grmu.analysis.results import load, margins, write_study
 
 NAMES = list(CELLS)
-PAIRS = {"Fewer left, as large a share": ((1, 0), (3, 0), (4, 2)),  # numbers of CELLS
+PAIRS = {"Fewer left, as large a share": ((1, 0), (3, 0), (4, 2)),  # positions in CELLS
          "A smaller share, as many left": ((2, 1), (4, 3), (5, 3))}
 
 
 def by_seed(rows, column="GA", augment=True):
-    """One column in percent: a row a seed, a column an arm."""
+    """Return one column in percent, with a row per seed and a column per arm."""
     return 100 * rows[rows.augment == augment].pivot(index="seed", columns="arm", values=column)
 
 
 def asked(rows):
-    """All comparisons: question, what, augmented, differences by seed."""
+    """Yield all comparisons: question, description, augmentation, and differences by seed."""
     ga, plain = by_seed(rows), by_seed(rows, augment=False)
     for how, observed in (("yes", ga), ("no", plain)):
         for question, pairs in PAIRS.items():
@@ -46,7 +46,10 @@ def asked(rows):
 
 
 def causes_compared(jobs=1):
-    """The differences worded; the margin is what two gold standards of one split differ by."""
+    """Return the comparisons with verdicts.
+
+    The margin is the mean difference between two gold standards of one split.
+    """
     *about, values = zip(*asked(load("causes")), strict=True)
     margin = dict.fromkeys(range(len(values)), margins("groundwear")["GA"])
     table = pd.DataFrame(dict(zip(("question", "what", "augmented"), about, strict=True)))
@@ -54,7 +57,7 @@ def causes_compared(jobs=1):
 
 
 def causes_cells(jobs=1):
-    """GA in percent: mean, low, high, n over seeds; left; share of the retain set; the predictions' means."""
+    """Return the GA of each cell in percent (mean, interval, n), its size and share, and predictions."""
     rows, lines = load("causes"), []
     for augment in (True, False):
         ga = by_seed(rows, augment=augment)

@@ -1,5 +1,6 @@
-"""analysis: questions over many runs: grids, the shipped table, searches, comparisons, claims, audits, the
-paper's numbers.
+"""Analysis: answer questions about many runs.
 
-Not here: training (the core, experiments) and figures (show). May import: data, the core, experiments.
+It contains the grids, the shipped results, searches, comparisons, claims, audits and the paper's numbers.
+Not here: training (the core, experiments) and figures (plots).
+May import: data, the core, experiments.
 """

@@ -1,12 +1,13 @@
-"""Attacks on shadow models, with intervals, and the rule that words their findings.
+"""Attack shadow models, compute intervals, and word the findings.
 
-U-LiRA (Hayes et al. 2024) asks of each sample by itself whether a model unlearned it or never saw it: two
-Gaussians, fitted to the other shadows, guess its state in one. The loss and the paper's forest have one scale
-for all samples. `judge` bootstraps over models; `verdict` compares a finding with its positive controls.
-`excess` and `klom` compare unlearned models with retrained ones (efficacy).
+U-LiRA (Hayes et al. 2024) tests for each sample separately whether a model unlearned it or never saw it. It
+fits two Gaussians to the sample's confidences in the other shadow models, and uses them to guess the sample's
+state in this one. The loss attack and the paper's forest use one scale for all samples. `judge` bootstraps
+over models; `verdict` compares a finding with its positive controls. `excess` and `klom` compare unlearned
+models with retrained ones (efficacy).
 
-Arrays are (K, N): K shadow models, N samples. `drawn` (D, K) says how often each model occurs in each of D
-resamples; the first is the models as they are.
+Arrays have the shape (K, N): K shadow models, N samples. `drawn` (D, K) contains how often each model occurs
+in each of D resamples, of which the first is the original set of models.
 """
 
 from __future__ import annotations
@@ -21,23 +22,32 @@ from grmu import data
 from grmu.analysis.compare import Interval
 from grmu.analysis.shadows import NEVER, SHADOWS, UNLEARNED, UNSEEN, Observations
 
-RATES = (0.01, 0.001)  # false positives at which an attack's true positives are reported
-FALSE_ALARMS = 2  # that a rate must rest on, else there is no number
+RATES = (0.01, 0.001)  # false-positive rates at which the true-positive rate is reported
+FALSE_ALARMS = 2  # a rate that rests on fewer false positives is not reported
 MEASURES = ("AUC", *(f"TPR at {100 * rate:g}% FPR" for rate in RATES))
 DRAWS = 200
-BINS, EMPTY = 20, 1e-5  # of KLOM's histograms, and what an empty bin holds
-ATTACKS = {"U-LiRA": "confidence", "loss": "loss", "forest": "forest"}  # and what each looks at
+BINS, EMPTY = 20, 1e-5  # number of bins in KLOM's histograms, and the value of an empty bin
+ATTACKS = {"U-LiRA": "confidence", "loss": "loss", "forest": "forest"}  # the observation that each one uses
 DETECTED, PASSED, BLIND = "detected", "not detected, though the control is", "cannot tell"
 
 
 def resampled(n: int) -> np.ndarray:
-    """Return how often each of n models occurs, (1 + DRAWS, n): as they are, then drawn with replacement."""
+    """Return how often each of n models occurs in each resample, (1 + DRAWS, n).
+
+    The first row has each model once. The other rows are drawn with replacement.
+    """
     drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), DRAWS)
     return np.concatenate([np.ones((1, n)), drawn])
 
 
 def intervals(values: np.ndarray, n: int) -> list[Interval]:
-    """Return intervals of measures (1 + DRAWS, M) of n models: the first row ± 1.96 sd of the other rows."""
+    """Return 95 % bootstrap intervals of measures.
+
+    Args:
+        values: (1 + DRAWS, M) measures. The first row gives the estimates, and the standard deviation of the
+            other rows gives the width.
+        n: Number of models.
+    """
     with np.errstate(invalid="ignore"):
         half = stats.norm.ppf(0.975) * np.array([np.nanstd(v, ddof=1) if np.isfinite(v).any() else np.nan
                                                  for v in values[1:].T])
@@ -46,8 +56,17 @@ def intervals(values: np.ndarray, n: int) -> list[Interval]:
 
 
 def verdict(auc: Interval, controls: Sequence[Interval], chance: float = 0.5) -> str:
-    """What an attack's AUC says: DETECTED if its interval lies above chance; PASSED if it does not, but those
-    of all controls do, so that the attack had power; else BLIND, which is not "forgotten"."""
+    """Return what an attack's AUC shows.
+
+    Args:
+        auc: The AUC of the attack on unlearned samples.
+        controls: AUCs of the positive controls.
+        chance: The AUC of a guess.
+
+    Returns:
+        DETECTED if the interval lies above chance. PASSED if it does not, but the intervals of all controls
+            do, so the attack was able to detect something. Otherwise BLIND: the audit is inconclusive.
+    """
     if auc.low > chance:
         return DETECTED
     return PASSED if controls and all(control.low > chance for control in controls) else BLIND
@@ -60,12 +79,22 @@ def would_be_seen(auc: Interval, chance: float = 0.5) -> float:
 
 def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int = UNLEARNED,
                       drawn: np.ndarray | None = None) -> np.ndarray:
-    """log N(c; mean where positive) - log N(c; mean where never seen), of each shadow and sample, (K, N).
+    """Return the log likelihood ratio of "positive" against "never seen", for each model and sample.
 
-    Each sample has two means, from its confidences in all *other* shadows, so that no shadow is judged by
-    itself, nor by its copies where models are `drawn` (K,); all share one variance (Carlini et al. 2022
-    advise so for few shadows). NaN where a sample is of neither status, or fewer than two other shadows are
-    of one of them.
+        log N(c; mean where positive) - log N(c; mean where never seen)
+
+    The two means of a sample come from its confidences c in all *other* shadow models, so no model
+    contributes to its own score, and neither do its copies in a resample. All samples share one variance, as
+    Carlini et al. (2022) recommend for few shadow models.
+
+    Args:
+        confidence: (K, N) confidences.
+        status: (K, N) statuses.
+        positive: The status to detect.
+        drawn: (K,) how often each model is counted; None counts each once.
+
+    Returns:
+        (K, N), NaN if a sample has neither status or if fewer than two other models have one of them.
     """
     often = np.ones((len(status), 1)) if drawn is None else drawn[:, None]
     means, counts, spread, n_all = [], [], 0.0, 0.0
@@ -77,19 +106,22 @@ def likelihood_ratios(confidence: np.ndarray, status: np.ndarray, positive: int 
         means.append((total - here * confidence) / np.maximum(n - here, 1))
         counts.append(n - here)
     usable = (np.minimum(*counts) >= 2) & np.isin(status, (positive, NEVER))
-    with np.errstate(divide="ignore", invalid="ignore"):  # too few models vary: nothing is usable
+    with np.errstate(divide="ignore", invalid="ignore"):  # the spread may be 0, but then nothing is usable
         ratio = ((confidence - means[1]) ** 2 - (confidence - means[0]) ** 2) * n_all / (2 * spread)
     return np.where(usable, ratio, np.nan)
 
 
 def curve(seen: Observations, attack: str, positive: int, often: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return false and true positives at every threshold, over all shadows and samples; empty without cases.
+    """Return the false- and true-positive rates at each threshold, over all models and samples.
 
     Args:
-        seen: What shadow models say.
+        seen: Observations of shadow models.
         attack: One of ATTACKS.
-        positive: The status to be told from never seen.
+        positive: The status to distinguish from never seen.
         often: (K,) how often each model is counted.
+
+    Returns:
+        Two arrays, which are empty if one of the two statuses does not occur.
     """
     scores = getattr(seen, ATTACKS[attack])
     if attack == "U-LiRA":
@@ -117,29 +149,30 @@ def measured(seen: Observations, attack: str, positive: int, drawn: np.ndarray) 
 
 
 def too_few(n_never: int, rate: float) -> str | None:
-    """Return why there are no true positives at that rate of false ones, or None if there are."""
+    """Return why the true-positive rate at this false-positive rate is not reported, or None if it is."""
     needed = round(FALSE_ALARMS / rate)
     return None if n_never >= needed else (
-        f"No true positives at {100 * rate:g} % false ones: they would rest on fewer than {FALSE_ALARMS} "
-        f"false alarms. That takes {needed:,} answers about pictures never seen, and there are {n_never:,}: "
-        "more shadow models bring more.")
+        f"The TPR at {100 * rate:g}% FPR is not reported, because it would rest on fewer than {FALSE_ALARMS} "
+        f"false positives. It needs {needed:,} observations of samples never seen, got {n_never:,}: use more "
+        "shadow models.")
 
 
 def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
           drawn: np.ndarray | None = None) -> dict[str, Interval]:
-    """Return how well an attack distinguishes a status from never seen, over all shadows and samples.
+    """Return how well an attack distinguishes a status from never seen, over all models and samples.
 
-    The 95 % intervals are bootstrapped over models, since the samples of one model are not independent: the
-    attack is fitted and judged again on models drawn with replacement.
+    The 95 % intervals are bootstrapped over models, because the samples of one model are not independent: the
+    attack is fitted and evaluated again on models drawn with replacement.
 
     Args:
-        seen: What shadow models say.
+        seen: Observations of shadow models.
         attack: One of ATTACKS.
-        positive: The status that is to be detected.
-        drawn: (D, K) resamples of the models; None is `resampled`.
+        positive: The status to detect.
+        drawn: (D, K) resamples of the models; None uses `resampled`.
 
     Returns:
-        The MEASURES: AUC, and the true positives at each of the `RATES`, NaN if `too_few` were never seen.
+        The MEASURES: the AUC, and the true-positive rate at each of the `RATES`, NaN if `too_few` samples
+            were never seen.
 
     Raises:
         ValueError: The attack is unknown, or there are too few shadow models.
@@ -147,26 +180,27 @@ def judge(seen: Observations, attack: str = "U-LiRA", positive: int = UNLEARNED,
     data.known("attack", attack, ATTACKS)
     measures = measured(seen, attack, positive, resampled(len(seen.status)) if drawn is None else drawn)
     if np.isnan(measures[0, 0]):
-        raise ValueError(f"{len(seen.status)} shadow models are too few: a sample is judged by two others "
-                         "that unlearned it and two that never saw it, and none has as many. Take "
-                         f"{SHADOWS}, or at least 12 to look.")
+        raise ValueError(f"{len(seen.status)} shadow models are too few, because the attack needs, for some "
+                         "sample, two other models that unlearned it and two that never saw it. Use "
+                         f"{SHADOWS} models, or at least 12 for a first look.")
     return {name: clipped(i, 0, 1) for name, i in zip(MEASURES, intervals(measures, len(seen.status)),
                                                      strict=True)}
 
 
 def clipped(ends: Interval, lowest: float, highest: float) -> Interval:
-    """Return an interval within what is possible."""
+    """Return the interval with its ends clipped to the possible range."""
     low, high = np.clip([ends.low, ends.high], lowest, highest)
     return ends._replace(low=float(low), high=float(high))
 
 
 def excess(both: Observations, positive: int, drawn: np.ndarray) -> Interval:
-    """Return how much higher U-LiRA's AUC between models and gold standards is for these samples than for
-    samples that neither saw: what is left once models differ for everybody.
+    """Return U-LiRA's AUC between models and gold standards, minus the AUC on samples that neither saw.
+
+    The difference is what remains after the general differences between the two sets of models are removed.
 
     Args:
-        both: As of `shadows.beside_retrained`.
-        positive: The samples' status.
+        both: As returned by `shadows.beside_retrained`.
+        positive: The status of the samples.
         drawn: (D, 2 K) resamples.
     """
     of_these, of_others = (measured(both, "U-LiRA", kind, drawn)[:, :1] for kind in (positive, UNSEEN))
@@ -174,8 +208,14 @@ def excess(both: Observations, positive: int, drawn: np.ndarray) -> Interval:
 
 
 def mean_klom(both: Observations, positive: int, drawn: np.ndarray) -> Interval:
-    """Return the mean `klom` of samples that at least two models of each kind answered; for arguments, see
-    `excess`. It is above 0 even for equal models, since these are few.
+    """Return the mean `klom` over the samples for which at least two models of each kind are available.
+
+    It is above 0 even if the models are equal, because there are few of them.
+
+    Args:
+        both: As in `excess`.
+        positive: As in `excess`.
+        drawn: As in `excess`.
 
     Raises:
         ValueError: There is no such sample.
@@ -186,24 +226,25 @@ def mean_klom(both: Observations, positive: int, drawn: np.ndarray) -> Interval:
         if min(len(ours), len(theirs)) >= 2:
             by_sample.append(klom(confidence[ours], confidence[theirs], drawn[:, np.r_[ours, theirs]]))
     n_models = len(both.status) // 2
-    data.require(by_sample, f"{n_models} shadow models are too few: a sample must be unlearned in two of "
-                 "them and never seen by two gold standards.")
+    data.require(by_sample, f"{n_models} shadow models are too few, because no sample was unlearned by two "
+                 "of them and never seen by two gold standards: use more.")
     return clipped(intervals(np.nanmean(by_sample, 0)[:, None], n_models)[0], 0, np.inf)
 
 
 def klom(unlearned: np.ndarray, retrained: np.ndarray, drawn: np.ndarray | None = None) -> np.ndarray:
-    """Return the KL divergence of margins (Georgiev et al. 2024) in nats, KL(unlearned || retrained).
+    """Return the KL divergence of margins (Georgiev et al. 2024), KL(unlearned || retrained), in nats.
 
-    The margin is the right class's logit minus the others' logsumexp: our confidence. Histograms have 20 bins
-    over the range of both together, clipped at +-100; a bin that only unlearned models fill counts as 1e-5.
+    The margin is the logit of the correct class minus the logsumexp of the others, which is our confidence.
+    The histograms have 20 bins over the joint range of both sets, clipped at ±100. Where only unlearned
+    models fill a bin, the retrained models' probability is set to 1e-5.
 
     Args:
         unlearned: (n,) margins.
         retrained: (m,) margins.
-        drawn: (D, n + m) resamples; None is the models as they are.
+        drawn: (D, n + m) resamples; None uses each model once.
 
     Returns:
-        (D,)
+        (D,) divergences.
     """
     values = np.clip(np.concatenate([unlearned, retrained]), -100, 100)
     edges = np.histogram_bin_edges(values, BINS)

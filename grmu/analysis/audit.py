@@ -1,11 +1,12 @@
-"""An audit: what shadow models reveal about the people who were unlearned, and what that proves.
+"""Audit a method: what do shadow models reveal about the people who were unlearned, and what does that prove?
 
-    python -m grmu audit --dataset groundwear-memorised --method miu --reweight     some minutes on two cores
+    python -m grmu audit --dataset groundwear-memorised --method miu --reweight
 
-Two questions, each with controls that could have failed. *Privacy*: can an attacker tell who was unlearned
-from who was never seen? *Efficacy*: does the model answer for them as one that was trained without them?
-Where an attack does not detect members who were kept, or those of a model overfitted on purpose, the audit is
-inconclusive. Beside it: what unlearning does to the members who stay.
+The command takes some minutes on two cores. It answers two questions, each with controls that can fail.
+*Privacy*: can an attacker distinguish people who were unlearned from people who were never seen? *Efficacy*:
+does the model answer for them like a model that was trained without them? If an attack does not detect
+retained members, or the members of a model that was overfitted on purpose, the audit is inconclusive. The
+audit also reports how unlearning changes the exposure of the retained members.
 """
 
 from __future__ import annotations
@@ -24,19 +25,25 @@ from grmu.analysis.results import add_jobs
 from grmu.analysis.shadows import NEVER, RETAINED, UNLEARNED, UNSEEN, Observations, select
 from grmu.experiments import Experiment, load_split, map_experiments
 
-SAMPLES = 200  # at most, of a group that forgets nobody
+SAMPLES = 200  # at most, from each group that nothing is forgotten from
 
 
 def privacy(experiment: Experiment, seen: Observations, overfit: Observations) -> pd.DataFrame:
-    """Run all attacks on an experiment's shadow models: a row an attack, `who` it looks for, and group.
+    """Run all attacks on an experiment's shadow models: one row per attack, target (`who`) and group.
 
-    `who`, of the forget groups: "unlearned"; "never", the control that must not be detected; and for U-LiRA
-    the controls that must be: "retained" (members who were kept) and "overfitted" (those who were unlearned,
-    but by models overfitted on purpose). Of other groups "retained" alone, of SAMPLES members at most.
+    For the forget groups, `who` is "unlearned"; "never", the control that must not be detected; and, for
+    U-LiRA, the controls that must be detected: "retained" (retained members) and "overfitted" (unlearned
+    members, but of models that were overfitted on purpose). For other groups, `who` is only "retained", with
+    at most SAMPLES members.
+
+    Args:
+        experiment: The experiment whose shadow models are attacked.
+        seen: Observations of the shadow models.
+        overfit: Observations of the overfitted models.
 
     Returns:
-        Numbers of samples, the `MEASURES` with their intervals, and for U-LiRA on "unlearned" the AUC that
-        would be seen in 80 of 100 cases, and the verdict.
+        The number of samples, and the `MEASURES` with their intervals. For U-LiRA on "unlearned", also the
+        AUC that would be detected with 80 % power, and the verdict.
     """
     rows = []
     for name, members, forgets in _groups(experiment):
@@ -59,14 +66,20 @@ def privacy(experiment: Experiment, seen: Observations, overfit: Observations) -
 
 def efficacy(experiment: Experiment, seen: Observations, overfit: Observations,
              retrained: Observations) -> pd.DataFrame:
-    """Compare unlearned models with `retrained` ones, gold standards on the same halves: a row `who`, group.
+    """Compare unlearned models with gold standards trained on the same halves: one row per `who` and group.
 
-    `who`: "unlearned"; the controls that must be detected, "retained" and "overfitted", as of `privacy`; and
-    "unseen", whom neither model saw.
+    `who` is "unlearned"; "retained" or "overfitted", the controls that must be detected, as in `privacy`; or
+    "unseen", the samples that neither model saw.
+
+    Args:
+        experiment: The experiment whose shadow models are compared.
+        seen: Observations of the shadow models.
+        overfit: Observations of the overfitted models.
+        retrained: Observations of the gold standards.
 
     Returns:
-        AUC of U-LiRA between the two sets of models, KLOM, and the `excess` of the AUC over that of the
-        unseen. The verdict is of the `excess`.
+        The AUC of U-LiRA between the two sets of models, KLOM, and the `excess` of the AUC over that of the
+        unseen samples. The verdict is about the `excess`.
     """
     rows = []
     for name, members, forgets in _groups(experiment):
@@ -86,12 +99,12 @@ def efficacy(experiment: Experiment, seen: Observations, overfit: Observations,
 
 
 def stayers(experiment: Experiment, before: Observations, seen: Observations) -> pd.DataFrame:
-    """Compare how well U-LiRA detects members who were kept, after unlearning minus `before`: a row group.
+    """Return how unlearning changes U-LiRA's success at detecting retained members: one row per group.
 
     Args:
-        experiment: Says which groups forget.
-        before: PRETRAIN on the same halves.
-        seen: The unlearned models.
+        experiment: Determines which groups are forgotten.
+        before: Observations of PRETRAIN on the same halves.
+        seen: Observations of the unlearned models.
     """
     rows = []
     for name, members, forgets in _groups(experiment):
@@ -106,7 +119,7 @@ def stayers(experiment: Experiment, before: Observations, seen: Observations) ->
 
 
 def _groups(experiment: Experiment) -> Iterator[tuple[str, np.ndarray, bool]]:
-    """Yield each group's name, its rows of the training set, and whether some of it are forgotten."""
+    """Yield each group's name, its rows of the training set, and whether some of them are forgotten."""
     train, (_, _, forgotten) = experiment.load().train, load_split(experiment)
     forgets = {train.group_id(group) for group in forgotten}
     for group, name in enumerate(train.group_names):
@@ -132,7 +145,7 @@ def _judgement(aucs: Mapping[str, Interval], chance: float = 0.5) -> dict[str, o
 
 
 def printed(table: pd.DataFrame) -> str:
-    """Return a table of findings as the command shows it: a measure and its interval in one column."""
+    """Return a table of findings as text, with each measure and its interval in one column."""
     measures = [c.removesuffix(" low") for c in table if c.endswith(" low")]
     shown = table.drop(columns=[f"{m}{end}" for m in measures for end in (" low", " high")])
     for m in measures:
@@ -142,17 +155,17 @@ def printed(table: pd.DataFrame) -> str:
 
 
 def main(argv: list[str]) -> int:
-    """Audit one method and print what every attack finds."""
+    """Audit one method, and print what each attack detects."""
     parser = argparse.ArgumentParser(prog="python -m grmu audit", description=main.__doc__)
     parser.add_argument("--dataset", default="groundwear-memorised", choices=data.EMBEDDED)
     parser.add_argument("--method", default="miu", help="a method's name (default: %(default)s)")
     parser.add_argument("--reweight", action="store_true", help="with REWEIGHT")
     parser.add_argument("--ratio", type=float, default=0.5,
-                        help="share of the group that is unlearned (default: %(default)s)")
+                        help="share of the group to forget, in (0, 1] (default: %(default)s)")
     parser.add_argument("--shadows", type=int, default=shadows.SHADOWS,
-                        help="shadow models (default: %(default)s)")
+                        help="number of shadow models (default: %(default)s)")
     parser.add_argument("--efficacy", action="store_true",
-                        help="compare them with as many gold standards, too, which are trained once")
+                        help="also train as many gold standards, and compare the models with them")
     options = add_jobs(parser).parse_args(argv)
     data.number("shadows", options.shadows, 2, whole=True)
     e = Experiment(options.dataset, options.method, options.reweight, options.ratio)
@@ -161,14 +174,14 @@ def main(argv: list[str]) -> int:
     observed = map_experiments(shadows.observe_beside, shadows.shadows(e, options.shadows), options.jobs)
     seen, before, overfit = (shadows.stacked(*parts) for parts in zip(*observed, strict=True))
     table = privacy(e, seen, overfit)
-    print(f"\nPrivacy: unlearned, or never seen?\n\n{printed(table)}\n")
+    print(f"\nPrivacy: are unlearned samples distinguishable from those never seen?\n\n{printed(table)}\n")
     unlearned = table[table.who == "unlearned"].drop_duplicates("group")
     for row, rate in product(unlearned.itertuples(), attacks.RATES):
         if why := attacks.too_few(row.n_never, rate):
             print(why)
-    print(f"\nMembers who stay, after minus before\n\n{printed(stayers(e, before, seen))}")
+    print(f"\nRetained members: after unlearning minus before\n\n{printed(stayers(e, before, seen))}")
     if options.efficacy:
         gold = shadows.observe_all(e.gold, options.shadows, options.jobs, forest=False)
-        print("\nEfficacy: as a gold standard that never saw them?\n\n"
+        print("\nEfficacy: do the models answer like gold standards that never saw the samples?\n\n"
               f"{printed(efficacy(e, seen, overfit, gold))}")
     return 0

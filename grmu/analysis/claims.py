@@ -1,8 +1,9 @@
-"""The paper's claims, one by one: the same effect from its published means and from rows of runs.
+"""Check the paper's claims: compute each effect from the published means and from rows of runs.
 
-An effect is a difference that is positive where the claim holds. Ours is paired by seed, one for each data
-set and ratio; `compare.verdicts` words them, and RULE makes one word of these. The rows are the shipped ones,
-where variants of Groundwear stand in for CelebA, Waterbirds and FairFace, or those of a sweep.
+An effect is a difference that is positive where the claim holds. There is one effect for each data set and
+ratio. Our effects are paired by seed; `compare.verdicts` words them, and RULE combines these words into one
+verdict. The rows are the shipped ones, in which variants of Groundwear stand in for CelebA, Waterbirds and
+FairFace, or those of a sweep.
 """
 
 from __future__ import annotations
@@ -24,16 +25,19 @@ from grmu.analysis.printed import IMAGES, N_GROUPS, OTHERS, STAND_INS, Row
 from grmu.data import require
 from grmu.metrics import METRICS
 
-RULE = ("reproduced: every effect is higher than 0, after Holm over the claim's effects. partly: some are, "
-        "none is lower. not reproduced: some are lower, none is higher. mixed: some are higher, some lower. "
-        "cannot tell: none is distinguished from 0. no runs: the rows lack them.")
+RULE = ("reproduced: each effect is significantly higher than 0, after Holm's correction for the claim. "
+        "partly: some are higher, and none is lower. not reproduced: some are lower, and none is higher. "
+        "mixed: some are higher, and some lower. cannot tell: none is significant. no runs: none are there.")
 
 
 class Place(NamedTuple):
-    """One of the paper's data sets, a ratio and what forgets, as in a `Row`, and where to look values up.
+    """A data set of the paper, a ratio and a forget set, as in a `Row`, and a way to look up values.
 
     Args:
-        look_up: Returns the value of a row and a metric: the paper's, or `ours` with its first arguments.
+        look_up: Returns the value of a row and a metric: the paper's, or ours.
+        dataset: One of the paper's data sets.
+        ratio: As in a `Row`.
+        forget: As in a `Row`.
     """
 
     look_up: Callable[[Row, str], Any]
@@ -42,20 +46,24 @@ class Place(NamedTuple):
     forget: str | int = "default"
 
     def __call__(self, method: str, reweight: bool, metric: str, **changed: object) -> Any:
-        """Return a metric, or "avg_gap", in percent: a number of the paper's, or ours by seed."""
+        """Return a metric, or "avg_gap", in percent: a number from the paper, or our values by seed."""
         return self.look_up(Row(self.dataset, method, reweight, self.ratio, self.forget,
                                 tuple(changed.items())), metric)
 
 
 def ours(runs: Mapping[tuple[Any, ...], pd.DataFrame], on: Mapping[str, str], row: Row,
          metric: str) -> pd.Series:
-    """Return a metric of our runs of a row, percent by seed; KeyError where there are none.
+    """Return a metric of our runs of a row, in percent by seed.
 
     Args:
-        runs: As of `by_row`.
-        on: Which data set plays the part of each of the paper's.
-        row: Of the paper's data set.
-        metric: A metric, or "avg_gap": 100 - the mean distance from the gold standard of the same seed.
+        runs: As returned by `by_row`.
+        on: The data set that stands in for each of the paper's.
+        row: A row on one of the paper's data sets.
+        metric: A metric, or "avg_gap", which is 100 minus the mean distance from the gold standard of the
+            same seed.
+
+    Raises:
+        KeyError: There are no such runs.
     """
     *key, _, overrides = results.key_of(row.experiment(0, on[row.dataset]))
     rows = runs[*key, overrides].set_index("seed", drop=False).sort_index()
@@ -66,7 +74,7 @@ def ours(runs: Mapping[tuple[Any, ...], pd.DataFrame], on: Mapping[str, str], ro
 
 
 def by_row(rows: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
-    """Return rows by `results.key_of` their run, without the seed."""
+    """Return rows grouped by the `results.key_of` their runs, without the seed."""
     keys = [key for key in results.KEYS if key != "seed"]
     texts = rows.assign(ratio=rows.ratio.map("{:.5g}".format), groups=rows.groups.map(str),
                         overrides=rows.overrides.map(json.dumps))
@@ -75,11 +83,13 @@ def by_row(rows: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper as an effect that should be positive, in points, and where it should be.
+    """A sentence of the paper, expressed as effects in points that should be positive.
 
     Attributes:
-        ours: Effects by name, as values by seed.
-        published: Effects by name.
+        text: The sentence.
+        where: Its place in the paper.
+        ours: Our effects by name, each with one value per seed.
+        published: The paper's effects by name.
     """
 
     text: str
@@ -89,12 +99,15 @@ class Claim:
 
     @property
     def intervals(self) -> dict[str, Interval]:
-        """Our effects: mean and 95 % interval over the seeds that all parts of the effect have."""
+        """The mean and 95 % interval of each of our effects, over the seeds that all of its parts have."""
         return {name: interval(values.dropna()) for name, values in self.ours.items()}
 
     @cached_property
     def signs(self) -> tuple[int, int, int]:
-        """How many effects are higher than 0, not distinguished, lower; of one seed, nothing can be said."""
+        """How many effects are significantly higher than 0, not significant, and significantly lower.
+
+        An effect that has only one seed counts as not significant.
+        """
         effects = {name: values.dropna() for name, values in self.ours.items() if values.count() > 1}
         worded = verdicts(effects).verdict
         above, below = int((worded == "higher").sum()), int((worded == "lower").sum())
@@ -102,7 +115,7 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """The word by RULE."""
+        """The verdict according to RULE."""
         above, _, below = self.signs
         if not self.ours:
             return "no runs"
@@ -117,32 +130,32 @@ def read_rows(path: str) -> pd.DataFrame:
     """Read the runs.csv of a sweep.
 
     Raises:
-        ValueError: It has other columns, or mixes protocols.
+        ValueError: A column is missing, or the file mixes protocols.
     """
     rows = pd.read_csv(path)
     missing = [name for name in (*results.KEYS, *METRICS) if name not in rows]
-    require(not missing, f"{path} must be the runs.csv of a sweep, but lacks {', '.join(missing)}.")
+    require(not missing, f"{path} must be the runs.csv of a sweep, but has no column {', '.join(missing)}.")
     parsed = {name: rows[name].map(json.loads) for name in ("overrides", "by_group")}
     return reproduced.check(rows).assign(**parsed)
 
 
 def lost(at: Place) -> Any:
-    """Return the points of GA that RETRAIN loses against PRETRAIN."""
+    """Return how many points of GA RETRAIN loses compared with PRETRAIN."""
     return at("pretrain", False, "GA") - at("retrain", False, "GA")
 
 
 def recovered(at: Place) -> Any:
-    """Return the points of GA that REWEIGHT adds to RETRAIN."""
+    """Return how many points of GA REWEIGHT adds to RETRAIN."""
     return at("retrain", True, "GA") - at("retrain", False, "GA")
 
 
 def share(at: Place) -> Any:
-    """Return how many percent of the mean loss REWEIGHT gives back."""
+    """Return the percentage of the mean loss that REWEIGHT recovers."""
     return 100 * recovered(at) / np.mean(lost(at))
 
 
 def fall(at: Place, reweight: bool) -> Any:
-    """Return by how many points RETRAIN's UA is lower at ratio 0.9 than at 0.1."""
+    """Return how many points RETRAIN's UA is lower at ratio 0.9 than at ratio 0.1."""
     low, high = at._replace(ratio=0.1), at._replace(ratio=0.9)
     return low("retrain", reweight, "UA") - high("retrain", reweight, "UA")
 
@@ -153,7 +166,7 @@ def off(at: Place, method: str) -> Any:
 
 
 def lead(at: Place, other: str) -> Any:
-    """Return by how many points the avg. gap of MIU + REWEIGHT is better than another method's."""
+    """Return how many points the avg. gap of MIU + REWEIGHT is higher than that of another method."""
     return at("miu", True, "avg_gap") - at(other, True, "avg_gap")
 
 
@@ -165,21 +178,21 @@ def correlation(at: Place) -> Any:
 
 
 def nearer(at: Place, metric: str) -> Any:
-    """Return by how many points MIU + REWEIGHT is nearer to PRETRAIN than RETRAIN is."""
+    """Return how many points nearer to PRETRAIN MIU + REWEIGHT is than RETRAIN."""
     before = at("pretrain", False, metric)
     return abs(at("retrain", False, metric) - before) - abs(at("miu", True, metric) - before)
 
 
-Named = Mapping[str, tuple[Any, ...]]  # a place, and what else an effect takes, by the effect's name
+Named = Mapping[str, tuple[Any, ...]]  # by an effect's name: a place, and the effect's other arguments
 
 
 def places(*ratios: float, of: Sequence[str] = IMAGES) -> Named:
-    """Return every data set at every ratio."""
+    """Return each data set at each ratio."""
     return {f"{dataset} {ratio:g}": (dataset, ratio) for dataset, ratio in product(of, ratios)}
 
 
 def each(names: Sequence[str], where: Named) -> Named:
-    """Return every place for every method or metric."""
+    """Return each place for each method or metric."""
     return {f"{name}, {at}": (*place, "default", name) for name, (at, place) in product(names, where.items())}
 
 
@@ -226,10 +239,10 @@ CLAIMS: tuple[tuple[str, str, Callable[..., Any], Named], ...] = (
 
 
 def all_claims(rows: pd.DataFrame | None = None) -> list[Claim]:
-    """Return the paper's claims, in its order.
+    """Return the paper's claims, in the paper's order.
 
     Args:
-        rows: Runs on the paper's data sets, as `read_rows` returns them; None takes the shipped runs.
+        rows: Runs on the paper's data sets, as returned by `read_rows`; None uses the shipped runs.
     """
     on = STAND_INS if rows is None else {name: name for name in IMAGES}
     look_up = partial(ours, by_row(results.load() if rows is None else rows), on)
@@ -239,24 +252,24 @@ def all_claims(rows: pd.DataFrame | None = None) -> list[Claim]:
         for name, (dataset, *more) in named.items():
             place, arguments = (dataset, *more[:2]), more[2:]
             of_paper[name] = float(np.mean(effect(Place(theirs, *place), *arguments)))
-            with suppress(KeyError):  # there are no such runs
+            with suppress(KeyError):  # some claims have no runs on the embedded data
                 of_ours[_renamed(name, on)] = effect(Place(look_up, *place), *arguments)
         judged.append(Claim(text, where, of_ours, of_paper))
     return judged
 
 
 def _renamed(name: str, on: Mapping[str, str]) -> str:
-    """Return an effect's name with our data sets."""
+    """Return an effect's name with our data sets instead of the paper's."""
     for role, dataset in on.items():
         name = name.replace(role, dataset.removeprefix("groundwear-"))
     return name
 
 
 def claims_table(judged: Sequence[Claim] | None = None) -> pd.DataFrame:
-    """Return a row per claim: where it stands, the paper's effects and ours counted by sign, the verdict.
+    """Return one row per claim: its place in the paper, the number of effects by sign, and the verdict.
 
     Args:
-        judged: Of these; all claims if None.
+        judged: The claims to list; None lists all.
     """
     rows = []
     for c in judged or all_claims():

@@ -1,5 +1,8 @@
-"""Compare runs with the gold standard of the same seed: differences, avg. gap, ToW; intervals over seeds, and
-the one rule that words them, `verdicts`."""
+"""Compare runs with the gold standard of the same seed.
+
+The module computes differences, avg. gap, ToW and intervals over seeds. `verdicts` is the one rule that words
+them.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,19 @@ import pandas as pd
 
 from grmu.metrics import METRICS
 
-LEAST_SEEDS = 5  # for an error bar
+LEAST_SEEDS = 5  # with fewer seeds, plots show no error bar
 
 
 def differences(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Return method minus gold standard **of the same seed**, fractions: a row a seed, a column a metric.
+    """Return method minus gold standard **of the same seed**, as fractions.
 
     Args:
-        rows: One row a seed, with a column `seed` and one per metric.
-        gold: The same of the gold standard.
-        metrics: Which columns.
+        rows: One row per seed, with a column `seed` and one column per metric.
+        gold: The same for the gold standard.
+        metrics: The columns to compare.
+
+    Returns:
+        One row per seed, one column per metric.
 
     Raises:
         ValueError: A seed of `rows` has no gold standard.
@@ -33,33 +39,35 @@ def differences(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] =
 
 
 def gap_by_metric(rows: pd.DataFrame, gold: pd.DataFrame) -> pd.Series:
-    """Return per metric the mean over seeds of |method - gold|: the deltas in brackets in the paper."""
+    """Return the mean over seeds of |method - gold| for each metric, which the paper prints in brackets."""
     return differences(rows, gold).abs().mean()
 
 
 def distance_by_seed(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.Series:
-    """Return mean |method - gold| over the metrics, one value a seed; averaged over seeds, 1 - avg. gap."""
+    """Return the mean of |method - gold| over the metrics, one value per seed; its mean is 1 - avg. gap."""
     return differences(rows, gold, metrics).abs().mean(axis=1)
 
 
 def average_gap(rows: pd.DataFrame, gold: pd.DataFrame, metrics: Sequence[str] = METRICS) -> float:
-    """Return avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. 1 is the gold standard itself.
+    """Return the avg. gap (Eq. 12): 1 minus the mean of `gap_by_metric`. The gold standard itself has 1.
 
-    Beware: the original model often scores high, so show PRETRAIN's beside it.
+    The original model often has a high avg. gap, so always show PRETRAIN's as well.
     """
     return 1 - float(differences(rows, gold, metrics).abs().mean().mean())
 
 
 def tug_of_war(rows: pd.DataFrame, gold: pd.DataFrame) -> float:
-    """Return ToW (Zhao et al. 2024): mean over seeds of the product of 1 - |method - gold| over UA, RA, TA.
+    """Return ToW (Zhao et al. 2024): the mean over seeds of a product over UA, RA and TA.
 
-    1 is the gold standard itself.
+        ToW = (1 - |UA - UA_gold|) (1 - |RA - RA_gold|) (1 - |TA - TA_gold|)
+
+    The gold standard itself has 1.
     """
     return float((1 - differences(rows, gold, ("UA", "RA", "TA")).abs()).prod(axis=1).mean())
 
 
 class Interval(NamedTuple):
-    """A mean with its 95 % t-interval, and the number of values."""
+    """A mean with its 95 % t-interval and the number of values."""
 
     mean: float
     low: float
@@ -67,13 +75,16 @@ class Interval(NamedTuple):
     n: int
 
     def said(self) -> str:
-        """Return it as pages show it: "+1.2 [-0.3, +2.7]"."""
+        """Return the interval as pages show it: "+1.2 [-0.3, +2.7]"."""
         return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """Return mean and 95 % t-interval of independent values, as of differences by seed; infinite for one."""
-    from scipy.special import stdtrit  # the quantile of t; scipy.stats takes a second to import
+    """Return the mean and 95 % t-interval of independent values, such as differences by seed.
+
+    With one value, the interval is infinite.
+    """
+    from scipy.special import stdtrit  # the quantile of t, because importing scipy.stats takes a second
 
     numbers = np.asarray(values, dtype=float)
     mean, n = float(numbers.mean()), len(numbers)
@@ -83,7 +94,7 @@ def interval(values: Sequence[float]) -> Interval:
 
 @cache
 def _detectable(n: int) -> float:
-    """Return how many standard deviations from 0 a mean of n is detected at 5 % with 80 % power."""
+    """Return the mean, in standard deviations, that a t-test of n values at 5 % detects with 80 % power."""
     from statsmodels.stats.power import TTestPower
 
     return float(TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8))
@@ -98,20 +109,23 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 def verdicts(differences: Mapping[str, Sequence[float]],
              margins: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """Return what differences by seed say: a row each, in the order given, worded by one rule.
+    """Return what differences by seed show: one row for each name, in the given order, worded by one rule.
 
-    "higher" or "lower": the two-sided t-test rejects 0 at 5 % after Holm's correction over all rows; "...,
-    within the margin" if it is also "equal". "equal": two one-sided tests at 5 % put the mean within
-    plus or minus the margin. "not distinguished": neither; `seen` is then what would have been detected.
+    "higher" or "lower": the two-sided t-test rejects 0 at 5 %, after Holm's correction over all rows. ",
+    within the margin" is added if the row is also "equal". "equal": two one-sided tests at 5 % show that the
+    mean lies within plus or minus the margin. "not distinguished": none of these; `seen` then tells which
+    mean would have been detected.
 
     Args:
-        differences: At least two values each, such as a method's minus the gold standard's of the same seed.
-        margins: By the same names, in the same unit: what is too small to matter, stated before. None, or
-            NaN for a row, means that there is none, and nothing is "equal".
+        differences: At least two values for each name, such as a method's minus the gold standard's of the
+            same seed.
+        margins: For the same names and in the same unit, the largest difference that does not matter, chosen
+            before looking at the data. If it is None, or NaN for a row, nothing is "equal".
 
     Returns:
-        mean, low, high: with its 95 % interval, of this row alone.  n.  p: after Holm.
-        seen: the mean that such a test, alone, detects with 80 % power at this spread.  margin, verdict.
+        mean, low, high: the mean and its 95 % interval, for this row alone. n: the number of values. p: the
+            p-value after Holm's correction. seen: the mean that a test of this row alone would detect with 80
+            % power, given this spread. margin. verdict.
 
     Raises:
         ValueError: A row has fewer than two values.
@@ -132,9 +146,9 @@ def _tested(name: str, values: Sequence[float], margin: float) -> dict[str, obje
 
     numbers = np.asarray(values, dtype=float)
     if len(numbers) < 2:
-        raise ValueError(f"{name} has {len(numbers)} value(s): a verdict needs at least two seeds.")
+        raise ValueError(f"{name} needs values of at least two seeds for a verdict, got {len(numbers)}.")
     ends, sd, described = interval(values), float(numbers.std(ddof=1)), DescrStatsW(numbers)
-    if sd < 1e-12:  # t is 0/0 or infinite; such a mean is known exactly
+    if sd < 1e-12:  # t is 0/0 or infinite, because the mean is known exactly
         p, inside = float(ends.mean == 0), abs(ends.mean) < margin
     else:
         p = float(described.ttest_mean(0)[1])

@@ -1,4 +1,4 @@
-"""How the course writes the names of methods and metrics."""
+"""Define the names of methods and metrics that the course displays."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ METRIC_NAMES = {
 
 
 def label(method: str, reweight: bool = False) -> str:
-    """A method's name as the course writes it."""
+    """Return a method's display name."""
     return LABELS.get(method, method) + " + REWEIGHT" * bool(reweight)

@@ -1,7 +1,7 @@
-"""The paper's published numbers as data frames: De Min et al., Group-robust Machine Unlearning, TMLR 2025.
+"""Load the paper's published numbers: De Min et al., Group-robust Machine Unlearning, TMLR 2025.
 
-Percent, as printed. `results` holds Tables 1-3 and 5-16, `ablation` Table 17 (and so Table 4), `fairness`
-Table 18.
+The values are percentages, as printed. `results` has Tables 1-3 and 5-16, `ablation` has Table 17 (which
+includes Table 4), and `fairness` has Table 18.
 """
 
 from __future__ import annotations
@@ -16,48 +16,57 @@ from grmu.analysis.printed import Item, Row
 from grmu.data import LOADERS, check_ratio, known
 from grmu.metrics import FAIRNESS
 
-METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro",  # the paper's, ours
+METHODS = {"PRETRAIN": "pretrain", "RETRAIN": "retrain", "RETRAIN + gDRO": "group_dro",  # our names
            "L1-SPARSE": "l1_sparse", "SALUN": "salun", "SCRUB": "scrub", "MIU": "miu"}
 THEIRS = {ours: theirs for theirs, ours in METHODS.items()}
 TERMS = {"retaining": "retaining_eq7", "unlearning": "unlearning_eq3", "calibration": "calibration_eq6"}
-FIGURE8 = {("celeba", 1.0): 99.2, ("waterbirds", 10.0): 96.9, ("fairface", 1.0): 98.7}  # Sec. B.5's text
+FIGURE8 = {("celeba", 1.0): 99.2, ("waterbirds", 10.0): 96.9, ("fairface", 1.0): 98.7}  # from the text of B.5
 
 
 @lru_cache
 def table(name: str) -> pd.DataFrame:
-    """One of "results", "ablation", "fairness" in long format, one row a published value.
+    """Return one of "results", "ablation" and "fairness" in long format, with one row per published value.
 
     Raises:
-        ValueError: another name.
+        ValueError: The name is unknown.
     """
     known("table", name, ("results", "ablation", "fairness"))
     return pd.read_csv(Path(__file__).parent / "published" / f"{name}.csv")
 
 
 def results(dataset: str, ratio: float = 0.5, forget_groups: int = 1) -> pd.DataFrame:
-    """Published means of one data set and ratio, percent: a row per (method, reweight), a column per metric.
+    """Return the published means of one data set and ratio, in percent.
 
-    Empty if the paper has no such experiment (as for the embedded data sets, which are this project's own).
+    Args:
+        dataset: A data set.
+        ratio: The unlearning ratio.
+        forget_groups: Number of forget groups.
+
+    Returns:
+        One row per (method, reweight) and one column per metric. It is empty if the paper has no such
+        experiment, for example for the embedded data sets.
 
     Raises:
-        ValueError: an unknown data set, or a ratio outside (0, 1].
+        ValueError: The data set is unknown, or the ratio is outside (0, 1].
     """
     known("data set", dataset, LOADERS)
     check_ratio(ratio)
     t = table("results")
     t = t[(t.dataset == dataset) & (t.unlearning_ratio == ratio) & (t.forget_groups == forget_groups)]
-    t = t[t.table == t.table.min()]  # the appendix repeats the main tables, without GROUP-DRO
+    t = t[t.table == t.table.min()]  # because the appendix repeats the main tables, without GROUP-DRO
     t = t.assign(method=t.method.replace(METHODS), reweight=t.reweight.astype(bool))
     return t.pivot_table(index=["method", "reweight"], columns="metric", values="value", sort=False)
 
 
 def published(row: Row, metric: str, item: Item | None = None) -> dict[str, float]:
-    """Return what the paper prints of a row: paper, paper_sd, paper_delta; NaN where it prints nothing.
+    """Return the values that the paper prints for a row: paper, paper_sd and paper_delta.
+
+    A value is NaN if the paper does not print it.
 
     Args:
-        row: Of the paper's data set.
-        metric: Which column.
-        item: The table or figure to look in; None finds one that has such a row.
+        row: A row on one of the paper's data sets.
+        metric: The metric.
+        item: The table or figure to search. None searches all of them.
     """
     changed = dict(row.overrides)
     if "lam" in changed:

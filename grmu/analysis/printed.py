@@ -1,7 +1,9 @@
-"""What the paper prints: each table and figure as rows of runs, on its data sets or on embedded ones.
+"""Define each table and figure of the paper as rows of runs, on its data sets or on embedded ones.
 
     ITEMS["table1"].runs(seeds=(0, 1, 2))                 a list of experiments for each row
     ITEMS["table1"].runs(seeds=range(5), on="embedded")   the same on Groundwear
+
+The embedded data sets stand in for the paper's, see STAND_INS.
 """
 
 from __future__ import annotations
@@ -35,14 +37,16 @@ OTHERS = ("l1_sparse", "salun", "scrub")
 
 @dataclass(frozen=True)
 class Row:
-    """The runs of one row of a table or one point of a figure, which differ in their seeds.
+    """The runs of one row of a table, or of one point of a figure, which differ only in their seeds.
 
     Args:
-        dataset: One of the paper's.
-        method, reweight, ratio: As in an `Experiment`.
+        dataset: One of the paper's data sets.
+        method: As in an `Experiment`.
+        reweight: As in an `Experiment`.
+        ratio: As in an `Experiment`.
         forget: "default", "nine", "twenty-five", or a position in `grids.alone_and_in_pairs`.
-        overrides: Settings other than the preset's.
-        printed: False for runs that others are only compared with.
+        overrides: Settings that replace the preset's.
+        printed: False for runs that are only used for comparison.
     """
 
     dataset: str
@@ -54,56 +58,67 @@ class Row:
     printed: bool = field(default=True, compare=False)
 
     def experiment(self, seed: int, on: str | None = None, **shared: Any) -> Experiment:
-        """Return the run of one seed, on the paper's data set or on another."""
+        """Return the run of one seed, on the paper's data set or on another one.
+
+        Args:
+            seed: The seed.
+            on: Another data set, or None.
+            shared: Other fields of the `Experiment`.
+        """
         dataset = on or self.dataset
         return Experiment(dataset, self.method, self.reweight, self.ratio, self.groups(dataset), seed,
                           dict(self.overrides), **shared)
 
     def groups(self, dataset: str) -> str | tuple[Group, ...]:
-        """Return which groups forget, as in an `Experiment`; a ValueError where the data set lacks them."""
+        """Return the forget groups, as in an `Experiment`.
+
+        Raises:
+            ValueError: The data set has no such groups.
+        """
         if isinstance(self.forget, int):
-            require(dataset in grids.SMALLEST_AND_LARGEST, f"small and large groups are chosen for "
+            require(dataset in grids.SMALLEST_AND_LARGEST, f"small and large groups are only defined for "
                     f"{', '.join(grids.SMALLEST_AND_LARGEST)}, got {dataset!r}.")
             return grids.alone_and_in_pairs(dataset)[self.forget]
         if self.forget == "default":
             return "default"
-        require(dataset in SEVERAL, f"{N_GROUPS[self.forget]} groups forget together in "
-                f"{' and '.join(SEVERAL)} only, got {dataset!r}.")
+        require(dataset in SEVERAL, f"sets of {N_GROUPS[self.forget]} forget groups are only defined for "
+                f"{' and '.join(SEVERAL)}, got {dataset!r}.")
         return SEVERAL[dataset][self.forget]
 
     @property
     def n_groups(self) -> int:
-        """How many groups of a table forget together; 0 for a figure's groups, which no table has."""
+        """The number of forget groups in a table; 0 for the groups of a figure, which no table has."""
         return N_GROUPS.get(str(self.forget), 0)
 
     @property
     def gold(self) -> Row:
-        """The gold standard's row."""
+        """The row of the gold standard."""
         return Row(self.dataset, "retrain", True, self.ratio, self.forget)
 
     @property
     def original(self) -> Row:
-        """The original model's row."""
+        """The row of the original model."""
         return Row(self.dataset, "pretrain", False, self.ratio, self.forget)
 
     @property
     def name(self) -> str:
-        """The method as the course writes it."""
+        """The method's display name."""
         off = "".join(f", no {name}" for name, value in self.overrides if value is False)
         return label(self.method, self.reweight) + off
 
 
 @dataclass(frozen=True)
 class Item:
-    """A table or a figure.
+    """A table or a figure of the paper.
 
     Args:
-        name: Such as "table1".
-        title: What it shows.
-        kind: "results", "ablation" or "fairness" (tables); "ratio", "robust", "gap" (figures); "overhead".
-        rows: In the paper's order.
-        columns: Metrics; a figure's y axis.
-        x: What is on a figure's x axis: "ratio", "groups" or "lam".
+        name: A name such as "table1".
+        title: What the item shows.
+        kind: "results", "ablation" or "fairness" (tables); "ratio", "robust" or "gap" (figures); or
+            "overhead".
+        rows: The rows in the paper's order.
+        columns: The metrics, which a figure shows on its y axis.
+        x: The variable on a figure's x axis: "ratio", "groups" or "lam".
     """
 
     name: str
@@ -115,36 +130,41 @@ class Item:
 
     @property
     def words(self) -> str:
-        """Its name in words: "Table 1"."""
+        """The name in words, such as "Table 1"."""
         return re.sub(r"(\d+)", r" \1", self.name).capitalize()
 
     @property
     def datasets(self) -> list[str]:
-        """The paper's data sets that it needs."""
+        """The data sets of the paper that the item needs."""
         return list(dict.fromkeys(row.dataset for row in self.rows))
 
     @property
     def methods(self) -> list[str]:
-        """The methods of its rows, without the references."""
+        """The methods of the rows, without the references."""
         return list(dict.fromkeys(row.method for row in self.rows if row.method not in REFERENCES))
 
     def of_methods(self, methods: Sequence[str] | None) -> Item:
-        """Return the item with its references and some of its methods; a ValueError for an unknown one."""
+        """Return the item with the references and only some of its methods.
+
+        Raises:
+            ValueError: A method is unknown.
+        """
         for method in methods or ():
             known(f"method in {self.words}", method, self.methods)
         kept = (*REFERENCES, *(self.methods if methods is None else methods))
         return replace(self, rows=tuple(row for row in self.rows if row.method in kept))
 
     def runs(self, seeds: Iterable[int], on: str | None = None, **shared: Any) -> dict[Row, list[Experiment]]:
-        """Return the experiments of every row.
+        """Return the experiments of each row.
 
         Args:
-            seeds: A run for each.
-            on: None for the paper's data sets, "embedded" for their stand-ins, or an embedded data set.
-            shared: Fields of every `Experiment`, such as `root` and `protocol`.
+            seeds: One run per seed.
+            on: None for the paper's data sets, "embedded" for the data sets that stand in for them, or an
+                embedded data set.
+            shared: Fields of each `Experiment`, such as `root` and `protocol`.
 
         Raises:
-            ValueError: An unknown data set, or one without such groups.
+            ValueError: The data set is unknown, or it has no such groups.
         """
         if on is not None:
             known("data set to run on", on, ("embedded", *STAND_INS.values()))
@@ -158,7 +178,7 @@ class Item:
 
 
 def with_references(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Return rows, and where they are missing, their original model and gold standard, not printed."""
+    """Return rows, followed by their missing original models and gold standards, which are not printed."""
     rows = list(rows)
     references = [reference for row in rows for reference in (row.original, row.gold)]
     hidden = [replace(row, printed=False) for row in references if row not in rows]
@@ -170,7 +190,7 @@ def _results(number: int, dataset: str, ratio: float = 0.5, forget: str = "defau
     references = [("pretrain", False), ("retrain", False)] + [("group_dro", False)] * robust
     methods = product((False, True), (*OTHERS, "miu"))
     order = [*references, ("retrain", True), *((method, reweight) for reweight, method in methods)]
-    groups = "" if forget == "default" else f", {N_GROUPS[forget]} groups forget"
+    groups = "" if forget == "default" else f", {N_GROUPS[forget]} forget groups"
     return Item(f"table{number}", f"unlearning on {TITLES[dataset]}, ratio {ratio:g}{groups}", "results",
                 tuple(Row(dataset, method, reweight, ratio, forget) for method, reweight in order))
 
@@ -221,7 +241,7 @@ def _items() -> list[Item]:
         _gaps("figure5", "avg. gap against the ratio", (
             Row(dataset, method, True, ratio) for dataset, method, ratio in product(
                 IMAGES, unlearning, grids.PAPER_RATIOS)), "ratio"),
-        _gaps("figure6", "avg. gap against the number of groups that forget", (
+        _gaps("figure6", "avg. gap against the number of forget groups", (
             Row("fairface", method, True, forget=forget) for method, forget in product(
                 unlearning, N_GROUPS)), "groups"),
         _against_ratio("figure7", "accuracy of small and large groups", IMAGES, ("retrain", *OTHERS)),

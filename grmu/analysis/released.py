@@ -1,7 +1,7 @@
-"""Two metrics as the paper's released code computes them, beside Eqs. 10 and 11 as `grmu.metrics` has them.
+"""Compute two metrics like the paper's released code, instead of by Eqs. 10 and 11 as `grmu.metrics` does.
 
-The printed tables hold these, so a perfect reproduction has the printed avg. gap with these alone.
-docs/full-scale.md says what is wrong with both.
+The printed tables contain these values, so only they lead to the printed avg. gap. docs/paper.md
+explains what is wrong with both metrics.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from grmu.training import predict
 
 
 def membership(retain: Tensor, val: Tensor, forget: Tensor) -> float:
-    """Return the largest share of the forget set that one of six forests takes for non-members.
+    """Return the largest share of the forget set that one of six forests classifies as non-members.
 
-    The forests (20, 50 or 100 trees; gini or entropy) see the loss alone and no weights. Each fits all
-    samples, so it mostly learns which side is larger, and the best is chosen by the reported number itself.
+    The forests have 20, 50 or 100 trees and use gini or entropy. They see only the loss, and samples are not
+    weighted. Each forest fits all samples, so it mostly learns which class is larger, and the best forest is
+    selected by the reported number itself.
 
     Args:
-        retain, val, forget: Losses, (N,) each; retained samples are the members, validation samples are not.
+        retain: (N,) losses of the retained samples, the members.
+        val: (N,) losses of the validation samples, the non-members.
+        forget: (N,) losses of the forget set.
     """
     from sklearn.ensemble import RandomForestClassifier
 
@@ -43,15 +46,15 @@ def membership(retain: Tensor, val: Tensor, forget: Tensor) -> float:
 
 
 def equalized_odds(by_group: Sequence[float], data: GroupedDataset, groups: Sequence[Group]) -> float:
-    """Return the mean over the target of the difference in accuracy between the two values of the attribute.
+    """Return the mean over the target of the difference in accuracy between the two attribute values.
 
-    Target and attribute are made binary: those of the groups that forget, and the others. With two classes
-    and two attribute values this is Eq. 11.
+    Target and attribute are made binary: values of the forget groups, and all others. With two classes and
+    two attribute values, this is Eq. 11.
 
     Args:
-        by_group: Test accuracy of every group, in group order.
-        data: The test set, for the sizes of its groups.
-        groups: The groups that forget.
+        by_group: Test accuracy of each group, in group order.
+        data: The test set, which gives the sizes of the groups.
+        groups: The forget groups.
     """
     hits = np.nan_to_num(np.array(by_group)) * data.group_counts().numpy()
     counts = data.group_counts().numpy()
@@ -66,7 +69,13 @@ def equalized_odds(by_group: Sequence[float], data: GroupedDataset, groups: Sequ
 
 
 def membership_of(experiment: Experiment, store: str | Path | None = None, device: str = "cpu") -> float:
-    """Return `membership` of a run; train it if the store lacks it, and keep the number there."""
+    """Return `membership` of a run, and save it in the store; train the run if it is missing.
+
+    Args:
+        experiment: The run.
+        store: Folder of finished runs, as in `run`.
+        device: "cpu" or "cuda".
+    """
     key = digest("released membership", run_keys(experiment).result)[:20]
 
     def compute() -> tuple[dict[str, float], None]:

@@ -1,9 +1,11 @@
-"""Tables and figures of the paper from any rows: ours beside theirs, cell by cell.
+"""Build tables and figures of the paper from any rows, with our values beside the printed ones.
 
     item = ITEMS["table1"]
     rows, missing = shipped(item, on="embedded")
-    table = cells(item, rows)            a row per cell: ours, sd, delta, n, paper, paper_sd, paper_delta
-    layout(item, table).to_markdown()    in the paper's own layout
+    table = cells(item, rows)
+    layout(item, table).to_markdown()
+
+`cells` returns one row per cell, and `layout` arranges the cells as the paper does.
 """
 
 from __future__ import annotations
@@ -26,29 +28,38 @@ from grmu.experiments import Experiment
 from grmu.metrics import METRICS
 
 Rows = Mapping[Row, pd.DataFrame]
-AXES = {"ratio": "ratio", "groups": "groups that forget", "lam": "λ"}
-OVERHEAD = {"celeba": 1.03, "waterbirds": 1.8, "fairface": 1.03}  # Sec. 3.4's text, "about"
+AXES = {"ratio": "ratio", "groups": "number of forget groups", "lam": "λ"}
+OVERHEAD = {"celeba": 1.03, "waterbirds": 1.8, "fairface": 1.03}  # approximate, from Sec. 3.4
 
 
 def shipped(item: Item, on: str = "embedded", seeds: Iterable[int] = range(5),
             metrics: str = "ours") -> tuple[Rows, dict[Row, int]]:
-    """Return an item's rows among the shipped results, and how many runs of each row are missing.
+    """Return an item's rows from the shipped results, and how many runs of each row are missing.
 
     Args:
         item: A table or a figure.
         on: "embedded", or an embedded data set.
-        seeds: Which seeds.
-        metrics: "paper" replaces MIA and EO by what the released code computes.
+        seeds: The seeds.
+        metrics: "paper" replaces MIA and EO by the values of the released code.
 
     Raises:
-        ValueError: The data set is unknown or lacks the groups.
+        ValueError: The data set is unknown, or it lacks the groups.
     """
     return gather(item.runs(seeds, on), results.find, metrics)
 
 
 def gather(of_row: Mapping[Row, list[Experiment]], find: Callable[[list[Experiment]], pd.DataFrame],
            metrics: str = "ours") -> tuple[Rows, dict[Row, int]]:
-    """Return the runs of each row that `find` has, and how many each row lacks; errors as of `check`."""
+    """Return the available runs of each row, and how many runs each row lacks.
+
+    Args:
+        of_row: The experiments of each row.
+        find: Returns the available rows of a list of experiments.
+        metrics: As in `shipped`.
+
+    Raises:
+        ValueError: As in `check`.
+    """
     rows, missing = {}, {}
     for row, experiments in of_row.items():
         there = find(experiments)
@@ -62,24 +73,24 @@ def gather(of_row: Mapping[Row, list[Experiment]], find: Callable[[list[Experime
 
 
 def check(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return rows that may stand in one table.
+    """Return the rows, after checking that they can share one table.
 
     Raises:
-        ValueError: They mix protocols, or some have another MIA and EO than others.
+        ValueError: The rows mix protocols or definitions of MIA and EO.
     """
     for name in ("protocol", "metrics"):
         if name in rows and rows[name].nunique(dropna=False) > 1:
             values = ", ".join(sorted(map(str, rows[name].unique())))
-            raise ValueError(f"one table needs rows of one {name}, got {values}: choose the rows of one.")
+            raise ValueError(f"one table needs rows of one {name}, got {values}: select the rows of one.")
     return rows
 
 
 def as_released(rows: pd.DataFrame, example: Experiment) -> pd.DataFrame:
-    """Return rows with MIA and EO as the released code computes them; without those that lack that MIA.
+    """Return the rows with MIA and EO as the released code computes them, without rows that lack this MIA.
 
     Args:
-        rows: With a column "MIA_released", which `results.find` and the command `paper` give.
-        example: One of these runs, for its test set and the groups that forget.
+        rows: Rows with a column "MIA_released", as `results.find` and the command `paper` return them.
+        example: One of these runs, which gives the test set and the forget groups.
     """
     splits = example.load()
     groups = (splits.forget_group,) if isinstance(example.groups, str) else example.groups
@@ -88,16 +99,17 @@ def as_released(rows: pd.DataFrame, example: Experiment) -> pd.DataFrame:
 
 
 def cells(item: Item, rows: Rows) -> pd.DataFrame:
-    """Return an item's cells, in percent (times: ratios).
+    """Return the cells of an item, in percent (times are ratios).
 
     Args:
         item: A table or a figure.
-        rows: Of each of its rows, the runs that are there.
+        rows: The available runs of each row.
 
     Returns:
-        dataset (the paper's), method, reweight, name, ratio, forget, x, panel, style, metric; ours: mean
-        over seeds.  sd.  n: seeds.  delta: mean over seeds of the distance from the gold standard of the same
-        seed.  paper, paper_sd, paper_delta: as printed, NaN where it prints nothing.
+        One row per cell. dataset: the paper's data set. method, reweight, name, ratio, forget: as in the
+            `Row`. x, panel, style, metric: where a figure shows the cell. ours, sd, n: mean, standard
+            deviation and number of seeds. delta: mean distance from the gold standard of the same seed.
+            paper, paper_sd, paper_delta: as printed, NaN if the paper does not print them.
     """
     make = {"results": _against_gold, "ablation": _against_gold, "gap": _against_gold, "ratio": _by_group,
             "fairness": _against_original, "robust": _against_original, "overhead": _overhead}[item.kind]
@@ -138,7 +150,7 @@ def _against_original(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> l
         change = np.nan
         if original is not None and row.method != "pretrain":
             change = (values - 100 * original.set_index("seed")[metric]).dropna()
-            if item.kind == "robust":  # agreement with the original model, as the figure shows it
+            if item.kind == "robust":  # the figure shows the agreement with the original model
                 before = paper.published(row.original, metric, item)["paper"]
                 printed = {"paper": 100 - abs(printed["paper"] - before)}
                 values = 100 - change.abs()
@@ -164,7 +176,7 @@ def _by_group(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict
 
 @lru_cache
 def _groups(dataset: str) -> tuple[list[str], int]:
-    """Return the names of a data set's groups, and how many attribute values it has."""
+    """Return the names of a data set's groups, and the number of attribute values."""
     if dataset in data.EMBEDDED:
         train = data.load(dataset).train
         return train.group_names, train.n_attributes
@@ -183,9 +195,10 @@ def _overhead(item: Item, row: Row, part: pd.DataFrame, rows: Rows) -> list[dict
 
 
 def layout(item: Item, table: pd.DataFrame) -> pd.DataFrame:
-    """Return cells in the paper's layout, as text: "ours ± sd (Δ) | paper"; the nearest of a column in bold.
+    """Return cells in the paper's layout, as text "ours ± sd (Δ) | paper".
 
-    Below a rule, the original model stands once more, with its Δ and avg. gap, which the paper leaves out.
+    The best cell of each column is bold. A final row repeats the original model with its Δ and avg. gap,
+    which the paper leaves out.
     """
     if table.empty:
         return pd.DataFrame()
@@ -205,7 +218,7 @@ def layout(item: Item, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_competitor(item: Item, table: pd.DataFrame, shown: pd.DataFrame) -> pd.DataFrame:
-    """Return the cells of PRETRAIN as the paper shows them, and below a rule as those of a competitor."""
+    """Return the cells with PRETRAIN as the paper shows it, and again as a competitor in a final row."""
     before = shown[shown.method == "pretrain"]
     plain = [_text(item, cell._replace(delta=np.nan), False) for cell in before.itertuples()]
     plain = ["" if metric == "avg_gap" else text for metric, text in zip(before.metric, plain, strict=True)]
@@ -219,7 +232,7 @@ def _with_competitor(item: Item, table: pd.DataFrame, shown: pd.DataFrame) -> pd
 
 
 def nearest(item: Item, table: pd.DataFrame) -> set[int]:
-    """Return which cells are nearest to the gold standard in their column, of all rows but its own."""
+    """Return the cells nearest to the gold standard in their column, not counting the gold standard's own."""
     if item.kind not in ("results", "ablation"):
         return set()
     best = set()
@@ -241,13 +254,13 @@ def _text(item: Item, cell: Any, bold: bool) -> str:
 
 
 def beside_paper(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return runs in the layout of the paper's table that has their data set, ratio and groups.
+    """Return runs in the layout of the paper's table for the same data set, ratio and groups.
 
     Args:
-        rows: Of one split, as `grmu.run_all` gives them.
+        rows: Runs of one split, as `grmu.run_all` returns them.
 
     Returns:
-        Empty if the paper prints no such table.
+        The table, empty if the paper has none for this split.
     """
     dataset, ratio, groups = rows[["dataset", "ratio", "groups"]].iloc[0]
     runs = dict(list(rows.groupby(["method", "reweight"])))
@@ -261,7 +274,7 @@ def beside_paper(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def names_of(missing: Mapping[Row, int]) -> list[str]:
-    """Return in words which cells are missing."""
+    """Return a description of each missing cell."""
     return [f"{TITLES[row.dataset]}, {row.name}, ratio {row.ratio:g}" +
             "".join(f", {name} {value:g}" for name, value in row.overrides if value is not False) +
             f": {n} run{'s' * (n > 1)}" for row, n in missing.items()]

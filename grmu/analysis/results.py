@@ -1,14 +1,14 @@
-"""Load the shipped results, and compute them again.
+"""Load the shipped results, or compute them again.
 
     load("references")                    the runs of a grid (`grmu.analysis.grids`), one row each
     load("calibration", ratio=0.5, lam=1.0)
     load(method="miu", overrides={})      all runs
-    load("audit")                         a study's table (`STUDIES`)
+    load("audit")                         a table of a study (`STUDIES`)
 
     python -m grmu results [NAME ...] [--missing] [--jobs 2]
 
-Each table is a CSV file in data/results, with its SHA-256 beside it. Finished runs are taken from the store,
-so an interrupted command resumes where it stopped.
+Each table is a CSV file in data/results, whose SHA-256 is in SHA256SUMS. The command loads finished runs from
+the store, so it can resume after an interruption.
 """
 
 from __future__ import annotations
@@ -36,43 +36,43 @@ from grmu.experiments import Experiment, Result, map_experiments, run
 from grmu.metrics import FAIRNESS, METRICS
 
 FOLDER = DATA / "results"
-SUMS = "SHA256SUMS"  # as `sha256sum --check` reads it
+SUMS = "SHA256SUMS"  # in the format of `sha256sum --check`
 KEYS = ["dataset", "method", "reweight", "ratio", "groups", "seed", "overrides"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
-STUDIES = {  # each script in data/results, and the tables that it writes
+STUDIES = {  # the tables that each script in data/results writes
     "benchmark": ("trajectories", "membership", "cost", "twins"), "pictures": ("pictures",),
     "audits": ("audit", "efficacy", "stayers", "answers", "exposure"),
     "distances": ("distances", "relearning"),
-    "groups": ("inferred", "layers"), "sentences": ("sentences",),
+    "groups": ("inferred", "layers"), "sentences": ("sentences",), "last_layer": ("last_layer",),
     "shift": ("shift",), "moved": ("moved",), "features": ("features",),
     "causes": ("causes",), "why": ("causes_cells", "causes_compared"), "released": ("released",)}
 TABLES = ("runs", "search", "tuning", *(table for tables in STUDIES.values() for table in tables))
 
 
 def load(name: str = "runs", **where: Any) -> pd.DataFrame:
-    """Return shipped results as a table of your own.
+    """Return shipped results as a table that the caller may change.
 
     Args:
-        name: A grid, a study's table, "search", "tuning", or "runs" for the runs of all grids.
-        where: Values that columns must have, see `select`.
+        name: A grid, a table of a study, "search", "tuning", or "runs" for the runs of all grids.
+        where: Values that columns must have, as in `select`.
 
     Returns:
-        Fractions, not percent. Of a grid, each setting that it varies is a column; of "runs", the column
-        `overrides` has the settings that differ from the preset, as a dict.
+        A table of fractions, not percentages. For a grid, each setting that it varies is a column. For
+        "runs", the column `overrides` has the settings that differ from the preset, as a dict.
 
     Raises:
         ValueError: The name or a column is unknown, or the file is damaged.
-        FileNotFoundError: Some of it was never computed.
+        FileNotFoundError: Some of the runs were never computed.
     """
     known("table", name, (*grids.GRIDS, *TABLES))
     rows = select(_grid(name) if name in grids.GRIDS else _table(name), **where).copy()
     if "by_group" in rows:
-        rows["by_group"] = rows.by_group.map(list)  # lists of the caller's own
+        rows["by_group"] = rows.by_group.map(list)  # copy the lists, because the cache keeps the originals
     return rows
 
 
 def find(experiments: Iterable[Experiment]) -> pd.DataFrame:
-    """Return the shipped rows of these runs that there are; MIA_released is NaN where it was not computed."""
+    """Return the shipped rows among these runs; MIA_released is NaN where it was not computed."""
     keys = [key for e in experiments if (key := key_of(e)) in _runs().index]
     rows = _runs().loc[keys].reset_index(drop=True)
     released = read("released").set_index(KEYS).MIA
@@ -81,10 +81,15 @@ def find(experiments: Iterable[Experiment]) -> pd.DataFrame:
 
 
 def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
-    """Return the rows whose columns have these values: ratios to five digits, groups as in an `Experiment`.
+    """Return the rows whose columns have the given values.
+
+    Args:
+        rows: A table.
+        where: Values by column. Ratios are compared to five digits, and groups are given as in an
+            `Experiment`.
 
     Raises:
-        ValueError: There is no such column, or a ratio is not a number.
+        ValueError: A column is unknown, or a ratio is not a number.
     """
     taken = pd.Series(True, index=rows.index)
     for name, value in where.items():
@@ -101,7 +106,7 @@ def select(rows: pd.DataFrame, **where: Any) -> pd.DataFrame:
 
 
 def margins(dataset: str) -> dict[str, float]:
-    """Return how much two gold standards of one split differ, in points: the mean |difference| of the pairs.
+    """Return the mean difference between two gold standards of one split, in points.
 
     Returns:
         One margin each for UA, GA and TA.
@@ -110,20 +115,25 @@ def margins(dataset: str) -> dict[str, float]:
 
 
 def read(name: str) -> pd.DataFrame:
-    """Return a table as its file has it, once its SHA-256 is checked; for errors, see `load`."""
+    """Return a table as it is in its file, after checking its SHA-256.
+
+    Raises:
+        ValueError: The file is damaged.
+        FileNotFoundError: The file is missing.
+    """
     path = FOLDER / f"{name}.csv"
     if not path.is_file():
         study = next((script for script, tables in STUDIES.items() if name in tables), "")
         raise FileNotFoundError(f"{path} is missing: compute it with `python -m grmu results {study}`.")
     content = path.read_bytes()
     require(hashlib.sha256(content).hexdigest() == _sums().get(path.name),
-            f"{path} is damaged or altered, by its SHA-256 in {SUMS}: restore both with `git checkout data`, "
-            "or compute it again with `python -m grmu results`.")
+            f"{path} is damaged or was changed: its SHA-256 is not the one in {SUMS}. Restore both with "
+            "`git checkout data`, or compute the table again with `python -m grmu results`.")
     return pd.read_csv(io.BytesIO(content))
 
 
 def write(name: str, table: pd.DataFrame) -> Path:
-    """Write a table, whole or not at all, and its SHA-256 beside it."""
+    """Write a table atomically, update its SHA-256, and return its path."""
     path, content = FOLDER / f"{name}.csv", table.to_csv(index=False)
     write_whole(path, content)
     sums = _sums() | {path.name: hashlib.sha256(content.encode()).hexdigest()}
@@ -133,7 +143,7 @@ def write(name: str, table: pd.DataFrame) -> Path:
 
 
 def forget() -> None:
-    """Read all tables anew when they are next asked for."""
+    """Clear the caches, so that all tables are read again."""
     for cached in (_runs, _grid, _table):
         cached.cache_clear()
 
@@ -153,7 +163,7 @@ def _table(name: str) -> pd.DataFrame:
 
 @lru_cache
 def _runs() -> pd.DataFrame:
-    """Return all runs as the file has them, indexed by what identifies them."""
+    """Return all runs as they are in the file, indexed by their keys."""
     rows = read("runs")
     keys = [_key(row) for row in rows[KEYS].itertuples(index=False)]
     return rows.set_index(pd.Index(keys, tupleize_cols=False))
@@ -175,13 +185,16 @@ def _grid(name: str) -> pd.DataFrame:
 
 
 def columns_of(e: Experiment) -> tuple[Any, ...]:
-    """Return the columns that identify a run, `KEYS`: `overrides` is JSON, without what the preset says."""
+    """Return the values that identify a run, in the order of `KEYS`.
+
+    `overrides` is JSON, and contains only settings that differ from the preset.
+    """
     changed = {name: e.settings[name] for name in sorted(e.overrides) if e.settings[name] != e.preset[name]}
     return e.dataset, e.method, e.reweight, e.ratio, str(e.groups), e.seed, json.dumps(changed)
 
 
 def key_of(e: Experiment) -> tuple[Any, ...]:
-    """Return `columns_of` a run with the ratio as text, to five digits."""
+    """Return `columns_of` a run, with the ratio as text with five digits."""
     return _key(columns_of(e))
 
 
@@ -200,13 +213,13 @@ def as_row(result: Result) -> dict[str, object]:
 
 
 def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missing: bool = False) -> Path:
-    """Compute (or resume) grids and write their rows into runs.csv; rows that no grid plans are dropped.
+    """Compute or resume grids, and write their rows into runs.csv. Rows that are in no grid are dropped.
 
     Args:
-        names: Grids.
-        store: As of `run`.
-        jobs: Processes that share the work.
-        missing: Leave out runs that the table has already.
+        names: Names of grids.
+        store: Folder of finished runs, as in `run`.
+        jobs: Number of processes.
+        missing: Only compute runs that are not in the table.
 
     Raises:
         ValueError: A grid is unknown.
@@ -224,44 +237,44 @@ def compute(names: Iterable[str], store: str | None = None, jobs: int = 1, missi
     try:
         for result in map_experiments(partial(run, store=store), todo, jobs):
             rows[key_of(result.experiment)] = as_row(result)
-    finally:  # what is finished is kept, also when it is stopped
+    finally:  # save the finished rows, even if the command is interrupted
         finished = pd.DataFrame([rows[key] for key in planned if key in rows])
         path = write("runs", finished.reindex(columns=KEYS + [c for c in finished.columns if c not in KEYS]))
     return path
 
 
 def add_jobs(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add the option --jobs; return the parser."""
+    """Add the option --jobs, and return the parser."""
     parser.add_argument("--jobs", type=positive_int, default=min(os.cpu_count() or 1, 4),
-                        help="processes that share the work (default: the cores, at most 4)")
+                        help="number of processes (default: one per core, at most 4)")
     return parser
 
 
 def write_study(**tables: Callable[[int], pd.DataFrame]) -> None:
-    """Compute and write a study's tables: what each script in data/results does.
+    """Compute and write the tables of a study, as each script in data/results does.
 
     Args:
-        tables: By name, a function of the number of processes.
+        tables: For the name of each table, a function of the number of processes.
     """
     jobs = add_jobs(argparse.ArgumentParser()).parse_args().jobs
     for name, table in tables.items():
-        print(f"written: {write(name, table(jobs))}")
+        print(f"Wrote {write(name, table(jobs))}.")
 
 
 def main(argv: list[str]) -> int:
-    """Compute the shipped results: all grids and studies, or those named."""
+    """Compute the shipped results again: all grids and studies, or only the named ones."""
     parser = argparse.ArgumentParser(prog="python -m grmu results", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help=f"grids ({', '.join(grids.GRIDS)}) or studies ({', '.join(STUDIES)})")
     parser.add_argument("--missing", action="store_true",
-                        help="only runs that the table lacks, as after adding a method")
+                        help="only compute runs that are not in the table, for example of a new method")
     options = add_jobs(parser).parse_args(argv)
     for name in options.names:
         known("grid or study", name, (*grids.GRIDS, *STUDIES))
     chosen = options.names or [*grids.GRIDS, *STUDIES]
     in_grids = [name for name in chosen if name in grids.GRIDS]
     if in_grids:
-        print(f"written: {compute(in_grids, jobs=options.jobs, missing=options.missing)}", flush=True)
+        print(f"Wrote {compute(in_grids, jobs=options.jobs, missing=options.missing)}.", flush=True)
     for name in [name for name in chosen if name in STUDIES]:
         script = [sys.executable, str(FOLDER / f"{name}.py"), "--jobs", str(options.jobs)]
         if code := subprocess.run(script, check=False).returncode:

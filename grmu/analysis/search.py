@@ -2,13 +2,16 @@
 
     python -m grmu search [--dataset groundwear] [--method miu ...] [--jobs 2]
 
-The settings tried are those of data/results/search.csv (six per method) and tuning.csv (fine-tuning and MIU,
-which got the same larger budget); the command computes their scores again. The lowest score wins. To try
-others, call `score` on an `Experiment` with the `overrides` of your choice and seeds from 100.
+The settings are those of data/results/search.csv (six per method) and tuning.csv (fine-tuning and MIU, with
+the same larger budget). The command computes their scores again; the lowest score wins. To try other
+settings, call `score` on an `Experiment` with your own `overrides` and a seed of at least 100.
 
-The score is |UA - UA of the gold standard| + |validation GA - that of the gold standard|, with REWEIGHT; for
-methods made for the worst group (ROBUST) it is 1 - the worst group's validation accuracy. A practitioner has
-no gold standard to tune against: this is a benchmark's luxury.
+With REWEIGHT, the score is the sum of two distances from the gold standard:
+
+    score = |UA - UA_gold| + |val_GA - val_GA_gold|
+
+For methods that aim at the worst group (ROBUST), it is 1 minus the worst group's validation accuracy. In
+practice there is no gold standard to tune against; only a benchmark has one.
 """
 
 from __future__ import annotations
@@ -26,17 +29,17 @@ from grmu import data
 from grmu.analysis import results
 from grmu.experiments import Experiment, map_experiments, run
 
-SEEDS = (100, 101, 102)  # none of them is reported
+SEEDS = (100, 101, 102)  # no reported result uses these seeds
 ROBUST = ("group_dro", "rwg", "subg")
 ALL = tuple(product((0.5, 0.9), SEEDS))
-STAGES: dict[str, dict[str, Sequence[tuple[float, int]]]] = {  # of each table: what a score is a mean over
+STAGES: dict[str, dict[str, Sequence[tuple[float, int]]]] = {  # the (ratio, seed) of each score
     "search": {"score_0.5": ALL[:3], "score_0.9": ALL[3:], "score": ALL},
     "tuning": {"score_1": [(0.5, 100)], "score_2": [(0.5, 100), (0.9, 100)], "score_3": ALL}}
 NO_SETTINGS = ["dataset", "method", "growth", "chosen", *STAGES["search"], *STAGES["tuning"]]
 
 
 def score(experiment: Experiment) -> float:
-    """Return the validation score of one run, lower is better; infinite if its training diverged."""
+    """Return the validation score of one run (lower is better); infinite if its training diverged."""
     try:
         ours = run(experiment).metrics
     except FloatingPointError:
@@ -48,7 +51,7 @@ def score(experiment: Experiment) -> float:
 
 
 def settings(row: pd.Series) -> dict[str, Any]:
-    """Return the settings that a row of a table has tried, as overrides."""
+    """Return the settings of one row of a table, as overrides."""
     preset = Experiment(row["dataset"], row["method"]).preset
     tried = row.drop(labels=NO_SETTINGS, errors="ignore").dropna()
     return {name: int(value) if name.endswith("epochs") else type(preset[name])(value)
@@ -56,7 +59,13 @@ def settings(row: pd.Series) -> dict[str, Any]:
 
 
 def score_again(table: str, rows: pd.DataFrame, jobs: int = 1) -> pd.DataFrame:
-    """Return rows of "search" or "tuning" with each score that they have computed again."""
+    """Return rows of "search" or "tuning" after computing each of their scores again.
+
+    Args:
+        table: "search" or "tuning".
+        rows: Rows of this table.
+        jobs: Number of processes.
+    """
     runs = {}
     for number, row in rows.iterrows():
         overrides = settings(row)
@@ -74,7 +83,7 @@ def score_again(table: str, rows: pd.DataFrame, jobs: int = 1) -> pd.DataFrame:
 
 
 def main(argv: list[str]) -> int:
-    """Score the recorded settings of methods on one data set, write the tables and name the best settings."""
+    """Score the recorded settings of methods on one data set, write the tables, and print the best."""
     methods = sorted({*results.read("search").method, *results.read("tuning").arm})
     parser = argparse.ArgumentParser(prog="python -m grmu search", description=main.__doc__)
     parser.add_argument("--dataset", default="groundwear", choices=data.EMBEDDED)
@@ -89,5 +98,5 @@ def main(argv: list[str]) -> int:
             best = rows.loc[number]
             print(f"{best.method}: {settings(best)}   score {best[final]:.3f}")
         names = {"method": "arm"} if table == "tuning" else {}
-        print(f"written: {results.write(table, rows.rename(columns=names))}")
+        print(f"Wrote {results.write(table, rows.rename(columns=names))}.")
     return 0

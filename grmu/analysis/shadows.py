@@ -1,9 +1,9 @@
-"""Shadow models: the same method on many random halves of the training set, and what they say of each sample.
+"""Train shadow models: the same method on many random halves of the training set, and their confidences.
 
-In each, the forget set is drawn anew, so that every sample of the forget group is *unlearned* by some,
-*retained* by some and *never seen* by others. A shadow model is an `Experiment` with `half=True`: PRETRAINs
-are shared by all methods, and the store remembers what is finished. `overfitted` makes the control that an
-attack must find. What attacks make of it: `grmu.analysis.attacks`.
+The forget set is drawn anew in each half, so each sample of the forget group is *unlearned* by some models,
+*retained* by some and *never seen* by others. A shadow model is an `Experiment` with `half=True`. All methods
+share the PRETRAIN runs, and the store keeps finished runs. `overfitted` makes the control that an attack must
+detect. `grmu.analysis.attacks` attacks the models.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ OVERFITTING_STEPS, OVERFITTING_RATE = 50, 0.05
 
 
 class Observations(NamedTuple):
-    """What K shadow models say of N samples, all (K, N).
+    """Observations of N samples by K shadow models; all arrays have the shape (K, N).
 
-    status: NEVER, RETAINED or UNLEARNED; LEFT_OUT where a model is not asked about a sample (UNSEEN: see
-    `beside_retrained`).
-    confidence: log p / (1 - p), p the probability of the right class.
-    loss: minus the cross-entropy.  forest: probability of membership by the paper's random forest.
+    Args:
+        status: NEVER, RETAINED or UNLEARNED; LEFT_OUT if the sample is not used for this model; UNSEEN as in
+            `beside_retrained`.
+        confidence: log(p / (1 - p)), where p is the probability of the correct class.
+        loss: Minus the cross-entropy.
+        forest: Probability of membership according to the paper's random forest.
     """
 
     status: np.ndarray
@@ -47,26 +49,31 @@ class Observations(NamedTuple):
 
 
 def shadows(experiment: Experiment, n: int = SHADOWS) -> list[Experiment]:
-    """Return the experiment on n random halves of the training set; in each, the forget set is drawn anew.
+    """Return the experiment on n random halves of the training set, each with its own forget set.
 
     Raises:
-        ValueError: n is not a whole number from 1.
+        ValueError: n is not a whole number of at least 1.
     """
     data.number("shadows", n, 1, whole=True)
     return [replace(experiment, seed=seed, half=True) for seed in range(n)]
 
 
 def observe(experiment: Experiment, forest: bool = True) -> Observations:
-    """Return what one shadow model says, (1, N) each; it is trained unless the store has it. Without its
-    forest, which takes as long as the rest, that is NaN."""
+    """Return the observations of one shadow model, (1, N); train the model if the store does not have it.
+
+    Args:
+        experiment: The shadow model.
+        forest: Also fit the forest, which takes as long as everything else. Otherwise its values are NaN.
+    """
     return _say(experiment, train_or_load(experiment), forest)
 
 
 def overfitted(experiment: Experiment) -> Observations:
-    """Return what the same half's PRETRAIN says once it is overfitted on purpose, without a forest.
+    """Return the observations of a control: PRETRAIN on the same half, overfitted on purpose.
 
-    It is trained further on few pictures, unaugmented and without weight decay: all members of the forget
-    groups, and as many of each other group. It keeps the samples that the experiment should unlearn.
+    PRETRAIN is trained further on few pictures, without augmentation or weight decay: all members of the
+    forget groups, and as many of each other group. So the control keeps the samples that the experiment
+    should unlearn.
     """
     splits, _, groups = load_split(experiment)
     asking = splits.train.in_groups(groups)
@@ -78,19 +85,28 @@ def overfitted(experiment: Experiment) -> Observations:
 
 
 def observe_beside(experiment: Experiment) -> tuple[Observations, ...]:
-    """Return what a shadow model, its PRETRAIN and the `overfitted` control of its half say, (1, N) each."""
+    """Return the observations of a shadow model, its PRETRAIN, and its `overfitted` control, (1, N) each."""
     return observe(experiment), observe(experiment.original, forest=False), overfitted(experiment)
 
 
 def observe_all(experiment: Experiment, n: int = SHADOWS, jobs: int = 1, progress: bool = True,
                 overfit: bool = False, forest: bool = True) -> Observations:
-    """Return `observe`, or `overfitted`, of n shadow models, under a progress bar, in `jobs` processes."""
+    """Return the observations of n shadow models, or of their `overfitted` controls, (n, N).
+
+    Args:
+        experiment: The experiment.
+        n: Number of shadow models.
+        jobs: Number of processes.
+        progress: Show a progress bar.
+        overfit: Observe the `overfitted` controls.
+        forest: As in `observe`.
+    """
     one = overfitted if overfit else partial(observe, forest=forest)
     return stacked(*map_experiments(one, shadows(experiment, n), jobs, progress))
 
 
 def _say(experiment: Experiment, model: Classifier, forest: bool) -> Observations:
-    """Return what one model says of the whole training set."""
+    """Return the observations of one model on the whole training set."""
     splits, split, _ = load_split(experiment)
     whole = experiment.load().train
     half, status = random_half(whole, experiment.seed), np.full(len(whole), NEVER)
@@ -112,7 +128,15 @@ def _say(experiment: Experiment, model: Classifier, forest: bool) -> Observation
 
 def keep_training(model: Classifier, part: GroupedDataset, steps: int, lr: float,
                   on_step: OnEpoch | None = None) -> None:
-    """Train a model in place for `steps` steps on all of a part, unaugmented, without weight decay."""
+    """Train a model in place on all samples of a data set at once, without augmentation or weight decay.
+
+    Args:
+        model: The model.
+        part: The data set.
+        steps: Number of steps.
+        lr: Learning rate.
+        on_step: Called after each step, as `on_epoch` in `grmu.run`.
+    """
     config = TrainConfig(epochs=steps, lr=lr, batch_size=max(2, len(part)), weight_decay=0.0,
                          schedule="constant")
     rng = torch.Generator().manual_seed(0)
@@ -121,7 +145,7 @@ def keep_training(model: Classifier, part: GroupedDataset, steps: int, lr: float
 
 
 def stacked(*seen: Observations) -> Observations:
-    """Return the observations of several sets of models of the same samples, one below the other."""
+    """Return the observations of several sets of models on the same samples, stacked along the models."""
     return Observations(*map(np.concatenate, zip(*seen, strict=True)))
 
 
@@ -131,19 +155,22 @@ def select(seen: Observations, samples: np.ndarray) -> Observations:
 
 
 def never_again(seen: Observations) -> Observations:
-    """Return the control that must not be detected: a random third of the samples never seen is called
-    unlearned, and no other samples are in it."""
+    """Return the control that must not be detected.
+
+    A random third of the observations of samples never seen is labelled as unlearned. Observations of members
+    are left out.
+    """
     pretended = np.random.default_rng(0).random(seen.status.shape) < 1 / 3
     status = np.where(seen.status != NEVER, LEFT_OUT, np.where(pretended, UNLEARNED, NEVER))
     return seen._replace(status=status)
 
 
 def beside_retrained(seen: Observations, retrained: Observations) -> Observations:
-    """Return, for efficacy, what models say (K rows) above what gold standards on the same halves say.
+    """Return observations of models (K rows) above those of gold standards on the same halves, for efficacy.
 
-    NEVER are answers of gold standards about samples that they never saw, a random half of these. UNSEEN are
-    the models' own answers about samples that they never saw, where the gold standard's is in the other half:
-    the control that must not differ, if it is forgetting that makes models differ.
+    NEVER are a random half of the gold standards' observations of samples that they never saw. UNSEEN are the
+    models' own observations of samples that they never saw, where the gold standard's observation is in the
+    other half. If unlearning is what makes the models differ, these must not differ: they are a control.
     """
     chosen = np.random.default_rng(0).random(seen.status.shape) < 0.5
     ours = np.where(seen.status != NEVER, seen.status, np.where(chosen, LEFT_OUT, UNSEEN))

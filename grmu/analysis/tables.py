@@ -1,7 +1,8 @@
-"""Result tables from rows of `grmu.run_all`: means with spread, the original model and gold standard named.
+"""Make result tables from the rows of `grmu.run_all`: means with their spread, and distances.
 
-`summary`, `standing` and `signed_gaps` compute, `show` dresses for a notebook. The plain frames print well
-on a terminal, and are LaTeX or Markdown by pandas' own `.style.to_latex()` and `.to_markdown()`.
+`summary`, `standing` and `signed_gaps` compute tables; `show` formats one for a notebook. The tables are
+plain data frames, so pandas prints them, and converts them to LaTeX (`.style.to_latex()`) or Markdown
+(`.to_markdown()`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pandas.io.formats.style import Styler
 from grmu.analysis.compare import average_gap, differences, distance_by_seed, tug_of_war, verdicts
 from grmu.analysis.names import label
 from grmu.analysis.results import select
-from grmu.data.checks import defaults
+from grmu.data.checks import defaults, require
 from grmu.metrics import METRICS
 from grmu.models import Network
 
@@ -23,17 +24,20 @@ ORIGINAL, GOLD = ("pretrain", False), ("retrain", True)
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """A row per method and REWEIGHT: "mean ± sd" over seeds, percent; avg. gap, ToW.
+    """Return a row per method and REWEIGHT: "mean ± sd" over seeds in percent, avg. gap and ToW.
 
-    The original model is first; the others are in the order of `rows`.
+    The original model is first; the other rows are in the order of `rows`.
 
     Args:
-        rows: as `grmu.run_all` gives, of one data set, ratio and choice of groups, with RETRAIN + REWEIGHT.
+        rows: Rows of `grmu.run_all` for one data set, ratio and choice of groups, including RETRAIN +
+            REWEIGHT.
 
     Raises:
-        ValueError: the rows mix data sets, ratios or groups, hold two runs of a method and seed (such as two
-            settings of it), or lack the gold standard of a seed.
+        ValueError: The rows mix data sets, ratios or groups, have two runs of one method and seed (for
+            example with different settings), or lack the gold standard of a seed.
     """
+    missing = sorted({"method", "reweight", "seed", "seconds", *METRICS} - set(rows))
+    require(not missing, f"rows need the columns that grmu.run_all gives, but lack {', '.join(missing)}.")
     gold = gold_of(rows)
     table = []
     parts = rows.groupby(["method", "reweight"], sort=False)
@@ -51,12 +55,12 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the gold standard, RETRAIN + REWEIGHT, one a seed.
+    """Return the rows of the gold standard, RETRAIN + REWEIGHT, one per seed.
 
     Raises:
-        ValueError: these rows do not belong into one table.
+        ValueError: The rows cannot share one table.
     """
-    for column in ("dataset", "ratio", "groups"):
+    for column in rows.columns.intersection(["dataset", "ratio", "groups"]):
         if rows[column].nunique() > 1:
             raise ValueError(f"one table compares runs of one {column}, "
                              f"but has {sorted(rows[column].unique())}.")
@@ -67,22 +71,22 @@ def gold_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
-    """Return who is nearest to the gold standard: a row a method, nearest first.
+    """Return how near the methods are to the gold standard: one row per method, nearest first.
 
     Args:
-        rows: As of `summary`. PRETRAIN competes.
-        metrics: Those whose mean |difference| from the gold standard of the same seed is a seed's distance.
+        rows: As in `summary`. PRETRAIN takes part.
+        metrics: The distance of a seed is the mean of |method - gold standard| over these metrics.
 
     Returns:
-        distance: the mean over seeds, in points.  place: "tied" for those that `compare.verdicts`, with Holm
-        over the table, does not call farther than the first, and for that first; "best" for a first that no
-        other is tied with.
+        distance: the mean over seeds, in points. place: "best" for the first method if no other method ties
+            with it, otherwise "tied" for the first and for each method that `compare.verdicts`, with Holm's
+            correction over the table, does not find significantly farther away.
     """
     gold = gold_of(rows)
     by_seed = {key: 100 * distance_by_seed(part, gold, metrics)
                for key, part in rows.groupby(["method", "reweight"], sort=False) if key != GOLD}
     first, *others = sorted(by_seed, key=lambda key: by_seed[key].mean())
-    behind = {str(key): (by_seed[key] - by_seed[first]).dropna() for key in others}  # over seeds both have
+    behind = {str(key): (by_seed[key] - by_seed[first]).dropna() for key in others}  # over common seeds
     words = verdicts({name: values for name, values in behind.items() if len(values) > 1}).verdict
     places = ["" if words.get(str(key)) == "higher" else "tied" for key in others]
     return pd.DataFrame({"distance": [by_seed[key].mean() for key in (first, *others)],
@@ -91,9 +95,15 @@ def standing(rows: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFra
 
 
 def signed_gaps(rows: pd.DataFrame, metric: str = "GA", margin: float | None = None) -> pd.DataFrame:
-    """Method minus gold standard of the same seed in one metric, in points, worded by `compare.verdicts`.
+    """Return method minus gold standard of the same seed in one metric, in points, with verdicts.
 
-    A row per method and REWEIGHT, in the order of `rows`; `margin`, in points: what is surely less is equal.
+    Args:
+        rows: As in `summary`.
+        metric: The metric.
+        margin: The largest difference that does not matter, in points; None if there is none.
+
+    Returns:
+        The table of `compare.verdicts`, with one row per method and REWEIGHT in the order of `rows`.
     """
     gold = gold_of(rows)
     gaps = {key: 100 * differences(part, gold, [metric])[metric]
@@ -103,14 +113,15 @@ def signed_gaps(rows: pd.DataFrame, metric: str = "GA", margin: float | None = N
 
 
 def count_seeds(n: int) -> str:
-    """"1 seed", "3 seeds"."""
+    """Return "1 seed" or, for example, "3 seeds"."""
     return f"{n} seed{'s' * (n != 1)}"
 
 
 def changed(overrides: Mapping[str, object]) -> str:
-    """Return what a title says of changed settings: a network's hold for all rows, others for methods only.
+    """Return how the title of a table describes changed settings.
 
-    Such as ", model=cnn; methods with epochs=1 (references: the preset's)".
+    Settings of the network hold for all rows, and other settings only for methods. An example is ",
+    model=cnn; methods with epochs=1 (references: the preset's)".
     """
     network = defaults(Network)
     shared = "".join(f", {name}={value}" for name, value in overrides.items() if name in network)
@@ -119,10 +130,10 @@ def changed(overrides: Mapping[str, object]) -> str:
 
 
 def verdict(rows: pd.DataFrame) -> str:
-    """Return one paragraph in plain words on what the table means, every number computed from `rows`.
+    """Return one paragraph on what the table means, whose numbers are all computed from `rows`.
 
-    Points are differences of the whole percentages that the paragraph shows, so that it agrees with itself.
-    The closest is chosen among all rows, by the avg. gap that the table shows.
+    Differences in points are computed from the rounded percentages that the paragraph shows, so they agree
+    with them. The closest method is chosen among all rows by the avg. gap that the table shows.
     """
     mean = (rows.groupby(["method", "reweight"])[["UA", "GA"]].mean() * 100).round()
     before, plain, gold = (mean.loc[key] for key in (ORIGINAL, ("retrain", False), GOLD))
@@ -143,7 +154,7 @@ def verdict(rows: pd.DataFrame) -> str:
 
 
 def _closest(rows: pd.DataFrame, mean: pd.DataFrame) -> str:
-    """Say which rows have the highest avg. gap as shown, and that of the original model, or of the next."""
+    """Return a sentence on which rows are closest to the gold standard by their avg. gap."""
     standard, parts = gold_of(rows), rows.groupby(["method", "reweight"])
     gaps = {key: round(100 * average_gap(part, standard), 1) for key, part in parts if key != GOLD}
     names = {key: label(*key) for key in gaps} | {ORIGINAL: "the original model"}
@@ -166,15 +177,17 @@ def _points(n: float) -> str:
 
 
 def show(table: pd.DataFrame, caption: str = "") -> Styler:
-    """Return the table for a notebook: the original model in grey, the gold standard in italics, a sole best
-    in bold."""
+    """Return the table as a notebook shows it.
+
+    The original model is grey, the gold standard is italic, and a method that is best alone is bold.
+    """
 
     def dress(row: pd.Series) -> list[str]:
         css = "color: #707070" if row.name == label("pretrain") else ""
         css += "font-style: italic" * ("gold" in row.values) + "font-weight: bold" * ("best" in row.values)
         return [css] * len(row)
 
-    # a name of its own, for the tables of a page share their styles
+    # each table needs its own id, because all tables of a page share their styles
     uuid = hashlib.sha256(f"{caption}{table.to_csv()}".encode()).hexdigest()[:8]
     styler = table.rename_axis(None).style.format(precision=1).apply(dress, axis=1)
     return styler.set_caption(caption).set_uuid(uuid).set_table_styles([

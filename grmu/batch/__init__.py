@@ -1,4 +1,5 @@
-"""batch: runs without a person watching: the papermill entry, the demo, sweeps, the command line.
+"""Batch: unattended runs, which are the papermill entry, the demo, sweeps and the commands.
 
-Not here: one run (experiments), and what a sweep costs or found (workflow/). May import: all but course.
+Not here: a single run (experiments), and the report of a sweep (workflow/).
+May import: everything except course.
 """

@@ -1,14 +1,14 @@
-"""GPU hours and GB of runs.
+"""Estimate the GPU hours and the disk space of runs.
 
     hours = (trained + forward / 3) / samples per second / 3600
 
-trained: samples with a forward and a backward pass: epochs times the training set, for every method.
-forward: the other passes, a third of the work each: the test set after each epoch (and the validation set,
-where the best epoch is kept), all splits at the end, SCRUB's original model, and the features for MIU's two
-MINE networks. The forget set's own forward passes and MINE itself are small, and left out. `make bench`
-measures the speeds.
+`trained` counts samples that pass forward and backward: the number of epochs times the size of the training
+set, for each method. `forward` counts samples that only pass forward, which takes a third of the time: the
+test set after each epoch (and the validation set if the best epoch is kept), all splits at the end, the
+original model of SCRUB, and the features for the two MINE networks of MIU. The estimate ignores the forget
+set's own forward passes and MINE itself, because both are small. `make bench` measures the speeds.
 
-GB (10^9 bytes) are the weights that the store keeps of every run, and the caches of the data sets.
+The disk space (in GB, 10^9 bytes) consists of the weights of all runs and the caches of the data sets.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def passes(e: Experiment) -> tuple[int, int]:
 
 
 def mine_passes(method: MIU, e: Experiment, train: int) -> int:
-    """Return how many samples pass forward for the features of MIU's two MINE networks, in one run."""
+    """Return how many samples pass forward to give features to the two MINE networks of MIU."""
     epochs, released = e.config.epochs, isinstance(method, MIUReleased)
     augments = e.config.augment and e.network.model not in models.TEXTS
     updates = [method.first_updates] + [method.later_updates] * (epochs - 1) if epochs else []
@@ -55,35 +55,35 @@ def mine_passes(method: MIU, e: Experiment, train: int) -> int:
     readings = sum(min(500, max(n, 1) * 128, train) for n in updates)
     target = 0
     if method.calibrates and (augments or released):
-        target += epochs * train  # of every batch of the retain pass
+        target += epochs * train  # the original model's features of each batch of the retain pass
     if method.calibrates and not augments:
-        target += train  # the original model's features, once
+        target += train  # the original model's features, computed once
     if method.calibrates and augments and not released:
         target += sum(tuned[:1])  # `mine_original` is tuned on the original model's features
     return sum(tuned) + readings + target
 
 
 def batches(n: int, size: int, train: int) -> int:
-    """Return the samples in n batches of passes over the training set, whose last batch may be smaller."""
+    """Return how many samples n batches have, since the last batch of each pass may be smaller."""
     whole, more = divmod(n, math.ceil(train / size))
     return whole * train + more * size
 
 
 @lru_cache
 def weights_bytes(dataset: str, network: models.Network) -> int:
-    """Return the bytes of the tensors that the store keeps of a run."""
+    """Return the size in bytes of the weights that the store keeps of a run."""
     if (original := ORIGINALS.get(dataset)) is None:
         train = data.load(dataset).train
-    else:  # its files may not be here: one sample of that kind
+    else:  # the files may be missing, so use one empty sample of the same shape
         x, label = torch.zeros(1, *(2, 8) if network.model in models.TEXTS else (3, 8, 8)), torch.tensor([0])
         train = data.GroupedDataset(x, label, label, original.class_names, original.attribute_names, dataset)
-    with torch.device("meta" if network.model in models.PUBLISHED else "cpu"):  # large ones: shapes alone
+    with torch.device("meta" if network.model in models.PUBLISHED else "cpu"):  # "meta" allocates no memory
         model = models.build(replace(network, pretrained=False), train, 0)
     return sum(tensor.nbytes for tensor in model.state_dict().values())
 
 
 def cache_bytes(dataset: str) -> int:
-    """Return the bytes of a data set's cache; 0 for data that ships with the project, which has none."""
+    """Return the size in bytes of a data set's cache, or 0 for embedded data, which needs no cache."""
     if dataset not in ORIGINALS:
         return 0
     one = Metadata(Path(), ["a sample"], *[np.zeros(1, np.int64)] * 3)
@@ -92,7 +92,13 @@ def cache_bytes(dataset: str) -> int:
 
 def runs(experiments: Mapping[str, Experiment], images_per_second: float,
          texts_per_second: float) -> pd.DataFrame:
-    """Return a row for each run, by job: dataset, hours, bytes."""
+    """Return one row per run, by job: dataset, hours and bytes.
+
+    Args:
+        experiments: The experiments, by the names of their jobs.
+        images_per_second: Pictures that one GPU trains on in a second.
+        texts_per_second: Texts that one GPU trains on in a second.
+    """
     rows = {}
     for job, e in experiments.items():
         trained, forward = passes(e)
@@ -103,13 +109,13 @@ def runs(experiments: Mapping[str, Experiment], images_per_second: float,
 
 
 def amounts(costs: pd.DataFrame) -> dict[str, float]:
-    """Return the number of runs, their GPU hours, and the GB of their weights and of the data's caches."""
+    """Return the number of runs, their GPU hours, and the GB of their weights and the data sets' caches."""
     caches = sum(map(cache_bytes, costs.dataset.unique()))
     return {"runs": len(costs), "GPU hours": costs.hours.sum(), "GB": (costs.bytes.sum() + caches) / 1e9}
 
 
 def cost(grid: str, images_per_second: float, texts_per_second: float) -> int:
-    """Print what a grid costs, on each data set and in all."""
+    """Print what the runs of a grid cost, for each data set and in total."""
     costs = runs(sweep.experiments(sweep.read(grid)), images_per_second, texts_per_second)
     parts = {name: amounts(part) for name, part in costs.groupby("dataset", sort=False)}
     print(pd.DataFrame.from_dict(parts | {"all": amounts(costs)}, orient="index").round(1).to_string())

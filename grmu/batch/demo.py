@@ -1,4 +1,4 @@
-"""`make run`: the project's main experiment on the embedded data, ending in a table and a sentence."""
+"""Run the project's main experiment on the embedded data (`make run`), and print a table and a conclusion."""
 
 from __future__ import annotations
 
@@ -17,25 +17,31 @@ from grmu.experiments.store import Store
 NAME = "run_experiment.ipynb"
 NOTEBOOK = FOLDER / NAME if (FOLDER / NAME).is_file() else PACKAGE.parent / "notebooks" / NAME
 OPENING = """\
-Photographs of shoes, on grass or on brick: is it a boot or a sneaker? One small group, {group}, asks to be
-forgotten: {n} of its {n_group} training pictures, {ratio:.3g} %. The other groups keep their {n_others:,}.
+A network classifies pictures of shoes on grass or brick as boots or sneakers. In one small group, {group},
+{n} of {n_group} training pictures ({ratio:.3g} %) are forgotten. The other groups keep their {n_others:,}.
 
-Five models, {seeds} each: PRETRAIN, the original model (no unlearning); RETRAIN, a new model trained without
-the forgotten pictures; RETRAIN + REWEIGHT, the same with the rest of the group weighted up to its old share
-(the gold standard); MIU, which changes the original model for a few epochs; and MIU + REWEIGHT.
-{n_runs} runs, {jobs} at a time, a few seconds each; finished runs are kept and not done again.
+The demo compares five models, with {seeds} each: PRETRAIN, the original model (no unlearning); RETRAIN, a
+new model trained without the forgotten pictures; RETRAIN + REWEIGHT, the gold standard, which also samples
+the rest of the group more often; MIU, which changes the original model for a few epochs; and MIU + REWEIGHT.
+These are {n_runs} runs of a few seconds each, {jobs} at a time. Finished runs are kept.
 """
 LEGEND = """
-Percent, mean \N{PLUS-MINUS SIGN} standard deviation over seeds. The nearer to the gold standard the better.
-RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten that
-an attacker takes for never seen. EO: equalized-odds difference. GA: accuracy on the group's test pictures.
-avg. gap: 100 minus the mean distance from the gold standard. ToW: the product of 1 - distance in UA, RA, TA.
-seconds: training time.
+Percentages: mean \N{PLUS-MINUS SIGN} standard deviation over seeds. Closer to the gold standard is better.
+RA, UA, TA: accuracy on the retained, the forgotten and the test pictures. MIA: share of the forgotten
+pictures that an attacker classifies as never seen. EO: equalized-odds difference. GA: accuracy on the
+group's test pictures. avg. gap: 100 minus the mean distance from the gold standard.
+ToW: the product of 1 - distance over UA, RA and TA. seconds: training time.
 """
 
 
 def demo(ratio: float, seeds: int, jobs: int) -> int:
-    """Run PRETRAIN, RETRAIN and MIU, with and without REWEIGHT; show a table and say what it means."""
+    """Run PRETRAIN, RETRAIN and MIU, with and without REWEIGHT; print a table and its conclusion.
+
+    Args:
+        ratio: Share of the group to forget, in (0, 1].
+        seeds: Number of seeds.
+        jobs: Number of processes.
+    """
     folder = Store().root.resolve() / "demo"
     parameters = Parameters(ratio=ratio, n_seeds=seeds, output=str(folder))
     print(opening(parameters, jobs), flush=True)
@@ -43,7 +49,7 @@ def demo(ratio: float, seeds: int, jobs: int) -> int:
     experiments = sorted(parameters.experiments(), key=lambda e: order(e.method))
     for i, result in enumerate(map_experiments(run, experiments, jobs, progress=False), 1):
         print(f"[{i}/{len(experiments)}] {outcome(result)}", flush=True)
-    print("\nNow the notebook, its page and the figure ...", flush=True)
+    print("\nWriting the notebook, the web page and the figure ...", flush=True)
     files = {"notebook": folder / NAME, "page": folder / "run_experiment.html",
              "figure": folder / "comparison.png", "numbers": folder / "metrics.json"}
     execute(parameters, files["notebook"], files["page"])
@@ -57,7 +63,11 @@ def demo(ratio: float, seeds: int, jobs: int) -> int:
 
 
 def opening(parameters: Parameters, jobs: int) -> str:
-    """Return what will be done, in plain words; ValueError if it is impossible."""
+    """Return a description of what the demo will do.
+
+    Raises:
+        ValueError: A parameter is not allowed.
+    """
     splits, split, (group,) = load_split(parameters.experiments()[0])
     g, seeds = splits.train.group_id(group), tables.count_seeds(parameters.n_seeds)
     n_group = int(splits.train.group_counts()[g])
@@ -67,11 +77,11 @@ def opening(parameters: Parameters, jobs: int) -> str:
 
 
 def execute(parameters: Parameters, notebook: Path, page: Path) -> None:
-    """Execute run_experiment.ipynb, which finds the runs in the store, and save it as a web page, too."""
+    """Execute run_experiment.ipynb, which loads the runs from the store, and also save it as a web page."""
     import papermill
     from nbconvert import HTMLExporter
 
-    os.environ.pop("MPLBACKEND", None)  # the kernel draws into the notebook
+    os.environ.pop("MPLBACKEND", None)  # so that the kernel uses the inline backend
     settings = {"ratio": parameters.ratio, "n_seeds": parameters.n_seeds, "output": parameters.output}
     try:
         papermill.execute_notebook(NOTEBOOK, notebook, settings, progress_bar=False, kernel_name="python3",

@@ -1,4 +1,4 @@
-"""The papermill entry, notebooks/run_experiment.ipynb: check its parameters, do its runs, write them down."""
+"""Check the parameters of notebooks/run_experiment.ipynb, do its runs, and save the results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grmu.data.checks import Settings, check_device, hint, one_of, within
 from grmu.data.files import write_whole
 from grmu.experiments import Experiment, Result, run
 
-REFERENCES = ("pretrain", "retrain")  # every other method is compared with these
+REFERENCES = ("pretrain", "retrain")  # all other methods are compared with these
 SWITCHES = {"true": True, "false": False}
 
 
@@ -23,19 +23,24 @@ class Parameters(Settings):
     """The notebook's parameters.
 
     Args:
-        dataset, method, ratio, groups: As in `grmu.Experiment`.
-        reweight: True, False or "both" (both that the method allows).
-        seed, n_seeds: The first seed, and how many.
-        lam: MIU's calibration weight; None takes the preset's.
-        overrides: Any other setting, by name.
-        references: Run PRETRAIN, RETRAIN and RETRAIN + REWEIGHT beside the method.
-        root: Folder of the data set's files; None for data that ships with the project.
-        protocol, tiny: As in `grmu.Experiment`.
+        dataset: As in `grmu.Experiment`.
+        method: As in `grmu.Experiment`.
+        reweight: True, False, or "both" for each of the two that the method allows.
+        ratio: As in `grmu.Experiment`.
+        groups: As in `grmu.Experiment`.
+        seed: The first seed.
+        n_seeds: Number of seeds.
+        lam: MIU's calibration weight. None uses the preset's.
+        overrides: Other settings by name.
+        references: Also run PRETRAIN, RETRAIN and RETRAIN + REWEIGHT.
+        root: Folder of the data set's files. None uses the data that ships with the project.
+        protocol: As in `grmu.Experiment`.
+        tiny: As in `grmu.Experiment`.
         device: "cpu" or "cuda".
-        output: Folder for metrics.json and comparison.png; "" for none.
+        output: Folder for metrics.json and comparison.png, or "" to save nothing.
 
     Raises:
-        ValueError: A value is not allowed; the message names it.
+        ValueError: A value is not allowed. The message names it.
     """
 
     dataset: str = "groundwear"
@@ -65,7 +70,11 @@ class Parameters(Settings):
         self.experiments()
 
     def experiments(self) -> list[Experiment]:
-        """Return the references and the method's runs, for every seed; ValueError if one is impossible."""
+        """Return the references and the runs of the method, for each seed.
+
+        Raises:
+            ValueError: A run is impossible.
+        """
         groups = tuple(self.groups) if isinstance(self.groups, list) else self.groups
         settings = dict(self.overrides)
         if self.lam is not None:
@@ -76,7 +85,7 @@ class Parameters(Settings):
                                self.root, protocol=self.protocol, tiny=self.tiny)
             original = plain.original
             if self.method in REFERENCES and plain.overrides != original.overrides:
-                raise ValueError(f"{self.method} is a reference and keeps the preset's settings: "
+                raise ValueError(f"{self.method} is a reference, which must keep the preset's settings: "
                                  "leave lam and overrides empty.")
             if self.references:
                 runs |= dict.fromkeys(references(original))
@@ -88,12 +97,12 @@ class Parameters(Settings):
             return [replace(plain, reweight=bool(self.reweight))]
         try:
             return [plain, replace(plain, reweight=True)]
-        except ValueError:  # only REWEIGHT is impossible: `plain` has been made
+        except ValueError:  # the method does not combine with REWEIGHT, since `plain` raised no error
             return [plain]
 
 
 def references(original: Experiment) -> list[Experiment]:
-    """Return what a method starts from, or is compared with."""
+    """Return the runs that a method starts from or is compared with."""
     return [original, replace(original, method="retrain"), original.gold]
 
 
@@ -103,17 +112,18 @@ def order(method: str) -> int:
 
 
 def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameters:
-    """Check the parameters that a notebook holds.
+    """Check the parameters that a notebook defines.
 
-    Papermill only warns about a misspelt name, and `-p` turns only True and False into values: `true` and
-    `false`, in any case, arrive as text. In a kernel that has run later cells, unknown names pass.
+    Papermill only warns about a misspelt name, so this function rejects it. Papermill's option `-p` turns
+    only True and False into values, so `true` and `false` arrive as text and are converted here. In a kernel
+    in which later cells have already run, unknown names cannot be detected.
 
     Args:
         namespace: The notebook's `globals()` after its cell of parameters.
-        before: The names that it held ahead of that cell.
+        before: The names that were defined before that cell.
 
     Raises:
-        ValueError: A name is no parameter, or a value is not allowed.
+        ValueError: A name is not a parameter, or a value is not allowed.
     """
     kinds = {f.name: str(f.type) for f in fields(Parameters)}
     unknown = [name for name in set(namespace) - before - set(kinds) - {"before"} if not name.startswith("_")]
@@ -126,7 +136,11 @@ def read_parameters(namespace: Mapping[str, Any], before: set[str]) -> Parameter
 
 
 def run_parameters(parameters: Parameters) -> list[Result]:
-    """Do all runs, with a line of progress for each; OSError first if the output folder cannot be made."""
+    """Do all runs, and print one line of progress for each.
+
+    Raises:
+        OSError: The output folder cannot be created. This is checked before the first run.
+    """
     if parameters.output:
         Path(parameters.output).mkdir(parents=True, exist_ok=True)
     results, experiments = [], parameters.experiments()
@@ -137,17 +151,17 @@ def run_parameters(parameters: Parameters) -> list[Result]:
 
 
 def outcome(result: Result) -> str:
-    """Return a line about a finished run: its name, GA, UA and training time."""
+    """Return one line about a finished run: its name, GA, UA and training time."""
     e, metrics = result.experiment, result.metrics
     return (f"{label(e.method, e.reweight)}, seed {e.seed}: GA {100 * metrics['GA']:.1f} %, "
             f"UA {100 * metrics['UA']:.1f} % ({result.seconds:.1f} s)")
 
 
 def write(parameters: Parameters, results: list[Result]) -> Path | None:
-    """Write metrics.json into the output folder, whole or not at all, and return its path.
+    """Write metrics.json into the output folder, atomically, and return its path.
 
-    It holds parameters, and a row and the accuracies of every run. It is strict JSON: NaN, such as the
-    accuracy of a group without samples, becomes null.
+    The file contains the parameters, and a row and the accuracies of each run. It is strict JSON: NaN, for
+    example the accuracy of a group without samples, becomes null.
     """
     if not parameters.output:
         return None

@@ -1,7 +1,8 @@
-"""`python -m grmu paper`: each table and figure of the paper, your results beside the printed ones.
+"""Reproduce the tables and figures of the paper, with your results beside the printed ones.
 
-The sweep (workflow/Snakefile) computes missing runs: it resumes after a kill, keeps the notebooks and can use
-Slurm. The results are in the output folder's store, which all tables share.
+This is the command `python -m grmu paper`. The sweep (workflow/Snakefile) computes the missing runs. It
+resumes after a kill, keeps the executed notebooks, and can use Slurm. All tables share the store in the
+output folder.
 """
 
 from __future__ import annotations
@@ -44,25 +45,39 @@ img {{ max-width: 100% }}</style>
 <p>{caption}</p>
 </html>
 """
-WORDS = ("Percent: ours ± standard deviation over seeds (Δ: mean distance from RETRAIN + REWEIGHT of the "
-         "same seed) | paper. Bold: the smallest Δ of a column, or the largest avg. gap, among the original "
-         "model and the methods that start from it. -: the paper prints nothing. ≈: from its printed means.")
-SPEEDS = (5000.0, 1000.0)  # of one GPU, assumed; `make bench` measures them
+WORDS = ("Percentages: our mean ± standard deviation over seeds (Δ: mean distance from RETRAIN + REWEIGHT of "
+         "the same seed) | the paper's value. Bold: the smallest Δ of a column, or largest avg. gap, among "
+         "the original model and methods that start from it. -: not printed. ≈: from printed means.")
+SPEEDS = (5000.0, 1000.0)  # assumed pictures and texts per second of one GPU; `make bench` measures them
 HOURS = f"""
-GPU hours: estimated for one GPU that trains on {SPEEDS[0]:,.0f} pictures or {SPEEDS[1]:,.0f} texts a second.
-Several tables share runs. With --on embedded, a table needs no runs: its rows come with the course."""
+GPU hours assume one GPU that trains on {SPEEDS[0]:,.0f} pictures or {SPEEDS[1]:,.0f} texts per second.
+Some tables share runs. With --on embedded, a table needs no runs: its results come with the course."""
 
 
 def paper(name: str | None, root: str | None, device: str, seeds: int, protocol: str, on: str | None,
           metrics: str, methods: list[str] | None, tiny: bool, output: str, rows: str | None,
           profile: str | None) -> int:
-    """List the paper's tables and figures, or reproduce one, or judge the paper's claims.
+    """List the paper's tables and figures, reproduce one of them, or check the paper's claims.
+
+    Args:
+        name: A table or figure, "claims", or None to list them all.
+        root: Folder of the data sets' files.
+        device: "cpu" or "cuda".
+        seeds: Number of seeds.
+        protocol: As in `Experiment`.
+        on: None for the paper's data sets, "embedded", or an embedded data set, whose results are shipped.
+        metrics: "paper" computes MIA and EO as the released code does.
+        methods: Methods to include beside the references. None includes all.
+        tiny: Try one seed on a few generated pictures.
+        output: Folder for the tables, the store and the notebooks.
+        rows: Path of the runs.csv of a sweep, for the claims. None uses the shipped runs.
+        profile: A Snakemake profile.
 
     Returns:
-        0; 1 if cells are missing in the end.
+        1 if cells are missing at the end, else 0.
 
     Raises:
-        ValueError: An unknown name, too few seeds, or rows that do not belong into one table.
+        ValueError: The name is unknown, there are too few seeds, or the rows cannot share a table.
         FileNotFoundError: Files of the data set are missing.
     """
     if name is None:
@@ -97,7 +112,7 @@ def paper(name: str | None, root: str | None, device: str, seeds: int, protocol:
 
 
 def listing(output: str, root: str | None, protocol: str, seeds: int) -> pd.DataFrame:
-    """Return a row for each table and figure: what it needs and costs, and what is there already."""
+    """Return a row for each table and figure: its data, what it costs, and how much is already computed."""
     store, lines = Store(Path(output) / "store"), []
     for item in ITEMS.values():
         runs = list(chain(*item.runs(range(seeds), root=root, protocol=protocol).values()))
@@ -114,7 +129,7 @@ def listing(output: str, root: str | None, protocol: str, seeds: int) -> pd.Data
 
 
 def is_stored(e: Experiment, store: Store) -> bool:
-    """Return whether a finished run is in the store; without the data's files, none is."""
+    """Return whether the store has a finished run. If the data set's files are missing, it has none."""
     try:
         return (store.folder("results", run_keys(e).result) / "record.json").is_file()
     except (OSError, ValueError):
@@ -122,7 +137,11 @@ def is_stored(e: Experiment, store: Store) -> bool:
 
 
 def check_files(of_row: Mapping[Row, list[Experiment]]) -> None:
-    """Load each data set that a table needs; a FileNotFoundError says what is missing and where to get it."""
+    """Load each data set that a table needs.
+
+    Raises:
+        FileNotFoundError: Files are missing. The message says which, and where to get them.
+    """
     for e in {e.dataset: e for e in chain(*of_row.values())}.values():
         try:
             load_split(e)
@@ -132,13 +151,22 @@ def check_files(of_row: Mapping[Row, list[Experiment]]) -> None:
 
 def compute(item: Item, folder: Path, device: str, seeds: int, profile: str | None,
             shared: Mapping[str, object]) -> None:
-    """Do the missing runs of an item by a sweep into the folder; a failing run leaves its cells missing."""
+    """Compute the missing runs of an item with a sweep. If a run fails, its cells stay missing.
+
+    Args:
+        item: A table or a figure.
+        folder: Output folder of the sweep.
+        device: "cpu" or "cuda".
+        seeds: Number of seeds.
+        profile: A Snakemake profile, or None.
+        shared: Fields that all experiments share.
+    """
     grid = {"output": str(folder), "device": device, **shared,
             "blocks": [{"paper": [item.name], "seeds": list(range(seeds)), "methods": item.methods}]}
     path = folder / f"{item.name}.yaml"
     write_whole(path, yaml.safe_dump(grid))
     repository = sweep.REPOSITORY
-    require((repository / "workflow").is_dir(), "runs are computed in a checkout of the project: clone it.")
+    require((repository / "workflow").is_dir(), "only a checkout of the project can compute runs: clone it.")
     subprocess.run(["make", "--silent", "workflow/.venv/.installed"], cwd=repository, check=True)
     command = [str(repository / "workflow" / "sweep"), "--configfile", str(path), "--keep-going"]
     command += ["--profile", profile] if profile else []
@@ -146,7 +174,14 @@ def compute(item: Item, folder: Path, device: str, seeds: int, profile: str | No
 
 
 def stored(experiments: list[Experiment], folder: Path, device: str, metrics: str) -> pd.DataFrame:
-    """Return the finished runs among these as rows; with metrics "paper", also their MIA as released."""
+    """Return one row for each finished run among the experiments.
+
+    Args:
+        experiments: The experiments.
+        folder: Folder that contains the store.
+        device: "cpu" or "cuda".
+        metrics: "paper" adds the MIA of the released code.
+    """
     store, rows = Store(folder / "store"), []
     for e in experiments:
         if is_stored(e, store):
@@ -158,13 +193,20 @@ def stored(experiments: list[Experiment], folder: Path, device: str, metrics: st
 
 
 def show(item: Item, rows: reproduced.Rows, folder: Path, on: str | None = None) -> None:
-    """Print an item, and write it as Markdown, CSV and an HTML page with a figure."""
+    """Print an item, and write it as Markdown, CSV and an HTML page with a figure.
+
+    Args:
+        item: A table or a figure.
+        rows: The finished runs of each row.
+        folder: Folder for the files.
+        on: As in `paper`.
+    """
     matplotlib.use("agg")
     from grmu import plots
 
     table = reproduced.cells(item, rows)
     if table.empty:
-        print(f"{item.words} has no cells yet.")
+        print(f"{item.words} is empty, because no runs have finished yet.")
         return
     shown, title = reproduced.layout(item, table), f"{item.words}: {item.title}"
     if on:
@@ -181,4 +223,4 @@ def show(item: Item, rows: reproduced.Rows, folder: Path, on: str | None = None)
     for suffix, text in {"csv": table.to_csv(index=False), "md": f"# {title}\n\n{WORDS}\n\n{markdown}\n",
                          "html": page}.items():
         write_whole(folder / f"{item.name}.{suffix}", text)
-    print(f"\nwritten: {folder / item.name}.md, .csv and .html")
+    print(f"\nWrote {folder / item.name}.md, .csv and .html.")

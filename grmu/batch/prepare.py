@@ -1,4 +1,4 @@
-"""`python -m grmu data`: what to download for a data set, whether a folder has it all, and its cache."""
+"""Explain, check and prepare the files of a data set: the command `python -m grmu data`."""
 
 from __future__ import annotations
 
@@ -8,45 +8,60 @@ from grmu.data import require
 from grmu.data.originals.original import Metadata, Original
 from grmu.data.originals.registry import ORIGINALS, PROTOCOLS
 
-LISTED = 20  # problems are printed at most
+LISTED = 20  # at most this many problems are printed
 
 
 def prepare(name: str | None, root: Path | None, cache: bool, repair: bool, skip_damaged: bool,
             protocol: str) -> int:
     """Explain a data set, or check and prepare its folder.
 
+    Args:
+        name: The data set. None lists all of them.
+        root: Folder of its files. None explains what to download.
+        cache: Also create or verify the cache of decoded samples.
+        repair: Repair labels that a spreadsheet damaged.
+        skip_damaged: Exclude damaged pictures from now on.
+        protocol: "ours" or "released", which decides the expected counts and the cache.
+
     Returns:
-        0: ready, perhaps as a subset, or only explained; 1: something is missing or wrong, and listed.
+        0 if the data set (or a subset of it) is ready or was only explained, 1 if there are problems.
     """
     require(root is None or (name is not None and root.is_dir()),
-            f"--root must be a folder, after a data set's name, got {root}.")
+            f"--root must be an existing folder, and needs the name of a data set, got {root}.")
     require(root is not None or not (cache or repair or skip_damaged),
-            "--cache, --repair and --skip-damaged look into a folder: name it with --root.")
+            "--cache, --repair and --skip-damaged need a folder: name it with --root.")
     if name is None:
         print("\n".join(original.source.splitlines()[0] for original in ORIGINALS.values()))
-        print("python -m grmu data NAME says more; NAME is one of", ", ".join(ORIGINALS))
+        print("For details, run python -m grmu data NAME, where NAME is one of", ", ".join(ORIGINALS))
         return 0
     original = getattr(PROTOCOLS[name], protocol)
     if root is None:
-        print(f"{original.source}\nThen `python -m grmu data {name} --root FOLDER --cache` checks and "
-              "prepares it.")
+        print(f"{original.source}\nThen run `python -m grmu data {name} --root FOLDER --cache` to check and "
+              "prepare the files.")
         return 0
     print(f"{name} in {root}")
     problems, subset = check(original, original.home(root), cache, repair, skip_damaged)
     if problems:
         print(f"not ready: {len(problems)} problems", *problems[:LISTED], sep="\n  - ")
-        print(f"`python -m grmu data {name}` says what to download and how the folder must look.")
+        print(f"Run `python -m grmu data {name}` to see what to download and how to arrange the folder.")
         return 1
     print(f'ready{subset}: grmu.data.load("{name}", root="{root}", protocol="{protocol}")')
     return 0
 
 
 def check(original: Original, root: Path, cache: bool, repair: bool, skip: bool) -> tuple[list[str], str]:
-    """Check labels, counts and samples, saying what is found; with `cache`, make or verify that too.
+    """Check labels, counts and samples, and print the findings.
+
+    Args:
+        original: The data set.
+        root: Folder of its files.
+        cache: Also create or verify the cache.
+        repair: Repair damaged labels first.
+        skip: Exclude damaged pictures from now on.
 
     Returns:
-        What is missing or wrong, one sentence each; " as a subset of ..." if the folder has fewer samples
-        than are published, and "" otherwise.
+        One sentence for each problem; and " as a subset of ..." if the folder has fewer samples than were
+        published, otherwise "".
     """
     missing = original.missing(root)
     try:
@@ -56,14 +71,14 @@ def check(original: Original, root: Path, cache: bool, repair: bool, skip: bool)
         metadata = original.metadata(root)
         made = original.cache(root, metadata)[0].open() is not None
         problems = [] if made else missing or check_samples(original, root, metadata, skip)
-        metadata = original.metadata(root)  # without what was just skipped
+        metadata = original.metadata(root)  # read again without the samples that were just skipped
         counts = check_counts(original, root, metadata)
         array, make_rows = original.cache(root, metadata)
         if cache and not problems:
             array.verify() if made else array.load(make_rows)
             print(f"  cache    {array.array_file}, verified")
         else:
-            print("  cache   ", array.array_file if made else f"to be made: {array.n_bytes / 1e9:.1f} GB")
+            print("  cache   ", array.array_file if made else f"missing, needs {array.n_bytes / 1e9:.1f} GB")
     except (ValueError, OSError) as error:
         return [*missing, str(error)] if isinstance(error, ValueError) else missing or [str(error)], ""
     if problems or not counts or not original.is_subset(metadata):
@@ -76,13 +91,13 @@ def check(original: Original, root: Path, cache: bool, repair: bool, skip: bool)
 
 
 def check_samples(original: Original, root: Path, metadata: Metadata, skip: bool) -> list[str]:
-    """Look at all samples and return what is damaged; with `skip`, put that aside."""
+    """Check all samples and return one message for each damaged one; with `skip`, exclude these instead."""
     if original.text_check:
         return original.text_check(root, metadata)
     damaged = original.damaged(metadata)
     if damaged and skip:
         original.skip(root, damaged)
-        print(f"  skipped  {len(damaged)} damaged pictures, from now on")
+        print(f"  skipped  {len(damaged)} damaged pictures, now and in future")
         return []
     if damaged:
         print(f"  samples  {len(damaged)} of {len(metadata.items):,} are missing or damaged: --skip-damaged "
@@ -91,12 +106,12 @@ def check_samples(original: Original, root: Path, metadata: Metadata, skip: bool
 
 
 def check_counts(original: Original, root: Path, metadata: Metadata) -> list[str]:
-    """Say how many samples the splits and groups have, and return where that is not as published."""
+    """Print the sizes of splits and groups, and return how they differ from the published ones."""
     for split, n in original.counts(metadata).items():
         groups = f"; in group order {' / '.join(f'{k:,}' for k in n)}" if len(n) <= 6 else ""
         print(f"  {split:8} {int(n.sum()):,} samples{groups}")
     if skipped := original.skipped(root):
-        print(f"  counts   without {len(skipped)} damaged pictures: the published ones cannot be claimed")
+        print(f"  counts   not compared with the published ones, because {len(skipped)} pictures are skipped")
         return []
     problems = original.deviations(metadata)
     print(f"  counts   {'not as' if problems else 'as'} {original.counts_from}")

@@ -1,6 +1,6 @@
-"""Sweeps: a grid of experiments, in YAML, becomes the plan that workflow/Snakefile carries out.
+"""Turn a grid of experiments, written in YAML, into the plan that workflow/Snakefile executes.
 
-A grid has an output folder and blocks; a block is the product of its lists. See docs/sweeps.md.
+A grid has an output folder and blocks. Each block is the product of its lists. See docs/paper.md.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def read(source: str) -> Grid:
     """Read a grid from a YAML file.
 
     Raises:
-        OSError: There is no such file.
-        ValueError: It is no grid; the message names the value.
+        OSError: The file cannot be read.
+        ValueError: The file is not a grid. The message names the wrong value.
     """
     try:
         found = yaml.safe_load(Path(source).read_text("utf-8"))
@@ -45,17 +45,17 @@ def read(source: str) -> Grid:
         raise ValueError(f"{source} must be a YAML file such as workflow/embedded.yaml "
                          f"({' '.join(str(error).split())}).") from error
     grid = _complete(found, GRID, "grid")
-    require(isinstance(to := grid["output"], str) and to, f"output must be the name of a folder, got {to!r}.")
+    require(isinstance(to := grid["output"], str) and to, f"output must be the path of a folder, got {to!r}.")
     require(grid["device"] in ("cpu", "cuda"), f"device must be 'cpu' or 'cuda', got {grid['device']!r}.")
     _check_list("blocks", grid["blocks"])
     return grid
 
 
 def experiments(grid: Grid) -> dict[str, Experiment]:
-    """Return every run of a grid once, by its job, references first.
+    """Return each run of a grid once, by the name of its job, with the references first.
 
     Raises:
-        ValueError: A run is impossible; the message has the number of its block.
+        ValueError: A run is impossible. The message has the number of its block.
     """
     runs: dict[str, Experiment] = {}
     for number, block in enumerate(grid["blocks"], 1):
@@ -68,7 +68,10 @@ def experiments(grid: Grid) -> dict[str, Experiment]:
 
 
 def names(e: Experiment) -> dict[str, str]:
-    """Return the names that Snakemake's `Paramspace` makes a job's folder of; all splits share PRETRAIN."""
+    """Return the names from which Snakemake's `Paramspace` builds a job's folder.
+
+    All splits share PRETRAIN, so its folder does not depend on the split.
+    """
     groups = e.groups if isinstance(e.groups, str) else "+".join(f"{y}.{a}" for y, a in e.groups)
     split = "all" if e.method == "pretrain" else f"{e.ratio:.6g}-{groups}"
     settings = "".join(f"-{name}={value}" for name, value in sorted(e.overrides.items()))
@@ -82,14 +85,17 @@ def job_name(experiment: Experiment) -> str:
 
 
 def prerequisites(experiment: Experiment) -> list[Experiment]:
-    """Return the references of a method, which it starts from or is compared with."""
+    """Return the references that a method starts from or is compared with."""
     return [] if experiment.method in REFERENCES else references(experiment.original)
 
 
 def plan(grid: str) -> int:
-    """Write plan.json into the grid's folder: the jobs, each with its names, parameters, key, predecessors.
+    """Write plan.json into the grid's folder, with the names, parameters, key and prerequisites of each job.
 
-    A job is done again when its key changes, as it does with its settings, its data, or the code.
+    A job is done again when its key changes, which happens when its settings, its data or the code change.
+
+    Args:
+        grid: Path of the YAML file.
 
     Raises:
         ValueError: A run is impossible.
@@ -98,7 +104,7 @@ def plan(grid: str) -> int:
     settings = read(grid)
     runs = experiments(settings)
     for e in {(e.dataset, e.groups, e.network): e for e in runs.values()}.values():
-        load_split(e)  # checks that groups and network fit the data
+        load_split(e)  # raises an error if the groups or the network do not fit the data
     jobs, places = [], list(runs)
     for e in runs.values():
         before = prerequisites(e)
@@ -114,18 +120,24 @@ def plan(grid: str) -> int:
 
 
 def dry_run(grid: str, root: str | None, jobs: int) -> int:
-    """Do every run of a grid with a few samples and one epoch, and keep nothing; the first error ends it."""
+    """Try each run of a grid with a few samples and one epoch. Nothing is kept, and the first error ends it.
+
+    Args:
+        grid: Path of the YAML file.
+        root: Folder of the data sets' files. None uses the one in the grid.
+        jobs: Number of processes.
+    """
     settings = read(grid)
     settings["root"] = root or settings["root"]
     runs = [replace(e, tiny=True) for e in experiments(settings).values()]
     with TemporaryDirectory() as store:
         run_all(runs, store, jobs=jobs)
-    print(f"{len(runs)} of {len(runs)} runs went through")
+    print(f"All {len(runs)} runs succeeded.")
     return 0
 
 
 def _of_block(block: Any, grid: Grid) -> Iterator[Experiment]:
-    if isinstance(block, Mapping) and "paper" in block:  # its tables and figures, by name
+    if isinstance(block, Mapping) and "paper" in block:  # a block of the paper's tables and figures
         block = _complete(block, PAPER_BLOCK, "block")
         names = list(ITEMS) if block["paper"] == "all" else block["paper"]
         _check_list("paper", names)
@@ -165,9 +177,9 @@ def _expand(block: dict[str, Any], grid: Grid) -> Iterator[Parameters]:
 
 
 def _complete(given: object, defaults: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Return a grid's or block's settings with defaults; ValueError for unknown and missing names."""
+    """Return settings completed with defaults; ValueError if a name is unknown or missing."""
     require(isinstance(given, Mapping), f"a {what} must map names to values, got {short_repr(given)}.")
-    settings = {**defaults, **given}  # type: ignore[dict-item]  # it is a mapping
+    settings = {**defaults, **given}  # type: ignore[dict-item]  # checked above
     for name in settings:
         require(name in defaults, f"unknown name {name!r} in a {what}: {hint(name, defaults)}")
     missing = [name for name, value in settings.items() if value is NEEDED]

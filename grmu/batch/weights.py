@@ -1,6 +1,7 @@
-"""`python -m grmu weights`: which pretrained weights are there, and the one way to download any.
+"""List or download pretrained weights: the command `python -m grmu weights`.
 
-On a cluster without internet, copy the files into the folder of weights (see `grmu.backbones`).
+This is the only command that downloads weights. On a cluster without internet access, copy the files into the
+folder of weights instead (see `grmu.backbones`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ URLS = {"resnet18": "https://download.pytorch.org/models",
 
 
 def weights(name: str | None, download: bool) -> int:
-    """Say which pretrained weights are there, or download some from where their authors publish them."""
+    """List pretrained weights, or download them from the site where their authors publish them.
+
+    Args:
+        name: A network. None lists all of them.
+        download: Download the weights of this network.
+
+    Returns:
+        1 if the weights of the named network are missing, else 0.
+    """
     if download:
         known("network to download", name, [*URLS, "bert"])
         fetch(str(name))

@@ -1,11 +1,11 @@
-"""course: what belongs to learning: guesses, the exercises' answers and checks, the capstone's report.
+"""Provide what the lessons need: guesses, answers and checks for the exercises, and the capstone's report.
 
     from grmu import course
 
     course.guess(...), course.quiz(...), course.score_guesses(...), course.checks.check_retrain(retrain)
 
-Not here: figures (plots), controls (widgets), the labs' grader (notebooks/labs/grading).
-May import: data, the core, experiments, analysis, plots, widgets.
+The figures are drawn in `plots`, the controls are in `widgets`, and the labs' grader is in
+notebooks/labs/grading. This subpackage may import data, the core, experiments, analysis, plots and widgets.
 """
 
 from grmu.course import answers, checks, closed_form, information, miu_parts

@@ -1,4 +1,4 @@
-"""Our answers to exercises, which the lessons use until students have written theirs."""
+"""Answer the exercises; the lessons use these functions until students have written their own."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from grmu.analysis.compare import Interval
 from grmu.backbones import pooled
 from grmu.reweight import draw_epoch, group_weights
 
-Fit = Callable[[Tensor, Tensor], Any]  # pictures and targets -> a trained model
-Ends = tuple[float, float]  # of an interval
+Fit = Callable[[Tensor, Tensor], Any]  # from pictures and targets to a trained model
+Ends = tuple[float, float]  # the two ends of an interval
 
 
 # --- lessons 01, 02, 08 and 10 ------------------------------------------------------------------------------
 
 
 def retrain(fit: Fit, x: Tensor, y: Tensor, group: Tensor, g: int, ratio: float, seed: int) -> Any:
-    """Return what `fit` makes of everyone except a random fraction `ratio` of group g."""
+    """Train on everyone except a random fraction `ratio` of group g, and return the model from `fit`."""
     members = (group == g).nonzero().flatten()
     return _without(fit, x, y, members, round(ratio * len(members)), seed)
 
 
 def retrain_even(fit: Fit, x: Tensor, y: Tensor, group: Tensor, g: int, ratio: float, seed: int) -> Any:
-    """Return what `fit` makes of everyone except as many samples as `retrain` forgets, drawn from all."""
+    """Train without as many samples as `retrain` forgets, drawn from everyone; return the model."""
     return _without(fit, x, y, torch.arange(len(group)), round(ratio * int((group == g).sum())), seed)
 
 
@@ -40,15 +40,15 @@ def _without(fit: Fit, x: Tensor, y: Tensor, rows: Tensor, n: int, seed: int) ->
 
 
 def sample_epoch(train_counts: Tensor, retain_group: Tensor, rng: torch.Generator) -> Tensor:
-    """Draw one epoch of the retain set with REWEIGHT, from counts and groups alone.
+    """Draw one epoch of the retain set with REWEIGHT.
 
     Args:
-        train_counts: (n_groups,) samples per group before forgetting.
-        retain_group: (N,) the group of each retained sample.
-        rng: Source of the draws.
+        train_counts: (n_groups,) number of samples per group before forgetting.
+        retain_group: (N,) group of each retained sample.
+        rng: The generator for the draws.
 
     Returns:
-        (N,) rows of the retain set.
+        (N,) row numbers of the retain set.
     """
     alpha = group_weights(train_counts, retain_group.bincount(minlength=len(train_counts)))
     weights = alpha[retain_group]
@@ -56,23 +56,28 @@ def sample_epoch(train_counts: Tensor, retain_group: Tensor, rng: torch.Generato
 
 
 def masked_mean(z: Tensor, ids: Tensor) -> Tensor:
-    """Return the mean of (B, L, d) vectors over the tokens that are not padding, by (B, L) ids."""
+    """Average (B, L, d) vectors over the tokens whose (B, L) ids are not padding."""
     return pooled(ids[:, None], z)
 
 
 def pair_weights(train_group: Tensor, retain_group: Tensor, n_groups: int) -> Tensor:
-    """Return REWEIGHT's weight of each retained sample, from (N,) and (M,) group numbers."""
+    """Return REWEIGHT's (M,) weights of the retained samples from (N,) and (M,) group numbers."""
     before, left = (group.bincount(minlength=n_groups) for group in (train_group, retain_group))
     return group_weights(before, left)[retain_group]
 
 
 def share_recovered(before: np.ndarray, without: np.ndarray, with_weights: np.ndarray,
                     rng: np.random.Generator) -> tuple[float, float, float]:
-    """Return the share of the loss `before - without` that `with_weights` recovers, with its 95 % interval.
+    """Return the share of the lost accuracy that REWEIGHT recovers, and its 95 % interval.
 
     Args:
-        before, without, with_weights: accuracies, one for each seed.
-        rng: draws the seeds of the bootstrap, the same for all three.
+        before: (n_seeds,) accuracies of the original model.
+        without: (n_seeds,) accuracies without REWEIGHT.
+        with_weights: (n_seeds,) accuracies with REWEIGHT.
+        rng: The generator for the bootstrap, which draws the same seeds for all three.
+
+    Returns:
+        The share and the two ends of its interval.
     """
     draws = rng.integers(len(before), size=(10_000, len(before)))
     lost, gained = before - without, with_weights - without
@@ -81,28 +86,29 @@ def share_recovered(before: np.ndarray, without: np.ndarray, with_weights: np.nd
 
 
 def margin_shift(before: Tensor, left: Tensor) -> Tensor:
-    """Return by how much the margin of class 1 over class 0 moves at each attribute value, in nats.
+    """Return how far the margin of class 1 over class 0 moves for each attribute value, in nats.
 
     Args:
-        before, left: (2, n_attributes) samples of each group before and after forgetting, all above 0.
+        before: (2, n_attributes) number of samples per group before forgetting, above 0.
+        left: (2, n_attributes) number of samples per group after forgetting, above 0.
     """
     change = (left.double() / before.double()).log()
     return change[1] - change[0]
 
 
 def retain_share(counts: Sequence[int] | Tensor, g: int, ratio: float) -> float:
-    """Return group g's fraction of the retain set, after `ratio` of the group is forgotten."""
+    """Return group g's fraction of the retain set after a fraction `ratio` of the group is forgotten."""
     left = (1 - ratio) * float(counts[g])
     return left / (float(sum(counts)) - float(counts[g]) + left)
 
 
 def adjusted(logits: Tensor, a: Tensor, alpha: Tensor) -> Tensor:
-    """Return the logits with the original prior: log alpha is added to the class at the visible attribute.
+    """Restore the original prior by adding log alpha to each logit.
 
     Args:
-        logits: (N, n_classes), of a model of the retain set.
+        logits: (N, n_classes) logits of a model that was trained on the retain set.
         a: (N,) attribute values.
-        alpha: (n_classes, n_attributes), REWEIGHT's weights, all above 0.
+        alpha: (n_classes, n_attributes) weights of REWEIGHT, all above 0.
     """
     return logits + alpha.to(logits).log()[:, a].T
 
@@ -111,11 +117,11 @@ def adjusted(logits: Tensor, a: Tensor, alpha: Tensor) -> Tensor:
 
 
 def labels_needed(share: float, k: int, sure: float) -> int:
-    """Return how many labels contain k members of a group with probability `sure`.
+    """Return how many labels are needed to find k members of a group with probability `sure`.
 
     Args:
-        share: The group's share of those who may be asked.
-        k: How many members are needed.
+        share: The group's share of the samples that can be labelled.
+        k: The number of members that are needed.
         sure: The probability, below 1.
     """
     from scipy.stats import binom
@@ -127,13 +133,12 @@ def labels_needed(share: float, k: int, sure: float) -> int:
 
 
 def points_lost(margins: Tensor, before: Tensor, left: Tensor) -> float:
-    """Predict how many points of accuracy a group loses, from the original model alone.
+    """Predict how many percentage points of accuracy a group loses, from the original model alone.
 
     Args:
-        margins: (N,) by how much the logit of the right class exceeds the other one, in test pictures of the
-            group.
+        margins: (N,) logit of the right class minus that of the other, for test pictures of the group.
         before: (2,) training pictures of the other class and of the group's class on the group's background.
-        left: (2,) the same after forgetting.
+        left: (2,) the same counts after forgetting.
     """
     kept = left / before
     moved = margins + (kept[1] / kept[0]).log()
@@ -141,23 +146,23 @@ def points_lost(margins: Tensor, before: Tensor, left: Tensor) -> float:
 
 
 def choose(table: pd.DataFrame, hours: float) -> str:
-    """Return the method that fits the budget and has the lowest AUC of a conclusive audit.
+    """Return the method within the budget whose conclusive audit has the lowest AUC.
 
     Args:
-        table: by method, its hours, the AUC of its audit (NaN: none), and the audit's verdict.
-        hours: The budget.
+        table: One row per method with its hours, the AUC of its audit (NaN if there is none) and its verdict.
+        hours: The budget in hours.
     """
     judged = table[(table.hours <= hours) & table.AUC.notna() & (table.audit != BLIND)]
     return str(judged.AUC.idxmin())
 
 
 def promise(retrained: bool, forgotten: Ends | None, controls: Sequence[Ends]) -> str:
-    """Return what may be promised: "exact", "detected", "passed" or "cannot tell".
+    """Return what we can promise: "exact", "detected", "passed" or "cannot tell".
 
     Args:
         retrained: Whether the model was retrained without the forget set.
         forgotten: The interval of an attack's AUC on the forget set; None if there was no attack.
-        controls: Such intervals for people whom the attack should detect.
+        controls: The intervals for people whom the attack should detect.
     """
     powerful = bool(controls) and all(low > 0.5 for low, _ in controls)
     if retrained or forgotten is None:
@@ -166,12 +171,12 @@ def promise(retrained: bool, forgotten: Ends | None, controls: Sequence[Ends]) -
 
 
 def auc_interval(members: Tensor, never: Tensor, draws: int = 1000) -> Interval:
-    """Return how often a member is more confident than one never seen, with a 95 % bootstrap interval.
+    """Return the AUC of an attack by confidence, with a 95 % bootstrap interval.
 
     Args:
-        members: (n,) confidences of people in question.
-        never: (m,) confidences of people whom the model never saw.
-        draws: How often both are drawn with replacement.
+        members: (n,) confidences of the model for the people whom the attack should identify.
+        never: (m,) confidences for people whom the model never saw.
+        draws: The number of bootstrap samples.
     """
     wins = ((members[:, None] > never) + 0.5 * (members[:, None] == never)).numpy()
     rng = np.random.default_rng(0)

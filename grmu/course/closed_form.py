@@ -1,5 +1,4 @@
-"""Features and groups whose mutual information is known in closed form:
-what an estimator can be held against."""
+"""Simulate features and groups with known mutual information, against which estimators can be checked."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,23 +11,22 @@ from grmu.mine import MINE, Estimator
 from grmu.numerics import fixed_threads
 
 SHARES = (0.4, 0.3, 0.2, 0.1)
-ONE_GROUP = (0.0, 0.0, 0.0, 1.0)  # a forget set's
+ONE_GROUP = (0.0, 0.0, 0.0, 1.0)  # the shares in a forget set
 HELD_OUT = 4000
 
 
 def entropy(shares: Sequence[float]) -> float:
-    """H(G) in nats: the most that anything can tell of the group."""
+    """Return H(G) in nats, an upper bound on the mutual information between anything and G."""
     return -sum(p * math.log(p) for p in shares if p)
 
 
 def from_uniform(shares: Sequence[float]) -> float:
-    """KL(P(G) || uniform) in nats, which Algorithm 1's bound holds in addition to I(Z; G)."""
+    """Return KL(P(G) || uniform) in nats, which Algorithm 1's bound contains in addition to I(Z; G)."""
     return math.log(len(shares)) - entropy(shares)
 
 
 def information(noise: float, shares: Sequence[float] = SHARES) -> float:
-    """I(S; G) in nats of a sign S that shows the group,
-    and with probability `noise` one drawn evenly from all groups."""
+    """Return I(S; G) in nats, where S is the group or, with probability `noise`, a random group."""
     k = len(shares)
     shown = [(1 - noise) * p + noise / k for p in shares]
     right, wrong = 1 - noise + noise / k, noise / k
@@ -38,16 +36,26 @@ def information(noise: float, shares: Sequence[float] = SHARES) -> float:
 
 def noisy_groups(nats: float, n: int, rng: torch.Generator,
                  shares: Sequence[float] = SHARES) -> tuple[Tensor, Tensor]:
-    """n features (n, groups) that share that many nats with their groups (n,): the sign of `information`,
-    slightly blurred.
+    """Draw features that have a given mutual information with their groups.
+
+    Each feature is the S of `information` as a one-hot vector, with a little Gaussian noise.
+
+    Args:
+        nats: The mutual information in nats.
+        n: The number of samples.
+        rng: The generator for the draws.
+        shares: (n_groups,) share of each group.
+
+    Returns:
+        The (n, n_groups) features and the (n,) groups.
 
     Raises:
-        ValueError: groups of these shares cannot share as much.
+        ValueError: The entropy of the groups is below `nats`.
     """
     most = entropy(shares)
     if not 0 <= nats <= most + 1e-9:
-        raise ValueError(f"groups with shares {tuple(shares)} share 0 to {most:.2f} nats with anything, "
-                         f"but not {nats!r}.")
+        raise ValueError(f"nats must be in [0, {most:.2f}] for groups with shares {tuple(shares)}, "
+                         f"got {nats!r}.")
     noise = 1.0 if nats == 0 else 0.0 if nats >= most else brentq(lambda e: information(e, shares) - nats,
                                                                   0.0, 1.0)
     k, group = len(shares), torch.multinomial(torch.tensor(shares), n, replacement=True, generator=rng)
@@ -58,11 +66,21 @@ def noisy_groups(nats: float, n: int, rng: torch.Generator,
 
 def estimates(nats: float, shares: Sequence[float] = SHARES, group_bar: str = "exact", batch_size: int = 128,
               ema: float = 0.05, updates: int = 600, every: int = 20, seed: int = 0) -> Iterator[float]:
-    """Fit MINE to such a case; every few updates what it says of samples that it was not fitted to,
-    in nats."""
+    """Fit MINE to features from `noisy_groups`, and yield its estimates on held-out samples in nats.
+
+    Args:
+        nats: The mutual information in nats.
+        shares: (n_groups,) share of each group.
+        group_bar: How mismatched groups are drawn (`grmu.mine`).
+        batch_size: The number of samples per update.
+        ema: The weight of a new batch in the moving average.
+        updates: The total number of updates.
+        every: The number of updates between two estimates.
+        seed: The seed of the samples, the network and all draws.
+    """
     rng = torch.Generator().manual_seed(seed)
     z, group = noisy_groups(nats, 3 * HELD_OUT, rng, shares)
-    z, network = z.double(), MINE(z.shape[1], len(shares), 128, seed).double()  # the same digits anywhere
+    z, network = z.double(), MINE(z.shape[1], len(shares), 128, seed).double()  # repeatable anywhere
     estimator = Estimator(network, 5e-3, rng, group_bar, batch_size, ema)
     for _ in range(updates // every):
         with fixed_threads():

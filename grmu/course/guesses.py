@@ -1,4 +1,4 @@
-"""Ask readers to guess before they see the answer, and compare afterwards.
+"""Ask readers to guess an answer before they see it, and compare afterwards.
 
     loss = guess("Half of the group is forgotten. How accurate is the model on the rest, in %?", range(101))
     ...
@@ -6,8 +6,8 @@
     loss.answer(51.2)               # "You guessed: 10. The answer is 51."
     score_guesses(loss, who, why)   # at the end of the lesson
 
-An answer stays collapsed until the reader has guessed, also when all cells are run at once. A `quiz` says at
-once why an answer is right or wrong. In print, the question appears with a line to write on.
+An answer stays collapsed until the reader has guessed, even if all cells are run at once. A `quiz` explains
+immediately why an option is right or wrong. On paper, a question has a line to write on.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ COLOUR = "#7F3C8D"  # violet: used for nothing else in the course
 
 
 class Guess:
-    """A question, and the reader's choice of one of several options, or of a number of a range.
+    """A question whose answer is one of several options or an integer in a range.
+
+    Args:
+        question: The question, which may contain HTML.
+        options: The options, or the range of integers.
 
     Attributes:
-        value: One of `options`, or a number of the range; None until the reader commits to it.
-        truth: What `answer` was given; None before.
+        value: The reader's guess; None until the reader commits to one.
+        truth: The right answer; None until `answer` is called.
     """
 
     def __init__(self, question: str, options: Sequence[str] | range) -> None:
@@ -39,13 +43,13 @@ class Guess:
             self.choice: Any = w.BoundedIntText(min=options[0], max=options[-1], step=options.step)
         else:
             self.choice = w.RadioButtons(options=list(options), value=None, layout={"width": "max-content"})
-        self.button = w.Button(description="That is my guess", tooltip="kept until the cell runs again")
+        self.button = w.Button(description="That is my guess", tooltip="This keeps your guess.")
         self.feedback = w.HTML()
         self.button.on_click(self.commit)
         self.box = w.VBox([w.HTML(f"<b>{question}</b>"), self.choice, self.button, self.feedback])
 
     def commit(self, _button: object = None) -> None:
-        """Keep the current choice; it cannot be changed afterwards."""
+        """Keep the current choice and lock it."""
         if self.choice.value is None:
             self.feedback.value = "Choose first."
             return
@@ -55,10 +59,15 @@ class Guess:
         self.open_answer()
 
     def answer(self, truth: str | float, why: str = "", digits: int = 0) -> None:
-        """Show the truth beside the guess, and `why`; collapsed until there is a guess.
+        """Show the right answer beside the guess; the answer stays collapsed until there is a guess.
+
+        Args:
+            truth: The right answer.
+            why: An explanation that is added to the answer.
+            digits: The number of decimals of a numeric answer.
 
         Raises:
-            ValueError: The truth is not one of the options.
+            ValueError: The right answer is not one of the options.
         """
         if not isinstance(self.options, range) and truth not in self.options:
             raise ValueError(f"the answer must be one of {', '.join(self.options)}, got {truth!r}.")
@@ -78,14 +87,14 @@ class Guess:
             self.open_answer = lambda: place.update(opened())
 
     def mark(self, ax: Axes, axis: str = "y") -> None:
-        """Draw a guessed number across the axes, if there is one."""
+        """Draw the guess as a line across the axes, if the guess is a number."""
         if isinstance(self.value, int):
             line = ax.axhline if axis == "y" else ax.axvline
             line(self.value, color=COLOUR, lw=2, ls=":", label=f"your guess: {self.value}")
             ax.legend()
 
     def error(self) -> float | None:
-        """Return how far off the guess was: a fraction of the range, or 0 or 1; None if there is no guess."""
+        """Return the error of the guess as a fraction of the range, or 0 or 1 for options, or None."""
         if self.value is None or self.truth is None:
             return None
         if isinstance(self.options, range):
@@ -93,25 +102,26 @@ class Guess:
         return float(self.value != self.truth)
 
     def _ipython_display_(self) -> None:
-        """Show the widget; where widgets cannot be shown, the question and a line to write on."""
+        """Show the widget, or the question as text where widgets cannot be shown."""
         display(dict(self.box._repr_mimebundle_() or {}) | {"text/markdown": self.printed()}, raw=True)
 
     def printed(self) -> str:
-        """Return the question for paper, in Markdown."""
+        """Return the question as Markdown for paper."""
         options = (f"{self.options[0]} to {self.options[-1]}" if isinstance(self.options, range)
                    else " / ".join(self.options))
         return f"**{self.question}**\n\n{options}\n\nYour guess: {'_' * 12}"
 
 
 class Quiz(Guess):
-    """A question that says at once whether a choice is right, and why; readers may try again.
+    """A question that explains immediately whether a choice is right; readers can try again.
 
     Args:
-        reasons: For each option, why it is right or wrong.
+        question: The question, which may contain HTML.
+        reasons: The reason why each option is right or wrong.
         right: The right option.
 
     Raises:
-        ValueError: The right option is not among them.
+        ValueError: `right` is not one of the options.
     """
 
     def __init__(self, question: str, reasons: Mapping[str, str], right: str) -> None:
@@ -131,7 +141,7 @@ class Quiz(Guess):
         self.feedback.value = self.verdict(str(self.value)) if self.value else "Choose first."
 
     def printed(self) -> str:
-        """Return question and options, with the reasons folded away."""
+        """Return the question and its options as Markdown, with the reasons collapsed."""
         options = "\n".join(f"- {option}" for option in self.reasons)
         reasons = "\n".join(f"- *{option.rstrip('.')}.* {self.verdict(option)}" for option in self.reasons)
         answer = f"<details><summary>Answer</summary>\n\n{reasons}\n\n</details>"
@@ -142,7 +152,7 @@ guess, quiz = Guess, Quiz
 
 
 def score_guesses(*guesses: Guess) -> None:
-    """Print how good the reader's guesses were."""
+    """Print how close the reader's guesses were to the right answers."""
     errors = [(g, error) for g in guesses if (error := g.error()) is not None]
     choices = [error for g, error in errors if not isinstance(g.options, range)]
     numbers = [error for g, error in errors if isinstance(g.options, range)]

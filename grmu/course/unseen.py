@@ -1,4 +1,4 @@
-"""Unlearning tasks on which a method can be measured: a network has memorised pictures and must forget some.
+"""Measure a method on random tasks, in which a network has memorised pictures and must forget some.
 
     task = unseen.draw(np.random.default_rng(0))                # the pictures, the forget set, PRETRAIN
     after = unseen.unlearn(MyMethod(), unseen.inputs_of(task))  # the weights that the method leaves
@@ -6,8 +6,9 @@
 
 The pictures show three similar kinds of clothes on two of seven grounds. PRETRAIN is trained on 576 pictures
 of groundwear-many until it classifies all of them correctly, but it classifies only two thirds of new
-pictures correctly. A network that never saw the forgotten pictures therefore treats them very differently.
-The project measures the student's method here; `notebooks/labs/grading/checks/project.py` has the margins.
+pictures correctly. Therefore, a network that never saw the forgotten pictures treats them very differently.
+The project uses these tasks to measure the student's method, with the margins in
+`notebooks/labs/grading/checks/project.py`.
 """
 
 import copy
@@ -38,15 +39,15 @@ Weights = dict[str, Tensor]
 
 
 class Task(NamedTuple):
-    """A drawn task.
+    """An unlearning task.
 
-    Args:
-        train: Training pictures.
-        test: Test pictures.
-        split: Which training pictures are retained and forgotten.
+    Attributes:
+        train: The training pictures.
+        test: The test pictures.
+        split: The retained and the forgotten training pictures.
         group: The forget group.
-        seeds: The seed of RETRAIN, and the seed of a method's random draws.
-        pretrain: PRETRAIN's weights.
+        seeds: The seed of RETRAIN and the seed of a method's random draws.
+        pretrain: The weights of PRETRAIN.
     """
 
     train: GroupedDataset
@@ -58,7 +59,7 @@ class Task(NamedTuple):
 
 
 def draw(rng: np.random.Generator) -> Task:
-    """Draw a new task and train its original model, which takes two seconds."""
+    """Draw a task and train its original model, which takes two seconds."""
     everyone = data.load(DATASET)
     grounds = np.sort(rng.choice(everyone.train.n_attributes, 2, replace=False)).tolist()
     train, test = (_part(part, grounds, rng) for part in (everyone.train, everyone.test))
@@ -69,7 +70,7 @@ def draw(rng: np.random.Generator) -> Task:
 
 
 def _part(whole: GroupedDataset, grounds: Sequence[int], rng: np.random.Generator) -> GroupedDataset:
-    """Return `EACH` pictures of each class on each of the grounds, with groups renumbered."""
+    """Return `EACH` pictures of each class on each ground, with their groups renumbered."""
     order = torch.from_numpy(rng.permutation(len(whole)))
     classes = [whole.class_names.index(name) for name in CLASSES]
     rows = torch.cat([order[(whole.y[order] == y) & (whole.a[order] == a)][:EACH]
@@ -81,27 +82,27 @@ def _part(whole: GroupedDataset, grounds: Sequence[int], rng: np.random.Generato
 
 def _from_scratch(train: GroupedDataset, memorised: GroupedDataset, seed: int,
                   weights: Tensor | None) -> Weights:
-    """Return the weights of a network that memorises these pictures."""
+    """Train a network until it memorises the given pictures, and return its weights."""
     nobody, rng = train.subset(torch.arange(0)), torch.Generator().manual_seed(seed + 1)
     return apply(Retrain(), Context(models.build(Network(), train, seed), None, train, memorised, nobody, rng,
                                     PRETRAINING, weights))
 
 
 def apply(method: Method, context: Context, *more: Any) -> Weights:
-    """Train with a method (and `more` arguments of `training.train`) and return the weights."""
+    """Train with a method and return the weights; `more` is passed on to `training.train`."""
     with fixed_threads():
         training.train(method, context, *more)
     return {name: value.clone() for name, value in context.model.state_dict().items()}
 
 
 def inputs_of(task: Task) -> dict[str, Any]:
-    """Return what a method may use, as plain data: no test pictures and no other seed."""
+    """Return what a method may use as plain data, without test pictures and without RETRAIN's seed."""
     return {"x": task.train.x, "y": task.train.y, "a": task.train.a, "grounds": task.train.attribute_names,
             "forget": task.split.forget_index, "pretrain": task.pretrain, "seed": task.seeds[1]}
 
 
 def context_of(inputs: Mapping[str, Any]) -> Context:
-    """Return what a method is set up with: five epochs with REWEIGHT, starting from PRETRAIN."""
+    """Return the training context of a task: five epochs with REWEIGHT that start from PRETRAIN."""
     train = GroupedDataset(inputs["x"], inputs["y"], inputs["a"], CLASSES, inputs["grounds"], DATASET)
     split, original = split_at(train, inputs["forget"]), network(train, inputs["pretrain"])
     return Context(copy.deepcopy(original), original.requires_grad_(False), train, split.retain, split.forget,
@@ -110,25 +111,25 @@ def context_of(inputs: Mapping[str, Any]) -> Context:
 
 
 def unlearn(method: Method, inputs: Mapping[str, Any]) -> Weights:
-    """Start from PRETRAIN, apply a method with REWEIGHT, and return the weights."""
+    """Unlearn from PRETRAIN with a method and REWEIGHT, and return the weights."""
     return apply(method, context_of(inputs))
 
 
 def wreck(task: Task) -> Weights:
-    """Return PRETRAIN's weights with a new, untrained last layer: the control for damage."""
+    """Return PRETRAIN's weights with an untrained last layer, which is the control for damage."""
     fresh = models.build(Network(), task.train, task.seeds[1]).state_dict()
     return {name: fresh[name] if name.startswith("head") else value for name, value in task.pretrain.items()}
 
 
 def network(train: GroupedDataset, weights: Mapping[str, Tensor]) -> Classifier:
-    """Return the network with these weights, in eval mode."""
+    """Return a network with the given weights in eval mode."""
     model = models.build(Network(), train, 0)
     model.load_state_dict(weights)
     return model.eval()
 
 
 def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
-    """Return RA, UA, TA and GA (`grmu.metrics`) in percent."""
+    """Return RA, UA, TA and GA (see `grmu.metrics`) in percent."""
     model = network(task.train, weights)
     right = accuracies(model, task.test, task.split.forget, [task.group])
     right["RA"] = correct(model, task.split.retain).float().mean().item()
@@ -137,7 +138,7 @@ def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
 
 @lru_cache(maxsize=16)
 def reference(seed: int) -> tuple[Task, dict[str, dict[str, float]]]:
-    """Return the task of a seed and the metrics of its reference models; the first call takes 4 s."""
+    """Return the task of a seed and the metrics of its reference models, which takes 4 s the first time."""
     task = draw(np.random.default_rng(seed))
     retain = task.split.retain
     gold = _from_scratch(task.train, retain, task.seeds[0], sample_weights(task.train, retain))
@@ -147,22 +148,22 @@ def reference(seed: int) -> tuple[Task, dict[str, dict[str, float]]]:
 
 
 def compare(method: Method, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
-    """Compare a method with the reference models on the tasks of these seeds.
+    """Compare a method with the reference models on one task per seed.
 
     Args:
         method: A method with its settings.
-        seeds: One task is drawn for each seed.
+        seeds: The seeds of the tasks.
 
     Returns:
-        RA, UA, TA and GA in percent, averaged over the tasks; "UA from gold" and "all from gold" are the
-        distances from RETRAIN + REWEIGHT in points (of UA, and averaged over the four).
+        RA, UA, TA and GA in percent, averaged over the tasks. "UA from gold" is the distance in UA from
+        RETRAIN + REWEIGHT in points, and "all from gold" is the mean distance over the four metrics.
     """
     tables = [judge(seed, unlearn(method, inputs_of(reference(seed)[0]))) for seed in seeds]
     return sum(tables[1:], tables[0]) / len(tables)
 
 
 def judge(seed: int, after: Mapping[str, Tensor]) -> pd.DataFrame:
-    """Return the table of `compare` for the weights that a method left on the task of one seed."""
+    """Return the table of `compare` for one task and the weights that a method left on it."""
     task, rows = reference(seed)
     made = pd.DataFrame(rows | {"method": measure(task, after)}).T
     distances = (made - made.loc["RETRAIN + REWEIGHT"]).abs()

@@ -1,10 +1,14 @@
 """data: data sets with groups.
 
-`load(name)` gives train, val and test; `split_forget` decides what is forgotten.
+`load(name)` returns train, val and test. `split_forget` divides a training set into a retain set and a forget
+set.
 
-Here: grouped data, forget splits, the embedded sets Groundwear and Negation; `originals`: the paper's own
-data sets.
-Not here: networks, and anything that computes a result. May import: nothing of grmu.
+Here: grouped data, forget splits, and the embedded data sets Groundwear and Negation. The subpackage
+`originals` reads the paper's data sets.
+
+Not here: networks, and anything that computes a result.
+
+May import: nothing of grmu.
 """
 
 from __future__ import annotations
@@ -26,29 +30,37 @@ Loader = Callable[[str, str | Path | None], Splits]
 EMBEDDED = ("groundwear", "groundwear-memorised", "groundwear-many", "negation")  # ship with the project
 ORIGINALS = ("celeba", "waterbirds", "fairface", "multinli")  # read from their original files
 PROTOCOLS = ("ours", "released")
-# The module of this wing that has `load` and `fingerprint`, or a function like `load`.
+# A module of this subpackage with `load` and `fingerprint`, or a function with the signature of Loader.
 LOADERS: dict[str, str | Loader] = {
     **dict.fromkeys(EMBEDDED[:3], "groundwear"),
-    **dict.fromkeys(("negation", "negation-pretrained"), "negation"),  # one has a pretrained network
+    **dict.fromkeys(("negation", "negation-pretrained"), "negation"),  # same data, other network
     **dict.fromkeys(ORIGINALS, "originals.registry"),
 }
 
 
 def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> Splits:
-    """Load a data set by name (the names are the keys of `LOADERS`); the last few are remembered.
+    """Load a data set by name; the names are the keys of `LOADERS`.
+
+    The last few data sets are kept in memory. The protocol "released" follows the paper's released code,
+    which differs from ours in the following points. The embedded data sets are the same in both.
+
+    - Random crops of training pictures keep at least 0.08 of the area instead of 0.7.
+    - The network sees whole pictures of CelebA, pictures of Waterbirds that are cropped instead of squashed,
+      and pictures of FairFace without their margin.
+    - The validation set of FairFace has one more sample.
+    - If both sentences of a MultiNLI pair are long, the first one always keeps 63 of the 125 tokens; in our
+      protocol, the longer one does.
 
     Args:
-        root: folder of its files; None finds what ships with the project, Groundwear and Negation. What must
-            be in it, and where to get that, says `python -m grmu data`.
-        protocol: "ours", or what the paper's "released" code makes of its data sets: training crops keep 0.08
-            of a picture, not 0.7; CelebA's are seen whole, Waterbirds' not squashed, FairFace's without a
-            margin; FairFace's validation set has a sample more; of MultiNLI's long pairs the first sentence
-            keeps 63 tokens of 125, not the longer one. The embedded sets know no difference.
+        name: Name of the data set.
+        root: Folder of its files; None for a data set that comes with the project, such as Groundwear.
+            `python -m grmu data` explains what the folder must hold and where to get it.
+        protocol: "ours" or "released".
 
     Raises:
-        ValueError: an unknown name or protocol (the message lists the known ones), a root that is no
-            folder, none for a data set that does not ship, or damaged files; the message names the fix.
-        FileNotFoundError: its files are not there.
+        ValueError: The name or the protocol is unknown, root is not a folder or is missing, or files are
+            damaged; the message says how to fix it.
+        FileNotFoundError: A file is missing.
     """
     loader = _find(name, root, protocol)
     digest = "" if callable(loader) else loader.fingerprint(name, root, protocol)
@@ -56,7 +68,10 @@ def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> S
 
 
 def fingerprint(name: str, root: str | Path | None = None, protocol: str = "ours") -> str:
-    """Return the SHA-256 of what the data set holds, wherever its folder is; errors as of `load`."""
+    """Return the SHA-256 of the content of a data set, wherever its folder is.
+
+    It raises the same errors as `load`.
+    """
     loader = _find(name, root, protocol)
     if callable(loader):
         return import_module("grmu.data.own").digest_of(load(name, root))
@@ -64,7 +79,7 @@ def fingerprint(name: str, root: str | Path | None = None, protocol: str = "ours
 
 
 def _find(name: str, root: object, protocol: str) -> Any:
-    """Return a module with `load` and `fingerprint`, or a function of one's own; ValueError if misasked."""
+    """Return the module or function that loads a data set, after checking the arguments."""
     known("data set", name, LOADERS)
     known("protocol", protocol, PROTOCOLS)
     check_folder("root", root)
@@ -78,7 +93,7 @@ def _load(loader: Any, name: str, root: str | Path | None, protocol: str, digest
 
 
 def __getattr__(name: str) -> Any:
-    """`from_dataset`, for data of your own, is imported when it is first used."""
+    """Import `from_dataset` on first use, because it is needed only for your own data."""
     if name == "from_dataset":
         return import_module("grmu.data.own").from_dataset
     raise AttributeError(f"module 'grmu.data' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Files: writing them whole or not at all, and finding what ships, is installed or was downloaded."""
+"""Write files atomically, and find those that are shipped, installed or downloaded."""
 
 from __future__ import annotations
 
@@ -17,23 +17,32 @@ import torch
 from grmu.data.checks import require
 
 PACKAGE = Path(__file__).parents[1]
-# what an installed package carries, else the checkout's folder
+# an installed package has its own folder of data; a checkout uses data/
 FOLDER = PACKAGE / "shipped" if (PACKAGE / "shipped").is_dir() else PACKAGE.parent / "data"
 
 
 class ShippedFile(NamedTuple):
-    """An xz file, its SHA-256, and the script in data/ that builds it."""
+    """An xz file that ships with the project.
+
+    Args:
+        name: Its name.
+        sha256: Its SHA-256.
+        script: The script in data/ that builds it.
+    """
 
     name: str
     sha256: str
     script: str
 
     def content(self, root: str | Path | None = None) -> bytes:
-        """Return what the file under `root` (else in `FOLDER`) holds, remembered while it stays as it is.
+        """Return the unpacked content of the file, which is cached until the file changes.
+
+        Args:
+            root: Folder of the file; None for `FOLDER`.
 
         Raises:
-            FileNotFoundError: It is not there.
-            ValueError: It is not the one that this version ships.
+            FileNotFoundError: The file is missing.
+            ValueError: The file is not the one that this version ships.
         """
         path = (FOLDER if root is None else Path(root)) / self.name
         if not path.is_file():
@@ -41,7 +50,7 @@ class ShippedFile(NamedTuple):
                                     f"data`, or build it with `python data/{self.script}`.")
         return self._unpack(path, path.stat().st_mtime_ns)
 
-    @lru_cache(maxsize=2)  # noqa: B019  # of a constant: nothing is kept alive by it
+    @lru_cache(maxsize=2)  # noqa: B019  # only constants have it, so it keeps nothing alive
     def _unpack(self, path: Path, mtime_ns: int) -> bytes:
         packed = path.read_bytes()
         digest = hashlib.sha256(packed).hexdigest()
@@ -53,7 +62,7 @@ class ShippedFile(NamedTuple):
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """What goes wrong with a file inside names one: of a full disk, the system says no name."""
+    """Add the file name to an OSError raised inside, because the system omits it if the disk is full."""
     try:
         yield
     except OSError as error:
@@ -63,12 +72,12 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """The content as that file, in one step; text as UTF-8. Folders that are missing are made.
+    """Write a file atomically and create missing folders; text is encoded as UTF-8.
 
-    Whoever reads meanwhile finds the old file.
+    A process that reads the file in the meantime gets the old content.
 
     Raises:
-        OSError: the disk is full or read-only; the old file stays.
+        OSError: The disk is full or read-only; the old file is kept.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{os.getpid()}.tmp")
@@ -82,26 +91,29 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 
 def default_store() -> Path:
-    """$GRMU_STORE, else runs/ in a checkout, else the user's cache folder: where finished runs are."""
+    """Return the folder of finished runs.
+
+    It is $GRMU_STORE if that is set, else runs/ in a checkout, else the user's cache folder.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"), "grmu")
     default = PACKAGE.parent / "runs" if (PACKAGE.parent / "pyproject.toml").is_file() else cache
     return Path(os.environ.get("GRMU_STORE") or default).expanduser()
 
 
 def downloads() -> Path:
-    """$GRMU_WEIGHTS, else the folder that PyTorch keeps downloaded weights in."""
+    """Return $GRMU_WEIGHTS, or PyTorch's folder of downloaded weights if that is not set."""
     chosen = os.environ.get("GRMU_WEIGHTS") or Path(torch.hub.get_dir()) / "checkpoints"
     return Path(chosen).expanduser()
 
 
 def in_package(package: str, inside: str) -> list[Path]:
-    """Where a file of an installed package is; empty if the package is not there."""
+    """Return the paths of a file in an installed package, or no path if the package is missing."""
     spec = find_spec(package)
     return [Path(place) / inside for place in (spec and spec.submodule_search_locations) or ()]
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, remembered while the file stays as it is."""
+    """Return the SHA-256 of a file, which is cached until the file changes."""
     status = path.stat()
     return _sha256(path, status.st_size, status.st_mtime_ns)
 

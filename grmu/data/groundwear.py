@@ -1,8 +1,12 @@
 """Groundwear: the embedded benchmark, Fashion-MNIST objects on real ground textures (see data/README.md).
 
-The shipped file holds objects, grounds and recipes; this module checks its SHA-256 and puts the pictures
-together: picture = mask * object + (1 - mask) * ground, mask = min(6 * object, 1), in integers, so the bits
-are the same everywhere.
+The shipped file holds the objects, the grounds and their combinations. This module checks its SHA-256 and
+composes the pictures:
+
+    picture = mask * object + (1 - mask) * ground
+    mask = min(6 * object, 1)
+
+It uses integer arithmetic, so the pictures are bitwise identical on every machine.
 """
 
 import json
@@ -22,18 +26,30 @@ SIDE = 28
 
 
 def compose(objects: np.ndarray, grounds: np.ndarray) -> np.ndarray:
-    """Objects (N, 28, 28) pasted on grounds (N, 28, 28), both uint8; integer arithmetic,
-    rounded to nearest."""
+    """Paste objects on grounds in integer arithmetic, rounded to the nearest value.
+
+    Args:
+        objects: (N, 28, 28) uint8.
+        grounds: (N, 28, 28) uint8.
+
+    Returns:
+        (N, 28, 28) uint8 pictures.
+    """
     mask = np.minimum(6 * objects.astype(np.uint32), 255)
     return ((mask * objects + (255 - mask) * grounds + 127) // 255).astype(np.uint8)
 
 
 def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> Splits:
-    """One of the three variants as train, val, test: x is uint8 (N, 1, 28, 28).
+    """Load one of the three variants, in which x is uint8 (N, 1, 28, 28).
+
+    Args:
+        name: Name of the variant.
+        root: Folder of the shipped file; None for the project's own.
+        protocol: Ignored, because both protocols use the same data.
 
     Raises:
-        FileNotFoundError: the data file is not there.
-        ValueError: it is not, bit for bit, the one that this version ships.
+        FileNotFoundError: The file is missing.
+        ValueError: The file is not the one that this version ships.
     """
     raw = SHIPPED.content(root)
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
@@ -52,5 +68,5 @@ def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> S
 
 
 def fingerprint(name: str, root: str | Path | None = None, protocol: str = "ours") -> str:
-    """SHA-256 of the shipped file; `load` takes no other."""
+    """Return the SHA-256 of the shipped file, the only one that `load` accepts."""
     return SHIPPED.sha256

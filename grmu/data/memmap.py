@@ -1,7 +1,8 @@
-"""Samples that are too many to copy: rows of a memory-mapped array, and the crops that a network sees.
+"""Samples that are too large to copy: rows of a memory-mapped array, and the crops that a network sees.
 
-`MemmapSamples` takes the place of a data set's tensor x: it has a length and indexing. Subsets share the
-memory-mapped array. On a GPU, the array is uploaded once where it fits; else a thread fetches batches ahead.
+`MemmapSamples` can replace a data set's tensor x, because it has a length and indexing. Subsets share the
+memory-mapped array. On a GPU, the array is uploaded once if it fits; otherwise, a thread fetches batches
+ahead.
 """
 
 import math
@@ -23,8 +24,14 @@ AHEAD = 2  # batches fetched while one is being used
 
 @dataclass(frozen=True)
 class CropTransform:
-    """A centred region of height x width stored pixels, seen as side x side;
-    random crops come from the whole picture and keep at least the share `smallest` of its area."""
+    """How pictures are cropped to side x side.
+
+    Args:
+        side: Height and width of the result.
+        height: Height of the central region, in stored pixels.
+        width: Width of the central region, in stored pixels.
+        smallest: Smallest share of the area that a random crop keeps.
+    """
 
     side: int
     height: int
@@ -32,19 +39,33 @@ class CropTransform:
     smallest: float = 0.7
 
     def centre(self, x: Tensor) -> Tensor:
-        """The region of each picture: uint8 (B, C, H, W) -> uint8 (B, C, side, side)."""
+        """Crop the central region of each picture.
+
+        Args:
+            x: (B, C, H, W) uint8 pictures.
+
+        Returns:
+            (B, C, side, side) uint8 pictures.
+        """
         height, width = x.shape[-2:]
-        if (self.height, self.width) == (self.side, self.side):  # no pixel is moved
+        if (self.height, self.width) == (self.side, self.side):  # needs no interpolation
             top, left = (height - self.side) // 2, (width - self.side) // 2
             return x[..., top : top + self.side, left : left + self.side]
         box = torch.tensor([(height - self.height) / 2, (width - self.width) / 2, self.height, self.width])
         return cut(x, box.expand(len(x), 4), self.side)
 
     def random(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Random resized crop and flip, per picture: `smallest` to 1 of the area, an aspect ratio of 3/4 to
-        4/3, any place.
+        """Crop a random region of each picture and flip it with probability 1/2.
 
-        Sides that would leave the picture are cut to it.
+        The region has `smallest` to 1 of the area, an aspect ratio of 3/4 to 4/3 and a random position. It is
+        clipped to the height and width of the picture.
+
+        Args:
+            x: (B, C, H, W) uint8 pictures.
+            rng: Source of the draws.
+
+        Returns:
+            (B, C, side, side) uint8 pictures.
         """
         height, width = x.shape[-2:]
         share, ratio, at_y, at_x, flip = torch.rand(5, len(x), generator=rng)
@@ -58,10 +79,15 @@ class CropTransform:
 
 
 def cut(x: Tensor, box: Tensor, side: int) -> Tensor:
-    """Boxes (B, 4) of top, left, height, width in pixels cut out of pictures and resized, bilinear,
-    on the pictures' device.
+    """Cut boxes out of pictures and resize them bilinearly, on the device of the pictures.
 
-    uint8 (B, C, H, W) -> uint8 (B, C, side, side). A negative width mirrors.
+    Args:
+        x: (B, C, H, W) uint8 pictures.
+        box: (B, 4) top, left, height and width in pixels; a negative width mirrors the picture.
+        side: Height and width of the result.
+
+    Returns:
+        (B, C, side, side) uint8 pictures.
     """
     height, width = x.shape[-2:]
     top, left, h, w = box.to(x.device, non_blocking=True).T[:, :, None]
@@ -73,24 +99,23 @@ def cut(x: Tensor, box: Tensor, side: int) -> Tensor:
 
 
 class Storage:
-    """An array (N, ...) that several data sets have rows of.
-
-    Pictures are stored as (N, H, W, C), as decoders give them.
+    """An array (N, ...) whose rows are shared by several data sets.
 
     Args:
-        array: usually memory-mapped.  pictures: hand rows out as (B, C, H, W).
+        array: The array, usually memory-mapped; pictures are stored as (N, H, W, C), as decoders return them.
+        pictures: Whether to return rows as (B, C, H, W).
     """
 
-    resident_share = 0.6  # of a GPU's free memory that an array may take; more is streamed
+    resident_share = 0.6  # of a GPU's free memory; a larger array is streamed
 
     def __init__(self, array: np.ndarray, pictures: bool) -> None:
-        with warnings.catch_warnings(action="ignore"):  # a memory map is read-only, and nobody writes to it
+        with warnings.catch_warnings(action="ignore"):  # a read-only map: nothing writes to it
             self.array = torch.from_numpy(array)
         self.pictures = pictures
         self._on: dict[torch.device, torch.Tensor] = {}
 
     def on(self, device: torch.device) -> torch.Tensor | None:
-        """The whole array on that device, uploaded once; None where it does not fit beside the training."""
+        """Return the array on a device, uploaded once, or None if it does not fit beside the training."""
         if device.type == "cpu":
             return self.array
         device = torch.device("cuda", device.index or torch.cuda.current_device())
@@ -103,7 +128,14 @@ class Storage:
 
 
 class MemmapSamples(Samples):
-    """`rows` of a storage, as one tensor-like of shape (len(rows), ...) on `device`."""
+    """Some rows of a storage, used like a tensor of shape (len(rows), ...).
+
+    Args:
+        storage: The storage.
+        rows: Its rows, in order.
+        crop: The crop that a network sees; None for the whole picture.
+        device: The device of the samples.
+    """
 
     def __init__(self, storage: Storage, rows: torch.Tensor, crop: CropTransform | None = None,
                  device: str | torch.device = "cpu") -> None:
@@ -116,7 +148,7 @@ class MemmapSamples(Samples):
         return len(self._rows)
 
     def __getitem__(self, index: torch.Tensor | slice | int) -> torch.Tensor:
-        """The samples at `index`, on the device; one sample without its first dimension for an int."""
+        """Return the samples at `index` on the device, or a single sample for an int."""
         if isinstance(index, int | np.integer) or (isinstance(index, torch.Tensor) and index.ndim == 0):
             return self[torch.tensor([int(index)])][0]
         if isinstance(index, torch.Tensor):
@@ -124,19 +156,24 @@ class MemmapSamples(Samples):
         return self._arrived(self._fetch(self._rows[index]))
 
     def select(self, index: torch.Tensor) -> Self:
-        """The rows at `index` as `MemmapSamples`: nothing is copied."""
+        """Select the rows at `index` without copying any samples."""
         return type(self)(self.storage, self._rows[index.to(self._rows.device)], self.crop, self.device)
 
     def to(self, device: str | torch.device) -> Self:
-        """The same rows on another device."""
+        """Return the same rows on another device."""
         return type(self)(self.storage, self._rows, self.crop, device)
 
     def split(self, size: int) -> Iterator[torch.Tensor]:
-        """The samples in order, `size` at a time, as `torch.Tensor.split`."""
+        """Yield all samples in order, `size` at a time, like `torch.Tensor.split`."""
         return self.batches(torch.arange(len(self)), size)
 
     def batches(self, order: torch.Tensor, size: int) -> Iterator[torch.Tensor]:
-        """The samples at `order` (on the CPU), `size` at a time; what must be read is fetched ahead."""
+        """Yield samples in batches, which are fetched ahead if they are on disk.
+
+        Args:
+            order: Positions of the samples, on the CPU.
+            size: Number of samples in a batch.
+        """
         if not self._streamed:
             for index in order.to(self.device).split(size):
                 yield self[index]
@@ -151,7 +188,7 @@ class MemmapSamples(Samples):
                 yield self._arrived(ahead.popleft().result())
 
     def _fetch(self, rows: torch.Tensor) -> torch.Tensor:
-        """Return those rows of the storage, on the device."""
+        """Return rows of the storage, on the device."""
         if self._array is not None:
             return self._array.index_select(0, rows)
         return self.storage.array.index_select(0, rows).pin_memory().to(self.device, non_blocking=True)

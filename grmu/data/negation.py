@@ -1,8 +1,11 @@
-"""Negation: the embedded pairs of sentences,
-a natural-language-inference set with a planted shortcut (see data/README.md).
+"""Negation: embedded pairs of sentences for natural-language inference, with a planted shortcut.
 
-Every word is one token of BERT's vocabulary, and the shipped file has the table, so that no tokenizer is
-needed: a pair becomes [CLS] premise [SEP] hypothesis [SEP], as BERT and MiniLM expect it.
+Every word is one token of BERT's vocabulary, and the shipped file contains the table, so no tokenizer is
+needed. As BERT and MiniLM expect, a pair is encoded as
+
+    [CLS] premise [SEP] hypothesis [SEP]
+
+See data/README.md for how the data set was built.
 """
 
 import json
@@ -18,8 +21,8 @@ from grmu.data.files import ShippedFile
 
 SHIPPED = ShippedFile("negation.json.xz", "254cfab3715e8772be32d615169239ba6e05beee03645fe53fe7e00de642afc0",
                       "build_negation.py")
-CLS, SEP = 101, 102  # BERT's numbers for what marks the beginning, and the end of each sentence
-NEGATIONS = ("no", "never", "nobody", "nothing")  # one of them in the hypothesis is the attribute
+CLS, SEP = 101, 102  # BERT's ids for the beginning, and for the end of each sentence
+NEGATIONS = ("no", "never", "nobody", "nothing")  # the attribute: does the hypothesis contain one of them?
 
 
 def _shipped(root: str | Path | None = None) -> dict[str, Any]:
@@ -27,11 +30,16 @@ def _shipped(root: str | Path | None = None) -> dict[str, Any]:
 
 
 def encode(pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
-    """Pairs (premise, hypothesis) of known words -> int16 (N, 2, 12): token ids,
-    and segments (1 for hypothesis and its [SEP]).
+    """Encode pairs of sentences as token ids and segments.
+
+    Args:
+        pairs: Pairs (premise, hypothesis).
+
+    Returns:
+        (N, 2, 12) int16: token ids, and segments, which are 1 for the hypothesis and its [SEP].
 
     Raises:
-        ValueError: a word that the table lacks, or a pair longer than 12 tokens.
+        ValueError: A word is not in the vocabulary, or a pair is longer than 12 tokens.
     """
     shipped = _shipped()
     words, length = shipped["words"], shipped["length"]
@@ -50,7 +58,7 @@ def encode(pairs: Sequence[tuple[str, str]]) -> torch.Tensor:
 
 
 def decode(x: torch.Tensor) -> list[tuple[str, str]]:
-    """The inverse of `encode`: (N, 2, 12) -> pairs (premise, hypothesis)."""
+    """Decode (N, 2, 12) token ids and segments to pairs (premise, hypothesis)."""
     word = {number: w for w, number in _shipped()["words"].items()}
     premises, hypotheses = ([" ".join(word[i] for i in ids[segments == s].tolist() if i in word)
                              for ids, segments in x]
@@ -59,12 +67,19 @@ def decode(x: torch.Tensor) -> list[tuple[str, str]]:
 
 
 def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> Splits:
-    """Train, val, test: x is int16 (N, 2, 12), y one of contradiction, entailment, neutral,
-    a is "with negation".
+    """Load the data set.
+
+    The samples x are int16 (N, 2, 12), y is contradiction, entailment or neutral, and a says whether the
+    hypothesis contains a negation.
+
+    Args:
+        name: Name of the data set.
+        root: Folder of the shipped file; None for the project's own.
+        protocol: Ignored, because both protocols use the same data.
 
     Raises:
-        FileNotFoundError: the data file is not there.
-        ValueError: it is not, bit for bit, the one that this version ships.
+        FileNotFoundError: The file is missing.
+        ValueError: The file is not the one that this version ships.
     """
     shipped = _shipped(root)
 
@@ -78,5 +93,5 @@ def load(name: str, root: str | Path | None = None, protocol: str = "ours") -> S
 
 
 def fingerprint(name: str, root: str | Path | None = None, protocol: str = "ours") -> str:
-    """SHA-256 of the shipped file; `load` takes no other."""
+    """Return the SHA-256 of the shipped file, the only one that `load` accepts."""
     return SHIPPED.sha256

@@ -9,17 +9,25 @@ from grmu.data.core import Group, GroupedDataset, Splits
 
 
 def smoke_subset(dataset: GroupedDataset, groups: Sequence[Group], n: int) -> torch.Tensor:
-    """Return rows for a dry run, ascending: n samples of these groups, and one of four others."""
-    asked = dataset.group_ids(groups)
-    each = max(n // len(asked), 1)
-    of = [(dataset.group == g).nonzero().flatten() for g in range(dataset.n_groups)]
-    others = [rows[:1] for g, rows in enumerate(of) if g not in asked and len(rows)]
-    return torch.cat([of[g][:each] for g in asked] + others[:4]).sort().values
+    """Return the rows for a dry run, ascending.
+
+    Args:
+        dataset: The data set.
+        groups: Groups (y, a) that share n rows; up to four other groups have one row each.
+        n: Number of rows of `groups`, at least one for each.
+    """
+    ids = dataset.group_ids(groups)
+    each = max(n // len(ids), 1)
+    rows_of = [(dataset.group == g).nonzero().flatten() for g in range(dataset.n_groups)]
+    others = [rows[:1] for g, rows in enumerate(rows_of) if g not in ids and len(rows)]
+    return torch.cat([rows_of[g][:each] for g in ids] + others[:4]).sort().values
 
 
 def random_half(train: GroupedDataset, seed: int) -> torch.Tensor:
-    """Samples of a random half of every group, ascending;
-    a coin decides whether an odd group rounds up or down."""
+    """Return the rows of a random half of every group, ascending.
+
+    Groups of odd size are rounded up or down at random.
+    """
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(train))
     groups = train.group.cpu().numpy()[shuffled]
@@ -29,7 +37,15 @@ def random_half(train: GroupedDataset, seed: int) -> torch.Tensor:
 
 
 def smaller(splits: Splits, groups: Sequence[Group], seed: int, half: bool, tiny: bool) -> Splits:
-    """Return the splits with half of the training set, or with a few samples, or both."""
+    """Return the splits with half of the training set, with a few samples, or both.
+
+    Args:
+        splits: The splits.
+        groups: The dominant forget groups (y, a), from which most of the few samples are drawn.
+        seed: Seed of the random half.
+        half: Whether to halve the training set.
+        tiny: Whether to keep only a few samples of each split.
+    """
     if half:
         rows = random_half(splits.train, seed)
         splits = splits._replace(train=splits.train.subset(rows))

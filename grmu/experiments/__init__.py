@@ -1,7 +1,7 @@
-"""experiments: what to run (`Experiment`), running it (`run`), storing it, many at once, your own model.
+"""Experiments: describe a run (`Experiment`), compute it (`run`), store it, and compute many at once.
 
-Your own model is `grmu.unlearn`, in `grmu.experiments.unlearning`: a run does not load it.
-Not here: questions about many runs (analysis), and figures.
+To unlearn from your own model, see `grmu.experiments.unlearning`, which a run does not import.
+Not here: questions about many runs (analysis), and figures (plots).
 May import: data, the core, methods.
 """
 

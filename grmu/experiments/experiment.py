@@ -1,8 +1,9 @@
-"""An `Experiment` is everything that a run's result depends on. Bad values are rejected before any work.
+"""Describe a run by an `Experiment`, which holds everything that its result depends on.
 
-Its settings are those of the network, of the training and of the method. Each has a default, which the data
-set's preset replaces (presets/NAME.yaml), which `overrides` replace. On the paper's data sets, the settings
-that its code was run with replace the preset's (presets/released.csv has a row for each of its files).
+An experiment has the settings of the network, of training and of the method. Each setting has a default
+value. The data set's preset (presets/NAME.yaml) replaces defaults, and `overrides` replace the preset. On the
+paper's data sets, the settings that the paper's code was run with (presets/released.csv, one row per settings
+file) replace those of the preset. Invalid values raise an error before any work starts.
 """
 
 import json
@@ -19,37 +20,39 @@ from grmu import data, methods, models, training
 from grmu.data.checks import Settings, check_groups, check_settings, defaults, one_of, within
 
 PRESETS = Path(__file__).parent / "presets"
-RELEASED_FOR = ("dataset", "network", "groups", "ratio", "method", "reweight")  # what a row is for
+RELEASED_FOR = ("dataset", "network", "groups", "ratio", "method", "reweight")  # columns that identify a row
 TINY = {"epochs": 1, "batch_size": 8, "first_updates": 1, "later_updates": 1, "n_fisher": 8,
-        "pretrained": False}  # at most
-SHARED = models.Network, training.TrainConfig  # what has settings beside the method
+        "pretrained": False}  # upper limits in a dry run
+SHARED = models.Network, training.TrainConfig  # their fields are settings of every method
 
 
 @dataclass(frozen=True, eq=False)
 class Experiment(Settings):
-    """Everything that a run's result depends on. Equal settings make equal experiments.
+    """Everything that a run's result depends on.
+
+    Two experiments with equal settings are equal.
 
     Args:
         dataset: A name that `grmu.data.load` knows.
         method: A name in `grmu.methods.registry`.
-        reweight: Sample the retain set with REWEIGHT.
+        reweight: Whether the retain set is sampled with REWEIGHT.
         ratio: Share of the groups' samples to forget, in (0, 1].
-        groups: "default" (the data set's forget group), "uniform" (all samples alike), or pairs (y, a).
-        seed: Seed of everything random. It also chooses the forget set, which is the same for all methods.
-        overrides: Settings that replace the preset's: fields of `models.Network`, `training.TrainConfig` or
-            the method.
-        root: Folder of the data set's files; None finds what ships with the project.
-        split_seed: Chooses the forget set in place of `seed`, for several trainings on one split.
-        half: Train on a random half of the training set, drawn by `seed` (a shadow model of an audit).
-        grouping: Where the method's groups come from: "true", or a name in `grmu.discover`. The forget set
-            and the metrics always use the true groups.
-        pretraining: Fields of `training.TrainConfig` that replace the preset's wherever training starts from
-            scratch: in this run, in the PRETRAIN that it starts from, and in its gold standard.
-        protocol: "ours", or "released" for what the paper's code does (docs/full-scale.md lists it).
-        tiny: A dry run with a few samples and one epoch. Its numbers mean nothing.
+        groups: "default" (the data set's forget group), "uniform" (samples of all groups), or pairs (y, a).
+        seed: Seed of all random numbers. It also selects the forget set, which all methods share.
+        overrides: Settings that replace those of the preset: fields of `models.Network`,
+            `training.TrainConfig` or the method.
+        root: Folder of the data set's files. None uses the data that ships with the project.
+        split_seed: Selects the forget set instead of `seed`, so that several runs can share one split.
+        half: Train on a random half of the training set, selected by `seed` (a shadow model of an audit).
+        grouping: Source of the groups that the method uses: "true", or a name in `grmu.discover`. The forget
+            set and the metrics always use the true groups.
+        pretraining: Fields of `training.TrainConfig` that replace the preset's wherever a model is trained
+            from scratch: in this run, in the PRETRAIN run that it starts from, and in its gold standard.
+        protocol: "ours", or "released" to do what the paper's code does (see docs/paper.md).
+        tiny: Do a dry run with a few samples and one epoch. Its numbers mean nothing.
 
     Raises:
-        ValueError: A value is not allowed; the message names it, what is allowed, and the fix.
+        ValueError: A value is not allowed. The message says what is allowed and how to fix it.
     """
 
     dataset: str = "groundwear"
@@ -72,13 +75,13 @@ class Experiment(Settings):
         data.known("data set", self.dataset, data.LOADERS)
         data.check_folder("root", self.root)
         method = methods.get(self.method)
-        vars(self).update(  # as a frozen dataclass is written to
+        vars(self).update(  # the dataclass is frozen, so plain assignment is impossible
             ratio=data.check_ratio(self.ratio), groups=check_groups(self.groups),
             overrides=check_settings(f"{self.method} overrides", self.overrides, defaults(*SHARED, method)),
             pretraining=check_settings("pretraining", self.pretraining, defaults(training.TrainConfig)))
-        made = self.make_method(), self.network, self.config  # all check their values
+        made = self.make_method(), self.network, self.config  # each of them checks its values
         if self.pretraining and method.init_from is not None:
-            _ = self.original  # checks its values
+            _ = self.original  # checks the values of `pretraining`
         forgets = method.trains_on != "train"
         data.require(self.grouping == "true" or forgets, f"grouping must be true for {self.method}, which "
                      f"forgets nothing, got {self.grouping!r}.")
@@ -93,7 +96,7 @@ class Experiment(Settings):
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Every field by name, with all settings in place of the overrides: JSON values."""
+        """All fields by name, as JSON values, with the complete settings in place of the overrides."""
         return asdict(self) | {"overrides": self.settings}
 
     def __eq__(self, other: object) -> bool:
@@ -104,25 +107,25 @@ class Experiment(Settings):
 
     @property
     def method_class(self) -> type[training.Method]:
-        """The class that is trained: under the protocol "released", the released variant if there is one."""
+        """The class to train: the method's "released" variant if the protocol asks for it and it exists."""
         variant = f"{self.method}_{self.protocol}"
         return methods.get(variant if variant in methods.registry else self.method)
 
     @cached_property
     def preset(self) -> dict[str, Any]:
-        """Every setting before `overrides`: the defaults, then the data set's preset, then `pretraining`."""
+        """All settings before `overrides`: the defaults, then the data set's preset, then `pretraining`."""
         method, own, blocks = self.method_class, self.method.removesuffix("_released"), _read(self.dataset)
         fresh = method.init_from is None
         chosen = blocks["network"] | blocks["fresh" if fresh else "original"] | blocks["methods"].get(own, {})
-        chosen |= self._nearest_released(own)  # of the paper's data sets
-        if self.protocol == "released":  # what the paper's code does and no settings file of it says
+        chosen |= self._nearest_released(own)  # empty for the embedded data sets
+        if self.protocol == "released":  # behaviour that is hard-coded in the paper's code
             chosen |= {"warmup_by": "step", "keep": "best" if fresh else "last"}
             chosen |= {"retain_batch_size": 128} if own == "scrub" else {}
             chosen["model"] = chosen["model"].replace("resnet18", "resnet18_timm")
         return {**defaults(*SHARED, method), **chosen, **(self.pretraining if fresh else {})}
 
     def _nearest_released(self, method: str) -> dict[str, Any]:
-        """Settings of the paper's code, of the same REWEIGHT, nearest number of groups and nearest ratio."""
+        """Return the paper's settings that are nearest in REWEIGHT, number of groups and ratio."""
         n_groups = 1 if isinstance(self.groups, str) else len(self.groups)
 
         def distance(row: dict[str, Any]) -> tuple[bool, float, float]:
@@ -135,16 +138,21 @@ class Experiment(Settings):
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """Every setting of the run."""
+        """All settings of the run."""
         settings = {**self.preset, **self.overrides}
         if self.tiny:
             settings |= {name: min(settings[name], most) for name, most in TINY.items() if name in settings}
-        if "warmup_epochs" not in self.overrides:  # a shorter training has room for a shorter warm-up
+        if "warmup_epochs" not in self.overrides:  # the warm-up must be shorter than the training
             settings["warmup_epochs"] = min(settings["warmup_epochs"], max(settings["epochs"] - 1, 0))
         return settings
 
     def load(self) -> data.Splits:
-        """Load the whole data set; errors as of `data.load`."""
+        """Load the whole data set.
+
+        Raises:
+            ValueError: As in `data.load`.
+            FileNotFoundError: As in `data.load`.
+        """
         return data.load(self.dataset, self.root, self.protocol)
 
     def _make(self, kind: type) -> Any:
@@ -152,34 +160,37 @@ class Experiment(Settings):
 
     @cached_property
     def network(self) -> models.Network:
-        """Which network is trained."""
+        """The architecture of the network."""
         return self._make(models.Network)
 
     @cached_property
     def config(self) -> training.TrainConfig:
-        """How the method is optimised."""
+        """The training config of the method."""
         return self._make(training.TrainConfig)
 
     def make_method(self) -> training.Method:
-        """Make a fresh instance of the method, with this experiment's settings."""
+        """Create a new instance of the method with this experiment's settings."""
         return self._make(self.method_class)
 
     @cached_property
     def original(self) -> Self:
-        """The PRETRAIN run of the same split: the original model, before unlearning."""
+        """The PRETRAIN run of the same split, which is the original model before unlearning."""
         shared = {k: v for k, v in self.overrides.items() if k in models.Network.__dataclass_fields__}
         return replace(self, method="pretrain", reweight=False, overrides=shared, grouping="true")
 
     @cached_property
     def start(self) -> Self | None:
-        """The run whose model this one starts from; None if it starts from fresh weights."""
+        """The run whose model this one starts from, or None if it starts from random weights."""
         before = self.make_method().init_from
         grouping = "true" if before == "pretrain" else self.grouping
         return replace(self.original, method=before, grouping=grouping) if before else None
 
     @cached_property
     def source(self) -> Self | None:
-        """The PRETRAIN run whose model infers the groups, which may stop early; None with the true groups."""
+        """The PRETRAIN run whose model infers the groups, or None if the true groups are used.
+
+        Some groupings need a PRETRAIN run that stops early.
+        """
         if self.grouping == "true":
             return None
         from grmu.discover import GROUPINGS
@@ -199,10 +210,10 @@ def _read(dataset: str) -> dict[str, Any]:
 
 @cache
 def released() -> list[dict[str, Any]]:
-    """Return the settings of the paper's code, a dict per file of it, without those that its method lacks.
+    """Return the settings of the paper's code: one dict per settings file, without empty settings.
 
-    SalUn's files say nothing about forget epochs, and its code runs the forget pass in every epoch, so they
-    have its number of epochs there.
+    SalUn's files do not set the number of forget epochs. The paper's code runs SalUn's forget pass in every
+    epoch, so the table sets this number to the number of epochs.
     """
     rows = pd.read_csv(PRESETS / "released.csv").convert_dtypes().to_dict("records")
     return [{str(name): value for name, value in row.items() if pd.notna(value)} for row in rows]

@@ -1,7 +1,7 @@
 """Run an experiment: load the data, split off the forget set, get the original model, train, evaluate, save.
 
-The result depends on the experiment alone, on one machine, whatever ran before. A finished run is never
-computed twice: its weights and its metrics are in the store, under a key that `run_keys` explains.
+On one machine, the result depends only on the experiment, and not on earlier runs. A finished run is never
+computed again, because the store keeps its weights and its metrics under the keys that `run_keys` returns.
 """
 
 import copy
@@ -26,13 +26,13 @@ from grmu.experiments.store import Checkpoint, Record, Store, digest
 from grmu.metrics import OVERALL, accuracies, evaluate
 from grmu.numerics import fixed_threads, made_by
 
-# the files that compute and store results
+# The files that compute and store results: a change to any of them changes the keys of all runs.
 CODE = ("data/**/*.py", "*.py", "methods/*.py", "experiments/run.py", "experiments/store.py")
-COLUMNS = ("dataset", "method", "reweight", "ratio", "groups", "seed")  # of every run's row
+COLUMNS = ("dataset", "method", "reweight", "ratio", "groups", "seed")  # in every row
 
 
 class Keys(NamedTuple):
-    """The names of a run's weights and of its result in the store."""
+    """The keys of a run's weights and of its result in the store."""
 
     weights: str
     result: str
@@ -40,16 +40,17 @@ class Keys(NamedTuple):
 
 @dataclass
 class Result:
-    """What `run` returns.
+    """The result of `run`.
 
     Args:
-        experiment: What was run.
-        metrics: Fractions by name, see `grmu.metrics`.
-        accuracy: Accuracies with their n and standard error, a row per metric and per group.
-        curves: One row per epoch: losses, TA, GA, UA, what the method adds, and val_TA if it chose the epoch.
-        seconds: Training time when it was computed.
-        made_by: Versions and machine that computed it.
-        folder: Where its weights are.
+        experiment: The experiment.
+        metrics: Metrics by name, as fractions (see `grmu.metrics`).
+        accuracy: One row per metric and per group: an accuracy, its number of samples and its standard error.
+        curves: One row per epoch: losses, TA, GA, UA, values that the method adds, and val_TA if it selected
+            the epoch.
+        seconds: Training time when the run was computed.
+        made_by: Software versions and machine that computed the run.
+        folder: Folder of the weights.
     """
 
     experiment: Experiment
@@ -62,15 +63,18 @@ class Result:
 
     @cached_property
     def model(self) -> models.Classifier:
-        """The trained network, on the CPU, in eval mode."""
+        """The trained network, on the CPU and in eval mode."""
         return load_model(self.experiment, self.folder)
 
     def by_group(self) -> list[float]:
-        """Return the test accuracy of every group, in group order; NaN for a group without test samples."""
+        """Return the test accuracy of each group, in group order; NaN for a group without test samples."""
         return self.accuracy.accuracy[~self.accuracy.group.isin(OVERALL)].tolist()
 
     def row(self) -> dict[str, Any]:
-        """Return the run as one flat row of a table; `COLUMNS` always, other fields if they were set."""
+        """Return the run as one flat row of a table.
+
+        The row has all `COLUMNS`, the metrics, and each other field that is not at its default.
+        """
         e, default = asdict(self.experiment), asdict(Experiment())
         shown = {name: e[name] for name in e if name in COLUMNS or e[name] != default[name]}
         shown |= {"groups": str(self.experiment.groups), **shown.pop("overrides", {})}
@@ -78,7 +82,7 @@ class Result:
 
 
 def load_model(experiment: Experiment, folder: Path) -> models.Classifier:
-    """Return the network that a run left in a folder of its store."""
+    """Return the network whose weights are in a folder of the store."""
     e, weights = experiment, load(Store(folder.parents[1]).payload("models", folder.name))
     model = models.build(replace(e.network, pretrained=False), e.load().train, e.seed)
     if "head.r" in weights:  # `adjust` has replaced the head
@@ -91,20 +95,20 @@ def load_model(experiment: Experiment, folder: Path) -> models.Classifier:
 
 def run(experiment: Experiment, store: str | Path | None = None, device: str = "cpu",
         on_epoch: training.OnEpoch | None = None, fresh: bool = False) -> Result:
-    """Run the experiment, or read it from the store if it was run before.
+    """Run the experiment, or load its result if the store has it.
 
     Args:
-        experiment: What to run.
-        store: Folder of finished runs; None takes $GRMU_STORE, else runs/ in the checkout.
+        experiment: The experiment to run.
+        store: Folder of finished runs. None uses $GRMU_STORE, or else runs/ in the checkout.
         device: "cpu" or "cuda".
-        on_epoch: Called while training with the epoch's number (from 1) and its row of the curves.
-        fresh: Train even if the store has the run, to time it or to watch it.
+        on_epoch: Called after each epoch of training with its number (from 1) and its row of the curves.
+        fresh: Train even if the store has the run, in order to time it or to watch it.
 
     Raises:
-        ValueError: The experiment does not fit its data; the message names the value and the fix.
+        ValueError: The experiment does not fit its data. The message says how to fix it.
         FloatingPointError: A loss became NaN or infinite.
         StoreError: A file of the store is damaged.
-        OSError: The store cannot be read or written; the disk is full, for example.
+        OSError: The store cannot be read or written, for example because the disk is full.
     """
     data.require(isinstance(experiment, Experiment), f"run an Experiment, got {data.short_repr(experiment)}.")
     data.check_folder("store", store)
@@ -120,7 +124,7 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
 
             source = train_or_load(e.source, store, device)
             train, (retain, forget, *_) = regroup(e.grouping, source, train, split, e.seed)
-        if e.method_class.trains_on == "train":  # PRETRAIN retains all, since all splits share it
+        if e.method_class.trains_on == "train":  # PRETRAIN retains all samples, because all splits share it
             retain, forget, retained = train, train.subset(retained[:0]), torch.arange(len(train))
         original = train_or_load(e.start, store, device).to(device) if e.start else None
         model = copy.deepcopy(original) or models.build(e.network, e.load().train, e.seed).to(device)
@@ -154,16 +158,17 @@ def run(experiment: Experiment, store: str | Path | None = None, device: str = "
 
 
 def train_or_load(e: Experiment, store: str | Path | None = None, device: str = "cpu") -> models.Classifier:
-    """Return an experiment's model, on the CPU, in eval mode; train it unless the store has it."""
+    """Return an experiment's model, on the CPU and in eval mode; train it if the store does not have it."""
     return run(e, store, device).model
 
 
 def run_keys(experiment: Experiment) -> Keys:
     """Return the keys of the run's weights and of its result: hashes of everything that they depend on.
 
-    These are the experiment's fields and settings, the bytes of the files that compute, the data, published
-    weights, and PyTorch's version. PRETRAIN's weights do not depend on what is forgotten, so all splits share
-    them. A method that a notebook defines has a new key in every call, so it is trained each time.
+    A key depends on the experiment's fields and settings, the bytes of the files that compute, the data,
+    published weights, and PyTorch's version. The weights of PRETRAIN do not depend on the forget set, so all
+    splits share them. A method that is defined in a notebook gets a new key in each call, so it is trained
+    each time.
     """
     e, method = experiment, experiment.method_class
     split = {"ratio": e.ratio, "groups": e.groups, "split_seed": e.split_seed}
@@ -184,7 +189,7 @@ def run_keys(experiment: Experiment) -> Keys:
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """Return the SHA-256 of the files that compute results: all of data, the core, methods and this one."""
+    """Return the SHA-256 of the files that compute results, which `CODE` lists."""
     files = sorted({path for pattern in CODE for path in PACKAGE.glob(pattern)} - {PACKAGE / "__main__.py"})
     return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
 
@@ -193,10 +198,10 @@ def load_split(experiment: Experiment) -> tuple[data.Splits, data.ForgetSplit, t
     """Load an experiment's data and split off its forget set.
 
     Returns:
-        Its train, val and test set; what is retained and forgotten; and the group(s) that GA is about.
+        The splits (train, val and test set), the forget split, and the groups that GA is measured on.
 
     Raises:
-        ValueError: The network does not fit the data, or the groups are not in them.
+        ValueError: The network does not fit the data, or the data lacks one of the groups.
     """
     e, splits = experiment, experiment.load()
     models.check_fit(e.network, splits.train)

@@ -1,10 +1,11 @@
-"""The methods, by name. To add one, write a file with its losses and add a line here; or call `register`.
+"""methods: the unlearning methods, by name.
 
-The three that are plain cross-entropy are below; each of the others is imported when it is first asked for,
-by its name (`get("miu")`) or its class (`methods.MIU`).
+To add a method, write a file with its losses and add a line to `registry`, or call `register`. The three
+methods that use only cross-entropy are defined here. The others are imported when they are first requested,
+by name (`get("miu")`) or by class (`methods.MIU`).
 """
 
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from importlib import import_module
 
 from grmu.data import known, require, short_repr
@@ -13,7 +14,7 @@ from grmu.training import Method
 
 @dataclass
 class Pretrain(Method):
-    """The original model: fresh weights, trained on the whole training set. In tables: no unlearning."""
+    """The original model: fresh weights, trained on the whole training set ("no unlearning" in tables)."""
 
     init_from = None
     trains_on = "train"
@@ -21,17 +22,20 @@ class Pretrain(Method):
 
 @dataclass
 class Retrain(Method):
-    """Exact unlearning: fresh weights, trained on the retain set only (with REWEIGHT: the gold standard)."""
+    """Exact unlearning: fresh weights, trained on the retain set only.
+
+    Together with REWEIGHT, this is the gold standard.
+    """
 
     init_from = None
 
 
 @dataclass
 class FineTune(Method):
-    """Continue training the original model on the retain set, with cross-entropy."""
+    """Further training of the original model on the retain set, with cross-entropy."""
 
 
-registry: dict[str, str | type[Method]] = {  # a text is module.class, not imported yet
+registry: dict[str, str | type[Method]] = {  # a text is module.class, to be imported
     "pretrain": Pretrain, "retrain": Retrain, "finetune": FineTune,
     "group_dro": "group_dro.GroupDRO", "group_dro_pretrain": "group_dro.GroupDROPretrain",
     "rwg": "balanced.RWG", "subg": "balanced.SUBG",
@@ -44,26 +48,48 @@ _CLASSES = {place.split(".")[1]: name for name, place in registry.items() if isi
 
 
 def register(name: str, method: type[Method]) -> type[Method]:
-    """Make a `Method` dataclass known under `name`; a second registration replaces the first.
+    """Register a `Method` dataclass under a name; a second registration replaces the first.
+
+    Args:
+        name: The name.
+        method: The class.
+
+    Returns:
+        The class.
 
     Raises:
-        ValueError: The name is not a text, or the class is not such a dataclass.
+        ValueError: The name is not a string, or the class is not a dataclass that derives from `Method`.
     """
-    require(isinstance(name, str) and name, f"a method's name must be a text, got {short_repr(name)}.")
+    require(isinstance(name, str) and name, f"a method's name must be a string, got {short_repr(name)}.")
     require(isinstance(method, type) and issubclass(method, Method) and is_dataclass(method),
-            f"{name} must be a class under Method, with @dataclass above it, got {short_repr(method)}.")
+            f"{name} must be a subclass of Method, decorated with @dataclass, got {short_repr(method)}.")
     registry[name] = method
     return method
 
 
 def get(name: str) -> type[Method]:
-    """Return the method of that name; a ValueError that lists the names if there is none."""
+    """Return the method of that name, or raise a ValueError that lists the known names."""
     known("method", name, registry)
     method = registry[name]
     if isinstance(method, str):
         module, cls = method.split(".")
         method = register(name, getattr(import_module(f"grmu.methods.{module}"), cls))
     return method
+
+
+def make(method: str | Method) -> Method:
+    """Return a method, which may be given by its name, or raise a ValueError if it is none."""
+    made = get(method)() if isinstance(method, str) else method
+    require(isinstance(made, Method), f"method must be a name or a method, as MIU(), got {short_repr(made)}.")
+    return made
+
+
+def name_of(method: Method) -> str:
+    """Return a method's registered name, or its class with the settings that differ from the defaults."""
+    kind, settings = type(method), {f: getattr(method, f.name) for f in fields(method)}  # type: ignore[arg-type]
+    changed = [f"{f.name}={value}" for f, value in settings.items() if value != f.default]
+    known_as = next((name for name, other in registry.items() if other is kind), kind.__name__)
+    return f"{kind.__name__}({', '.join(changed)})" if changed else known_as
 
 
 def __getattr__(name: str) -> type[Method]:

@@ -1,33 +1,20 @@
-"""Bad Teacher (Chundawat et al. 2023): learn from the original on the retain set,
-from an ignorant network on the forget set.
+"""Bad Teacher (Chundawat et al. 2023): learn from two teachers, one of which knows nothing.
 
-    forget pass:  KL(ignorant(x) || model(x)),  the ignorant teacher being a network with fresh weights
+    forget pass:  KL(ignorant(x) || model(x))
     retain pass:  KL(original(x) || model(x))
 
-No labels are used. Both teachers answer on the batch as the model sees it.
+The ignorant teacher is a network with fresh weights. Both teachers receive the same batches as the model,
+with the same augmentation. No labels are used.
 """
 
-import copy
 from dataclasses import dataclass
 
 import torch
 
 from grmu.data.checks import within
 from grmu.methods.scrub import distillation_kl
-from grmu.models import Classifier
-from grmu.numerics import seeded
+from grmu.models import reset
 from grmu.training import Batch, Context, Method
-
-
-def reinitialised(model: Classifier, rng: torch.Generator, device: torch.device) -> Classifier:
-    """A copy of the network with fresh weights; a gradient goes where it went in the original."""
-    fresh, seed = copy.deepcopy(model), int(torch.randint(2**31, (1,), generator=rng))
-    with seeded(seed, device):
-        for module in fresh.modules():
-            if reset := (getattr(module, "reset_parameters", None)
-                         or getattr(module, "_reset_parameters", None)):
-                reset()
-    return fresh
 
 
 @dataclass
@@ -35,7 +22,8 @@ class BadTeacher(Method):
     """Unlearning with a competent and an incompetent teacher.
 
     Args:
-        forget_epochs: epochs that begin with a forget pass.  temperature: of both distances.
+        forget_epochs: Number of epochs, from the first, that begin with a forget pass.
+        temperature: Temperature of both distances.
     """
 
     forget_epochs: int = within(0, 10_000, default=5)
@@ -43,7 +31,8 @@ class BadTeacher(Method):
 
     def setup(self, context: Context) -> None:
         super().setup(context)
-        self.ignorant = reinitialised(self.original, context.rng, context.device).eval()
+        seed = int(torch.randint(2**31, (1,), generator=context.rng))
+        self.ignorant = reset(self.original, seed).eval()
 
     def forget_loss(self, batch: Batch) -> torch.Tensor:
         return distillation_kl(self.model(batch.x), self.ignorant(batch.x), self.temperature)

@@ -1,7 +1,7 @@
 """Balancing the groups (Idrissi et al. 2022): two simple retraining references beside GROUP-DRO.
 
-RWG draws every group equally often; SUBG cuts every group down to the size of the smallest. Neither restores
-the old proportions, which is what REWEIGHT does.
+RWG draws every group equally often, and SUBG reduces every group to the size of the smallest. Unlike
+REWEIGHT, neither restores the original proportions.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,17 @@ from grmu.training import Context, Method
 
 
 def balanced_weights(retain: GroupedDataset) -> torch.Tensor:
-    """Equal total weight for every group present (RWG, Idrissi et al. 2022):
-    what REWEIGHT is often mistaken for."""
+    """Return weights, (len(retain),), with the same sum for every group (RWG, Idrissi et al. 2022).
+
+    REWEIGHT is often mistaken for this.
+    """
     weights = 1.0 / retain.group_counts()[retain.group]
     return weights / weights.sum()
 
 
 @dataclass
 class RWG(Method):
-    """Retraining on group-balanced draws."""
+    """Retraining in which every group is drawn equally often."""
 
     init_from = None
 
@@ -33,7 +35,10 @@ class RWG(Method):
 
 @dataclass
 class SUBG(Method):
-    """Retraining on as many samples of each group as the smallest has left; an epoch is a pass over those."""
+    """Retraining on the same number of samples from each group.
+
+    This number is the size of the smallest group, and an epoch is one pass over these samples.
+    """
 
     init_from = None
 
@@ -51,10 +56,10 @@ class SUBG(Method):
 
 @dataclass
 class ByHand(RWG):
-    """Retraining on draws of the retain set with weights that you give; a control, not registered.
+    """Retraining in which groups are drawn with given weights; this control is not registered.
 
     Args:
-        group_weights: One weight per group, in group order. If all are alike, this is RETRAIN on bootstrap
+        group_weights: One weight per group, in group order. If all are equal, this is RETRAIN on bootstrap
             samples.
     """
 

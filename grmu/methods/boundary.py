@@ -1,12 +1,16 @@
-"""Boundary unlearning (Chen et al. 2023): move the decision boundary instead of the weights' memory.
+"""Boundary unlearning (Chen et al. 2023): move the decision boundary.
 
-    BoundaryShrink, forget pass:  CE(x, y_near),  y_near = argmax original(x + eps * sign(d CE(x, y) / dx))
-    BoundaryExpand, forget pass:  CE over n + 1 classes, the last a shadow class that takes the forget set in
-        and is then dropped
+The forget pass of BoundaryShrink trains each sample on the class across the nearest boundary. With two
+classes, this flips the label if the boundary is within eps.
 
-Shrinking hands each sample to the class across the nearest boundary (with two classes: flips it, if eps
-reaches that far). Both are published as tuning on the forget set alone (retains=False); with the retain pass
-of the other methods, REWEIGHT has something to weigh.
+    CE(x, y_near)
+    y_near = argmax original(x + eps * sign(d CE(x, y) / dx))
+
+The forget pass of BoundaryExpand minimises the cross-entropy over n + 1 classes. The last one is a shadow
+class that receives the forget set and is removed afterwards.
+
+The published methods train on the forget set alone (retains=False). By default, we add the retain pass of the
+other methods, to which REWEIGHT can be applied.
 """
 
 import math
@@ -22,11 +26,15 @@ from grmu.training import Batch, Context, Method
 
 @dataclass
 class BoundaryShrink(Method):
-    """Relabel each forget sample by its nearest neighbouring class.
+    """Train each forget sample on its nearest other class.
 
     Args:
-        forget_epochs: epochs that begin with a forget pass.  retains: False leaves out the retain pass.
-        eps: how far the neighbour is searched, in grey levels of 255.
+        forget_epochs: Number of epochs, from the first, that begin with a forget pass.
+        retains: Whether epochs have a retain pass.
+        eps: Length of the step towards the other class, in grey levels (0 to 255).
+
+    Raises:
+        ValueError: The samples are neither uint8 nor floats (in `setup`).
     """
 
     forget_epochs: int = within(0, 10_000, default=5)
@@ -36,18 +44,22 @@ class BoundaryShrink(Method):
     def setup(self, context: Context) -> None:
         super().setup(context)
         kind = context.train.x[:1].dtype
-        require(kind == torch.uint8 or kind.is_floating_point, f"boundary_shrink moves samples, and {kind} "
-                "samples such as token ids cannot be moved: choose another method.")
+        require(kind == torch.uint8 or kind.is_floating_point, f"boundary_shrink needs uint8 or "
+                f"float samples, got {kind}, such as token ids: choose another method.")
 
     def near_labels(self, x: Tensor, y: Tensor) -> Tensor:
-        """The original's answer one signed gradient step away, (B,); x as the network scales it,
-        in -1 to 1."""
+        """Return the class that the original predicts one signed gradient step away, (B,).
+
+        Args:
+            x: Samples as the network scales them, in -1 to 1.
+            y: (B,) targets.
+        """
         x = x.detach().requires_grad_(True)
         loss = nn.functional.cross_entropy(self.original(x), y)
         (gradient,) = torch.autograd.grad(loss, x)
         with torch.no_grad():
             moved = x + self.eps * 2 / 255 * gradient.sign()
-            low, high = x.min().clamp(max=-1), x.max().clamp(min=1)  # wider for samples that are no pictures
+            low, high = x.min().clamp(max=-1), x.max().clamp(min=1)  # wider unless samples are pictures
             return self.original(moved.clamp(low, high)).argmax(1)
 
     def forget_loss(self, batch: Batch) -> Tensor:
@@ -57,10 +69,11 @@ class BoundaryShrink(Method):
 
 @dataclass
 class BoundaryExpand(Method):
-    """Make room for the forget set in a shadow class of its own.
+    """Move the forget set to a shadow class of its own.
 
     Args:
-        forget_epochs: epochs that begin with a forget pass.  retains: False leaves out the retain pass.
+        forget_epochs: Number of epochs, from the first, that begin with a forget pass.
+        retains: Whether epochs have a retain pass.
     """
 
     forget_epochs: int = within(0, 10_000, default=5)
@@ -68,7 +81,7 @@ class BoundaryExpand(Method):
 
     def setup(self, context: Context) -> None:
         super().setup(context)
-        bound = 1 / math.sqrt(self.model.n_features)  # as nn.Linear starts
+        bound = 1 / math.sqrt(self.model.n_features)  # initialised like nn.Linear
         weight = (2 * torch.rand(self.model.n_features + 1, generator=context.rng) - 1) * bound
         self.shadow = nn.Parameter(weight.to(context.device))
 

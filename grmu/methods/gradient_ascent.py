@@ -1,11 +1,11 @@
-"""Gradient ascent (Golatkar et al. 2020; Thudi et al. 2022):
-undo training by climbing the loss of the forget set.
+"""Gradient ascent: undo training by increasing the loss of the forget set.
 
     forget pass:  -CE
 
-The loss has no upper end, so few and small steps are all it stands. Alone (retains=False) it never sees the
-retain set; with the retain pass it is what Kurmanji et al. (2024) call NegGrad+, and REWEIGHT has something
-to weigh.
+The method is due to Golatkar et al. (2020) and Thudi et al. (2022). Because the loss has no upper bound, only
+a few small steps are possible before the model breaks down. Alone (retains=False), the method never sees the
+retain set. With the retain pass, it is what Kurmanji et al. (2024) call NegGrad+, and REWEIGHT can be applied
+to it.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,11 @@ from grmu.training import Batch, Method
 
 @dataclass
 class GradientAscent(Method):
-    """Ascent on the forget set, descent on the retain set.
+    """Ascent on the forget set and descent on the retain set.
 
     Args:
-        forget_epochs: epochs that begin with a forget pass.  retains: False leaves out the retain pass.
+        forget_epochs: Number of epochs, from the first, that begin with a forget pass.
+        retains: Whether epochs have a retain pass.
     """
 
     forget_epochs: int = within(0, 10_000, default=1)

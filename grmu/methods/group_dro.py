@@ -1,8 +1,9 @@
-"""GROUP-DRO (Sagawa et al. 2020): retraining for the worst group,
-with group weights q that follow the losses.
+"""GROUP-DRO (Sagawa et al. 2020): retrain for the worst group, with group weights q that follow the losses.
 
-loss = sum_g q_g * CE_g,   q_g <- q_g * exp(eta * CE_g), normalised, at every step.
-Batches are drawn group-balanced, as in the authors' implementation.
+    loss = sum_g q_g * CE_g
+    q_g <- q_g * exp(eta * CE_g), then normalised, at every step
+
+As in the authors' implementation, all groups are drawn equally often.
 """
 
 from dataclasses import dataclass
@@ -17,10 +18,10 @@ from grmu.training import Batch, Context
 
 @dataclass
 class GroupDRO(RWG):
-    """Retraining that minimises the worst group's loss.
+    """Retraining that minimises the loss of the worst group.
 
     Args:
-        eta: step size of the group weights q.
+        eta: Step size of the group weights q.
     """
 
     eta: float = within(0, 100, default=0.01)
@@ -41,6 +42,6 @@ class GroupDRO(RWG):
 
 @dataclass
 class GroupDROPretrain(GroupDRO):
-    """The original model trained with GROUP-DRO, on all training samples."""
+    """The original model, trained with GROUP-DRO on all training samples."""
 
     trains_on = "train"

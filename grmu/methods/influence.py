@@ -1,13 +1,12 @@
-"""Influence unlearning (Koh & Liang 2017; as unlearning Izzo et al. 2021, Jia et al. 2023):
-one Newton step to the retain set.
+"""Influence unlearning (Koh & Liang 2017; Izzo et al. 2021; Jia et al. 2023): take one Newton step.
 
-    theta = theta_o + step * H^-1 (grad L(D) - grad L(D_r)),   H = Fisher information on D_r + damping *
-    identity
+    theta = theta_o + step * H^-1 (grad L(D) - grad L(D_r))
+    H = Fisher information on D_r + damping * identity
 
-At the original, trained to the end, grad L(D) is nearly 0, so this is H^-1 times the forget set's gradient. H
-stands for the Hessian, as in WoodFisher (Singh & Alistarh 2020): an average of outer products of single
-samples' gradients, inverted exactly by Woodbury's identity, from `n_fisher` of them. One stroke: `setup` does
-it all. REWEIGHT weighs D_r in both places.
+For an original model that was trained to convergence, grad L(D) is nearly 0. H approximates the Hessian by
+the average of outer products of single samples' gradients, as in WoodFisher (Singh & Alistarh 2020).
+Woodbury's identity inverts it exactly for `n_fisher` gradients. There are no epochs, because `setup` does all
+the work. With REWEIGHT, D_r is weighted in both formulas.
 """
 
 from dataclasses import dataclass
@@ -20,11 +19,22 @@ from grmu.gradients import mean_gradient, sample_gradients, unflatten
 from grmu.reweight import draw_epoch
 from grmu.training import Context, Method
 
-MOST = 2**33  # numbers in all gradients together: 32 GB
+MOST = 2**33  # largest number of elements of all gradients: 32 GB
 
 
 def inverse_fisher_product(gradients: torch.Tensor, vector: torch.Tensor, damping: float) -> torch.Tensor:
-    """(G^T G / n + damping I)^-1 v for gradients G (n, P) and v (P,), by way of an n x n system."""
+    """Multiply a vector by the inverse of a damped Fisher information by solving an n x n system.
+
+        (G^T G / n + damping I)^-1 v
+
+    Args:
+        gradients: G, (n, P), the gradients of n samples.
+        vector: v, (P,).
+        damping: Value added to the diagonal.
+
+    Returns:
+        (P,) the product.
+    """
     n = len(gradients)
     inner = gradients @ gradients.T + n * damping * torch.eye(n, device=vector.device)
     return (vector - gradients.T @ torch.linalg.solve(inner, gradients @ vector)) / damping
@@ -35,8 +45,12 @@ class Influence(Method):
     """Influence-function unlearning.
 
     Args:
-        damping: added to the Fisher information's diagonal.  step: multiple of the Newton step.
-        n_fisher: retained samples that the Fisher information is averaged over.
+        damping: Value added to the diagonal of the Fisher information.
+        step: Multiple of the Newton step.
+        n_fisher: Number of retained samples over which the Fisher information is averaged.
+
+    Raises:
+        ValueError: The gradients would not fit into memory (in `setup`).
     """
 
     damping: float = within(1e-9, 1e9, default=0.1)

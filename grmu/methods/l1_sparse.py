@@ -1,10 +1,10 @@
-"""L1-sparse (Jia et al. 2023): fine-tune on the retain set while an L1 penalty presses the weights towards
-zero.
+"""L1-sparse (Jia et al. 2023): fine-tune on the retain set with an L1 penalty on the weights.
 
-    retain pass:  CE + gamma_t * |theta|_1,   gamma_t = (1 - t / T) * gamma
+    retain pass:  CE + gamma_t * |theta|_1
+    gamma_t = (1 - t / T) * gamma
 
-A sparse model has less room for what it no longer sees. The penalty decays, so that the last epochs can
-repair.
+A sparse model has less capacity for samples that it no longer sees. The penalty decays over the T epochs, so
+that the last ones can restore the accuracy.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class L1Sparse(Method):
     """Sparsity-aware fine-tuning.
 
     Args:
-        gamma: weight of the penalty in the first epoch.
+        gamma: Weight of the penalty in the first epoch.
     """
 
     gamma: float = within(0, 1, default=5e-4)

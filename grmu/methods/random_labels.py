@@ -1,9 +1,9 @@
-"""Random labels (Golatkar et al. 2020; Graves et al. 2021): teach the forget set wrong answers,
-the retain set right ones.
+"""Random labels (Golatkar et al. 2020; Graves et al. 2021): train the forget set on wrong labels.
 
-    forget pass:  CE(x, y'),  y' drawn evenly from the classes that are not y
+    forget pass:  CE(x, y')
 
-With two classes there is only one wrong answer: the labels are flipped.
+The wrong label y' is drawn uniformly from the classes other than y. With two classes, there is only one wrong
+label, so the labels are flipped. The retain pass uses the right labels.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class RandomLabels(Method):
     """Random relabelling.
 
     Args:
-        forget_epochs: epochs that begin with a forget pass.
+        forget_epochs: Number of epochs, from the first, that begin with a forget pass.
     """
 
     forget_epochs: int = within(0, 10_000, default=5)
 
     def wrong_labels(self, y: Tensor) -> Tensor:
-        """A class other than y for each sample, (B,)."""
+        """Draw a class other than y for each sample, (B,)."""
         n_classes = self.context.train.n_classes
         shift = torch.randint(1, n_classes, (len(y),), generator=self.context.rng)
         return (y + shift.to(y.device, non_blocking=True)) % n_classes

@@ -1,7 +1,9 @@
-"""SalUn (Fan et al. 2024): random labels, but only the weights that matter for the forget set may move.
+"""SalUn (Fan et al. 2024): random labels, but only the weights that matter for the forget set are trained.
 
-    mask = |d CE(D_f) / d theta| among the largest share, taken once, at the original model
-    theta <- where(mask, theta, theta_o) after every step, so that momentum and decay move nothing else either
+The mask selects the weights with the largest |d CE(D_f) / d theta|, computed once on the original model.
+After every step, the other weights are reset, so that momentum and weight decay do not change them either:
+
+    theta <- where(mask, theta, theta_o)
 """
 
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ class SalUn(RandomLabels):
     """Saliency unlearning.
 
     Args:
-        share: of the weights that may move (the paper's threshold is the median: 0.5).
+        share: Share of the weights that are trained. The paper's threshold, the median, corresponds to 0.5.
     """
 
     share: float = within(0, 1, default=0.5)

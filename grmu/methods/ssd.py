@@ -1,11 +1,11 @@
-"""SSD, selective synaptic dampening (Foster et al. 2024):
-shrink the weights that matter more for the forget set than for all.
+"""SSD, selective synaptic dampening (Foster et al. 2024): shrink weights that matter more for the forget set.
 
     I(D) = diagonal of the Fisher information on D
-    where I(D_f) > alpha * I(D):  theta <- theta * min(lam * I(D) / I(D_f), 1)
+    theta <- theta * min(lam * I(D) / I(D_f), 1)  where  I(D_f) > alpha * I(D)
 
-One stroke, no training: `setup` does it all, and the presets ask for no epochs. D is the whole training set;
-with REWEIGHT it is the weighted retain set, which stands for it once the forget set is gone.
+There is no training, because `setup` does all the work and the presets set epochs to 0. D is the whole
+training set. With REWEIGHT, the weighted retain set takes its place, because its groups have the same
+proportions.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ class SSD(Method):
     """Selective synaptic dampening.
 
     Args:
-        alpha: how many times more important for the forget set a weight must be.  lam: the dampening's
-            strength, less is more.
+        alpha: Factor by which a weight must be more important for the forget set than for D.
+        lam: Factor of the dampening; a smaller value dampens more.
     """
 
     alpha: float = within(0, 1e6, default=10.0)

@@ -1,7 +1,7 @@
-"""plots: the course's figures, drawn with seaborn in one style; a caption is also the figure's alt text.
+"""Draw the course's figures with seaborn, in one style; each caption is also the figure's alt text.
 
-Not here: numbers (analysis computes them), controls and live runs (widgets).
-May import: data, the core, experiments, analysis.
+The numbers are computed in `analysis`, and the controls and live runs are in `widgets`.
+This subpackage may import data, the core, experiments and analysis.
 """
 
 from grmu.analysis.names import label

@@ -1,4 +1,4 @@
-"""Curves: against the ratio, the share, the update and the epoch."""
+"""Draw curves against the unlearning ratio, a group's share, the number of updates or the epoch."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from grmu.plots import style
 
 ACCURACY = "test accuracy on the group (%)"
 FORGET, OTHERS = style.VERMILION, style.GROUP_COLOURS[0]
-SETS = {"GA": FORGET, "UA": "#8C3D00", "TA": OTHERS}  # accuracies by epoch
-NUMBERS = {102: ("o", "#6B2D00", -0.2), 51: ("s", FORGET, 0.0), 10: ("^", "#FFC9A3", 0.2)}  # pictures left
+SETS = {"GA": FORGET, "UA": "#8C3D00", "TA": OTHERS}  # the metrics that `epochs` draws
+NUMBERS = {102: ("o", "#6B2D00", -0.2), 51: ("s", FORGET, 0.0), 10: ("^", "#FFC9A3", 0.2)}  # by pictures left
 EPOCHS = {name: ("accuracy (%)", hue) for name, hue in SETS.items()} | {
     "mi_forget": ("M before the epoch (nats)", FORGET), "mi_train": ("M before the epoch (nats)", OTHERS),
     "forget_loss": ("mean loss", FORGET), "retain_loss": ("mean loss", OTHERS)}
 
 
 def ratio_curve(rows: pd.DataFrame, by: str, palette: Mapping[str, str], title: str = "") -> Figure:
-    """Draw RETRAIN's GA against the ratio, a line for each value of `by`; PRETRAIN is a dotted level.
+    """Draw RETRAIN's GA against the ratio, with one line for each value of `by`; PRETRAIN is dotted.
 
     Args:
-        rows: runs, as `results.load` returns them, with the column `by`.
-        by: the column that names the lines.
-        palette: the colour of each line.
-        title: the finding.
+        rows: Runs, as `results.load` returns them, with the column `by`.
+        by: The column whose values name the lines.
+        palette: The colour of each line.
+        title: The finding.
     """
     rows = rows.assign(GA=100 * rows.GA)
     levels, lines = rows[rows.method == "pretrain"], rows[rows.method != "pretrain"]
@@ -51,11 +51,11 @@ def ratio_curve(rows: pd.DataFrame, by: str, palette: Mapping[str, str], title: 
 
 
 def shares(cells: pd.DataFrame, title: str = "") -> Figure:
-    """Draw GA against the group's share of the retain set, beside the prediction of the shifted prior.
+    """Draw GA against the group's share of the retain set, with the shifted prior's prediction.
 
     Args:
-        cells: rows as `causes.drawn` returns them, with a column "panel".
-        title: the finding.
+        cells: Rows, as `causes.drawn` returns them, with a column "panel".
+        title: The finding.
     """
     cells = cells.assign(place=cells.share.map(lambda share: f"{share:.2g}"))
     places = sorted(cells.place.unique(), key=float, reverse=True)
@@ -83,16 +83,16 @@ def shares(cells: pd.DataFrame, title: str = "") -> Figure:
 def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, float], every: int = 1,
                 title: str = "", ylim: tuple[float, float] | None = None, note: str = "",
                 palette: Mapping[str, str] | None = None) -> Figure:
-    """Draw estimates of mutual information against updates, beside known values (dashed).
+    """Draw estimates of mutual information against updates, with known values as dashed lines.
 
     Args:
-        histories: by name, estimates of one seed, or a list of them for each seed.
-        levels: known values by name.
-        every: updates between two estimates.
-        title: the finding.
-        ylim: limits of the axis.
-        note: what else the caption says.
-        palette: the colour of each estimate.
+        histories: The estimates for each name: one list, or one list per seed.
+        levels: The known value for each name.
+        every: The number of updates between two estimates.
+        title: The finding.
+        ylim: The limits of the y axis.
+        note: A sentence that is added to the caption.
+        palette: The colour of each name in `histories`.
     """
     figure, (ax,) = style.panels(1, 8, 3.8)
     hues, ends = palette or dict(zip(histories, [OTHERS, "#E69F00"], strict=False)), {}
@@ -114,12 +114,12 @@ def convergence(histories: Mapping[str, Sequence[Any]], levels: Mapping[str, flo
 
 
 def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title: str = "") -> Figure:
-    """Draw a run epoch by epoch: accuracies, and MINE's estimates or else the losses.
+    """Draw a run's accuracies by epoch, and MINE's estimates or, if there are none, the losses.
 
     Args:
-        curves: one row per epoch, as `Result.curves`; epoch 0 is the original model.
-        gold: the gold standard's metrics, dashed.
-        title: the finding.
+        curves: One row per epoch, like `Result.curves`; epoch 0 is the original model.
+        gold: The gold standard's metrics, drawn as dashed lines.
+        title: The finding.
     """
     shown = [name for name in EPOCHS if name in curves and ("mi_train" not in curves or "loss" not in name)]
     long = curves.melt("epoch", shown, "line").dropna()
@@ -131,14 +131,14 @@ def epochs(curves: pd.DataFrame, gold: Mapping[str, float] | None = None, title:
     for name, hue in SETS.items():
         if gold is not None:
             grid.axes.flat[0].axhline(100 * gold[name], color=hue, ls="--", lw=1.2)
-    accuracies = [name for name in SETS if name in curves]  # PRETRAIN forgets nothing and has TA only
-    said = f"{curves.epoch.iloc[-1]:g}: {style.listed(100 * curves[accuracies].iloc[-1])} %."
-    return style.captioned(grid.figure, title, f"Accuracy after epoch {said}"
+    accuracies = [name for name in SETS if name in curves]  # PRETRAIN has only TA because it forgets nothing
+    numbers = f"{curves.epoch.iloc[-1]:g}: {style.listed(100 * curves[accuracies].iloc[-1])} %."
+    return style.captioned(grid.figure, title, f"Accuracy after epoch {numbers}"
                            + " Dashed: gold standard." * (gold is not None))
 
 
 def _by_epoch(long: pd.DataFrame, palette: Mapping[str, str]) -> sns.FacetGrid:
-    """Draw the column value against the epoch, a line for each `line` and an axis for each `panel`."""
+    """Draw the column "value" against the epoch, with one line per `line` and one panel per `panel`."""
     grid = style.facets(long, col="panel", height=3.8, sharey=False)
     grid.map_dataframe(sns.lineplot, x="epoch", y="value", hue="line", marker="o", palette=palette)
     for words, ax in grid.axes_dict.items():
@@ -148,12 +148,12 @@ def _by_epoch(long: pd.DataFrame, palette: Mapping[str, str]) -> sns.FacetGrid:
 
 
 def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "") -> Figure:
-    """Draw the way of each method from the original model (square) towards the gold standard (dashed).
+    """Draw each method's path from the original model (square) towards the gold standard (dashed).
 
     Args:
-        curves: columns method, reweight, epoch, UA and GA (fractions), of one ratio.
-        gold: UA and GA of the gold standard.
-        title: the finding.
+        curves: Columns method, reweight, epoch, UA and GA (fractions) at one ratio.
+        gold: The gold standard's UA and GA (fractions).
+        title: The finding.
     """
     curves = curves.assign(UA=100 * curves.UA, GA=100 * curves.GA, method=curves.method.map(label),
                            how=[list(style.REWEIGHTED)[reweight] for reweight in curves.reweight])
@@ -167,34 +167,34 @@ def trajectories(curves: pd.DataFrame, gold: Mapping[str, float], title: str = "
     grid.refline(x=100 * gold["UA"], y=100 * gold["GA"], color="black", lw=1)
     grid.set_titles("{col_name}").set_axis_labels("UA (%)", "GA (%)")
     style.legend_below(grid.figure, list(grid.axes.flat))
-    said = style.listed(dict(zip(ends.method + " " + ends.how, ends.GA, strict=True)))
+    numbers = style.listed(dict(zip(ends.method + " " + ends.how, ends.GA, strict=True)))
     return style.captioned(grid.figure, title, "Means of five seeds; large dots: the last epoch; dashed: "
-                           f"gold standard. GA at the end, %: {said}.")
+                           f"gold standard. GA at the end, %: {numbers}.")
 
 
 def runs_by_epoch(curves: Mapping[str, pd.DataFrame], columns: Mapping[str, str], palette: Mapping[str, str],
                   title: str = "", dashed: Mapping[str, float] | None = None,
                   forget_epochs: int = 0) -> Figure:
-    """Draw several runs epoch by epoch, a panel for each column, their names beside the last panel.
+    """Draw several runs by epoch, with one panel per column and the runs' names beside the last panel.
 
     Args:
-        curves: one row per epoch, by the name of the run.
-        columns: the label of each panel's axis, by column.
-        palette: the colour of each run.
-        title: the finding.
-        dashed: by column, a value to compare with, such as the gold standard's.
-        forget_epochs: how many epochs have a forget pass, shaded.
+        curves: A table with one row per epoch for each run, by the name of the run.
+        columns: The label of the y axis for each column.
+        palette: The colour of each run.
+        title: The finding.
+        dashed: A reference value for each column, such as the gold standard's.
+        forget_epochs: The number of epochs that have a forget pass; these are shaded.
     """
     long = pd.concat([run.melt("epoch", [c for c in columns if c in run], "column").assign(line=name)
                       for name, run in curves.items()]).dropna()
-    grid, said = _by_epoch(long.assign(panel=long.column.map(columns)), palette), []
+    grid, parts = _by_epoch(long.assign(panel=long.column.map(columns)), palette), []
     for (column, part), ax in zip(long.groupby("column", sort=False), grid.axes.flat, strict=True):
         if dashed and column in dashed:
             ax.axhline(dashed[column], color="black", ls="--", lw=1.2)
         ax.axvspan(0.5, forget_epochs + 0.5, color="0.93", zorder=0)
         ends = part.groupby("line", sort=False).value.last()
-        said.append(f"{columns[column]}: {style.listed(ends, 2)}")
+        parts.append(f"{columns[column]}: {style.listed(ends, 2)}")
     style.label_ends(ax, {name: (end, palette[name]) for name, end in ends.items()})
-    said[0] = said[0][0].upper() + said[0][1:]
-    return style.captioned(grid.figure, title, f"Values in the last epoch, for one seed. {'; '.join(said)}. "
+    parts[0] = parts[0][0].upper() + parts[0][1:]
+    return style.captioned(grid.figure, title, f"Values in the last epoch, for one seed. {'; '.join(parts)}. "
                            "Grey area: epochs with forget passes." + " Dashed: gold standard." * bool(dashed))

@@ -1,4 +1,4 @@
-"""Estimates in rows: means with 95 % intervals, and each seed as a dot."""
+"""Draw estimates in rows: means with 95 % intervals, and one dot for each seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from grmu.analysis.names import METRIC_NAMES, label
 from grmu.plots import style
 from grmu.plots.pictures import show_picture
 
-PLAIN = style.GROUP_COLOURS[5]  # the colour of estimates that are all of one kind
+PLAIN = style.GROUP_COLOURS[5]  # of estimates that need not be distinguished by colour
 ATTACKS = {("U-LiRA", "unlearned"): ("unlearned: U-LiRA", style.VERMILION),
            ("forest", "unlearned"): ("unlearned: random forest (MIA)", "#8C3D00"),
            ("U-LiRA", "retained"): ("control: retained", "#0072B2"),
@@ -25,27 +25,27 @@ ATTACKS = {("U-LiRA", "unlearned"): ("unlearned: U-LiRA", style.VERMILION),
 def intervals(table: pd.DataFrame, x: str, y: str, hue: str | None = None, col: str | None = None,
               palette: Mapping[str, str] | None = None, dashed: Mapping[str, float] | None = None,
               band: float = 0.0, title: str = "", note: str = "", digits: int = 0) -> Figure:
-    """Draw means with known 95 % intervals, a row for each value of `y`.
+    """Draw means with known 95 % intervals, with one row for each value of `y`.
 
     Args:
-        table: one row per estimate, with columns mean, low and high.
-        x: the label of the axis.
-        y: the column that names the rows.
-        hue: the column that distinguishes marks within a row.
-        col: the column that names the panels.
-        palette: the colour of each value of `hue`, or of each row.
-        dashed: by panel ("" if there is one), a value to compare with, such as the gold standard's.
-        band: half the width of a grey band around 0.
-        title: the finding.
-        note: what else the caption says.
-        digits: of the means in the caption.
+        table: One row per estimate, with the columns mean, low and high.
+        x: The label of the x axis.
+        y: The column that names the rows.
+        hue: The column that distinguishes the marks within a row.
+        col: The column that names the panels.
+        palette: The colour of each value of `hue`, or of each row.
+        dashed: A reference value for each panel, such as the gold standard's; a single panel is named "".
+        band: Half the width of a grey band around 0.
+        title: The finding.
+        note: A sentence that is added to the caption.
+        digits: The number of decimals of the means in the caption.
     """
     parts = dict(list(table.groupby(col, sort=False))) if col else {"": table}
-    by, rows, said = hue or (y if palette else None), list(table[y].unique()), []
+    by, rows, numbers = hue or (y if palette else None), list(table[y].unique()), []
     figure, axes = style.panels(len(parts), 8.6, 1.9 + (0.46 if hue else 0.38) * len(rows), sharey=True)
     for ax, (name, part) in zip(axes, parts.items(), strict=True):
         keys = list(dict.fromkeys(filter(None, (y, hue))))
-        # of three numbers the median is the middle one, and an interval of 100 % ends at the others
+        # Of low, mean and high, the median is the mean, and the 100 % interval runs from low to high.
         sns.pointplot(part.melt(keys, ["low", "mean", "high"]), x="value", y=y, hue=by, order=rows, ax=ax,
                       palette=palette, hue_order=list(palette) if hue and palette else None,
                       color=None if by else PLAIN, estimator="median", errorbar=("pi", 100), capsize=0.15,
@@ -57,26 +57,26 @@ def intervals(table: pd.DataFrame, x: str, y: str, hue: str | None = None, col: 
             ax.axvline(dashed[name], color="black", ls="--", lw=1.2, zorder=0)
         ax.set(xlabel=x if len(parts) == 1 else "", ylabel="", title=name)
         means = part.set_index(part[keys].agg(" ".join, axis=1))["mean"]
-        said.append(" ".join(f"{name}: {style.listed(means, digits)}".strip(": ").split()))
+        numbers.append(" ".join(f"{name}: {style.listed(means, digits)}".strip(": ").split()))
     if hue:
         style.legend_below(figure, axes, x if len(parts) > 1 else "")
     elif len(parts) > 1:
         figure.supxlabel(x, fontsize=12)
-    return style.captioned(figure, title, f"{x}: {'; '.join(said)}. {note}".strip())
+    return style.captioned(figure, title, f"{x}: {'; '.join(numbers)}. {note}".strip())
 
 
 def seeds(rows: pd.DataFrame, x: str, y: str, hue: str | None = None, col: str | None = None,
           note: str = "", **how: Any) -> Figure:
-    """Draw each seed as a dot, and the means with their 95 % intervals, as `intervals` does.
+    """Draw each seed as a dot, and the means with their 95 % intervals.
 
     Args:
-        rows: one row per seed, with the measured values in the column `x`.
-        x: the column with the values, and the label of the axis.
-        y: the column that names the rows.
-        hue: the column that distinguishes marks within a row.
-        col: the column that names the panels.
-        note: what else the caption says.
-        how: further arguments of `intervals`.
+        rows: One row per seed, with the measured values in the column `x`.
+        x: The column with the values, and the label of the x axis.
+        y: The column that names the rows.
+        hue: The column that distinguishes the marks within a row.
+        col: The column that names the panels.
+        note: A sentence that is added to the caption.
+        how: Further arguments of `intervals`.
     """
     by_row = rows.groupby(list(filter(None, (col, y, hue))), sort=False)[x]
     ends = by_row.apply(style.t_interval)
@@ -93,12 +93,12 @@ def seeds(rows: pd.DataFrame, x: str, y: str, hue: str | None = None, col: str |
 
 
 def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), title: str = "") -> Figure:
-    """Draw a panel for each metric and a row for each method, with the gold standard dashed.
+    """Compare methods in one panel per metric, with the gold standard as a dashed line.
 
     Args:
-        rows: runs, as `results.load` returns them.
-        metrics: to show, in percent.
-        title: the finding.
+        rows: Runs, as `results.load` returns them.
+        metrics: The metrics to show, in percent.
+        title: The finding.
     """
     words = {metric: METRIC_NAMES[metric].replace(", ", ",\n") for metric in metrics}
     rows = rows.assign(method_name=[label(*key) for key in zip(rows.method, rows.reweight, strict=True)])
@@ -112,15 +112,15 @@ def compare(rows: pd.DataFrame, metrics: Sequence[str] = ("UA", "GA", "TA"), tit
 
 def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", col: str | None = None,
            x: str = "GA minus the gold standard's (points)") -> Figure:
-    """Draw signed gaps to the gold standard, a row for each method, without and with REWEIGHT.
+    """Draw each method's signed gap to the gold standard, without and with REWEIGHT.
 
     Args:
-        gaps: by (method, reweight), in points: mean and, where known, low, high and verdict, as
-            `compare.verdicts` returns.
-        noise: the margin around the gold standard, drawn as a grey band; NaN draws none.
-        title: the finding.
-        col: the column that names the panels.
-        x: the label of the axis.
+        gaps: One row per (method, reweight) with the mean and, if they are known, low, high and verdict, in
+            points, as `compare.verdicts` returns them.
+        noise: The margin around the gold standard, drawn as a grey band; NaN draws none.
+        title: The finding.
+        col: The column that names the panels.
+        x: The label of the x axis.
     """
     table = gaps.assign(method_name=[label(method) for method, _ in gaps.index],
                         how=[list(style.REWEIGHTED)[reweight] for _, reweight in gaps.index])
@@ -133,11 +133,11 @@ def forest(gaps: pd.DataFrame, noise: float = 0.0, title: str = "", col: str | N
 
 
 def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
-    """Draw how well attacks identify unlearned people, beside the controls; a row for each method.
+    """Draw how well attacks identify the unlearned people and the controls, with one row per method.
 
     Args:
-        tables: by the name of the panel, rows of one group of the shipped table "audit".
-        title: the finding.
+        tables: The rows of one group in the shipped table "audit", for each panel.
+        title: The finding.
     """
     table = pd.concat([rows.assign(panel=name) for name, rows in tables.items()])
     kinds = [ATTACKS.get(key, (None,))[0] for key in zip(table.attack, table.who, strict=True)]
@@ -147,20 +147,20 @@ def attacks(tables: Mapping[str, pd.DataFrame], title: str = "") -> Figure:
     figure = intervals(table.dropna(subset="kind"), "AUC", "row", "kind", "panel", dict(ATTACKS.values()),
                        dict.fromkeys(tables, 0.5), title=title)
     worded = table.dropna(subset="verdict").replace({"verdict": {"cannot tell": "inconclusive"}})
-    said = worded.panel + ", " + worded.row + ": " + worded.verdict + worded["mean"].map(" ({:.2f})".format)
+    words = worded.panel + ", " + worded.row + ": " + worded.verdict + worded["mean"].map(" ({:.2f})".format)
     return style.captioned(figure, title, "AUC with 95 % intervals, bootstrapped over 64 models; dashed: "
-                           f"guessing. Verdicts, with the AUC of U-LiRA: {'; '.join(said)}.")
+                           f"guessing. Verdicts, with the AUC of U-LiRA: {'; '.join(words)}.")
 
 
 def roc(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], palette: Mapping[str, str], title: str = "",
         caption: str = "") -> Figure:
-    """Draw an attack's ROC curves, with the false positive rate on a logarithmic axis.
+    """Draw an attack's ROC curves with a logarithmic axis for the false positive rate.
 
     Args:
-        scores: by name, the scores of members and those of pictures that were never seen.
-        palette: the colour of each name.
-        title: the finding.
-        caption: its numbers.
+        scores: For each name, the scores of the members and of the pictures that were never seen.
+        palette: The colour of each name.
+        title: The finding.
+        caption: The numbers.
     """
     figure, (ax,) = style.panels(1, 8.6, 4.8)
     for name, (seen, never) in scores.items():
@@ -178,14 +178,14 @@ def roc(scores: Mapping[str, tuple[np.ndarray, np.ndarray]], palette: Mapping[st
 
 def confidences(picture: np.ndarray, answers: Mapping[str, np.ndarray], states: np.ndarray, title: str = "",
                 caption: str = "") -> Figure:
-    """Draw a picture, and how confident shadow models are, by what each has done with the picture.
+    """Draw a picture and the distribution of the shadow models' confidence for each state.
 
     Args:
-        picture: its pixels.
-        answers: by method, the (models,) confidences.
+        picture: (1 or 3, H, W) uint8 picture.
+        answers: For each method, the (models,) confidences.
         states: (models,) "never seen", "retained" or "unlearned".
-        title: the question or the finding.
-        caption: its numbers.
+        title: The question or the finding.
+        caption: The numbers.
     """
     hues = {"never seen": style.colour("pretrain"), "unlearned": style.VERMILION,
             "retained": style.GROUP_COLOURS[0]}

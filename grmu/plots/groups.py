@@ -1,4 +1,4 @@
-"""Figures of every group: before and after, counts, margins, predictions."""
+"""Draw figures that show every group: accuracies before and after, point clouds and margins."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ from matplotlib.figure import Figure
 from grmu.metrics import METRICS
 from grmu.plots import style
 
-MARKERS = (("o", 0.0, 9), ("o", 0.0, 9), ("|", 0.0, 22), ("X", 0.3, 9))  # of the columns of `group_change`
+MARKERS = (("o", 0.0, 9), ("o", 0.0, 9), ("|", 0.0, 22), ("X", 0.3, 9))  # the columns in `group_change`
 
 
 def accuracies(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Return every group's accuracy in percent, a column per model, from frames such as `Result.accuracy`."""
+    """Return the accuracy of every group in percent, with one column per model.
+
+    Args:
+        frames: A table such as `Result.accuracy` for each model.
+    """
     groups = {name: frame[~frame.group.isin(METRICS)].set_index("group") for name, frame in frames.items()}
     return pd.DataFrame({name: 100 * frame.accuracy for name, frame in groups.items()})
 
 
 def group_change(table: pd.DataFrame, forget: Collection[str], title: str = "",
                  xlabel: str = "test accuracy (%)", note: str = "") -> Figure:
-    """Draw two to four numbers of every group, such as its accuracy before and after.
+    """Draw two to four numbers for every group, such as its accuracy before and after.
 
     Args:
-        table: a row per group, a column per number: the first is drawn hollow, the second filled, with the
-            change between them beside the row; a third is a bar, a fourth a cross.
-        forget: the groups that request deletion, in vermilion.
-        title: the finding.
-        xlabel: what the numbers are.
-        note: what else the caption says.
+        table: One row per group and two to four columns. The first is drawn as a hollow dot, the second as a
+            filled dot, the third as a bar and the fourth as a cross. The change from the first to the second
+            is written beside the row.
+        forget: The groups that request deletion, drawn in vermilion.
+        title: The finding.
+        xlabel: The label of the x axis.
+        note: A sentence that is added to the caption.
     """
     hues, (first, second) = style.group_palette(list(table.index), forget), table.columns[:2]
     figure, (ax,) = style.panels(1, 8, 1.9 + 0.42 * len(table))
@@ -45,8 +50,8 @@ def group_change(table: pd.DataFrame, forget: Collection[str], title: str = "",
         ax.text(1.02, row, f"{round(change):+d}", transform=ax.get_yaxis_transform(), va="center", color=hue)
     ax.set(yticks=range(len(table)), yticklabels=table.index, ylim=(len(table) - 0.4, -0.6), xlabel=xlabel)
     style.legend_below(figure, [ax])
-    said = "; ".join(f"{column}: {style.listed(table[column])}" for column in table)
-    return style.captioned(figure, title, f"{xlabel}, {said}. {note}".strip())
+    numbers = "; ".join(f"{column}: {style.listed(table[column])}" for column in table)
+    return style.captioned(figure, title, f"{xlabel}, {numbers}. {note}".strip())
 
 
 def clouds(rows: pd.DataFrame, x: str, y: str, names: Sequence[str], forget: Collection[str],
@@ -54,16 +59,17 @@ def clouds(rows: pd.DataFrame, x: str, y: str, names: Sequence[str], forget: Col
     """Draw samples as points, with contours of each group's density.
 
     Args:
-        rows: a row per sample, with its group's name in the column `group`.
-        x, y: the columns of the axes.
-        names: of the groups.
-        forget: the groups in vermilion.
-        col: the column that names the panels.
-        title: the finding.
-        caption: its numbers.
+        rows: One row per sample, with the name of its group in the column `group`.
+        x: The column on the x axis.
+        y: The column on the y axis.
+        names: The names of the groups.
+        forget: The groups that are drawn in vermilion.
+        col: The column that names the panels.
+        title: The finding.
+        caption: The numbers.
 
     Returns:
-        The grid; its figure has title and caption.
+        The grid, whose figure has the title and the caption.
     """
     height, aspect = (10 / max(2.2, rows[col].nunique()), 1.0) if col else (4.6, 1.3)
     grid = style.facets(rows, col=col, hue="group", hue_order=names, height=height, aspect=aspect,
@@ -78,13 +84,13 @@ def clouds(rows: pd.DataFrame, x: str, y: str, names: Sequence[str], forget: Col
 
 def margins(by_group: Mapping[str, Sequence[float]], palette: Mapping[str, str], reach: float,
             title: str = "") -> Figure:
-    """Draw the distribution of margins, a panel per group; those between 0 and `reach` are filled.
+    """Draw the distribution of margins for each group, and fill the area between 0 and `reach`.
 
     Args:
-        by_group: margins of the true class; below 0 a picture is misclassified.
-        palette: the colour of each group.
-        reach: by how much the margins will fall.
-        title: the finding.
+        by_group: The margins of the true class; below 0 a picture is misclassified.
+        palette: The colour of each group.
+        reach: The amount by which the margins will fall.
+        title: The finding.
     """
     figure, axes = style.panels(len(by_group), 9, 3.4, sharex=True, sharey=True)
     shares = {}

@@ -1,4 +1,4 @@
-"""The paper's tables and figures, ours beside theirs."""
+"""Draw the paper's tables and figures with our values beside the paper's."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ POINTS = {"robust": "agreement with the original model (%)", "overhead": "time o
 
 
 def paper_item(item: Item, table: pd.DataFrame) -> Figure:
-    """Draw an item's cells.
+    """Draw the cells of one of the paper's tables or figures.
 
     Args:
-        item: A table (ours against theirs, a point per cell) or a figure (as in the paper, theirs beside).
-        table: As `reproduced.cells` returns them.
+        item: A table, drawn as our value against the paper's with one point per cell, or a figure, drawn as
+            in the paper with the paper's values added.
+        table: The cells, as `reproduced.cells` returns them.
     """
     table = table.dropna(subset="ours")
     draw = _against if item.kind in TABLES else _points if item.kind in POINTS else _lines

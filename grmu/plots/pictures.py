@@ -1,4 +1,4 @@
-"""Pictures of the data, and the course in one figure."""
+"""Draw pictures from the data, and one figure that summarises the course."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N_SHOWN = 8  # pictures in a row of `hero`
 
 
 def show_picture(picture: ArrayLike, ax: Axes) -> None:
-    """Draw a picture (1 or 3, H, W) uint8, pixel by pixel."""
+    """Draw a (1 or 3, H, W) uint8 picture without smoothing its pixels."""
     pixels = np.asarray(picture)
     ax.imshow(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255,
               interpolation="nearest")
@@ -30,7 +30,7 @@ def show_picture(picture: ArrayLike, ax: Axes) -> None:
 
 def samples(x: np.ndarray | torch.Tensor, titles: Sequence[str] = (), n_columns: int = 10,
             title: str = "") -> Figure:
-    """Draw pictures (N, 1 or 3, H, W) uint8 in a grid, each under its own title."""
+    """Draw (N, 1 or 3, H, W) uint8 pictures in a grid, each below its title."""
     n_rows = -(-len(x) // n_columns)
     height = (0.85 + 0.2 * bool(titles)) * n_rows + 0.3 * bool(title)
     figure, axes = plt.subplots(n_rows, n_columns, figsize=(8, height), squeeze=False)
@@ -45,7 +45,7 @@ def samples(x: np.ndarray | torch.Tensor, titles: Sequence[str] = (), n_columns:
 
 
 def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
-    """Draw the first pictures of every group and its size; of more than eight groups, one picture each."""
+    """Draw pictures and the size of every group, or just one picture if there are over eight groups."""
     if dataset.n_groups > 8:
         first = [int((dataset.group == group).nonzero()[0]) for group in range(dataset.n_groups)]
         return samples(dataset.x[first], n_columns=dataset.n_attributes)
@@ -58,16 +58,16 @@ def group_sheet(dataset: GroupedDataset, n_samples: int = 8) -> Figure:
 
 
 def hero(pictures: pd.DataFrame, runs: pd.DataFrame, splits: Splits, ratio: float = 0.9) -> Figure:
-    """Draw test pictures of the forgotten group, a row for each model: wrong answers are crossed out.
+    """Draw test pictures of the forget group in one row per model, and cross out wrong predictions.
 
-    The first pictures that the original model classifies correctly and the first that it does not, as many of
-    each as its accuracy says. What the other models answer has no part in the choice.
+    The pictures are the first ones that the original model classifies correctly and the first ones that it
+    misclassifies, in proportion to its accuracy. The other models' predictions do not affect the choice.
 
     Args:
-        pictures: the shipped table "pictures": which of the first test pictures are classified correctly.
-        runs: shipped runs of the four models; their mean GA stands beside each row.
-        splits: the data set.
-        ratio: the share of the group that is forgotten.
+        pictures: The shipped table "pictures", which marks the test pictures that a run classifies correctly.
+        runs: Shipped runs of the four models; their mean GA is written beside each row.
+        splits: The data set.
+        ratio: The share of the group that is forgotten.
     """
     test, g = splits.test, splits.test.group_id(splits.forget_group)
     right = {key: _right(pictures, key, g, ratio) for key in MODELS}
@@ -82,22 +82,22 @@ def hero(pictures: pd.DataFrame, runs: pd.DataFrame, splits: Splits, ratio: floa
         row[0].text(-0.15, 0.5, name, transform=row[0].transAxes, ha="right", va="center")
         row[-1].text(1.2, 0.5, f"{means[key]:.0f} %", transform=row[-1].transAxes, va="center", fontsize=18)
     figure.supxlabel("test pictures, none of which was forgotten; crossed: misclassified", fontsize=11)
-    said = listed({name: means[key] for key, name in MODELS.items()})
+    numbers = listed({name: means[key] for key, name in MODELS.items()})
     return captioned(figure, "Forgetting most of a small group hurts the members who stay",
                      f"{100 * ratio:.0f} % of the sneakers on brick are forgotten. Accuracy on the group's "
-                     f"{int(test.group_counts()[g])} test pictures in %: {said}.")
+                     f"{int(test.group_counts()[g])} test pictures in %: {numbers}.")
 
 
 def _right(pictures: pd.DataFrame, key: tuple[str, bool], group: int, ratio: float) -> list[bool]:
-    """Return which of the first test pictures of a group a model classifies correctly, with seed 0."""
-    same = np.isclose(pictures.ratio, ratio) | (pictures.method == "pretrain")  # the same at every ratio
+    """Return which of a group's first test pictures a model classifies correctly with seed 0."""
+    same = np.isclose(pictures.ratio, ratio) | (pictures.method == "pretrain")  # is the same at every ratio
     chosen = pictures[same & (pictures.method == key[0]) & (pictures.reweight == key[1])]
     (row,) = chosen[(chosen.seed == 0) & (chosen.group == group)].right
     return [mark == "+" for mark in row]
 
 
 def _answer(ax: Axes, picture: ArrayLike, right: bool) -> None:
-    """Draw a picture with a frame; a misclassified one is pale under a cross."""
+    """Draw a picture with a frame; fade and cross out a misclassified one."""
     show_picture(picture, ax)
     ax.set_axis_on()
     ax.set(xticks=[], yticks=[])

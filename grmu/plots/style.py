@@ -1,7 +1,7 @@
-"""One look for all figures: colours that mean one thing, titles, and captions that are also the alt text.
+"""Give all figures the same style, with one meaning per colour.
 
-A figure's title states its finding in words. Its caption has the numbers: a notebook shows it below the
-figure, and it is the picture's alt text.
+The title of a figure states its finding in words. The caption gives the numbers; a notebook shows it below
+the figure, and it is also the alt text.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from PIL import Image as Pictures
 
 from grmu.analysis.compare import LEAST_SEEDS, interval
 
-# After Okabe and Ito. Vermilion is the group that requests deletion; grey is the original model; black is the
-# gold standard and its family. In every kind of colour blindness the groups' first four differ in lightness
-# (tests/test_colours.py).
+# The colours are based on the palette of Okabe and Ito. Vermilion is the group that requests deletion, grey
+# is the original model, and black is retraining. The first four group colours differ in lightness, so they
+# remain distinguishable in every kind of colour blindness (tests/test_colours.py).
 VERMILION = "#D55E00"
 GROUP_COLOURS = ["#0072B2", "#56B4E9", "#18512C", "#06045B", "#8CCBB8", "#3B8EC2", "#00664B"]
 COLOURS = {"pretrain": "#646464", "retrain": "#000000", "group_dro": "#E69F00",
@@ -45,7 +45,7 @@ RC = {"figure.figsize": (8, 4.2), "figure.dpi": 85, "savefig.dpi": 200, "figure.
 
 
 def use_style() -> None:
-    """Set the course's look; in a notebook, figures are shown sharp, with their captions."""
+    """Set the course's style, and make notebooks show each figure sharply and with its caption."""
     sns.set_theme(context="notebook", style="whitegrid", rc=RC)
     shell = get_ipython()
     if shell is not None and shell.display_formatter is not None:
@@ -53,7 +53,7 @@ def use_style() -> None:
 
 
 def _show(figure: Figure) -> None:
-    """Display a figure with its caption, which is also its alt text."""
+    """Display a figure with its caption below it and as its alt text."""
     words = caption_of(figure)
     png = print_figure(figure, "png", dpi=2 * figure.dpi)
     display(Image(png, format="png", retina=True, alt=words),
@@ -61,18 +61,18 @@ def _show(figure: Figure) -> None:
 
 
 def caption_of(figure: Figure) -> str:
-    """Return the caption of a figure, or its titles if it has none."""
+    """Return the caption of a figure, or its titles if it has no caption."""
     titles = [figure.get_suptitle(), *(ax.get_title(loc="left") for ax in figure.axes)]
     return str(figure.get_label()) or " ".join(" ".join(filter(None, titles)).split())
 
 
 def captioned(figure: Figure, title: str, caption: str) -> Figure:
-    """Give a figure its title (a finding, in words) and its caption (the numbers).
+    """Set a figure's title and caption.
 
     Args:
-        figure: any matplotlib figure.
-        title: shown above it, from the left edge.
-        caption: shown below it in a notebook, and its alt text everywhere.
+        figure: Any matplotlib figure.
+        title: The finding in words, shown above the figure.
+        caption: The numbers, shown below the figure in a notebook and used as its alt text everywhere.
 
     Returns:
         The same figure.
@@ -85,7 +85,13 @@ def captioned(figure: Figure, title: str, caption: str) -> Figure:
 
 
 def listed(values: Mapping[str, float] | pd.Series, digits: int = 0, sign: str = "") -> str:
-    """Return named numbers as a part of a caption: "RETRAIN 12, MIU 58"; of many, the two ends."""
+    """List named numbers for a caption ("RETRAIN 12, MIU 58"), or the extremes if there are over 12.
+
+    Args:
+        values: The numbers by name.
+        digits: The number of decimals.
+        sign: "+" to show the sign of positive numbers too.
+    """
     numbers = pd.Series(values)
     if len(numbers) > 12:
         numbers = numbers.sort_values(kind="stable").iloc[[0, -1]]
@@ -94,23 +100,23 @@ def listed(values: Mapping[str, float] | pd.Series, digits: int = 0, sign: str =
 
 
 def t_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % interval of a mean, for seaborn's `errorbar`; of few values, no interval."""
+    """Return the 95 % interval of a mean for seaborn's `errorbar`, or just the mean for too few values."""
     ends = interval(list(values))
     return (ends.low, ends.high) if ends.n >= LEAST_SEEDS else (ends.mean, ends.mean)
 
 
 def seeds_in_words(n: int) -> str:
-    """Return what dots with error bars over n seeds are, for a caption."""
+    """Explain dots with error bars over n seeds, for a caption."""
     return ("means and 95 % intervals over" if n >= LEAST_SEEDS else "mean of") + f" {n} seed{'s' * (n > 1)}"
 
 
 def colour(method: str) -> str:
-    """Return a method's colour; a method that the course does not know is violet."""
+    """Return a method's colour, which is violet for a method that is not part of the course."""
     return COLOURS.get(method, "#7F3C8D")
 
 
 def group_palette(names: Sequence[str], forget: Collection[str]) -> dict[str, str]:
-    """Return the colour of each group by its name: vermilion for those that request deletion."""
+    """Return the colour of each group by its name, with vermilion for groups that request deletion."""
     hues = (GROUP_COLOURS[i % len(GROUP_COLOURS)] for i in range(len(names)))
     return {name: VERMILION if name in forget else hue for name, hue in zip(names, hues, strict=True)}
 
@@ -122,19 +128,19 @@ def panels(n: int, width: float, height: float, **shared: Any) -> tuple[Figure, 
 
 
 def facets(rows: pd.DataFrame, **how: Any) -> sns.FacetGrid:
-    """Return a grid of seaborn's, which lays out its panels itself until `captioned` does."""
+    """Return a seaborn grid without the warning that its layout engine differs from ours."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of the change of layout
+        warnings.simplefilter("ignore", UserWarning)
         return sns.FacetGrid(rows, **how)
 
 
 def label_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 0.08) -> None:
-    """Write names beside the right ends of lines, at least `gap` of the axes' height apart.
+    """Write the name of each line beside its right end, without overlaps.
 
     Args:
-        ax: the axes, with their final limits.
-        ends: by name, the height of the line's end and its colour.
-        gap: between two names.
+        ax: The axes, with their final limits.
+        ends: The y value of each line's end, and the line's colour, by name.
+        gap: The smallest distance between two names, as a fraction of the height of the axes.
     """
     low, high = ax.get_ylim()
     rows = sorted((end, name, hue) for name, (end, hue) in ends.items())
@@ -147,7 +153,7 @@ def label_ends(ax: Axes, ends: Mapping[str, tuple[float, str]], gap: float = 0.0
 
 
 def legend_below(figure: Figure, axes: Sequence[Axes], xlabel: str = "") -> None:
-    """Put one legend for all panels below the figure, under a label that their x axes share."""
+    """Put one legend for all panels below the figure, with their shared x label as its title."""
     handles, names = axes[0].get_legend_handles_labels()
     for ax in axes:
         if (legend := ax.get_legend()) is not None:
@@ -156,26 +162,26 @@ def legend_below(figure: Figure, axes: Sequence[Axes], xlabel: str = "") -> None
     legend = figure.legend(list(once.values()), list(once), loc="outside lower center", title=xlabel or None,
                            ncols=4 if sum(map(len, once)) < 9 * figure.get_figwidth() else 2)
     for handle in legend.legend_handles:
-        if isinstance(handle, PathCollection):  # the small dots of a cloud
+        if isinstance(handle, PathCollection):  # small dots would be hard to see in a legend
             handle.set(sizes=[40], alpha=1)
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure as a PNG in 256 colours, a third of the size."""
+    """Write a figure as a PNG with 256 colours, which takes a third of the space."""
     drawn = BytesIO()
     figure.savefig(drawn, dpi=110, bbox_inches="tight")
     path.write_bytes(small_png(Pictures.open(drawn)))
 
 
 def small_png(picture: Pictures.Image) -> bytes:
-    """Return a picture as a PNG in 256 colours."""
+    """Return a picture as a PNG with 256 colours."""
     small = BytesIO()
     picture.convert("RGB").quantize(256, dither=Pictures.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
 
 
 def png_of(figure: Figure) -> tuple[bytes, str]:
-    """Return a figure as a PNG at twice its size on screen, and that size in pixels, for an image widget."""
+    """Return a figure as a PNG with twice the screen's resolution, and its width in pixels on screen."""
     file = BytesIO()
     figure.savefig(file, format="png", dpi=2 * figure.dpi)
     return file.getvalue(), str(round(figure.get_figwidth() * figure.dpi))

@@ -1,7 +1,7 @@
-"""widgets: the explorer, live runs, and controls above figures.
+"""Show the explorer, live runs, and figures with controls in a notebook.
 
-Not here: figures (plots), guesses and checks (course); the explorer's JavaScript is in docs/explorer.
-May import: data, the core, experiments, analysis, plots.
+Figures are drawn in `plots`, guesses and checks are in `course`, and the explorer's JavaScript sources are in
+docs/explorer. This subpackage may import data, the core, experiments, analysis and plots.
 """
 
 from grmu.widgets.by_hand import ReweightByHand

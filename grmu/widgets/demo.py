@@ -1,7 +1,7 @@
-"""Controls above a figure: `demo` is all that a lesson needs.
+"""Show controls above a figure with `demo`.
 
-The function gets the controls' values as keywords and returns a figure. The lesson calls the same function in
-the cell before, so that the page shows the same where no widgets run.
+A lesson passes a function that takes the controls' values as keyword arguments and returns a figure. It calls
+the same function in the preceding cell, so that a page without widgets shows the figure too.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ from grmu.widgets.work import SLIDER, Displayed, image, show
 
 
 class Demo(Displayed):
-    """Sliders and the figure that follows them; `controls[name].value = ...` works from code too.
+    """Sliders above a figure that is drawn again whenever a slider moves.
 
         demo(draw, "What happens at 0.9?", ratio=[0.1, 0.5, 0.9])
 
+    You can also move a slider from code, with `controls[name].value = ...`.
+
     Args:
-        draw: takes one keyword per control and returns a figure.
-        question: what the reader should guess before moving anything.
-        labels: plain words beside a slider, by keyword.
-        options: by keyword, the values that its slider offers (only what was computed can be shown).
+        draw: A function that takes one keyword argument per slider and returns a figure.
+        question: The question that readers should answer before they move a slider.
+        labels: The label of each slider, by keyword.
+        options: The values that each slider offers, by keyword.
     """
 
     def __init__(self, draw: Callable[..., Figure], question: str, labels: Mapping[str, str] | None = None,
@@ -32,7 +34,7 @@ class Demo(Displayed):
         self.draw, self.picture, self.message = draw, image(), w.HTML()
         self.controls = {
             name: w.SelectionSlider(options=list(values), description=(labels or {}).get(name, name),
-                                    tooltip=f"arrow keys move {name}", **SLIDER)
+                                    tooltip=f"Use the arrow keys to change {name}.", **SLIDER)
             for name, values in options.items()}
         for control in self.controls.values():
             control.observe(self.update, names="value")
@@ -40,7 +42,7 @@ class Demo(Displayed):
         self.update()
 
     def update(self, _change: object = None) -> None:
-        """Draw for the current values."""
+        """Draw the figure for the current values."""
         values = {name: control.value for name, control in self.controls.items()}
         show(lambda: self.draw(**values), self.picture, self.message)
 

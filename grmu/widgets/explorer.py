@@ -1,4 +1,4 @@
-"""The explorer beside a kernel: the module of explorer.html, and in it a live run of what it shows."""
+"""Show the explorer in a notebook, where it can also train the setting that it shows."""
 
 from __future__ import annotations
 
@@ -24,28 +24,36 @@ QUESTION = ("Half of a small group is forgotten. "
 
 
 class ExplorerView(RunView):
-    """The module, beginning with any field of `Choice`; `choice` is its setting, both ways."""
+    """The explorer's JavaScript module, which keeps its setting in `choice`.
+
+    Args:
+        start: The fields of `Choice` that the explorer starts with.
+    """
 
     choice = traitlets.Dict().tag(sync=True)
 
     def __init__(self, **start: Any) -> None:
         super().__init__(choice=asdict(Choice(**start)))
 
-    def asked(self) -> dict[str, Any]:
-        """Return the setting that a run is of: it is drawn beside no other."""
+    def setting(self) -> dict[str, Any]:
+        """Return the current setting; a run is drawn only beside its own setting."""
         return {"choice": dict(self.choice)}
 
-    def came_to(self, asked: dict[str, Any], result: Result) -> dict[str, Any]:
-        """Return metrics, and the accuracies of the panel's rows."""
-        return super().came_to(asked, result) | {
-            "groups": by_row(asked["choice"]["who"], result.by_group()).tolist()}
+    def summary(self, setting: dict[str, Any], result: Result) -> dict[str, Any]:
+        """Return the metrics of a finished run and the accuracies in the rows of the groups' panel."""
+        return super().summary(setting, result) | {
+            "groups": by_row(setting["choice"]["who"], result.by_group()).tolist()}
 
 
 class Explorer(Displayed):
-    """The module, a live run of exactly what its controls say, and then what the model sees.
+    """The explorer with a live run of its setting and, afterwards, the predictions that changed.
 
-    It begins with a setting: any field of `grmu.widgets.settings.Choice`.
-    Where there are no widgets, a figure and its numbers stand for it, of the setting that it begins with.
+    A page without widgets shows a figure and a table of the initial setting instead.
+
+    Args:
+        question: The question above the explorer.
+        store: The folder of finished runs, as `grmu.run` takes it.
+        start: The fields of `grmu.widgets.settings.Choice` that the explorer starts with.
     """
 
     def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: Any) -> None:
@@ -64,9 +72,9 @@ class Explorer(Displayed):
 
 
 def on_paper(choice: Choice) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return a setting as a notebook's output: its figure and its numbers, and their metadata."""
+    """Return the figure and table of a setting as the data and metadata of a notebook output."""
     shown = printed(choice)
-    figure = plots.group_change(shown.groups, shown.asked, shown.sentence)
+    figure = plots.group_change(shown.groups, shown.forgotten, shown.sentence)
     words = f"{shown.sentence}. {plots.caption_of(figure)}"
     png, _ = plots.png_of(figure)
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""A button that trains now: curves grow in the explorer's module meanwhile; all else is `grmu.run`."""
+"""Train a setting when a button is pressed, and draw its curves in the explorer during training."""
 
 from __future__ import annotations
 
@@ -17,38 +17,41 @@ MODULE = Path(__file__).with_name("explorer.js")
 
 
 class RunView(anywidget.AnyWidget):
-    """A live run in the module.
+    """A view of a live run in the explorer's JavaScript module.
 
     Attributes:
-        run: how it stands: what the button says, busy, closed, failed, step, of, sentence, about.
-        own: its epochs, of how many, of which `choice`, and at its end its metrics; None before.
+        run: The state of the run, with the keys button (its label), busy, closed, failed, step, of (steps),
+            sentence and about.
+        own: The finished epochs, their total number, the setting and, after the last epoch, the metrics; None
+            before the first epoch.
     """
 
     _esm = MODULE
     run = traitlets.Dict().tag(sync=True)
     own = traitlets.Any(None).tag(sync=True)
 
-    def asked(self) -> dict[str, Any]:
-        """Return the setting that the run is drawn beside."""
+    def setting(self) -> dict[str, Any]:
+        """Return the setting of the run."""
         return {}
 
-    def came_to(self, _asked: dict[str, Any], result: Result) -> dict[str, Any]:
-        """Return what is drawn of a finished run."""
+    def summary(self, _setting: dict[str, Any], result: Result) -> dict[str, Any]:
+        """Return the numbers that are drawn for a finished run."""
         return {"metrics": finite(result.metrics)}
 
 
 class Live(Work):
-    """A run at the press of a button.
+    """A run that starts when a button is pressed.
 
     Args:
-        experiment: called when the button is pressed; what it raises is shown.
-        finished: called with the result.
-        store: folder of finished runs, as `grmu.run` takes it.
-        view: where it is drawn; None makes one.
+        experiment: A function that returns the experiment; it is called when the button is pressed, and any
+            error that it raises is shown.
+        finished: A function that is called with the result.
+        store: The folder of finished runs, as `grmu.run` takes it.
+        view: The view in which the run is drawn; None creates one.
 
     Attributes:
-        rows: the epochs of the last run; row 0 is PRETRAIN's point.
-        result: None before the end.
+        rows: The epochs of the last run; row 0 is PRETRAIN.
+        result: The result of the last run; None until it ends.
     """
 
     def __init__(self, experiment: Callable[[], Experiment], finished: Callable[[Result], None] | None = None,
@@ -58,30 +61,30 @@ class Live(Work):
         self.rows: list[dict[str, float]] = []
         self.result: Result | None = None
         self.box = self.view = view or RunView()
-        self.view.on_msg(self._heard)
+        self.view.on_msg(self._on_message)
         self.refresh()
 
-    def _heard(self, _view: Any, message: Any, _buffers: Any) -> None:
-        """React to a button of the module."""
+    def _on_message(self, _view: Any, message: Any, _buffers: Any) -> None:
+        """React to a click on a button in the JavaScript module."""
         {"press": self.press, "stop": self.cancel}[message]()
 
     def press(self) -> None:
-        """Begin, unless it is at work already; what the last run drew goes at once."""
+        """Clear the previous curves and start a run, unless one is in progress."""
         if not self.running:
             self.view.own = None
         super().press()
 
     def refresh(self) -> None:
-        """Tell the module how it stands."""
+        """Send the state of the run to the JavaScript module."""
         self.view.run = {"button": "Train this setting now", "busy": self.running, "closed": False,
                          "failed": self.error is not None, "step": self.done, "of": self.steps,
                          "sentence": self.sentence, "about": self.about}
 
     def work(self) -> str:
-        """Train the original model if the store lacks it, then the experiment."""
-        self.result, asked, experiment = None, self.view.asked(), self.experiment()
+        """Train the original model if the store lacks it, and then run the experiment."""
+        self.result, setting, experiment = None, self.view.setting(), self.experiment()
         self.rows = []
-        own = asked | {"of": max(experiment.config.epochs, 1)}
+        own = setting | {"of": max(experiment.config.epochs, 1)}
 
         def grow(row: dict[str, float]) -> None:
             self.rows.append(finite(row))
@@ -99,7 +102,7 @@ class Live(Work):
         self.begin(experiment.config.epochs, f"Training {experiment}")
         self.result = run(experiment, self.store, on_epoch=epoch, fresh=True)
         done = f"Done in {self.seconds:.1f} s: {experiment}."
-        self.view.own = own | {"epochs": [*self.rows]} | self.view.came_to(asked, self.result)
+        self.view.own = own | {"epochs": [*self.rows]} | self.view.summary(setting, self.result)
         if self.finished is not None:
             self.say(done)
             self.finished(self.result)
@@ -107,5 +110,5 @@ class Live(Work):
 
 
 def finite(row: dict[str, float]) -> dict[str, float]:
-    """Return the finite numbers of a row; JSON has no word for others."""
+    """Return the finite numbers of a row, because JSON cannot represent the others."""
     return {name: float(value) for name, value in row.items() if math.isfinite(value)}

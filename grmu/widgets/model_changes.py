@@ -1,4 +1,4 @@
-"""What unlearning changed inside a model: samples that it classifies differently now."""
+"""Show the samples that a model classifies differently after unlearning."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from grmu.models import Classifier
 from grmu.training import predict
 from grmu.widgets.work import image, show
 
-N_SHOWN = 27  # pictures
-VIEWS = ("what was forgotten", "what changed")  # of the forget set; of the test set
+N_SHOWN = 27  # pictures in a view
+VIEWS = ("what was forgotten", "what changed")  # in the forget set; in the test set
 
 
 def answers(before: Classifier, after: Classifier, data: GroupedDataset) -> pd.DataFrame:
-    """Return what two models say of each sample, the largest changes first.
+    """Compare the predictions of two models on each sample, with the largest changes first.
 
     Returns:
-        Confidence in the true class before and after; changed: they disagree; right: after, it is correct.
+        One row per sample with `before` and `after`, the confidence in the true class; `changed`, whether the
+        models predict different classes; and `right`, whether the second model is correct.
     """
-    one, other = (predict(model, model, data.x).softmax(1) for model in (before, after))
+    first, second = (predict(model, model, data.x).softmax(1) for model in (before, after))
     true = torch.arange(len(data)), data.y
-    table = pd.DataFrame({"before": one[true], "after": other[true], "right": other.argmax(1) == data.y,
-                          "changed": one.argmax(1) != other.argmax(1)})
+    table = pd.DataFrame({"before": first[true], "after": second[true], "right": second.argmax(1) == data.y,
+                          "changed": first.argmax(1) != second.argmax(1)})
     return table.loc[(table.after - table.before).abs().sort_values(ascending=False, kind="stable").index]
 
 
 class ModelChanges:
-    """Two views of what a run changed; nothing is computed before `show`."""
+    """Two views of what a run changed; they are computed when `show` is called."""
 
     def __init__(self, store: str | Path | None = None) -> None:
         self.store = store
@@ -46,7 +47,7 @@ class ModelChanges:
                           layout=w.Layout(display="none"))
 
     def show(self, result: Result) -> None:
-        """Show what this run changed."""
+        """Show what a run changed."""
         self.result = result
         self.update()
         self.box.layout.display = None

@@ -1,7 +1,7 @@
-"""The settings that the explorer offers, and the shipped runs behind them.
+"""Define the settings that the explorer offers, and look up their shipped runs.
 
-The explorer's module (its sources are in docs/explorer) shows the nearest setting that was run. Here is what
-it is given, and `printed`, one setting for pages where nothing can be moved.
+The explorer's JavaScript module (its sources are in docs/explorer) shows the nearest setting that was run.
+This file provides its data, and `printed` describes one setting for pages without widgets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from grmu.analysis import grids, results
 from grmu.analysis.names import label
 from grmu.experiments import Experiment
 
-WHO: dict[str, tuple[str, str, str | tuple[data.Group, ...]]] = {  # by key: name, data set, groups
+WHO: dict[str, tuple[str, str, str | tuple[data.Group, ...]]] = {  # key: (name, data set, forget groups)
     "smallest": ("sneakers on brick, the smallest of 4 groups", "groundwear", "default"),
     "largest": ("ankle boots on grass, the largest of 4", "groundwear", ((0, 0),)),
     "alike": ("as many samples of all 4 groups alike", "groundwear", "uniform"),
@@ -32,7 +32,16 @@ WHO: dict[str, tuple[str, str, str | tuple[data.Group, ...]]] = {  # by key: nam
 
 @dataclass(frozen=True)
 class Choice:
-    """What the controls show. Only MIU has `lam`; `seed` is None for all seeds."""
+    """The values of the explorer's controls.
+
+    Attributes:
+        who: Which groups are forgotten, as a key of `WHO`.
+        method: The name of the method.
+        reweight: Whether REWEIGHT is on.
+        ratio: The share of the groups that is forgotten.
+        lam: MIU's λ, which other methods ignore.
+        seed: The seed; None shows the mean of all seeds.
+    """
 
     who: str = "smallest"
     method: str = "miu"
@@ -42,7 +51,7 @@ class Choice:
     seed: int | None = None
 
     def experiment(self) -> Experiment:
-        """Return the run of exactly this setting; with all seeds chosen, of seed 0."""
+        """Return the experiment for this setting, with seed 0 if all seeds are chosen."""
         _, dataset, groups = WHO[self.who]
         ratio = grids.uniform_ratio(self.ratio) if groups == "uniform" else float(self.ratio)
         return Experiment(dataset, self.method, self.reweight, ratio, groups, self.seed or 0,
@@ -51,7 +60,7 @@ class Choice:
 
 @lru_cache
 def rows() -> pd.DataFrame:
-    """Return the shipped runs with the preset's settings, MIU's also with other λ, in the column `lam`."""
+    """Return the shipped runs that use the presets, including MIU with other λ (column `lam`)."""
     table = results.load().query("seed in @grids.SEEDS")
     is_miu, changed = table.method == "miu", table.overrides.map(set)
     table = table[(changed == set()) | (is_miu & (changed == {"lam"}))].copy()
@@ -65,14 +74,18 @@ def rows() -> pd.DataFrame:
 
 @lru_cache
 def rows_of(who: str) -> pd.DataFrame:
-    """Return the rows of one of `WHO`."""
+    """Return the runs for one key of `WHO`."""
     _, dataset, groups = WHO[who]
     return results.select(rows(), dataset=dataset, groups=groups)
 
 
 @lru_cache
 def group_rows(who: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
-    """Return the rows of the groups' panel: name, groups, forgotten?; many groups are two rows."""
+    """Return the rows of the groups' panel, or only two rows if there are more than eight groups.
+
+    Returns:
+        For each row its name, the numbers of its groups, and whether they request deletion.
+    """
     _, dataset, which = WHO[who]
     splits = data.load(dataset)
     train = splits.train
@@ -87,12 +100,12 @@ def group_rows(who: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
 
 
 def by_row(who: str, by_group: Sequence[float]) -> np.ndarray:
-    """Return the accuracies of the panel's rows from those of all groups."""
+    """Average the accuracies of all groups within each row of the groups' panel."""
     return np.array([np.mean(np.asarray(by_group)[list(index)]) for _, index, _ in group_rows(who)])
 
 
 def measured_on(who: str) -> str:
-    """Return whose accuracy GA is; where all groups request alike, it is the usual group's."""
+    """Name the groups whose accuracy is GA; if all groups request deletion, it is the default group."""
     _, dataset, which = WHO[who]
     if which == "uniform":
         splits = data.load(dataset)
@@ -102,24 +115,24 @@ def measured_on(who: str) -> str:
 
 
 class Printed(NamedTuple):
-    """A setting on paper.
+    """The description of a setting for a page without widgets.
 
     Attributes:
-        groups: accuracies in percent by group: before, after, gold standard.
-        asked: the names of the groups that request deletion.
-        sentence: what became of them.
+        groups: The accuracies in percent before, after and for the gold standard, with one row per group.
+        forgotten: The names of the groups that request deletion.
+        sentence: How the accuracy of these groups changed.
     """
 
     groups: pd.DataFrame
-    asked: list[str]
+    forgotten: list[str]
     sentence: str
 
 
 def printed(choice: Choice) -> Printed:
-    """Return a setting of the shipped runs, for a page that cannot move.
+    """Describe a setting with the numbers of the shipped runs.
 
     Raises:
-        ValueError: it was not run; nothing is interpolated.
+        ValueError: The setting was not run, and nothing is interpolated.
     """
     name = label(choice.method, choice.reweight)
     here = results.select(rows_of(choice.who), ratio=choice.ratio)
@@ -130,16 +143,16 @@ def printed(choice: Choice) -> Printed:
     if choice.seed is not None:
         parts = {when: results.select(part, seed=choice.seed) for when, part in parts.items()}
     if parts["after"].empty:
-        raise ValueError(f"{name} was not run so for {WHO[choice.who][0]}, at ratio {choice.ratio:.2g}: "
-                         "the explorer itself, where scripts run, shows the nearest setting that was.")
-    names, _, asked = zip(*group_rows(choice.who), strict=True)
+        raise ValueError(f"{name} was not run for {WHO[choice.who][0]} with ratio {choice.ratio:.2g} and "
+                         "this λ and seed. The interactive explorer shows the nearest setting that was run.")
+    names, _, forgotten = zip(*group_rows(choice.who), strict=True)
     groups = pd.DataFrame({when: 100 * by_row(choice.who, np.mean(np.stack(list(part.by_group)), 0))
                            for when, part in parts.items()}, index=names)
     before, after, gold = (100 * part.GA.mean() for part in parts.values())
-    far = f"{abs(after - gold):.0f} points {'above' if after > gold else 'below'}"
+    gap = f"{abs(after - gold):.0f} points {'above' if after > gold else 'below'}"
     was, now = f"{before:.0f}", f"{after:.0f}"
     change = (f"stays at {now}" if was == now else
               f"{'rises' if after > before else 'falls'} from {was} to {now}")
-    return Printed(groups, [name for name, is_asked in zip(names, asked, strict=True) if is_asked],
+    return Printed(groups, [name for name, gone in zip(names, forgotten, strict=True) if gone],
                    f"{name}, ratio {choice.ratio:.2g}: the accuracy on {measured_on(choice.who)} {change} %, "
-                   f"{far if abs(after - gold) >= 0.5 else 'within half a point of'} the gold standard")
+                   f"{gap if abs(after - gold) >= 0.5 else 'within half a point of'} the gold standard")

@@ -1,4 +1,4 @@
-"""Work that starts at the press of a button, shows how far it is, and can be stopped."""
+"""Start work when a button is pressed, show its progress, and let the reader stop it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from grmu.plots import png_of
 
 SLIDER = {"continuous_update": False, "style": {"description_width": "13em"},
           "layout": w.Layout(width="38em")}
-BESIDE = ThreadPoolExecutor(1, "live runs")  # the page answers while one run after the other is done there
+BESIDE = ThreadPoolExecutor(1, "live runs")  # runs one at a time, so that the page stays responsive
 
 
 class Displayed:
-    """Shows its `box` where a notebook's cell ends with it."""
+    """Base class of objects that a notebook displays as their `box`."""
 
     box: w.Box
 
@@ -30,17 +30,17 @@ class Displayed:
 
 
 def explained(error: Exception) -> str:
-    """Return an error as HTML: widgets show errors instead of swallowing them."""
+    """Return an error as HTML, because widgets would otherwise hide it."""
     return f"<b>{escape(type(error).__name__)}:</b> {escape(str(error))}"
 
 
 def image() -> w.Image:
-    """Return a place for a figure; the capture of an Output widget would deadlock some notebook runners."""
+    """Return an image widget for a figure; an Output widget would deadlock some notebook runners."""
     return w.Image(format="png", layout=w.Layout(max_width="100%"))
 
 
 def show(draw: Callable[[], Figure], picture: w.Image, message: w.HTML) -> None:
-    """Draw a figure into an image; show an error instead, if there is one."""
+    """Draw a figure into an image widget, or show the error if drawing fails."""
     before = set(plt.get_fignums())
     try:
         picture.value, picture.width = png_of(draw())
@@ -52,20 +52,20 @@ def show(draw: Callable[[], Figure], picture: w.Image, message: w.HTML) -> None:
 
 
 class Stopped(Exception):
-    """The reader pressed Stop."""
+    """Raised when the reader presses Stop."""
 
 
 class Work(Displayed):
-    """Base of everything that computes at the press of a button: override `work`, and `refresh`.
+    """Base class of work that starts when a button is pressed; override `work` and `refresh`.
 
     Attributes:
-        running: whether it is at work, or waiting for another run to end.
-        done: steps that are done.
-        steps: steps in all.
-        about: what it is doing.
-        sentence: what it said last.
-        error: what the last run raised, which `sentence` names.
-        stopped: whether the reader ended the last run.
+        running: Whether it is at work or waiting for another run to end.
+        done: The number of finished steps.
+        steps: The total number of steps.
+        about: What it is doing.
+        sentence: The latest message to the reader.
+        error: The error that the last run raised; `sentence` describes it.
+        stopped: Whether the reader stopped the last run.
     """
 
     def __init__(self) -> None:
@@ -76,15 +76,15 @@ class Work(Displayed):
         self._future: Future[None] | None = None
 
     def work(self) -> str:
-        """Do the work, calling `step` now and then; return the sentence that ends it."""
+        """Do the work, call `step` after each step, and return the final message."""
         raise NotImplementedError
 
     def refresh(self) -> None:
-        """Show how it stands."""
+        """Show the current state."""
         raise NotImplementedError
 
     def press(self) -> None:
-        """Begin, unless it is at work already."""
+        """Start the work unless it is in progress."""
         if not self.running:
             self._stop.clear()
             self.running, self.stopped, self.error, self.done = True, False, None, 0
@@ -92,11 +92,11 @@ class Work(Displayed):
             self._future = BESIDE.submit(self._run)
 
     def cancel(self) -> None:
-        """End the run at its next step."""
+        """Stop the work at its next step."""
         self._stop.set()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until it has ended."""
+        """Wait until the work has ended."""
         if self._future is not None:
             self._future.result(seconds)
 
@@ -105,21 +105,21 @@ class Work(Displayed):
             self.sentence = self.work()
         except Stopped:
             self.stopped = True
-            self.sentence = f"Stopped at {self.done} of {self.steps}; nothing of it was kept."
-        except Exception as error:  # shown, not swallowed
+            self.sentence = f"Stopped after {self.done} of {self.steps} epochs; this run was not saved."
+        except Exception as error:  # `refresh` shows it
             self.error, self.sentence = error, f"{type(error).__name__}: {error}"
         finally:
             self.running = False
             self.refresh()
 
     def begin(self, steps: int, about: str) -> None:
-        """Announce the steps to come."""
+        """Announce how many steps follow and what they do."""
         self.about, self._began = about, time.monotonic()
         self.steps, self.done = max(steps, 1), 0
         self.say(f"{about} ...")
 
     def step(self, number: int) -> None:
-        """Show that step `number` (from 1) is done, or stop here."""
+        """Show that step `number` (from 1) is done; raise `Stopped` if the reader pressed Stop."""
         if self._stop.is_set():
             raise Stopped
         self.done = number
@@ -128,10 +128,10 @@ class Work(Displayed):
 
     @property
     def seconds(self) -> float:
-        """Return the seconds since `begin`."""
+        """The seconds since `begin`."""
         return time.monotonic() - self._began
 
     def say(self, text: str) -> None:
-        """Show a sentence."""
+        """Show a message to the reader."""
         self.sentence = text
         self.refresh()

@@ -1,4 +1,4 @@
-"""A real JupyterLab and a real Chromium, on this machine alone. `make test-browser` runs these."""
+"""Start a real JupyterLab and a real Chromium without network for `make test-browser`."""
 
 import importlib.util
 import json
@@ -27,14 +27,14 @@ LOCAL = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")
 
 
 def pytest_collection_modifyitems(items):
-    """Skip all of it, with the reason, where there is no browser."""
+    """Skip all browser tests, with the reason, if there is no browser."""
     reason = missing()
     for item in items if reason else ():
         item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def missing() -> str:
-    """What is not there; empty if nothing."""
+    """Return what is missing, or an empty string."""
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed: pip install -e '.[browser]'"
     return "" if shutil.which("chromium") else "there is no chromium here (Debian's package chromium has it)"
@@ -47,7 +47,7 @@ def free_port() -> int:
 
 
 def start(command: list[str], url: str, log: Path, **environment: str) -> subprocess.Popen:
-    """Start a server in a process group of its own, and wait until it answers."""
+    """Start a server in its own process group, and wait until it answers."""
     with log.open("w") as file:
         process = subprocess.Popen([sys.executable, "-m", *command], cwd=REPOSITORY, stdout=file, stderr=file,
                                    env=kernel_environment() | environment, start_new_session=True)
@@ -64,7 +64,7 @@ def start(command: list[str], url: str, log: Path, **environment: str) -> subpro
 
 @dataclass
 class Lab:
-    """JupyterLab: its address, and the folder of its notebooks."""
+    """The address of JupyterLab and the folder of its notebooks."""
 
     url: str
     folder: Path
@@ -72,7 +72,7 @@ class Lab:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """JupyterLab over a copy of the lessons, their cells without numbers, with a token."""
+    """JupyterLab with a token, in a copy of the lessons without execution numbers."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(NOTEBOOKS, folder / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
     for path in folder.glob("notebooks/*.ipynb"):
@@ -112,7 +112,7 @@ def chromium():
 
 
 def check_accessible(page, part=None):
-    """Let axe look at a page, or at a part of it: nothing against WCAG 2.2 AA."""
+    """Check a page, or a part of it, against WCAG 2.2 AA with axe."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     found = axe.Axe().run(page, context=part, options=WCAG).response
     assert [(v["id"], [node["html"] for node in v["nodes"]]) for v in found["violations"]] == []
@@ -121,7 +121,7 @@ def check_accessible(page, part=None):
 
 @dataclass
 class Watched:
-    """A page, and what it did that it should not: console errors, requests to other machines."""
+    """A page with its console errors and its requests to other hosts."""
 
     page: object
     name: str
@@ -138,7 +138,7 @@ class Watched:
 
 @pytest.fixture
 def watched(request):
-    """A fresh browser page; whatever it complains of, or asks other machines for, fails the test."""
+    """A fresh browser page; console errors and requests to other hosts fail the test."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

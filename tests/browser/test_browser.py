@@ -1,4 +1,4 @@
-"""What a reader does, in a real browser: run a lesson, move a slider by keyboard, train, stop."""
+"""Test in a real browser what readers do: run a lesson, move a slider by keyboard, train and stop."""
 
 import re
 import time
@@ -15,7 +15,7 @@ PROMPTS = ".jp-Notebook .jp-CodeCell .jp-InputPrompt"
 
 
 def run_all(watched, lab, name):
-    """Open a lesson, with no other one open, and run all its cells; again, if its new kernel did not hear."""
+    """Open a lesson alone and run all its cells, and repeat that if the new kernel missed the request."""
     page = watched.page
     page.goto(lab.url.replace("/lab?", f"/lab/workspaces/{watched.name}/tree/{name}?"))
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
@@ -35,7 +35,7 @@ def run_all(watched, lab, name):
 
 
 def all_ran(page):
-    """Wait for all cells, which train the first time; False if the kernel rests with some of them left."""
+    """Wait for all cells; return False if the kernel becomes idle before it has run all of them."""
     rested, deadline = 0, time.monotonic() + 300
     while time.monotonic() < deadline:
         page.wait_for_timeout(500)
@@ -49,7 +49,7 @@ def all_ran(page):
 
 
 class Explorer:
-    """The explorer on a page: its controls, its sentences, its live run."""
+    """The controls, sentences and live run of the explorer on a page."""
 
     def __init__(self, page, which=-1):
         self.page = page
@@ -61,7 +61,7 @@ class Explorer:
         self.said = self.box.locator(".run > span").first
 
     def slider(self, label):
-        """The slider with a label."""
+        """Return the slider with a label."""
         return self.box.get_by_role("slider", name=re.compile(label))
 
     def press(self, label, key, times=1):
@@ -74,13 +74,13 @@ class Explorer:
         return self.box.get_by_role("button", name=name, exact=True)
 
     def train(self):
-        """Press the button, and wait for the end."""
+        """Press the button and wait for the end of the run."""
         self.button("Train this setting now").click()
         expect(self.said).to_contain_text(re.compile(r"Done in [0-9.]+ s: "))
 
 
 def commit_a_guess(watched):
-    """Choose among options, and commit: it is kept, and cannot be changed any more."""
+    """Commit to a guess, and check that it is kept and locked."""
     question = "On which groups is it at least 5 points less accurate"
     box = watched.page.locator(".widget-vbox", has_text=question).last
     box.scroll_into_view_if_needed()
@@ -133,7 +133,7 @@ def test_two_explorers_on_a_page_train_stop_and_train_again(lab, watched):
     expect(explorer.said).to_contain_text(re.compile("Training finetune.*: [1-9] of 10"))
     assert start.evaluate("button => button === document.activeElement")
     stop.click()
-    expect(explorer.said).to_contain_text(re.compile(r"^Stopped at \d+ of 10"))
+    expect(explorer.said).to_contain_text(re.compile(r"^Stopped after \d+ of 10"))
     explorer.train()
     curves = explorer.box.locator("figure", has_text="Epoch by epoch").locator("path.own")
     expect(curves).to_have_count(11)  # PRETRAIN's point, and ten epochs
@@ -150,7 +150,7 @@ def test_two_explorers_on_a_page_train_stop_and_train_again(lab, watched):
     other.button("Train this setting now").click()
     expect(other.said).to_contain_text(re.compile("Training retrain.*: [1-9] of 15"))
     other.button("Stop").click()
-    expect(other.said).to_contain_text("nothing of it was kept")
+    expect(other.said).to_contain_text("this run was not saved")
     for light in ("true", "false"):  # as JupyterLab's themes say it
         watched.page.evaluate("light => { document.body.dataset.jpThemeLight = light; }", light)
         check_accessible(watched.page, ".jp-OutputArea .grmu-explorer")

@@ -1,5 +1,4 @@
-"""explorer.html from a file with the network blocked: what a reader does, and what goes wrong, in a
-sentence."""
+"""Test explorer.html, opened as a file with the network blocked: what readers do, and its errors."""
 
 import re
 import subprocess
@@ -25,7 +24,7 @@ def address(tmp_path_factory):
 
 @pytest.fixture
 def opened(chromium, address):
-    """A function that opens the page; whatever it complains of fails the test."""
+    """A function that opens the page; console errors fail the test."""
     complaints = []
 
     def open_page(hash_="", width=1200, scheme="light", before="", ready=True, **context):

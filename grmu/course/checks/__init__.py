@@ -1,7 +1,7 @@
-"""The checks of the exercises.
+"""Check the answers to the exercises.
 
-Each check takes the student's function, prints one line if it is right, and otherwise raises an error whose
-message says what was expected. No check contains the code of a solution.
+Each check takes the student's function. It prints one line if the function is right, and otherwise raises an
+error that explains what was expected. No check contains the code of a solution.
 """
 
 from grmu.course.checks.common import CheckError, close, expect

@@ -1,4 +1,4 @@
-"""What the checks share: an error that Jupyter shows as one sentence, and calls of a student's function."""
+"""Call students' functions, compare their results, and report mistakes in one sentence."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -8,32 +8,32 @@ import numpy as np
 from torch import Tensor
 
 Answer = Callable[..., Any]  # a function that a student wrote
-Wrong = Iterable[tuple[Any, str]]  # known wrong values, and what is wrong with each
+Wrong = Iterable[tuple[Any, str]]  # known wrong values, and the message for each
 
 
 class CheckError(AssertionError):
-    """The answer is not right yet; the message says why."""
+    """Raised when an answer is not right yet; the message explains why."""
 
-    def _render_traceback_(self) -> list[str]:  # what Jupyter shows in place of a traceback
+    def _render_traceback_(self) -> list[str]:  # Jupyter shows this instead of a traceback
         return [f"Not yet: {self}"]
 
 
 def expect(condition: object, otherwise: str) -> None:
-    """Raise a CheckError with the message `otherwise` unless the condition holds."""
+    """Raise a CheckError with the message `otherwise` if the condition is false."""
     if not condition:
         raise CheckError(otherwise)
 
 
 def passed(what: str) -> None:
-    """Print that a check was passed."""
+    """Print that a check passed."""
     print(f"\N{CHECK MARK} {what}")
 
 
 def call(function: Answer, *args: Any) -> Any:
-    """Call a student's function without its warnings.
+    """Call a student's function and suppress its warnings.
 
     Raises:
-        CheckError: It is still the stub.
+        CheckError: The function still raises NotImplementedError.
     """
     try:
         with warnings.catch_warnings():
@@ -45,7 +45,7 @@ def call(function: Answer, *args: Any) -> Any:
 
 
 def or_ours(student: Answer, ours: Answer) -> Answer:
-    """Return the student's function, or ours as long as the student's is still the stub; say which."""
+    """Return the student's function, or ours if the student's is unfinished, and print which."""
     unfinished = "NotImplementedError" in student.__code__.co_names
     print(f"`{student.__name__}` is not finished yet, so the lesson goes on with the course's version."
           if unfinished else f"The lesson goes on with your `{student.__name__}`.")
@@ -53,14 +53,14 @@ def or_ours(student: Answer, ours: Answer) -> Answer:
 
 
 def scalar(value: Any) -> Tensor:
-    """Return a value that should be a scalar tensor with a gradient."""
+    """Check that a value is a scalar tensor with a gradient, and return it."""
     expect(isinstance(value, Tensor) and value.shape == (), "return a scalar tensor, without .item().")
     expect(value.requires_grad, "no gradient flows through your result: do not use .item() or numpy.")
     return value
 
 
 def array(value: Any) -> np.ndarray:
-    """Return numbers, an array or a tensor as an array of floats."""
+    """Convert numbers, an array or a tensor to an array of floats."""
     return np.asarray(value.detach() if isinstance(value, Tensor) else value, dtype=float)
 
 
@@ -71,7 +71,7 @@ def close(value: Any, target: Any, tolerance: float = 1e-4) -> bool:
 
 
 def compare(value: Any, right: Any, why: str, wrong: Wrong = (), tolerance: float = 1e-4) -> None:
-    """Raise a CheckError unless a value is right; each known wrong value has its own message."""
+    """Raise a CheckError if a value is wrong, with its own message for each known mistake."""
     for mistake, because in wrong:
         expect(not close(value, mistake, tolerance), because)
     expect(close(value, right, tolerance), f"{why} Expected {array(right).round(4).tolist()}, "
@@ -80,7 +80,7 @@ def compare(value: Any, right: Any, why: str, wrong: Wrong = (), tolerance: floa
 
 def returns(function: Answer, args: Iterable[Any], right: Any, why: str, wrong: Wrong = (),
             tolerance: float = 1e-4) -> None:
-    """Check what a student's function returns, as `compare` does; where a tensor is right, it must be one."""
+    """Check the return value of a student's function as `compare` does, and its type if it is a tensor."""
     value = call(function, *(arg.clone() if isinstance(arg, Tensor) else arg for arg in args))
     if isinstance(right, Tensor):
         expect(isinstance(value, Tensor) and value.shape == right.shape,

@@ -1,4 +1,4 @@
-"""Lesson 05: M on a set, MIU's unlearning loss, the tuning of MINE, and the retain loss."""
+"""Check lesson 05: M on a set, MIU's unlearning loss, the tuning of MINE, and the retain loss."""
 
 import math
 from typing import Any
@@ -18,20 +18,20 @@ class Recorder(Estimator):
     drawn: Any = None
 
     def bound(self, z: Tensor, group: Tensor, group_bar: Tensor | None = None) -> Tensor:
-        """Return Eq. 2."""
+        """Return Eq. 2 and remember `group_bar`."""
         self.drawn = group_bar
         return super().bound(z, group, group_bar)
 
 
 def check_measure(function: Answer) -> None:
-    """Check `function(T, z, group, n_groups)`: M, with every group once in place of a random one."""
+    """Check `function(T, z, group, n_groups)`: M, where each sample is paired with every group."""
     def t(z: Tensor, group: Tensor) -> Tensor:
         return z[:, 0] * group
 
     mismatched = torch.tensor([0.0, 1, 2, 0, 2, 4])
     right = 1 - mismatched.exp().mean().log().item()
     returns(function, (t, torch.tensor([[1.0], [2.0]]), torch.tensor([0, 1]), 3), right, "That is not M.",
-            [(1 - math.log((1 + math.exp(2)) / 2), "the mismatched pairs have only each picture's own group: "
+            [(1 - math.log((1 + math.exp(2)) / 2), "you pair each picture only with its own group: "
               "pair every picture with every group from 0 to n_groups - 1.")])
     passed(f"M on a set of pictures: {right:.3f} nats for this T")
 
@@ -45,7 +45,7 @@ def check_unlearning_loss(function: Answer) -> None:
     expect(mine.drawn is not None, "draw group_bar yourself, and pass it: mine.bound(z, group, group_bar).")
     counts = mine.drawn.bincount(minlength=3).tolist()
     expect(len(counts) == 3 and min(counts) > 60, "draw group_bar uniformly from all 3 declared groups "
-           f"(mine.network.n_groups), also those that the batch lacks; the counts were {counts}.")
+           f"(mine.network.n_groups), including those that the batch lacks; the counts were {counts}.")
     expect(not state.equal(mine.rng.get_state()), "draw with generator=mine.rng to make runs repeatable.")
     target = Estimator.bound(mine, z, group, mine.drawn)
     compare(loss, target, "That is not M of this batch.",
@@ -69,10 +69,10 @@ def check_tune_mine(function: Answer) -> None:
     call(function, mine, loss, features, iter([Batch(z[row], row, row, row) for row in rows]))
     compare(weight, [12.0], "One step per batch must move a weight from 1 to 12.",
             [([1.0], "the network did not change: call mine.optimizer.step() for each batch."),
-             ([2.0], "M became smaller, but tuning must maximise it: minimise minus the loss."),
+             ([2.0], "M became smaller, but tuning must maximise it: minimise the negative loss."),
              ([14.0], "old gradients are still there: call mine.optimizer.zero_grad() before backward().")])
     expect(z.grad is None, "gradients reached the features: compute them under torch.no_grad().")
-    passed("tuning MINE: each batch makes M larger, and the features stay as they were")
+    passed("tuning MINE: each batch makes M larger and leaves the features unchanged")
 
 
 def check_retain_loss(function: Answer) -> None:
@@ -95,9 +95,9 @@ def check_retain_loss(function: Answer) -> None:
     loss = scalar(call(function, logits, batch, m, m_original, draw, 2.0))
     expect(len(drawn) == 1, "draw group_bar once, and call both M and M_original with it.")
     plain, gap = cross_entropy(logits, batch.y).item(), 0.4
-    compare(loss, plain + 2 * gap**2, f"The cross-entropy is {plain:.3f}, lambda 2, and the difference 0.4.",
-            [(plain + 2 * gap, "the difference must be squared (Eq. 6).")])
+    compare(loss, plain + 2 * gap**2, f"The cross-entropy is {plain:.3f}, lambda is 2, and M is off by 0.4.",
+            [(plain + 2 * gap, "square the difference (Eq. 6).")])
     loss.backward()
     expect(target.grad is None, "M_original is a fixed target: detach it.")
     expect(close(scale.grad, 4 * gap), "no gradient reaches the unlearned model's M: detach only the target.")
-    passed("the retain loss: cross-entropy plus calibration term, one draw for both estimates, fixed target")
+    passed("the retain loss: cross-entropy plus calibration term, with one draw and a fixed target")

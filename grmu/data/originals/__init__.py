@@ -1,4 +1,4 @@
-"""originals: the paper's data sets as people have them (CelebA, Waterbirds, FairFace, MultiNLI); their cache.
+"""originals: the paper's data sets, read from downloaded files (CelebA, Waterbirds, FairFace, MultiNLI).
 
-Not here: sets that ship with the project. May import: data.
+Not here: data sets that ship with the project. May import: data.
 """

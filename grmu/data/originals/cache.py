@@ -1,8 +1,7 @@
-"""Samples decoded once into one memory-mapped array on disk: `<name>.npy`, and its manifest `<name>.json`.
+"""Samples decoded once into a memory-mapped array on disk, `<name>.npy`, with a manifest `<name>.json`.
 
-The workers of a `DataLoader` decode blocks of rows, and this process writes them. The manifest has the CRC-32
-of every block that is on the disk, so a killed run is resumed, and an array that was changed since is
-noticed.
+The workers of a `DataLoader` decode blocks of rows, and this process writes them. The manifest records the
+CRC-32 of every block on disk. A killed run can therefore resume, and later changes to the array are detected.
 """
 
 from __future__ import annotations
@@ -25,29 +24,32 @@ from tqdm.auto import tqdm
 from grmu.data.files import naming, write_whole
 
 FORMAT = 2
-BLOCK_BYTES = 2**20  # bytes of a block, about
-RECORD_EVERY = 64  # blocks that a killed run may lose
-LISTED = 20  # files that an error names
+BLOCK_BYTES = 2**20  # approximate size of a block
+RECORD_EVERY = 64  # blocks; a killed run loses at most so many
+LISTED = 20  # files that an error lists
 
-Block = tuple[int, int]  # its first row, and the row after its last
-Content = tuple[bytes, dict[str, str]]  # of a block: its bytes, or none and what is wrong with its files
-Rows = Dataset[Content]  # by block
+Block = tuple[int, int]  # first row, and last row + 1
+Content = tuple[bytes, dict[str, str]]  # bytes of a block, or none and the errors by file
+Rows = Dataset[Content]  # indexed by block
 
 
 def default_folder(root: Path) -> Path:
-    """Return grmu-cache/ beside the original files, or in $GRMU_CACHE a folder for these files' folder."""
+    """Return the folder of the cache of a data set.
+
+    This is grmu-cache/ beside the original files, or a subfolder of $GRMU_CACHE if that is set.
+    """
     if not (chosen := os.environ.get("GRMU_CACHE")):
         return root / "grmu-cache"
     return Path(chosen).expanduser() / digest([str(root.resolve())])[:8]
 
 
 def digest(items: Iterable[str]) -> str:
-    """Return the SHA-256 of an ordered list of names."""
+    """Return the SHA-256 of a list of names, which depends on their order."""
     return hashlib.sha256("\n".join(items).encode()).hexdigest()
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -56,12 +58,12 @@ class Cache:
     """One array on disk.
 
     Args:
-        folder: Where it is.
-        name: Its name, and its manifest's.
-        shape: Its shape, (N, ...).
-        dtype: Its type.
-        made_from: JSON values that tell it from another array.
-        workers: Processes that decode; 0 decodes in this one.
+        folder: Folder of the array.
+        name: Name of the array and of its manifest.
+        shape: Shape of the array, (N, ...).
+        dtype: Data type of the array.
+        made_from: JSON values that distinguish it from arrays made from other files.
+        workers: Number of processes that decode; 0 decodes in this process.
     """
 
     folder: Path
@@ -73,31 +75,31 @@ class Cache:
 
     @property
     def array_file(self) -> Path:
-        """The array, in NumPy's format."""
+        """File of the array, in NumPy's format."""
         return self.folder / f"{self.name}.npy"
 
     @property
     def manifest_file(self) -> Path:
-        """What the array holds, and which of its blocks are there."""
+        """File that records what the array holds and which blocks are written."""
         return self.folder / f"{self.name}.json"
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the whole array."""
+        """Size of the whole array in bytes."""
         return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
 
     def blocks(self) -> list[Block]:
-        """Return all blocks."""
+        """Return all blocks in order."""
         n, step = self.shape[0], max(BLOCK_BYTES * self.shape[0] // self.n_bytes, 1)
         return [(i, min(i + step, n)) for i in range(0, n, step)]
 
     def open(self) -> np.ndarray | None:
         """Return the memory-mapped array, or None if it is not finished.
 
-        Its content is read only if the file was copied or written to since it was last verified.
+        The content is read only if the file was copied or modified since it was last verified.
 
         Raises:
-            ValueError: It is damaged, or was made from other files; the message names what to delete.
+            ValueError: The array is damaged or was made from other files; the message names what to delete.
         """
         manifest = self._manifest()
         if manifest is None or None in manifest["crc32"]:
@@ -108,35 +110,41 @@ class Cache:
         return array
 
     def load(self, make_rows: Callable[[], Rows]) -> np.ndarray:
-        """Return the memory-mapped array, made or finished first if need be.
+        """Return the memory-mapped array, and create or finish it first if necessary.
+
+        Args:
+            make_rows: Function that returns the samples, by block.
 
         Raises:
-            ValueError: Samples cannot be read (up to 20 are named), or the cache is damaged.
+            ValueError: Samples cannot be read (up to 20 are listed), or the cache is damaged.
             OSError: The disk is full or read-only.
         """
         if self.open() is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / f"{self.name}.lock"):
-                if self.open() is None:  # another process may have made it meanwhile
+                if self.open() is None:  # another process may have created it meanwhile
                     self._make(make_rows())
         return self._mapped()
 
     def verify(self) -> None:
-        """Read the whole of a finished array; a ValueError if it is not what was written."""
+        """Read the whole finished array, and raise a ValueError if it differs from what was written."""
         array, crc = self._mapped(), (self._manifest() or {}).get("crc32")
         if [zlib.crc32(array[start:stop].tobytes()) for start, stop in self.blocks()] != crc:
-            raise self._broken("is damaged: it is not what was written")
-        with suppress(OSError):  # whoever may only read verifies again the next time
+            raise self._broken("is damaged: it differs from what was written")
+        with suppress(OSError):  # in a read-only folder, it is verified again next time
             self._record(crc)
 
     def checksums(self, make_rows: Callable[[], Rows]) -> list[int]:
-        """Return the CRC-32 of every block, making the array first if need be; errors as of `load`."""
+        """Return the CRC-32 of every block, and create the array first if necessary.
+
+        It raises the same errors as `load`.
+        """
         self.load(make_rows)
         return (self._manifest() or {})["crc32"]
 
     def _make(self, rows: Rows) -> None:
-        """Write the blocks that are missing: into a file, since a full disk kills whoever writes to a map."""
-        if (manifest := self._manifest()) is None:  # an empty array of full size takes no space yet
+        """Write the missing blocks to the file, because writing to a map on a full disk kills the process."""
+        if (manifest := self._manifest()) is None:  # a sparse file of full size
             np.lib.format.open_memmap(self.array_file, mode="w+", dtype=self.dtype, shape=self.shape)
         blocks, offset, bad = self.blocks(), self._mapped().offset, dict[str, str]()
         crc = manifest["crc32"] if manifest else [None] * len(blocks)
@@ -156,11 +164,11 @@ class Cache:
         if bad:
             names = [f"{file} is {why}" for file, why in bad.items()][:LISTED]
             raise ValueError(f"{len(bad)} samples of {self.name} cannot be read: {'; '.join(names)}"
-                             f"{' ...' * (len(bad) > LISTED)}. Put the right files in their place and start "
-                             "again; what was read is kept.")
+                             f"{' ...' * (len(bad) > LISTED)}. Replace these files and start again; what "
+                             "was read is kept.")
 
     def _stamp(self) -> list[int]:
-        """Return what changes when the file is written to."""
+        """Return the values that change when the file is modified."""
         status = self.array_file.stat()
         return [status.st_size, status.st_mtime_ns]
 
@@ -171,7 +179,7 @@ class Cache:
         write_whole(self.manifest_file, json.dumps({**self._about(), "crc32": crc, "stamp": self._stamp()}))
 
     def _manifest(self) -> dict[str, Any] | None:
-        """Return the manifest, or None if there is none; a ValueError if it is not this array's."""
+        """Return the manifest or, if there is none, None; check that it is this array's."""
         try:
             manifest = json.loads(self.manifest_file.read_text())
             ours = self._about().items() <= manifest.items() and len(manifest["crc32"]) == len(self.blocks())
@@ -190,11 +198,18 @@ class Cache:
             raise self._broken(f"is damaged ({error})") from error
 
     def _broken(self, why: object) -> ValueError:
-        return ValueError(f"the cache {self.array_file} {why}. To have it made again, delete it and "
-                          f"{self.manifest_file.name}, or name another folder in $GRMU_CACHE.")
+        return ValueError(f"the cache {self.array_file} {why}. To create it again, delete it and "
+                          f"{self.manifest_file.name}, or set $GRMU_CACHE to another folder.")
 
 
 def read(rows: Rows, blocks: Sequence[Block], workers: int, title: str) -> Iterable[Content]:
-    """Return the content of blocks in their order, read by `workers` processes, under a progress bar."""
+    """Return the content of blocks, in their order, and show a progress bar.
+
+    Args:
+        rows: The samples, by block.
+        blocks: The blocks to read.
+        workers: Number of processes that read; 0 reads in this process.
+        title: Title of the progress bar.
+    """
     loader = DataLoader(rows, batch_size=None, sampler=blocks, num_workers=workers)
     return tqdm(loader, title, unit=" blocks", leave=False)

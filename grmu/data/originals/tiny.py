@@ -1,4 +1,4 @@
-"""A small folder in exactly CelebA's layout, for dry runs and tests. Generated, so nothing is downloaded."""
+"""Generate a small folder in the layout of CelebA, for dry runs and tests without a download."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from PIL import Image
 
 from grmu.data.originals.original import SPLITS
 
-HEIGHT, WIDTH = 218, 178  # of CelebA's pictures
+HEIGHT, WIDTH = 218, 178  # size of CelebA's pictures
 ATTRIBUTES = [{9: "Blond_Hair", 20: "Male"}.get(i, f"Attribute_{i}") for i in range(40)]
 COUNTS = {"train": (20, 18, 16, 14), "val": (8, 7, 6, 5), "test": (8, 7, 6, 5)}  # 120, in group order
 
 
 def make_celeba(folder: Path, counts: Mapping[str, Sequence[int]] = COUNTS, pictures: bool = True) -> None:
-    """Write CelebA's two text files with these group counts per split, mixed, and the pictures.
+    """Write the two text files of CelebA and the pictures.
 
-    The same bytes each time.
+    Each call writes the same bytes, because the random order is fixed.
+
+    Args:
+        folder: The folder to create.
+        counts: Group counts of each split.
+        pictures: Whether to write the pictures.
     """
     kinds = [(part, y, a) for part, split in enumerate(SPLITS)
              for (y, a), n in zip([(0, 0), (0, 1), (1, 0), (1, 1)], counts[split], strict=True)
@@ -39,7 +44,7 @@ def make_celeba(folder: Path, counts: Mapping[str, Sequence[int]] = COUNTS, pict
 
 
 def write_picture(path: Path, seed: int, height: int = HEIGHT, width: int = WIDTH) -> None:
-    """Write a JPEG of smooth shapes and noise, about as large in bytes as a photograph of its size."""
+    """Write a JPEG of smooth shapes and noise whose size in bytes is that of a photograph."""
     rng = np.random.default_rng(seed)
     small = Image.fromarray(rng.integers(0, 256, (14, 12, 3), dtype=np.uint8))
     shapes = small.resize((width, height), Image.Resampling.BICUBIC)

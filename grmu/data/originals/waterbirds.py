@@ -1,7 +1,8 @@
-"""Waterbirds: water and land birds, cut out and put before water and land (Sagawa et al., ICLR 2020).
+"""Waterbirds: birds of water and land, pasted on backgrounds of water and land.
 
-Pictures are stored squashed to 256 x 256; a network sees the central 224 x 224. The paper's released code
-does not squash them: the shorter side becomes 256.
+The pictures are from Sagawa et al., ICLR 2020. They are stored squashed to 256 x 256, and a network sees the
+central 224 x 224. The paper's released code keeps the aspect ratio instead and resizes the shorter side to
+256.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from grmu.data.memmap import CropTransform
 from grmu.data.originals.original import Metadata, Original, Pictures, Protocols, codes, find, read_table
 
 FOLDER = "waterbird_complete95_forest2water2"
-LABELS = (f"{FOLDER}/metadata.csv", "metadata.csv")  # where it may be
+LABELS = (f"{FOLDER}/metadata.csv", "metadata.csv")  # possible places
 
 
 def read(root: Path) -> Metadata:
-    """Labels and split of every row of metadata.csv."""
+    """Read the labels and the split of every row of metadata.csv."""
     path = find("waterbirds", root, *LABELS)
     table = read_table(path, ["img_filename", "y", "split", "place"])
     return Metadata(path.parent, table.img_filename.tolist(), codes(table.y, ("0", "1"), path),

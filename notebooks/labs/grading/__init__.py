@@ -1,1 +1,1 @@
-"""Hand out labs and grade them: `python -m grading release | grade | mark`, from `make labs | grade | mark`."""
+"""Hand out labs and grade them (`make labs`, `make grade`, `make mark`)."""

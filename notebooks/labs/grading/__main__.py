@@ -1,7 +1,7 @@
-"""`python -m grading release | grade SUBMISSIONS | mark`: hand out labs and grade them.
+"""Hand out labs and grade them: python -m grading release | grade SUBMISSIONS | mark.
 
-Each submission is executed in a sandbox (`sandbox.py`) and asked from outside by the checks of its lab
-(`checks/LAB.py`), with inputs drawn from a secret. nbgrader (`gradebook.py`) keeps the points.
+Each submission is executed in a sandbox (`sandbox.py`). The checks of its lab (`checks/LAB.py`) then ask it questions
+from outside, with random inputs from a secret seed. nbgrader (`gradebook.py`) keeps the points.
 """
 
 from __future__ import annotations
@@ -40,14 +40,22 @@ from grmu.data.files import write_whole
 HERE = Path(__file__).parent
 SOURCE, BUILD = HERE.parent / "source", PACKAGE.parent / "build"
 LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "project")
-Done = tuple[NotebookNode | None, list[str], str]  # a checked submission (None: unchanged), notes, and its key
+Done = tuple[NotebookNode | None, list[str], str]  # the checked submission (None if unchanged), notes, key
 README = "Unpack a lab beside the .whl file. With Python 3.11 to 3.13: pip install {wheel}; jupyter lab lab1/lab1.ipynb\n"
 FORMGRADER = "--LabApp.default_url=/formgrader/gradebook"
 
 
 @dataclass(frozen=True)
 class Grading:
-    """How submissions are graded: nothing here changes while they are."""
+    """The settings of grading, which do not change while submissions are graded.
+
+    Args:
+        course: Folder of the nbgrader course.
+        secret: Seed of the random inputs.
+        limits: Resources of a submission.
+        unsafe: Grade without a sandbox.
+        digest: Hash of the files that decide points.
+    """
 
     course: Path
     secret: str
@@ -56,7 +64,11 @@ class Grading:
     digest: str
 
     def run(self, lab: str, nb: NotebookNode, trusted: bool = False) -> tuple[list[Any] | None, dict[str, str], list[str]]:
-        """Execute a notebook in a sandbox and check it; return outputs, verdicts ("": right) by cell, and notes."""
+        """Execute a notebook in a sandbox, and check it.
+
+        Returns:
+            The outputs of its cells, the verdict on each graded cell ("" if correct), and notes.
+        """
         with Sandbox(self.course / "given", self.limits, self.unsafe, trusted) as box:
             outputs = box.execute(nb, importlib.import_module(f"grading.checks.{lab}").NOT_ALLOWED)
             verdicts = {name: verdict(check, box.ask, self.rng(lab, name)) for name, check in checks(lab).items()}
@@ -64,7 +76,7 @@ class Grading:
         return outputs, verdicts, [*box.notes, *filter(None, [box.ended]), *warning]
 
     def mark(self, s: Submission) -> Done:
-        """Execute and check one submission; one that cannot be read gets no points."""
+        """Execute and check one submission. A submission that cannot be read gets no points."""
         release = nbformat.read(self.course / "release" / s.lab / f"{s.lab}.ipynb", as_version=4)
         before = self.course / "results" / s.student / f"{s.lab}.json"
         kept = json.loads(before.read_text()) if before.is_file() else {"key": None}
@@ -84,10 +96,10 @@ class Grading:
         return nb, [*restored, *notes], key
 
     def check_solution(self, lab: str) -> None:
-        """Grade the lab's own solution, once; its finished runs save submissions time.
+        """Grade the lab's own solution once, which also computes the runs that all submissions share.
 
         Raises:
-            ValueError: It does not get full marks here.
+            ValueError: The solution does not get full marks on this machine.
         """
         passed = self.course / "given" / f"{lab}.passed"
         if passed.is_file() and passed.read_text() == self.digest:
@@ -96,32 +108,32 @@ class Grading:
         _, verdicts, notes = self.run(lab, nb, trusted=True)
         wrong = [f"{name}: {message}" for name, message in verdicts.items() if message]
         if wrong or len(notes) > self.unsafe:
-            raise ValueError(f"{lab}: its own solution does not get full marks here, so nothing was graded. "
+            raise ValueError(f"{lab}: the lab's own solution does not get full marks here, so nothing was graded. "
                              + "; ".join([*wrong, *notes]))
         write_whole(passed, self.digest)
 
     def rng(self, lab: str, name: str) -> np.random.Generator:
-        """Return the random inputs of a check: the same for a whole class."""
+        """Return the random generator of a check, which is the same for all submissions."""
         seed = hashlib.sha256(f"{self.secret}\n{lab}\n{name}".encode()).digest()
         return np.random.default_rng(int.from_bytes(seed))
 
 
 @functools.cache
 def checks(lab: str) -> dict[str, Callable[..., None]]:
-    """Return a lab's checks by the name of their graded cell, loaded once: before the first submission runs."""
+    """Return a lab's checks by the name of their graded cell. They are loaded before any submission runs."""
     module = importlib.import_module(f"grading.checks.{lab}")
     return {name: value for name, value in vars(module).items() if name.startswith("test_")}
 
 
 def verdict(check: Callable[..., None], ask: Ask, rng: np.random.Generator) -> str:
-    """Return "" if an answer is right, else what is wrong with it."""
+    """Return "" if an answer is correct, otherwise what is wrong with it."""
     try:
         check(ask, rng)
     except Refused as error:
-        message = f"Your code gave an error where an answer was expected. {error}"
+        message = f"Your code raised an error instead of giving an answer. {error}"
     except AssertionError as error:
         message = str(error) or "This answer is wrong."
-    except Exception as error:  # a form of answer that no check expected: the lab's own solution passes
+    except Exception as error:  # the answer has an unexpected form, because the lab's own solution passes
         message = f"The answer has a wrong type, shape or name ({type(error).__name__}: {error})."
     else:
         return ""
@@ -129,7 +141,7 @@ def verdict(check: Callable[..., None], ask: Ask, rng: np.random.Generator) -> s
 
 
 def digest() -> str:
-    """Return a hash of everything that decides points."""
+    """Return a hash of all files that decide points."""
     files = sorted([*HERE.rglob("*.py"), *SOURCE.rglob("*.ipynb")])
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
 
@@ -148,6 +160,17 @@ def write_verdicts(nb: NotebookNode, outputs: list[Any] | None, verdicts: dict[s
 
 def grade(folder: Path, out: Path, only: str | None, limits: Limits, jobs: int, unsafe: bool) -> pd.DataFrame:
     """Grade all submissions in a folder; write gradebook.csv, points.csv and feedback/STUDENT/LAB.html.
+
+    Args:
+        folder: Folder of the submissions.
+        out: Folder for the results.
+        only: Grade only this lab; None grades all labs.
+        limits: Resources of a submission.
+        jobs: Number of submissions that are graded at the same time.
+        unsafe: Grade without a sandbox.
+
+    Returns:
+        The gradebook, one row per submission.
 
     Raises:
         FileNotFoundError: There is no submission.
@@ -184,7 +207,7 @@ def grade(folder: Path, out: Path, only: str | None, limits: Limits, jobs: int, 
 
 
 def save(course: Course, s: Submission, done: Done, out: Path) -> dict[str, Any]:
-    """Let nbgrader save the points of a submission; write its feedback page; return its row of the gradebook."""
+    """Save the points with nbgrader, write the feedback page, and return the submission's gradebook row."""
     nb, notes, key = done
     if nb is not None:
         course.grade(s.student, s.lab, nb)
@@ -215,7 +238,7 @@ def release(out: Path, only: str | None) -> None:
 
 
 def main() -> int:
-    """Parse the command line."""
+    """Parse the command line and run one command."""
     parser = argparse.ArgumentParser(prog="python -m grading", description=__doc__.split("\n\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("release", "grade", "mark"):
@@ -231,13 +254,13 @@ def main() -> int:
         if given.command == "release":
             release(BUILD / "labs", given.lab)
         elif given.command == "mark":
-            course = BUILD / "grades" / "course"  # whose nbgrader_config.py is read
-            require(course.is_dir(), "Nothing has been graded yet. Use make grade SUBMISSIONS=folder.")
+            course = BUILD / "grades" / "course"  # nbgrader reads the configuration in its working directory
+            require(course.is_dir(), "Nothing has been graded yet: run `make grade SUBMISSIONS=folder` first.")
             return subprocess.call([sys.executable, "-m", "jupyterlab", "--allow-root", FORMGRADER], cwd=course)
         else:
             limits = Limits(**{field.name: getattr(given, field.name) for field in fields(Limits)})
             grade(given.submissions, given.out, given.lab, limits, given.jobs, os.environ.get("UNSAFE") == "1")
-            print(f"written: {given.out / 'gradebook.csv'}, points.csv and feedback/")
+            print(f"Wrote {given.out / 'gradebook.csv'}, points.csv and feedback/.")
     except (FileNotFoundError, Unsafe, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,16 +1,15 @@
-"""What a check asks of a submission, and what comes back: plain data, never objects.
+"""Ask a submission questions from a check, and get plain data back, never objects.
 
-    def test_group_counts(ask, rng):                        # a check: its name is the graded cell's
+    def test_group_counts(ask, rng):                        # a check, named like the graded cell
         group = torch.as_tensor(rng.integers(0, 3, 50))
         counts = ask("group_counts(group, 4)", group=group)
-        assert same(counts, torch.bincount(group, minlength=4)), "a group that nobody is in counts 0."
+        assert same(counts, torch.bincount(group, minlength=4)), "A group without samples counts 0."
 
-`ask` evaluates code in a copy of the submission's names, wherever the submission runs (`in_process`, or a
-kernel that `grmu.course.labs` talks to); the check itself runs where the submission cannot reach it. So
-rebinding a name over there changes an answer, and never what an answer is compared with.
+`ask` evaluates code in a copy of the submission's names, wherever the submission runs (`in_process`, or in a kernel
+that `sandbox.py` talks to). The check itself runs where the submission cannot reach it. So a submission that rebinds
+names can change its answers, but never the values that they are compared with.
 
-A kernel reads this file by itself, without the package; what only some answers need is imported when they
-come.
+A kernel reads this file without the package, so modules that only some answers need are imported late.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-Ask = Callable[..., Any]  # ask(code, name=value, ...): the value of the last expression of `code`
+Ask = Callable[..., Any]  # ask(code, name=value, ...) returns the value of the last expression of `code`
 LARGEST = 64 * 2**20  # characters of one answer
 ARRAY = "array in base64"
-# for questions: the value of a loss, and its gradients (0 where none flows)
+# Code for questions: it returns the value of a loss and its gradients (0 if there is none).
 GRADIENTS = """
 import torch
 def with_gradients(loss, *inputs):
@@ -39,15 +38,17 @@ def with_gradients(loss, *inputs):
 
 
 class Refused(AssertionError):
-    """The submission raised an error where an answer was expected, or answered with what is no plain data."""
+    """The submission raised an error instead of answering, or its answer is not plain data."""
 
 
 def encode(value: Any) -> str:
-    """Return plain data as JSON: numbers, texts, lists and dicts; tensors, arrays, and tables as dicts of columns.
+    """Return plain data as JSON.
+
+    Plain data are numbers, texts, lists, dicts, tensors and arrays. Tables become dicts of columns.
 
     Raises:
-        TypeError: The value is of another type.
-        ValueError: It is too large.
+        TypeError: The value has another type.
+        ValueError: The value is too large.
     """
     text = json.dumps(value, default=_plain)
     if len(text) > LARGEST:
@@ -56,22 +57,22 @@ def encode(value: Any) -> str:
 
 
 def decode(text: str) -> Any:
-    """Return what `encode` was given: arrays as tensors, tables as dicts of columns, tuples as lists."""
+    """Return the value that was given to `encode`, with arrays as tensors, tables as dicts, tuples as lists."""
     return json.loads(text, object_hook=_restored)
 
 
 def answer(namespace: Mapping[str, Any], code: str, given: str) -> str:
-    """Evaluate code in a copy of `namespace`; return {"value": ...} or {"error": ...}, encoded as `given` is."""
+    """Evaluate code in a copy of `namespace`, and return {"value": ...} or {"error": ...}, encoded like `given`."""
     try:
         names = dict(namespace) | decode(given)
         tree = ast.parse(code)
         last = tree.body.pop()
         if not isinstance(last, ast.Expr):
-            raise SyntaxError("a question ends with an expression")
+            raise SyntaxError("a question must end with an expression")
         exec(compile(tree, "<question>", "exec"), names)
         value = eval(compile(ast.Expression(last.value), "<question>", "eval"), names)
         return encode({"value": value})
-    except Exception as error:  # the submission's, whatever it is
+    except Exception as error:  # the submission may raise any error
         return encode({"error": f"{type(error).__name__}: {error}"[:1000]})
 
 
@@ -79,7 +80,7 @@ def read(text: str) -> Any:
     """Return the value in an answer.
 
     Raises:
-        Refused: There is an error in its place, or it is not plain data.
+        Refused: The answer is an error, or it is not plain data.
     """
     try:
         reply = decode(text)
@@ -92,15 +93,22 @@ def read(text: str) -> Any:
 
 
 def in_process(namespace: Mapping[str, Any]) -> Ask:
-    """Ask names of this process, through the same text as a kernel: for tests of checks."""
+    """Return a function that asks names of this process, encoded as for a kernel, for tests of checks."""
     def ask(code: str, /, **given: Any) -> Any:
         return read(answer(namespace, code, encode(given)))
     return ask
 
 
 def same(answer: Any, expected: Any, tolerance: float = 1e-6) -> bool:
-    """Whether two numbers, tensors or lists of numbers have one shape, and equal values within a tolerance
-    (absolute, and relative to the expected). NaN equals NaN. False for what is no number."""
+    """Return whether two numbers, tensors or lists of numbers have the same shape and nearly equal values.
+
+    NaN equals NaN. The result is False if a value is not numeric.
+
+    Args:
+        answer: A value.
+        expected: The expected value.
+        tolerance: Absolute tolerance, and tolerance relative to the expected value.
+    """
     try:
         ours, theirs = (np.asarray(v, dtype=float) for v in (expected, answer))
     except (TypeError, ValueError):
@@ -111,15 +119,23 @@ def same(answer: Any, expected: Any, tolerance: float = 1e-6) -> bool:
 
 def compare(answer: Any, expected: Any, message: str, wrong: Iterable[tuple[Any, str]] = (),
             tolerance: float = 1e-6) -> None:
-    """Raise an AssertionError unless an answer is right: with the message of a known wrong value, if any."""
+    """Raise an AssertionError if an answer is wrong.
+
+    Args:
+        answer: The answer.
+        expected: The correct value.
+        message: The message of the error.
+        wrong: Common wrong values, each with a better message.
+        tolerance: As in `same`.
+    """
     if not same(answer, expected, tolerance):
         raise AssertionError(next((why for value, why in wrong if same(answer, value, tolerance)), message))
 
 
 def own_code(expression: str, *names: str) -> str:
-    """A question: `expression`, while those functions of the package raise an error.
+    """Return a question that evaluates `expression` while some functions of the package raise an error.
 
-    For functions that other answers need: a lab's NOT_ALLOWED has all others. The value is called `value`.
+    It is for functions that other answers need; a lab's NOT_ALLOWED has all others. The result is called `value`.
     """
     return f"""
 import inspect, pkgutil, torch
@@ -135,13 +151,13 @@ value
 
 
 def keeps_random_state(ask: Ask, code: str, **given: Any) -> bool:
-    """Whether running `code` leaves the global random states of Python, NumPy and PyTorch unchanged."""
+    """Return whether running `code` leaves the global random states of Python, NumPy and PyTorch unchanged."""
     states = "[torch.get_rng_state().tolist(), str(numpy.random.get_state()), str(random.getstate())]"
     return ask(f"import random, numpy, torch\nbefore = {states}\n{code}\nbefore == {states}", **given) is True
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold in place of an object."""
+    """Return a replacement for an object that JSON cannot hold."""
     if hasattr(value, "to_dict"):  # pandas
         return value.to_dict("list") if hasattr(value, "columns") else list(value)
     if isinstance(value, set | frozenset | range):

@@ -1,6 +1,6 @@
-"""What nbgrader does: release versions, points, the gradebook, feedback pages, and marks given by hand.
+"""Use nbgrader for release versions, points, the gradebook, feedback pages, and manual grading.
 
-Submissions reach nbgrader already executed, with each check's verdict as the output of its graded cell.
+nbgrader gets submissions that are already executed. The output of each graded cell is the verdict of its check.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TAGS = {*bleach.ALLOWED_TAGS, "br", "details", "div", "h1", "h2", "h3", "h4", "h
 ATTRIBUTES = {"*": ["class", "id"], "a": ["href"], "img": ["alt", "height", "src", "width"]}
 UNSEEN = re.compile(r"<(style|script)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 STYLE = "#toc { display: none } td, th { vertical-align: top; text-align: left; padding: 0.1em 0.6em }"
-LMS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]  # Canvas's columns; Moodle maps the login
+LMS = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]  # Canvas's columns; Moodle uses the login
 CONFIG = """c = get_config()
 c.CourseDirectory.root = c.Exchange.root = {root!r}
 c.HTMLExporter.sanitize_html = True
@@ -45,24 +45,24 @@ c.HTMLExporter.filters = {{"markdown2html": "grading.gradebook.clean_markdown",
 
 
 def clean(element: Any) -> str:
-    """Return HTML without anything that a browser would run."""
+    """Return HTML without anything that a browser would execute."""
     text = element.decode() if isinstance(element, bytes) else str(element)
     return bleach.clean(UNSEEN.sub("", text), tags=TAGS, attributes=ATTRIBUTES, strip=True,
                         protocols={*bleach.ALLOWED_PROTOCOLS, "data"})
 
 
 def clean_markdown(source: str) -> str:
-    """Return Markdown as clean HTML."""
+    """Convert Markdown to clean HTML."""
     return clean(markdown2html(source))
 
 
 class Points(Preprocessor):
-    """Adds a table of points and comments to the top of nbgrader's feedback page."""
+    """Add a table of points and comments to the top of nbgrader's feedback page."""
 
     enabled = Bool(True)
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
-        """After nbgrader's GetGrades has written scores and comments into the cells."""
+        """Add the table, after nbgrader's GetGrades has written scores and comments into the cells."""
         about, lines = resources["nbgrader"], list[str]()
         for cell in nb.cells:
             meta = cell.metadata.get("nbgrader", {})
@@ -83,9 +83,9 @@ class Course:
     """An nbgrader course folder with the release versions of some labs.
 
     Args:
-        folder: Where it is made; what is there already stays.
-        source: The folder with LAB/LAB.ipynb, solutions included.
-        labs: The labs.
+        folder: Path of the course folder. Existing files are kept.
+        source: Folder with LAB/LAB.ipynb, including solutions.
+        labs: Names of the labs.
 
     Raises:
         ValueError: nbgrader cannot make a release version.
@@ -102,7 +102,8 @@ class Course:
         config.HTMLExporter.sanitize_html = True
         config.HTMLExporter.filters = {"markdown2html": clean_markdown, "clean_html": clean}
         self.folder.mkdir(parents=True, exist_ok=True)
-        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # for alembic
+        # nbgrader calls alembic, which may not be on the path
+        os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         write_whole(self.folder / "nbgrader_config.py", CONFIG.format(root=str(self.folder)))
         self._nbgrader = NbGraderAPI(config=config)
         for lab in labs:
@@ -118,12 +119,12 @@ class Course:
         return self.folder / "release" / lab / f"{lab}.ipynb"
 
     def grade(self, student: str, lab: str, executed: NotebookNode) -> None:
-        """Let nbgrader save the points of an executed submission."""
+        """Save the points of an executed submission with nbgrader."""
         write_whole(self.folder / "submitted" / student / lab / f"{lab}.ipynb", nbformat.writes(executed))
         _must(lambda: self._nbgrader.autograde(lab, student))
 
     def points(self, student: str, lab: str) -> pd.DataFrame:
-        """Return one row for each graded cell: points (NaN: not given yet), max, by_hand, comment."""
+        """Return one row per graded cell: points (NaN if not graded yet), max, by_hand and comment."""
         with Gradebook(self._nbgrader.coursedir.db_url) as book:
             nb = book.find_submission_notebook(lab, lab, student)
             comments = {comment.name: comment.comment for comment in nb.comments}
@@ -132,13 +133,13 @@ class Course:
         return pd.DataFrame(rows, columns=["name", "points", "max", "by_hand", "comment"]).set_index("name")
 
     def feedback(self, student: str, lab: str) -> str:
-        """Return the student's page."""
+        """Return the student's feedback page."""
         _must(lambda: self._nbgrader.generate_feedback(lab, student))
         return (self.folder / "feedback" / student / lab / f"{lab}.html").read_text(encoding="utf-8")
 
 
 def for_lms(book: pd.DataFrame) -> pd.DataFrame:
-    """Return the points so far, one row per student and one column per lab, as Canvas and Moodle import them."""
+    """Return the points so far in the format that Canvas and Moodle import: a row per student, a column per lab."""
     wide = book.pivot(index="student", columns="lab", values="total")
     people = pd.DataFrame("", wide.index, LMS)
     people["Student"] = people["SIS Login ID"] = wide.index
@@ -149,11 +150,11 @@ def _must(step: Callable[[], dict[str, Any]]) -> None:
     """Do a step of nbgrader.
 
     Raises:
-        ValueError: it failed.
+        ValueError: The step failed.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the database library's
+        warnings.simplefilter("ignore")  # the database library issues deprecation warnings
         done = step()
     if not done["success"]:
         reasons = re.findall(r"^\s*[\w.]*(?:Error|Exception)\b.*", done.get("log") or "", re.MULTILINE)
-        raise ValueError(f"nbgrader failed: {(reasons or ['no reason given'])[0].strip()[:300]}")
+        raise ValueError(f"nbgrader failed: {(reasons or ['it gave no reason'])[0].strip()[:300]}")

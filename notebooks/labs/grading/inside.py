@@ -1,13 +1,14 @@
 """Run inside the sandbox: execute one notebook with nbclient, then answer questions about its names.
 
-`sandbox.py` starts this file and talks to it through standard input and output, one line of JSON a message:
+`sandbox.py` starts this file, and exchanges messages with it through standard input and output. Each message is one
+line of JSON:
 
     in:  {"notebook", "limits", "not_allowed", "alone"}     out: {"outputs", "notes"}
     in:  {"code", "given"}, any number of times             out: {"answer", "notes"}
 
-Graded tests are not executed: they are for students, and give no points. A cell that ends the kernel or runs
-too long is left out, and the notebook is executed again without it. Nothing in here is secret: a submission
-that takes over this process can only forge its own answers.
+The tests in the notebook are not executed, because they are only for students and give no points. If a cell ends the
+kernel or takes too long, it is skipped and the notebook is executed again without it. Nothing in this file is secret: a
+submission that takes over this process can only forge its own answers.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ from jupyter_client.utils import ensure_async
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-SHOWN = 2_000_000  # characters of output that are kept of a cell, pictures included
-PROCESSES = 200  # and threads
-KERNELS = 4  # how often the notebook is executed at most
+SHOWN = 2_000_000  # characters of output that are kept per cell, including pictures
+PROCESSES = 200  # maximum number of processes and threads
+KERNELS = 4  # maximum number of executions of the notebook
 ASKING = str(Path(__file__).with_name("asking.py"))
 
 
 class Client(NotebookClient):
-    """Executes cells whatever errors they raise, and cuts their output."""
+    """Execute cells even if some raise errors, and limit their output."""
 
     def __init__(self, nb: nbformat.NotebookNode, seconds: float, notes: list[str]) -> None:
         super().__init__(nb, timeout=int(seconds), allow_errors=True, kernel_name="python3",
@@ -44,7 +45,7 @@ class Client(NotebookClient):
         self.kept, self.notes = dict[int, int](), notes
 
     def output(self, outs: list, msg: dict, display_id: str, cell_index: int) -> Any:
-        """Keep an output if the cell has not printed too much already."""
+        """Keep an output unless the cell has already printed too much."""
         self.kept[cell_index] = self.kept.get(cell_index, 0) + len(str(msg["content"]))
         if self.kept[cell_index] <= SHOWN:
             return super().output(outs, msg, display_id, cell_index)
@@ -52,7 +53,7 @@ class Client(NotebookClient):
         return None
 
     async def run_cells(self, left_out: set[int]) -> bool:
-        """Execute all cells but those; False (and one more in `left_out`) if a cell ended the kernel."""
+        """Execute all other cells; if one ends the kernel, add it to `left_out` and return False."""
         for index, cell in enumerate(self.nb.cells):
             if cell.cell_type != "code" or index in left_out:
                 continue
@@ -69,7 +70,7 @@ class Client(NotebookClient):
         return True
 
     async def ask(self, code: str, given: str, seconds: int) -> str | None:
-        """The kernel's answer as text; None if it gave none in time, or died."""
+        """Return the kernel's answer as text; None if it did not answer in time, or died."""
         call = f"__import__('runpy').run_path({ASKING!r})['answer'](globals(), {code!r}, {given!r})"
         assert self.kc is not None
         assert self.km is not None
@@ -87,24 +88,24 @@ class Client(NotebookClient):
 
 
 def note(notes: list[str], what: str) -> None:
-    """Remember a sentence once."""
+    """Add a note unless it is already there."""
     if what not in notes:
         notes.append(what)
 
 
 def failed(why: str) -> str:
-    """An error in place of an answer, as `asking.read` expects it."""
+    """Return an error instead of an answer, in the form that `asking.read` expects."""
     return json.dumps({"error": why[:1000]})
 
 
 def receive() -> dict[str, Any] | None:
-    """The next message; None at the end."""
+    """Return the next message; None at the end."""
     line = sys.stdin.readline()
     return json.loads(line) if line else None
 
 
 async def serve(task: dict[str, Any], send: Any) -> None:
-    """Execute the notebook, then answer until nobody asks."""
+    """Execute the notebook, then answer questions until there are no more."""
     nb, limits, notes = nbformat.from_dict(task["notebook"]), task["limits"], list[str]()
     left_out, reported = {i for i, cell in enumerate(nb.cells) if is_test(cell)}, False
     for _ in range(KERNELS):
@@ -126,7 +127,7 @@ async def serve(task: dict[str, Any], send: Any) -> None:
                 return
         with suppress(ProcessLookupError):
             if task["alone"]:
-                os.kill(-1, signal.SIGKILL)  # what the kernel has left: all processes here but this one
+                os.kill(-1, signal.SIGKILL)  # kill what the kernel left: all processes here except this one
     note(notes, f"the kernel ended {KERNELS} times")
     if not reported:
         send({"outputs": [cell.get("outputs") for cell in nb.cells], "notes": notes})
@@ -135,20 +136,20 @@ async def serve(task: dict[str, Any], send: Any) -> None:
 
 
 def is_test(cell: Any) -> bool:
-    """Whether a cell is a graded test."""
+    """Return whether a cell is a graded test."""
     about = cell.metadata.get("nbgrader", {})
     return bool(cell.cell_type == "code" and about.get("grade") and not about.get("solution"))
 
 
 def limit(gigabytes: float) -> None:
-    """What this process and each of its children may use."""
+    """Limit the resources of this process and of each of its children."""
     size = int(gigabytes * 2**30)
     resource.setrlimit(resource.RLIMIT_DATA, (size, size))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**29, 2**29))
 
 
 def main() -> None:
-    """Keep standard output for messages: whatever else is printed to it is lost."""
+    """Serve messages on standard output, to which nothing else can print."""
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.set_inheritable(channel.fileno(), False)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
@@ -161,7 +162,7 @@ def main() -> None:
     assert task is not None
     limit(task["limits"]["gigabytes"])
     if task["alone"]:
-        with suppress(OSError, ValueError):  # root's processes are not counted: this limits their numbers
+        with suppress(OSError, ValueError):  # RLIMIT_NPROC does not apply to root, but this does
             Path("/proc/sys/kernel/pid_max").write_text(str(PROCESSES))
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))

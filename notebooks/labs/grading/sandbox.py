@@ -1,7 +1,7 @@
-"""Execute a submission in a sandbox (bubblewrap), and ask it from outside.
+"""Execute a submission in a sandbox (bubblewrap), and ask it questions from outside.
 
-The sandbox has no network and no other process. Its file system has only Python, the package, its data, and a folder
-in memory that vanishes at the end. `inside.py` runs in it.
+The sandbox has no network and no access to other processes. Its file system contains only Python, the package, its
+data, and a temporary folder in memory. `inside.py` runs in it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from grading.asking import LARGEST, Refused, encode, read
 GRADING, PACKAGE = Path(__file__).parent, Path(grmu.__file__).parent
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives")
 PASSED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "TZ")
-MISSING = """bubblewrap {why}. Submissions run only in its sandbox. Either
+MISSING = """bubblewrap {why}, but submissions need its sandbox. Either
   install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap), or
   grade in the container that notebooks/labs/Containerfile describes.
-UNSAFE=1 grades without a sandbox: submissions can then read and change your files."""
-# run in the kernel before the first question: from now on these functions raise an error
+UNSAFE=1 grades without a sandbox, so submissions can read and change your files."""
+# The kernel runs this code before the first question, so that these functions raise an error.
 FORBID = """
 import inspect as _inspect, pkgutil as _pkgutil
 for _name in {names!r}:
@@ -44,12 +44,19 @@ None
 
 
 class Unsafe(RuntimeError):
-    """There is no sandbox here."""
+    """No sandbox is available."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a submission may use: seconds in all, of a cell and of an answer; memory of each process."""
+    """The resources of a submission.
+
+    Args:
+        seconds: Total time.
+        cell_seconds: Time for one cell.
+        ask_seconds: Time for one answer.
+        gigabytes: Memory of each process.
+    """
 
     seconds: int = 1800
     cell_seconds: int = 300
@@ -58,10 +65,10 @@ class Limits:
 
 
 def check_bubblewrap() -> None:
-    """Try the sandbox.
+    """Check that a sandbox can be created.
 
     Raises:
-        Unsafe: bubblewrap is not installed, or may not make namespaces here.
+        Unsafe: bubblewrap is not installed, or may not create namespaces here.
     """
     if shutil.which("bwrap") is None:
         raise Unsafe(MISSING.format(why="is not installed"))
@@ -72,7 +79,7 @@ def check_bubblewrap() -> None:
 
 
 def bubblewrap(given: Path, trusted: bool) -> list[str]:
-    """Return the command line up to the program: what the sandbox shows."""
+    """Return the command line of bubblewrap, which defines the files that the sandbox contains."""
     shown = [*SYSTEM, sys.base_prefix, sys.prefix, str(PACKAGE), str(PACKAGE.parent / "data")]
     command = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
                "--size", str(2**31), "--tmpfs", "/tmp"]
@@ -85,13 +92,13 @@ def bubblewrap(given: Path, trusted: bool) -> list[str]:
 
 
 class Sandbox:
-    """One submission's processes; leaving the `with` block ends them.
+    """The processes of one submission, which end with the `with` block.
 
     Args:
-        given: A folder with runs/ (finished runs) and matplotlib/ (known fonts), copied for the submission.
-        limits: What it may use.
+        given: A folder with runs/ (finished runs) and matplotlib/ (font caches), which is copied for the submission.
+        limits: The resources of the submission.
         unsafe: Run without bubblewrap.
-        trusted: Save finished runs in `given`, for others.
+        trusted: Save finished runs in `given`, so that submissions can use them.
     """
 
     def __init__(self, given: Path, limits: Limits, unsafe: bool = False, trusted: bool = False) -> None:
@@ -131,7 +138,10 @@ class Sandbox:
             self._process.kill()
 
     def execute(self, notebook: dict[str, Any], not_allowed: Sequence[str] = ()) -> list[Any] | None:
-        """Return each cell's outputs; None if the submission ended before there were any (`ended` says why)."""
+        """Execute a notebook, and return each cell's outputs.
+
+        The result is None if the submission ended before it returned outputs; `ended` then has the reason.
+        """
         task = {"notebook": notebook, "limits": asdict(self.limits), "alone": not self.unsafe,
                 "not_allowed": FORBID.format(names=list(not_allowed))}
         outputs = self._exchange(task).get("outputs")
@@ -141,14 +151,14 @@ class Sandbox:
         return None
 
     def ask(self, code: str, /, **given: Any) -> Any:
-        """Ask as `grading.asking.Ask` does."""
+        """Ask a question, as in `grading.asking.Ask`."""
         text = self._exchange({"code": code, "given": encode(given)}).get("answer")
         if not isinstance(text, str):
-            raise Refused(self.ended or "there was no answer")
+            raise Refused(self.ended or "The submission gave no answer.")
         return read(text)
 
     def _exchange(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send a message, and return the next one; empty if there is none, and `ended` says why."""
+        """Send a message and return the reply; empty if there is none, and `ended` then has the reason."""
         line, stdin, stdout = b"", self._process.stdin, self._process.stdout
         with suppress(OSError):
             stdin.write(json.dumps(message).encode() + b"\n")  # type: ignore[union-attr]
@@ -162,14 +172,14 @@ class Sandbox:
             self._watch.join()
             self._errors.seek(0)
             lines = self._errors.read()[-2000:].decode(errors="replace").splitlines()
-            why = [line for line in lines if line.startswith("bwrap")] or ["no reason given"]
+            why = [line for line in lines if line.startswith("bwrap")] or ["it gave no reason"]
             self.ended = self.ended or f"the submission ended without an answer ({why[-1]})"
             return {}
         return reply
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder that submissions are given."""
+    """Create the folder that submissions are given."""
     (folder / "runs").mkdir(parents=True, exist_ok=True)
     known = shutil.ignore_patterns("tex*")
     shutil.copytree(matplotlib.get_cachedir(), folder / "matplotlib", dirs_exist_ok=True, ignore=known)

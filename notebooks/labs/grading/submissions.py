@@ -1,4 +1,4 @@
-"""Submissions: find them in a folder, read them without trusting them, and restore what students may not change."""
+"""Find submissions in a folder, read them without trusting them, and restore what students must not change."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nbformat import NotebookNode
 
 from grmu.data import require
 
-IGNORED = {".ipynb_checkpoints", "timestamp.txt", ".DS_Store", "__MACOSX"}  # what editors and nbgrader leave
+IGNORED = {".ipynb_checkpoints", "timestamp.txt", ".DS_Store", "__MACOSX"}  # files of editors and nbgrader
 EXPECTED = "LAB_STUDENT.ipynb, STUDENT/LAB.ipynb, STUDENT/LAB/LAB.ipynb, or a .zip of that name"
-LARGEST = 50 * 2**20  # bytes of a notebook
+LARGEST = 50 * 2**20  # maximum bytes of a notebook
 
 
 class Submission(NamedTuple):
-    """A notebook that was handed in, or a zip that holds it."""
+    """A notebook that was submitted, or a zip file that contains it."""
 
     student: str
     lab: str
@@ -28,13 +28,13 @@ class Submission(NamedTuple):
 
 
 def find(folder: Path, labs: Sequence[str]) -> tuple[list[Submission], list[str]]:
-    """Return the submissions in a folder, and one message for each file that is not one.
+    """Return the submissions in a folder, and one message for each file that is not a submission.
 
     Raises:
-        FileNotFoundError: no such folder, or no submission in it.
+        FileNotFoundError: The folder does not exist, or it has no submission.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder {folder}. Use make grade SUBMISSIONS=folder.")
+        raise FileNotFoundError(f"There is no folder {folder}: run `make grade SUBMISSIONS=folder`.")
     found, others = dict[tuple[str, str], Submission](), list[str]()
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and not IGNORED & set(p.parts)):
         name = path.relative_to(folder)
@@ -53,10 +53,10 @@ def find(folder: Path, labs: Sequence[str]) -> tuple[list[Submission], list[str]
 
 
 def content(submission: Submission) -> bytes:
-    """Return the bytes of a notebook. A zip is read, never unpacked.
+    """Return the bytes of a notebook. A zip file is read, but never unpacked.
 
     Raises:
-        ValueError: it is rejected; the message says why.
+        ValueError: The submission is rejected. The message says why.
     """
     path = submission.path
     try:
@@ -67,7 +67,7 @@ def content(submission: Submission) -> bytes:
         else:
             text = _from_zip(path, submission.lab)
         require(len(text) <= LARGEST, f"it is larger than {LARGEST >> 20} MB")
-    except Exception as error:  # also a torn or encrypted zip
+    except Exception as error:  # including errors of damaged or encrypted zip files
         raise ValueError(f"{path.name} was rejected: {error}") from None
     return text
 
@@ -87,7 +87,7 @@ def notebook(text: bytes) -> NotebookNode:
     """Return the notebook in these bytes.
 
     Raises:
-        ValueError: they are not a notebook.
+        ValueError: The bytes are not a notebook.
     """
     try:
         nb = nbformat.reads(text.decode("utf-8"), as_version=4)
@@ -98,12 +98,12 @@ def notebook(text: bytes) -> NotebookNode:
 
 
 def restore(nb: NotebookNode, release: NotebookNode) -> list[str]:
-    """Restore, in place, metadata, the sources of locked cells, and missing cells; say what was restored."""
+    """Restore metadata, locked cells and missing cells in place, and return what was restored."""
     changed, missing = [], []
     nb.metadata = copy.deepcopy(release.metadata)
     originals = {cell.metadata.nbgrader.grade_id: cell for cell in release.cells if "nbgrader" in cell.metadata}
     names = {cell.id: name for name, cell in originals.items()}
-    last = {}  # of several copies of a cell the last one counts
+    last = {}  # if a cell was copied, the last copy counts
     for cell in nb.cells:
         about = cell.metadata.pop("nbgrader", {})
         last[about.get("grade_id", names.get(cell.get("id")))] = cell  # some editors drop unknown metadata

@@ -1,4 +1,4 @@
-"""Lab 1: a check for each graded cell. All inputs are drawn at random."""
+"""Check lab 1: one check for each graded cell, with random inputs."""
 
 import numpy as np
 import pandas as pd
@@ -17,28 +17,28 @@ PAIRED = "list(map(float, paired_change(pd.DataFrame(rows), metric)))"
 
 
 def long(values):
-    """A tensor of whole numbers."""
+    """Return a tensor of whole numbers."""
     return torch.as_tensor(np.asarray(values), dtype=torch.long)
 
 
 def draw_sizes(rng, n_groups, low, high):
-    """Group sizes, all different, with the largest in the middle."""
+    """Return different group sizes, with the largest in the middle."""
     sizes = np.sort(rng.choice(np.arange(low, high), n_groups, replace=False))
     return np.roll(sizes, -1 - n_groups // 2).tolist()
 
 
 def draw_ratio(rng):
-    """A ratio with an odd denominator: no share of a group ends in .5, where rounding is ambiguous."""
+    """Return a ratio with an odd denominator, so that no share of a group ends in .5, where rounding is ambiguous."""
     return int(rng.integers(4, 8)) / 11
 
 
 def draw_groups(rng, sizes):
-    """(N,) the groups of samples, in random order."""
+    """Return the groups of samples in random order, (N,)."""
     return long(rng.permutation(np.repeat(np.arange(len(sizes)), sizes)))
 
 
 def draw_pairs(rng):
-    """One sample of each group, in random order: the groups, and the inputs of `group_index`."""
+    """Return the groups of one sample of each group, in random order, and the inputs of `group_index`."""
     n_classes, n_attributes = map(int, rng.choice(np.arange(2, 9), 2, replace=False))
     group = long(rng.permutation(n_classes * n_attributes))
     return group, {"y": group // n_attributes, "a": group % n_attributes, "n_classes": n_classes,
@@ -46,7 +46,7 @@ def draw_pairs(rng):
 
 
 def test_group_index(ask, rng):
-    """Different numbers of classes and attribute values."""
+    """Check different numbers of classes and attribute values."""
     for _ in range(3):
         group, given = draw_pairs(rng)
         compare(ask(GROUP_INDEX, **given), group, (
@@ -54,7 +54,7 @@ def test_group_index(ask, rng):
 
 
 def test_group_index_subset(ask, rng):
-    """The last or first attribute value or class has no samples."""
+    """Check inputs in which the last or first attribute value or class has no samples."""
     group, given = draw_pairs(rng)
     y, a = given["y"], given["a"]
     for here in (a < a.max(), a > 0, y < y.max(), y > 0):
@@ -63,7 +63,7 @@ def test_group_index_subset(ask, rng):
 
 
 def test_group_counts(ask, rng):
-    """All groups have samples, or some have none."""
+    """Check inputs in which all groups have samples, or some have none."""
     n_groups = int(rng.integers(4, 9))
     for gone in ([], [0], [n_groups - 1], [1, 2]):
         sizes = [0 if g in gone else n for g, n in enumerate(draw_sizes(rng, n_groups, 2, 40))]
@@ -72,7 +72,7 @@ def test_group_counts(ask, rng):
 
 
 def split(ask, rng, sizes, groups):
-    """Ask for a split: the groups of all samples, the ratio, and the rows of the two parts."""
+    """Ask for a split; return the groups of all samples, the ratio, and the rows of the two parts."""
     group, ratio, seed = draw_groups(rng, sizes), draw_ratio(rng), int(rng.integers(2**31))
     return group, ratio, *ask(SPLIT, group=group, groups=groups, ratio=ratio, seed=seed)
 
@@ -85,7 +85,7 @@ def assert_forgets(group, groups, ratio, forget):
 
 
 def check_sizes(ask, rng, choices):
-    """Each named group loses its share, exactly, and no other group loses any sample."""
+    """Check that each named group loses exactly its share, and no other group loses a sample."""
     for groups in choices:
         sizes = [int(rng.integers(low, 2 * low)) for low in (60, 150, 400)]
         group, ratio, forget, _ = split(ask, rng, sizes, groups)
@@ -97,12 +97,12 @@ def check_sizes(ask, rng, choices):
 
 
 def test_split_size(ask, rng):
-    """One group."""
+    """Check the forget set of one group."""
     check_sizes(ask, rng, ([0], [1], [2]))
 
 
 def test_split_partition(ask, rng):
-    """Each row is in exactly one part."""
+    """Check that each row is in exactly one part."""
     for groups in ([0], [4], [1, 3]):
         group, ratio, forget, retain = split(ask, rng, draw_sizes(rng, 5, 150, 300), groups)
         assert_forgets(group, groups, ratio, forget)
@@ -111,12 +111,12 @@ def test_split_partition(ask, rng):
 
 
 def test_split_strata(ask, rng):
-    """Two groups of very different sizes."""
+    """Check two forget groups of very different sizes."""
     check_sizes(ask, rng, ([0, 2], [0, 1], [1, 2]))
 
 
 def test_split_seed(ask, rng):
-    """The seed decides the split, and the global random state does not change."""
+    """Check that the seed decides the split, and that the global random state does not change."""
     group, groups, ratio = draw_groups(rng, draw_sizes(rng, 3, 200, 400)), [int(rng.integers(3))], 0.4
     given = {"group": group, "groups": groups, "ratio": ratio}
     first, second, third = map(int, rng.choice(2**20, 3, replace=False))
@@ -129,7 +129,7 @@ def test_split_seed(ask, rng):
 
 
 def measure(ask, rng, n_groups, gone=None):
-    """Ask for a table of random predictions: the table, sizes, right accuracies and right standard errors."""
+    """Ask for a table of random predictions; return it with sizes, true accuracies and true standard errors."""
     sizes = [0 if g == gone else n for g, n in enumerate(draw_sizes(rng, n_groups, 20, 90))]
     right = (np.array(sizes) * rng.uniform(0.2, 0.45, n_groups)).astype(int)
     group, rank = np.repeat(np.arange(n_groups), sizes), np.concatenate([np.arange(n) for n in sizes])
@@ -141,7 +141,7 @@ def measure(ask, rng, n_groups, gone=None):
 
 
 def check_table(ask, rng, gone=None):
-    """The accuracy and size of each group are right."""
+    """Check the accuracy and size of each group."""
     table, sizes, p, _ = measure(ask, rng, 6, gone)
     compare(table["n"], sizes, "n is the size of each group, including wrong predictions, or 0 (task 3.1).")
     compare(table["accuracy"], p, (
@@ -149,12 +149,12 @@ def check_table(ask, rng, gone=None):
 
 
 def test_group_accuracy(ask, rng):
-    """All groups have samples."""
+    """Check a table in which all groups have samples."""
     check_table(ask, rng)
 
 
 def test_standard_error(ask, rng):
-    """The standard error of each group."""
+    """Check the standard error of each group."""
     for n_groups in (3, 6):
         table, sizes, p, se = measure(ask, rng, n_groups)
         compare(table["se"], se, "The standard error is sqrt(p (1 - p) / n) (task 3.1).", [
@@ -162,13 +162,13 @@ def test_standard_error(ask, rng):
 
 
 def test_empty_group(ask, rng):
-    """The last group, or another one, has no samples."""
+    """Check tables in which the last group, or another one, has no samples."""
     for gone in (5, int(rng.integers(5))):
         check_table(ask, rng, gone)
 
 
 def test_control_ratio(ask, rng):
-    """The control forgets as many samples."""
+    """Check that the control forgets as many samples."""
     for n_groups in (3, 4, 6):
         counts, g = draw_sizes(rng, n_groups, 150, 400), int(rng.integers(n_groups))
         ratio = draw_ratio(rng)
@@ -179,7 +179,7 @@ def test_control_ratio(ask, rng):
 
 
 def draw_runs(rng, n):
-    """Rows of both methods for n seeds, in random order, and the differences of GA and TA in points."""
+    """Return rows of both methods for n seeds in random order, and the differences in GA and TA in points."""
     rows, differences = {"method": ["pretrain"] * n + ["retrain"] * n}, {}
     rows["seed"] = [*rng.choice(1000, n, replace=False)] * 2
     for metric, mean in (("GA", rng.uniform(-30, -8)), ("TA", rng.uniform(3, 9))):
@@ -190,7 +190,7 @@ def draw_runs(rng, n):
 
 
 def test_paired_mean(ask, rng):
-    """The mean difference in points, of the named metric."""
+    """Check the mean difference of the named metric, in points."""
     for n in (5, 6):
         rows, differences = draw_runs(rng, n)
         for metric, d in differences.items():
@@ -200,7 +200,7 @@ def test_paired_mean(ask, rng):
 
 
 def test_paired_error(ask, rng):
-    """The standard error of the differences."""
+    """Check the standard error of the differences."""
     for n in (4, 5, 6):
         rows, differences = draw_runs(rng, n)
         sd = differences["GA"].std(ddof=1)

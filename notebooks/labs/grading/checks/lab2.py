@@ -1,4 +1,4 @@
-"""Lab 2: a check for each graded cell. All inputs are drawn at random."""
+"""Check lab 2: one check for each graded cell, with random inputs."""
 
 import numpy as np
 import pandas as pd
@@ -18,13 +18,13 @@ KINDS = (("pretrain", False, 0.0), ("retrain", False, -0.3), ("retrain", True, -
 
 
 def proportions(values):
-    """Values divided by their sum, for comparisons in which a common factor does not matter."""
+    """Return values divided by their sum, for comparisons in which a common factor does not matter."""
     values = torch.as_tensor(values).double()
     return (values / values.sum()).numpy()
 
 
 def draw_counts(rng):
-    """Counts before and after forgetting; the second half of the groups loses samples."""
+    """Return counts before and after forgetting, where the second half of the groups loses samples."""
     n = int(rng.integers(5, 9))
     before = rng.choice(np.arange(60, 400), n, replace=False)
     kept = np.where(np.arange(n) < n // 2, 1, rng.uniform(0.1, 0.6, n))
@@ -32,7 +32,7 @@ def draw_counts(rng):
 
 
 def test_alpha(ask, rng):
-    """The right proportions."""
+    """Check the proportions of the weights."""
     for _ in range(3):
         before, after = draw_counts(rng)
         compare(proportions(ask(ALPHA, before=before, after=after)), proportions(before / after), (
@@ -42,7 +42,7 @@ def test_alpha(ask, rng):
 
 
 def test_alpha_untouched(ask, rng):
-    """The right numbers: counts are divided, not shares."""
+    """Check the values of the weights, which must come from counts, not shares."""
     for _ in range(2):
         before, after = draw_counts(rng)
         found = ask(ALPHA, before=before, after=after)
@@ -52,7 +52,7 @@ def test_alpha_untouched(ask, rng):
 
 
 def test_alpha_vanished(ask, rng):
-    """Weight 0 for groups that have no samples left, or never had any."""
+    """Check that groups without remaining samples get weight 0."""
     for never in (False, True):
         before, after = draw_counts(rng)
         after[[1, -1]] = 0
@@ -64,7 +64,7 @@ def test_alpha_vanished(ask, rng):
 
 
 def draw_weights(rng):
-    """Group weights, all different, and (N,) the groups of samples in random order."""
+    """Return different group weights, and the groups of samples in random order, (N,)."""
     n = int(rng.integers(3, 8))
     sizes = rng.choice(np.arange(5, 60), n, replace=False)
     weights = torch.as_tensor(rng.permutation(np.linspace(1, rng.uniform(4, 9), n)))
@@ -72,7 +72,7 @@ def draw_weights(rng):
 
 
 def test_probabilities(ask, rng):
-    """The right proportions, with the sum 1."""
+    """Check the proportions of the probabilities, and that they sum to 1."""
     for _ in range(2):
         weights, group = draw_weights(rng)
         p = ask(PROBABILITIES, weights=weights, group=group)
@@ -85,7 +85,7 @@ def test_probabilities(ask, rng):
 
 
 def draw_heavy(rng):
-    """Probabilities of samples; which samples have about half of it together; and this share."""
+    """Return probabilities, the samples that together have about half of the probability, and this share."""
     n = int(rng.integers(4000, 5000))
     heavy, half = rng.permutation(n) < n // 8, rng.uniform(0.45, 0.6)
     return torch.as_tensor(np.where(heavy, half / heavy.sum(), (1 - half) / (~heavy).sum())), heavy, half
@@ -101,14 +101,14 @@ def assert_drawn(rows, heavy, half):
 
 
 def test_draw(ask, rng):
-    """The probabilities decide the draws."""
+    """Check that the draws follow the probabilities."""
     for _ in range(2):
         p, heavy, half = draw_heavy(rng)
         assert_drawn(ask(EPOCH, p=p, seed=int(rng.integers(2**31))), heavy, half)
 
 
 def test_draw_seed(ask, rng):
-    """The seed decides the epoch, and the global random state does not change."""
+    """Check that the seed decides the epoch, and that the global random state does not change."""
     p, heavy, half = draw_heavy(rng)
     first, second, third = map(int, rng.choice(2**20, 3, replace=False))
     epochs = [ask(EPOCH, p=p, seed=seed) for seed in (first, first, second)]
@@ -120,7 +120,7 @@ def test_draw_seed(ask, rng):
 
 
 def test_shares(ask, rng):
-    """The right shares, if all groups have samples, and if one has none."""
+    """Check the shares if all groups have samples, and if one has none."""
     for vanished in ([], [1]):
         weights, group = draw_weights(rng)
         counts = torch.bincount(group)
@@ -131,7 +131,7 @@ def test_shares(ask, rng):
 
 
 def draw_runs(rng, n_groups):
-    """Runs of four methods with the same seeds, in random order."""
+    """Return runs of four methods with the same seeds, in random order."""
     start, rows = rng.uniform(0.75, 0.95, n_groups), []
     for seed in rng.choice(1000, int(rng.integers(3, 6)), replace=False).tolist():
         for method, reweight, change in KINDS:
@@ -142,13 +142,13 @@ def draw_runs(rng, n_groups):
 
 
 def right_changes(rows):
-    """The right change of each group in points, by (method, reweight)."""
+    """Return the correct change of each group in points, by (method, reweight)."""
     means = {key: np.mean(part.by_group.tolist(), axis=0) for key, part in rows.groupby(["method", "reweight"])}
     return {key: 100 * (mean - means["pretrain", False]) for key, mean in means.items()}
 
 
 def test_change(ask, rng):
-    """The change against the original model, in points."""
+    """Check the change compared with the original model, in points."""
     for n_groups in (3, 5):
         rows = draw_runs(rng, n_groups)
         right = right_changes(rows)
@@ -161,7 +161,7 @@ def test_change(ask, rng):
 
 
 def test_change_pairs(ask, rng):
-    """A seed that only one method has does not count."""
+    """Check that a seed that only one method has does not count."""
     rows = draw_runs(rng, 4)
     right = right_changes(rows)["rwg", False]
     for lonely in ("pretrain", "rwg"):
@@ -171,7 +171,7 @@ def test_change_pairs(ask, rng):
 
 
 def test_recovered_share(ask, rng):
-    """The share of the lost GA, from means over seeds."""
+    """Check the share of the lost GA, from means over seeds."""
     for _ in range(2):
         rows = draw_runs(rng, 3)
         ga = {key: change[-1] for key, change in right_changes(rows).items()}

@@ -1,4 +1,4 @@
-"""Lab 3, MINE: the checks that give the points. Inputs are drawn, and expected values are computed here."""
+"""Check lab 3 (MINE): one check for each graded cell, with random inputs."""
 
 import math
 
@@ -82,7 +82,7 @@ def test_corrected_constant(ask, rng):
 
 
 def check_bar(ask, rng, how):
-    """ḡ has the right groups, also if one has no sample in the batch, and depends on nothing but rng."""
+    """Check that ḡ has the right groups, even if one has no samples, and depends on nothing except rng."""
     k, seed = int(rng.integers(4, 7)), int(rng.integers(2**31))
     counts = torch.tensor([*rng.permutation([0, 800, *rng.integers(110, 160, k - 3)]), 120])
     group, n = torch.arange(k).repeat_interleave(counts), int(counts.sum())
@@ -110,7 +110,7 @@ def test_bar_uniform(ask, rng):
 
 
 def check_known_value(ask, rng, shares, how):
-    """An estimate of a known value is right; the samples to fit to and the fresh ones."""
+    """Check an estimate of a known value, and return its inputs."""
     nats, seed = rng.uniform(0.35, 0.55), int(rng.integers(2**31))
     z, group = closed_form.noisy_groups(nats, 5000, torch.Generator().manual_seed(seed), shares)
     case = {"train": (z[:2500], group[:2500]), "fresh": (z[2500:], group[2500:]), "how": how}

@@ -1,4 +1,4 @@
-"""Lab 4, MIU: the checks that give the points. Inputs are drawn, and expected values are computed here."""
+"""Check lab 4 (MIU): one check for each graded cell, with random inputs."""
 
 import math
 
@@ -25,7 +25,7 @@ RETAINING = GRADIENTS + """
 logits.requires_grad_()
 with_gradients(retaining_loss(logits, y), logits)
 """
-# A loss of small random networks, and its gradients; the next draw of groups depends on the seed alone.
+# Return a loss of small random networks and its gradients. The draw of groups depends only on the seed.
 METHOD = GRADIENTS + """
 from grmu import data
 from grmu.methods import MIU
@@ -50,7 +50,7 @@ with_gradients(loss(method, Batch(part.x[order], part.y[order], part.group[order
 """
 CHOOSE = "import pandas\nfloat(choose_lambda(pandas.DataFrame(rows), pandas.DataFrame(gold)))"
 MEMBERSHIP = "float(membership(losses, groups))"
-# The least size of each part, and the shares of its groups.
+# The minimum size of each part, and the shares of its groups.
 PARTS = {"retain": (220, 0.6, 0.25, 0.1, 0.05), "val": (160, 0.05, 0.1, 0.25, 0.6),
          "test": (140, 0.1, 0.2, 0.3, 0.4), "forget": (80, 0.4, 0.3, 0.2, 0.1)}
 
@@ -60,7 +60,7 @@ def normal(rng, *shape, scale=1.0):
 
 
 def draw_table(rng):
-    """T of a batch, its groups, and drawn groups, of which the first ones are not the samples' own."""
+    """Return T of a batch, its groups, and drawn groups, the first of which differ from the samples' own."""
     n, k = int(rng.integers(5, 9)), int(rng.integers(3, 6))
     group, group_bar = torch.as_tensor(rng.integers(0, k, (2, n)))
     group_bar[:3] = (group[:3] + 1) % k
@@ -69,7 +69,7 @@ def draw_table(rng):
 
 
 def right_bound(t, group, group_bar):
-    """M of a table, and its gradient."""
+    """Return M of a table, and its gradient."""
     rows, n, gradient = torch.arange(len(t)), len(t), torch.zeros_like(t)
     gradient[rows, group] += 1 / n
     gradient[rows, group_bar] -= t[rows, group_bar].softmax(0)
@@ -77,7 +77,7 @@ def right_bound(t, group, group_bar):
 
 
 def check_loss(answer, expected, message, wrong=()):
-    """Value and gradients are right."""
+    """Check the value and the gradients of a loss."""
     compare(answer[0], expected[0], message, wrong, FLOAT)
     for ours, theirs in zip(answer[1:], expected[1:], strict=True):
         compare(ours, theirs, "The value is right, but the gradient is not: detach nothing except a target; "
@@ -93,7 +93,7 @@ def test_unlearning(ask, rng):
 
 
 def check_floor(ask, code, inputs, m, *gradients):
-    """The loss is right if the floor is above M, and if it is below M."""
+    """Check the loss with a floor above M, and with a floor below M."""
     for floor, expected in ((m + 0.7, [m + 0.7, *(0 * g for g in gradients)]), (m - 0.7, [m, *gradients])):
         check_loss(ask(code, **inputs | {"floor": floor}), expected,
                    f"M is {m:.2f} and the floor is {floor:.2f}, so the loss is {expected[0]:.2f}.")
@@ -105,7 +105,7 @@ def test_unlearning_floor(ask, rng):
 
 
 def check_calibration(ask, rng, n, message):
-    """The first n of the value and both gradients are right, with too little and too much information."""
+    """Check the first n of the value and its two gradients, with too little and with too much information."""
     for sign in rng.permutation([-1, 1]):
         original, gap, lam = rng.uniform(0.6, 1.5), rng.uniform(0.1, 0.5), rng.uniform(2.0, 4.0)
         found = ask(CALIBRATION, mi=original + sign * gap, original=original, lam=lam)
@@ -136,7 +136,7 @@ def right_forget(method, batch):
 
 
 def retain_loss_of(combine):
-    """A retain loss: `combine` gets cross-entropy, M minus the target, and λ."""
+    """Return a retain loss, in which `combine` gets the cross-entropy, M minus the target, and λ."""
     def loss(method, batch):
         z, group_bar = method.model.features(batch.x), method.mine.draw(batch.group)
         gap = method.mine.bound(z, batch.group, group_bar) - method.target(batch, group_bar)
@@ -145,13 +145,13 @@ def retain_loss_of(combine):
 
 
 def right(inputs, combine=None):
-    """What METHOD returns for losses of ours."""
+    """Return the result of METHOD for our own losses."""
     losses = {"my_forget_loss": right_forget, "my_retain_loss": retain_loss_of(combine)}
     return in_process(losses)(METHOD, **inputs)
 
 
 def draw_networks(rng, sign):
-    """Inputs of METHOD; M of the model is above (1) or below (-1) that of the original model."""
+    """Return inputs of METHOD for which M of the model is above (1) or below (-1) that of the original model."""
     while True:
         order = torch.as_tensor(rng.permutation(32))
         inputs = {"x": normal(rng, 32, 5), "y": order // 2 % 2, "a": order % 2, "floor": -50.0,
@@ -174,14 +174,14 @@ def test_method_retain(ask, rng):
 
 
 def draw_gold(rng):
-    """One row per seed, in random order."""
+    """Return one row of the gold standard per seed, in random order."""
     apart = np.linspace(0.3, 0.7, 5)
     gold = {"seed": rng.permutation(40)[:5], "UA": rng.permutation(apart), "GA": rng.permutation(apart)}
     return pd.DataFrame(gold | {"val_GA": gold["GA"]})
 
 
 def check_choice(ask, rng, gold, gaps, order, message):
-    """The smallest (order 1) or largest (-1) λ is chosen: the λ are as far from the gold standard as the gaps."""
+    """Check that the smallest (order 1) or largest (-1) λ is chosen, given each λ's gaps to the gold standard."""
     lams = np.sort(rng.choice(np.arange(1, 200), len(gaps), replace=False))[::order] / 8
     rows = pd.concat([gold.assign(lam=lam, **{name: gold[name] + gap for name, gap in table.items()})
                       for lam, table in zip(lams, gaps, strict=True)])

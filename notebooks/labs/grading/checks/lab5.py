@@ -1,4 +1,4 @@
-"""Lab 5, Audit: the checks that give the points. Inputs are drawn, and expected values are computed here."""
+"""Check lab 5 (audit): one check for each graded cell, with random inputs."""
 
 import numpy as np
 from grading.asking import compare, keeps_random_state, same
@@ -8,13 +8,13 @@ NEVER, RETAINED, UNLEARNED = 0, 1, 2
 DETECTED, NOT_DETECTED, INCONCLUSIVE = "detected", "not detected", "inconclusive"
 
 VERDICT = "verdict(tuple(found), [tuple(c) for c in controls])"
-# Intervals of a difference of means, for several seeds.
+# Return intervals of a difference of means, for several seeds.
 INTERVALS = """
 def apart(a, b):
     return factor * float(a.mean() - b.mean())
 
 [[float(v) for v in interval(a.numpy(), b.numpy(), apart, draws, s)] for s in seeds]"""
-# The AUC and the interval that `audit_of` is given, and a question about one model.
+# Define the AUC and the interval that `audit_of` gets, and ask about one model.
 AUDIT = """
 def area(members, others):
     gap = members[:, None] - others[None]
@@ -34,7 +34,7 @@ def models(rng, n_models):
 
 
 def right_scores(confidence, status, victim, references):
-    """Return the scores, NaN where no reference model fits."""
+    """Return the correct scores, NaN if no reference model can be used."""
     counted = status[references] == NEVER
     with np.errstate(invalid="ignore"):
         return confidence[victim] - (confidence[references] * counted).sum(0) / counted.sum(0)
@@ -115,7 +115,7 @@ def test_interval(ask, rng):
 
 
 def judge(ask, rng, cases):
-    """Ask for the verdicts of (interval, controls, word), with the controls in any order."""
+    """Check the verdicts on cases (interval, controls, word), with the controls in any order."""
     for found, controls, word in cases:
         shuffled = [controls[i] for i in rng.permutation(len(controls))]
         said = ask(VERDICT, found=found, controls=shuffled)
@@ -146,7 +146,7 @@ def test_verdict_blind(ask, rng):
 
 
 def audit(ask, rng, unlearned, retained, width):
-    """Ask about a model with these levels of scores: the answer, and the right one."""
+    """Return the answer about a model whose scores have these levels, and the correct answer."""
     sizes = [12, *rng.integers(7, 11, 2).tolist()]
     sides = [rng.normal(level, 1, n) for level, n in zip((0, retained, unlearned), sizes, strict=True)]
     scores = np.concatenate([*sides, np.full(3, np.nan)])

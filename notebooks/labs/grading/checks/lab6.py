@@ -1,4 +1,4 @@
-"""Lab 6, Predict which groups lose accuracy: the checks that give the points, with drawn inputs."""
+"""Check lab 6 (predict which groups lose accuracy): one check for each graded cell, with random inputs."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 NOT_ALLOWED = ("grmu.prior.shares_forgotten", "grmu.prior.change_prior", "grmu.prior.predict_shift",
                "grmu.prior.undo_shift", "grmu.analysis.compare.interval")
-# Correct versions of the functions that `forecast` is given.
+# Define correct versions of the functions that `forecast` gets.
 FORECAST = """
 def right_shares(before, left):
     return torch.where(before > 0, 1 - left / before.clamp(min=1), 0.0).double()
@@ -36,7 +36,7 @@ def drawn(rng):
 
 
 def test_shares(ask, rng):
-    """All groups have members, or some never had any."""
+    """Check shares if all groups have members, and if some never had any."""
     for n_empty in (0, 2):
         before = torch.as_tensor(rng.integers(40, 400, shape_of(rng)))
         before.view(-1)[rng.permutation(before.numel())[:n_empty]] = 0
@@ -49,17 +49,17 @@ def test_shares(ask, rng):
 
 
 def centred(logits):
-    """Return logits without what all classes share."""
+    """Return logits minus their mean over the classes."""
     return logits.double() - logits.double().mean(1, keepdim=True)
 
 
 def compare_logits(found, right, message, wrong=()):
-    """Compare logits up to a number that is added to all logits of a picture."""
+    """Compare logits up to a constant that is added to all logits of a picture."""
     compare(centred(found), centred(right), message, [(centred(w), why) for w, why in wrong], 1e-4)
 
 
 def test_visible(ask, rng):
-    """One group is forgotten in part."""
+    """Check the shift if one group is forgotten in part."""
     logits, _, many = drawn(rng)
     a = torch.as_tensor(rng.permutation(np.arange(20) % many.shape[1]))
     r, group = torch.zeros_like(many), tuple(rng.integers(many.shape))
@@ -121,7 +121,7 @@ def test_undo(ask, rng):
 
 
 def ask_forecast(ask, rng, column, message):
-    """Ask for a forecast, and compare a column of it."""
+    """Ask for a forecast, and check one of its columns."""
     shape = 2, int(rng.integers(2, 4))
     y, a = (torch.as_tensor(v) for v in np.indices((*shape, 400))[:2].reshape(2, -1))
     logits = normal(rng, len(y), 2) + 0.8 * one_hot(y, 2)

@@ -1,18 +1,19 @@
-'''The project: one check for each graded cell; all inputs are drawn.
+'''Check the project: one check for each graded cell, with random inputs.
 
-All points depend on behaviour. The submission's method is trained in the sandbox on three drawn tasks
-(`grmu.course.unseen`) by a training loop that is imported anew from the package, and it returns weights;
-everything else is computed here, once per submission. Means over the three tasks decide:
+All points depend on behaviour. The sandbox trains the submission's method on three random tasks
+(`grmu.course.unseen`), with a training loop that is imported again from the package, and returns weights.
+Everything else is computed here, once per submission. Means over the three tasks decide on
 
-- any points (`effective`): UA is nearer to RETRAIN + REWEIGHT's than UA of the original model and of
-  fine-tuning, by `EFFECT` points, and RA falls by at most `HARM` times as much as UA;
-- the points of both behaviour checks (`test_forgets`): UA is nearer by `FORGETS` points, and RA, UA, TA and GA
-  on average are nearer than those of the original model, fine-tuning and a wrecked model, by `KEEPS` points.
+- any points (`effective`): UA must be nearer to that of RETRAIN + REWEIGHT than the UA of the original model and
+  of fine-tuning, by `EFFECT` points, and RA may fall by at most `HARM` times as much as UA;
+- the points of both behaviour checks (`test_forgets`): UA must be nearer by `FORGETS` points, and RA, UA, TA and
+  GA on average must be nearer than those of the original model, fine-tuning and a wrecked model, by `KEEPS`
+  points.
 
-The margins were set on tasks of seeds 0 to 7 (one x86-64 core). UA and all: by how many points the method is
-nearer, as above; the smallest and the mean value over all choices of three of the eight tasks. RA/UA: the mean
-fall of RA by the mean fall of UA. TA: by how much TA exceeds the highest of the reference models (maximum over
-tasks). Cosine: with PRETRAIN's weights (minimum over tasks).
+The margins were chosen with the tasks of seeds 0 to 7 (on one x86-64 core). In the table, "UA" and "all" are how
+many points nearer the method is, as above: the minimum and the mean over all choices of three of the eight tasks.
+"RA/UA" is the mean fall of RA divided by the mean fall of UA. "TA" is how much TA exceeds the highest of the
+reference models (maximum over tasks). "cosine" is the similarity to PRETRAIN's weights (minimum over tasks).
 
 | method (settings) | UA | all | RA/UA | TA | cosine |
 | --- | --- | --- | --- | --- | --- |
@@ -37,9 +38,9 @@ tasks). Cosine: with PRETRAIN's weights (minimum over tasks).
 | bounded ascent that also trains on the test set | 13.9, 35.9 | | | 5.7 to 11.6 | 0.94 |
 | training from scratch | | | | | 0.04 |
 
-The original model is 36 to 63 points from the gold standard in UA, and 13 to 22 in all four. With its default
-cap of 0.6 the solution has no effect here, and neither has MIU with its defaults: hence `memorised_settings`,
-the submission's settings for such data.
+The original model is 36 to 63 points from the gold standard in UA, and 13 to 22 points in all four metrics. With
+its default cap of 0.6, the solution has no effect on these tasks, and neither has MIU with its defaults.
+Therefore a submission defines `memorised_settings` for such data.
 '''
 
 import inspect
@@ -51,10 +52,10 @@ from grmu import methods
 from grmu.course import unseen
 
 TASKS = 3
-EFFECT, HARM = 5.0, 0.25  # for any points: points nearer in UA; fall of RA per fall of UA
-FORGETS, KEEPS = 10.0, 3.0  # for behaviour: points nearer in UA, and in RA, UA, TA and GA
-MORE = 4.0  # points of TA that no method gains from the given pictures
-ALIKE = 0.5  # cosine with the given weights that a method which starts from them keeps
+EFFECT, HARM = 5.0, 0.25  # required for any points: points nearer in UA; fall of RA per fall of UA
+FORGETS, KEEPS = 10.0, 3.0  # required for behaviour: points nearer in UA, and in RA, UA, TA and GA
+MORE = 4.0  # no method gains this many points of TA from the given pictures
+ALIKE = 0.5  # a method that starts from the given weights keeps a larger cosine with them
 BASES = ("grmu.training.Method", "grmu.data.checks.Settings")  # the package's classes above MyMethod
 CHANGES_LAYERS = "The network has other layers than before: a method changes only weights."
 
@@ -72,8 +73,8 @@ def shipped_functions():
 
 NOT_ALLOWED = shipped_functions()
 
-# The package is imported anew from the disk, whatever the notebook has changed in it; the notebook keeps its
-# own modules. `start()` gives a method and what it is set up with, `run` trains.
+# The package is imported again from the disk, because the notebook may have changed its modules; the notebook
+# keeps its own. `start()` returns a method and its context, and `run` trains.
 START = """
 import copy, contextlib, random, sys, types, unittest.mock
 import numpy, torch
@@ -92,11 +93,11 @@ def run(number, *more):
 """
 
 
-drawn = {}  # the tasks of the submission that was asked last
+drawn = {}  # the tasks of the current submission
 
 
 def measured(ask, rng):
-    """Return what `tried` does, on tasks that the first check of a submission draws for all of its checks."""
+    """Return the result of `tried`, on tasks that a submission's first check draws for all of its checks."""
     if ask not in drawn:
         drawn.clear()
         drawn[ask] = tuple(rng.integers(2**31, size=TASKS).tolist())
@@ -115,7 +116,7 @@ def tried(ask, seeds):
 
 
 def unlearned(ask, task, rows):
-    """Return the weights that the submission leaves on one task, after checking where they came from."""
+    """Return the weights that the submission produces on one task, after checking their origin."""
     before = task.pretrain
     after = ask(START + "run(0)", inputs=unseen.inputs_of(task))
     assert isinstance(after, dict), "The method leaves no weights."
@@ -146,7 +147,7 @@ def unlike(one, other):
 
 
 def check_nearer(table, measure, least, why, others=("original model", "fine-tuning")):
-    """Check that the method is nearer to the gold standard than the other models by so many points."""
+    """Check that the method is at least `least` points nearer to the gold standard than the other models."""
     off = table[f"{measure} from gold"]
     distances = ", ".join(f"{name} {off[name]:.1f}" for name in ("method", *others))
     assert off["method"] <= min(off[list(others)]) - least, (
@@ -155,7 +156,7 @@ def check_nearer(table, measure, least, why, others=("original model", "fine-tun
 
 
 def effective(ask, rng):
-    """Return what `measured` does, after checking that the method unlearns at all."""
+    """Return the result of `measured`, after checking that the method has an effect."""
     table, inputs = measured(ask, rng)
     check_nearer(table, "UA", EFFECT, "No points are given for a method that has no effect on networks "
                  "that have memorised their pictures.")
@@ -167,7 +168,7 @@ def effective(ask, rng):
 
 
 def test_method(ask, rng):
-    """A documented subclass of Method that starts from the original model."""
+    """Check that the class is a documented subclass of Method that starts from the original model."""
     effective(ask, rng)
     about = ask("""
 from grmu import methods
@@ -187,7 +188,7 @@ from grmu import methods
 
 
 def test_settings(ask, rng):
-    """Each number has a default and rejects what is not a number, by name."""
+    """Check that each number has a default, and that other values raise an error that names the setting."""
     effective(ask, rng)
     tried = ask("""
 import dataclasses
@@ -208,7 +209,7 @@ tried
 
 
 def test_losses(ask, rng):
-    """The losses change the model, and only the model."""
+    """Check that the losses change the model, and nothing else."""
     _, inputs = effective(ask, rng)
     original = ask(START + """
 method, context = start()
@@ -225,7 +226,7 @@ original = context.original
 
 
 def test_repeatable(ask, rng):
-    """Only the context's generator is drawn from, and no run leaves something to the next."""
+    """Check that only the context's generator is used, and that no run affects the next."""
     _, inputs = effective(ask, rng)
     one, two = ask(START + "[run(number) for number in numbers]", inputs=inputs,
                    numbers=rng.choice(10_000, 2, replace=False).tolist())
@@ -235,7 +236,7 @@ def test_repeatable(ask, rng):
 
 
 def test_reweight(ask, rng):
-    """The retain set is drawn by the weights of the context, whatever these are."""
+    """Check that the retain set is sampled with the weights of the context."""
     _, inputs = effective(ask, rng)
     n = len(inputs["x"]) - len(inputs["forget"])
     allowed = torch.from_numpy(rng.choice(n, n // 4, replace=False))
@@ -259,7 +260,7 @@ sorted(set(seen))
 
 
 def test_resume(ask, rng):
-    """A run that was killed and resumed ends like one that was not."""
+    """Check that a run that was killed and resumed ends like one that was not."""
     _, inputs = effective(ask, rng)
     whole, resumed = ask(START + """
 saved = {}
@@ -280,7 +281,7 @@ with contextlib.suppress(InterruptedError):
 
 
 def test_forgets(ask, rng):
-    """UA is nearer to the gold standard's, and nothing else is lost: the points of both checks or of neither."""
+    """Check that UA is nearer to the gold standard's, and that nothing else is lost, for both behaviour checks."""
     table, _ = effective(ask, rng)
     check_nearer(table, "UA", FORGETS, "Forget more, or less if UA is below the gold standard's.")
     check_nearer(table, "all", KEEPS, "RA, UA, TA and GA must be nearer on average: keep what is not forgotten.",
@@ -288,5 +289,5 @@ def test_forgets(ask, rng):
 
 
 def test_keeps(ask, rng):
-    """RA, UA, TA and GA together are nearer to the gold standard's: the same condition."""
+    """Check that RA, UA, TA and GA together are nearer to the gold standard's: the same condition."""
     test_forgets(ask, rng)
