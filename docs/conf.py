@@ -38,7 +38,7 @@ mathjax_path = "tex-svg.js"
 
 autodoc_member_order, autodoc_typehints = "bysource", "description"
 autodoc_typehints_description_target = "documented"
-maximum_signature_line_length = 88
+maximum_signature_line_length, toc_object_entries_show_parents = 88, "hide"
 html_use_index = False
 
 html_theme = "pydata_sphinx_theme"

@@ -12,7 +12,8 @@ from grmu.experiments import Experiment, Result, run, run_all
 __all__ = ["Experiment", "Result", "compare", "run", "run_all", "unlearn"]
 __version__ = "0.1.0"
 
-LAZY = {"unlearn": "grmu.experiments.unlearning", "compare": "grmu.analysis.own"}  # name: module
+LAZY = {"unlearn": "grmu.experiments.unlearning", "Unlearned": "grmu.experiments.unlearning",  # name: module
+        "compare": "grmu.analysis.own", "Comparison": "grmu.analysis.own"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from grmu.analysis import results
 from grmu.analysis.compare import differences, interval, verdicts
 
 README = " ".join((REPOSITORY / "README.md").read_text(encoding="utf-8").split())
-FOUND = re.split(r" \d\. ", README.split("## What we found")[1].split("[What we found]")[0])[1:]
+FOUND = re.split(r" \d\. ", README.split("## What we found")[1].split("## Lessons")[0])[1:]
 
 
 def script(name):
@@ -85,8 +85,21 @@ def test_the_picture_and_its_alt_text_are_what_the_shipped_results_give(tmp_path
     assert (REPOSITORY / "docs" / "effect.png").is_file()
 
 
-def test_the_example_of_the_readme_is_the_first_one_of_the_page_on_your_own_model():
-    readme, page = ((REPOSITORY / name).read_text(encoding="utf-8") for name in ("README.md", "docs/your-own.md"))
-    (example, printed), *_ = re.findall(r"(```python\n.*?```\n).*?(```text\n.*?```\n)", readme, re.DOTALL)
-    assert example in page
-    assert printed in page
+MINE = """
+from torch import nn
+from grmu import data
+part = data.load("groundwear").test
+train = val = test = [(part.x[i] / 255, int(part.y[i]), int(part.a[i])) for i in range(80)]
+model = nn.Sequential(nn.Flatten(), nn.Linear(784, 8), nn.ReLU(), nn.Linear(8, 2))
+"""
+
+
+def test_the_example_of_the_readme_prints_the_rows_that_it_shows(tmp_path, monkeypatch, capsys):
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    example, shown = (re.search(f"```{kind}\n(.*?)```", text, re.DOTALL)[1] for kind in ("python", "text"))
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+    exec(example, {})
+    printed = capsys.readouterr().out
+    assert [re.split("  +", line)[0] for line in printed.splitlines()] == [
+        re.split("  +", line)[0] for line in shown.splitlines()]
