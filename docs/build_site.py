@@ -32,7 +32,7 @@ PAGES = ("README.md", "docs/*.md", "docs/*.png", "docs/conf.py", "docs/site/**/*
          "notebooks/diagrams/*.svg", "data/*.md", "data/*.png")
 # Links to files of the repository that are not on the site
 OUTSIDE = re.compile(r"\[([^]]+)\]\((?:\.\./)*"
-                     r"((?:grmu/|data/results/|CONTRIBUTING|CHANGELOG|LICENSE)[^)]*)\)")
+                     r"((?:grmu/|data/results/|CONTRIBUTING|CHANGELOG|LICENSE(?=\)))[^)]*)\)")
 
 INSTALL = """\
 # On Colab, this cell installs the course (a minute or two). If it is installed, the cell does nothing.

@@ -7,7 +7,6 @@ import sys
 from conftest import REPOSITORY
 
 
-
 def call(*command: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     return subprocess.run(

@@ -235,7 +235,7 @@ def test_progress_can_be_switched_off(splits, model, capsys):
 
 
 def test_the_page_on_ones_own_model_runs_as_it_stands(tmp_path, monkeypatch, capsys):
-    """On few and small pictures, whose second target is brighter."""
+    """With few epochs, on few and small pictures, whose second target is brighter."""
     rng = np.random.default_rng(0)
     for split, target, attribute, n in product(("train", "val", "test"), (0, 1), (0, 1), range(8)):
         folder = tmp_path / "pictures" / split / CLASSES[target] / GROUNDS[attribute]
@@ -245,12 +245,12 @@ def test_the_page_on_ones_own_model_runs_as_it_stands(tmp_path, monkeypatch, cap
     page = (REPOSITORY / "docs" / "your-own.md").read_text(encoding="utf-8")
     eight, _, script = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(grmu, "compare", partial(grmu.compare, config=SHORT, retraining=SHORT))
     mine = ModuleType("mine")
     exec(compile(script, "unlearn.py", "exec"), vars(mine))
     first = capsys.readouterr().out
     assert same_state(mine.again.state_dict(), mine.result.models["MIU + REWEIGHT"].state_dict())
     assert "SalUn + REWEIGHT" in first
     monkeypatch.setitem(sys.modules, "mine", mine)
-    monkeypatch.setattr(grmu, "compare", partial(grmu.compare, config=SHORT, retraining=SHORT))
     exec(compile(eight, "eight.py", "exec"), {"__name__": "page"})
     assert "SalUn + REWEIGHT" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from grmu.analysis.tables import summary
 from grmu.data.own import as_splits
 from grmu.experiments.unlearning import unlearn
 from grmu.methods import Retrain, make, name_of
-from grmu.models import reset
+from grmu.own_network import reset
 from grmu.training import Method, TrainConfig
 
 

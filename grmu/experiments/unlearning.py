@@ -18,8 +18,8 @@ from grmu import data, methods, training
 from grmu.data.core import split_at
 from grmu.data.own import as_splits
 from grmu.metrics import evaluate
-from grmu.models import OwnClassifier, find_head
 from grmu.numerics import fixed_threads, seeded
+from grmu.own_network import OwnClassifier, find_head
 from grmu.reweight import sample_weights
 
 

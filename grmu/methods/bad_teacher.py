@@ -13,7 +13,7 @@ import torch
 
 from grmu.data.checks import within
 from grmu.methods.scrub import distillation_kl
-from grmu.models import reset
+from grmu.own_network import reset
 from grmu.training import Batch, Context, Method
 
 

@@ -87,6 +87,7 @@ def _legend(grid: sns.FacetGrid, words: str) -> Figure:
     entries = dict[str, object]()
     for ax in grid.axes.flat:
         entries |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+    grid.figure.set_figheight(grid.figure.get_figheight() + 0.5 + 0.1 * len(entries))  # its three columns
     grid.figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3,
                        title=words)
     return grid.figure
