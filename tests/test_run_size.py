@@ -17,7 +17,7 @@ EMPTY = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, token
 RUN = """
 import sys
 from grmu import Experiment, run
-run(Experiment(dataset="groundwear", method="miu"), sys.argv[1])
+run(Experiment(dataset="groundwear", method="miu", tiny=True), sys.argv[1])
 modules = [module for name, module in sys.modules.items() if name.split(".")[0] == "grmu"]
 print(*sorted({module.__file__ for module in modules}), sep="\\n")
 """
