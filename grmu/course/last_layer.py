@@ -75,7 +75,8 @@ def features(seed: int = 0, unit: bool = False, store: str | None = None) -> Fea
         if unit:
             x = np.column_stack([z / np.linalg.norm(z, axis=1, keepdims=True), np.ones(len(z))]) / np.sqrt(2)
         parts.append(Samples(x, part.y.numpy(), part.group.numpy()))
-    return Features(*parts, splits.train.group_names, splits.train.group_id(splits.forget_group))
+    train, val, test = parts
+    return Features(train, val, test, splits.train.group_names, splits.train.group_id(splits.forget_group))
 
 
 @torch.no_grad()
