@@ -41,11 +41,11 @@ KEYS = ["dataset", "method", "reweight", "ratio", "groups", "seed", "overrides"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
 STUDIES = {  # each script in data/results, and the tables that it writes
     "benchmark": ("trajectories", "membership", "cost", "twins"), "pictures": ("pictures",),
-    "audits": ("audit", "efficacy", "stayers", "answers", "exposure"),
-    "distances": ("distances", "relearning"),
-    "groups": ("inferred", "layers"), "sentences": ("sentences",),
-    "shift": ("shift",), "moved": ("moved",), "features": ("features",),
-    "causes": ("causes",), "why": ("causes_cells", "causes_compared"), "released": ("released",)}
+    "audits": ("audit", "efficacy", "stayers", "answers", "exposure"), "features": ("features",),
+    "distances": ("distances", "relearning"), "groups": ("inferred", "layers"), "sentences": ("sentences",),
+    "last_layer": ("last_layer",), "leaving": ("leaving",), "shift": ("shift",), "moved": ("moved",),
+    "causes": ("causes",), "why": ("causes_cells", "causes_compared"), "released": ("released",),
+    "certified": ("certified", "certified_noise", "sisa")}
 TABLES = ("runs", "search", "tuning", *(table for tables in STUDIES.values() for table in tables))
 
 

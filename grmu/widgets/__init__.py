@@ -4,10 +4,9 @@ Not here: figures (plots), guesses and checks (course); the explorer's JavaScrip
 May import: data, the core, experiments, analysis, plots.
 """
 
-from grmu.widgets.by_hand import ReweightByHand
 from grmu.widgets.demo import demo
 from grmu.widgets.explorer import Explorer, explore
 from grmu.widgets.live import Live
 from grmu.widgets.model_changes import ModelChanges
 
-__all__ = ["Explorer", "Live", "ModelChanges", "ReweightByHand", "demo", "explore"]
+__all__ = ["Explorer", "Live", "ModelChanges", "demo", "explore"]
