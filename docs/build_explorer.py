@@ -3,8 +3,8 @@
     python docs/build_explorer.py [--to build/explorer.html]    # build the page from the committed module
     python docs/build_explorer.py --build                       # first build the module with npm
 
-The module contains the shipped runs, as one deflated JSON in base64, which docs/explorer/src/data.js reads.
-It contains all runs, because the browser computes the means.
+The module holds the shipped runs as JSON and the last layer's features as bytes, deflated and in base64;
+docs/explorer/src/data.js unpacks them. The browser computes all averages.
 """
 
 import argparse
@@ -38,12 +38,13 @@ from grmu.widgets.live import MODULE
 from grmu.widgets.settings import WHO, Choice, by_row, group_rows, measured_on, rows_of
 
 SOURCES = Path(__file__).parent / "explorer"
+LAYER = results.FOLDER / "last_layer.npz"
 VERSION = 2  # of the links that store a setting: increase it when a name or its meaning changes
 DATASETS = {"groundwear": "groundwear, 4 groups", "groundwear-memorised": "groundwear, memorised",
             grids.MANY: "groundwear, 63 groups", "negation": "negation, pairs of sentences"}
 FINE = 100_000  # fractions become integers with the precision of the table
 SETTINGS = ("who", "method", "reweight", "lam", "ratio", "seed")
-PICTURED, SHADES = 24, 16  # test pictures per group, and their shades of grey
+PICTURED, SHADES = 60, 16  # test pictures per group, and their shades of grey
 TOO_OLD = ("This browser is too old for the explorer, which needs Chrome or Edge 111, Firefox 113, "
            "Safari 16.4, or a newer one.")
 
@@ -115,8 +116,28 @@ def pictures() -> dict[str, Any]:
     keys = ["method", "reweight", "ratio", "seed"]
     right = {"/".join(map(str, (method, int(reweight), ratio, seed))): list(part.sort_values("group").right)
              for (method, reweight, ratio, seed), part in results.load("pictures").groupby(keys)}
-    return {"size": x.shape[-1], "shades": ["".join(f"{v:x}" for v in group) for group in shades],
-            "right": right}
+    return {"size": x.shape[-1], "shown": PICTURED, "right": right,
+            "shades": ["".join(f"{v:x}" for v in group) for group in shades]}
+
+
+def layer() -> dict[str, Any]:
+    """Return the data of the view that retrains the last layer, besides `samples`.
+
+    `seeds` has the number of test pictures that are classified correctly.
+    """
+    features, table = np.load(LAYER), results.load("last_layer")
+    tested = len(features["test"]) // len(features["counts"])
+    right = (table.accuracy * tested).round().astype(int).to_numpy()
+    shape = [table[name].nunique() for name in ("seed", "asks", "ratio", "reweight", "group")]
+    by_ask = right.reshape(shape).transpose(1, 3, 2, 0, 4)  # forget group, REWEIGHT, ratio, seed, group
+    return {"counts": features["counts"].tolist(), "scale": features["scale"].tolist(), "tested": tested,
+            "seeds": by_ask.tolist()}
+
+
+def samples() -> bytes:
+    """Features of the training and test samples, and p(on brick | x, y) of the test samples."""
+    features = np.load(LAYER)
+    return b"".join(features[name].tobytes() for name in ("train", "test", "brick"))
 
 
 def contents() -> dict[str, Any]:
@@ -129,7 +150,7 @@ def contents() -> dict[str, Any]:
             "methods": {m: {"name": label(m), "colour": COLOURS[m]} for m in methods},
             "asks": VERMILION, "colours": GROUP_COLOURS, "metrics": METRICS, "least": LEAST_SEEDS,
             "t": {n: stats.t.ppf(0.975, n - 1) for n in range(2, 11)}, "alike": [102, 5692],
-            "rows": columns, "curves": curves(), "pictures": pictures()}
+            "rows": columns, "curves": curves(), "pictures": pictures(), "layer": layer()}
 
 
 def plain(value: Any) -> Any:
@@ -138,10 +159,10 @@ def plain(value: Any) -> Any:
 
 
 def packed(content: dict[str, Any]) -> str:
-    """Return `contents` in the form that the module contains."""
-    text = json.dumps(content, default=plain, ensure_ascii=False, separators=(",", ":"))
+    """Return `contents`, a line of JSON, and `samples` in the form that the module contains."""
+    text = json.dumps(content, default=plain, ensure_ascii=False, separators=(",", ":")) + "\n"
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return b64encode(deflate.compress(text.encode()) + deflate.flush()).decode()
+    return b64encode(deflate.compress(text.encode() + samples()) + deflate.flush()).decode()
 
 
 def build(folder: Path, shipped: str, offline: bool = False) -> str:

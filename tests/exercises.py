@@ -10,7 +10,7 @@ import torch
 from scipy.stats import norm
 
 import notebooks
-from grmu.course import answers, checks, information
+from grmu.course import answers, certified, checks, information
 from grmu.reweight import group_weights
 
 EXERCISES = {  # the function that the student writes: its lesson, its check
@@ -34,6 +34,9 @@ EXERCISES = {  # the function that the student writes: its lesson, its check
     "labels_needed": ("09", "check_labels_needed"),
     "masked_mean": ("08", "check_masked_mean"), "pair_weights": ("08", "check_pair_weights"),
     "share_recovered": ("08", "check_share_recovered"),
+    "share_left": ("12", "check_share_left"), "spiral": ("12", "check_spiral"), "rule": ("12", "check_rule"),
+    "newton_step": ("13", "check_newton_step"), "noise_scale": ("13", "check_noise_scale"),
+    "steps_needed": ("13", "check_steps_needed"),
     "points_lost": ("11", "check_points_lost"), "choose": ("11", "check_choose"),
     "promise": ("11", "check_promise"),
 }
@@ -48,7 +51,8 @@ def defined(code: str, name: str) -> Callable:
     """Return the function `name` that a lesson's code defines."""
     space = {"torch": torch, "np": np, "math": math, "retrain": answers.retrain, "norm": norm,
              "weights_of": group_weights, "dv_bound": information.dv_bound,
-             "class_nats": information.class_entropy}
+             "class_nats": information.class_entropy, "certified": certified,
+             "step": certified.newton_step}
     exec(code, space)
     return space[name]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from exercises import EXERCISES, cells, check, solution, stub
 
-from grmu.course import answers, checks
+from grmu.course import answers, certified, checks, leaving
 
 
 @pytest.mark.parametrize("name", EXERCISES)
@@ -83,6 +83,20 @@ def tune(step=True, zero=True, sign=-1):
             if step:
                 mine.optimizer.step()
     return tune
+
+
+def leaves(step, seeded=True):
+    """Rounds of leaving with `step`: from who is there to who stays, by the first accuracy or the present."""
+    def spiral(group, update, rate, seed, rounds):
+        rng, here = np.random.default_rng(seed if seeded else None), np.ones(len(group), dtype=bool)
+        first = accuracy = update(here)
+        history = [(np.bincount(group), accuracy)]
+        for _ in range(rounds):
+            here = step(here, lambda a: rng.random(len(group)) >= (rate * (1 - a))[group], first, accuracy)
+            accuracy = update(here)
+            history.append((np.bincount(group[here], minlength=len(accuracy)), accuracy))
+        return tuple(map(np.array, zip(*history, strict=True)))
+    return spiral
 
 
 MISTAKES = [
@@ -174,7 +188,25 @@ MISTAKES = [
     ("points_lost", lambda margins, before, left: -40, "the sign"),
     ("choose", lambda table, hours: table[table.hours <= hours].AUC.idxmin(), "inconclusive"),
     ("choose", lambda table, hours: table.AUC.idxmin(), "exactly the budget"),
+    ("share_left", lambda accuracy, rate, rounds: 1 - rounds * rate * (1 - accuracy), "multiply"),
+    ("share_left", lambda accuracy, rate, rounds: (1 - rate * accuracy) ** rounds, "1 - accuracy"),
+    ("spiral", leaves(lambda here, stays, first, now: here & stays(first)), "the updated"),
+    ("spiral", leaves(lambda here, stays, first, now: stays(now)), "let nobody return"),
+    ("spiral", leaves(lambda here, stays, first, now: here & ~stays(now)), "in round 1"),
+    ("spiral", leaves(lambda here, stays, first, now: here & stays(now), seeded=False), "default_rng"),
+    ("rule", leaving.restore, "at least 20% of the group"),
+    ("rule", lambda start, left, accuracy: left.sum() / np.maximum(left, 1), "at least 95% as many"),
     ("promise", lambda retrained, forgotten, controls: "passed", "every control"),
+    ("newton_step", lambda w, x, y, l2, b: w - certified.derivatives(w, x, y, l2, b)[0], "gradient descent"),
+    ("newton_step", lambda w, x, y, l2, b: 2 * w - certified.newton_step(w, x, y, l2, b), "the sign"),
+    ("newton_step", lambda w, x, y, l2, b: certified.newton_step(w, x, y, l2), "noise b is missing"),
+    ("newton_step", lambda w, x, y, l2, b: certified.newton_step(w, x, y, l2 / len(y), b), "each sample"),
+    ("noise_scale", lambda allowed, epsilon, delta: certified.noise_scale(allowed, 1 / epsilon, delta),
+     "divide by it"),
+    ("noise_scale", lambda allowed, epsilon, delta: certified.noise_scale(allowed, epsilon, 1.2 * delta),
+     "another theorem"),
+    ("steps_needed", lambda *args: 1 + certified.steps_needed(*args), "one too many"),
+    ("steps_needed", lambda *args: 2, "needs 0 steps"),
 ]
 
 

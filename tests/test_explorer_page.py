@@ -7,20 +7,21 @@ import subprocess
 import sys
 import zlib
 from base64 import b64decode
-from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import REPOSITORY
 
+from grmu import widgets
 from grmu.analysis import results
 from grmu.analysis.compare import LEAST_SEEDS, distance_by_seed, interval
 from grmu.experiments import Experiment
 from grmu.metrics import METRICS
-from grmu.widgets.explorer import ExplorerView, on_paper
+from grmu.widgets.explorer import on_paper
 from grmu.widgets.live import MODULE
 from grmu.widgets.settings import WHO, Choice, by_row, rows_of
 
@@ -54,13 +55,12 @@ def every_setting() -> list[dict]:
     return [key | {"seed": seed} for seed in (None, 0) for key in known]
 
 
-def node(packed: Path, choices: list[dict], hashes: Sequence[str] = ()) -> dict:
-    """Return what the module computes for choices and links."""
+def run_node(script: str, packed: Path, asked: Any) -> Any:
+    """Return what a script of this folder computes with the module's sources."""
     if shutil.which("node") is None:
         pytest.skip("Node.js is not there: the module's logic is not tried")
-    command = ["node", REPOSITORY / "tests/explorer_settings.mjs", explorer.SOURCES / "src", packed]
-    done = subprocess.run(command, input=json.dumps({"choices": choices, "hashes": hashes}), text=True,
-                          capture_output=True)
+    command = ["node", REPOSITORY / "tests" / script, explorer.SOURCES / "src", packed]
+    done = subprocess.run(command, input=json.dumps(asked), text=True, capture_output=True)
     if "DecompressionStream" in done.stderr:
         pytest.skip("this Node.js is too old: it cannot inflate (20.12 can)")
     assert done.returncode == 0, done.stderr
@@ -73,7 +73,8 @@ def answered(tmp_path_factory):
     packed = tmp_path_factory.mktemp("explorer") / "packed.txt"
     packed.write_text(embedded())
     every = every_setting()
-    said = node(packed, every + [asked for asked, _ in SAMPLED.values()], list(HASHES))
+    said = run_node("explorer_settings.mjs", packed, {
+        "choices": every + [asked for asked, _ in SAMPLED.values()], "hashes": list(HASHES)})
     return (list(zip(every, said["shown"], strict=False)),
             list(zip(SAMPLED.items(), said["shown"][len(every):], strict=True)), said["read"])
 
@@ -83,7 +84,9 @@ def number(value) -> float:
 
 
 def test_the_module_holds_the_shipped_tables():
-    found = json.loads(zlib.decompress(b64decode(embedded()), -15))
+    text, samples = zlib.decompress(b64decode(embedded()), -15).split(b"\n", 1)
+    assert samples == explorer.samples()
+    found = json.loads(text)
     now = explorer.contents()
     assert explorer.packed(now) == explorer.packed(explorer.contents())
     now = json.loads(json.dumps(now, default=explorer.plain))
@@ -94,8 +97,7 @@ def test_the_module_holds_the_shipped_tables():
 
 def test_the_module_and_the_page_are_small_and_ask_nobody():
     page = explorer.page(MODULE.read_text())
-    assert len(page.encode()) <= 400_000
-    assert len(embedded()) <= 150_000
+    assert len(page.encode()) <= 700_000
     addresses = set(re.findall(r"https?://[^\s\"'`)]+", page))
     assert addresses <= {"http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"}
     assert not re.search(r"\bfetch\(|XMLHttpRequest|import\(|localStorage", MODULE.read_text())
@@ -157,7 +159,7 @@ def test_what_was_not_computed_is_snapped_to_and_said(answered):
         assert words in shown["note"]
         here = runs_of(asked | {"ratio": ratio, "lam": shown["lam"]})
         assert (shown["ratio"], shown["n"]) == (ratio, len(here))
-        near = "" if ratio == asked["ratio"] else f" (the nearest computed to {asked['ratio']})"
+        near = "" if ratio == asked["ratio"] else f" (the nearest to {asked['ratio']} that was computed)"
         assert f" at ratio {ratio}{near}: " in shown["title"]
         assert shown["mine"]["metrics"]["GA"]["mean"] == pytest.approx(here.GA.mean(), abs=1e-9)
 
@@ -200,7 +202,7 @@ def test_pictures_are_pale_where_most_seeds_were_wrong(answered):
 
 
 def test_beside_a_kernel_the_choice_is_what_the_module_reads(answered):
-    view = ExplorerView(method="retrain", reweight=False, ratio=0.9)
+    view = widgets.explore(method="retrain", reweight=False, ratio=0.9).view
     assert view.choice.keys() == answered[0][0][1]["choice"].keys()
     said = view.choice | {"who": "largest", "seed": 3, "lam": 1}  # JavaScript's 1.0
     assert Choice(**said).experiment() == Choice("largest", "retrain", False, 0.9, seed=3).experiment()

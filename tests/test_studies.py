@@ -21,9 +21,11 @@ sys.path.insert(0, str(results.FOLDER))
 import audits
 import benchmark
 import causes
+import certified
 import distances
 import features
 import groups
+import leaving
 import moved
 import pictures
 import sentences
@@ -60,6 +62,34 @@ def test_rows_of_causes_and_sentences_are_those_that_are_planned(few_pictures, t
     with few_epochs():
         row = causes.row_of("α, wrong group, 0.5", True, 0)
     assert list(row) == list(shipped)
+
+
+def test_rows_of_leaving_are_those_that_are_planned(few_pictures, tmp_path, monkeypatch):
+    shipped = results.load("leaving")
+    assert shipped.groupby("model").seed.unique().map(list).to_dict() == {
+        "last layer": list(leaving.SEEDS), "network": list(leaving.NETWORK_SEEDS)}
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    monkeypatch.setattr(leaving, "ROUNDS", 1)
+    with few_epochs():
+        rows = pd.DataFrame(leaving.network_rows(0))
+    assert list(rows) == list(shipped)
+    assert set(rows.arm) == set(shipped.arm)
+
+
+def test_rows_of_certified_removal_and_sisa_are_those_that_are_planned(few_pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRMU_STORE", str(tmp_path))
+    monkeypatch.setattr(certified, "SHARDS", (1, 2))
+    tables = {"certified": certified.certified_rows, "certified_noise": certified.noise_rows,
+              "sisa": certified.sisa_rows}
+    certified.last_layer.features.cache_clear()
+    for name, rows_of in tables.items():
+        with few_epochs():
+            rows = rows_of(0)
+        assert set(results.load(name).seed) == set(certified.SEEDS)
+        assert list(pd.DataFrame(rows)) == list(results.load(name))
+    certified.last_layer.features.cache_clear()
+    shipped = results.load("certified")
+    assert (shipped.residual <= shipped.bound).all()
 
 
 def test_the_tables_of_causes_follow_from_its_rows():

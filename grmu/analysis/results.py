@@ -41,11 +41,11 @@ KEYS = ["dataset", "method", "reweight", "ratio", "groups", "seed", "overrides"]
 MEASURED = [*METRICS, *FAIRNESS, "val_TA", "val_GA", "val_WG"]
 STUDIES = {  # the tables that each script in data/results writes
     "benchmark": ("trajectories", "membership", "cost", "twins"), "pictures": ("pictures",),
-    "audits": ("audit", "efficacy", "stayers", "answers", "exposure"),
-    "distances": ("distances", "relearning"),
-    "groups": ("inferred", "layers"), "sentences": ("sentences",), "last_layer": ("last_layer",),
-    "shift": ("shift",), "moved": ("moved",), "features": ("features",),
-    "causes": ("causes",), "why": ("causes_cells", "causes_compared"), "released": ("released",)}
+    "audits": ("audit", "efficacy", "stayers", "answers", "exposure"), "features": ("features",),
+    "distances": ("distances", "relearning"), "groups": ("inferred", "layers"), "sentences": ("sentences",),
+    "last_layer": ("last_layer",), "leaving": ("leaving",), "shift": ("shift",), "moved": ("moved",),
+    "causes": ("causes",), "why": ("causes_cells", "causes_compared"), "released": ("released",),
+    "certified": ("certified", "certified_noise", "sisa")}
 TABLES = ("runs", "search", "tuning", *(table for tables in STUDIES.values() for table in tables))
 
 

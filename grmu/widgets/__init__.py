@@ -4,10 +4,9 @@ Figures are drawn in `plots`, guesses and checks are in `course`, and the explor
 docs/explorer. This subpackage may import data, the core, experiments, analysis and plots.
 """
 
-from grmu.widgets.by_hand import ReweightByHand
 from grmu.widgets.demo import demo
 from grmu.widgets.explorer import Explorer, explore
 from grmu.widgets.live import Live
 from grmu.widgets.model_changes import ModelChanges
 
-__all__ = ["Explorer", "Live", "ModelChanges", "ReweightByHand", "demo", "explore"]
+__all__ = ["Explorer", "Live", "ModelChanges", "demo", "explore"]

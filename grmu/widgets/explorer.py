@@ -13,10 +13,11 @@ import traitlets
 from IPython.display import Image, display
 
 from grmu import plots
+from grmu.data import known
 from grmu.experiments import Result
 from grmu.widgets.live import Live, RunView
 from grmu.widgets.model_changes import ModelChanges
-from grmu.widgets.settings import Choice, by_row, printed
+from grmu.widgets.settings import Choice, LastLayer, by_row, printed, printed_last_layer
 from grmu.widgets.work import Displayed
 
 QUESTION = ("Half of a small group is forgotten. "
@@ -24,16 +25,9 @@ QUESTION = ("Half of a small group is forgotten. "
 
 
 class ExplorerView(RunView):
-    """The explorer's JavaScript module, which keeps its setting in `choice`.
-
-    Args:
-        start: The fields of `Choice` that the explorer starts with.
-    """
+    """The explorer's JavaScript module, which keeps its setting in `choice`."""
 
     choice = traitlets.Dict().tag(sync=True)
-
-    def __init__(self, **start: Any) -> None:
-        super().__init__(choice=asdict(Choice(**start)))
 
     def setting(self) -> dict[str, Any]:
         """Return the current setting; a run is drawn only beside its own setting."""
@@ -57,31 +51,69 @@ class Explorer(Displayed):
     """
 
     def __init__(self, question: str = QUESTION, store: str | Path | None = None, **start: Any) -> None:
-        self.view = ExplorerView(**start)
+        self.view = ExplorerView(choice=asdict(Choice(**start)))
         self.model_changes = ModelChanges(store)
         self.live = Live(lambda: Choice(**self.view.choice).experiment(), self.model_changes.show, store,
                          view=self.view)
         self.box = w.VBox([w.HTML(f"<b>{escape(question)}</b>"), self.view, self.model_changes.box])
 
+    def choice(self) -> Choice | LastLayer:
+        """Return the setting that is shown."""
+        return Choice(**self.view.choice)
+
     def _ipython_display_(self) -> None:
         try:
-            data, metadata = on_paper(Choice(**self.view.choice))
+            data, metadata = on_paper(self.choice())
         except ValueError as error:
             data, metadata = {"text/plain": str(error)}, {}
         display(dict(self.box._repr_mimebundle_() or {}) | data, metadata=metadata, raw=True)
 
 
-def on_paper(choice: Choice) -> tuple[dict[str, str], dict[str, Any]]:
+class Retrain(Explorer):
+    """The view that retrains the last layer, which needs no kernel.
+
+    Args:
+        question: What the reader should find out.
+        start: The fields of `LastLayer` that the view starts with.
+    """
+
+    def __init__(self, question: str, **start: Any) -> None:
+        self.start = LastLayer(**start)
+        self.view = ExplorerView(choice={"view": "retrain"} | asdict(self.start))
+        self.box = w.VBox([w.HTML(f"<b>{escape(question)}</b>"), self.view])
+
+    def choice(self) -> LastLayer:
+        """Return the setting that it starts with."""
+        return self.start
+
+
+def explore(question: str = QUESTION, store: str | Path | None = None, view: str = "runs",
+            **start: Any) -> Explorer:
+    """Return the explorer, to be displayed.
+
+    Args:
+        question: What the reader should find out; it is shown above the explorer.
+        store: Folder of finished runs, as `grmu.run` takes it.
+        view: "runs" looks up runs and trains them, "retrain" retrains the last layer at every move.
+        start: The setting to start with: fields of `settings.Choice` or `settings.LastLayer`.
+
+    Raises:
+        ValueError: There is no such view.
+    """
+    known("view", view, ("runs", "retrain"))
+    return Retrain(question, **start) if view == "retrain" else Explorer(question, store, **start)
+
+
+def on_paper(choice: Choice | LastLayer) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the figure and table of a setting as the data and metadata of a notebook output."""
-    shown = printed(choice)
+    shown = printed_last_layer(choice) if isinstance(choice, LastLayer) else printed(choice)
     figure = plots.group_change(shown.groups, shown.forgotten, shown.sentence)
     words = f"{shown.sentence}. {plots.caption_of(figure)}"
     png, _ = plots.png_of(figure)
     plt.close(figure)
     data, metadata = Image(png, format="png", retina=True, alt=words)._repr_mimebundle_()
-    table = shown.groups.round(1).rename_axis(columns="group").to_html(border=0)
-    return data | {"text/html": f"<details><summary>In numbers</summary>{table}</details>",
-                   "text/plain": shown.sentence}, metadata
-
-
-explore = Explorer
+    data["text/plain"] = shown.sentence
+    if isinstance(choice, Choice):
+        table = shown.groups.round(1).rename_axis(columns="group").to_html(border=0)
+        data["text/html"] = f"<details><summary>In numbers</summary>{table}</details>"
+    return data, metadata

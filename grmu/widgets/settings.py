@@ -114,6 +114,22 @@ def measured_on(who: str) -> str:
     return "the groups that request deletion" if many else "the group that requests deletion"
 
 
+@dataclass(frozen=True)
+class LastLayer:
+    """A setting of the view that retrains the last layer; docs/explorer/src/layer.js has the limits."""
+
+    group: int = 3
+    ratio: float = 0.5
+    strength: float = 0.0
+    l2: float = 1e-5
+    weight0: float = 1.0
+    weight1: float = 1.0
+    weight2: float = 1.0
+    weight3: float = 1.0
+    rate: float = 0.6
+    rounds: int = 0
+
+
 class Printed(NamedTuple):
     """The description of a setting for a page without widgets.
 
@@ -126,6 +142,20 @@ class Printed(NamedTuple):
     groups: pd.DataFrame
     forgotten: list[str]
     sentence: str
+
+
+def printed_last_layer(choice: LastLayer) -> Printed:
+    """Return the accuracies of the last layer at the nearest tenth of a ratio, means of five seeds."""
+    train, ratio = data.load("groundwear").train, round(choice.ratio, 1)
+    rows = results.load("last_layer", asks=choice.group)
+    arms = {"original layer": (0.0, False), "retrained": (ratio, False), "with REWEIGHT": (ratio, True)}
+    groups = pd.DataFrame({name: 100 * results.select(rows, ratio=at, reweight=weighted)
+                           .groupby("group").accuracy.mean().set_axis(train.group_names)
+                           for name, (at, weighted) in arms.items()})
+    name = train.group_names[choice.group]
+    before, after, weighted = groups.loc[name].round().astype(int)
+    return Printed(groups, [name], f"Last layer only, ratio {ratio:g}: the accuracy on the forget group "
+                                   f"changes from {before} to {after} %, or to {weighted} % with REWEIGHT")
 
 
 def printed(choice: Choice) -> Printed:

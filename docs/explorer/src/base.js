@@ -2,11 +2,15 @@
 
 import { html, nothing, render } from "lit-html";
 
+const PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
+const VIEWS = { runs: "Look up runs", retrain: "Retrain it yourself" };
+
 let pages = 0;  // ids differ between two pages in one
 
 export class Base {
   constructor(root, kernel) {
-    Object.assign(this, { root, kernel, open: new Set(), width: 0, run: null, own: null });
+    Object.assign(this, { root, kernel, open: new Set(), width: 0, run: null, own: null, active: true });
+    Object.assign(this, { said: [], spoken: "", answer: "" });
     this.id = `grmu${pages++}`;
     root.classList.add("grmu-explorer");
     followTheme(root);
@@ -19,6 +23,7 @@ export class Base {
   }
 
   draw() {
+    if (!this.active) return;
     const before = this.width = this.room() || this.width || 320;
     render(this.view(), this.root);
     if (this.room() && (this.width = this.room()) !== before) render(this.view(), this.root);
@@ -28,6 +33,71 @@ export class Base {
   room() {
     const letters = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     return Math.round((this.root.querySelector(".plot")?.clientWidth ?? 0) / letters);
+  }
+
+  /** Something moved: draw it, and once nothing moves, let the view rest. */
+  moved() {
+    this.answer = "";
+    this.draw();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.rest(), SETTLED);
+  }
+
+  /** The address of the page holds the setting. */
+  address(hash) {
+    if (!this.linked || !this.active) return;
+    try {
+      history.replaceState(null, "", hash);
+    } catch {
+      this.said = ["This browser does not let the page change its address; “Copy link” gives you the link."];
+    }
+  }
+
+  /** Buttons that change the view; none beside a kernel, where a cell opens the view that it needs. */
+  tabs() {
+    return this.go && html`<nav class="actions" aria-label="Views">${Object.entries(VIEWS).map(
+      ([name, words]) => html`<button type="button" aria-current=${name === this.name ? "page" : nothing}
+        @click=${() => this.go(name)}>${words}</button>`)}</nav>`;
+  }
+
+  select(name, words, options, value, set) {
+    return html`<div><label for="${this.id}-${name}">${words}</label>
+      <select id="${this.id}-${name}" @change=${e => set(e.target.value)}>${options.map(([key, said]) => {
+        const is = key === value;
+        return html`<option value=${key} ?selected=${is} .selected=${is}>${said}</option>`;
+      })}</select></div>`;
+  }
+
+  /** `ran` are the values that were computed: each has a tick under the track. */
+  slider(name, words, { min, max, step, value, ran, off = false }, readout, spoken, set) {
+    return html`<div><label for="${this.id}-${name}">${words}: ${readout}</label>
+      <input type="range" id="${this.id}-${name}" min=${min} max=${max} step=${step} .value=${String(value)}
+        ?disabled=${off} aria-valuetext=${spoken} @input=${e => set(Number(e.target.value))}>
+      <div class="ticks" aria-hidden="true">${ran.map(v =>
+        html`<span style="--at:${(v - min) / (max - min)}"></span>`)}</div></div>`;
+  }
+
+  /** One test picture, out of the image of all. */
+  picture(group, i, marks) {
+    return html`<span class=${marks} style="background-position:${-i * PICTURE}px ${-group * PICTURE}px;
+      background-size:${this.data.pictures.shown * PICTURE}px"></span>`;
+  }
+
+  copyLink(hash) {
+    return html`${this.linked ? html`<button type="button" @click=${() =>
+      this.copy(location.href.replace(/#.*$/s, "") + hash, "The link")}>Copy link</button>` : ""}
+      <span role="status">${this.answer}</span>`;
+  }
+
+  /** Into the clipboard; where the browser forbids it, the text is there to be selected. */
+  async copy(text, what) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.answer = `${what} is copied.`;
+    } catch {
+      this.answer = `This browser does not let the page copy; here it is: ${text}`;
+    }
+    this.draw();
   }
 
   figures(panels) {

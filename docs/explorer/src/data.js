@@ -1,4 +1,5 @@
-// What docs/build_explorer.py packed: base64 of a deflated JSON, its table a list a column.
+// What docs/build_explorer.py packed, as base64 of deflated bytes: a line of JSON, in which a table is a list
+// for each column, and then the bytes of the last layer's samples.
 
 export const TOO_OLD = "This browser is too old for the explorer, which needs Chrome or Edge 111, " +
   "Firefox 113, Safari 16.4, or a newer one.";
@@ -8,7 +9,9 @@ export async function unpack(text) {
   if (typeof DecompressionStream === "undefined" || !mixes) throw new Error(TOO_OLD);
   const bytes = Uint8Array.from(atob(text.trim()), c => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  const found = JSON.parse(await new Response(stream).text());
+  const unpacked = new Uint8Array(await new Response(stream).arrayBuffer()), end = unpacked.indexOf(10);
+  const found = JSON.parse(new TextDecoder().decode(unpacked.subarray(0, end)));
+  found.bytes = unpacked.subarray(end + 1);
   const { fine, rows: columns } = found;
   const measured = new Set(found.metrics);
   const names = Object.keys(columns);

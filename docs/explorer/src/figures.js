@@ -18,6 +18,12 @@ function mark(kind, x, y, hue = "var(--ink)") {
     case "gold": return svg`<line class="gold" x1=${x} x2=${x} y1=${y - 12} y2=${y + 12}/>`;
     case "theory": return svg`<path class="theory" d="M${x - 7} ${y}l7 -7 7 7 -7 7z"/>`;
     case "own": return svg`<path class="own" style=${style} d="M${x} ${y - 9}${STAR}"/>`;
+    case "full": return svg`<path class="full" style=${style} d="M${EDGE} ${y}H${x}"/>`;
+    case "outlined": return svg`<path class="full" style=${style} d="M${EDGE} ${y}H${x}"/>
+      <path class="hole" d="M${EDGE + 1.5} ${y}H${Math.max(x - 1.5, EDGE + 1.5)}"/>`;
+    case "seed": return svg`<path class="seed" d="M${x} ${y - 4}v8"/>`;
+    case "network": return svg`<path class="network" d="M${x} ${y - 7}v14"/>`;
+    case "predicted": return svg`<path class="predicted" d="M${x} ${y - 9}v18"/>`;
     case "ring": return svg`<circle class="own" cx=${x} cy=${y} r="4.5"/>`;
     case "hollow": return svg`<circle class="hollow" style=${style} cx=${x} cy=${y} r="5"/>`;
     default: return svg`<circle class="filled" style=${style} cx=${x} cy=${y} r="5.5"/>`;
@@ -29,12 +35,12 @@ const bar = (x1, x2, y, hue) => svg`<path class="bar" style="--hue:${hue ?? "var
 const upright = (x, y1, y2, hue) => svg`<path class="bar" style="--hue:${hue ?? "var(--ink)"}"
   d="M${x - 4} ${y1}h8M${x} ${y1}V${y2}M${x - 4} ${y2}h8"/>`;
 
-/** A row a measure: `rows` of {label, value, marks: [{kind, mean, half, hue, shift}], link}. */
-export function dots(rows, width, said, { max = 1, ticks = SHARES, unit = "%" } = {}) {
+/** A row a measure: `rows` of {label, value, bars and marks: [{kind, mean, half, hue, shift}], link}. */
+export function dots(rows, width, said, { max = 1, ticks = SHARES, unit = "%", high: tall = 34 } = {}) {
   const x = v => EDGE + clamp(v, max) / max * (width - 2 * EDGE);
   const broken = rows.map(row => ({ ...row,
     lines: wrap(row.label, width - LETTER * (row.value.length + 3)) }));
-  const high = row => 34 + LINE * row.lines.length;
+  const high = row => tall + LINE * row.lines.length;
   const top = i => broken.slice(0, i).reduce((sum, row) => sum + high(row), 0);
   const height = top(rows.length) + 22;
   return html`<svg role="img" aria-label=${said} viewBox="0 0 ${width} ${height}">
@@ -45,12 +51,13 @@ export function dots(rows, width, said, { max = 1, ticks = SHARES, unit = "%" } 
     ${broken.map((row, i) => dotsRow(row, top(i), x, width))}</svg>`;
 }
 
-function dotsRow({ lines, value, marks, link, strong }, top, x, width) {
+function dotsRow({ lines, value, bars = [], marks, link, strong }, top, x, width) {
   const y = top + LINE * lines.length + 17;
   return svg`${lines.map((words, i) => svg`<text class=${strong ? "label strong" : "label"}
       x="0" y=${top + 13 + LINE * i}>${words}</text>`)}
     <text class="value" x=${width} y=${top + 13} text-anchor="end">${value}</text>
     ${link ? svg`<path class="link" style="--hue:${link.hue}" d="M${x(link.from)} ${y}H${x(link.to)}"/>` : ""}
+    ${bars.map(({ kind, mean, hue, shift }) => mark(kind, x(mean), y + shift, hue))}
     ${marks.map(({ mean, half, hue, shift = 0 }) => half > 0
       ? bar(x(mean - half), x(mean + half), y + shift, hue) : "")}
     ${marks.map(({ kind, mean, hue, shift = 0 }) => Number.isNaN(mean) ? ""
@@ -103,3 +110,19 @@ function swatch(kind, hue = "var(--ink)") {
 /** What the marks are; the chosen method has its colour everywhere but in the groups' own panel. */
 export const legend = entries => html`<ul class="legend">${entries.map(([kind, words, hue]) =>
   html`<li>${swatch(kind, hue)}${words}</li>`)}</ul>`;
+
+/** All pictures as one image: a row a group. */
+export function sprite({ size, shades }) {
+  const many = shades[0].length / size ** 2, canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: many * size, height: shades.length * size });
+  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  const pixels = new Uint32Array(image.data.buffer);  // opacity in the last byte, on all browsers' processors
+  shades.forEach((group, g) => {
+    for (let i = 0; i < group.length; i++) {
+      const n = Math.floor(i / size ** 2), y = Math.floor(i % size ** 2 / size), x = i % size;
+      pixels[(g * size + y) * canvas.width + n * size + x] = 0xff000000 + 0x111111 * parseInt(group[i], 16);
+    }
+  });
+  context.putImageData(image, 0, 0);
+  return canvas.toDataURL();
+}

@@ -1,15 +1,16 @@
-// The page: controls, sentences, figures. A move changes the choice, and everything is drawn from it.
+// The view "Look up runs": controls, sentences, figures. All is drawn from the choice, which a move changes.
 
 import { html } from "lit-html";
 import { Base } from "./base.js";
 import { unpack } from "./data.js";
-import { legend } from "./figures.js";
+import { legend, sprite } from "./figures.js";
 import { OWN, look, panels, picturesOf } from "./panels.js";
 import {
   GOLD, RETRAIN, START, computed, find, label, lamsOf, nearest, same, settle, whoOf } from "./state.js";
+import { Retrain } from "./retrain.js";
 import { choiceOf, hashOf, note, python, saidOfMissing, title } from "./words.js";
 
-const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
+const ALL = "all";
 
 /**
  * Put an explorer into an element.
@@ -22,18 +23,41 @@ const ALL = "all", PICTURE = 34, SETTLED = 300;  // pixels on screen; millisecon
  *   explorer could not start (the element says why).
  */
 export async function mount(root, text,
-  { choice = START, linked = false, onchange = () => {}, kernel = null } = {}) {
+  { choice = {}, linked = false, onchange = () => {}, kernel = null } = {}) {
   root.classList.add("grmu-explorer");
   try {
     const data = await unpack(text);
     root.replaceChildren();
-    return new Page(root, kernel, { data, linked, onchange }).begin({ ...START, ...choice });
+    return open(root, { runs: new Page(root, kernel, { data, linked, onchange }),
+      retrain: new Retrain(root, { data, linked, onchange }) }, choice, kernel);
   } catch (error) {
     root.classList.add("failed");  // what the page says without an explorer is seen again
     root.insertAdjacentHTML("afterbegin", "<p class='warning' role='alert'></p>");
     root.firstChild.textContent = `The explorer cannot be shown. ${error.message}`;
     return null;
   }
+}
+
+/** Show the view that the address or the choice names, and let the reader change it. */
+function open(root, views, choice, kernel) {
+  const go = (name, { choice: chosen, said } = { choice: views[name].choice ?? {}, said: [] }) => {
+    for (const view of Object.values(views)) view.active = view === views[name];
+    views[name].show(chosen, said);
+  };
+  const follow = () => {
+    const asked = new URLSearchParams(location.hash.slice(1)), { version } = views.runs.data;
+    const isRetrain = asked.get("view") === "retrain" && asked.get("v") === String(version);
+    const name = isRetrain ? "retrain" : "runs";
+    const link = views.runs.linked ? views[name].read(location.hash) : null;
+    if (link) go(name, link);
+    return Boolean(link);
+  };
+  for (const [name, view] of Object.entries(views)) Object.assign(view, { name, go: kernel ? null : go });
+  addEventListener("hashchange", follow);
+  new ResizeObserver(() => Object.values(views).forEach(view => view.draw())).observe(root);
+  const { view: first = "runs", ...rest } = choice;
+  if (!follow()) go(first, { choice: rest, said: [] });
+  return views[first];
 }
 
 /** Is a live run one of the setting that is shown? Of whichever seed. */
@@ -43,43 +67,26 @@ const alike = (one, other) =>
 class Page extends Base {
   constructor(root, kernel, options) {
     super(root, kernel);
-    Object.assign(this, options, { said: [], answer: "", spoken: "" });
+    Object.assign(this, options);
   }
 
-  begin(choice) {
-    const read = () => this.linked ? choiceOf(this.data, location.hash) : null;
-    const { choice: first, said } = read() ?? { choice, said: [] };
-    this.show(first, said);
-    new ResizeObserver(() => this.draw()).observe(this.root);
-    if (this.linked) addEventListener("hashchange", () => {
-      const found = read();
-      if (found) this.show(found.choice, found.said);
-    });
-    return this;
+  read(hash) {
+    return choiceOf(this.data, hash);
   }
 
   /** Show a choice; what of it was never run is replaced, and said. */
   show(choice, said = []) {
-    const settled = settle(this.data, choice);
+    const settled = settle(this.data, { ...START, ...choice });
     this.choice = settled.choice;
     this.said = [...said, ...settled.said];
-    this.answer = "";
     this.shown = find(this.data, this.choice);
-    this.draw();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.rest(), SETTLED);
+    this.moved();
   }
 
   /** Once nothing moves: what changed is spoken, and the address holds the setting. */
   rest() {
     this.spoken = [...this.said, title(this.data, this.shown), note(this.data, this.shown)].join(" ");
-    if (this.linked) {
-      try {
-        history.replaceState(null, "", hashOf(this.data, this.choice));
-      } catch {
-        this.said = ["This browser does not let the page change its address: “copy link” gives it."];
-      }
-    }
+    this.address(hashOf(this.data, this.choice));
     this.onchange(this.choice);
     this.draw();
   }
@@ -99,13 +106,13 @@ class Page extends Base {
     if (kind === "filled" || kind === "hollow") marks.push([kind, label(data, shown), hue]);
     if (!same(shown, RETRAIN)) marks.push(["hollow", "RETRAIN"]);
     marks.push(["gold", "gold standard: " + label(data, GOLD)]);
-    if (shown.byRatio.theory.length) marks.push(["theory", "prediction of the theory for RETRAIN"]);
+    if (shown.byRatio.theory.length) marks.push(["theory", "prediction of the prior shift for RETRAIN"]);
     if (own) marks.push(...OWN);
-    return html`${this.controls()} ${this.runBar()}
+    return html`${this.tabs()} ${this.controls()} ${this.runBar()}
       ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
       <h2>${title(data, shown)}</h2>
       <p class="note">${note(data, shown)} ${shown.n < data.least
-        ? "Of fewer than five seeds there is no interval." : "Bars are 95 % intervals over seeds."}</p>
+        ? "There is no interval with fewer than five seeds." : "Bars are 95 % intervals over seeds."}</p>
       <p class="unseen" role="status">${this.spoken}</p>
       ${legend(marks)}
       ${this.figures(panels(data, shown, this.width, Boolean(this.run)))}
@@ -154,73 +161,24 @@ class Page extends Base {
       v => set({ lam: lams[v] }));
   }
 
-  select(name, words, options, value, set) {
-    return html`<div><label for="${this.id}-${name}">${words}</label>
-      <select id="${this.id}-${name}" @change=${e => set(e.target.value)}>${options.map(([key, said]) => {
-        const is = key === value;
-        return html`<option value=${key} ?selected=${is} .selected=${is}>${said}</option>`;
-      })}</select></div>`;
-  }
-
-  /** `ran` are the values that were computed: each has a tick under the track. */
-  slider(name, words, { min, max, step, value, ran, off = false }, readout, spoken, set) {
-    return html`<div><label for="${this.id}-${name}">${words}: ${readout}</label>
-      <input type="range" id="${this.id}-${name}" min=${min} max=${max} step=${step} .value=${String(value)}
-        ?disabled=${off} aria-valuetext=${spoken} @input=${e => set(Number(e.target.value))}>
-      <div class="ticks" aria-hidden="true">${ran.map(v =>
-        html`<span style="--at:${(v - min) / (max - min)}"></span>`)}</div></div>`;
-  }
-
   pictures(rows) {
     this.sprite ??= sprite(this.data.pictures);
     const many = rows[0].shares.length;
-    const picture = (share, row, column) => html`<span class=${share > 0.5 ? "" : "wrong"}
-      style="background-position:${-column * PICTURE}px ${-row * PICTURE}px;
-        background-size:${many * PICTURE}px"></span>`;
     return html`<h3>The first ${many} test pictures of every group: ✕ where the model is wrong${
       this.shown.seed === null ? " in most of the five seeds" : ""}</h3>
       <div style="--sprite:url(${this.sprite})">${rows.map(({ name, asked, before, after, shares }, g) =>
         html`<p>${name}${asked ? " – forget group" : ""}: ${before} right before, ${after} after</p>
         <div class="sheet" role="img" aria-label="${name}: ${after} of ${many} right">${shares.map(
-          (share, i) => picture(share, g, i))}</div>`)}</div>`;
+          (share, i) => this.picture(g, i, share > 0.5 ? "" : "wrong"))}</div>`)}</div>`;
   }
 
   actions() {
     const { data, shown, choice } = this, id = `${this.id}-python-text`, text = python(data, shown);
     return html`<div class="actions">
-      ${this.linked ? html`<button type="button" @click=${() => this.copy(
-        location.href.replace(/#.*$/s, "") + hashOf(data, choice), "The link")}>Copy link</button>` : ""}
       <button type="button" @click=${() => this.copy(text, "The Python")}>Copy as Python</button>
       ${this.toggle("python", id, "Show the Python", "of this setting")}
-      <span role="status">${this.answer}</span></div>
+      ${this.copyLink(hashOf(data, choice))}</div>
       <div id=${id}>${this.open.has("python") ? html`
         <pre tabindex="0" role="region" aria-label="Python of this setting">${text}</pre>` : ""}</div>`;
   }
-
-  /** Into the clipboard; where the browser forbids it, the text is there to be selected. */
-  async copy(text, what) {
-    try {
-      await navigator.clipboard.writeText(text);
-      this.answer = `${what} is copied.`;
-    } catch {
-      this.answer = `This browser does not let the page copy; here it is: ${text}`;
-    }
-    this.draw();
-  }
-}
-
-/** All pictures as one image: a row a group. */
-function sprite({ size, shades }) {
-  const many = shades[0].length / size ** 2, canvas = document.createElement("canvas");
-  Object.assign(canvas, { width: many * size, height: shades.length * size });
-  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
-  const pixels = new Uint32Array(image.data.buffer);  // opacity in the last byte, on all browsers' processors
-  shades.forEach((group, g) => {
-    for (let i = 0; i < group.length; i++) {
-      const n = Math.floor(i / size ** 2), y = Math.floor(i % size ** 2 / size), x = i % size;
-      pixels[(g * size + y) * canvas.width + n * size + x] = 0xff000000 + 0x111111 * parseInt(group[i], 16);
-    }
-  });
-  context.putImageData(image, 0, 0);
-  return canvas.toDataURL();
 }

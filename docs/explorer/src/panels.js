@@ -18,7 +18,7 @@ export function look(data, arm) {
     hue: arm.method === "retrain" ? "var(--ink)" : data.methods[arm.method].colour };
 }
 
-/** Doing nothing lies above the row's line and the gold standard below, so that each interval is seen. */
+/** The original model is above the row's line and the gold standard below, so that no interval is hidden. */
 const beside = arm => same(arm, DO_NOTHING) ? -7 : same(arm, GOLD) ? 7 : 0;
 
 export function groupsPanel(data, shown, width) {
@@ -34,7 +34,7 @@ export function groupsPanel(data, shown, width) {
   });
   return { key: "groups", title: "Test accuracy of every group, before and after", said,
     drawing: dots(rows, width, said),
-    head: ["group", "forget group", "before (%)", "after (%)", "gold standard (%)", "theory, of RETRAIN (%)"],
+    head: ["group", "forget group", "before (%)", "after (%)", "gold standard (%)", "prediction (%)"],
     body: shown.groups.map(g => [g.name, g.asked ? "yes" : "no", withHalf(g.before), withHalf(g.after),
       withHalf(g.gold), withHalf(g.theory)]) };
 }
@@ -46,7 +46,7 @@ export function metricsPanel(data, shown, width) {
   const rows = EXPLORED.map(m => ({ label: name(m), value: `${one(shown.mine.metrics[m].mean)} %`,
     marks: [...arms.map(arm => ({ ...arm.metrics[m], ...look(data, arm), shift: beside(arm) })),
       ...(shown.own?.metrics ? [{ kind: "own", mean: shown.own.metrics[m] }] : [])] }));
-  return { key: "metrics", title: "Four measures, beside the original model's and the gold standard's", said,
+  return { key: "metrics", title: "Four measures, compared with two references", said,
     drawing: dots(rows, width, said),
     head: ["measure", ...shown.arms.map(arm => `${label(data, arm)} (%)`)],
     body: data.metrics.map(m => [name(m), ...shown.arms.map(arm => withHalf(arm.metrics[m]))]) };
@@ -56,7 +56,7 @@ export function distancePanel(data, shown, width) {
   const said = saidOfDistance(data, shown), arms = shown.arms.filter(arm => !same(arm, GOLD));
   const reach = Math.max(...arms.map(a => a.distance.mean + (a.distance.half || 0)));
   const max = [0.1, 0.2, 0.4, 1].find(m => reach <= m) ?? 1;
-  return { key: "distance", title: "Distance to the gold standard (0: the same)", said,
+  return { key: "distance", title: "Distance from the gold standard (0: the same)", said,
     drawing: dots(arms.map(arm => ({ label: label(data, arm), value: `${one(arm.distance.mean)} points`,
       marks: [{ ...arm.distance, ...look(data, arm) }] })), width, said,
       { max, ticks: [0, max / 4, max / 2, 0.75 * max, max], unit: "points" }),
@@ -75,7 +75,7 @@ export function ratioPanel(data, shown, width) {
       { at: shown.ratio, ticks: [0, 0.25, 0.5, 0.75, 1], place: v => v, name: "unlearning ratio",
         marks: [...(here ? [{ kind: "theory", at: here.at, mean: here.mean }] : []),
           ...(own ? [{ kind: "own", at: shown.asked.ratio, mean: own.GA }] : [])] }),
-    head: ["ratio", ...series.map(s => `${label(data, s)} (%)`), "theory, of RETRAIN (%)"],
+    head: ["ratio", ...series.map(s => `${label(data, s)} (%)`), "predicted for RETRAIN (%)"],
     body: all.map(r => [String(r), ...series.map(s => at(s.points, r)), at(theory, r)]) };
 }
 
@@ -84,10 +84,10 @@ export function lamPanel(data, shown, width) {
   const level = arm => ({ ...look(data, arm),
     points: [ticks[0], ticks.at(-1)].map(v => ({ at: v, mean: arm.metrics.GA.mean })) });
   const levels = [shown.idle, shown.gold].map(level).map(s => ticks.length > 1 ? s : { ...s, points: [] });
-  return { key: "lam", title: "GA: the same against λ, the weight of MIU's calibration (%)", said,
+  return { key: "lam", title: "GA against λ, the weight of MIU's calibration (%)", said,
     drawing: lines([...levels, { ...look(data, shown), points: shown.byLam }], width, said,
       { at: shown.lam, ticks, place: v => ticks.length > 1 ? ticks.indexOf(v) / last : 0.5,
-        name: "λ, those that were run" }),
+        name: "λ (values that were run)" }),
     head: ["λ", `${label(data, shown)} (%)`], body: shown.byLam.map(p => [String(p.at), withHalf(p)]) };
 }
 
@@ -111,7 +111,7 @@ export function curvePanel(shown, width) {
   const live = now && `Your run, epoch ${now.epoch} of ${own.of}: ` + Object.entries(SHARES)
     .filter(([name]) => name in now).map(([name, words]) => `${words} ${one(now[name])} %`).join(", ") + ".";
   const kept = shown.curve && saidOfCurve(shown.curve);
-  const said = [live, kept].filter(Boolean).join(" ") || "No run of it yet.";
+  const said = [live, kept].filter(Boolean).join(" ") || "This setting has not been run yet.";
   const mine = at => now ? ["GA", "UA"].map(name => own.epochs.find(row => row.epoch === at)?.[name]) : [];
   return { key: "curve", title: "Epoch by epoch (%)" + (shown.curve
     ? ": ● new ones of the group, ○ forget set; means over five seeds" : ""), said,

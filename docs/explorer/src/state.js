@@ -50,12 +50,12 @@ export function settle(data, choice) {
   const said = [], possible = computed(data, choice);
   let { method, reweight } = choice;
   if (!(method in possible)) {
-    said.push(`${label(data, { method })} was not run for ${whoOf(data, choice).name}: RETRAIN is shown.`);
+    said.push(`${label(data, { method })} was not run for ${whoOf(data, choice).name}, so RETRAIN is shown.`);
     method = "retrain";
   }
   if (!possible[method].includes(reweight)) {
     said.push(`${label(data, { method })} was not run ${reweight ? "with" : "without"} REWEIGHT for ` +
-      `${whoOf(data, choice).name}: shown is ${reweight ? "without" : "with"}.`);
+      `${whoOf(data, choice).name}, so it is shown ${reweight ? "without" : "with"} it.`);
     reweight = !reweight;
   }
   return { choice: { ...choice, method, reweight }, said };

@@ -39,7 +39,7 @@ from grmu.data.files import write_whole
 
 HERE = Path(__file__).parent
 SOURCE, BUILD = HERE.parent / "source", PACKAGE.parent / "build"
-LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "project")
+LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "lab7", "project")
 Done = tuple[NotebookNode | None, list[str], str]  # the checked submission (None if unchanged), notes, key
 README = "Unpack a lab beside the .whl file. With Python 3.11 to 3.13: pip install {wheel}; jupyter lab lab1/lab1.ipynb\n"
 FORMGRADER = "--LabApp.default_url=/formgrader/gradebook"
