@@ -30,7 +30,7 @@ def test_of_many_groups_those_who_asked_are_beside_the_others():
     asked = [y * 7 + a for y, a in grids.NINE_GROUPS]
     others = [g for g in range(63) if g not in asked]
     assert shown.groups.after.to_dict() == pytest.approx(
-        {"the 9 that asked": by_group[asked].mean(), "the other 54": by_group[others].mean()})
+        {"the 9 that request deletion": by_group[asked].mean(), "the other 54": by_group[others].mean()})
 
 
 @pytest.mark.parametrize("choice", [Choice(ratio=0.45), Choice(lam=8.0), Choice("alike", "miu", False)])

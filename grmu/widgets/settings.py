@@ -95,7 +95,7 @@ def group_rows(who: str) -> tuple[tuple[str, tuple[int, ...], bool], ...]:
         return tuple((name, (g,), g in forgotten or which == "uniform")
                      for g, name in enumerate(train.group_names))
     others = tuple(g for g in range(train.n_groups) if g not in forgotten)
-    return ((f"the {len(forgotten)} that asked", forgotten, True),
+    return ((f"the {len(forgotten)} that request deletion", forgotten, True),
             (f"the other {len(others)}", others, False))
 
 
