@@ -1,4 +1,4 @@
-"""What numbers depend on besides their inputs, fixed: threads, kernels, PyTorch's global random state."""
+"""Fix what results depend on besides their inputs: threads, kernels and PyTorch's global random state."""
 
 import os
 import platform

@@ -148,7 +148,7 @@ def forget_only() -> Iterator[Experiment]:
 
 
 def calibration() -> Iterator[Experiment]:
-    """Yield Fig. 8 and a question of lesson 05: lambda from 0 to 10."""
+    """Yield the runs of Fig. 8 and of a question in lesson 05, with lambda from 0 to 10."""
     for seed, ratio in product(MANY_SEEDS, (0.5, 0.9)):
         yield Experiment(method="retrain", reweight=True, ratio=ratio, seed=seed)
         for lam in LAMBDAS:
@@ -173,7 +173,7 @@ def many() -> Iterator[Experiment]:
 
 
 def multi_group() -> Iterator[Experiment]:
-    """Yield Fig. 6 and Tables 14 and 15: half of 9 groups and half of 25 groups are forgotten."""
+    """Yield the runs of Fig. 6 and Tables 14 and 15, which forget half of 9 groups and half of 25 groups."""
     for groups, seed in product((NINE_GROUPS, TWENTY_FIVE_GROUPS), SEEDS):
         split: dict[str, Any] = {"dataset": MANY, "ratio": 0.5, "groups": groups, "seed": seed}
         yield from _references(**split)

@@ -67,7 +67,7 @@ def paper(name: str | None, root: str | None, device: str, seeds: int, protocol:
         protocol: As in `Experiment`.
         on: None for the paper's data sets, "embedded", or an embedded data set, whose results are shipped.
         metrics: "paper" computes MIA and EO as the released code does.
-        methods: Methods to include beside the references. None includes all.
+        methods: Methods to include besides the references. None includes all.
         tiny: Try one seed on a few generated pictures.
         output: Folder for the tables, the store and the notebooks.
         rows: Path of the runs.csv of a sweep, for the claims. None uses the shipped runs.

@@ -61,7 +61,7 @@ def masked_mean(z: Tensor, ids: Tensor) -> Tensor:
 
 
 def pair_weights(train_group: Tensor, retain_group: Tensor, n_groups: int) -> Tensor:
-    """Return REWEIGHT's (M,) weights of the retained samples from (N,) and (M,) group numbers."""
+    """Return REWEIGHT's weights, (M,), from the groups of all (N,) and of the retained (M,) samples."""
     before, left = (group.bincount(minlength=n_groups) for group in (train_group, retain_group))
     return group_weights(before, left)[retain_group]
 

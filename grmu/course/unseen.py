@@ -138,7 +138,7 @@ def measure(task: Task, weights: Mapping[str, Tensor]) -> dict[str, float]:
 
 @lru_cache(maxsize=16)
 def reference(seed: int) -> tuple[Task, dict[str, dict[str, float]]]:
-    """Return the task of a seed and the metrics of its reference models, which takes 4 s the first time."""
+    """Return the task of a seed and the metrics of its reference models. The first call takes 4 s."""
     task = draw(np.random.default_rng(seed))
     retain = task.split.retain
     gold = _from_scratch(task.train, retain, task.seeds[0], sample_weights(task.train, retain))

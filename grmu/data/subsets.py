@@ -9,7 +9,7 @@ from grmu.data.core import Group, GroupedDataset, Splits
 
 
 def smoke_subset(dataset: GroupedDataset, groups: Sequence[Group], n: int) -> torch.Tensor:
-    """Return the rows for a dry run, ascending.
+    """Return the rows for a dry run in ascending order.
 
     Args:
         dataset: The data set.

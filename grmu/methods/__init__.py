@@ -78,7 +78,7 @@ def get(name: str) -> type[Method]:
 
 
 def make(method: str | Method) -> Method:
-    """Return a method, which may be given by its name, or raise a ValueError if it is none."""
+    """Return a method, which may be given by its name; raise a ValueError if the argument is not a method."""
     made = get(method)() if isinstance(method, str) else method
     require(isinstance(made, Method), f"method must be a name or a method, as MIU(), got {short_repr(made)}.")
     return made

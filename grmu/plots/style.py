@@ -53,7 +53,7 @@ def use_style() -> None:
 
 
 def _show(figure: Figure) -> None:
-    """Display a figure with its caption below it and as its alt text."""
+    """Display a figure with its caption below it, and use the caption as the alt text."""
     words = caption_of(figure)
     png = print_figure(figure, "png", dpi=2 * figure.dpi)
     display(Image(png, format="png", retina=True, alt=words),

@@ -20,8 +20,8 @@ class RunView(anywidget.AnyWidget):
     """A view of a live run in the explorer's JavaScript module.
 
     Attributes:
-        run: The state of the run, with the keys button (its label), busy, closed, failed, step, of (steps),
-            sentence and about.
+        run: The state of the run, with the keys `button` (its label), `busy`, `closed`, `failed`, `step`,
+            `of` (the number of steps), `sentence` and `about`.
         own: The finished epochs, their total number, the setting and, after the last epoch, the metrics; None
             before the first epoch.
     """

@@ -139,7 +139,7 @@ def check_fill_in(function: Answer) -> None:
 
 
 def check_labels_needed(function: Answer) -> None:
-    """Check `function(share, k, sure)`: how many labels contain k members with probability `sure`."""
+    """Check how many labels are needed to include k members with probability `sure`."""
     for case, right in (((0.02, 5, 0.95), 456), ((0.02, 1, 0.95), 149), ((1.0, 3, 0.99), 3)):
         returns(function, case, right, f"labels_needed{case} follows from the binomial distribution.",
                 [(250, "250 labels contain five *on average*: nearly half of all draws contain fewer.")])

@@ -62,7 +62,7 @@ def read(root: Path) -> Metadata:
 
 
 def has_negation(sentence: str) -> bool:
-    """Return whether one of the four words occurs, regardless of punctuation and case."""
+    """Return whether one of the four negation words occurs, regardless of punctuation and case."""
     return not NEGATIONS.isdisjoint(sentence.translate(_NO_PUNCTUATION).lower().split(" "))
 
 
