@@ -270,7 +270,7 @@ def test_the_noise_hides_a_shift_by_the_allowed_residual(epsilon, delta):
     (0, 0.1, "epsilon"), (-1, 0.1, "epsilon"), (float("nan"), 0.1, "epsilon"), (1, 0, "delta"),
     (1, 1, "delta"), (1, 1.4, "delta")])
 def test_an_epsilon_or_delta_that_no_noise_reaches_is_rejected(epsilon, delta, wrong):
-    with pytest.raises(ValueError, match=f"{wrong} must be .*: no amount of noise"):
+    with pytest.raises(ValueError, match=f"{wrong} must be .*, got "):
         certified.noise_scale(0.1, epsilon, delta)
 
 

@@ -54,11 +54,13 @@ def residual(w: np.ndarray, x: np.ndarray, y: np.ndarray, l2: float, b: Noise = 
 
 def bound(w: np.ndarray, x: np.ndarray, y: np.ndarray, l2: float, b: Noise = 0.0,
           weights: np.ndarray | None = None) -> float:
-    """Return Guo et al.'s data-dependent bound of the residual after a Newton step from w.
+    """Return Guo et al.'s data-dependent bound on the residual after a Newton step from w.
 
     With the step d and the remaining samples as a matrix X, their rows times the root of their weights:
 
         GAMMA * |X| * |d| * |X d|
+
+    The norms of at most 1 concern the rows of x, so the bound holds for all weights of at least 0.
     """
     rows = x if weights is None else np.sqrt(weights)[:, None] * x
     d = newton_step(w, x, y, l2, b, weights) - w
@@ -82,10 +84,10 @@ def noise_scale(allowed: float, epsilon: float, delta: float) -> float:
         delta: In (0, 1).
 
     Raises:
-        ValueError: No amount of noise gives this epsilon or delta.
+        ValueError: epsilon or delta is out of range.
     """
-    require(0 < epsilon < math.inf, f"epsilon must be above 0, got {epsilon}: no amount of noise gives it.")
-    require(0 < delta < 1, f"delta must be in (0, 1), got {delta}: no amount of noise gives it.")
+    require(0 < epsilon < math.inf, f"epsilon must be above 0, got {epsilon}: no noise achieves this.")
+    require(0 < delta < 1, f"delta must be in (0, 1), got {delta}.")
     return allowed * math.sqrt(2 * math.log(1.5 / delta)) / epsilon
 
 
