@@ -422,7 +422,7 @@ def test_a_full_disk_is_said_and_does_not_kill(small):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_tiny_celeba_has_the_same_bytes_each_time_all_groups_and_runs(tmp_path):
+def test_a_tiny_celeba_has_the_same_bytes_each_time_and_all_groups(tmp_path):
     folders = tmp_path / "one", tmp_path / "two"
     for folder in folders:
         make_celeba(folder)
@@ -432,5 +432,3 @@ def test_a_tiny_celeba_has_the_same_bytes_each_time_all_groups_and_runs(tmp_path
     splits = data.load("celeba", folders[0])
     assert all(part.group_counts().min() > 0 for part in splits[:3])
     assert splits.train.group_counts()[splits.train.group_id(splits.forget_group)] >= 12
-    result = run(Experiment("celeba", "miu", root=str(folders[0]), tiny=True), tmp_path / "store")
-    assert 0 <= result.metrics["GA"] <= 1
