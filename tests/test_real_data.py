@@ -15,7 +15,7 @@ import trees
 from PIL import Image
 from torch.utils.data import Dataset
 
-from grmu import Experiment, data, run
+from grmu import data
 from grmu.data.originals import cache as caches
 from grmu.data.originals import fairface
 from grmu.data.originals.cache import Cache

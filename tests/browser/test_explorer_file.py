@@ -178,7 +178,7 @@ def test_a_move_retrains_the_last_layer_and_a_link_holds_every_setting(opened, a
     after = bars(page)
     assert all(old != new for old, new in zip(before, after, strict=True))
     assert page.locator(".sheet .changed").count() > 3
-    page.get_by_text("Weights of the four groups").click()
+    page.get_by_text("Weights of the groups, regularisation").click()
     for name in ("strength of REWEIGHT", "regularisation", "weight of ankle boots on grass", "rate of"):
         slider(page, name).focus()
         page.keyboard.press("Home")
@@ -207,9 +207,13 @@ def test_the_ratio_sweeps_and_the_spiral_turns_until_the_last_round(opened):
     expect(page.get_by_role("heading", level=2)).to_contain_text("The group is gone", timeout=60_000)
     expect(page.get_by_role("button", name="Play: sweep")).to_be_visible()
     page.get_by_role("button", name="Play the spiral").click()
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Play the spiral").click()
     expect(page.get_by_text("After round 12,")).to_be_visible(timeout=60_000)
-    expect(page).to_have_url(re.compile("rounds=12"))
     said = page.get_by_text("After round 12,").inner_text()
+    slider(page).focus()
+    page.keyboard.press("PageDown")
+    expect(page).to_have_url(re.compile("ratio=0.9&.*rounds=12"))
     page.reload()
     expect(page.get_by_text("After round 12,")).to_have_text(said)
 
