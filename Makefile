@@ -76,7 +76,9 @@ lint: .venv/.installed-test ## check style, types, import boundaries and the sav
 	$(PY) docs/notebooks.py --check
 
 lab: .venv/.installed ## open the course in JupyterLab
-	@$(PY) -m jupyterlab notebooks/00_start_here.ipynb --LabApp.news_url=None $(ARGS)
+	@mkdir -p .venv/share/jupyter/lab/settings
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}' > .venv/share/jupyter/lab/settings/overrides.json
+	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $(ARGS)
 
 explorer: .venv/.installed ## build explorer.js (with npm) and build/explorer.html, which works without a kernel or a server
 	@$(PY) docs/build_explorer.py --build $(ARGS)
