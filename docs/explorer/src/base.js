@@ -1,6 +1,7 @@
 // What the explorer and a live run alone share: a page that is drawn anew, with figures and their tables.
 
 import { html, nothing, render } from "lit-html";
+import { sprite } from "./figures.js";
 
 const PICTURE = 34, SETTLED = 300;  // pixels on screen; milliseconds without a move
 const VIEWS = { runs: "Look up runs", retrain: "Retrain it yourself" };
@@ -8,7 +9,8 @@ const VIEWS = { runs: "Look up runs", retrain: "Retrain it yourself" };
 let pages = 0;  // ids differ between two pages in one
 
 export class Base {
-  constructor(root, kernel) {
+  constructor(root, kernel, options = {}) {
+    Object.assign(this, options);
     Object.assign(this, { root, kernel, open: new Set(), width: 0, run: null, own: null, active: true });
     Object.assign(this, { said: [], spoken: "", answer: "" });
     this.id = `grmu${pages++}`;
@@ -77,10 +79,12 @@ export class Base {
         html`<span style="--at:${(v - min) / (max - min)}"></span>`)}</div></div>`;
   }
 
-  /** One test picture, out of the image of all. */
-  picture(group, i, marks) {
-    return html`<span class=${marks} style="background-position:${-i * PICTURE}px ${-group * PICTURE}px;
-      background-size:${this.data.pictures.shown * PICTURE}px"></span>`;
+  /** The test pictures of a group, out of the image of all; each has its marks. */
+  sheet(group, marks, said) {
+    this.sprite ??= sprite(this.data.pictures);
+    return html`<div class="sheet" style="--sprite:url(${this.sprite})" role="img" aria-label=${said}>${
+      marks.map((mark, i) => html`<span class=${mark} style="background-position:${-i * PICTURE}px
+        ${-group * PICTURE}px; background-size:${this.data.pictures.shown * PICTURE}px"></span>`)}</div>`;
   }
 
   copyLink(hash) {

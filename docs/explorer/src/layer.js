@@ -46,8 +46,8 @@ export class Layer {
 
   /** Weights of the samples of each group: the reader's, times REWEIGHT's (old over new size) to a power. */
   weights(choice, forgotten) {
-    const power = g => (this.counts[g] / Math.max(this.counts[g] - forgotten[g], 1)) ** choice.strength;
-    return weightsOf(choice).map((weight, g) => weight * power(g));
+    const left = g => this.counts[g] - forgotten[g] || this.counts[g];  // of a group that is gone: weight 1
+    return weightsOf(choice).map((weight, g) => weight * (this.counts[g] / left(g)) ** choice.strength);
   }
 
   train(kind, setting) {
@@ -72,12 +72,11 @@ export class Layer {
     const weights = this.weights(choice, forgotten);
     const train = (kind, part) => this.train(kind, { forgotten, weights: ones, l2, ...part });
     const key = `${l2} ${this.converged}`;
-    if (this.key !== key) this.original = train("before", { forgotten: none });
-    this.key = key;
+    if (this.key !== key) Object.assign(this, { key, original: train("before", { forgotten: none }) });
     const before = this.original, after = train("after");
     const weighted = weights.every(v => v === 1) ? null : train("weighted", { weights });
     const predicted = this.right(before.logits.map((z, i) => z + this.shift(choice, i)));
-    return { before, after, weighted, forgotten: forgotten[group], predicted };
+    return { before, after, weighted, weights, forgotten: forgotten[group], predicted };
   }
 
   /** Change of a logit that the prior shift predicts: log(1 - r p(a | x, y)), towards the other class. */

@@ -3,7 +3,7 @@
 import { html } from "lit-html";
 import { Base } from "./base.js";
 import { unpack } from "./data.js";
-import { legend, sprite } from "./figures.js";
+import { legend } from "./figures.js";
 import { OWN, look, panels, picturesOf } from "./panels.js";
 import {
   GOLD, RETRAIN, START, computed, find, label, lamsOf, nearest, same, settle, whoOf } from "./state.js";
@@ -29,7 +29,7 @@ export async function mount(root, text,
     const data = await unpack(text);
     root.replaceChildren();
     return open(root, { runs: new Page(root, kernel, { data, linked, onchange }),
-      retrain: new Retrain(root, { data, linked, onchange }) }, choice, kernel);
+      retrain: new Retrain(root, null, { data, linked, onchange }) }, choice, kernel);
   } catch (error) {
     root.classList.add("failed");  // what the page says without an explorer is seen again
     root.insertAdjacentHTML("afterbegin", "<p class='warning' role='alert'></p>");
@@ -65,11 +65,6 @@ const alike = (one, other) =>
   ["who", "method", "reweight", "lam", "ratio"].every(name => one[name] === other[name]);
 
 class Page extends Base {
-  constructor(root, kernel, options) {
-    super(root, kernel);
-    Object.assign(this, options);
-  }
-
   read(hash) {
     return choiceOf(this.data, hash);
   }
@@ -162,14 +157,13 @@ class Page extends Base {
   }
 
   pictures(rows) {
-    this.sprite ??= sprite(this.data.pictures);
     const many = rows[0].shares.length;
     return html`<h3>The first ${many} test pictures of every group: ✕ where the model is wrong${
       this.shown.seed === null ? " in most of the five seeds" : ""}</h3>
-      <div style="--sprite:url(${this.sprite})">${rows.map(({ name, asked, before, after, shares }, g) =>
-        html`<p>${name}${asked ? " – forget group" : ""}: ${before} right before, ${after} after</p>
-        <div class="sheet" role="img" aria-label="${name}: ${after} of ${many} right">${shares.map(
-          (share, i) => this.picture(g, i, share > 0.5 ? "" : "wrong"))}</div>`)}</div>`;
+      ${rows.map(({ name, asked, before, after, shares }, g) => html`
+        <p>${name}${asked ? " – forget group" : ""}: ${before} right before, ${after} after</p>
+        ${this.sheet(g, shares.map(share => share > 0.5 ? "" : "wrong"),
+          `${name}: ${after} of ${many} right`)}`)}`;
   }
 
   actions() {

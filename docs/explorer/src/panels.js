@@ -59,7 +59,7 @@ export function distancePanel(data, shown, width) {
   return { key: "distance", title: "Distance from the gold standard (0: the same)", said,
     drawing: dots(arms.map(arm => ({ label: label(data, arm), value: `${one(arm.distance.mean)} points`,
       marks: [{ ...arm.distance, ...look(data, arm) }] })), width, said,
-      { max, ticks: [0, max / 4, max / 2, 0.75 * max, max], unit: "points" }),
+      { max, ticks: [0, max / 4, max / 2, 0.75 * max, max] }),
     head: ["method", "mean over RA, UA, TA, MIA, EO, GA (points)"],
     body: shown.arms.map(arm => [label(data, arm), withHalf(arm.distance)]) };
 }

@@ -1,34 +1,31 @@
 // The view "Retrain it yourself": each move trains the last layer again, and everything is drawn from it.
 
-import { html, svg } from "lit-html";
+import { html } from "lit-html";
 import { Base } from "./base.js";
-import { dots, sprite } from "./figures.js";
+import { dots, legend, strip } from "./figures.js";
 import { EXACT, FIRST, Layer, MOVING, NUMBERS, possible, weightsOf } from "./layer.js";
-import { spiral, spiralPart } from "./spiral_view.js";
-import { DO_NOTHING, GOLD, RETRAIN, nearest, runsOf, summary } from "./state.js";
-import { percent, short } from "./words.js";
+import { roundsOf, spiralPart } from "./spiral_view.js";
+import { networkOf } from "./state.js";
+import { count, percent, short } from "./words.js";
 
 const WHO = { 0: "largest", 3: "smallest" };  // groups for which the whole network was retrained
-const EDGE = 8, REACH = 10, SWEEP = 6000;  // pixels beside a drawing, largest score shown, milliseconds
+const REACH = 10, SWEEP = 6000;  // largest score shown, milliseconds
+const SHARE = { min: 0, max: 1, step: 0.01 };
 const plural = name => name.replace(/^(ankle boot|sneaker)/, "$1s");
 
 export class Retrain extends Base {
   read = hash => possible(Object.fromEntries(new URLSearchParams(hash.slice(1))));
-  set = change => this.show({ ...this.choice, rounds: 0, ...change });
+  set = change => this.show({ ...this.choice, ...change });
   /** How many of 100 new pictures of the group a model classifies correctly. */
   of100 = ({ right }) => Math.round(100 * right[this.choice.group] / this.layer.tested);
-
-  constructor(root, options) {
-    super(root, null);
-    Object.assign(this, options);
-    this.names = this.data.who[0].panel;
-  }
 
   /** Train what a choice says, and draw it. */
   show(choice, said = []) {
     this.layer ??= new Layer(this.data);
+    this.names = this.data.who[0].panel;
     Object.assign(this, { choice: possible(choice).choice, said });
     this.hash = "#" + new URLSearchParams({ v: this.data.version, view: "retrain", ...this.choice });
+    this.isPlain = weightsOf(this.choice).every(v => v === 1);
     this.hues = NUMBERS.map(g => g === this.choice.group ? "var(--asks)" : this.data.colours[g]);
     const { group } = this.choice, then = this.right;
     this.train(MOVING);
@@ -42,7 +39,7 @@ export class Retrain extends Base {
     this.layer.converged = converged;
     this.models = this.layer.models(this.choice);
     this.final = this.models.weighted ?? this.models.after;
-    this.rounds = this.choice.rounds ? spiral(this.layer, this.choice) : null;
+    this.rounds = roundsOf(this, converged === EXACT);
     this.root.dataset.milliseconds = performance.now() - start;
     const scores = this.final.logits.subarray(first, first + this.data.pictures.shown);
     this.right = Array.from(scores, z => (z > 0) === (group > 1));
@@ -64,62 +61,61 @@ export class Retrain extends Base {
     const step = time => {
       const ratio = Math.min(from + Math.max(time - start, 0) / SWEEP, 1);
       this.frame = this.active && ratio < 1 ? requestAnimationFrame(step) : null;
-      if (this.active) this.set({ ratio: Math.round(1000 * ratio) / 1000 });
+      if (this.active) this.set({ ratio: Math.round(100 * ratio) / 100 });
     };
     this.frame = stop ? null : requestAnimationFrame(step);
     this.draw();
   }
 
-  /** Accuracy of each group after the whole network was retrained with five seeds, at the nearest ratio. */
-  network() {
-    const choice = { who: WHO[this.choice.group], seed: null };
-    const ratios = runsOf(this.data, choice, RETRAIN).map(row => row.ratio);
-    if (!ratios.length) return { ratios };
-    const ratio = nearest(this.choice.ratio, ratios);
-    const of = arm => NUMBERS.map(g => summary(this.data,
-      runsOf(this.data, choice, arm, { ratio }).map(row => row.groups[g])));
-    const isGold = this.choice.strength === 1 && weightsOf(this.choice).every(v => v === 1);
-    return { ratio, ratios, before: of(DO_NOTHING), after: of(RETRAIN), weighted: isGold ? of(GOLD) : null };
-  }
-
   /** Accuracies of five seeds' last layers, at the nearest tenth; of other settings there are none. */
   seeds(kind, g) {
     const { group, ratio, strength, l2 } = this.choice, { seeds, tested } = this.data.layer;
-    const isShipped = l2 === FIRST.l2 && weightsOf(this.choice).every(v => v === 1) && strength % 1 === 0;
+    const isShipped = l2 === FIRST.l2 && this.isPlain && strength % 1 === 0;
     const tenth = kind === "before" ? 0 : Math.round(10 * ratio);
     return isShipped ? seeds[group][kind === "weighted" ? 1 : 0][tenth].map(right => right[g] / tested) : [];
   }
 
+  /** What the model with weights has. */
+  weighting() {
+    const { isPlain, choice: { strength } } = this;
+    const reweight = `REWEIGHT at ${strength === 1 ? "full strength" : `strength ${short(strength, 3)}`}`;
+    return [!isPlain && "your weights", strength && reweight].filter(Boolean).join(" and ");
+  }
+
   sentence() {
-    const { choice: { group, strength }, models, names, layer: { counts } } = this;
+    const { choice: { group }, models, names, layer: { counts } } = this;
     const [before, after, weighted] = [models.before, models.after, this.final].map(m => this.of100(m));
     const than = by => by === 0 ? "as many as" : `${Math.abs(by)} ${by < 0 ? "fewer" : "more"} than`;
-    const what = weightsOf(this.choice).some(v => v !== 1) ? "With your weights"
-      : `With REWEIGHT at ${strength === 1 ? "full strength" : `strength ${short(strength, 3)}`}`;
     const gain = after < before && weighted > after
       ? `which recovers ${Math.min(weighted, before) - after} of those ${before - after}.`
       : `${than(weighted - after)} without.`;
-    return `Without ${models.forgotten} of the ${counts[group].toLocaleString("en")} pictures of ` +
+    return `Without ${count(models.forgotten)} of the ${count(counts[group])} pictures of ` +
       `${plural(names[group])}, the retrained last layer gets ${after} of 100 new ones right, ` +
-      `${than(after - before)} before.` +
-      (models.weighted ? ` ${what}, it gets ${weighted} right, ${gain}` : "") +
-      (models.forgotten < counts[group] ? "" : " The group is gone: no picture is left to be weighted.");
+      `${than(after - before)} if nothing is forgotten.` +
+      (models.weighted ? ` With ${this.weighting()}, it gets ${weighted} right, ${gain}` : "") +
+      (models.forgotten < counts[group] ? "" : " The group is gone: none of its pictures is left, so " +
+        "REWEIGHT has nothing to weight. The accuracy that remains comes from the other groups.");
   }
 
   limits({ ratio, before, after }) {
-    const { choice: { group }, models } = this, mean = rows => Math.round(100 * rows[group].mean);
-    const change = v => `${v < 0 ? "−" : "+"}${Math.abs(v)}`;
-    return html`<p class="note"><strong>Last layer only.</strong> This page retrains the last layer of one
-      network (seed 0) on the first 32 principal components of its features. All pictures, including the
-      forgotten ones, have shaped these features, so this is not unlearning. ${before
-        ? `Retraining the whole network at ratio ${ratio} changes the accuracy on this group by ` +
-          `${change(mean(after) - mean(before))} points (mean of five seeds); retraining the last layer ` +
-          `changes it by ${change(this.of100(models.after) - this.of100(models.before))} here.`
-        : "We have not retrained the whole network for this group."}</p>`;
+    const { choice, models } = this, mean = rows => Math.round(100 * rows[choice.group].mean);
+    const change = by => `${by < 0 ? "−" : by && "+"}${Math.abs(by)} point${Math.abs(by) === 1 ? "" : "s"}`;
+    return html`<p class="note"><strong>Last layer only.</strong> The other layers stay as they are. The
+      deleted pictures helped to train them, so this is a fast approximation and not complete unlearning.
+      ${before ? `If the whole network is retrained, the accuracy on this group changes by ` +
+        `${change(mean(after) - mean(before))} at ratio ${ratio}${ratio === choice.ratio ? ""
+          : ", the nearest ratio that we ran"} (mean of five seeds). If only the last layer is retrained, ` +
+        `it changes by ${change(this.of100(models.after) - this.of100(models.before))} here.`
+        : "We have not retrained the whole network for this group."}</p>
+      <details><summary>Details of the model</summary><p class="note">The network is the original model of
+      seed 0; its last layer is trained on the first 32 principal components of the features. The thin ticks
+      are of seeds 0 to 4, at the nearest tenth of the ratio. Marks under the slider are ratios at which we
+      retrained the whole network.</p></details>`;
   }
 
   view() {
-    const network = this.network();
+    const { group, ratio, strength } = this.choice;
+    const network = networkOf(this.data, WHO[group], ratio, strength === 1 && this.isPlain);
     return html`${this.tabs()} ${this.controls(network)}
       ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
       <h2>${this.sentence()}</h2> ${this.limits(network)}
@@ -129,81 +125,86 @@ export class Retrain extends Base {
       <div class="actions">${this.copyLink(this.hash)}</div>`;
   }
 
-  range(name, words, scale, isLog = false) {
-    const value = this.choice[name], number = v => isLog ? Number((10 ** v).toPrecision(3)) : v;
-    return this.slider(name, words, { ...scale, value: isLog ? Math.log10(value) : value }, short(value, 3),
-      short(value, 3), v => this.set({ [name]: number(v) }));
+  /** A slider of one setting; with `isLog`, it moves the logarithm. */
+  range(name, words, { isLog, ...scale }, readout = short(this.choice[name], 3)) {
+    const value = isLog ? Math.log10(this.choice[name]) : this.choice[name];
+    return this.slider(name, words, { ran: [], ...scale, value }, readout, readout,
+      v => this.set({ [name]: isLog ? Number((10 ** v).toPrecision(3)) : v }));
   }
 
   controls({ ratios }) {
-    const { choice, names } = this, share = { min: 0, max: 1, step: 0.01, ran: [] };
-    return html`<fieldset class="controls"><legend class="unseen">What is retrained</legend>
+    const { choice, names, models } = this, weights = [weightsOf(choice), models.weights];
+    const weight = g => weights.map(all => short(all[g], 3)).join(", with REWEIGHT ");
+    return html`<fieldset class="controls ends"><legend class="unseen">What is retrained</legend>
       ${this.select("group", "group that requests deletion", names.map((name, g) => [g, name]), choice.group,
         v => this.set({ group: Number(v) }))}
-      ${this.range("ratio", "unlearning ratio", { ...share, ran: ratios })}
-      ${this.range("strength", "strength of REWEIGHT", share)}
-      ${this.range("l2", "regularisation (L2)", { min: -6, max: -1, step: 0.1, ran: [-5] }, true)}</fieldset>
-      <details><summary>Weights of the four groups</summary>
-      <p class="note">Each picture counts with the weight of its group, times REWEIGHT's weight.</p>
-      <div class="controls">${names.map((name, g) => this.range(`weight${g}`, `weight of ${plural(name)}`,
-        { min: -1, max: 2, step: 0.05, ran: [0] }, true))}</div></details>
+      ${this.range("ratio", "unlearning ratio (share of the group's pictures that are deleted)",
+        { ...SHARE, ran: ratios }, choice.ratio.toFixed(2))}
+      ${this.range("strength", "strength of REWEIGHT (0: none, 1: old proportions)", SHARE)}</fieldset>
+      <p class="note">REWEIGHT gives the remaining pictures of the group the weight of the deleted ones.</p>
+      <details><summary>Weights of the groups, regularisation</summary>
+      <p class="note">Each picture counts with the weight of its group, times REWEIGHT's weight. A larger
+      regularisation keeps the weights of the layer itself small.</p>
+      <div class="controls four">${names.map((name, g) => this.range(`weight${g}`,
+        `weight of ${plural(name)}`, { min: -1, max: 2, step: 0.05, ran: [0], isLog: true },
+        weight(g)))}</div>
+      <div class="controls">${this.range("l2", "regularisation of the last layer (L2)",
+        { min: -6, max: -1, step: 0.1, ran: [-5], isLog: true })}</div></details>
       <div class="actions"><button type="button" @click=${() => this.play()}>${this.frame ? "Pause"
         : "Play: sweep the ratio"}</button>
       <button type="button" @click=${() => this.show(FIRST)}>Reset</button></div>`;
   }
 
   bars(network) {
-    const { models, names, width, choice: { group } } = this, { tested } = this.layer;
-    const kinds = ["before", "after", "weighted"].filter(kind => models[kind]);
+    const { models, names, width, hues, choice: { group }, layer: { tested } } = this;
+    const kinds = [["before", "full", "nothing forgotten (same regularisation)"],
+      ["after", "outlined", "retrained"], ["weighted", "full", `retrained with ${this.weighting()}`],
+    ].filter(([kind]) => models[kind]);
     const part = (kind, g) => models[kind].right[g] / tested, predicted = g => models.predicted[g] / tested;
-    const bar = (kind, g, i) => ({ kind: kind === "after" ? "outlined" : "full", mean: part(kind, g),
-      hue: kind === "before" ? "var(--grey)" : this.hues[g], shift: 16 * i - 6 });
-    const marks = (kind, g, i) => [...this.seeds(kind, g).map(mean => ({ kind: "seed", mean })),
+    const hue = (kind, g) => kind === "before" ? "var(--grey)" : hues[g], apart = network.before ? 24 : 16;
+    const marks = (kind, g) => [...this.seeds(kind, g).map(mean => ({ kind: "seed", mean })),
       ...(network[kind] ? [{ kind: "network", ...network[kind][g] }] : []),
-      ...(kind === "after" ? [{ kind: "predicted", mean: predicted(g) }] : [])]
-      .map(mark => ({ ...mark, shift: 16 * i - 6 }));
-    const said = "Grey bar: original layer; outlined bar: retrained; dashed line: prediction of prior shift" +
-      (models.weighted ? "; coloured bar: with weights" : "") +
-      (this.seeds("after", 0).length ? "; thin ticks: last layers of five seeds" : "") +
-      (network.before ? `; thick ticks: whole network at ratio ${network.ratio}, 95 % intervals.` : ".");
+      ...(kind === "after" ? [{ kind: "predicted", mean: predicted(g) }] : [])];
+    const placed = (i, mark) => ({ ...mark, shift: apart * i - 6 });
     const rows = names.map((name, g) => ({ label: name + (g === group ? " – forget group" : ""),
-      strong: g === group, value: `${kinds.map(kind => percent(part(kind, g))).join(" → ")} %`,
-      bars: kinds.map((kind, i) => bar(kind, g, i)), marks: kinds.flatMap((kind, i) => marks(kind, g, i)) }));
-    return { key: "bars", title: "Test accuracy of every group (%)", said,
-      drawing: dots(rows, width, this.sentence(), { high: 20 + 16 * kinds.length }),
-      head: ["group", ...kinds.map(kind => `${kind} (%)`), "predicted after (%)", "whole network, after (%)"],
-      body: names.map((name, g) => [name, ...kinds.map(kind => percent(part(kind, g))), percent(predicted(g)),
-        network.after ? percent(network.after[g].mean) : "–"]) };
+      strong: g === group, value: `${kinds.map(([kind]) => percent(part(kind, g))).join(" → ")} %`,
+      bars: kinds.map(([kind, look], i) => placed(i, { kind: look, mean: part(kind, g), hue: hue(kind, g) })),
+      marks: kinds.flatMap(([kind], i) => marks(kind, g).map(mark => placed(i, mark))) }));
+    const entries = [...kinds.map(([kind, look, words]) => [look, words, hue(kind, group)]),
+      this.seeds("after", 0).length && ["seed", "the same for five networks"],
+      ["predicted", "prediction from the group's smaller share (lesson 10)"], network.before && ["network",
+        `whole network retrained (ratio ${network.ratio}): mean of five seeds, 95 % interval`]];
+    return { key: "bars", title: "Test accuracy of every group (%)",
+      said: "A group has one bar for each model, and its numbers are in the same order.",
+      drawing: [legend(entries.filter(Boolean)),
+        dots(rows, width, this.sentence(), { high: 12 + apart * kinds.length })],
+      head: ["group", ...kinds.map(kind => kind[2]), "predicted", "whole network retrained"],
+      body: names.map((name, g) => [name, ...kinds.map(([kind]) => percent(part(kind, g))),
+        percent(predicted(g)), network.after ? percent(network.after[g].mean) : "–"]) };
   }
 
   /** Scores of the two groups on this ground, moved so that their mean stays where it was. */
   strip() {
     const { choice: { group }, models: { before }, final, names, width, hues, layer: { tested } } = this;
-    const rows = [group % 2, group % 2 + 2];
-    const index = rows.map(g => Array.from({ length: tested }, (_, i) => g * tested + i));
-    const moved = index.flat().reduce((sum, i) => sum + before.logits[i] - final.logits[i], 0) / 2 / tested;
-    const x = v => EDGE + (Math.min(Math.max(v / REACH, -1), 1) + 1) / 2 * (width - 2 * EDGE);
-    const point = (i, row) => [x(final.logits[i] + moved), 26 + 90 * row + 52 * (0.618 * i % 1)];
-    const points = row => index[row].map(i => `M${point(i, row).map(v => v.toFixed(1))}h0`).join("");
-    const words = [["← boot", 0, "start"], ["old threshold", x(0), "middle"], ["sneaker →", width, "end"]];
+    const rows = [group % 2, group % 2 + 2].map(g => ({ label: names[g], hue: hues[g], g }));
+    const part = (model, { g }) => model.logits.subarray(g * tested, (g + 1) * tested);
+    const sum = model => rows.reduce((all, row) => part(model, row).reduce((a, b) => a + b, all), 0);
+    const moved = (sum(before) - sum(final)) / 2 / tested;
     return html`<figure><figcaption><h3>Scores of new pictures ${names[group].replace(/^.* on/, "on")}</h3>
-      <p class="said">Pictures to the right of the line are classified as sneakers. As you retrain the layer,
-      the line moves; the mean of the points is kept in place.</p></figcaption><div class="plot">
-      <svg role="img" viewBox="0 0 ${width} 196" aria-label="The threshold moved by ${moved.toFixed(1)}.">
-      ${rows.map((g, row) => svg`<text class="label" x="0" y=${14 + 90 * row}>${names[g]}</text>
-        <path class="dots" style="--hue:${hues[g]}" d=${points(row)}/>`)}
-      <path class="was" d="M${x(0)} 4V176"/><path class="threshold" d="M${x(moved)} 4V176"/>
-      ${words.map(([text, at, anchor]) =>
-        svg`<text class="tick" x=${at} y="192" text-anchor=${anchor}>${text}</text>`)}</svg></div></figure>`;
+      <p class="said">Each point is a new picture; its score is how much the last layer favours
+      <em>sneaker</em>. Points right of the solid line are classified as sneakers. Scores are shifted so that
+      their mean stays in place, and those beyond an edge are drawn at the edge.</p></figcaption>
+      <div class="plot">${strip(rows.map(row => ({ ...row, scores: part(final, row).map(z => z + moved) })),
+        width, `The threshold moved by ${moved.toFixed(1)}.`, REACH, moved)}</div></figure>`;
   }
 
   pictures() {
-    const { right, old, group, data } = this, many = right.filter(Boolean).length;
+    const { right, old, group } = this, many = right.filter(Boolean).length;
+    const changed = to => right.filter((is, i) => is === to && is !== old[i]).length;
     return html`<h3>The first ${right.length} test pictures of the group: ${many} are correct</h3>
-      <p class="note">✕ marks misclassified pictures; a thick frame, those that your last move changed.</p>
-      <div class="sheet" style="--sprite:url(${this.sprite ??= sprite(data.pictures)})" role="img"
-        aria-label="${many} of ${right.length} are correct">
-        ${right.map((is, i) => this.picture(group, i,
-          `${is ? "" : "wrong"} ${is === old[i] ? "" : "changed"}`))}</div>`;
+      <p class="note">✕: misclassified. Your last move: <span class="mark wrong">${changed(false)} newly wrong
+      (orange frame, ✕)</span>, <span class="mark">${changed(true)} newly right (blue frame, ✓)</span>.</p>
+      ${this.sheet(group, right.map((is, i) => `${is ? "" : "wrong"} ${is === old[i] ? "" : "changed"}`),
+        `${many} of ${right.length} are correct, ${changed(true)} of them newly`)}`;
   }
 }

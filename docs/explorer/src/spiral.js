@@ -6,6 +6,7 @@
  */
 export function spiral(layer, choice) {
   const random = generator(1), forgotten = [0, 0, 0, 0], rounds = [];
+  layer.last.spiral = layer.last.before;  // nearer to round 0 than the last round of an earlier spiral
   for (let round = 0; round <= choice.rounds; round++) {
     const setting = { forgotten, weights: layer.weights(choice, forgotten), l2: choice.l2 };
     const accuracy = layer.train("spiral", setting).right.map(k => k / layer.tested);

@@ -2,41 +2,68 @@
 
 import { html } from "lit-html";
 import { lines } from "./figures.js";
-import { NUMBERS, ROUNDS } from "./layer.js";
-import { percent } from "./words.js";
-
-export { spiral } from "./spiral.js";
+import { MOVING, NUMBERS, ROUNDS, weightsOf } from "./layer.js";
+import { spiral } from "./spiral.js";
+import { count, percent } from "./words.js";
 
 const PAUSE = 400;  // milliseconds between two rounds
-const SHARE = { min: 0, max: 1, step: 0.05, ran: [] };
+const SHARE = { min: 0, max: 1, step: 0.05 };
 
-/** One round after the other, until something else moves. */
+/** One round after the other, until the last one, a pause or a reset. */
 function play(view, rounds) {
-  view.set({ rounds });
-  setTimeout(() => {
+  view.turning = setTimeout(() => {
+    view.turning = null;
     if (view.active && view.choice.rounds === rounds && rounds < ROUNDS) play(view, rounds + 1);
+    else view.draw();
   }, PAUSE);
+  view.set({ rounds });
+}
+
+function press(view) {
+  if (!view.turning) {
+    play(view, view.choice.rounds % ROUNDS + 1);
+    return;
+  }
+  clearTimeout(view.turning);
+  view.turning = null;
+  view.draw();
+}
+
+/** The rounds that a view shows; all are computed once, and again when a changed setting is at rest. */
+export function roundsOf(view, isAtRest) {
+  const { choice, layer } = view;
+  if (!choice.rounds) return null;
+  const key = [choice.rate, choice.strength, choice.l2, ...weightsOf(choice)].join();
+  if (view.spiralKey !== key && (isAtRest || !view.rounds)) {
+    layer.converged = MOVING;
+    Object.assign(view, { spiralKey: key, spiral: spiral(layer, { ...choice, rounds: ROUNDS }) });
+  }
+  return view.spiral.slice(0, choice.rounds + 1);
 }
 
 export function spiralPart(view) {
   return html`<h3>The spiral: people leave more often if the model serves their group less well</h3>
-    <p class="note">In every round, each member of a group requests deletion with probability rate × (error on
-    new pictures of the group). Then the layer is retrained without them, with the weights above.</p>
+    <p class="note">Each picture belongs to one member. The spiral starts with all members, whatever the ratio
+    above. In every round, members of all groups may leave: each with probability = rate × (error on new
+    pictures of the group). Then the last layer is retrained without them, with the weights and the
+    regularisation above. If you change a setting, all rounds are computed again once it stops moving.</p>
     <div class="controls">${view.range("rate", "rate of leaving", SHARE)}</div>
-    <div class="actions"><button type="button" @click=${() => play(view, 1)}>Play the spiral</button></div>
+    <div class="actions"><button type="button" @click=${() => press(view)}>${view.turning ? "Pause"
+      : "Play the spiral"}</button></div>
     ${view.rounds ? html`<div class="figures">${view.figure(panel(view))}</div>` : ""}`;
 }
 
 function panel({ rounds, names, width, choice: { group }, hues }) {
   const first = rounds[0], last = rounds.at(-1);
+  const left = g => `${count(last.left[g])} of ${count(first.left[g])} left`;
   return { key: "spiral", title: "Accuracy of every group, round by round (%)",
-    said: `After round ${rounds.length - 1}, ${last.left[group]} of ${first.left[group]} members of ` +
-      `“${names[group]}” are left, and the accuracy on new pictures of the group went from ` +
+    said: `After round ${rounds.length - 1}, ${count(last.left[group])} of ${count(first.left[group])} ` +
+      `members of “${names[group]}” are left, and the accuracy on new pictures of the group went from ` +
       `${percent(first.accuracy[group])} to ${percent(last.accuracy[group])} %.`,
     drawing: lines(NUMBERS.map(g => ({ kind: g === group ? "filled" : "plain", hue: hues[g],
-      points: rounds.map(({ accuracy }, at) => ({ at, mean: accuracy[g] })) })), width, "Accuracy by round",
-    { ticks: [0, 3, 6, 9, ROUNDS], place: v => v / ROUNDS, name: "round" }),
+      points: rounds.map(({ accuracy }, at) => ({ at, mean: accuracy[g] })), end: [names[g], left(g)] })),
+    width, "Accuracy by round", { ticks: [0, 3, 6, 9, ROUNDS], place: v => v / ROUNDS, name: "round" }),
     head: ["round", ...names.map(name => `${name}: accuracy (%), members left`)],
-    body: rounds.map(({ left, accuracy }, at) =>
-      [String(at), ...NUMBERS.map(g => `${percent(accuracy[g])}, ${left[g]}`)]) };
+    body: rounds.map((round, at) =>
+      [String(at), ...NUMBERS.map(g => `${percent(round.accuracy[g])}, ${count(round.left[g])}`)]) };
 }

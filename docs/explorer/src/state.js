@@ -61,6 +61,16 @@ export function settle(data, choice) {
   return { choice: { ...choice, method, reweight }, said };
 }
 
+/** Accuracy of each group with the whole network, before and after, at the computed ratio nearest to one. */
+export function networkOf(data, who, asked, isGold) {
+  const choice = { who, seed: null }, ratios = runsOf(data, choice, RETRAIN).map(row => row.ratio);
+  if (!ratios.length) return { ratios };
+  const ratio = nearest(asked, ratios);
+  const of = arm => whoOf(data, choice).panel.map((_, g) => summary(data,
+    runsOf(data, choice, arm, { ratio }).map(row => row.groups[g])));
+  return { ratio, ratios, before: of(DO_NOTHING), after: of(RETRAIN), weighted: isGold ? of(GOLD) : null };
+}
+
 /** Everything that the page shows of a settled choice; fractions. */
 export function find(data, choice) {
   const isMiu = choice.method === "miu", who = whoOf(data, choice), all = { ...choice, seed: null };

@@ -4,6 +4,7 @@ import { DO_NOTHING, GOLD, START, label, same, whoOf } from "./state.js";
 
 const ALL = "all";
 export const percent = v => (100 * v).toFixed(0);
+export const count = n => n.toLocaleString("en");
 export const short = (v, digits) => String(Number(v.toPrecision(digits)));
 /** If all groups forget alike, GA is measured on one group that did not forget more than the others. */
 const isAlike = who => who.groups === "'uniform'";
