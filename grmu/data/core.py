@@ -9,6 +9,7 @@ the paper). Groups are numbered by
 """
 
 import operator
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self, cast
@@ -69,8 +70,13 @@ class GroupedDataset:
         classes, attributes = label_names("y", y, self.class_names), label_names("a", a, self.attribute_names)
         values = {"x": x, "y": y, "a": a, "class_names": classes, "attribute_names": attributes,
                   "group": y * len(attributes) + a}
+        declared = bool(self.attribute_names)
         for key, value in values.items():
             object.__setattr__(self, key, value)
+        per_attribute = (self.group_counts().view(self.n_classes, -1) > 0).sum(0)
+        if not declared and self.n_classes > 1 and self.n_attributes > 1 and per_attribute.max() < 2:
+            warnings.warn(f"every attribute value of {self.name} occurs in one class only: a must be the "
+                          "attribute, not the number of the group.", stacklevel=3)
 
     def __len__(self) -> int:
         return len(self.y)

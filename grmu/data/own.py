@@ -1,7 +1,6 @@
 """Data of your own, from a `torch.utils.data.Dataset`: read in batches when they are needed, never kept."""
 
 import hashlib
-import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -86,9 +85,6 @@ def as_splits(given: Any, forget: Any) -> Splits:
     train = from_dataset(parts[0])
     val, test = (from_dataset(part, train.class_names, train.attribute_names) for part in parts[1:3])
     most = train.group_id(parts[3]) if len(parts) > 3 else train.group[as_rows(forget, len(train))].mode()[0]
-    if train.n_classes > 1 and (train.group_counts().view(train.n_classes, -1) > 0).sum(0).max() < 2:
-        warnings.warn(f"every attribute value of {train.name} occurs in one class only: a must be the "
-                      "attribute, not the number of the group.", stacklevel=3)
     return Splits(train, val, test, divmod(int(most), train.n_attributes))
 
 

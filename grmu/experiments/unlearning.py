@@ -72,8 +72,8 @@ def unlearn(model: nn.Module, splits: Any, forget: Any, method: training.Method 
     data.require(head in (None, last), f"head must be {last!r}, the last linear layer, got {head!r}.")
     original, ours = (OwnClassifier(network, last).eval().to(device) for network in (model, start or model))
     n_outputs, n_classes = original.requires_grad_(False).head.out_features, splits.train.n_classes
-    data.require(n_outputs == n_classes, f"the network returns {n_outputs} numbers per sample, but "
-                                         f"{splits.train.name} declares {n_classes} classes.")
+    data.require(n_outputs == n_classes, f"the network must return one logit for each of the {n_classes} "
+                 f"classes of {splits.train.name}, but returns {n_outputs} number(s) per sample.")
     config = config or training.TrainConfig(epochs=10, lr=0.001, batch_size=64, weight_decay=1e-4)
     weights = sample_weights(splits.train, split.retain) if reweight else None
     train, retain, forgotten, val, test = (
