@@ -147,6 +147,10 @@ def paper_numbers():
     return {f"{value:{form}}" for value in values for form in (".0f", ".1f", ".2f", "g")}
 
 
+def test_no_line_of_prose_begins_with_a_per_cent_sign_which_the_site_reads_as_a_comment(lesson):
+    assert [text for text in prose(lesson) if re.search(r"^ *%", text, re.M)] == []
+
+
 def test_every_number_in_prose_is_computed_in_the_lesson_or_printed_by_the_paper(lesson):
     shown = [cell.source for cell in lesson.cells if cell.cell_type == "code"]
     for output in outputs(lesson):
