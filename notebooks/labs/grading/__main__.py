@@ -41,7 +41,11 @@ HERE = Path(__file__).parent
 SOURCE, BUILD = HERE.parent / "source", PACKAGE.parent / "build"
 LABS = ("lab1", "lab2", "lab3", "lab4", "lab5", "lab6", "lab7", "project")
 Done = tuple[NotebookNode | None, list[str], str]  # the checked submission (None if unchanged), notes, key
-README = "Unpack a lab beside the .whl file. With Python 3.11 to 3.13: pip install {wheel}; jupyter lab lab1/lab1.ipynb\n"
+README = """Unpack a lab beside the .whl file. Then, with Python 3.11 to 3.13, run these commands in that folder:
+
+    python -m venv .venv
+    .venv/bin/pip install {wheel} && .venv/bin/jupyter lab
+"""
 FORMGRADER = "--LabApp.default_url=/formgrader/gradebook"
 
 
@@ -131,6 +135,7 @@ def verdict(check: Callable[..., None], ask: Ask, rng: np.random.Generator) -> s
         check(ask, rng)
     except Refused as error:
         message = f"Your code raised an error instead of giving an answer. {error}"
+        message = "Not answered." if "NotImplementedError" in str(error) else message
     except AssertionError as error:
         message = str(error) or "This answer is wrong."
     except Exception as error:  # the answer has an unexpected form, because the lab's own solution passes
@@ -181,7 +186,7 @@ def grade(folder: Path, out: Path, only: str | None, limits: Limits, jobs: int, 
     submissions, others = find(folder, [only] if only else LABS)
     if not unsafe:
         check_bubblewrap()
-    print(*others, sep="\n", end="\n" if others else "")
+    print(*others, f"Grading {len(submissions)} submission(s) in a sandbox ...", sep="\n", flush=True)
     labs = sorted({s.lab for s in submissions})
     course, secret, rows = Course(out / "course", SOURCE, labs), out / "secret", []
     if not secret.is_file():
@@ -260,7 +265,7 @@ def main() -> int:
         else:
             limits = Limits(**{field.name: getattr(given, field.name) for field in fields(Limits)})
             grade(given.submissions, given.out, given.lab, limits, given.jobs, os.environ.get("UNSAFE") == "1")
-            print(f"Wrote {given.out / 'gradebook.csv'}, points.csv and feedback/.")
+            print(f"Wrote {given.out / 'gradebook.csv'}, points.csv, and pages for students in feedback/.")
     except (FileNotFoundError, Unsafe, ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
