@@ -8,9 +8,9 @@ import tokenize
 import pytest
 from conftest import REPOSITORY
 
-LINES = {"grmu": 7310, "grmu/data": 1215, "the core": 1375, "grmu/experiments": 405, "grmu/analysis": 1515,
-         "grmu/plots grmu/widgets": 1020, "grmu/course": 1180, "grmu/batch grmu/__main__.py": 700,
-         "docs data workflow": 2150, "notebooks/labs": 1800, "tests": 8970}
+LINES = {"grmu": 7320, "grmu/data": 1215, "the core": 1375, "grmu/experiments": 405, "grmu/analysis": 1515,
+         "grmu/plots grmu/widgets": 1020, "grmu/course": 1180, "grmu/batch grmu/__main__.py": 705,
+         "docs data workflow": 2150, "notebooks/labs": 1800, "tests": 8975}
 CORE = "grmu/methods " + " ".join(f"grmu/{path.name}" for path in (REPOSITORY / "grmu").glob("*.py")
                                   if path.name != "__main__.py")
 WORDS = 15_000

@@ -12,6 +12,7 @@ from conftest import same_state, state_of
 from torch import nn
 
 from grmu import backbones, data, models
+from grmu.batch import cost
 from grmu.data import GroupedDataset, Splits
 from grmu.data.memmap import CropTransform, MemmapSamples, Storage
 from grmu.experiments import Experiment, run
@@ -105,6 +106,10 @@ def test_bert_is_built_as_published_and_its_weights_are_found_in_a_local_folder(
     small = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
     published = backbones._encoder("bert", False, mean=False)
     assert (published.n_features, len(published.module.bert.encoder.layer)) == (768, 12)
+    pairs = sentences()
+    with torch.device("meta"):
+        whole = models.build(Network("bert"), pairs, 0)
+    assert sum(tensor.nbytes for tensor in whole.state_dict().values()) == cost.BERT_BYTES
     # a checkpoint with the layout and the old names of the published file, small
     monkeypatch.setenv("GRMU_WEIGHTS", str(tmp_path))
     monkeypatch.setattr(backbones, "bert",

@@ -146,9 +146,9 @@ def test_the_command_lists_everything_and_writes_a_table_three_ways(tmp_path, ca
     assert all(f"{name} " in listed for name in ITEMS)
     assert main(["paper", "table4", "--on", "groundwear", "--output", str(tmp_path)]) == 0
     assert "MIU, no calibration" in capsys.readouterr().out
-    assert len(pd.read_csv(tmp_path / "table4.csv")) == 4 * 3
-    assert "data:image/png;base64," in (tmp_path / "table4.html").read_text()
-    assert "\\| 97.5" in (tmp_path / "table4.md").read_text()
+    assert len(pd.read_csv(tmp_path / "table4-groundwear.csv")) == 4 * 3
+    assert "data:image/png;base64," in (tmp_path / "table4-groundwear.html").read_text()
+    assert "\\| 97.5" in (tmp_path / "table4-groundwear.md").read_text()
 
 
 def test_claims_are_judged_on_a_sweeps_rows(tmp_path, capsys):

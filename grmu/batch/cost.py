@@ -31,6 +31,7 @@ from grmu.experiments import Experiment
 from grmu.methods.miu import MIU
 from grmu.methods.miu_released import MIUReleased
 
+BERT_BYTES = 437_938_188  # known, so that a list of costs does not need the package transformers
 SIZES = {name: [sum(original.published[split]) for split in SPLITS] for name, original in ORIGINALS.items()}
 
 
@@ -77,6 +78,8 @@ def weights_bytes(dataset: str, network: models.Network) -> int:
     else:  # the files may be missing, so use one empty sample of the same shape
         x, label = torch.zeros(1, *(2, 8) if network.model in models.TEXTS else (3, 8, 8)), torch.tensor([0])
         train = data.GroupedDataset(x, label, label, original.class_names, original.attribute_names, dataset)
+    if network.model == "bert":
+        return BERT_BYTES
     with torch.device("meta" if network.model in models.PUBLISHED else "cpu"):  # "meta" allocates no memory
         model = models.build(replace(network, pretrained=False), train, 0)
     return sum(tensor.nbytes for tensor in model.state_dict().values())

@@ -105,7 +105,7 @@ def paper(name: str | None, root: str | None, device: str, seeds: int, protocol:
         compute(item, folder, device, seeds, profile, shared)
         find = partial(stored, folder=folder, device=device, metrics=metrics)
         table, missing = reproduced.gather(of_row, find, metrics)
-    show(item, table, folder, on)
+    show(item, table, folder / "-".join(filter(None, [name, on, "" if metrics == "ours" else metrics])), on)
     if missing:
         print("Missing cells:", *reproduced.names_of(missing), sep="\n  ")
     return int(bool(missing))
@@ -192,13 +192,13 @@ def stored(experiments: list[Experiment], folder: Path, device: str, metrics: st
     return pd.DataFrame(rows)
 
 
-def show(item: Item, rows: reproduced.Rows, folder: Path, on: str | None = None) -> None:
+def show(item: Item, rows: reproduced.Rows, stem: Path, on: str | None = None) -> None:
     """Print an item, and write it as Markdown, CSV and an HTML page with a figure.
 
     Args:
         item: A table or a figure.
         rows: The finished runs of each row.
-        folder: Folder for the files.
+        stem: Path of the files, without the suffix.
         on: As in `paper`.
     """
     matplotlib.use("agg")
@@ -222,5 +222,5 @@ def show(item: Item, rows: reproduced.Rows, folder: Path, on: str | None = None)
     markdown = shown.map(lambda text: str(text).replace("|", "\\|")).to_markdown(index=False)
     for suffix, text in {"csv": table.to_csv(index=False), "md": f"# {title}\n\n{WORDS}\n\n{markdown}\n",
                          "html": page}.items():
-        write_whole(folder / f"{item.name}.{suffix}", text)
-    print(f"\nWrote {folder / item.name}.md, .csv and .html.")
+        write_whole(Path(f"{stem}.{suffix}"), text)
+    print(f"\nWrote {stem}.md, .csv and .html.")
