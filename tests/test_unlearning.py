@@ -120,7 +120,7 @@ def test_what_is_no_triple_is_named():
     ({"head": "body.0"}, "head must be 'last', the last linear layer, got 'body.0'"),
     ({"model": 3}, "model must be a torch module, got 3"),
     ({"model": nn.Sequential(nn.Linear(4, 2), nn.Softmax(1))}, "without a softmax, .* these are 0"),
-    ({"model": nn.Sequential(nn.Linear(4, 3)), "head": "0"}, "one logit for each of the 2 classes of toy, but returns 3"),
+    ({"model": nn.Sequential(nn.Linear(4, 3)), "head": "0"}, "each of the 2 classes of toy, but returns 3"),
     ({"method": "mui"}, "unknown method 'mui': did you mean miu"),
     ({"method": 3}, r"method must be a name or a method, as MIU\(\), got 3"),
     ({"splits": 3}, r"splits must be three data sets .*, got 3"),
