@@ -110,8 +110,8 @@ NOT_RUN = {  # why a command is only checked
     r".*(/data|FOLDER|--device cuda|--download|--profile|--rows|torch\.cuda)":
         "needs data, a GPU, a cluster or the network",
     r"papermill ": "trains for a minute; tests/test_papermill.py runs both notebooks",
-    r"python -m grmu (demo|dry-run|results|search|audit|cost|paper \w+ --tiny)":
-        "trains for minutes, or another test runs it",
+    r"python -m grmu (demo|dry-run|results|search|audit|cost|paper)":
+        "trains for minutes, or another test runs it (tests/test_paper.py, for example)",
     r"python (-m pytest|tests/|docs/|data/results/)": "a test, or a script that a test runs",
 }
 FILE = re.compile(r"(tests|docs|data|notebooks|workflow)/\S+\.\w+")

@@ -158,6 +158,7 @@ def stored_pictures(few_pictures, monkeypatch):
                                                     for part in loader(name, root)[:3]), (1, 1)))
 
 
+@pytest.mark.slow
 def test_a_pretrained_run_goes_through_the_whole_path_and_is_keyed_by_its_weights(
     stored_pictures, store, monkeypatch
 ):

@@ -231,7 +231,7 @@ def test_progress_can_be_switched_off(splits, model, capsys):
     grmu.unlearn(model, splits, forget_of(splits), config=SHORT, progress=False)
     assert capsys.readouterr().err == ""
     grmu.unlearn(model, splits, forget_of(splits), config=SHORT)
-    assert "unlearning:  50%" in capsys.readouterr().err
+    assert "unlearning: " in capsys.readouterr().err
 
 
 def test_the_page_on_ones_own_model_runs_as_it_stands(tmp_path, monkeypatch, capsys):
