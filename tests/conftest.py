@@ -64,7 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
 LONG = ("07_is_it_forgotten", "06_the_papers_tables", "test_labs", "03_mine", "08_sentences",
         "01_uneven_forgetting", "05_miu", "04_features_and_groups", "02_reweight", "09_unknown_groups",
         "12_who_leaves_next", "10_why_the_group_loses", "13_certified_removal", "00_start_here",
-        "11_a_request_arrives", "test_unlearning", "test_paper", "test_checks", "test_guides", "test_real_data",
+        "11_a_request_arrives", "test_unlearning", "test_paper", "test_checks", "test_guides",
+        "test_real_data",
         "test_wheel", "test_workflow", "test_experiment", "test_structure", "test_batch", "test_checkpoints",
         "test_bench", "test_papermill", "test_audit", "test_results", "test_run_size")
 
