@@ -3,10 +3,11 @@
 import { html } from "lit-html";
 import { lines } from "./figures.js";
 import { MOVING, NUMBERS, ROUNDS, weightsOf } from "./layer.js";
-import { spiral } from "./spiral.js";
+import { turns } from "./spiral.js";
 import { count, percent } from "./words.js";
 
 const PAUSE = 400;  // milliseconds between two rounds
+const AT_ONCE = 3;  // rounds that are computed in one frame
 const SHARE = { min: 0, max: 1, step: 0.05 };
 
 /** One round after the other, until the last one, a pause or a reset. */
@@ -29,15 +30,31 @@ function press(view) {
   view.draw();
 }
 
+/** Compute the next rounds, and the others in the next frames. */
+function advance(view) {
+  for (let n = 0; n < AT_ONCE && view.turns; n++) {
+    view.layer.converged = MOVING;
+    const { value, done } = view.turns.next();
+    if (done) view.turns = null;
+    else view.spiral.push(value);
+  }
+  if (view.turns) {
+    requestAnimationFrame(() => {
+      view.rounds = roundsOf(view, false);
+      if (view.active) view.draw();
+    });
+  }
+}
+
 /** The rounds that a view shows; all are computed once, and again when a changed setting is at rest. */
 export function roundsOf(view, isAtRest) {
   const { choice, layer } = view;
   if (!choice.rounds) return null;
   const key = [choice.rate, choice.strength, choice.l2, ...weightsOf(choice)].join();
   if (view.spiralKey !== key && (isAtRest || !view.rounds)) {
-    layer.converged = MOVING;
-    Object.assign(view, { spiralKey: key, spiral: spiral(layer, { ...choice, rounds: ROUNDS }) });
-  }
+    Object.assign(view, { spiralKey: key, spiral: [], turns: turns(layer, { ...choice, rounds: ROUNDS }) });
+    advance(view);
+  } else if (view.turns) advance(view);
   return view.spiral.slice(0, choice.rounds + 1);
 }
 
