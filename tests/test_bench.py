@@ -28,6 +28,7 @@ def test_every_promise_of_the_shipped_results_is_printed_and_kept(bench, capsys)
         assert "0 inside" not in target or ends[0] <= 0 <= ends[1]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU it takes a quarter of an hour")
 def test_training_is_measured_at_a_small_size(bench, capsys):
     bench.show_full_scale(bench.SMALL._replace(most=16), 0, 0)

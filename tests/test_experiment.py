@@ -195,11 +195,12 @@ def test_fresh_trains_again_to_the_same_numbers(store, trainings):
 
 
 def test_the_original_is_trained_once_for_all_methods_and_splits(tmp_path, trainings):
-    run(MIU, tmp_path)
-    run(replace(MIU, ratio=0.25), tmp_path)
-    run(Experiment(method="finetune", overrides={"epochs": 1}), tmp_path)
-    run(MIU.original, tmp_path)
-    assert trainings == ["Pretrain", "MIU", "MIU", "FineTune"]
+    finetune = Experiment(method="finetune", overrides={"epochs": 1}, pretraining=ONE)
+    run(finetune, tmp_path)
+    run(replace(finetune, ratio=0.25), tmp_path)
+    run(replace(MIU, pretraining=ONE), tmp_path)
+    run(finetune.original, tmp_path)
+    assert trainings == ["Pretrain", "FineTune", "FineTune", "MIU"]
 
 
 def test_a_run_without_epochs_measures_what_it_starts_from(store):

@@ -181,8 +181,8 @@ run(Experiment(method="retrain", overrides={"epochs": 2, "warmup_epochs": 0}), f
 
 
 @pytest.mark.skipif(os.name != "posix", reason="kill -9 is a matter of Unix")
-@pytest.mark.parametrize(("where", "fresh"), [(".safetensors", False), ("record.json", False),
-                                              ("record.json", True)])
+@pytest.mark.parametrize(("where", "fresh"), [(".safetensors", False), ("record.json", True),
+                                              pytest.param("record.json", False, marks=pytest.mark.slow)])
 def test_a_killed_run_is_done_again_as_if_nothing_had_been_and_leaves_an_older_one(tmp_path, undisturbed,
                                                                                    where, fresh):
     if fresh:
