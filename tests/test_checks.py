@@ -13,7 +13,8 @@ from grmu.course import answers, certified, checks, leaving
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_solution_passes_and_the_stub_is_named(name, capsys, monkeypatch):
-    monkeypatch.setattr(sys.modules["grmu.course.checks.leaving"], "HELD_OUT", (0,))  # trained for the lesson already
+    # the model of seed 0 has been trained for the lesson
+    monkeypatch.setattr(sys.modules["grmu.course.checks.leaving"], "HELD_OUT", (0,))
     check(name, solution(name))
     assert capsys.readouterr().out.startswith("\N{CHECK MARK}")
     with pytest.raises(checks.CheckError, match=f"{name} still raises NotImplementedError"):
