@@ -1,6 +1,7 @@
 """Test reading the paper's four data sets from small folders with the original layout, and their cache."""
 
 import json
+import multiprocessing
 import shutil
 import signal
 import subprocess
@@ -235,6 +236,7 @@ def test_a_damaged_picture_is_named_and_not_replaced(name, damage, made, tmp_pat
     with pytest.raises(ValueError, match="2 samples") as caught:
         data.load(name, root)
     assert all(file in str(caught.value) for file in bad)
+    assert not multiprocessing.active_children()
     for file, content in zip(bad, whole, strict=True):
         (metadata.folder / file).write_bytes(content)
     assert len(data.load(name, root).train) == int((metadata.split == 0).sum())
@@ -413,11 +415,12 @@ def test_a_cache_of_other_files_is_refused_and_kept(small):
 def test_a_full_disk_is_said_and_does_not_kill(small):
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    big = replace(small, shape=(10_000, 2, 3))
+    big = replace(small, shape=(10_000, 2, 3), workers=2)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, before[1]))  # no file may grow beyond
     try:
         with pytest.raises(OSError, match=r"small\.npy|File too large"):
             big.load(Numbered)
+        assert not multiprocessing.active_children()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 

@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,7 +150,7 @@ class Cache:
         crc = manifest["crc32"] if manifest else [None] * len(blocks)
         missing = [i for i, value in enumerate(crc) if value is None]
         contents = read(rows, [blocks[i] for i in missing], self.workers, f"{self.name}: cache")
-        with naming(self.array_file), open(self.array_file, "r+b") as file:
+        with naming(self.array_file), closing(contents), open(self.array_file, "r+b") as file:
             for i, (content, wrong) in zip(missing, contents, strict=True):
                 if content:
                     file.seek(offset + blocks[i][0] * self.n_bytes // self.shape[0])
@@ -202,8 +202,11 @@ class Cache:
                           f"{self.manifest_file.name}, or set $GRMU_CACHE to another folder.")
 
 
-def read(rows: Rows, blocks: Sequence[Block], workers: int, title: str) -> Iterable[Content]:
-    """Return the content of blocks, in their order, and show a progress bar.
+def read(rows: Rows, blocks: Sequence[Block], workers: int, title: str) -> Generator[Content]:
+    """Generate the content of blocks, in their order, and show a progress bar.
+
+    The workers end with the generator. `tqdm` gets an iterator, because it would start a second set of
+    workers for a `DataLoader`.
 
     Args:
         rows: The samples, by block.
@@ -212,4 +215,4 @@ def read(rows: Rows, blocks: Sequence[Block], workers: int, title: str) -> Itera
         title: Title of the progress bar.
     """
     loader = DataLoader(rows, batch_size=None, sampler=blocks, num_workers=workers)
-    return tqdm(loader, title, unit=" blocks", leave=False)
+    yield from tqdm(iter(loader), title, total=len(blocks), unit=" blocks", leave=False)
