@@ -26,6 +26,7 @@ export class Retrain extends Base {
     Object.assign(this, { choice: possible(choice).choice, said });
     this.hash = "#" + new URLSearchParams({ v: this.data.version, view: "retrain", ...this.choice });
     this.isPlain = weightsOf(this.choice).every(v => v === 1);
+    this.isStandard = this.isPlain && this.choice.l2 === FIRST.l2;  // as for the whole network
     this.hues = NUMBERS.map(g => g === this.choice.group ? "var(--asks)" : this.data.colours[g]);
     const { group } = this.choice, then = this.right;
     this.train(MOVING);
@@ -69,8 +70,8 @@ export class Retrain extends Base {
 
   /** Accuracies of five seeds' last layers, at the nearest tenth; of other settings there are none. */
   seeds(kind, g) {
-    const { group, ratio, strength, l2 } = this.choice, { seeds, tested } = this.data.layer;
-    const isShipped = l2 === FIRST.l2 && this.isPlain && strength % 1 === 0;
+    const { group, ratio, strength } = this.choice, { seeds, tested } = this.data.layer;
+    const isShipped = this.isStandard && strength % 1 === 0;
     const tenth = kind === "before" ? 0 : Math.round(10 * ratio);
     return isShipped ? seeds[group][kind === "weighted" ? 1 : 0][tenth].map(right => right[g] / tested) : [];
   }
@@ -97,25 +98,35 @@ export class Retrain extends Base {
         "REWEIGHT has nothing to weight. The accuracy that remains comes from the other groups.");
   }
 
-  limits({ ratio, before, after }) {
-    const { choice, models } = this, mean = rows => Math.round(100 * rows[choice.group].mean);
-    const change = by => `${by < 0 ? "−" : by && "+"}${Math.abs(by)} point${Math.abs(by) === 1 ? "" : "s"}`;
+  /** How far the result reaches, and further settings. */
+  limits({ ratio, before, after, weighted }) {
+    const { choice, models, names } = this, mean = rows => Math.round(100 * rows[choice.group].mean);
+    const start = this.of100(models.before), end = this.of100(models.after);
+    const weight = g => `${short(weightsOf(choice)[g], 3)}, with REWEIGHT ${short(models.weights[g], 3)}`;
     return html`<p class="note"><strong>Last layer only.</strong> The other layers stay as they are. The
       deleted pictures helped to train them, so this is a fast approximation and not complete unlearning.
-      ${before ? `If the whole network is retrained, the accuracy on this group changes by ` +
-        `${change(mean(after) - mean(before))} at ratio ${ratio}${ratio === choice.ratio ? ""
-          : ", the nearest ratio that we ran"} (mean of five seeds). If only the last layer is retrained, ` +
-        `it changes by ${change(this.of100(models.after) - this.of100(models.before))} here.`
-        : "We have not retrained the whole network for this group."}</p>
-      <details><summary>Details of the model</summary><p class="note">The network is the original model of
-      seed 0; its last layer is trained on the first 32 principal components of the features. The thin ticks
-      are of seeds 0 to 4, at the nearest tenth of the ratio. Marks under the slider are ratios at which we
-      retrained the whole network.</p></details>`;
+      ${before ? "If the whole network is retrained, the accuracy on this group goes from " +
+        `${mean(before)} to ${mean(after)} %${weighted ? ` (REWEIGHT: to ${mean(weighted)} %)` : ""} at ` +
+        `ratio ${ratio}${ratio === choice.ratio ? "" : ", the nearest that we ran"} (means of five seeds). ` +
+        `With the last layer alone, it goes from ${start} to ${end} % here` +
+        (end < start && start - end < mean(before) - mean(after) ? ", which is only part of that loss." : ".")
+        : "We have not retrained the whole network with these settings."}</p>
+      <details><summary>Weights of the groups, regularisation</summary><p class="note">The network is the
+      original model of seed 0; its last layer is trained on the first 32 principal components of the
+      features. Thin ticks in the figure are of seeds 0 to 4, at the nearest tenth of the ratio. Marks under
+      the slider are ratios at which we retrained the whole network. REWEIGHT gives the remaining pictures of
+      the group the weight of the deleted ones. Each picture counts with the weight of its group, times
+      REWEIGHT's weight. A larger regularisation keeps the layer's own weights small.</p>
+      <div class="controls four">${names.map((name, g) => this.range(`weight${g}`,
+        `weight of ${plural(name)}`, { min: -1, max: 2, step: 0.05, ran: [0], isLog: true },
+        weight(g)))}</div>
+      <div class="controls">${this.range("l2", "regularisation of the last layer (L2)",
+        { min: -6, max: -1, step: 0.1, ran: [-5], isLog: true })}</div></details>`;
   }
 
   view() {
     const { group, ratio, strength } = this.choice;
-    const network = networkOf(this.data, WHO[group], ratio, strength === 1 && this.isPlain);
+    const network = networkOf(this.data, this.isStandard && WHO[group], ratio, strength === 1);
     return html`${this.tabs()} ${this.controls(network)}
       ${this.said.map(sentence => html`<p class="warning">${sentence}</p>`)}
       <h2>${this.sentence()}</h2> ${this.limits(network)}
@@ -133,23 +144,12 @@ export class Retrain extends Base {
   }
 
   controls({ ratios }) {
-    const { choice, names, models } = this, weights = [weightsOf(choice), models.weights];
-    const weight = g => weights.map(all => short(all[g], 3)).join(", with REWEIGHT ");
+    const { group, ratio } = this.choice, options = this.names.map((name, g) => [g, name]);
     return html`<fieldset class="controls ends"><legend class="unseen">What is retrained</legend>
-      ${this.select("group", "group that requests deletion", names.map((name, g) => [g, name]), choice.group,
-        v => this.set({ group: Number(v) }))}
+      ${this.select("group", "group that requests deletion", options, group, v => this.set({ group: +v }))}
       ${this.range("ratio", "unlearning ratio (share of the group's pictures that are deleted)",
-        { ...SHARE, ran: ratios }, choice.ratio.toFixed(2))}
+        { ...SHARE, ran: ratios }, ratio.toFixed(2))}
       ${this.range("strength", "strength of REWEIGHT (0: none, 1: old proportions)", SHARE)}</fieldset>
-      <p class="note">REWEIGHT gives the remaining pictures of the group the weight of the deleted ones.</p>
-      <details><summary>Weights of the groups, regularisation</summary>
-      <p class="note">Each picture counts with the weight of its group, times REWEIGHT's weight. A larger
-      regularisation keeps the weights of the layer itself small.</p>
-      <div class="controls four">${names.map((name, g) => this.range(`weight${g}`,
-        `weight of ${plural(name)}`, { min: -1, max: 2, step: 0.05, ran: [0], isLog: true },
-        weight(g)))}</div>
-      <div class="controls">${this.range("l2", "regularisation of the last layer (L2)",
-        { min: -6, max: -1, step: 0.1, ran: [-5], isLog: true })}</div></details>
       <div class="actions"><button type="button" @click=${() => this.play()}>${this.frame ? "Pause"
         : "Play: sweep the ratio"}</button>
       <button type="button" @click=${() => this.show(FIRST)}>Reset</button></div>`;
@@ -166,21 +166,22 @@ export class Retrain extends Base {
       ...(network[kind] ? [{ kind: "network", ...network[kind][g] }] : []),
       ...(kind === "after" ? [{ kind: "predicted", mean: predicted(g) }] : [])];
     const placed = (i, mark) => ({ ...mark, shift: apart * i - 6 });
-    const rows = names.map((name, g) => ({ label: name + (g === group ? " – forget group" : ""),
+    const order = [group, ...NUMBERS.filter(g => g !== group)];
+    const rows = order.map(g => ({ label: names[g] + (g === group ? " – forget group" : ""),
       strong: g === group, value: `${kinds.map(([kind]) => percent(part(kind, g))).join(" → ")} %`,
       bars: kinds.map(([kind, look], i) => placed(i, { kind: look, mean: part(kind, g), hue: hue(kind, g) })),
       marks: kinds.flatMap(([kind], i) => marks(kind, g).map(mark => placed(i, mark))) }));
     const entries = [...kinds.map(([kind, look, words]) => [look, words, hue(kind, group)]),
-      this.seeds("after", 0).length && ["seed", "the same for five networks"],
-      ["predicted", "prediction from the group's smaller share (lesson 10)"], network.before && ["network",
-        `whole network retrained (ratio ${network.ratio}): mean of five seeds, 95 % interval`]];
+      this.seeds("after", 0).length && ["seed", "last layers of five networks (seeds)"],
+      ["predicted", "predicted from the group's smaller share (lesson 10)"], network.before && ["network",
+        `below each bar: the same with the whole network (ratio ${network.ratio}), mean, 95 % interval`]];
     return { key: "bars", title: "Test accuracy of every group (%)",
       said: "A group has one bar for each model, and its numbers are in the same order.",
       drawing: [legend(entries.filter(Boolean)),
         dots(rows, width, this.sentence(), { high: 12 + apart * kinds.length })],
-      head: ["group", ...kinds.map(kind => kind[2]), "predicted", "whole network retrained"],
-      body: names.map((name, g) => [name, ...kinds.map(([kind]) => percent(part(kind, g))),
-        percent(predicted(g)), network.after ? percent(network.after[g].mean) : "–"]) };
+      head: ["group", ...kinds.map(kind => kind[2]), "predicted", "whole network, in the same order"],
+      body: order.map(g => [names[g], ...kinds.map(([kind]) => percent(part(kind, g))), percent(predicted(g)),
+        kinds.map(([kind]) => network[kind] ? percent(network[kind][g].mean) : "–").join(" → ")]) };
   }
 
   /** Scores of the two groups on this ground, moved so that their mean stays where it was. */
@@ -202,8 +203,8 @@ export class Retrain extends Base {
     const { right, old, group } = this, many = right.filter(Boolean).length;
     const changed = to => right.filter((is, i) => is === to && is !== old[i]).length;
     return html`<h3>The first ${right.length} test pictures of the group: ${many} are correct</h3>
-      <p class="note">✕: misclassified. Your last move: <span class="mark wrong">${changed(false)} newly wrong
-      (orange frame, ✕)</span>, <span class="mark">${changed(true)} newly right (blue frame, ✓)</span>.</p>
+      <p class="note">✕: misclassified. Your last move (thick frames): <span class="mark wrong">
+      ${changed(false)} newly wrong</span>, <span class="mark">${changed(true)} newly right (✓)</span>.</p>
       ${this.sheet(group, right.map((is, i) => `${is ? "" : "wrong"} ${is === old[i] ? "" : "changed"}`),
         `${many} of ${right.length} are correct, ${changed(true)} of them newly`)}`;
   }

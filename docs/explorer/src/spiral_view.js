@@ -73,10 +73,12 @@ export function spiralPart(view) {
 function panel({ rounds, names, width, choice: { group }, hues }) {
   const first = rounds[0], last = rounds.at(-1);
   const left = g => `${count(last.left[g])} of ${count(first.left[g])} left`;
+  const others = round => count(round.left.reduce((sum, n) => sum + n, 0) - round.left[group]);
   return { key: "spiral", title: "Accuracy of every group, round by round (%)",
     said: `After round ${rounds.length - 1}, ${count(last.left[group])} of ${count(first.left[group])} ` +
       `members of “${names[group]}” are left, and the accuracy on new pictures of the group went from ` +
-      `${percent(first.accuracy[group])} to ${percent(last.accuracy[group])} %.`,
+      `${percent(first.accuracy[group])} to ${percent(last.accuracy[group])} %. The model also changes ` +
+      `because people of the other groups leave: ${others(last)} of ${others(first)} are left.`,
     drawing: lines(NUMBERS.map(g => ({ kind: g === group ? "filled" : "plain", hue: hues[g],
       points: rounds.map(({ accuracy }, at) => ({ at, mean: accuracy[g] })), end: [names[g], left(g)] })),
     width, "Accuracy by round", { ticks: [0, 3, 6, 9, ROUNDS], place: v => v / ROUNDS, name: "round" }),
