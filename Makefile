@@ -51,7 +51,7 @@ test-processors: .venv/.installed-test ## run make test with the instructions of
 	done; test -z "$$failed" || { echo "Failed as:$$failed" >&2; exit 1; }
 
 test-slow: .venv/.installed-test workflow/.venv/.installed ## run the slow tests, and every lesson twice with a store that is empty at first
-	$(PY) -m pytest tests --slow -m slow $(ARGS)
+	$(PY) -m pytest tests --ignore=tests/browser --slow -m slow $(ARGS)
 	@store=$$(mktemp -d) && trap 'rm -rf "$$store"' EXIT && trap 'exit 130' INT TERM && export GRMU_STORE="$$store" && \
 	for round in 1 2; do echo "Round $$round of 2"; $(NBVAL) notebooks $(ARGS) || exit 1; done
 
