@@ -92,7 +92,7 @@ export class Retrain extends Base {
       : `${than(weighted - after)} without.`;
     return `Without ${count(models.forgotten)} of the ${count(counts[group])} pictures of ` +
       `${plural(names[group])}, the retrained last layer gets ${after} of 100 new ones right, ` +
-      `${than(after - before)} if nothing is forgotten.` +
+      `${than(after - before)} if nothing is forgotten (${before}).` +
       (models.weighted ? ` With ${this.weighting()}, it gets ${weighted} right, ${gain}` : "") +
       (models.forgotten < counts[group] ? "" : " The group is gone: none of its pictures is left, so " +
         "REWEIGHT has nothing to weight. The accuracy that remains comes from the other groups.");
@@ -108,7 +108,7 @@ export class Retrain extends Base {
       ${before ? "If the whole network is retrained, the accuracy on this group goes from " +
         `${mean(before)} to ${mean(after)} %${weighted ? ` (REWEIGHT: to ${mean(weighted)} %)` : ""} at ` +
         `ratio ${ratio}${ratio === choice.ratio ? "" : ", the nearest that we ran"} (means of five seeds). ` +
-        `With the last layer alone, it goes from ${start} to ${end} % here` +
+        `The last layer alone starts from another value: it goes from ${start} to ${end} % here` +
         (end < start && start - end < mean(before) - mean(after) ? ", which is only part of that loss." : ".")
         : "We have not retrained the whole network with these settings."}</p>
       <details><summary>Weights of the groups, regularisation</summary><p class="note">The network is the
