@@ -160,6 +160,8 @@ def test_claims_are_judged_on_a_sweeps_rows(tmp_path, capsys):
     said = capsys.readouterr().out
     assert re.search(r"RETRAIN \+ REWEIGHT restores the group's accuracy.*reproduced", said)
     assert re.search(r"When 9 or 25 groups request deletion.*no runs", said)
+    RAW[RAW.dataset == "groundwear"].to_csv(path, index=False)
+    assert main(["paper", "claims", "--rows", str(path)]) == 2
 
 
 def test_runs_of_one_split_stand_beside_the_papers_table_if_it_prints_one():

@@ -130,11 +130,13 @@ def read_rows(path: str) -> pd.DataFrame:
     """Read the runs.csv of a sweep.
 
     Raises:
-        ValueError: A column is missing, or the file mixes protocols.
+        ValueError: A column is missing, no run is on the paper's images, or the file mixes protocols.
     """
     rows = pd.read_csv(path)
     missing = [name for name in (*results.KEYS, *METRICS) if name not in rows]
     require(not missing, f"{path} must be the runs.csv of a sweep, but has no column {', '.join(missing)}.")
+    require(rows.dataset.isin(IMAGES).any(), f"{path} must have runs on {', '.join(IMAGES)}, but has runs on "
+            f"{', '.join(rows.dataset.unique())}. Leave --rows out to judge the shipped embedded runs.")
     parsed = {name: rows[name].map(json.loads) for name in ("overrides", "by_group")}
     return reproduced.check(rows).assign(**parsed)
 
