@@ -230,7 +230,10 @@ var Te=globalThis,_e=t=>t,fe=Te.trustedTypes,et=fe?fe.createPolicy("lit-html",{c
   font: bold 13px/14px sans-serif; width: 14px; text-align: center; color: #fff; background: #0b57d0; }
 .grmu-explorer .mark { border-bottom: 3px solid var(--focus); }
 .grmu-explorer .mark.wrong { border-color: var(--asks); }
-.grmu-explorer .ends { align-items: end; }
+/* The sliders stay in sight while the reader scrolls to the figures that they change. */
+.grmu-explorer .ends { align-items: end; position: sticky; top: 0; z-index: 1; background: var(--paper);
+  padding: .4rem 0; }
+.grmu-explorer :is(a, button, input, select, summary) { scroll-margin-top: 17rem; }  /* not behind them */
 .grmu-explorer .four { grid-template-columns: repeat(auto-fill, minmax(min(100%, 16rem), 1fr)); }
 .grmu-explorer .plot + button { margin-top: .6rem; }
 .grmu-explorer .plot .legend { margin: 0 0 .5rem; font-size: .85rem; }
