@@ -253,8 +253,8 @@ class Sweep:
         return bool(self.finished()) and bool(begun)
 
     def numbers(self) -> pd.DataFrame:
-        """Return the final table without the columns in seconds."""
-        return pd.read_csv(self.folder / "runs.csv").drop(columns="seconds")
+        """Return the final table without the columns that differ between equal sweeps."""
+        return pd.read_csv(self.folder / "runs.csv").drop(columns=["seconds", "root"])
 
 
 @pytest.fixture(scope="module")
