@@ -102,14 +102,14 @@ export class Retrain extends Base {
   limits({ ratio, before, after, weighted }) {
     const { choice, models, names } = this, mean = rows => Math.round(100 * rows[choice.group].mean);
     const start = this.of100(models.before), end = this.of100(models.after);
-    const weight = g => `${short(weightsOf(choice)[g], 3)}, with REWEIGHT ${short(models.weights[g], 3)}`;
+    const isPart = ratio === choice.ratio && start - end < mean(before) - mean(after);
     return html`<p class="note"><strong>Last layer only.</strong> The other layers stay as they are. The
       deleted pictures helped to train them, so this is a fast approximation and not complete unlearning.
       ${before ? "If the whole network is retrained, the accuracy on this group goes from " +
         `${mean(before)} to ${mean(after)} %${weighted ? ` (REWEIGHT: to ${mean(weighted)} %)` : ""} at ` +
         `ratio ${ratio}${ratio === choice.ratio ? "" : ", the nearest that we ran"} (means of five seeds). ` +
         `The last layer alone starts from another value: it goes from ${start} to ${end} % here` +
-        (end < start && start - end < mean(before) - mean(after) ? ", which is only part of that loss." : ".")
+        (isPart && end < start ? ", which is only part of that loss." : ".")
         : "We have not retrained the whole network with these settings."}</p>
       <details><summary>Weights of the groups, regularisation</summary><p class="note">The network is the
       original model of seed 0; its last layer is trained on the first 32 principal components of the
@@ -119,7 +119,7 @@ export class Retrain extends Base {
       REWEIGHT's weight. A larger regularisation keeps the layer's own weights small.</p>
       <div class="controls four">${names.map((name, g) => this.range(`weight${g}`,
         `weight of ${plural(name)}`, { min: -1, max: 2, step: 0.05, ran: [0], isLog: true },
-        weight(g)))}</div>
+        `${short(weightsOf(choice)[g], 3)}, with REWEIGHT ${short(models.weights[g], 3)}`))}</div>
       <div class="controls">${this.range("l2", "regularisation of the last layer (L2)",
         { min: -6, max: -1, step: 0.1, ran: [-5], isLog: true })}</div></details>`;
   }

@@ -63,8 +63,8 @@ export function spiralPart(view) {
     <p class="note">Each picture belongs to one member. The spiral starts with all members, whatever the ratio
     above. In every round, members of all groups may leave: each with probability = rate × (error on new
     pictures of the group). Then the last layer is retrained without them, with REWEIGHT, the weights and the
-    regularisation as set above. One random draw decides who leaves; lesson 12 shows twenty. If you change a
-    setting, all rounds are computed again once it stops moving.</p>
+    regularisation as set above. One random draw decides who leaves; lesson 12 shows the spread over
+    several draws. If you change a setting, all rounds are computed again once it stops moving.</p>
     <div class="controls">${view.range("rate", "rate of leaving", SHARE)}</div>
     <div class="actions"><button type="button" @click=${() => press(view)}>${view.turning ? "Pause"
       : "Play the spiral"}</button></div>
