@@ -73,13 +73,13 @@ def batches(n: int, size: int, train: int) -> int:
 @lru_cache
 def weights_bytes(dataset: str, network: models.Network) -> int:
     """Return the size in bytes of the weights that the store keeps of a run."""
+    if network.model == "bert":
+        return BERT_BYTES
     if (original := ORIGINALS.get(dataset)) is None:
         train = data.load(dataset).train
     else:  # the files may be missing, so use one empty sample of the same shape
         x, label = torch.zeros(1, *(2, 8) if network.model in models.TEXTS else (3, 8, 8)), torch.tensor([0])
         train = data.GroupedDataset(x, label, label, original.class_names, original.attribute_names, dataset)
-    if network.model == "bert":
-        return BERT_BYTES
     with torch.device("meta" if network.model in models.PUBLISHED else "cpu"):  # "meta" allocates no memory
         model = models.build(replace(network, pretrained=False), train, 0)
     return sum(tensor.nbytes for tensor in model.state_dict().values())

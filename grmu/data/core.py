@@ -73,8 +73,8 @@ class GroupedDataset:
         declared = bool(self.attribute_names)
         for key, value in values.items():
             object.__setattr__(self, key, value)
-        per_attribute = (self.group_counts().view(self.n_classes, -1) > 0).sum(0)
-        if not declared and self.n_classes > 1 and self.n_attributes > 1 and per_attribute.max() < 2:
+        if not declared and self.n_classes > 1 and self.n_attributes > 1 and (
+                self.group_counts().view(self.n_classes, -1) > 0).sum(0).max() < 2:
             warnings.warn(f"every attribute value of {self.name} occurs in one class only: a must be the "
                           "attribute, not the number of the group.", stacklevel=3)
 
